@@ -1,0 +1,3 @@
+"""clothseg: garments cut out of photos pixel by pixel."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,297 @@
+"""`Config`: every number that describes a network and its training, in one tree that YAML files and overrides fill.
+
+The sections follow the network from the photo to the loss. `docs/config.md` puts the names of the Keras implementation
+(`RPN_ANCHOR_SCALES`, ...) beside these.
+"""
+
+import difflib
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from annotated_types import Len
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from clothseg.errors import ConfigError
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+Weight = Annotated[float, Field(ge=0)]
+
+
+class Section(BaseModel):
+    """A part of the configuration: unknown keys are errors, and values are checked when they are set too."""
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+
+
+class Picture(Section):
+    """How a photo becomes the network's input.
+
+    `fit` scales it into one fixed frame and pads the rest (a square frame is the Keras implementation's `square`);
+    `keep_ratio` scales its short side to `min_side`, or less where its long side would pass `max_side`.
+    """
+
+    resize: Literal["fit", "keep_ratio"] = "keep_ratio"
+    height: Count = 512
+    width: Count = 512
+    min_side: Count = 800
+    max_side: Count = 1333
+
+
+class Backbone(Section):
+    """The trunk: `resnet18`, `resnet34`, `resnet50`, `resnet101`, `resnext101_32x8d`, or `timm/NAME`.
+
+    `frozen_stages` of its five stages (the stem is the first) keep their weights. `norm` is `frozen` (batch statistics
+    and weights stay as loaded) or `group` (for a start without pretrained weights; our ResNets only).
+    """
+
+    name: str = "resnet50"
+    frozen_stages: Annotated[int, Field(ge=0, le=5)] = 2
+    norm: Literal["frozen", "group"] = "frozen"
+
+
+class Pyramid(Section):
+    """Feature pyramid: `levels` by their stride's power of two (2 is stride 4), the last ones made by subsampling."""
+
+    channels: Count = 256
+    levels: Annotated[tuple[int, ...], Len(min_length=1)] = (2, 3, 4, 5, 6)
+    norm: Literal["none", "group"] = "none"
+
+    @model_validator(mode="after")
+    def _levels_in_order(self) -> Self:
+        first = self.levels[0]
+        if list(self.levels) != list(range(first, first + len(self.levels))) or not 1 <= first <= 5:
+            raise ValueError("levels must follow one another, the first from 1 to 5, such as [3, 4, 5]")
+        return self
+
+
+class Anchors(Section):
+    """Anchor boxes: for each pyramid level one or several side lengths in pixels of the network's input, and ratios
+    (height / width) for all."""
+
+    scales: tuple[tuple[Positive, ...], ...] = ((32,), (64,), (128,), (256,), (512,))
+    ratios: Annotated[tuple[Positive, ...], Len(min_length=1)] = (0.5, 1.0, 2.0)
+
+
+class Rpn(Section):
+    """Region proposals: sampling and matching of anchors, and which proposals go on (train, detect)."""
+
+    foreground_iou: Share = 0.7
+    background_iou: Share = 0.3
+    samples: Count = 256
+    positive_share: Share = 0.5
+    nms_iou: Share = 0.7
+    candidates_train: Count = 2000
+    candidates_detect: Count = 1000
+    proposals_train: Count = 2000
+    proposals_detect: Count = 1000
+
+
+class Boxes(Section):
+    """The box head: matching and sampling of proposals, pooling, width, dropout before the last layers."""
+
+    foreground_iou: Share = 0.5
+    background_iou: Share = 0.5
+    samples: Count = 512
+    positive_share: Share = 0.25
+    pooled: Count = 7
+    hidden: Count = 1024
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+class MaskHead(Section):
+    """The mask head: convolutions, pooled size in, mask of twice that size out."""
+
+    pooled: Count = 14
+    channels: Count = 256
+    convolutions: Annotated[int, Field(ge=0)] = 4
+
+
+class Detect(Section):
+    """What counts as a detection."""
+
+    min_confidence: Share = 0.05
+    nms_iou: Share = 0.5
+    max_detections: Count = 100
+    mask_threshold: Share = 0.5
+
+
+class Losses(Section):
+    """Weight of each loss in the total, and the kind of the two box losses (`l2` is the report's experiment)."""
+
+    rpn_class: Weight = 1.0
+    rpn_bbox: Weight = 1.0
+    class_: Weight = Field(1.0, alias="class")
+    bbox: Weight = 1.0
+    mask: Weight = 1.0
+    box_loss: Literal["smooth_l1", "l2"] = "smooth_l1"
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True, populate_by_name=True)
+
+
+class Augment(Section):
+    """Changes to training photos, boxes and masks together.
+
+    With `copies` 0 every look at a photo is a new one. Otherwise each photo has that many fixed versions, the first
+    one unchanged, so that the outputs of frozen stages can be kept.
+    """
+
+    copies: Annotated[int, Field(ge=0)] = 0
+    flip: Share = 0.5
+    scale: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    shift: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    colour: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+class Train(Section):
+    """The loop: how long, how fast, and what is kept. `steps_per_epoch` null means all photos once."""
+
+    epochs: Count = 12
+    steps_per_epoch: Count | None = None
+    batch_size: Count = 2
+    val_batches: Annotated[int, Field(ge=0)] | None = None
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    learning_rate: Positive = 0.0025
+    backbone_rate: Positive = 1.0
+    momentum: Share = 0.9
+    weight_decay: Weight = 0.0001
+    schedule: Literal["constant", "cosine"] = "cosine"
+    warmup_steps: Annotated[int, Field(ge=0)] = 100
+    clip_gradients: Positive | None = None
+    keep_features_mb: Annotated[int, Field(ge=0)] = 1000
+    best: str = "val_total"
+    workers: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
+class Config(Section):
+    """All settings of a network and its training.
+
+    `weights` is what the network starts from: `random`, `imagenet-efficientnet-lite0` (installed with this package),
+    or a file.
+    """
+
+    network: Literal["mask_rcnn"] = "mask_rcnn"
+    weights: str = "random"
+    picture: Picture = Field(default_factory=Picture)
+    backbone: Backbone = Field(default_factory=Backbone)
+    pyramid: Pyramid = Field(default_factory=Pyramid)
+    anchors: Anchors = Field(default_factory=Anchors)
+    rpn: Rpn = Field(default_factory=Rpn)
+    boxes: Boxes = Field(default_factory=Boxes)
+    mask: MaskHead = Field(default_factory=MaskHead)
+    detect: Detect = Field(default_factory=Detect)
+    losses: Losses = Field(default_factory=Losses)
+    augment: Augment = Field(default_factory=Augment)
+    train: Train = Field(default_factory=Train)
+
+    @model_validator(mode="after")
+    def _scales_for_every_level(self) -> Self:
+        if len(self.anchors.scales) != len(self.pyramid.levels):
+            raise ValueError(
+                f"anchors.scales has {len(self.anchors.scales)} entries, but pyramid.levels has "
+                f"{len(self.pyramid.levels)}; each level needs its own list of side lengths"
+            )
+        return self
+
+    @classmethod
+    def load(cls, source: str | Path, overrides: Sequence[str] = ()) -> "Config":
+        """Read a YAML file, or a preset by its name, and apply `overrides` such as `train.epochs=3`.
+
+        Raises:
+            ConfigError: with every problem of file and overrides, not just the first.
+        """
+        text, name = _read(source)
+        try:
+            tree = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"{name} is not valid YAML: {error}") from error
+        if tree is None:
+            tree = {}
+        if not isinstance(tree, dict):
+            raise ConfigError(f"{name}: expected keys and values, found {type(tree).__name__}")
+        problems = [problem for override in overrides if (problem := _override(tree, override))]
+        try:
+            config = cls.model_validate(tree)
+        except ValidationError as error:
+            problems += _in_words(error)
+        if problems:
+            raise ConfigError(f"{name} has {len(problems)} problem(s):\n" + "\n".join(f"  {p}" for p in problems))
+        return config
+
+    def to_yaml(self) -> str:
+        """Every value, as YAML that `load` reads back to an equal `Config`."""
+        return yaml.safe_dump(self.model_dump(mode="json", by_alias=True), sort_keys=False, default_flow_style=None)
+
+    def display(self) -> None:
+        """Print every value, in the manner of the Keras implementation."""
+        print(self.to_yaml(), end="")
+
+
+def preset_names() -> list[str]:
+    """Names that `Config.load` knows without a path."""
+    return sorted(p.name.removesuffix(".yaml") for p in _presets().iterdir() if p.name.endswith(".yaml"))
+
+
+def _presets() -> Any:
+    return resources.files("clothseg") / "configs"
+
+
+def _read(source: str | Path) -> tuple[str, str]:
+    path = Path(source)
+    preset = _presets() / f"{source}.yaml"
+    if path.is_file():
+        try:
+            return path.read_text(encoding="utf-8"), str(path)
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path}: cannot be read as text ({error})") from error
+    if path.name == str(source) and preset.is_file():
+        return preset.read_text(encoding="utf-8"), f"preset {source}"
+    raise ConfigError(f"{source}: no such configuration file, and no preset; presets are {', '.join(preset_names())}")
+
+
+def _override(tree: dict[str, Any], override: str) -> str | None:
+    """Put `a.b=value` (value as YAML) into `tree`; return what is wrong with it, if anything."""
+    dotted, equals, text = override.partition("=")
+    keys = dotted.strip().split(".")
+    if not equals or not all(keys):
+        return f"override {override!r}: write it as section.key=value"
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return f"override {override!r}: the value is not valid YAML"
+    branch = tree
+    for key in keys[:-1]:
+        if branch.get(key) is None:
+            branch[key] = {}
+        branch = branch[key]
+        if not isinstance(branch, dict):
+            return f"override {override!r}: {key} is a value, not a section"
+    branch[keys[-1]] = value
+    return None
+
+
+def _in_words(error: ValidationError) -> list[str]:
+    problems = []
+    for item in error.errors():
+        place = ".".join(str(part) for part in item["loc"])
+        if item["type"] == "extra_forbidden":
+            problems.append(f"{place}: unknown key{_near(item['loc'])}")
+        else:
+            given = f" (given: {item['input']!r})" if place and not isinstance(item["input"], dict) else ""
+            problems.append(f"{place + ': ' if place else ''}{item['msg'].removeprefix('Value error, ')}{given}")
+    return problems
+
+
+def _near(place: tuple[int | str, ...]) -> str:
+    """A word on the keys that stand where an unknown one was found."""
+    section: Any = Config
+    for part in place[:-1]:
+        section = section.model_fields[part].annotation
+    known = [field.alias or name for name, field in section.model_fields.items()]
+    close = difflib.get_close_matches(str(place[-1]), known, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; known here: {', '.join(known)}"

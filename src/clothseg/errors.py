@@ -1,0 +1,29 @@
+"""What can go wrong, as one tree: catch `ClothsegError` to catch everything that the package raises on purpose.
+
+A message says what is wrong, where (file, row, id) and what to do about it. The command line shows it without a
+traceback and exits with 2.
+"""
+
+
+class ClothsegError(Exception):
+    """Wrong input, told in words for the person who gave it."""
+
+
+class ConfigError(ClothsegError):
+    """A configuration file or override that does not describe a run. The message lists every problem at once."""
+
+
+class PhotoError(ClothsegError):
+    """A photo that cannot be read."""
+
+
+class DataError(ClothsegError):
+    """A table, annotation or mask that cannot be what it claims to be."""
+
+
+class WeightsError(ClothsegError):
+    """A weights file that does not fit the network, or is no weights file."""
+
+
+class RunError(ClothsegError):
+    """A run folder that is in the way, incomplete, or not a run."""
