@@ -4,59 +4,31 @@ Traps of the format that this file answers to: masks seldom have their photo's s
 rows are in no order, and width and height of a photo stand nowhere but in the photo itself.
 """
 
-import re
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from clothseg.dataset.split import split_by_fraction
 from clothseg.errors import ClothsegError, DataError, PhotoError
 from clothseg.files import refuse_existing
 from clothseg.instances import Rle, encode, mask_area, read_mask_png, resize_mask, tight_box
 from clothseg.openimages.archives import MaskArchive, MissingMaskError
 from clothseg.openimages.matching import boxes_without_mask
+from clothseg.openimages.plan import Part, load_source, plan_parts
 from clothseg.openimages.summary import BuildSummary, Dropped, SplitCounts, UnmaskedBox
 from clothseg.openimages.tables import (
-    IMAGE_ID,
-    BoxRow,
     ClassName,
     MaskRow,
-    SplitFiles,
     choose_classes,
     class_file,
     parse_partitions,
-    read_boxes,
     read_classes,
     read_credits,
-    read_masks,
     split_files,
 )
 from clothseg.openimages.write import Annotation, Photo, write_dataset
 from clothseg.photos import read_photo
 
 Progress = Callable[[Iterable[Any], str], Iterable[Any]]
-
-
-@dataclass(frozen=True)
-class _Source:
-    """One split of Open Images, as far as the chosen classes and partitions go."""
-
-    files: SplitFiles
-    rows: dict[str, list[MaskRow]]
-    repeated: list[MaskRow]
-    boxes: list[BoxRow]
-    present: frozenset[str]
-
-
-@dataclass(frozen=True)
-class _Part:
-    """One split of the data set to be: which photos of which source."""
-
-    name: str
-    source: _Source
-    photos: list[str]
 
 
 def build_dataset(
@@ -103,18 +75,15 @@ def build_dataset(
     chosen = choose_classes(classes, read_classes(class_file(source)))
     digits = parse_partitions(partitions)
     names = ["train"] if val_fraction is not None else ["train", "validation"]
-    sources = [_load(split_files(source, name), chosen, digits) for name in names]
-    parts = _parts(sources, val_fraction=val_fraction, seed=seed, keep_empty=keep_empty, limit=limit)
+    sources = [load_source(split_files(source, name), chosen, digits) for name in names]
+    parts = plan_parts(sources, val_fraction=val_fraction, seed=seed, keep_empty=keep_empty, limit=limit)
 
     dropped = _repeated(parts, chosen)
     photos = {part.name: _convert(part, chosen, dropped, progress) for part in parts}
     _check_not_empty(photos, dropped, val_fraction)
     summary = _summarize(out, chosen, parts, photos, dropped)
-    credit = {
-        image_id: line
-        for part in parts
-        for image_id, line in read_credits(part.source.files.credits, [p.image_id for p in photos[part.name]]).items()
-    }
+    kept = [p.image_id for found in photos.values() for p in found]
+    credit = {k: v for s in sources for k, v in read_credits(s.files.credits, kept).items()}
     options = {
         "partitions": partitions,
         "val_fraction": val_fraction,
@@ -122,7 +91,8 @@ def build_dataset(
         "keep_empty": keep_empty,
         "limit": limit,
     }
-    write_dataset(summary, photos, credit, chosen, [s.files for s in sources], options, overwrite=overwrite)
+    files = [s.files for s in sources]
+    write_dataset(summary, photos, credit=credit, classes=chosen, files=files, options=options, overwrite=overwrite)
     return summary
 
 
@@ -137,53 +107,7 @@ def _check_out(source: Path, out: Path, *, overwrite: bool) -> None:
         )
 
 
-def _load(files: SplitFiles, chosen: Sequence[ClassName], partitions: frozenset[str] | None) -> _Source:
-    mids = [c.mid for c in chosen]
-    rows: dict[str, list[MaskRow]] = defaultdict(list)
-    repeated: list[MaskRow] = []
-    previous: MaskRow | None = None
-    for row in read_masks(files.masks, mids, partitions):
-        same = previous and (row.image_id, row.box_id, row.mask_path) == (
-            previous.image_id,
-            previous.box_id,
-            previous.mask_path,
-        )
-        (repeated if same else rows[row.image_id]).append(row)
-        previous = row
-    present = {p.stem for p in files.photos.iterdir() if p.suffix == ".jpg" and re.match(IMAGE_ID, p.stem)}
-    if partitions is not None:
-        present = {image_id for image_id in present if image_id[0] in partitions}
-    return _Source(files, dict(rows), repeated, read_boxes(files.boxes, mids, partitions), frozenset(present))
-
-
-def _parts(
-    sources: Sequence[_Source], *, val_fraction: float | None, seed: int, keep_empty: bool, limit: int | None
-) -> list[_Part]:
-    wanted = [_candidates(source, keep_empty=keep_empty) for source in sources]
-    if val_fraction is None:
-        both = wanted[0] & wanted[1]
-        if both:
-            raise DataError(f"photo {min(both)} stands in train and in validation; a photo must be in one of them")
-        shares = list(zip(("train", "val"), sources, wanted, strict=True))
-    else:
-        # Photos that are not there go along with train only to be reported; they must not distort the fraction.
-        there = wanted[0] & sources[0].present
-        train, val = split_by_fraction(there, val_fraction, seed)
-        shares = [("train", sources[0], train | (wanted[0] - there)), ("val", sources[0], val)]
-    if limit is not None:
-        shares = [(name, source, set(sorted(ids & source.present)[:limit])) for name, source, ids in shares]
-    return [_Part(name, source, sorted(ids)) for name, source, ids in shares]
-
-
-def _candidates(source: _Source, *, keep_empty: bool) -> set[str]:
-    """Photos with a mask row; as negatives only those without any box of a chosen class, masked or not."""
-    wanted = set(source.rows)
-    if keep_empty:
-        wanted |= source.present - {box.image_id for box in source.boxes}
-    return wanted
-
-
-def _repeated(parts: Sequence[_Part], chosen: Sequence[ClassName]) -> list[Dropped]:
+def _repeated(parts: Sequence[Part], chosen: Sequence[ClassName]) -> list[Dropped]:
     names = {c.mid: c.name for c in chosen}
     return [
         Dropped(part.name, "duplicate_row", row.image_id, row.box_id, names[row.mid], row.mask_path)
@@ -193,7 +117,7 @@ def _repeated(parts: Sequence[_Part], chosen: Sequence[ClassName]) -> list[Dropp
     ]
 
 
-def _convert(part: _Part, chosen: Sequence[ClassName], dropped: list[Dropped], progress: Progress) -> list[Photo]:
+def _convert(part: Part, chosen: Sequence[ClassName], dropped: list[Dropped], progress: Progress) -> list[Photo]:
     """The photos of a split with their annotations. What fails is added to `dropped`."""
     ids = {c.mid: number for number, c in enumerate(chosen, start=1)}
     names = {c.mid: c.name for c in chosen}
@@ -213,8 +137,8 @@ def _convert(part: _Part, chosen: Sequence[ClassName], dropped: list[Dropped], p
                 height, width = read_photo(path).shape[:2]
             except PhotoError as error:
                 reason = "unreadable_photo" if path.exists() else "missing_photo"
-                for row in rows or [None]:
-                    drop(image_id, row, reason, error)
+                for lost in rows or (None,):
+                    drop(image_id, lost, reason, error)
                 continue
             annotations: list[Annotation] = []
             for row in rows:
@@ -259,32 +183,36 @@ def _check_not_empty(photos: dict[str, list[Photo]], dropped: Sequence[Dropped],
 def _summarize(
     out: Path,
     chosen: Sequence[ClassName],
-    parts: Sequence[_Part],
+    parts: Sequence[Part],
     photos: dict[str, list[Photo]],
     dropped: Sequence[Dropped],
 ) -> BuildSummary:
-    names = {c.mid: c.name for c in chosen}
-    unmasked: list[UnmaskedBox] = []
-    left_out: dict[str, list[str]] = {}
-    for part in parts:
-        rows = [row for of_photo in part.source.rows.values() for row in of_photo]
-        bare = boxes_without_mask(part.source.boxes, rows)
-        kept = {photo.image_id for photo in photos[part.name]}
-        unmasked += [
-            UnmaskedBox(part.name, b.image_id, names[b.mid], b.box, b.is_group) for b in bare if b.image_id in kept
-        ]
-        alone = {b.image_id for b in bare} & part.source.present - part.source.rows.keys()
-        left_out[part.source.files.split] = sorted(alone)
     counts = {name: _count(found, chosen) for name, found in photos.items()}
     return BuildSummary(
         folder=out,
-        classes=tuple(names.values()),
+        classes=tuple(c.name for c in chosen),
         train=counts["train"],
         val=counts["val"],
         dropped=tuple(sorted(dropped, key=lambda d: (d.split, d.image_id, d.box_id, d.reason))),
-        unmasked=tuple(unmasked),
-        left_out=left_out,
+        unmasked=tuple(_unmasked(parts, chosen, photos)),
     )
+
+
+def _unmasked(
+    parts: Sequence[Part], chosen: Sequence[ClassName], photos: dict[str, list[Photo]]
+) -> Iterator[UnmaskedBox]:
+    names = {c.mid: c.name for c in chosen}
+    split_of = {p.image_id: name for name, found in photos.items() for p in found}
+    # One source may feed both parts; a photo in neither counts for the part that bears the source's name.
+    for part in {id(part.source): part for part in reversed(parts)}.values():
+        source = part.source
+        rows = [row for of_photo in source.rows.values() for row in of_photo]
+        for box in boxes_without_mask(source.boxes, rows):
+            if box.image_id in source.present:
+                kept = split_of.get(box.image_id)
+                yield UnmaskedBox(
+                    kept or part.name, box.image_id, names[box.mid], box.box, box.is_group, kept is not None
+                )
 
 
 def _count(photos: Sequence[Photo], chosen: Sequence[ClassName]) -> SplitCounts:

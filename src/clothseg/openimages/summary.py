@@ -37,13 +37,17 @@ class Dropped:
 
 @dataclass(frozen=True)
 class UnmaskedBox:
-    """A box of a chosen class without a mask, on a photo of the data set. `box` is x1 y1 x2 y2 in 0..1."""
+    """A box of a chosen class without a mask, on a photo that is there. `box` is x1 y1 x2 y2 in 0..1.
+
+    `kept` tells whether the photo is in the data set; without any mask of a chosen class it is not.
+    """
 
     split: str
     image_id: str
     class_name: str
     box: Box
     is_group: bool
+    kept: bool
 
 
 @dataclass(frozen=True)
@@ -66,8 +70,7 @@ class BuildSummary:
         classes: names in the order of their category ids, from 1.
         train, val: what the splits hold.
         dropped: every mask row of a chosen class that did not become an annotation.
-        unmasked: every box of a chosen class without mask, on photos of the data set.
-        left_out: by split of the source: photos that are there and show a chosen class, but have no mask of one.
+        unmasked: every box of a chosen class without mask, on photos that are there.
     """
 
     folder: Path
@@ -76,7 +79,6 @@ class BuildSummary:
     val: SplitCounts
     dropped: tuple[Dropped, ...]
     unmasked: tuple[UnmaskedBox, ...]
-    left_out: Mapping[str, Sequence[str]]
 
     @property
     def failed(self) -> tuple[Dropped, ...]:
@@ -84,7 +86,7 @@ class BuildSummary:
         return tuple(d for d in self.dropped if d.reason not in HARMLESS)
 
     def rows(self) -> list[tuple[str, int, int, int, int, int, int]]:
-        """A row a class and one for all: name, train photos and masks, val photos and masks, dropped, unmasked boxes."""
+        """A row a class, one for all: name, photos and masks of train, then of val, dropped rows, unmasked boxes."""
         dropped = Counter(d.class_name for d in self.dropped if d.class_name)
         unmasked = Counter(b.class_name for b in self.unmasked)
         table = [
@@ -117,7 +119,6 @@ class BuildSummary:
             "val": asdict(self.val),
             "dropped": [asdict(d) for d in self.dropped],
             "unmasked_boxes": [asdict(b) for b in self.unmasked],
-            "left_out": {split: list(ids) for split, ids in self.left_out.items()},
         }
 
 
@@ -136,11 +137,18 @@ def record(summary: BuildSummary, sources: Mapping[str, Any], classes: Any, opti
         for split in ("train", "val")
     }
     unmasked["note"] = (
-        "Boxes of chosen classes without a mask, on photos of this data set (coordinates 0..1). "
-        "They are not among the annotations: this version teaches nothing about them, not even to ignore them."
+        "Boxes of chosen classes without a mask, x1 y1 x2 y2 in 0..1. This version leaves them out: they are not among "
+        "the annotations, not even to be ignored, and a photo that has only such boxes is not in the data set (kept: no)."
     )
     unmasked["boxes"] = [
-        {"split": b.split, "photo": b.image_id, "class": b.class_name, "x1_y1_x2_y2": list(b.box), "group": b.is_group}
+        {
+            "split": b.split,
+            "photo": b.image_id,
+            "class": b.class_name,
+            "box": list(b.box),
+            "group": b.is_group,
+            "kept": b.kept,
+        }
         for b in summary.unmasked
     ]
     document = {
@@ -151,7 +159,6 @@ def record(summary: BuildSummary, sources: Mapping[str, Any], classes: Any, opti
         "counts": {"train": asdict(summary.train), "val": asdict(summary.val)},
         "dropped": dropped,
         "unmasked_boxes": unmasked,
-        "photos_left_out_with_unmasked_boxes_only": {k: list(v) for k, v in summary.left_out.items()},
     }
     return yaml.dump(document, Dumper=_Dumper, sort_keys=False, default_flow_style=None, width=120, allow_unicode=True)
 

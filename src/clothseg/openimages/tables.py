@@ -192,7 +192,7 @@ def parse_partitions(text: str | None) -> frozenset[str] | None:
 
 
 def read_masks(path: Path, mids: Collection[str], partitions: Collection[str] | None = None) -> list[MaskRow]:
-    """Rows of a mask list with one of the classes `mids`, ordered by image, box and path, exactly as often as they stand.
+    """Rows of a mask list with one of the classes `mids`, ordered by image, box and path; repeated ones too.
 
     Raises:
         DataError: no such column, or a row (of whatever class) that breaks the format.

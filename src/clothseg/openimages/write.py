@@ -46,11 +46,11 @@ class Photo:
 def write_dataset(
     summary: BuildSummary,
     photos: Mapping[str, Sequence[Photo]],
+    *,
     credit: Mapping[str, PhotoCredit],
     classes: Sequence[ClassName],
     files: Sequence[SplitFiles],
     options: Mapping[str, Any],
-    *,
     overwrite: bool,
 ) -> None:
     """Write the folder `summary.folder`, whole or not at all.
