@@ -148,12 +148,15 @@ class Augment(Section):
 
 
 class Train(Section):
-    """The loop: how long, how fast, and what is kept. `steps_per_epoch` null means all photos once."""
+    """The loop: how long, how fast, and what is kept.
+
+    `steps_per_epoch` null means all photos once. `best` is the loss whose smallest value says which epoch's weights are
+    handed out (`last`: simply the last). `keep_features_mb` bounds the memory for outputs of frozen stages.
+    """
 
     epochs: Count = 12
     steps_per_epoch: Count | None = None
     batch_size: Count = 2
-    val_batches: Annotated[int, Field(ge=0)] | None = None
     optimizer: Literal["sgd", "adamw"] = "sgd"
     learning_rate: Positive = 0.0025
     backbone_rate: Positive = 1.0
@@ -163,8 +166,7 @@ class Train(Section):
     warmup_steps: Annotated[int, Field(ge=0)] = 100
     clip_gradients: Positive | None = None
     keep_features_mb: Annotated[int, Field(ge=0)] = 1000
-    best: str = "val_total"
-    workers: Annotated[int, Field(ge=0)] = 0
+    best: Literal["last", "val_total", "val_class", "val_bbox", "val_mask"] = "val_total"
     seed: Annotated[int, Field(ge=0)] = 0
 
 

@@ -27,3 +27,7 @@ class WeightsError(ClothsegError):
 
 class RunError(ClothsegError):
     """A run folder that is in the way, incomplete, or not a run."""
+
+
+class InterruptedRun(ClothsegError):  # noqa: N818 - nothing went wrong
+    """Training was stopped by hand; what was learned is saved, and the message says how to go on."""

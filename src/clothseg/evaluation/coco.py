@@ -56,7 +56,7 @@ def evaluate_coco(
     notes: list[str] = []
     for kind in _EVALUATORS:
         lacking = _lacks(kind, tree["annotations"], results)
-        evaluator = None if lacking else _evaluate(tree, results, kind)
+        evaluator = None if lacking else run_evaluator(tree, results, kind)
         notes += [lacking] if lacking else []
         overall |= _overall(kind, evaluator)
         for position, class_id in enumerate(names):
@@ -132,7 +132,8 @@ def _lacks(kind: str, truth: Iterable[Mapping[str, Any]], results: Iterable[Mapp
     return ""
 
 
-def _evaluate(truth: Mapping[str, Any], results: Sequence[Mapping[str, Any]], kind: str) -> hotcoco.COCOeval:
+def run_evaluator(truth: Mapping[str, Any], results: Sequence[Mapping[str, Any]], kind: str) -> hotcoco.COCOeval:
+    """The library's evaluator on a cleaned truth, matched and accumulated; `kind` is mask or box."""
     kept = ("image_id", "category_id", "score", _FIELDS[kind])
     ground = hotcoco.COCO(dict(truth))
     found = ground.load_res([{key: result[key] for key in kept} for result in results])
@@ -182,12 +183,12 @@ def _intervals(
     kind: str, evaluator: hotcoco.COCOeval, truth: Mapping[str, Any], resamples: int, seed: int
 ) -> dict[str, Interval]:
     photos = sorted(image["id"] for image in truth["images"])
-    ap, ap50 = bootstrap(_matches(evaluator, photos), len(photos), resamples=resamples, seed=seed)
+    ap, ap50 = bootstrap(class_matches(evaluator, photos), len(photos), resamples=resamples, seed=seed)
     wanted = {"mask": {"mask_AP": ap, "mask_AP50": ap50}, "box": {"box_AP50": ap50}}[kind]
     return {name: interval for name, interval in wanted.items() if interval is not None}
 
 
-def _matches(evaluator: hotcoco.COCOeval, photos: Sequence[int]) -> list[ClassMatches]:
+def class_matches(evaluator: hotcoco.COCOeval, photos: Sequence[int]) -> list[ClassMatches]:
     """The evaluator's matches by class, over objects of all sizes; `photos` are the ids in the order of their ranks."""
     place = {photo: position for position, photo in enumerate(photos)}
     thresholds = len(evaluator.params.iou_thrs)

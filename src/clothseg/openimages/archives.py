@@ -16,7 +16,8 @@ class MaskArchive:
     """The masks of one split, opened as they are asked for. A context manager: leaving it closes the zips.
 
     Looked for, in this order, for split `train` and partition `f`: loose in `train-masks/`,
-    `train-masks/train-masks-f/` or `train-masks-f/`; in `train-masks/train-masks-f.zip` or `train-masks-f.zip`, with or without folders inside.
+    `train-masks/train-masks-f/` or `train-masks-f/`; in `train-masks/train-masks-f.zip` or `train-masks-f.zip`, with
+    or without folders inside.
 
     Raises:
         DataError: none of these places exists.

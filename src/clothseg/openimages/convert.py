@@ -194,7 +194,9 @@ def _summarize(
         train=counts["train"],
         val=counts["val"],
         dropped=tuple(sorted(dropped, key=lambda d: (d.split, d.image_id, d.box_id, d.reason))),
-        unmasked=tuple(_unmasked(parts, chosen, photos)),
+        unmasked=tuple(
+            sorted(_unmasked(parts, chosen, photos), key=lambda b: (b.split, b.image_id, b.class_name, b.box))
+        ),
     )
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -137,18 +137,13 @@ def record(summary: BuildSummary, sources: Mapping[str, Any], classes: Any, opti
         for split in ("train", "val")
     }
     unmasked["note"] = (
-        "Boxes of chosen classes without a mask, x1 y1 x2 y2 in 0..1. This version leaves them out: they are not among "
-        "the annotations, not even to be ignored, and a photo that has only such boxes is not in the data set (kept: no)."
+        "Boxes of chosen classes without a mask, x1 y1 x2 y2 in 0..1. This version leaves them out: they are not "
+        "among the annotations, not even to be ignored; a photo with no other box is not in the data set (kept: false)."
     )
     unmasked["boxes"] = [
-        {
-            "split": b.split,
-            "photo": b.image_id,
-            "class": b.class_name,
-            "box": list(b.box),
-            "group": b.is_group,
-            "kept": b.kept,
-        }
+        {"split": b.split, "photo": b.image_id, "class": b.class_name}
+        | dict(zip(("x1", "y1", "x2", "y2"), b.box, strict=True))
+        | {"group": b.is_group, "kept": b.kept}
         for b in summary.unmasked
     ]
     document = {

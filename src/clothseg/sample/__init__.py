@@ -1,9 +1,9 @@
-"""The photos, tables and masks of the demo, in the formats of Open Images. Data only."""
+"""Photos, tables and masks of the demo: a small folder of Open Images files. Data only; README.md has the licence."""
 
 from importlib.resources import files
 from pathlib import Path
 
 
 def folder() -> Path:
-    """The sample's folder, as Open Images would lay it out."""
-    return Path(str(files("clothseg.sample")))
+    """Where the files lie. The package is always installed unpacked, so this is a folder on disk."""
+    return Path(str(files(__name__)))

@@ -1,1 +1,17 @@
-"""TODO."""
+"""Training: the loop, and what it writes down."""
+
+from clothseg.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from clothseg.training.examples import Examples
+from clothseg.training.history import COLUMNS, read_history, write_history
+from clothseg.training.loop import fit
+
+__all__ = [
+    "COLUMNS",
+    "Checkpoint",
+    "Examples",
+    "fit",
+    "read_checkpoint",
+    "read_history",
+    "write_checkpoint",
+    "write_history",
+]

@@ -1,0 +1,201 @@
+"""`CocoLikeDataset`: a data set in COCO's form, with the methods of the report's section 7."""
+
+import json
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from clothseg.errors import DataError
+from clothseg.instances import Instances, Rle, RleMasks, from_segmentation, from_xywh, tight_box
+from clothseg.photos import read_photo
+
+
+@dataclass(frozen=True)
+class ImageEntry:
+    """One photo: where it is, and its annotations as COCO has them."""
+
+    id: int
+    path: Path
+    height: int
+    width: int
+    annotations: list[dict[str, Any]]
+
+
+class CocoLikeDataset:
+    """Photos with instances. `load_data` (or `add_class` and `add_image`), then `prepare`, then use by position.
+
+    Attributes:
+        images: the photos in the file's order.
+        class_names: names of the classes; position 0 is `background`. Filled by `prepare`.
+        source: the annotations file, or None.
+    """
+
+    def __init__(self) -> None:
+        self.images: list[ImageEntry] = []
+        self.class_names: list[str] = []
+        self.source: Path | None = None
+        self._image_ids: set[int] = set()
+        self._classes: dict[tuple[str, int], str] = {}
+        self._class_ids: dict[tuple[str, int], int] = {}
+
+    def load_data(self, folder: Path | str, split: str = "train", annotations: Path | str | None = None) -> Self:
+        """Read `annotations/SPLIT.json` of a data set's folder; photos are in `images/`.
+
+        Args:
+            folder: the data set, or any folder of photos if `annotations` says where the JSON is.
+            split: `train` or `val`.
+            annotations: a COCO instances file elsewhere.
+
+        Raises:
+            DataError: the file is missing or broken, an id occurs twice, or an annotation belongs to no photo or class.
+        """
+        folder = Path(folder)
+        path = Path(annotations) if annotations else folder / "annotations" / f"{split}.json"
+        tree = _read_json(path)
+        photos = folder / "images" if (folder / "images").is_dir() else folder
+        for category in tree["categories"]:
+            self.add_class("coco", _integer(category, "id", path), str(category["name"]))
+        of_image: dict[int, list[dict[str, Any]]] = defaultdict(list)
+        for annotation in tree["annotations"]:
+            of_image[_integer(annotation, "image_id", path)].append(annotation)
+            if ("coco", annotation.get("category_id")) not in self._classes:
+                raise DataError(
+                    f"{path}: annotation {annotation.get('id')} has category_id {annotation.get('category_id')}, "
+                    "which is not among the categories"
+                )
+        for image in tree["images"]:
+            number = _integer(image, "id", path)
+            size = _integer(image, "height", path), _integer(image, "width", path)
+            self.add_image(number, photos / str(image["file_name"]), *size, of_image.pop(number, []))
+        if of_image:
+            raise DataError(f"{path}: annotations of images {sorted(of_image)[:5]}, which are not in the file")
+        self.source = path
+        return self
+
+    def add_class(self, source: str, class_id: int, name: str) -> None:
+        """Make a class known; `class_id` is the number that annotations of `source` use (1 or more)."""
+        if class_id < 1:
+            raise DataError(f"class {name!r} has id {class_id}; ids start at 1, because 0 is background")
+        if (source, class_id) in self._classes:
+            raise DataError(f"class id {class_id} is given twice: {self._classes[source, class_id]!r} and {name!r}")
+        self._classes[source, class_id] = name
+
+    def add_image(self, image_id: int, path: Path, height: int, width: int, annotations: list[dict[str, Any]]) -> None:
+        """Add a photo of `height` x `width` pixels with its COCO annotations."""
+        if image_id in self._image_ids:
+            raise DataError(f"image id {image_id} is given twice, the second time for {path}")
+        self._image_ids.add(image_id)
+        self.images.append(ImageEntry(image_id, path, height, width, annotations))
+
+    def prepare(self, clean_name: bool = False) -> Self:
+        """Number the classes 1..K in the order of their ids; with `clean_name`, cut names at the first comma."""
+        ordered = sorted(self._classes)
+        names = [self._classes[key] for key in ordered]
+        if clean_name:
+            names = [re.split(r",", name, maxsplit=1)[0].strip() for name in names]
+        self.class_names = ["background", *names]
+        self._class_ids = {key: number for number, key in enumerate(ordered, start=1)}
+        return self
+
+    def map_source_class_id(self, source_class_id: str | int) -> int:
+        """The class number 1..K of an id as the source has it: `7`, or `"coco.7"`.
+
+        Raises:
+            DataError: no such class, or `prepare` was not called.
+        """
+        source, _, number = str(source_class_id).rpartition(".")
+        key = (source or "coco", int(number))
+        if key not in self._class_ids:
+            raise DataError(
+                f"class {source_class_id!r} is not known; known: {self._class_ids or 'call prepare() first'}"
+            )
+        return self._class_ids[key]
+
+    def source_class_id(self, number: int) -> int:
+        """The id that the source uses for class `number` (1..K)."""
+        return next(class_id for (_, class_id), own in self._class_ids.items() if own == number)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of 1..K, without background."""
+        return self.class_names[1:]
+
+    def load_image(self, position: int) -> NDArray[np.uint8]:
+        """The photo, `[H, W, 3]` uint8 RGB.
+
+        Raises:
+            PhotoError: it cannot be read.
+            DataError: its size is not the one that the annotations were made for.
+        """
+        entry = self.images[position]
+        photo = read_photo(entry.path)
+        if photo.shape[:2] != (entry.height, entry.width):
+            raise DataError(
+                f"{entry.path}: the photo has {photo.shape[0]} x {photo.shape[1]} pixels (height x width), but the "
+                f"annotations of image {entry.id} were made for {entry.height} x {entry.width}"
+            )
+        return photo
+
+    def load_instances(self, position: int) -> Instances:
+        """The truth of a photo. Boxes are the extent of the masks; annotations without a pixel are left out.
+
+        Raises:
+            DataError: a segmentation cannot be read; the message names file and annotation.
+        """
+        entry = self.images[position]
+        size = (entry.height, entry.width)
+        runs: list[Rle] = []
+        boxes, classes, crowd = [], [], []
+        for annotation in entry.annotations:
+            try:
+                rle = from_segmentation(annotation.get("segmentation"), *size)
+            except DataError as error:
+                raise DataError(f"{self.source or entry.path}: annotation {annotation.get('id')}: {error}") from error
+            box = tight_box(rle)
+            if box[2] and box[3]:
+                runs.append(rle)
+                boxes.append(box)
+                classes.append(self.map_source_class_id(annotation["category_id"]))
+                crowd.append(bool(annotation.get("iscrowd", 0)))
+        return Instances(
+            size,
+            from_xywh(torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4)),
+            torch.tensor(classes, dtype=torch.int64),
+            RleMasks(runs, size),
+            crowd=torch.tensor(crowd, dtype=torch.bool),
+        )
+
+    def load_mask(self, position: int) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+        """Masks `[H, W, N]` bool and classes `[N]` of a photo, in the Keras implementation's order of axes."""
+        instances = self.load_instances(position)
+        return instances.masks.pixels().permute(1, 2, 0).numpy(), instances.classes.numpy()
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        tree = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file; make a data set with `clothseg dataset build`") from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: not readable as JSON ({error})") from error
+    missing = [key for key in ("images", "annotations", "categories") if not isinstance(tree, dict) or key not in tree]
+    if missing:
+        raise DataError(f"{path}: no COCO instances file; it has no {', '.join(missing)}")
+    answer: dict[str, Any] = tree
+    return answer
+
+
+def _integer(row: dict[str, Any], key: str, path: Path) -> int:
+    value = row.get(key)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise DataError(f"{path}: {key} must be a whole number, found {value!r} in {str(row)[:120]}")
+    return value

@@ -1,0 +1,77 @@
+"""Photos on their way to the network: which ones, in which order, changed how."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from clothseg.config import Augment
+from clothseg.dataset.augment import augment
+from clothseg.dataset.coco import CocoLikeDataset
+from clothseg.instances import Instances
+
+
+def to_tensor(photo: NDArray[np.uint8]) -> Tensor:
+    """`[3, H, W]` float in 0..1 from `[H, W, 3]` uint8."""
+    return torch.from_numpy(photo).permute(2, 0, 1).float() / 255
+
+
+def load_example(
+    dataset: CocoLikeDataset, position: int, settings: Augment | None, version: int = 0, seed: int = 0
+) -> tuple[Tensor, Instances]:
+    """A photo `[3, H, W]` in 0..1 and its instances, changed as `settings` say.
+
+    Args:
+        dataset: prepared.
+        position: of the photo.
+        settings: None leaves the photo as it is.
+        version: the same photo, version and seed give the same change. Where versions are fixed, number 0 is unchanged.
+        seed: of all changes.
+    """
+    image, instances = to_tensor(dataset.load_image(position)), dataset.load_instances(position)
+    if settings is None or (settings.copies and version == 0):
+        return image, instances
+    own = np.random.SeedSequence([seed, position, version]).generate_state(1)[0]
+    return augment(image, instances, settings, torch.Generator().manual_seed(int(own)))
+
+
+class Sampler:
+    """Batches of (position, version) without end: every photo once in random order, then anew.
+
+    Args:
+        photos: how many there are.
+        batch_size: positions in a batch; it may span the end of one round and the start of the next.
+        versions: how many fixed versions each photo has; 0: every look gets a number of its own.
+        seed: of the order.
+    """
+
+    def __init__(self, photos: int, batch_size: int, versions: int, seed: int) -> None:
+        self.photos, self.batch_size, self.versions = photos, batch_size, versions
+        self.generator = torch.Generator().manual_seed(seed)
+        self.waiting: list[int] = []
+        self.looks = 0
+
+    def next_batch(self) -> list[tuple[int, int]]:
+        """The next positions, each with the number of its version."""
+        batch = []
+        for _ in range(self.batch_size):
+            if not self.waiting:
+                self.waiting = torch.randperm(self.photos, generator=self.generator).tolist()
+            self.looks += 1
+            if self.versions:
+                version = int(torch.randint(self.versions, (1,), generator=self.generator))
+            else:
+                version = self.looks
+            batch.append((self.waiting.pop(), version))
+        return batch
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that is needed to go on exactly here."""
+        return {"generator": self.generator.get_state(), "waiting": list(self.waiting), "looks": self.looks}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where `state_dict` was taken."""
+        self.generator.set_state(state["generator"])
+        self.waiting, self.looks = list(state["waiting"]), state["looks"]

@@ -1,0 +1,121 @@
+"""A resample counted from matches against pycocotools on a data set in which drawn photos really stand twice."""
+
+import contextlib
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from clothseg.evaluation import evaluate_coco
+from clothseg.evaluation.coco import class_matches, run_evaluator
+from clothseg.evaluation.intervals import ClassMatches, Resampler, bootstrap
+
+Tree = dict[str, Any]
+
+
+def generated(rng: np.random.Generator, photos: int) -> tuple[Tree, list[Tree]]:
+    """Boxes of three classes with crowds; scores tie between photos, never on one photo."""
+    annotations: list[Tree] = []
+    results: list[Tree] = []
+    for photo in range(photos):
+        scores = iter(rng.permutation(np.arange(40) / 40))
+        for _ in range(int(rng.integers(0, 5))):
+            x, y, w, h = (float(v) for v in rng.integers(10, 60, 4))
+            annotation = {"image_id": photo, "category_id": int(rng.integers(1, 4)), "bbox": [x, y, w, h]}
+            crowd = int(rng.random() < 0.2)
+            annotations.append(annotation | {"id": len(annotations) + 1, "area": w * h, "iscrowd": crowd})
+            results += [annotation | moved for moved in _near(rng, x, y, w, h, scores)]
+    truth = {
+        "images": [{"id": photo, "height": 120, "width": 120} for photo in range(photos)],
+        "annotations": annotations,
+        "categories": [{"id": c, "name": str(c)} for c in (1, 2, 3)],
+    }
+    return truth, results
+
+
+def _near(rng: np.random.Generator, x: float, y: float, w: float, h: float, scores: Iterator[float]) -> list[Tree]:
+    return [
+        {"bbox": [x + float(rng.normal(0, 2)), y + float(rng.normal(0, 2)), w, h], "score": float(next(scores))}
+        for _ in range(int(rng.integers(0, 4)))
+    ]
+
+
+def copied(truth: Tree, results: list[Tree], counts: list[int]) -> tuple[Tree, list[Tree]]:
+    """The data set in which photo p stands `counts[p]` times under ids of its own, copies side by side."""
+    images: list[Tree] = []
+    annotations: list[Tree] = []
+    found: list[Tree] = []
+    for photo, count in enumerate(counts):
+        for _ in range(count):
+            new = {"image_id": len(images) + 1}
+            images.append({"id": new["image_id"], "height": 120, "width": 120})
+            for annotation in truth["annotations"]:
+                if annotation["image_id"] == photo:
+                    annotations.append(annotation | new | {"id": len(annotations) + 1})
+            found += [r | new for r in results if r["image_id"] == photo]
+    return truth | {"images": images, "annotations": annotations}, found
+
+
+def referee(truth: Tree, results: list[Tree]) -> tuple[float, float]:
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        ground = COCO()
+        ground.dataset = truth
+        ground.createIndex()
+        evaluator = COCOeval(ground, ground.loadRes(results), "bbox")
+        evaluator.evaluate()
+        evaluator.accumulate()
+        evaluator.summarize()
+    return float(evaluator.stats[0]), float(evaluator.stats[1])
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_resample_has_exactly_the_ap_of_the_copied_photos(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    truth, results = generated(rng, photos=9)
+    counts = np.bincount(rng.integers(0, 9, 9), minlength=9)
+    ours = Resampler(class_matches(run_evaluator(truth, results, "box"), range(9))).average_precision(counts)
+    ap, ap50 = referee(*copied(truth, results, counts.tolist()))
+    assert ours.mean() == pytest.approx(ap, abs=1e-9)
+    assert ours[0] == pytest.approx(ap50, abs=1e-9)
+
+
+def test_every_photo_once_is_the_figure_itself() -> None:
+    truth, results = generated(np.random.default_rng(5), photos=20)
+    metrics = evaluate_coco(truth, results, resamples=200, seed=3)
+    once = Resampler(class_matches(run_evaluator(truth, results, "box"), range(20))).average_precision(
+        np.ones(20, dtype=np.int64)
+    )
+    interval = metrics.intervals["box_AP50"]
+    assert once[0] == pytest.approx(metrics.overall["box_AP50"], abs=1e-9)
+    assert interval.low < once[0] < interval.high
+    assert interval == evaluate_coco(truth, results, resamples=200, seed=3).intervals["box_AP50"]
+    assert interval != evaluate_coco(truth, results, resamples=200, seed=4).intervals["box_AP50"]
+
+
+def test_the_interval_covers_a_known_share_as_often_as_it_says() -> None:
+    """One object and one detection a photo, found with probability 0.6: AP is then close to a share of photos."""
+    rng = np.random.default_rng(0)
+    inside = 0
+    for _ in range(100):
+        hits = rng.random(60) < 0.6
+        photo = np.arange(60)
+        one = ClassMatches(photo, np.ones(60), hits[None], np.zeros((1, 60), bool), np.ones(60, np.int64))
+        ap = Resampler([one]).average_precision(np.ones(60, dtype=np.int64))[0]
+        interval = bootstrap([one], 60, resamples=100)[1]
+        assert interval is not None
+        assert interval.low <= ap <= interval.high
+        inside += interval.low <= 0.36 <= interval.high  # recall 0.6 at precision 0.6
+    assert 85 <= inside <= 100
+
+
+def test_without_photos_or_objects_there_is_no_interval() -> None:
+    nothing = ClassMatches(
+        np.zeros(0, np.int64), np.zeros(0), np.zeros((2, 0), bool), np.zeros((2, 0), bool), np.zeros(3, np.int64)
+    )
+    assert bootstrap([nothing], 3, resamples=10) == (None, None)
+    assert bootstrap([], 0, resamples=10) == (None, None)
