@@ -183,6 +183,7 @@ def test_results_for_another_data_set_are_refused(change: Tree) -> None:
 
 def test_truth_that_is_not_coco_is_refused(tmp_path: Path) -> None:
     (tmp_path / "broken.json").write_text("{")
-    for truth in ({"images": []}, tmp_path / "broken.json", tmp_path / "absent.json"):
+    others: list[Tree | Path] = [{"images": []}, tmp_path / "broken.json", tmp_path / "absent.json"]
+    for truth in others:
         with pytest.raises(DataError):
             evaluate_coco(truth, [])

@@ -1,12 +1,15 @@
 """The `clothseg` command: its groups in order, and how errors are shown."""
 
 import sys
+from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
-from clothseg.cli import dataset
-from clothseg.errors import ClothsegError
+from clothseg import __version__
+from clothseg.cli import config, dataset, demo, network
+from clothseg.errors import ClothsegError, InterruptedRun
 
 app = typer.Typer(
     name="clothseg",
@@ -17,6 +20,26 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.add_typer(dataset.app, name="dataset")
+app.command()(network.fit)
+app.command()(network.evaluate)
+app.command()(network.predict)
+app.add_typer(config.app, name="config")
+app.command()(demo.demo)
+
+_debug = {"on": False}
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and those of the libraries.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    _debug["on"] = debug
+    if version:
+        print(f"clothseg {__version__}")
+        for name, number in network.library_versions().items():
+            print(f"{name} {number}")
+        raise typer.Exit
 
 
 def main() -> None:
@@ -24,5 +47,9 @@ def main() -> None:
     try:
         app()
     except ClothsegError as error:
-        Console(stderr=True).print(f"[bold red]error:[/] {error}", highlight=False, markup=True)
-        sys.exit(2)
+        if _debug["on"]:
+            raise
+        stopped = isinstance(error, InterruptedRun)
+        word = "stopped:" if stopped else "error:"
+        Console(stderr=True, soft_wrap=True).print(f"[bold red]{word}[/] {escape(str(error))}", highlight=False)
+        sys.exit(1 if stopped else 2)

@@ -110,7 +110,8 @@ class Resampler:
             rows.append([curve.average_precision(weights, ranks, objects) for curve in curves])
         if not rows:
             return np.full(len(self.curves[0]) if self.curves else 1, np.nan)
-        return np.asarray(rows, dtype=np.float64).mean(axis=0, dtype=np.float64)
+        means: NDArray[np.float64] = np.asarray(rows).mean(axis=0)
+        return means
 
 
 def bootstrap(

@@ -91,7 +91,8 @@ def fit(
                 try:
                     batch = sampler.next_batch()
                     losses = examples.losses(batch)
-                    _check_finite({name: float(loss) for name, loss in losses.items()}, train, batch)
+                    values = {name: loss.item() for name, loss in losses.items()}
+                    _check_finite(values, train, batch)
                 except KeyboardInterrupt:
                     restore_cursor(sampler, network, before)
                     raise
@@ -101,8 +102,8 @@ def fit(
                     nn.utils.clip_grad_norm_(network.parameters(), settings.clip_gradients)
                 optimizer.step()
                 state.step += 1
-                for name, loss in losses.items():
-                    state.sums[name] = state.sums.get(name, 0.0) + float(loss)
+                for name, value in values.items():
+                    state.sums[name] = state.sums.get(name, 0.0) + value
                 done = (state.step - 1) % per_epoch + 1
                 shown = " ".join(f"{name} {value / done:.2f}" for name, value in state.sums.items())
                 progress.update(bar, advance=1, losses=shown)
@@ -113,9 +114,9 @@ def fit(
                     state.rows.append(row)
                     state.sums = {}
                     write_history(run / "history.csv", state.rows)
-                    value = -float(state.step) if settings.best == "last" else row[settings.best]
-                    improved = value < state.best
-                    state.best = min(value, state.best)
+                    judged = -float(state.step) if settings.best == "last" else row[settings.best]
+                    improved = judged < state.best
+                    state.best = min(judged, state.best)
                     write_checkpoint(last, snapshot())
                     if improved:
                         write_checkpoint(best, snapshot())
@@ -123,7 +124,8 @@ def fit(
         except KeyboardInterrupt as error:
             write_checkpoint(last, snapshot())
             raise InterruptedRun(
-                f"stopped by hand after step {state.step}; nothing is lost. Go on with: clothseg fit DATA --out {run} --resume"
+                f"stopped by hand after step {state.step}, and all is saved; "
+                f"go on with: clothseg fit DATA --out {run} --resume"
             ) from error
     return state.rows
 

@@ -1,0 +1,51 @@
+"""`clothseg demo`: the whole road on the sample."""
+
+import shlex
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clothseg import sample
+from clothseg.cli import dataset, network
+from clothseg.files import refuse_existing
+from clothseg.models import write_facts
+from clothseg.report import write_report
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the run.")] = Path("runs/demo"),
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bars.")] = False,
+) -> None:
+    """Sample photos -> data set -> fine-tuning -> evaluation -> pictures and a report, in minutes on 2 cores.
+
+    Each step is shown as the command that does it alone.
+
+    Example: [b]clothseg demo --out runs/demo[/]
+    """
+    begun = time.monotonic()
+    refuse_existing(out, overwrite=overwrite)
+    data = out / "data"
+    _say("dataset", "build", "sample", "--keep-empty", "--out", data)
+    dataset.build(sample.folder(), data, keep_empty=True, overwrite=overwrite, quiet=quiet)
+    built = time.monotonic()
+    _say("fit", data, "--config", "demo", "--out", out)
+    network.fit(data, out, config="demo", overwrite=True, quiet=quiet)
+    _say("evaluate", out, data, "--untrained")
+    network.evaluate(out, data, untrained=True, quiet=quiet)
+    _say("evaluate", out, data)
+    network.evaluate(out, data, quiet=quiet)
+    pictures = out / "predictions"
+    _say("predict", out, sample.folder() / "validation", "--out", pictures)
+    predicted = time.monotonic()
+    network.predict(out, [sample.folder() / "validation"], pictures, overwrite=True, quiet=quiet)
+    now = time.monotonic()
+    timings = {"build": built - begun, "predict": now - predicted, "all together": now - begun}
+    write_facts(out, {"timings": {name: round(seconds, 1) for name, seconds in timings.items()}})
+    print(f"\nAll done in {now - begun:.0f} seconds. Open {write_report(out, data)}")
+
+
+def _say(*words: object) -> None:
+    print(f"\n$ clothseg {shlex.join(str(word) for word in words)}", flush=True)

@@ -1,0 +1,42 @@
+"""A colour for each class, the same in every picture, and the text colour that is legible on it."""
+
+import colorsys
+
+Colour = tuple[int, int, int]
+
+# Told apart by people who do not see red or green as others do: neighbours differ in lightness or along blue-yellow.
+# None is the colour of cloth that the first classes are usually made of (denim, black wool).
+_PALETTE: tuple[Colour, ...] = (
+    (40, 125, 230),  # blue
+    (236, 88, 36),  # vermilion
+    (247, 193, 8),  # amber
+    (0, 158, 110),  # green
+    (166, 80, 200),  # purple
+    (120, 214, 245),  # sky
+    (245, 140, 180),  # pink
+    (130, 80, 45),  # brown
+)
+CROWD: Colour = (128, 128, 128)
+
+
+def class_colour(class_id: int) -> Colour:
+    """The colour of a class, RGB in 0..255. Ids 1 to 8 have chosen colours; later ones turn around the hue circle."""
+    position = class_id - 1
+    if 0 <= position < len(_PALETTE):
+        return _PALETTE[position]
+    golden = 0.6180339887498949  # steps of the golden section never come back to a hue
+    red, green, blue = colorsys.hls_to_rgb(position * golden % 1.0, (0.45, 0.62, 0.32)[position % 3], 0.75)
+    return round(255 * red), round(255 * green), round(255 * blue)
+
+
+def luminance(colour: Colour) -> float:
+    """Relative luminance in 0..1. Source: WCAG 2.2, "relative luminance"."""
+    linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in (c / 255 for c in colour)]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def text_colour(background: Colour) -> Colour:
+    """Near-black or white, whichever has more contrast on `background`."""
+    black, white = (20, 20, 20), (255, 255, 255)
+    behind = luminance(background) + 0.05
+    return white if 1.05 / behind >= behind / (luminance(black) + 0.05) else black

@@ -1,0 +1,96 @@
+"""Loss curves of a run, drawn with matplotlib's objects: no window, no global state."""
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+LOSSES = ("total", "class", "bbox", "mask", "rpn_class", "rpn_bbox")
+Row = Mapping[str, object]
+Form = Literal["png", "svg"]
+
+_TRAIN, _VAL, _INK, _GRID = "#2a6fc9", "#d9541e", "#4a4a4a", "#e6e6e3"
+_WITHOUT_DATE = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}
+
+
+def loss_curves(history: Sequence[Row], *, form: Form = "png") -> bytes:
+    """All six losses, train and validation, over the epochs.
+
+    Args:
+        history: a row an epoch: `epoch`, `train_total`, `val_total`, ... for each of `LOSSES`, as numbers or as the
+            text of a CSV. An epoch without
+            a value is passed over; a value that is not finite leaves a gap.
+        form: of the file.
+
+    Returns:
+        The bytes of a PNG (1500 x 800 pixels) or SVG. The same history gives the same bytes.
+    """
+    figure = Figure(figsize=(10, 16 / 3), layout="constrained")
+    grid = figure.subplots(2, 3)
+    for axes, name in zip(grid.flat, LOSSES, strict=True):
+        _draw(axes, history, name)
+    return _save(figure, form)
+
+
+def loss_curve(history: Sequence[Row], name: str, *, form: Form = "svg") -> bytes:
+    """One of `LOSSES`, as `loss_curves` draws it."""
+    figure = Figure(figsize=(3.6, 2.4), layout="constrained")
+    _draw(figure.subplots(), history, name)
+    return _save(figure, form)
+
+
+def _draw(axes: Axes, history: Sequence[Row], name: str) -> None:
+    highest = 0.0
+    for split, label, colour in (("train", "train", _TRAIN), ("val", "validation", _VAL)):
+        points = _points(history, f"{split}_{name}")
+        finite = [y for _, y in points if math.isfinite(y)]
+        if finite:
+            marker = "o" if len(finite) < max(len(history), 3) else ""
+            xs, ys = zip(*points, strict=True)
+            axes.plot(xs, ys, color=colour, label=label, linewidth=1.6, marker=marker, markersize=4)
+            highest = max(highest, *finite)
+    axes.set_title("total loss" if name == "total" else name, loc="left", fontsize=10, color=_INK)
+    axes.set_ylim(0, highest * 1.08 or 1)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
+    axes.tick_params(labelsize=8, colors=_INK, length=0)
+    axes.grid(axis="y", color=_GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set_color(_GRID)
+    axes.set_xlabel("epoch", fontsize=8, color=_INK)
+    if axes.lines:
+        axes.legend(frameon=False, fontsize=8, labelcolor=_INK, loc="upper right", handlelength=1.4)
+    else:
+        axes.text(0.5, 0.5, "no values", transform=axes.transAxes, ha="center", color=_INK, fontsize=9)
+
+
+def _points(history: Sequence[Row], column: str) -> list[tuple[float, float]]:
+    """Epoch and loss; epochs without a value are passed over, a value that is not finite stays, as a gap."""
+    return [
+        (_number(row.get("epoch"), position), _number(row[column]))
+        for position, row in enumerate(history, 1)
+        if str(row.get(column) or "").strip() or row.get(column) == 0
+    ]
+
+
+def _number(value: object, otherwise: float = math.nan) -> float:
+    try:
+        number = float(str(value))
+    except ValueError:
+        return otherwise
+    return number if math.isfinite(number) else otherwise
+
+
+def _save(figure: Figure, form: Form) -> bytes:
+    FigureCanvasAgg(figure)
+    target = io.BytesIO()
+    with mpl.rc_context({"svg.hashsalt": "clothseg"}):
+        figure.savefig(target, format=form, dpi=150, facecolor="white", metadata=_WITHOUT_DATE[form])
+    return target.getvalue()

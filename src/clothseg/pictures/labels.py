@@ -1,0 +1,119 @@
+"""Label chips: where they stand, and how they are drawn."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from PIL import Image, ImageDraw, ImageFont
+
+from clothseg.pictures.colours import Colour, text_colour
+
+Rectangle = tuple[int, int, int, int]
+_SMALLEST_FONT = 8
+_SMOOTH = 4  # chips are drawn this much larger and shrunk, for smooth corners
+
+
+@dataclass(frozen=True)
+class Label:
+    """What a chip says and where it would like to stand: at the top left corner of `anchor`, x1 y1 x2 y2 in pixels.
+
+    `texts` are the wordings from long to short; the first that fits the picture is taken.
+    """
+
+    texts: tuple[str, ...]
+    anchor: Rectangle
+    colour: Colour
+
+
+@dataclass(frozen=True)
+class _Chip:
+    text: str
+    font: ImageFont.FreeTypeFont | ImageFont.ImageFont
+    width: int
+    height: int
+    pad: int
+
+
+def draw_labels(picture: Image.Image, labels: Sequence[Label], font_size: float) -> list[Rectangle]:
+    """Draw chips onto an RGB `picture`, first ones first. None leaves the picture or covers another.
+
+    One for which no place is left is not drawn.
+
+    Returns:
+        The rectangles that were drawn on, x1 y1 x2 y2 with outer edges.
+    """
+    taken: list[Rectangle] = []
+    for label in labels:
+        chip = _fit(label.texts, font_size, picture.width, picture.height)
+        place = None if chip is None else _free_place(chip, label.anchor, picture.size, taken)
+        if chip is None or place is None:
+            continue
+        _draw(picture, chip, place, label.colour)
+        taken.append((*place, place[0] + chip.width, place[1] + chip.height))
+    return taken
+
+
+def _fit(texts: Sequence[str], font_size: float, width: int, height: int) -> _Chip | None:
+    """The longest wording that fits the picture, in smaller letters if it must be; the last one may be cut."""
+    for text in texts:
+        for size in (font_size, max(font_size * 0.75, _SMALLEST_FONT)):
+            chip = _chip(text, size)
+            if chip.width <= width and chip.height <= height:
+                return chip
+    cut = texts[-1]
+    while len(cut) > 1:
+        cut = cut[:-1]
+        chip = _chip(f"{cut}…", _SMALLEST_FONT)
+        if chip.width <= width and chip.height <= height:
+            return chip
+    return None
+
+
+def _chip(text: str, size: float) -> _Chip:
+    font = ImageFont.load_default(size)
+    pad = max(round(size * 0.32), 2)
+    return _Chip(text, font, round(font.getlength(text)) + 2 * pad, round(size * 1.12) + 2 * (pad // 2) + 1, pad)
+
+
+def _free_place(
+    chip: _Chip, anchor: Rectangle, size: tuple[int, int], taken: Sequence[Rectangle]
+) -> tuple[int, int] | None:
+    """The nearest place to where the chip would like to be that is inside the picture and free."""
+    most_x, most_y = size[0] - chip.width, size[1] - chip.height
+    for wanted_x, wanted_y in _wishes(chip, anchor, size):
+        x, y = min(max(wanted_x, 0), most_x), min(max(wanted_y, 0), most_y)
+        if not any(_overlap((x, y, x + chip.width, y + chip.height), other) for other in taken):
+            return x, y
+    return None
+
+
+def _wishes(chip: _Chip, anchor: Rectangle, size: tuple[int, int]) -> Iterator[tuple[int, int]]:
+    """Above the box, inside it, below it, to the right; then down and up along its left edge, and the whole picture."""
+    left, top, right, bottom = anchor
+    if top >= chip.height:
+        yield left, top - chip.height
+        yield right - chip.width, top - chip.height
+    yield left, top
+    yield right - chip.width, top
+    yield left, bottom
+    yield left, bottom - chip.height
+    step = chip.height + 1
+    columns = sorted(range(0, size[0], max(chip.width // 2, 1)), key=lambda x: abs(x - left))
+    rows = sorted(range(0, size[1], step), key=lambda y: abs(y - top))
+    for x in [left, *columns]:
+        for y in rows:
+            yield x, y
+
+
+def _overlap(one: Rectangle, other: Rectangle) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+
+
+def _draw(picture: Image.Image, chip: _Chip, place: tuple[int, int], colour: Colour) -> None:
+    large = Image.new("L", (chip.width * _SMOOTH, chip.height * _SMOOTH))
+    edges = (0, 0, large.width - 1, large.height - 1)
+    ImageDraw.Draw(large).rounded_rectangle(edges, radius=chip.height * _SMOOTH * 0.22, fill=255)
+    picture.paste(
+        colour, (*place, place[0] + chip.width, place[1] + chip.height), large.resize((chip.width, chip.height))
+    )
+    middle = (place[0] + chip.width / 2, place[1] + chip.height / 2)
+    ImageDraw.Draw(picture).text(middle, chip.text, font=chip.font, fill=text_colour(colour), anchor="mm")

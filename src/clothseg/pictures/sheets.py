@@ -1,0 +1,69 @@
+"""Contact sheets: many pictures on one."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+Picture = NDArray[np.uint8]
+_INK = (60, 60, 60)
+
+
+def contact_sheet(
+    pictures: Sequence[Picture], columns: int = 4, captions: Sequence[str] = (), width: int = 1600
+) -> Picture:
+    """Put pictures side by side on white, row by row, each scaled to its cell whole.
+
+    Args:
+        pictures: `[H, W, 3]` uint8 each, of any sizes.
+        columns: pictures in a row; fewer pictures take fewer columns, and the sheet stays as wide.
+        captions: none, or one for each picture, written under it and cut where it is too long.
+        width: of the sheet in pixels.
+
+    Returns:
+        `[H, width, 3]` uint8. A row is as high as its highest picture: at most twice the width of a cell.
+
+    Raises:
+        ValueError: no picture, another number of captions, or cells of no width.
+    """
+    if not pictures:
+        raise ValueError("a contact sheet needs at least one picture")
+    if captions and len(captions) != len(pictures):
+        raise ValueError(f"{len(captions)} captions for {len(pictures)} pictures")
+    columns = min(columns, len(pictures))
+    gap = max(width // 100, 2)
+    cell = (width - gap * (columns + 1)) // max(columns, 1)
+    if columns < 1 or cell < 1:
+        raise ValueError(f"{columns} columns do not fit a width of {width} pixels")
+    shrunk = [_fit(picture, cell) for picture in pictures]
+    font = ImageFont.load_default(max(cell / 18, 9))
+    below = math.ceil(max(cell / 18, 9) * 1.6) if captions else 0
+    rows = [shrunk[start : start + columns] for start in range(0, len(shrunk), columns)]
+    heights = [max(picture.height for picture in row) for row in rows]
+    sheet = Image.new("RGB", (width, sum(heights) + len(rows) * (below + gap) + gap), "white")
+    y = gap
+    for number, (row, height) in enumerate(zip(rows, heights, strict=True)):
+        for column, picture in enumerate(row):
+            x = gap + column * (cell + gap)
+            sheet.paste(picture, (x + (cell - picture.width) // 2, y + height - picture.height))
+            if captions:
+                text = _shorten(captions[number * columns + column], font, cell)
+                ImageDraw.Draw(sheet).text((x + cell / 2, y + height + below / 2), text, _INK, font, anchor="mm")
+        y += height + below + gap
+    return np.array(sheet)
+
+
+def _fit(picture: Picture, cell: int) -> Image.Image:
+    scale = min(cell / picture.shape[1], 2 * cell / picture.shape[0])
+    size = max(round(picture.shape[1] * scale), 1), max(round(picture.shape[0] * scale), 1)
+    return Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS)
+
+
+def _shorten(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
+    if font.getlength(text) <= width:
+        return text
+    while text and font.getlength(f"{text}…") > width:
+        text = text[:-1]
+    return f"{text}…"
