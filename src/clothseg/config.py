@@ -92,13 +92,18 @@ class Rpn(Section):
 
 
 class Boxes(Section):
-    """The box head: matching and sampling of proposals, pooling, width, dropout before the last layers."""
+    """The box head: matching and sampling of proposals, pooling, width, dropout before the last layers.
+
+    A box of `level_side` pixels of the input is pooled from stride 16, one of half that from stride 8, and so on; 224
+    suits inputs of 800 pixels.
+    """
 
     foreground_iou: Share = 0.5
     background_iou: Share = 0.5
     samples: Count = 512
     positive_share: Share = 0.25
     pooled: Count = 7
+    level_side: Positive = 224
     hidden: Count = 1024
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
 

@@ -115,8 +115,8 @@ def _show(summary: BuildSummary) -> None:
     if summary.unmasked:
         kept = sum(box.kept for box in summary.unmasked)
         console.print(
-            f"{len(summary.unmasked)} boxes of these classes have no mask and were left out, {kept} of them on photos "
-            "of the data set; dataset.yaml lists them."
+            f"Boxes of these classes without a mask, left out: {len(summary.unmasked)}, of which {kept} on photos of "
+            "the data set. dataset.yaml lists them."
         )
 
 

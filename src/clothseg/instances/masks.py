@@ -151,7 +151,7 @@ def read_mask_png(source: Path | bytes) -> BoolMask:
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as picture:
             values = np.asarray(picture)
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(f"{name}: not a mask picture that can be read ({error})") from error
     if values.ndim != 2:
         raise DataError(f"{name}: a mask has one channel, this picture has {values.shape[2:]}")
@@ -170,10 +170,7 @@ def resize_mask(mask: BoolMask, size: tuple[int, int]) -> BoolMask:
     """
     if mask.shape == tuple(size):
         return mask
-    nearest = [
-        np.minimum(((np.arange(new) + 0.5) * old / new).astype(np.intp), old - 1)
-        for new, old in zip(size, mask.shape, strict=True)
-    ]
+    nearest = [(2 * np.arange(new) + 1) * old // (2 * new) for new, old in zip(size, mask.shape, strict=True)]
     return mask[np.ix_(*nearest)]
 
 

@@ -16,7 +16,7 @@ class Conventions:
         rpn_min_side, min_side: boxes with a shorter side (pixels of the input) are dropped.
         roi_samples: sampling points of RoI Align along a cell's side.
         roi_aligned: whether RoI Align shifts by half a pixel.
-        level_side, level_at: a box of `level_side` pixels is pooled from pyramid level `level_at`.
+        level_at: a box of `boxes.level_side` pixels is pooled from this pyramid level.
         smooth_l1_beta: where smooth L1 turns from a parabola to a line.
     """
 
@@ -30,7 +30,6 @@ class Conventions:
     min_side: float = 1e-2
     roi_samples: int = 2
     roi_aligned: bool = False
-    level_side: float = 224.0
     level_at: int = 4
     smooth_l1_beta: float = 1 / 9
 

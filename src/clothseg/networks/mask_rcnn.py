@@ -113,7 +113,7 @@ class MaskRCNNNetwork(Network):
 
     def _pool(self, features: list[Tensor], boxes: list[Tensor], size: int) -> Tensor:
         levels = self._pooled_levels
-        return pool_boxes(features[: len(levels)], levels, boxes, size, self.conventions)
+        return pool_boxes(features[: len(levels)], levels, boxes, size, self.conventions, self.config.boxes.level_side)
 
     def _losses(
         self, outputs: list[Tensor], sizes: list[tuple[int, int]], padded: tuple[int, int], targets: list[Target]

@@ -8,7 +8,12 @@ from clothseg.networks.conventions import Conventions
 
 
 def pool_boxes(
-    features: list[Tensor], strides_log2: tuple[int, ...], boxes: list[Tensor], size: int, conventions: Conventions
+    features: list[Tensor],
+    strides_log2: tuple[int, ...],
+    boxes: list[Tensor],
+    size: int,
+    conventions: Conventions,
+    level_side: float,
 ) -> Tensor:
     """Features of every box.
 
@@ -18,6 +23,7 @@ def pool_boxes(
         boxes: for each photo `[P, 4]` in pixels of the network's input.
         size: cells along a side of the answer.
         conventions: sampling and choice of level.
+        level_side: side in pixels of a box that belongs to the level `conventions.level_at`.
 
     Returns:
         `[sum of P, C, size, size]`, photo by photo.
@@ -26,7 +32,7 @@ def pool_boxes(
     photo = torch.cat([torch.full_like(b[:, :1], i) for i, b in enumerate(boxes)])
     regions = torch.cat([photo, everything], dim=1)
     side = box_area(everything).sqrt()
-    level = torch.floor(conventions.level_at + torch.log2(side / conventions.level_side) + 1e-6)
+    level = torch.floor(conventions.level_at + torch.log2(side / level_side) + 1e-6)
     level = level.clamp(strides_log2[0], strides_log2[-1])
     answer = features[0].new_zeros((len(regions), features[0].shape[1], size, size))
     for feature, number in zip(features, strides_log2, strict=True):

@@ -84,13 +84,8 @@ def build_dataset(
     summary = _summarize(out, chosen, parts, photos, dropped)
     kept = [p.image_id for found in photos.values() for p in found]
     credit = {k: v for s in sources for k, v in read_credits(s.files.credits, kept).items()}
-    options = {
-        "partitions": partitions,
-        "val_fraction": val_fraction,
-        "seed": seed,
-        "keep_empty": keep_empty,
-        "limit": limit,
-    }
+    split = {"partitions": partitions, "val_fraction": val_fraction, "seed": seed}
+    options = split | {"keep_empty": keep_empty, "limit": limit}
     files = [s.files for s in sources]
     write_dataset(summary, photos, credit=credit, classes=chosen, files=files, options=options, overwrite=overwrite)
     return summary

@@ -262,7 +262,8 @@ def _rows(
         if missing:
             raise DataError(f"{path}: row 1: no column {', '.join(missing)}; is this the right table?")
         any_broken = pl.any_horizontal(*broken.values())
-        rows = table.select("row", *columns).filter(any_broken | wanted).collect(engine="streaming").sort("row")
+        # All columns are read, or a row with too many cells would go unseen.
+        rows = table.filter(any_broken | wanted).collect(engine="streaming").sort("row")
     except pl.exceptions.PolarsError as error:
         raise DataError(f"{path}: {_why_unreadable(path, str(error))}") from error
     for row in rows.filter(any_broken).head(1).iter_rows(named=True):

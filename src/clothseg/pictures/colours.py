@@ -7,7 +7,7 @@ Colour = tuple[int, int, int]
 # Told apart by people who do not see red or green as others do: neighbours differ in lightness or along blue-yellow.
 # None is the colour of cloth that the first classes are usually made of (denim, black wool).
 _PALETTE: tuple[Colour, ...] = (
-    (40, 125, 230),  # blue
+    (30, 105, 215),  # blue
     (236, 88, 36),  # vermilion
     (247, 193, 8),  # amber
     (0, 158, 110),  # green

@@ -29,7 +29,7 @@ def loss_curves(history: Sequence[Row], *, form: Form = "png") -> bytes:
         form: of the file.
 
     Returns:
-        The bytes of a PNG (1500 x 800 pixels) or SVG. The same history gives the same bytes.
+        The bytes of a PNG (1500 x 800 pixels) or SVG (transparent). The same history gives the same bytes.
     """
     figure = Figure(figsize=(10, 16 / 3), layout="constrained")
     grid = figure.subplots(2, 3)
@@ -62,6 +62,7 @@ def _draw(axes: Axes, history: Sequence[Row], name: str) -> None:
     axes.tick_params(labelsize=8, colors=_INK, length=0)
     axes.grid(axis="y", color=_GRID, linewidth=0.8)
     axes.set_axisbelow(True)
+    axes.patch.set_visible(False)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.spines["bottom"].set_color(_GRID)
     axes.set_xlabel("epoch", fontsize=8, color=_INK)
@@ -92,5 +93,6 @@ def _save(figure: Figure, form: Form) -> bytes:
     FigureCanvasAgg(figure)
     target = io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": "clothseg"}):
-        figure.savefig(target, format=form, dpi=150, facecolor="white", metadata=_WITHOUT_DATE[form])
+        paper = "white" if form == "png" else "none"
+        figure.savefig(target, format=form, dpi=150, facecolor=paper, metadata=_WITHOUT_DATE[form])
     return target.getvalue()

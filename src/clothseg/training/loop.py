@@ -51,78 +51,20 @@ def fit(
     """
     if not len(train) or not len(val):
         raise DataError("training needs at least one photo in train and one in val")
-    settings = config.train
-    fabric = Fabric(accelerator="auto", devices=1)
-    optimizer = _optimizer(network, settings)
-    model, optimizer = fabric.setup(network, optimizer)
-    model.mark_forward_method("losses")
-    model.mark_forward_method("losses_prepared")
-    sampler = Sampler(len(train), settings.batch_size, config.augment.copies, settings.seed)
-    per_epoch = settings.steps_per_epoch or math.ceil(len(train) / settings.batch_size)
-    examples, checks = Examples(model, train, config, augmented=True), Examples(model, val, config, augmented=False)
-    last, best = run / "checkpoints" / "last.pt", run / "checkpoints" / "best.pt"
-    state = Checkpoint(0, {}, {}, {}, network.generator.get_state(), [], {}, math.inf, 0.0)
+    training = _Training(network, train, val, config, run)
     if resume:
-        state = read_checkpoint(last)
-        network.load_state_dict(state.network)
-        optimizer.load_state_dict(state.optimizer)
-        sampler.load_state_dict(state.sampler)
-        network.generator.set_state(state.generator)
-
-    def snapshot() -> Checkpoint:
-        return replace(
-            state,
-            network=network.state_dict(),
-            optimizer=optimizer.state_dict(),
-            sampler=sampler.state_dict(),
-            generator=network.generator.get_state(),
-            seconds=state.seconds + time.monotonic() - begun,
-        )
-
-    begun = time.monotonic()
-    model.train()
+        training.resume()
+    state = training.state
     with _progress(quiet) as progress:
-        bar = progress.add_task("training", total=settings.epochs * per_epoch, completed=state.step, losses="")
+        bar = progress.add_task("training", total=training.steps, completed=state.step, losses="")
         try:
-            while state.step < settings.epochs * per_epoch:
-                for group in optimizer.param_groups:
-                    group["lr"] = group["initial_lr"] * rate_factor(state.step, settings, settings.epochs * per_epoch)
-                before = snapshot_cursor(sampler, network)
-                try:
-                    batch = sampler.next_batch()
-                    losses = examples.losses(batch)
-                    values = {name: loss.item() for name, loss in losses.items()}
-                    _check_finite(values, train, batch)
-                except KeyboardInterrupt:
-                    restore_cursor(sampler, network, before)
-                    raise
-                optimizer.zero_grad()
-                fabric.backward(losses["total"])
-                if settings.clip_gradients is not None:
-                    nn.utils.clip_grad_norm_(network.parameters(), settings.clip_gradients)
-                optimizer.step()
-                state.step += 1
-                for name, value in values.items():
-                    state.sums[name] = state.sums.get(name, 0.0) + value
-                done = (state.step - 1) % per_epoch + 1
-                shown = " ".join(f"{name} {value / done:.2f}" for name, value in state.sums.items())
-                progress.update(bar, advance=1, losses=shown)
-                if done == per_epoch:
-                    row = _row(state, optimizer.param_groups[-1]["lr"], per_epoch, time.monotonic() - begun)
-                    found = mean_losses(checks, settings.batch_size, settings.seed)
-                    row |= {f"val_{name}": value for name, value in found.items()}
-                    state.rows.append(row)
-                    state.sums = {}
-                    write_history(run / "history.csv", state.rows)
-                    judged = -float(state.step) if settings.best == "last" else row[settings.best]
-                    improved = judged < state.best
-                    state.best = min(judged, state.best)
-                    write_checkpoint(last, snapshot())
-                    if improved:
-                        write_checkpoint(best, snapshot())
-                        write_network(run / "weights.safetensors", network.state_dict(), config, train.classes)
+            while state.step < training.steps:
+                training.step()
+                progress.update(bar, advance=1, losses=training.losses_so_far())
+                if state.step % training.per_epoch == 0:
+                    training.end_epoch()
         except KeyboardInterrupt as error:
-            write_checkpoint(last, snapshot())
+            write_checkpoint(training.last, training.snapshot())
             raise InterruptedRun(
                 f"stopped by hand after step {state.step}, and all is saved; "
                 f"go on with: clothseg fit DATA --out {run} --resume"
@@ -130,15 +72,99 @@ def fit(
     return state.rows
 
 
-def snapshot_cursor(sampler: Sampler, network: MaskRCNNNetwork) -> tuple[object, torch.Tensor]:
-    """Where the random numbers of a step begin, so that a step cut short can be done again."""
-    return sampler.state_dict(), network.generator.get_state()
+class _Training:
+    """What a run is made of, and the two things that happen in it: a step, and the end of an epoch."""
 
+    def __init__(
+        self, network: MaskRCNNNetwork, train: CocoLikeDataset, val: CocoLikeDataset, config: Config, run: Path
+    ) -> None:
+        settings = config.train
+        self.network, self.train, self.config, self.run = network, train, config, run
+        self.last, self.best = run / "checkpoints" / "last.pt", run / "checkpoints" / "best.pt"
+        self.fabric = Fabric(accelerator="auto", devices=1)
+        model, self.optimizer = self.fabric.setup(network, _optimizer(network, settings))
+        model.mark_forward_method("losses")
+        model.mark_forward_method("losses_prepared")
+        model.train()
+        self.sampler = Sampler(len(train), settings.batch_size, config.augment.copies, settings.seed)
+        self.examples = Examples(model, train, config, augmented=True)
+        self.checks = Examples(model, val, config, augmented=False)
+        self.per_epoch = settings.steps_per_epoch or math.ceil(len(train) / settings.batch_size)
+        self.steps = settings.epochs * self.per_epoch
+        self.state = Checkpoint(0, {}, {}, {}, network.generator.get_state(), [], {}, math.inf, 0.0)
+        self.begun = time.monotonic()
 
-def restore_cursor(sampler: Sampler, network: MaskRCNNNetwork, cursor: tuple[object, torch.Tensor]) -> None:
-    """Put the random numbers back where `snapshot_cursor` saw them."""
-    sampler.load_state_dict(cursor[0])  # type: ignore[arg-type]
-    network.generator.set_state(cursor[1])
+    def step(self) -> None:
+        """Learn from one batch. Cut short before the weights are changed, it can be done again."""
+        settings, state = self.config.train, self.state
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["initial_lr"] * rate_factor(state.step, settings, self.steps)
+        before = self.sampler.state_dict(), self.network.generator.get_state()
+        try:
+            batch = self.sampler.next_batch()
+            losses = self.examples.losses(batch)
+            values = {name: loss.item() for name, loss in losses.items()}
+            _check_finite(values, self.train, batch)
+            self.optimizer.zero_grad()
+            self.fabric.backward(losses["total"])
+        except KeyboardInterrupt:
+            self.sampler.load_state_dict(before[0])
+            self.network.generator.set_state(before[1])
+            raise
+        if settings.clip_gradients is not None:
+            nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip_gradients)
+        self.optimizer.step()
+        state.step += 1
+        for name, value in values.items():
+            state.sums[name] = state.sums.get(name, 0.0) + value
+
+    def losses_so_far(self) -> str:
+        """Means of this epoch's losses, for people."""
+        done = (self.state.step - 1) % self.per_epoch + 1
+        return " ".join(f"{name} {value / done:.2f}" for name, value in self.state.sums.items())
+
+    def end_epoch(self) -> None:
+        """Judge the network on the validation photos and write down everything."""
+        settings, state = self.config.train, self.state
+        row: Row = {
+            "epoch": state.step // self.per_epoch,
+            "step": state.step,
+            "learning_rate": self.optimizer.param_groups[-1]["lr"],
+            "seconds": round(state.seconds + time.monotonic() - self.begun, 2),
+        }
+        row |= {f"train_{name}": value / self.per_epoch for name, value in state.sums.items()}
+        found = mean_losses(self.checks, settings.batch_size, settings.seed)
+        row |= {f"val_{name}": value for name, value in found.items()}
+        state.rows.append(row)
+        state.sums = {}
+        write_history(self.run / "history.csv", state.rows)
+        judged = -float(state.step) if settings.best == "last" else row[settings.best]
+        improved = judged < state.best
+        state.best = min(judged, state.best)
+        write_checkpoint(self.last, self.snapshot())
+        if improved:
+            write_checkpoint(self.best, self.snapshot())
+            path = self.run / "weights.safetensors"
+            write_network(path, self.network.state_dict(), self.config, self.train.classes)
+
+    def snapshot(self) -> Checkpoint:
+        """All that is needed to go on from here."""
+        return replace(
+            self.state,
+            network=self.network.state_dict(),
+            optimizer=self.optimizer.state_dict(),
+            sampler=self.sampler.state_dict(),
+            generator=self.network.generator.get_state(),
+            seconds=self.state.seconds + time.monotonic() - self.begun,
+        )
+
+    def resume(self) -> None:
+        """Go on from `checkpoints/last.pt`."""
+        self.state = read_checkpoint(self.last)
+        self.network.load_state_dict(self.state.network)
+        self.optimizer.load_state_dict(self.state.optimizer)
+        self.sampler.load_state_dict(self.state.sampler)
+        self.network.generator.set_state(self.state.generator)
 
 
 def rate_factor(step: int, settings: Train, steps: int) -> float:
@@ -169,16 +195,6 @@ def _check_finite(losses: dict[str, float], train: CocoLikeDataset, batch: list[
     if broken:
         photos = ", ".join(str(train.images[position].path) for position, _ in batch)
         raise RunError(f"loss {', '.join(broken)} is not finite; the photos of this step are {photos}")
-
-
-def _row(state: Checkpoint, rate: float, per_epoch: int, seconds: float) -> Row:
-    row: Row = {
-        "epoch": state.step // per_epoch,
-        "step": state.step,
-        "learning_rate": rate,
-        "seconds": round(state.seconds + seconds, 2),
-    }
-    return row | {f"train_{name}": value / per_epoch for name, value in state.sums.items()}
 
 
 def _progress(quiet: bool) -> Progress:

@@ -1,0 +1,132 @@
+"""Pictures of a page as data URIs: photos as WebP, curves as SVG."""
+
+import base64
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from clothseg.errors import PhotoError
+from clothseg.instances import Instances, PixelMasks, resize_mask, scale_boxes
+from clothseg.photos import read_photo
+from clothseg.pictures import LOSSES, draw_instances, loss_curve
+from clothseg.report.choice import ranked_photos, sample_of_classes, spread
+from clothseg.report.reading import Row, Truth, by_photo, to_instances
+
+_MOST_BYTES = 45_000  # of one photo, so that a page of 36 stays far under 3 MB after base64
+_QUALITIES = (82, 70, 55, 40, 25)
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A drawn photo: `source` is a data URI, width and height are its pixels, `text` says what is on it."""
+
+    source: str
+    width: int
+    height: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Truth and detections of one photo, with their agreement in 0..1."""
+
+    truth: Photo
+    found: Photo
+    agreement: float
+    name: str
+
+
+def curve_figures(history: Sequence[Mapping[str, str]]) -> list[tuple[str, str]]:
+    """Name and data URI of each loss curve."""
+    return [(name, data_uri(loss_curve(history, name), "image/svg+xml")) for name in LOSSES]
+
+
+def prediction_pairs(
+    truth: Truth, predictions: Sequence[Row], images: Path, *, threshold: float, wanted: int = 12
+) -> tuple[list[Pair], list[str]]:
+    """Photos evenly spread from the best to the worst agreement, and the names of those that could not be read."""
+    ranked = ranked_photos(truth, predictions, threshold)
+    shown = by_photo(truth.images, [row for row in predictions if row["score"] >= threshold])
+    pairs, unread = [], []
+    for position in spread(len(ranked), wanted):
+        score, image = ranked[position]
+        name = str(image["file_name"])
+        try:
+            photo = read_photo(images / name)
+            right = to_instances(truth.by_photo[image["id"]], image)
+            left = _drawn(photo, right, truth.names, 250_000, scores=False)
+            found = _drawn(photo, to_instances(shown[image["id"]], image), truth.names, 250_000, scores=True)
+            pairs.append(Pair(left, found, score, name))
+        except PhotoError:
+            unread.append(name)
+    return pairs, unread
+
+
+def sample_photos(truth: Truth, images: Path, wanted: int = 12) -> tuple[list[Photo], list[str]]:
+    """Training photos with their true masks, and the names of those that could not be read."""
+    photos, unread = [], []
+    for image in sample_of_classes(truth, wanted):
+        try:
+            photo = read_photo(images / str(image["file_name"]))
+            instances = to_instances(truth.by_photo[image["id"]], image)
+            photos.append(_drawn(photo, instances, truth.names, 160_000, scores=False))
+        except PhotoError:
+            unread.append(str(image["file_name"]))
+    return photos, unread
+
+
+def data_uri(content: bytes, kind: str) -> str:
+    """`content` of the media type `kind` as a URI that holds it."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def _drawn(
+    photo: NDArray[np.uint8], instances: Instances, names: Mapping[int, str], area: int, *, scores: bool
+) -> Photo:
+    """Shrink to about `area` pixels first and draw then, so that lines and letters have the size they are seen in."""
+    if photo.shape[:2] != instances.size:
+        raise PhotoError(f"the photo is {photo.shape[:2]}, but its annotations say {instances.size} (height, width)")
+    scale = min(math.sqrt(area / (photo.shape[0] * photo.shape[1])), 1.0)
+    size = (max(round(photo.shape[0] * scale), 1), max(round(photo.shape[1] * scale), 1))
+    small = np.array(Image.fromarray(photo).resize(size[::-1], Image.Resampling.LANCZOS))
+    drawn = draw_instances(small, _resized(instances, size), names, scores=scores)
+    found = [names.get(int(c), f"class {c}") for c in instances.classes]
+    text = ", ".join(found) if found else "nothing"
+    return Photo(data_uri(_webp(drawn), "image/webp"), size[1], size[0], text)
+
+
+def _resized(instances: Instances, size: tuple[int, int]) -> Instances:
+    masks = [resize_mask(_pixels(instances, position), size) for position in range(len(instances))]
+    values = np.stack(masks) if masks else np.zeros((0, *size), dtype=np.bool_)
+    return Instances(
+        size=size,
+        boxes=scale_boxes(instances.boxes, instances.size, size),
+        classes=instances.classes,
+        masks=PixelMasks(torch.from_numpy(values)),
+        scores=instances.scores,
+        crowd=instances.crowd,
+    )
+
+
+def _pixels(instances: Instances, position: int) -> NDArray[np.bool_]:
+    pixels: NDArray[np.bool_] = instances.masks.select(torch.tensor([position])).pixels()[0].numpy()
+    return pixels
+
+
+def _webp(picture: NDArray[np.uint8]) -> bytes:
+    """The best quality that stays under the most bytes that a photo may take."""
+    content = b""
+    for quality in _QUALITIES:
+        target = io.BytesIO()
+        Image.fromarray(picture).save(target, format="WEBP", quality=quality, method=4)
+        content = target.getvalue()
+        if len(content) <= _MOST_BYTES:
+            break
+    return content

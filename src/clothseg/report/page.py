@@ -1,0 +1,131 @@
+"""The page put together: values for the template, and the file written whole."""
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from clothseg.evaluation import Metrics
+from clothseg.evaluation.metrics import percent
+from clothseg.files import write_whole
+from clothseg.pictures import class_colour
+from clothseg.report import words
+from clothseg.report.figures import Pair, curve_figures, prediction_pairs, sample_photos
+from clothseg.report.reading import RunFiles, Truth, read_run
+
+FIGURES = ("AP", "AP50", "AP75")
+_LONGEST_TEXT = 20_000
+
+
+def write_report(run: Path, data: Path, *, threshold: float = 0.5) -> Path:
+    """Write `report.html` into a run folder, from the files that are there.
+
+    Args:
+        run: the folder with `run.json`, `config.yaml`, `history.csv`, `metrics.json`, `metrics-untrained.json` and
+            `predictions.json`. For what is missing the page says which command makes it.
+        data: the COCO data set, with `images/`, `annotations/{train,val}.json` and `dataset.yaml`.
+        threshold: detections with at least this score are drawn. Figures are made from all of them.
+
+    Returns:
+        The path of the page: one file without scripts or links to other places.
+
+    Raises:
+        RunError: `run` is no folder, or a file in it is broken.
+        DataError: a file of the data set is broken.
+    """
+    files = read_run(run, data)
+    environment = Environment(
+        loader=PackageLoader("clothseg", "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"percent": percent, "duration": words.duration}
+    page = environment.get_template("page.html.jinja").render(_values(files, threshold))
+    path = run / "report.html"
+    write_whole(path, page)
+    return path
+
+
+def _values(files: RunFiles, threshold: float) -> dict[str, Any]:
+    names = files.names
+    colours = {name: "#{:02x}{:02x}{:02x}".format(*class_colour(i)) for name, i in _ids(files).items()}
+    pairs: list[Pair] = []
+    unread: list[str] = []
+    if files.val is not None and files.predictions is not None:
+        pairs, unread = prediction_pairs(files.val, files.predictions, files.data / "images", threshold=threshold)
+    samples, unread_too = sample_photos(files.train, files.data / "images") if files.train else ([], [])
+    return {
+        "title": files.run.resolve().name,
+        "names": names,
+        "subject": words.listed(names) or "garments",
+        "colours": colours,
+        "missing": words.missing_parts(files),
+        "metrics": files.metrics,
+        "untrained": files.untrained,
+        "headline": _headline(files.metrics, files.untrained),
+        "meaning": words.meaning(files.metrics) if files.metrics else "",
+        "caution": words.caution(files),
+        "weakest": words.weakest_class(files.metrics) if files.metrics else "",
+        "figures": [f"{kind}_{figure}" for kind in ("mask", "box") for figure in FIGURES],
+        "curves": curve_figures(files.history) if files.history else [],
+        "epochs": len(files.history),
+        "pairs": pairs,
+        "photos_judged": len(files.val.images) if files.val else 0,
+        "threshold": threshold,
+        "samples": samples,
+        "unread": sorted({*unread, *unread_too}),
+        "counts": _counts(files),
+        "facts": files.facts,
+        "timings": _timings(files.facts),
+        "config": files.config,
+        "description": (files.description or "")[:_LONGEST_TEXT],
+    }
+
+
+def _ids(files: RunFiles) -> dict[str, int]:
+    known = files.val or files.train
+    if known is not None:
+        return {name: class_id for class_id, name in known.names.items()}
+    return {name: class_id for class_id, name in enumerate(files.names, 1)}
+
+
+def _headline(metrics: Metrics | None, untrained: Metrics | None) -> dict[str, Any] | None:
+    """The figure on top with its interval, and that of the untrained network; None without any."""
+    if metrics is None or metrics.overall.get(key := words.headline_key(metrics)) is None:
+        return None
+    return {
+        "name": key.replace("_", " "),
+        "value": metrics.overall[key],
+        "interval": metrics.intervals.get(key),
+        "before": untrained.overall.get(key) if untrained else None,
+    }
+
+
+def _counts(files: RunFiles) -> list[dict[str, Any]]:
+    """A row a split: photos, photos without objects, crowds, and by class name the objects and photos with them."""
+    splits: list[tuple[str, Truth | None]] = [("train", files.train), ("val", files.val)]
+    return [{"split": name} | _count(truth) for name, truth in splits if truth is not None]
+
+
+def _count(truth: Truth) -> dict[str, Any]:
+    plain = [annotation for annotation in truth.annotations if not annotation.get("iscrowd")]
+    objects = Counter(annotation["category_id"] for annotation in plain)
+    photos = Counter(class_id for class_id, _ in {(a["category_id"], a["image_id"]) for a in plain})
+    return {
+        "photos": len(truth.images),
+        "empty": sum(not rows for rows in truth.by_photo.values()),
+        "crowds": len(truth.annotations) - len(plain),
+        "objects": len(plain),
+        "classes": {name: (objects[class_id], photos[class_id]) for class_id, name in truth.names.items()},
+    }
+
+
+def _timings(facts: Mapping[str, Any]) -> list[tuple[str, float, float]]:
+    """Name, seconds, and share of the longest part."""
+    timings = {str(name): float(value) for name, value in (facts.get("timings") or {}).items() if value is not None}
+    longest = max(timings.values(), default=0.0) or 1.0
+    return [(name, seconds, seconds / longest) for name, seconds in timings.items()]

@@ -1,0 +1,85 @@
+"""`clothseg dataset build` as a person types it."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from clothseg import sample
+from clothseg.cli.app import app, main
+from clothseg.errors import ClothsegError, DataError
+
+runner = CliRunner()
+
+
+def build(*words: object) -> tuple[int, str, str]:
+    result = runner.invoke(app, ["dataset", "build", *map(str, words)])
+    if isinstance(result.exception, ClothsegError):
+        raise result.exception
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_the_sample_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = build("sample", "--out", "a data set", "--limit", "12", "--keep-empty")
+    assert code == 0
+    assert all(word in out for word in ("Suit", "Dress", "Jeans", "a data set"))
+    categories = json.loads((tmp_path / "a data set" / "annotations" / "val.json").read_text())["categories"]
+    assert [(c["id"], c["name"]) for c in categories] == [(1, "Suit"), (2, "Dress"), (3, "Jeans")]
+
+
+def test_a_folder_called_sample_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("sample").mkdir()
+    with pytest.raises(DataError, match="class-descriptions"):
+        build("sample", "--out", "out")
+
+
+def test_classes_repeated_or_with_commas_keep_their_order(tmp_path: Path) -> None:
+    code, out, _ = build(
+        "sample", "--out", tmp_path / "out", "--classes", "Jeans,Hat", "--classes", "suit", "--limit", 20, "--json"
+    )
+    told = json.loads(out)
+    assert code == 0
+    assert told["classes"] == ["Jeans", "Hat", "Suit"]
+    document = json.loads((tmp_path / "out" / "annotations" / "train.json").read_text())
+    assert told["train"]["masks"] == len(document["annotations"])
+
+
+def test_lost_photos_end_in_1_and_are_named(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    shutil.copytree(sample.folder(), source, ignore=shutil.ignore_patterns("__pycache__"))
+    photos = sorted((source / "train").iterdir())
+    for photo in photos[30:]:
+        photo.unlink()
+    code, out, err = build(source, "--out", tmp_path / "out", "--quiet")
+    assert code == 1
+    assert out == ""
+    assert "missing_photo" in err
+    assert "dataset.yaml" in err
+    assert " more; " in err
+    assert (tmp_path / "out" / "dataset.yaml").is_file()
+
+
+def test_wrong_input_ends_in_2_with_one_message_and_nothing_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["clothseg", "dataset", "build", "sample", "--out", str(tmp_path / "out"), "--classes", "Suits,Coatt"]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    told = capsys.readouterr().err
+    assert "'Suits'; near it: Suit" in " ".join(told.split())
+    assert "Coat" in told
+    assert "Traceback" not in told
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_has_an_example() -> None:
+    code, out, _ = build("--help")
+    assert code == 0
+    assert "Example: clothseg dataset build" in out

@@ -1,0 +1,146 @@
+"""`CocoLikeDataset`: every form of segmentation, photos without instances, and files that are wrong."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from pycocotools import mask as referee
+
+from clothseg.config import Augment
+from clothseg.dataset import CocoLikeDataset, Sampler, augment, load_example
+from clothseg.errors import DataError
+from clothseg.instances import Instances, PixelMasks
+
+POLYGONS = [[2.0, 2, 20, 2, 20, 12, 2, 12], [25.0, 5, 35, 5, 30, 18]]
+
+
+def write(folder: Path, **changes: Any) -> Path:
+    (folder / "images").mkdir(parents=True)
+    (folder / "annotations").mkdir()
+    for name in ("a.png", "b.png"):
+        Image.new("RGB", (40, 20), "grey").save(folder / "images" / name)
+    crowd = np.zeros((20, 40), np.uint8)
+    crowd[10:, 30:] = 1
+    rle = referee.encode(np.asfortranarray(crowd))
+    tree = {
+        "images": [
+            {"id": 0, "file_name": "a.png", "height": 20, "width": 40},
+            {"id": 9, "file_name": "b.png", "height": 20, "width": 40},
+        ],
+        "categories": [{"id": 7, "name": "Dress, long"}, {"id": 3, "name": "Suit"}],
+        "annotations": [
+            {"id": 1, "image_id": 0, "category_id": 7, "segmentation": POLYGONS, "iscrowd": 0},
+            {
+                "id": 2,
+                "image_id": 0,
+                "category_id": 3,
+                "iscrowd": 1,
+                "segmentation": {"size": [20, 40], "counts": rle["counts"].decode()},
+            },
+            {"id": 3, "image_id": 0, "category_id": 3, "segmentation": {"size": [20, 40], "counts": [40, 5, 755]}},
+        ],
+    } | changes
+    (folder / "annotations" / "train.json").write_text(json.dumps(tree))
+    return folder
+
+
+def test_every_form_is_read(tmp_path: Path) -> None:
+    data = CocoLikeDataset().load_data(write(tmp_path / "d")).prepare(clean_name=True)
+    assert data.class_names == ["background", "Suit", "Dress"]
+    assert data.map_source_class_id(7) == data.map_source_class_id("coco.7") == 2
+    assert data.source_class_id(2) == 7
+    found = data.load_instances(0)
+    theirs = referee.decode(referee.merge(referee.frPyObjects(POLYGONS, 20, 40))).astype(bool)
+    assert np.array_equal(found.masks.pixels()[0].numpy(), theirs)
+    assert found.crowd.tolist() == [False, True, False]
+    assert found.classes.tolist() == [2, 1, 1]
+    assert found.boxes[1].tolist() == [30, 10, 40, 20]
+    assert found.boxes[2].tolist() == [2, 0, 3, 5]
+    masks, classes = data.load_mask(0)
+    assert masks.shape == (20, 40, 3)
+    assert classes.tolist() == [2, 1, 1]
+    empty = data.load_instances(1)
+    assert len(empty) == 0
+    assert empty.masks.pixels().shape == (0, 20, 40)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"annotations": [{"id": 5, "image_id": 1, "category_id": 7, "segmentation": []}]}, "images \\[1\\]"),
+        ({"annotations": [{"id": 5, "image_id": 0, "category_id": 8, "segmentation": []}]}, "annotation 5"),
+        ({"images": [{"id": "x", "file_name": "a.png", "height": 20, "width": 40}]}, "whole number"),
+        ({"categories": [{"id": 0, "name": "Suit"}]}, "ids start at 1"),
+        ({"categories": [{"id": 7, "name": "Suit"}, {"id": 7, "name": "Tie"}]}, "given twice"),
+    ],
+)
+def test_wrong_files_are_told(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        CocoLikeDataset().load_data(write(tmp_path / "d", **changes))
+
+
+def test_a_broken_annotation_names_itself(tmp_path: Path) -> None:
+    bad = {"annotations": [{"id": 77, "image_id": 0, "category_id": 7, "segmentation": [[1, 2]]}]}
+    data = CocoLikeDataset().load_data(write(tmp_path / "d", **bad)).prepare()
+    with pytest.raises(DataError, match=r"train\.json: annotation 77: "):
+        data.load_instances(0)
+
+
+def test_a_photo_of_another_size_is_told(tmp_path: Path) -> None:
+    data = CocoLikeDataset().load_data(write(tmp_path / "d")).prepare()
+    Image.new("RGB", (41, 20)).save(tmp_path / "d" / "images" / "a.png")
+    with pytest.raises(DataError, match="20 x 41"):
+        data.load_image(0)
+
+
+def test_flipping_twice_is_nothing_and_boxes_stay_tight() -> None:
+    mask = torch.zeros((1, 10, 16), dtype=torch.bool)
+    mask[0, 2:6, 1:5] = True
+    truth = Instances((10, 16), torch.tensor([[1.0, 2, 5, 6]]), torch.tensor([1]), PixelMasks(mask))
+    image = torch.rand((3, 10, 16))
+    always = Augment(flip=1.0)
+    once, flipped = augment(image, truth, always, torch.Generator())
+    assert flipped.boxes.tolist() == [[11, 2, 15, 6]]
+    twice, back = augment(once, flipped, always, torch.Generator())
+    assert torch.equal(twice, image)
+    assert torch.equal(back.masks.pixels(), mask)
+
+
+def test_photo_and_mask_move_together() -> None:
+    mask = torch.zeros((1, 60, 40), dtype=torch.bool)
+    mask[0, 20:45, 10:30] = True
+    truth = Instances((60, 40), torch.tensor([[10.0, 20, 30, 45]]), torch.tensor([1]), PixelMasks(mask))
+    image = mask.float().expand(3, -1, -1)
+    settings = Augment(flip=0.5, scale=0.2, shift=0.1)
+    for seed in range(20):
+        changed, found = augment(image, truth, settings, torch.Generator().manual_seed(seed))
+        agree = (changed[0] > 0.5) == found.masks.pixels()[0]
+        assert agree.float().mean() > 0.97
+        rows, columns = torch.where(found.masks.pixels()[0])
+        tight = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+        assert found.boxes[0].tolist() == [float(v) for v in tight]
+
+
+def test_versions_repeat(tmp_path: Path) -> None:
+    data = CocoLikeDataset().load_data(write(tmp_path / "d")).prepare()
+    settings = Augment(copies=3, colour=0.5)
+    first, again, other = (load_example(data, 0, settings, version)[0] for version in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert torch.equal(load_example(data, 0, settings, 0)[0], load_example(data, 0, None)[0])
+
+
+def test_sampler_shows_every_photo_once_a_round_and_goes_on_exactly() -> None:
+    sampler = Sampler(7, 3, 2, seed=0)
+    looks = [sampler.next_batch() for _ in range(7)]
+    positions = [position for batch in looks for position, _ in batch]
+    assert all(sorted(positions[i : i + 7]) == list(range(7)) for i in (0, 7, 14))
+    state = sampler.state_dict()
+    expected = [sampler.next_batch() for _ in range(5)]
+    other = Sampler(7, 3, 2, seed=5)
+    other.load_state_dict(state)
+    assert [other.next_batch() for _ in range(5)] == expected

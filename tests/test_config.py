@@ -1,0 +1,59 @@
+from pathlib import Path
+
+import pytest
+
+from clothseg.config import Config, preset_names
+from clothseg.errors import ConfigError
+
+
+def test_yaml_reads_back_equal(tmp_path: Path) -> None:
+    config = Config.load("demo", ["losses.class=2.5", "train.clip_gradients=null"])
+    assert config.losses.class_ == 2.5
+    (tmp_path / "c.yaml").write_text(config.to_yaml())
+    assert Config.load(tmp_path / "c.yaml") == config
+
+
+def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(
+        "network: mask_rcn\npyramid: {channels: many}\ntrian: {epochs: 3}\ntrain: {epoch: 3, learning_rate: -1}\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        Config.load(path, ["train.epochs", "x.y=3"])
+    text = str(caught.value)
+    for part in (
+        "7 problem",
+        "'mask_rcn'",
+        "pyramid.channels",
+        "did you mean train?",
+        "did you mean epochs?",
+        "train.learning_rate",
+        "override 'train.epochs'",
+        "x: unknown key",
+        str(path),
+    ):
+        assert part in text
+
+
+@pytest.mark.parametrize("content", ["a: [1", "- 1\n- 2", "\t:"])
+def test_broken_yaml_names_the_file(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "broken.yaml"
+    path.write_text(content)
+    with pytest.raises(ConfigError, match=r"broken\.yaml"):
+        Config.load(path)
+
+
+def test_anchor_scales_for_every_level() -> None:
+    with pytest.raises(ConfigError, match="each level needs its own"):
+        Config.load("demo", ["anchors.scales=[[32]]"])
+
+
+def test_unknown_preset_names_those_there() -> None:
+    with pytest.raises(ConfigError, match="demo"):
+        Config.load("dmeo")
+    assert "demo" in preset_names()
+
+
+def test_display_shows_every_value(capsys: pytest.CaptureFixture[str]) -> None:
+    Config().display()
+    assert "frozen_stages: 2" in capsys.readouterr().out

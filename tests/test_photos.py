@@ -1,0 +1,66 @@
+"""Photos of every kind, and files that are none."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from clothseg.errors import PhotoError
+from clothseg.photos import find_photos, read_photo
+
+RAMP = np.tile(np.linspace(0, 255, 60).astype(np.uint8), (40, 1))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "1", "P", "LA", "RGBA", "CMYK", "YCbCr"])
+def test_modes_become_rgb(tmp_path: Path, mode: str) -> None:
+    picture = Image.fromarray(RAMP).convert("L" if mode == "P" else "RGB").convert(mode)
+    path = tmp_path / ("p.tif" if mode in {"CMYK", "YCbCr"} else "p.png")
+    picture.save(path)
+    photo = read_photo(path)
+    assert photo.shape == (40, 60, 3)
+    assert photo.dtype == np.uint8
+    if mode != "1":
+        assert np.abs(photo.astype(int) - RAMP[..., None]).max() <= 3
+
+
+def test_sixteen_bits_keep_their_range(tmp_path: Path) -> None:
+    values = RAMP.astype(np.uint16) * 257
+    Image.fromarray(values).save(tmp_path / "deep.png")
+    assert np.array_equal(read_photo(tmp_path / "deep.png")[..., 0], RAMP)
+
+
+def test_exif_turns_the_photo(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(RAMP).save(tmp_path / "turned.jpg", exif=exif, quality=95)
+    photo = read_photo(tmp_path / "turned.jpg")
+    assert photo.shape == (60, 40, 3)
+    assert photo[0].mean() < 10
+    assert photo[-1].mean() > 245
+
+
+def test_transparent_becomes_white(tmp_path: Path) -> None:
+    Image.new("RGBA", (4, 4), (10, 20, 30, 0)).save(tmp_path / "clear.png")
+    assert (read_photo(tmp_path / "clear.png") == 255).all()
+
+
+def test_what_is_no_photo_is_named(tmp_path: Path) -> None:
+    whole = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 200, 3), dtype=np.uint8)).save(whole, "JPEG")
+    for name, content in {"empty.jpg": b"", "text.jpg": b"no picture", "cut.jpg": whole.getvalue()[:2000]}.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(PhotoError, match=name):
+            read_photo(tmp_path / name)
+    with pytest.raises(PhotoError, match="no such photo"):
+        read_photo(tmp_path / "missing.jpg")
+
+
+def test_folders_are_searched(tmp_path: Path) -> None:
+    for name in ("b.JPG", "a.png", "notes.txt"):
+        (tmp_path / name).write_bytes(b"x")
+    assert [p.name for p in find_photos([tmp_path])] == ["a.png", "b.JPG"]
+    (tmp_path / "none").mkdir()
+    with pytest.raises(PhotoError, match="no photos in this folder"):
+        find_photos([tmp_path / "none"])
