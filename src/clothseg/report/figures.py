@@ -76,7 +76,7 @@ def sample_photos(truth: Truth, images: Path, wanted: int = 12) -> tuple[list[Ph
         try:
             photo = read_photo(images / str(image["file_name"]))
             instances = to_instances(truth.by_photo[image["id"]], image)
-            photos.append(_drawn(photo, instances, truth.names, 160_000, scores=False))
+            photos.append(_drawn(photo, instances, truth.names, 160_000, scores=False, labels=False))
         except PhotoError:
             unread.append(str(image["file_name"]))
     return photos, unread
@@ -96,7 +96,7 @@ def _drawn(
     scale = min(math.sqrt(area / (photo.shape[0] * photo.shape[1])), 1.0)
     size = (max(round(photo.shape[0] * scale), 1), max(round(photo.shape[1] * scale), 1))
     small = np.array(Image.fromarray(photo).resize(size[::-1], Image.Resampling.LANCZOS))
-    drawn = draw_instances(small, _resized(instances, size), names, scores=scores)
+    drawn = draw_instances(small, _resized(instances, size), names, scores=scores, boxes=labels, labels=labels)
     found = [names.get(int(c), f"class {c}") for c in instances.classes]
     text = ", ".join(found) if found else "nothing"
     return Photo(data_uri(_webp(drawn), "image/webp"), size[1], size[0], text)
