@@ -14,6 +14,7 @@ from clothseg.pictures.colours import CROWD, Colour, class_colour
 from clothseg.pictures.labels import Label, draw_labels
 
 Picture = NDArray[np.uint8]
+_CASING: Colour = (255, 255, 255)
 
 
 def draw_instances(
@@ -123,16 +124,23 @@ def _draw_mask(
     inside = mask[part].astype(np.float32) * fill
     if hatched:
         inside *= _stripes((inside.shape[0], inside.shape[1]), period=max(line * 6, 4.0))
-    outline = _outline(mask[part], line)
-    opacity = np.maximum(inside, outline)[..., None]
-    canvas[part] = np.rint(canvas[part] * (1 - opacity) + np.asarray(colour, np.float32) * opacity).astype(np.uint8)
+    _blend(canvas[part], colour, inside)
+    edges, _ = cv2.findContours(mask[part].astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    # The pale casing keeps the line in sight on cloth of the line's own colour.
+    _blend(canvas[part], _CASING, 0.55 * _strokes(edges, inside.shape, line * 1.9))
+    _blend(canvas[part], colour, _strokes(edges, inside.shape, line))
 
 
-def _outline(mask: NDArray[np.bool_], line: float) -> NDArray[np.float32]:
-    """`[H, W]` opacity of a smooth line of width `line` along the edges of the mask, those of holes too."""
-    outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    drawn = np.zeros(mask.shape, dtype=np.uint8)
-    cv2.polylines(drawn, list(outlines), isClosed=True, color=255, thickness=max(round(line), 1), lineType=cv2.LINE_AA)
+def _blend(canvas: Picture, colour: Colour, opacity: NDArray[np.float32]) -> None:
+    """Lay `colour` over `canvas` `[H, W, 3]`, with an `opacity` `[H, W]` in 0..1."""
+    share = opacity[..., None]
+    canvas[:] = np.rint(canvas * (1 - share) + np.asarray(colour, np.float32) * share).astype(np.uint8)
+
+
+def _strokes(edges: Sequence[NDArray[np.int32]], size: tuple[int, ...], line: float) -> NDArray[np.float32]:
+    """`[H, W]` opacity of smooth lines of width `line` along closed `edges`."""
+    drawn = np.zeros(size, dtype=np.uint8)
+    cv2.polylines(drawn, list(edges), isClosed=True, color=255, thickness=max(round(line), 1), lineType=cv2.LINE_AA)
     return drawn.astype(np.float32) / np.float32(255)
 
 

@@ -88,7 +88,13 @@ def data_uri(content: bytes, kind: str) -> str:
 
 
 def _drawn(
-    photo: NDArray[np.uint8], instances: Instances, names: Mapping[int, str], area: int, *, scores: bool
+    photo: NDArray[np.uint8],
+    instances: Instances,
+    names: Mapping[int, str],
+    area: int,
+    *,
+    scores: bool,
+    labels: bool = True,
 ) -> Photo:
     """Shrink to about `area` pixels first and draw then, so that lines and letters have the size they are seen in."""
     if photo.shape[:2] != instances.size:
