@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -137,7 +138,7 @@ def _blend(canvas: Picture, colour: Colour, opacity: NDArray[np.float32]) -> Non
     canvas[:] = np.rint(canvas * (1 - share) + np.asarray(colour, np.float32) * share).astype(np.uint8)
 
 
-def _strokes(edges: Sequence[NDArray[np.int32]], size: tuple[int, ...], line: float) -> NDArray[np.float32]:
+def _strokes(edges: Sequence[NDArray[Any]], size: tuple[int, ...], line: float) -> NDArray[np.float32]:
     """`[H, W]` opacity of smooth lines of width `line` along closed `edges`."""
     drawn = np.zeros(size, dtype=np.uint8)
     cv2.polylines(drawn, list(edges), isClosed=True, color=255, thickness=max(round(line), 1), lineType=cv2.LINE_AA)

@@ -1,0 +1,84 @@
+import io
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from clothseg.pictures import LOSSES, contact_sheet, loss_curve, loss_curves
+
+
+def plain(height: int, width: int, grey: int = 0) -> NDArray[np.uint8]:
+    return np.full((height, width, 3), grey, dtype=np.uint8)
+
+
+def history(rows: int, val: Any = 0.5) -> list[dict[str, Any]]:
+    return [
+        {"epoch": e} | {f"train_{n}": 1 / e for n in LOSSES} | {f"val_{n}": val for n in LOSSES}
+        for e in range(1, rows + 1)
+    ]
+
+
+def pixels(png: bytes) -> NDArray[np.uint8]:
+    with Image.open(io.BytesIO(png)) as picture:
+        assert picture.format == "PNG"
+        return np.asarray(picture.convert("RGB"))
+
+
+def coloured(picture: NDArray[np.uint8], panel: int) -> int:
+    """Pixels with a colour in one of the six panels (2 rows of 3)."""
+    height, width = picture.shape[0] // 2, picture.shape[1] // 3
+    row, column = divmod(panel, 3)
+    part = picture[row * height : (row + 1) * height, column * width : (column + 1) * width].astype(int)
+    return int((part.max(axis=2) - part.min(axis=2) > 60).sum())
+
+
+@pytest.mark.parametrize("rows", [1, 2, 30])
+def test_every_panel_has_curves(rows: int) -> None:
+    picture = pixels(loss_curves(history(rows)))
+    assert all(coloured(picture, panel) > 50 for panel in range(6))
+
+
+@pytest.mark.parametrize("val", ["", None, "nan", math.nan, math.inf, "-"])
+def test_values_that_are_none_leave_the_other_curve(val: Any) -> None:
+    both, alone = pixels(loss_curves(history(9))), pixels(loss_curves(history(9, val)))
+    assert all(0 < coloured(alone, panel) < coloured(both, panel) for panel in range(6))
+
+
+def test_text_of_a_csv_draws_what_numbers_draw() -> None:
+    as_text = [{key: str(value) for key, value in row.items()} for row in history(4)]
+    assert loss_curves(as_text) == loss_curves(history(4))
+
+
+@pytest.mark.parametrize("rows", [[], [{"epoch": 1}], [{}]])
+def test_no_values_are_said_and_not_an_error(rows: list[dict[str, Any]]) -> None:
+    assert pixels(loss_curves(rows)).min() < 200
+
+
+def test_svg_is_the_same_each_time() -> None:
+    svg = loss_curve(history(3), "mask")
+    assert svg.lstrip().startswith(b"<?xml")
+    assert b"</svg>" in svg
+    assert svg == loss_curve(history(3), "mask")
+
+
+def test_sheet_holds_each_picture_whole() -> None:
+    pictures = [plain(60, 40, 10), plain(40, 60, 80), plain(300, 20, 150), plain(5, 5, 200)]
+    sheet = contact_sheet(pictures, columns=3, captions=["one", "two", "three", "a long caption " * 9], width=600)
+    assert sheet.shape[1] == 600
+    for grey in (10, 80, 150, 200):
+        assert (sheet == grey).all(axis=2).sum() > 100
+    assert (sheet[:, :3] == 255).all()
+
+
+def test_more_columns_than_pictures_are_not_left_empty() -> None:
+    sheet = contact_sheet([plain(10, 10)], columns=5, width=200)
+    assert sheet.shape[0] >= 180
+
+
+@pytest.mark.parametrize("given", [{"pictures": []}, {"captions": ["one", "two"]}, {"columns": 0}, {"width": 1}])
+def test_impossible_sheets_are_refused(given: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="picture|caption|column"):
+        contact_sheet(**({"pictures": [plain(9, 9)]} | given))
