@@ -23,7 +23,7 @@ def lab(colour: Colour, seen_by: list[list[float]]) -> NDArray[np.float64]:
 
 
 @pytest.mark.parametrize("seen_by", [np.eye(3).tolist(), DEUTERANOPIA, PROTANOPIA], ids=["all", "deutan", "protan"])
-@pytest.mark.parametrize(("classes", "apart"), [(3, 40.0), (5, 15.0)])
+@pytest.mark.parametrize(("classes", "apart"), [(3, 35.0), (5, 30.0)])
 def test_first_colours_are_far_apart_for_every_eye(classes: int, apart: float, seen_by: list[list[float]]) -> None:
     colours = [lab(class_colour(i), seen_by) for i in range(1, classes + 1)]
     assert min(float(np.linalg.norm(a - b)) for a, b in itertools.combinations(colours, 2)) > apart

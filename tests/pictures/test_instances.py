@@ -96,7 +96,7 @@ def test_any_size_of_photo_can_be_drawn_on(height: int, width: int) -> None:
 
 
 def test_another_size_than_the_photo_is_refused() -> None:
-    with pytest.raises(ValueError, match="another|on one of"):
+    with pytest.raises(ValueError, match=r"on one of"):
         draw_instances(noise(50, 40), rectangles((40, 50), []), NAMES)
 
 

@@ -8,12 +8,12 @@ Colour = tuple[int, int, int]
 # None is the colour of cloth that the first classes are usually made of (denim, black wool).
 _PALETTE: tuple[Colour, ...] = (
     (30, 105, 215),  # blue
-    (236, 88, 36),  # vermilion
-    (247, 193, 8),  # amber
-    (0, 158, 110),  # green
-    (166, 80, 200),  # purple
+    (214, 50, 20),  # vermilion
+    (250, 204, 30),  # amber
+    (0, 145, 110),  # green
+    (232, 140, 222),  # orchid
     (120, 214, 245),  # sky
-    (245, 140, 180),  # pink
+    (150, 95, 230),  # violet
     (130, 80, 45),  # brown
 )
 CROWD: Colour = (128, 128, 128)
