@@ -31,7 +31,7 @@ def demo(
     _say("dataset", "build", "sample", "--keep-empty", "--out", data)
     dataset.build(sample.folder(), data, keep_empty=True, overwrite=overwrite, quiet=quiet)
     built = time.monotonic()
-    _say("fit", data, "--config", "demo", "--out", out)
+    _say("fit", data, "--config", "demo", "--out", out, "--overwrite")
     network.fit(data, out, config="demo", overwrite=True, quiet=quiet)
     _say("evaluate", out, data, "--untrained")
     network.evaluate(out, data, untrained=True, quiet=quiet)
