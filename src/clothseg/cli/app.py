@@ -1,31 +1,22 @@
 """The `clothseg` command: its groups in order, and how errors are shown."""
 
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
-from typer.core import TyperGroup
 
 from clothseg import __version__
 from clothseg.cli import config, dataset, demo, network
+from clothseg.cli.terminal import ERRORS, in_order
 from clothseg.errors import ClothsegError, InterruptedRun
 
 ORDER = ("dataset", "fit", "evaluate", "predict", "config", "demo")
 
 
-class _InOrder(TyperGroup):
-    """Shows the commands in the order in which people use them."""
-
-    def list_commands(self, ctx: Any) -> list[str]:
-        """Names of the commands."""
-        return sorted(super().list_commands(ctx), key=ORDER.index)
-
-
 app = typer.Typer(
     name="clothseg",
-    cls=_InOrder,
+    cls=in_order(ORDER),
     help="Garments cut out of photos pixel by pixel: data sets, fine-tuning, honest evaluation, prediction.",
     no_args_is_help=True,
     add_completion=False,
@@ -64,5 +55,5 @@ def main() -> None:
             raise
         stopped = isinstance(error, InterruptedRun)
         word = "stopped:" if stopped else "error:"
-        Console(stderr=True, soft_wrap=True).print(f"[bold red]{word}[/] {escape(str(error))}", highlight=False)
+        ERRORS.print(f"[bold red]{word}[/] {escape(str(error))}")
         sys.exit(1 if stopped else 2)

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from clothseg import sample
-from clothseg.cli import dataset, network
+from clothseg.cli import network
+from clothseg.cli.dataset.build import build
 from clothseg.files import refuse_existing
 from clothseg.models import write_facts
 from clothseg.report import write_report
@@ -29,7 +30,7 @@ def demo(
     refuse_existing(out, overwrite=overwrite)
     data = out / "data"
     _say("dataset", "build", "sample", "--keep-empty", "--out", data)
-    dataset.build(sample.folder(), data, keep_empty=True, overwrite=overwrite, quiet=quiet)
+    build(sample.folder(), data, keep_empty=True, overwrite=overwrite, quiet=quiet)
     built = time.monotonic()
     _say("fit", data, "--config", "demo", "--out", out, "--overwrite")
     network.fit(data, out, config="demo", overwrite=True, quiet=quiet)

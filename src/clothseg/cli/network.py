@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import track
 
+from clothseg.cli.terminal import ERRORS
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
 from clothseg.errors import ClothsegError, PhotoError
@@ -23,7 +24,6 @@ from clothseg.photos import find_photos, read_photo
 from clothseg.pictures import draw_instances
 from clothseg.report import write_report
 
-ERRORS = Console(stderr=True, soft_wrap=True)
 Data = Annotated[Path, typer.Argument(help="A data set's folder, as `clothseg dataset build` makes it.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bar.")]
 

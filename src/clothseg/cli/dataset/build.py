@@ -1,4 +1,4 @@
-"""`clothseg dataset`: from Open Images files to a COCO data set."""
+"""`clothseg dataset build`: from Open Images files to a COCO data set."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -8,27 +8,17 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from clothseg import sample
+from clothseg.cli.inputs import folder_called
+from clothseg.cli.terminal import progress_bar
 from clothseg.openimages import BuildSummary, build_dataset
 from clothseg.openimages.summary import REASONS
-
-app = typer.Typer(
-    help="Make a COCO data set of Open Images files.", no_args_is_help=True, pretty_exceptions_enable=False
-)
 
 DEFAULT_CLASSES = ["Suit", "Dress", "Jeans"]
 _SHOWN = 10
 
 
-@app.callback()
-def _group() -> None:
-    """Make a COCO data set of Open Images files."""
-
-
-@app.command()
 def build(
     source: Annotated[
         Path, typer.Argument(help="Folder of Open Images V5 files; the word [b]sample[/] is the one that comes along.")
@@ -60,13 +50,13 @@ def build(
     Example: [b]clothseg dataset build ~/open-images --classes Suit,Dress,Jeans --partitions f --out data/clothes[/]
     """
     names = DEFAULT_CLASSES if classes is None else [n for given in classes for n in given.split(",") if n.strip()]
-    with _bar(quiet=quiet) as bar:
+    with progress_bar(quiet=quiet) as bar:
 
         def progress(photos: Iterable[Any], text: str) -> Iterator[Any]:
             yield from bar.track(photos, description=text)
 
         summary = build_dataset(
-            _folder_called(source),
+            folder_called(source),
             out,
             names,
             partitions=partitions,
@@ -84,16 +74,6 @@ def build(
     if summary.failed:
         _show_failed(summary)
         raise typer.Exit(1)
-
-
-def _folder_called(source: Path) -> Path:
-    return sample.folder() if str(source) == "sample" and not source.exists() else source
-
-
-def _bar(*, quiet: bool) -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    return Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal)
 
 
 def _show(summary: BuildSummary) -> None:
