@@ -205,6 +205,16 @@ class Config(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _as_many_scales_on_each(self) -> Self:
+        counts = [len(scales) for scales in self.anchors.scales]
+        if len(set(counts)) > 1 or not counts[0]:
+            raise ValueError(
+                f"anchors.scales has {counts} side lengths on the levels; the same head looks at every level, so each "
+                "needs as many, and at least one"
+            )
+        return self
+
     @classmethod
     def load(cls, source: str | Path, overrides: Sequence[str] = ()) -> "Config":
         """Read a YAML file, or a preset by its name, and apply `overrides` such as `train.epochs=3`.
@@ -214,7 +224,7 @@ class Config(Section):
         """
         text, name = _read(source)
         try:
-            tree = yaml.safe_load(text)
+            tree = yaml.load(text, _OnceOnly)
         except yaml.YAMLError as error:
             raise ConfigError(f"{name} is not valid YAML: {error}") from error
         if tree is None:
@@ -237,6 +247,20 @@ class Config(Section):
     def display(self) -> None:
         """Print every value, in the manner of the Keras implementation."""
         print(self.to_yaml(), end="")
+
+
+class _OnceOnly(yaml.SafeLoader):
+    """YAML as `yaml.safe_load` reads it, but a key that stands twice is an error: one of the values would be lost."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """The mapping of a node."""
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, str) and key in seen:
+                raise yaml.MarkedYAMLError(problem=f"the key {key} stands twice", problem_mark=key_node.start_mark)
+            seen |= {key} if isinstance(key, str) else set()
+        return super().construct_mapping(node, deep)
 
 
 def preset_names() -> list[str]:

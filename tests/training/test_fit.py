@@ -12,6 +12,7 @@ from clothseg.errors import InterruptedRun, RunError
 from clothseg.models import MaskRCNN
 from clothseg.networks import build_network
 from clothseg.openimages import build_dataset
+from clothseg.runs import RunFolder
 from clothseg.training import COLUMNS, Examples, read_checkpoint, read_history
 from clothseg.training.loop import _Training, rate_factor
 
@@ -102,7 +103,7 @@ def test_one_photo_is_learned(data: Path, tmp_path: Path) -> None:
     train, val = load(data)
     train.images = train.images[:1]
     network = build_network(config, 3)
-    training = _Training(network, train, val, config, tmp_path)
+    training = _Training(network, train, val, config, RunFolder(tmp_path))
     totals = []
     for _ in range(40):
         before = training.state.sums.get("total", 0.0)

@@ -7,9 +7,13 @@ import typer
 from rich.markup import escape
 
 from clothseg import __version__
-from clothseg.cli import config, dataset, demo, network
+from clothseg.cli import config, dataset, demo
+from clothseg.cli.evaluate import evaluate
+from clothseg.cli.fit import fit
+from clothseg.cli.predict import predict
 from clothseg.cli.terminal import ERRORS, in_order
 from clothseg.errors import ClothsegError, InterruptedRun
+from clothseg.models import library_versions
 
 ORDER = ("dataset", "fit", "evaluate", "predict", "config", "demo")
 
@@ -24,9 +28,9 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.add_typer(dataset.app, name="dataset")
-app.command()(network.fit)
-app.command()(network.evaluate)
-app.command()(network.predict)
+app.command()(fit)
+app.command()(evaluate)
+app.command()(predict)
 app.add_typer(config.app, name="config")
 app.command()(demo.demo)
 
@@ -41,7 +45,7 @@ def _options(
     _debug["on"] = debug
     if version:
         print(f"clothseg {__version__}")
-        for name, number in network.library_versions().items():
+        for name, number in library_versions().items():
             print(f"{name} {number}")
         raise typer.Exit
 

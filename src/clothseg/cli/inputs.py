@@ -1,8 +1,15 @@
-"""What people type for an input, turned into what it stands for."""
+"""What people type for an input, and what it stands for."""
 
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from clothseg import sample
+
+Data = Annotated[Path, typer.Argument(help="A data set's folder, as `clothseg dataset build` makes it.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bar, no messages.")]
+Overrides = Annotated[list[str] | None, typer.Option("--set", help="section.key=value, repeated.")]
 
 
 def folder_called(source: Path) -> Path:

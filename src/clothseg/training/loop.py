@@ -3,7 +3,6 @@
 import math
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
@@ -15,6 +14,7 @@ from clothseg.config import Config, Train
 from clothseg.dataset import CocoLikeDataset, Sampler
 from clothseg.errors import DataError, InterruptedRun, RunError
 from clothseg.networks import MaskRCNNNetwork
+from clothseg.runs import RunFolder
 from clothseg.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from clothseg.training.examples import Examples, mean_losses
 from clothseg.training.history import Row, write_history
@@ -26,7 +26,7 @@ def fit(
     train: CocoLikeDataset,
     val: CocoLikeDataset,
     config: Config,
-    run: Path,
+    run: RunFolder,
     *,
     resume: bool = False,
     quiet: bool = False,
@@ -64,10 +64,10 @@ def fit(
                 if state.step % training.per_epoch == 0:
                     training.end_epoch()
         except KeyboardInterrupt as error:
-            write_checkpoint(training.last, training.snapshot())
+            write_checkpoint(run.last, training.snapshot())
             raise InterruptedRun(
                 f"stopped by hand after step {state.step}, and all is saved; "
-                f"go on with: clothseg fit DATA --out {run} --resume"
+                f"go on with: clothseg fit {_folder(train)} --out {run.path} --resume"
             ) from error
     return state.rows
 
@@ -76,11 +76,10 @@ class _Training:
     """What a run is made of, and the two things that happen in it: a step, and the end of an epoch."""
 
     def __init__(
-        self, network: MaskRCNNNetwork, train: CocoLikeDataset, val: CocoLikeDataset, config: Config, run: Path
+        self, network: MaskRCNNNetwork, train: CocoLikeDataset, val: CocoLikeDataset, config: Config, run: RunFolder
     ) -> None:
         settings = config.train
         self.network, self.train, self.config, self.run = network, train, config, run
-        self.last, self.best = run / "checkpoints" / "last.pt", run / "checkpoints" / "best.pt"
         self.fabric = Fabric(accelerator="auto", devices=1)
         model, self.optimizer = self.fabric.setup(network, _optimizer(network, settings))
         model.mark_forward_method("losses")
@@ -137,15 +136,14 @@ class _Training:
         row |= {f"val_{name}": value for name, value in found.items()}
         state.rows.append(row)
         state.sums = {}
-        write_history(self.run / "history.csv", state.rows)
+        write_history(self.run.history, state.rows)
         judged = -float(state.step) if settings.best == "last" else row[settings.best]
         improved = judged < state.best
         state.best = min(judged, state.best)
-        write_checkpoint(self.last, self.snapshot())
+        write_checkpoint(self.run.last, self.snapshot())
         if improved:
-            write_checkpoint(self.best, self.snapshot())
-            path = self.run / "weights.safetensors"
-            write_network(path, self.network.state_dict(), self.config, self.train.classes)
+            write_checkpoint(self.run.best, self.snapshot())
+            write_network(self.run.weights, self.network.state_dict(), self.config, self.train.classes)
 
     def snapshot(self) -> Checkpoint:
         """All that is needed to go on from here."""
@@ -160,7 +158,7 @@ class _Training:
 
     def resume(self) -> None:
         """Go on from `checkpoints/last.pt`."""
-        self.state = read_checkpoint(self.last)
+        self.state = read_checkpoint(self.run.last)
         self.network.load_state_dict(self.state.network)
         self.optimizer.load_state_dict(self.state.optimizer)
         self.sampler.load_state_dict(self.state.sampler)
@@ -175,6 +173,10 @@ def rate_factor(step: int, settings: Train, steps: int) -> float:
         return 1.0
     done = (step - settings.warmup_steps) / max(1, steps - settings.warmup_steps)
     return 0.5 * (1 + math.cos(math.pi * done))
+
+
+def _folder(dataset: CocoLikeDataset) -> str:
+    return str(dataset.source.parent.parent) if dataset.source else "DATA"
 
 
 def _optimizer(network: MaskRCNNNetwork, settings: Train) -> torch.optim.Optimizer:

@@ -1,0 +1,44 @@
+"""`clothseg predict`."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from clothseg.cli.inputs import Quiet
+from clothseg.cli.terminal import ERRORS, progress_bar
+from clothseg.models import MaskRCNN
+from clothseg.photos import find_photos
+from clothseg.prediction import predict_photos
+
+
+def predict(
+    run: Annotated[Path, typer.Argument(help="A run's folder or a weights.safetensors.")],
+    photos: Annotated[list[Path], typer.Argument(help="Photos, or folders of photos.")],
+    out: Annotated[Path, typer.Option(help="Folder for predictions.json and pictures.")],
+    min_confidence: Annotated[float, typer.Option(min=0, max=1, help="Leave out what is less sure.")] = 0.5,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is in --out.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Find garments on photos: COCO results (with RLE masks) in predictions.json, and a PNG for every photo.
+
+    A photo that cannot be read is listed and the rest goes on; the exit code is 1 then.
+
+    Example: [b]clothseg predict runs/first my-photos/ --out found[/]
+    """
+    model = MaskRCNN.load(run)
+    paths = find_photos(photos)
+    with progress_bar(quiet=quiet) as bar:
+
+        def track(places: Sequence[Path]) -> Iterator[Path]:
+            yield from bar.track(places, description="predicting")
+
+        done = predict_photos(model, paths, out, min_confidence=min_confidence, overwrite=overwrite, track=track)
+    if not quiet and done.photos:
+        ERRORS.print(f"{done.instances} instances on {done.photos} photos; see {escape(str(out))}")
+    for message in done.failed:
+        ERRORS.print(f"[bold red]not read:[/] {escape(message)}")
+    if done.failed:
+        raise typer.Exit(1 if done.photos else 2)
