@@ -72,6 +72,11 @@ class RunFolder:
         return self.path / "report.html"
 
     @property
+    def log(self) -> Path:
+        """What the training said, with the time."""
+        return self.path / "log.txt"
+
+    @property
     def facts(self) -> Path:
         """Data, device, versions and timings."""
         return self.path / "run.json"
@@ -88,6 +93,7 @@ class RunFolder:
             self.untrained_metrics,
             self.predictions,
             self.report,
+            self.log,
             self.facts,
         ):
             file.unlink(missing_ok=True)

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from clothseg import sample
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
-from clothseg.errors import InterruptedRun, RunError
+from clothseg.errors import ClothsegError, InterruptedRun, RunError
 from clothseg.models import MaskRCNN
 from clothseg.networks import build_network
 from clothseg.openimages import build_dataset
@@ -91,11 +92,39 @@ def test_a_run_can_be_loaded_and_predicts(data: Path, tmp_path: Path) -> None:
     config = Config.load("demo", SMALL)
     train, val = load(data)
     model = MaskRCNN(config).build(train.classes).fit(train, val, tmp_path / "run", quiet=True)
+    folder = RunFolder(tmp_path / "run")
+    with Image.open(folder.curves) as curves:
+        assert curves.size[0] > 1000
+    log = folder.log.read_text().splitlines()
+    assert "2 epochs of 3 steps of 2 photos" in log[0]
+    assert [line.split()[2:6] for line in log[1:]] == [["epoch", str(n), "of", "2:"] for n in (1, 2)]
     again = MaskRCNN.load(tmp_path / "run")
     assert again.classes == ["Suit", "Dress", "Jeans"]
     one, other = (m.predict(train.images[0].path) for m in (model, again))
     assert torch.equal(one.boxes, other.boxes)
     assert torch.equal(one.masks.pixels(), other.masks.pixels())
+
+
+def test_nothing_of_a_replaced_run_stays(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = Config.load("demo", SMALL)
+    train, val = load(data)
+    run = tmp_path / "run"
+    (run / "checkpoints").mkdir(parents=True)
+    for old in ("weights.safetensors", "checkpoints/best.pt", "metrics.json", "history.csv", "mine.txt"):
+        (run / old).write_text("old")
+    model = MaskRCNN(config).build(train.classes)
+    with pytest.raises(ClothsegError, match="exists already"):
+        model.fit(train, val, run, quiet=True)
+    assert (run / "weights.safetensors").read_text() == "old"
+
+    def stop(_: _Training) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_Training, "step", stop)
+    with pytest.raises(InterruptedRun, match="--resume"):
+        model.fit(train, val, run, overwrite=True, quiet=True)
+    left = {str(p.relative_to(run)) for p in run.rglob("*") if p.is_file()}
+    assert left == {"config.yaml", "checkpoints/last.pt", "log.txt", "mine.txt"}
 
 
 def test_one_photo_is_learned(data: Path, tmp_path: Path) -> None:

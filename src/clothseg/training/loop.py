@@ -18,6 +18,7 @@ from clothseg.runs import RunFolder
 from clothseg.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from clothseg.training.examples import Examples, mean_losses
 from clothseg.training.history import Row, write_history
+from clothseg.training.log import RunLog, epoch_line
 from clothseg.weights import write_network
 
 
@@ -55,7 +56,9 @@ def fit(
     if resume:
         training.resume()
     state = training.state
-    with _progress(quiet) as progress:
+    log = RunLog(run.log, quiet=quiet)
+    log.say(f"{'going on' if resume else 'starting'} at step {state.step} of {training.steps}: {training.plan()}")
+    with _progress(log.console) as progress:
         bar = progress.add_task("training", total=training.steps, completed=state.step, losses="")
         try:
             while state.step < training.steps:
@@ -63,8 +66,10 @@ def fit(
                 progress.update(bar, advance=1, losses=training.losses_so_far())
                 if state.step % training.per_epoch == 0:
                     training.end_epoch()
+                    log.say(epoch_line(state.rows[-1], config.train.epochs))
         except KeyboardInterrupt as error:
             write_checkpoint(run.last, training.snapshot())
+            log.say(f"stopped by hand after step {state.step}")
             raise InterruptedRun(
                 f"stopped by hand after step {state.step}, and all is saved; "
                 f"go on with: clothseg fit {_folder(train)} --out {run.path} --resume"
@@ -116,6 +121,14 @@ class _Training:
         state.step += 1
         for name, value in values.items():
             state.sums[name] = state.sums.get(name, 0.0) + value
+
+    def plan(self) -> str:
+        """What is going to happen, for people."""
+        trained = sum(p.numel() for p in self.network.parameters() if p.requires_grad)
+        return (
+            f"{self.config.train.epochs} epochs of {self.per_epoch} steps of {self.config.train.batch_size} photos, "
+            f"{trained:,} trained numbers, on {self.fabric.device}"
+        )
 
     def losses_so_far(self) -> str:
         """Means of this epoch's losses, for people."""
@@ -199,13 +212,13 @@ def _check_finite(losses: dict[str, float], train: CocoLikeDataset, batch: list[
         raise RunError(f"loss {', '.join(broken)} is not finite; the photos of this step are {photos}")
 
 
-def _progress(quiet: bool) -> Progress:
+def _progress(console: Console) -> Progress:
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
         TextColumn("{task.fields[losses]}"),
-        console=Console(stderr=True),
-        disable=quiet,
+        console=console,
+        disable=console.quiet or not console.is_terminal,
     )
