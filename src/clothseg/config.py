@@ -138,18 +138,74 @@ class Losses(Section):
     model_config = ConfigDict(extra="forbid", validate_assignment=True, populate_by_name=True)
 
 
+class Change(Section):
+    """One kind of change: how far it may go at `most`, and the `chance` that it falls on a photo.
+
+    In YAML a bare number is `most`, with the chance 1.
+    """
+
+    most: Weight = 0.0
+    chance: Share = 1.0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_number(cls, value: Any) -> Any:
+        return {"most": value} if isinstance(value, int | float) else value
+
+
+class Part(Change):
+    """A change whose `most` is a part of something, below 1."""
+
+    most: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+class Angle(Change):
+    """A change in degrees."""
+
+    most: Annotated[float, Field(ge=0, le=180)] = 0.0
+
+
+class Shear(Change):
+    """A lean in degrees."""
+
+    most: Annotated[float, Field(ge=0, le=60)] = 0.0
+
+
 class Augment(Section):
     """Changes to training photos, boxes and masks together.
 
     With `copies` 0 every look at a photo is a new one. Otherwise each photo has that many fixed versions, the first
     one unchanged, so that the outputs of frozen stages can be kept.
+
+    `flip` is the chance of a mirror image. Of place: `scale` and `stretch` (both sides alike, and each for itself) by a
+    factor up to 1 +- most, `shift` up to this part of a side, `rotate` and `shear` up to these degrees, `waves` (the
+    piecewise affine change) up to this part of a side; `jitter` zooms by a factor between its two numbers and moves the
+    cut-out (large-scale jitter). Of value: `multiply` (brightness), `contrast` and `colour` (saturation) by a factor up
+    to 1 +- most, `blur` up to this sigma in pixels, `sharpen` up to a factor of 1 + most. `paste` is the chance that
+    objects of another photo are pasted in front (copy-paste).
     """
 
     copies: Annotated[int, Field(ge=0)] = 0
     flip: Share = 0.5
-    scale: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    shift: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    colour: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    scale: Part = Field(default_factory=Part)
+    stretch: Part = Field(default_factory=Part)
+    shift: Part = Field(default_factory=Part)
+    rotate: Angle = Field(default_factory=Angle)
+    shear: Shear = Field(default_factory=Shear)
+    waves: Part = Field(default_factory=Part)
+    jitter: tuple[Positive, Positive] | None = None
+    multiply: Part = Field(default_factory=Part)
+    contrast: Part = Field(default_factory=Part)
+    colour: Part = Field(default_factory=Part)
+    blur: Change = Field(default_factory=Change)
+    sharpen: Change = Field(default_factory=Change)
+    paste: Share = 0.0
+
+    @model_validator(mode="after")
+    def _jitter_in_order(self) -> Self:
+        if self.jitter and self.jitter[0] > self.jitter[1]:
+            raise ValueError(f"jitter {list(self.jitter)}: the smaller factor comes first")
+        return self
 
 
 class Train(Section):

@@ -1,6 +1,6 @@
 """The words of the field: instances on a photo, their boxes and their masks, in every form that they are stored in."""
 
-from clothseg.instances.boxes import clip_boxes, flip_boxes, from_xywh, scale_boxes, to_xywh
+from clothseg.instances.boxes import boxes_of_masks, clip_boxes, flip_boxes, from_xywh, scale_boxes, to_xywh
 from clothseg.instances.instances import Instances
 from clothseg.instances.masks import (
     BoxMasks,
@@ -29,6 +29,7 @@ __all__ = [
     "PixelMasks",
     "Rle",
     "RleMasks",
+    "boxes_of_masks",
     "clip_boxes",
     "decode",
     "encode",
