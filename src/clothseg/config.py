@@ -211,13 +211,20 @@ class Augment(Section):
 class Train(Section):
     """The loop: how long, how fast, and what is kept.
 
-    `steps_per_epoch` null means all photos once. `best` is the loss whose smallest value says which epoch's weights are
-    handed out (`last`: simply the last). `keep_features_mb` bounds the memory for outputs of frozen stages.
+    `steps_per_epoch` null means all photos once. A step learns from `accumulate` batches of `batch_size` photos, one
+    after the other, which takes the memory of one. `precision` is the one of Fabric. `weight_decay` does not fall on
+    norms and biases. With `average` above 0 (such as 0.99), validation and the weights handed out are those of an
+    exponential average that keeps this part at each step. `best` is the loss whose smallest value says which epoch's
+    weights are handed out (`last`: simply the last). `save_every` so many steps a checkpoint is written within an epoch
+    too. `on_nan` says whether a loss that is not finite stops the run or skips the step. `keep_features_mb` bounds the
+    memory for outputs of frozen stages.
     """
 
     epochs: Count = 12
     steps_per_epoch: Count | None = None
     batch_size: Count = 2
+    accumulate: Count = 1
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     optimizer: Literal["sgd", "adamw"] = "sgd"
     learning_rate: Positive = 0.0025
     backbone_rate: Positive = 1.0
@@ -226,6 +233,9 @@ class Train(Section):
     schedule: Literal["constant", "cosine"] = "cosine"
     warmup_steps: Annotated[int, Field(ge=0)] = 100
     clip_gradients: Positive | None = None
+    average: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    save_every: Count | None = None
+    on_nan: Literal["stop", "skip"] = "stop"
     keep_features_mb: Annotated[int, Field(ge=0)] = 1000
     best: Literal["last", "val_total", "val_class", "val_bbox", "val_mask"] = "val_total"
     seed: Annotated[int, Field(ge=0)] = 0

@@ -77,13 +77,19 @@ class RunFolder:
         return self.path / "log.txt"
 
     @property
+    def faults(self) -> Path:
+        """Folder of what is known of losses that were not finite."""
+        return self.path / "faults"
+
+    @property
     def facts(self) -> Path:
         """Data, device, versions and timings."""
         return self.path / "run.json"
 
     def clear(self) -> None:
         """Delete the run's files, so that none of them outlives the training that made it; others stay."""
-        shutil.rmtree(self.last.parent, ignore_errors=True)
+        for folder in (self.last.parent, self.faults):
+            shutil.rmtree(folder, ignore_errors=True)
         for file in (
             self.config,
             self.history,

@@ -61,3 +61,8 @@ def main() -> None:
         word = "stopped:" if stopped else "error:"
         ERRORS.print(f"[bold red]{word}[/] {escape(str(error))}")
         sys.exit(1 if stopped else 2)
+    except OSError as error:  # a folder that may not be written, a disk that is full
+        if _debug["on"]:
+            raise
+        ERRORS.print(f"[bold red]error:[/] {escape(str(error))}")
+        sys.exit(2)

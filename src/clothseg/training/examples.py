@@ -30,7 +30,7 @@ class Examples:
         """Losses by name for the examples at these positions and versions."""
         if self.keeps:
             return self.network.losses_prepared([self._prepared(*place) for place in batch])
-        loaded = [self._load(*place) for place in batch]
+        loaded = [self.load(*place) for place in batch]
         return self.network.losses([image for image, _ in loaded], [truth for _, truth in loaded])
 
     def prepare(self, position: int, version: int) -> None:
@@ -41,7 +41,7 @@ class Examples:
     def _prepared(self, position: int, version: int) -> Prepared:
         found = self.kept.get((position, version))
         if found is None:
-            found = self.network.prepare(*self._load(position, version))
+            found = self.network.prepare(*self.load(position, version))
             tensors = [*found.outputs.values(), found.target.masks]
             needed = sum(t.numel() * t.element_size() for t in tensors)
             if needed <= self.room:
@@ -49,7 +49,8 @@ class Examples:
                 self.kept[position, version] = found
         return found
 
-    def _load(self, position: int, version: int) -> tuple[Tensor, Instances]:
+    def load(self, position: int, version: int) -> tuple[Tensor, Instances]:
+        """The photo as the network gets it, `[3, H, W]` in 0..1, and its truth."""
         return load_example(self.dataset, position, self.settings, version, self.seed)
 
 
