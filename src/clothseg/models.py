@@ -105,6 +105,7 @@ class MaskRCNN:
         *,
         overwrite: bool = False,
         resume: bool = False,
+        force: bool = False,
         quiet: bool = False,
     ) -> Self:
         """Train on prepared data sets and write the folder `run`; afterwards the network has the weights handed out.
@@ -121,7 +122,7 @@ class MaskRCNN:
             write_whole(folder.config, self.config.to_yaml())
         begun = time.monotonic()
         try:
-            fit(self._built(), train, val, self.config, folder, resume=resume, quiet=quiet)
+            fit(self._built(), train, val, self.config, folder, resume=resume, force=force, quiet=quiet)
         finally:
             if folder.history.is_file():
                 write_whole(folder.curves, loss_curves(read_history(folder.history)))

@@ -207,6 +207,18 @@ def test_a_damaged_last_checkpoint_falls_back(data: Path, tmp_path: Path) -> Non
     assert_same_runs(tmp_path / "whole", folder.path)
 
 
+def test_another_data_set_is_told(data: Path, tmp_path: Path) -> None:
+    config = Config.load("demo", SMALL)
+    train, val = load(data)
+    MaskRCNN(config).build(train.classes).fit(train, val, tmp_path / "run", quiet=True)
+    train.images[0].annotations.pop()
+    model = MaskRCNN(config).build(train.classes)
+    with pytest.raises(RunError, match="--force"):
+        model.fit(train, val, tmp_path / "run", resume=True, quiet=True)
+    model.fit(train, val, tmp_path / "run", resume=True, force=True, quiet=True)
+    assert "by force" in RunFolder(tmp_path / "run").log.read_text()
+
+
 def test_a_full_disk_leaves_the_last_good_checkpoint(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,6 +22,9 @@ def fit(
     config: Annotated[str, typer.Option(help="A YAML file or the name of a preset.")] = "demo",
     overrides: Overrides = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="With --resume: go on though the data set is another one.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")] = False,
     quiet: Quiet = False,
 ) -> None:
@@ -41,6 +44,6 @@ def fit(
         model.load_weights()
         if not quiet and model.loaded:
             ERRORS.print(f"{escape(model.loaded.sentence())}; {len(train)} train, {len(val)} val photos")
-    model.fit(train, val, out, overwrite=overwrite, resume=resume, quiet=quiet)
+    model.fit(train, val, out, overwrite=overwrite, resume=resume, force=force, quiet=quiet)
     if not quiet:
         ERRORS.print(f"wrote {escape(str(out))}; next: clothseg evaluate {escape(str(out))} {escape(str(data))}")

@@ -23,6 +23,7 @@ class Checkpoint:
         rows: of the history so far.
         sums: losses summed over the steps of the epoch that has begun.
         average: running average of the weights by name; empty without one.
+        data: checksum of the annotations that it learned from.
         best: smallest value of the loss that chooses the best epoch.
         seconds: time spent training so far.
     """
@@ -35,6 +36,7 @@ class Checkpoint:
     rows: list[Row]
     sums: dict[str, float]
     average: dict[str, torch.Tensor]
+    data: str
     best: float
     seconds: float
 

@@ -1,5 +1,7 @@
 """The training loop, to be read from top to bottom."""
 
+import hashlib
+import json
 import math
 import time
 from contextlib import nullcontext
@@ -34,6 +36,7 @@ def fit(
     run: RunFolder,
     *,
     resume: bool = False,
+    force: bool = False,
     quiet: bool = False,
 ) -> list[Row]:
     """Train `network` and write the run: history, checkpoints `last` and `best`, weights, log.
@@ -44,6 +47,7 @@ def fit(
         config: what `network` was built from.
         run: folder of the run.
         resume: go on from the last checkpoint of `run`, exactly as if the run had never stopped.
+        force: go on even if the data set is not the one that the checkpoint was made with.
         quiet: show no progress bar.
 
     Returns:
@@ -51,7 +55,8 @@ def fit(
 
     Raises:
         DataError: a data set without photos.
-        RunError: a loss that is not finite; no checkpoint to resume from; the run cannot be written.
+        RunError: a loss that is not finite; no checkpoint to resume from, or one of another data set; the run
+            cannot be written.
         InterruptedRun: Ctrl-C or SIGTERM; the state is saved.
     """
     if not len(train) or not len(val):
@@ -59,7 +64,7 @@ def fit(
     log = RunLog(run.log, quiet=quiet)
     training = Training(network, train, val, config, run, log)
     if resume:
-        training.resume()
+        training.resume(force=force)
     log.say(f"{'going on' if resume else 'starting'} at step {training.state.step}: {training.plan()}")
     again = f"clothseg fit {_folder(train)} --out {run.path} --resume"
     try:
@@ -109,7 +114,8 @@ class Training:
         photos = settings.batch_size * settings.accumulate
         self.per_epoch = settings.steps_per_epoch or math.ceil(len(train) / photos)
         self.steps = settings.epochs * self.per_epoch
-        self.state = Checkpoint(0, {}, {}, {}, network.generator.get_state(), [], {}, {}, math.inf, 0.0)
+        data = _checksum(train, val)
+        self.state = Checkpoint(0, {}, {}, {}, network.generator.get_state(), [], {}, {}, data, math.inf, 0.0)
         self.begun = time.monotonic()
 
     def step(self) -> None:
@@ -213,11 +219,18 @@ class Training:
             seconds=state.seconds + time.monotonic() - self.begun,
         )
 
-    def resume(self) -> None:
+    def resume(self, *, force: bool) -> None:
         """Go on from the last checkpoint that can be read."""
+        data = self.state.data
         self.state, trouble = read_last(self.run.last)
         if trouble:
             self.log.say(trouble)
+        if self.state.data != data:
+            words = "the annotations are not those that this run began with"
+            if not force:
+                raise RunError(f"{self.run.path}: {words}; give the same ones, or say --force to go on")
+            self.log.say(f"{words}; going on by force")
+            self.state.data = data
         self.network.load_state_dict(self.state.network)
         self.optimizer.load_state_dict(self.state.optimizer)
         self.sampler.load_state_dict(self.state.sampler)
@@ -232,6 +245,16 @@ class Training:
 
 def _folder(dataset: CocoLikeDataset) -> str:
     return str(dataset.source.parent.parent) if dataset.source else "DATA"
+
+
+def _checksum(*datasets: CocoLikeDataset) -> str:
+    """Of the photos' names and all annotations, in their order."""
+    digest = hashlib.sha256()
+    for dataset in datasets:
+        for entry in dataset.images:
+            row = [entry.id, entry.path.name, entry.height, entry.width, entry.annotations]
+            digest.update(json.dumps(row, sort_keys=True).encode())
+    return digest.hexdigest()
 
 
 def _progress(console: Console) -> Progress:
