@@ -6,6 +6,7 @@ The sections follow the network from the photo to the loss. `docs/config.md` put
 
 import difflib
 from collections.abc import Sequence
+from copy import deepcopy
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -250,15 +251,17 @@ class Config(Section):
         Raises:
             ConfigError: with every problem of file and overrides, not just the first.
         """
-        text, name = _read(source)
-        try:
-            tree = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ConfigError(f"{name} is not valid YAML: {error}") from error
-        if tree is None:
-            tree = {}
-        if not isinstance(tree, dict):
-            raise ConfigError(f"{name}: expected keys and values, found {type(tree).__name__}")
+        tree, name = read_settings(source)
+        return cls.from_tree(tree, overrides, name)
+
+    @classmethod
+    def from_tree(cls, tree: dict[str, Any], overrides: Sequence[str], name: str) -> "Config":
+        """Sections and values, and `overrides` over them; `name` says in messages where they come from.
+
+        Raises:
+            ConfigError: with every problem, not just the first.
+        """
+        tree = deepcopy(tree)
         problems = [problem for override in overrides if (problem := _override(tree, override))]
         try:
             config = cls.model_validate(tree)
@@ -275,6 +278,24 @@ class Config(Section):
     def display(self) -> None:
         """Print every value, in the manner of the Keras implementation."""
         print(self.to_yaml(), end="")
+
+
+def read_settings(source: str | Path) -> tuple[dict[str, Any], str]:
+    """What stands in a YAML (or JSON) file or preset, unchecked, and its name for messages.
+
+    Raises:
+        ConfigError: there is none, or it is not keys and values.
+    """
+    text, name = _read(source)
+    try:
+        tree = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{name} is not valid YAML: {error}") from error
+    if tree is None:
+        tree = {}
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{name}: expected keys and values, found {type(tree).__name__}")
+    return tree, name
 
 
 def preset_names() -> list[str]:

@@ -20,25 +20,31 @@ def cell_anchors(scales: tuple[float, ...], ratios: tuple[float, ...], conventio
 
 
 def make_anchors(
-    settings: Anchors, sizes: list[tuple[int, int]], padded: tuple[int, int], conventions: Conventions
+    settings: Anchors,
+    levels: tuple[int, ...],
+    sizes: list[tuple[int, int]],
+    padded: tuple[int, int],
+    conventions: Conventions,
 ) -> list[Tensor]:
     """Anchors of all levels.
 
     Args:
         settings: scales and ratios.
-        sizes: height and width of each pyramid level, finest first.
+        levels: the pyramid levels, as powers of two of their strides, finest first.
+        sizes: height and width of each level.
         padded: height and width of the network's input.
-        conventions: order and rounding.
+        conventions: order, steps and rounding.
 
     Returns:
         for each level `[h * w * A, 4]` float64, x1 y1 x2 y2 in pixels of the input, in the order row, column, shape.
     """
-    levels = []
-    for (height, width), scales in zip(sizes, settings.scales, strict=True):
+    anchors = []
+    fitted = conventions.anchor_step == "fitted"
+    for level, (height, width), scales in zip(levels, sizes, settings.scales, strict=True):
         cell = cell_anchors(scales, settings.ratios, conventions)
-        y = torch.arange(height) * (padded[0] // height)
-        x = torch.arange(width) * (padded[1] // width)
+        y = torch.arange(height) * (padded[0] // height if fitted else 2**level)
+        x = torch.arange(width) * (padded[1] // width if fitted else 2**level)
         rows, columns = torch.meshgrid(y, x, indexing="ij")
         centres = torch.stack([columns, rows, columns, rows], dim=-1).reshape(-1, 1, 4)
-        levels.append((centres + cell).reshape(-1, 4))
-    return levels
+        anchors.append((centres + cell).reshape(-1, 4))
+    return anchors

@@ -5,13 +5,12 @@ Matterport. Each constant below says how one of them computes.
 """
 
 import math
-import sys
 from dataclasses import dataclass
 from typing import Literal
 
 from clothseg.instances import PasteRule
 
-EMPTY_ONLY = sys.float_info.min
+EMPTY_ONLY = 1e-30
 """As a smallest side: only boxes without any extent are dropped."""
 
 
@@ -32,6 +31,7 @@ class Conventions:
         stride_first: a bottleneck strides in its first 1 x 1 convolution, not in its 3 x 3 one.
         norm_eps: of every norm.
         pool_symmetric: the stem's max pooling pads on all sides, not at the bottom and right only.
+        anchor_step: anchors are a level's stride apart, or fitted evenly into an input that it does not divide.
         scales_outer: of several scales and ratios on a level, all ratios of the first scale come first.
         round_anchors: the corners of anchors round the origin are whole pixels.
         normalised_boxes: inside the network a box is (x1, y1, x2 - 1, y2 - 1) over (width - 1, height - 1) of the
@@ -71,6 +71,7 @@ class Conventions:
     stride_first: bool = False
     norm_eps: float = 1e-5
     pool_symmetric: bool = True
+    anchor_step: Literal["stride", "fitted"] = "fitted"
     scales_outer: bool = False
     round_anchors: bool = True
     normalised_boxes: bool = False
@@ -111,6 +112,7 @@ DETECTRON2 = Conventions(
     resampling="pillow",
     size_rounding="half_up",
     stride_first=True,
+    anchor_step="stride",
     scales_outer=True,
     round_anchors=False,
     proposal_score="logit",
@@ -138,6 +140,7 @@ MATTERPORT = Conventions(
     stride_first=True,
     norm_eps=1e-3,
     pool_symmetric=False,
+    anchor_step="stride",
     round_anchors=False,
     normalised_boxes=True,
     rpn_box_weights=(10.0, 10.0, 5.0, 5.0),

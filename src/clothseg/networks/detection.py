@@ -47,5 +47,5 @@ def choose_detections(
     boxes, scores, classes = boxes[sure], scores[sure], classes[sure]
     # With normalised boxes the offsets that keep classes apart would eat the last digits of float32.
     exact = boxes.double() if conventions.normalised_boxes else boxes
-    keep = batched_nms(exact, scores, classes, settings.nms_iou)[: settings.max_detections]
+    keep = batched_nms(exact, scores.to(exact.dtype), classes, settings.nms_iou)[: settings.max_detections]
     return Found(boxes[keep], classes[keep], scores[keep])

@@ -23,7 +23,7 @@ class RegionProposals(nn.Module):
     def __init__(self, config: Config, conventions: Conventions) -> None:
         super().__init__()
         self.settings, self.anchors, self.loss_kind = config.rpn, config.anchors, config.losses.rpn_box_loss
-        self.conventions = conventions
+        self.conventions, self.levels = conventions, config.pyramid.levels
         channels = [config.pyramid.channels] + [
             config.rpn.channels or config.pyramid.channels
         ] * config.rpn.convolutions
@@ -54,7 +54,7 @@ class RegionProposals(nn.Module):
             scores.append(self.score(hidden).permute(0, 2, 3, 1).flatten(1))
             deltas.append(self.delta(hidden).permute(0, 2, 3, 1).reshape(len(feature), -1, 4))
         sizes = [(feature.shape[2], feature.shape[3]) for feature in features]
-        anchors = torch.cat(make_anchors(self.anchors, sizes, padded, self.conventions))
+        anchors = torch.cat(make_anchors(self.anchors, self.levels, sizes, padded, self.conventions))
         return scores, deltas, anchors.to(features[0].device)
 
     @torch.no_grad()
