@@ -7,11 +7,11 @@ import typer
 from rich.markup import escape
 
 from clothseg import __version__
-from clothseg.cli import config, dataset, demo, network
+from clothseg.cli import config, dataset, demo, network, weights
 from clothseg.cli.terminal import ERRORS, in_order
 from clothseg.errors import ClothsegError, InterruptedRun
 
-ORDER = ("dataset", "fit", "evaluate", "predict", "config", "demo")
+ORDER = ("dataset", "fit", "evaluate", "predict", "weights", "config", "demo")
 
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app.add_typer(dataset.app, name="dataset")
 app.command()(network.fit)
 app.command()(network.evaluate)
 app.command()(network.predict)
+app.add_typer(weights.app, name="weights")
 app.add_typer(config.app, name="config")
 app.command()(demo.demo)
 

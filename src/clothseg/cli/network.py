@@ -25,6 +25,9 @@ from clothseg.pictures import draw_instances
 from clothseg.report import write_report
 
 Data = Annotated[Path, typer.Argument(help="A data set's folder, as `clothseg dataset build` makes it.")]
+SHOWN_FROM = 0.5
+"""Pictures show what is this sure, unless told otherwise; predictions.json has all, as average precision needs."""
+
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bar.")]
 
 
@@ -106,10 +109,16 @@ def evaluate(
 
 
 def predict(
-    run: Annotated[Path, typer.Argument(help="A run's folder or a weights.safetensors.")],
+    run: Annotated[Path, typer.Argument(help="A run's folder, or a weights file of ours or of others.")],
     photos: Annotated[list[Path], typer.Argument(help="Photos, or folders of photos.")],
     out: Annotated[Path, typer.Option(help="Folder for predictions.json and pictures.")],
-    min_confidence: Annotated[float, typer.Option(min=0, max=1, help="Leave out what is less sure.")] = 0.5,
+    min_confidence: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Leave out what is less sure. Default: pictures show from 0.5 on."),
+    ] = None,
+    config: Annotated[str | None, typer.Option(help="Settings laid over those of the weights: YAML.")] = None,
+    overrides: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, repeated.")] = None,
+    classes: Annotated[str | None, typer.Option(help="Names of a foreign file's classes, with commas.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is in --out.")] = False,
     quiet: Quiet = False,
 ) -> None:
@@ -120,7 +129,8 @@ def predict(
     Example: [b]clothseg predict runs/first my-photos/ --out found[/]
     """
     refuse_existing(out, overwrite=overwrite)
-    model = MaskRCNN.load(run)
+    names_given = [name.strip() for name in classes.split(",")] if classes else None
+    model = MaskRCNN.load(run, settings=config, overrides=overrides or [], classes=names_given)
     paths = find_photos(photos)
     images: list[dict[str, Any]] = []
     results: list[dict[str, Any]] = []
@@ -133,7 +143,9 @@ def predict(
             failed.append(str(error))
             continue
         found = model.predict(photo)
-        found = found[found.scores >= min_confidence]
+        if min_confidence is not None:
+            found = found[found.scores >= min_confidence]
+        shown = found[found.scores >= (SHOWN_FROM if min_confidence is None else min_confidence)]
         picture = out / f"{number:04d}-{path.stem}.png"
         images.append(
             {
@@ -146,7 +158,7 @@ def predict(
         )
         results += coco_results(number, found, lambda label: label)
         with whole_file(picture) as temporary:
-            Image.fromarray(draw_instances(photo, found, names)).save(temporary, format="PNG")
+            Image.fromarray(draw_instances(photo, shown, names)).save(temporary, format="PNG")
     if images:
         write_whole(out / "predictions.json", json.dumps(results))
         categories = [{"id": number, "name": name} for number, name in names.items()]

@@ -3,7 +3,7 @@
 from clothseg.weights.catalogue import PUBLISHED, Published, cache_folder, fetch, published
 from clothseg.weights.efficientnet_lite import bundled_efficientnet_lite0, timm_names
 from clothseg.weights.load import LoadReport, load_reading, load_start, load_tensors
-from clothseg.weights.opened import OpenedNetwork, config_of, open_network
+from clothseg.weights.opened import OpenedNetwork, config_of, convert_weights, open_network
 from clothseg.weights.own import SavedNetwork, read_network, write_network
 from clothseg.weights.read import read_weights
 from clothseg.weights.reading import Reading
@@ -19,6 +19,7 @@ __all__ = [
     "bundled_efficientnet_lite0",
     "cache_folder",
     "config_of",
+    "convert_weights",
     "fetch",
     "from_torchvision",
     "load_reading",

@@ -57,14 +57,15 @@ def _norm(tensors: Mapping[str, Tensor], place: str) -> str:
 
 
 def _count(tensors: Mapping[str, Tensor], pattern: str) -> int:
-    return sum(1 for name in tensors if re.fullmatch(pattern, name))
+    """How many layers there are by their highest number, so that one that was lost between is missed later."""
+    return 1 + max((int(match[1]) for name in tensors if (match := re.fullmatch(pattern, name))), default=-1)
 
 
 def _rpn(tensors: Mapping[str, Tensor], channels: int) -> Tree:
     score = tensors.get("rpn.score.weight")
     if score is None or score.dim() != 4:
         return {}
-    tree: Tree = {"convolutions": max(1, _count(tensors, r"rpn\.convs\.\d+\.weight"))}
+    tree: Tree = {"convolutions": max(1, _count(tensors, r"rpn\.convs\.(\d+)\.weight"))}
     if score.shape[1] != channels:
         tree["channels"] = score.shape[1]
     return {"rpn": tree}
@@ -75,9 +76,9 @@ def _boxes(tensors: Mapping[str, Tensor], channels: int) -> Tree:
     if first is None or first.dim() != 2:
         return {}
     tree: Tree = {
-        "convolutions": _count(tensors, r"box_head\.convs\.\d+\.conv\.weight"),
+        "convolutions": _count(tensors, r"box_head\.convs\.(\d+)\.conv\.weight"),
         "norm": _norm(tensors, "box_head.convs.0.norm"),
-        "dense": _count(tensors, r"box_head\.dense\.\d+\.weight"),
+        "dense": _count(tensors, r"box_head\.dense\.(\d+)\.weight"),
         "hidden": len(first),
         "dense_norm": _norm(tensors, "box_head.norms.0"),
         "pooled": math.isqrt(first.shape[1] // channels),
@@ -92,7 +93,7 @@ def _mask(tensors: Mapping[str, Tensor]) -> Tree:
     return {
         "mask": {
             "channels": up.shape[1],
-            "convolutions": _count(tensors, r"mask_head\.convs\.\d+\.conv\.weight"),
+            "convolutions": _count(tensors, r"mask_head\.convs\.(\d+)\.conv\.weight") or 4,  # nobody's has none
             "norm": _norm(tensors, "mask_head.convs.0.norm"),
         }
     }

@@ -10,6 +10,7 @@ from clothseg.errors import WeightsError
 from clothseg.networks import MaskRCNNNetwork, build_network
 from clothseg.weights.foreign_settings import in_our_terms
 from clothseg.weights.load import LoadReport, load_reading
+from clothseg.weights.own import write_network
 from clothseg.weights.read import read_weights
 from clothseg.weights.reading import Reading
 
@@ -63,6 +64,27 @@ def open_network(
             f"{path}: {report.sentence()}: {'; '.join(first)}. The file is not complete, or settings do not fit it"
         )
     return OpenedNetwork(network, config, names, report)
+
+
+def convert_weights(
+    path: Path,
+    out: Path,
+    settings: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    classes: Sequence[str] | None = None,
+) -> str:
+    """Write the file at `path` as one of ours to `out`; a backbone alone stays one. See `open_network`.
+
+    Returns:
+        what was done, in one sentence.
+    """
+    reading = read_weights(path)
+    if reading.classes is None:
+        write_network(out, reading.tensors, config_of(reading, settings, overrides), [])
+        return f"{len(reading.tensors)} tensors of a backbone taken from {path}"
+    opened = open_network(path, settings, overrides, classes)
+    write_network(out, opened.network.state_dict(), opened.config, opened.classes)
+    return opened.report.sentence()
 
 
 def config_of(reading: Reading, settings: str | Path | None = None, overrides: Sequence[str] = ()) -> Config:

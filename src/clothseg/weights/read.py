@@ -63,7 +63,8 @@ def _recognised(raw: RawWeights) -> Reading:
 
 def _read_own(raw: RawWeights) -> Reading:
     saved = parse_metadata(raw.path, raw.facts)
-    reading = Reading("clothseg", "our own file", classes=saved[1])
+    heads = any(name.startswith("box_head.") for name in raw.tensors)
+    reading = Reading("clothseg", "our own file", classes=saved[1] if heads else None)
     reading.settings = yaml.safe_load(saved[0].to_yaml())
     for key, tensor in raw.tensors.items():
         reading.take(key, key, tensor)
