@@ -6,13 +6,14 @@ The sections follow the network from the photo to the loss. `docs/config.md` put
 
 import difflib
 from collections.abc import Sequence
+from copy import deepcopy
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
 from annotated_types import Len
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from clothseg.errors import ConfigError
 
@@ -20,6 +21,16 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 Weight = Annotated[float, Field(ge=0)]
+Triple = tuple[float, float, float]
+LAYERS = {"heads": 5, "5+": 4, "4+": 3, "3+": 2, "all": 0}
+"""Words for what is trained, as the Keras implementation has them, and the number of stages that they freeze."""
+
+
+def _frozen_stages(value: Any) -> Any:
+    return LAYERS.get(value, value) if isinstance(value, str) else value
+
+
+Frozen = Annotated[int, BeforeValidator(_frozen_stages), Field(ge=0, le=5)]
 
 
 class Section(BaseModel):
@@ -31,27 +42,40 @@ class Section(BaseModel):
 class Picture(Section):
     """How a photo becomes the network's input.
 
-    `fit` scales it into one fixed frame and pads the rest (a square frame is the Keras implementation's `square`);
-    `keep_ratio` scales its short side to `min_side`, or less where its long side would pass `max_side`.
+    `fit` scales it into one fixed frame and pads the rest; `keep_ratio` scales its short side to `min_side`, or less
+    where its long side would pass `max_side`; `square`, the Keras implementation's way, does not scale it down unless
+    its long side would pass `max_side`, and pads it to a square of that side.
+
+    `mean`, `std` and the order of `channels` are those of the conventions unless they are given here, in that order
+    and in the range of the conventions' values (0..1 for `torchvision`, 0..255 for the others).
     """
 
-    resize: Literal["fit", "keep_ratio"] = "keep_ratio"
+    resize: Literal["fit", "keep_ratio", "square"] = "keep_ratio"
     height: Count = 512
     width: Count = 512
     min_side: Count = 800
     max_side: Count = 1333
+    mean: Triple | None = None
+    std: Annotated[tuple[Positive, Positive, Positive], Len(3, 3)] | None = None
+    channels: Literal["rgb", "bgr"] | None = None
 
 
 class Backbone(Section):
     """The trunk: `resnet18`, `resnet34`, `resnet50`, `resnet101`, `resnext101_32x8d`, or `timm/NAME`.
 
-    `frozen_stages` of its five stages (the stem is the first) keep their weights. `norm` is `frozen` (batch statistics
-    and weights stay as loaded) or `group` (for a start without pretrained weights; our ResNets only).
+    `frozen_stages` of its five stages (the stem is the first) keep their weights; the Keras implementation's words for
+    what is trained, `heads`, `5+`, `4+`, `3+` and `all`, are understood too. `norm` is `frozen` (batch statistics and
+    weights stay as loaded) or `group` (for a start without pretrained weights; our ResNets only). `dropout` falls on
+    what each residual block adds (our ResNets only). `stride_first` (a block strides in its first convolution) and
+    `norm_eps` are those of the conventions unless they are given here.
     """
 
     name: str = "resnet50"
-    frozen_stages: Annotated[int, Field(ge=0, le=5)] = 2
+    frozen_stages: Frozen = 2
     norm: Literal["frozen", "group"] = "frozen"
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    stride_first: bool | None = None
+    norm_eps: Annotated[float, Field(ge=0)] | None = None
 
 
 class Pyramid(Section):
@@ -59,7 +83,7 @@ class Pyramid(Section):
 
     channels: Count = 256
     levels: Annotated[tuple[int, ...], Len(min_length=1)] = (2, 3, 4, 5, 6)
-    norm: Literal["none", "group"] = "none"
+    norm: Literal["none", "frozen", "group"] = "none"
 
     @model_validator(mode="after")
     def _levels_in_order(self) -> Self:
@@ -78,8 +102,13 @@ class Anchors(Section):
 
 
 class Rpn(Section):
-    """Region proposals: sampling and matching of anchors, and which proposals go on (train, detect)."""
+    """Region proposals: the head, sampling and matching of anchors, and which proposals go on (train, detect).
 
+    `channels` of its `convolutions`: null means as many as the pyramid has.
+    """
+
+    convolutions: Count = 1
+    channels: Count | None = None
     foreground_iou: Share = 0.7
     background_iou: Share = 0.3
     samples: Count = 256
@@ -92,7 +121,9 @@ class Rpn(Section):
 
 
 class Boxes(Section):
-    """The box head: matching and sampling of proposals, pooling, width, dropout before the last layers.
+    """The box head: matching and sampling of proposals, pooling, layers, dropout before the last ones.
+
+    `convolutions` of the pyramid's width with `norm` come first, then `dense` layers `hidden` wide with `dense_norm`.
 
     A box of `level_side` pixels of the input is pooled from stride 16, one of half that from stride 8, and so on; 224
     suits inputs of 800 pixels.
@@ -104,16 +135,21 @@ class Boxes(Section):
     positive_share: Share = 0.25
     pooled: Count = 7
     level_side: Positive = 224
+    convolutions: Annotated[int, Field(ge=0)] = 0
+    norm: Literal["none", "frozen", "group"] = "none"
+    dense: Count = 2
     hidden: Count = 1024
+    dense_norm: Literal["none", "frozen"] = "none"
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
 class MaskHead(Section):
-    """The mask head: convolutions, pooled size in, mask of twice that size out."""
+    """The mask head: convolutions and their norm, pooled size in, mask of twice that size out."""
 
     pooled: Count = 14
     channels: Count = 256
     convolutions: Annotated[int, Field(ge=0)] = 4
+    norm: Literal["none", "frozen", "group"] = "none"
 
 
 class Detect(Section):
@@ -133,6 +169,7 @@ class Losses(Section):
     class_: Weight = Field(1.0, alias="class")
     bbox: Weight = 1.0
     mask: Weight = 1.0
+    rpn_box_loss: Literal["smooth_l1", "l2"] = "smooth_l1"
     box_loss: Literal["smooth_l1", "l2"] = "smooth_l1"
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True, populate_by_name=True)
@@ -245,10 +282,12 @@ class Config(Section):
     """All settings of a network and its training.
 
     `weights` is what the network starts from: `random`, `imagenet-efficientnet-lite0` (installed with this package),
-    or a file.
+    the name of a published file (`clothseg weights download` lists them), or a file. `conventions` says whose
+    arithmetic it follows where implementations differ; a foreign file brings its own.
     """
 
     network: Literal["mask_rcnn"] = "mask_rcnn"
+    conventions: Literal["torchvision", "detectron2", "matterport"] = "torchvision"
     weights: str = "random"
     picture: Picture = Field(default_factory=Picture)
     backbone: Backbone = Field(default_factory=Backbone)
@@ -288,15 +327,17 @@ class Config(Section):
         Raises:
             ConfigError: with every problem of file and overrides, not just the first.
         """
-        text, name = _read(source)
-        try:
-            tree = yaml.load(text, _OnceOnly)
-        except yaml.YAMLError as error:
-            raise ConfigError(f"{name} is not valid YAML: {error}") from error
-        if tree is None:
-            tree = {}
-        if not isinstance(tree, dict):
-            raise ConfigError(f"{name}: expected keys and values, found {type(tree).__name__}")
+        tree, name = read_settings(source)
+        return cls.from_tree(tree, overrides, name)
+
+    @classmethod
+    def from_tree(cls, tree: dict[str, Any], overrides: Sequence[str], name: str) -> "Config":
+        """Sections and values, and `overrides` over them; `name` says in messages where they come from.
+
+        Raises:
+            ConfigError: with every problem, not just the first.
+        """
+        tree = deepcopy(tree)
         problems = [problem for override in overrides if (problem := _override(tree, override))]
         try:
             config = cls.model_validate(tree)
@@ -327,6 +368,24 @@ class _OnceOnly(yaml.SafeLoader):
                 raise yaml.MarkedYAMLError(problem=f"the key {key} stands twice", problem_mark=key_node.start_mark)
             seen |= {key} if isinstance(key, str) else set()
         return super().construct_mapping(node, deep)
+
+
+def read_settings(source: str | Path) -> tuple[dict[str, Any], str]:
+    """What stands in a YAML (or JSON) file or preset, unchecked, and its name for messages.
+
+    Raises:
+        ConfigError: there is none, or it is not keys and values.
+    """
+    text, name = _read(source)
+    try:
+        tree = yaml.load(text, _OnceOnly)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{name} is not valid YAML: {error}") from error
+    if tree is None:
+        tree = {}
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{name}: expected keys and values, found {type(tree).__name__}")
+    return tree, name
 
 
 def preset_names() -> list[str]:

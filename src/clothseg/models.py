@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset, to_tensor
-from clothseg.errors import RunError, WeightsError
+from clothseg.errors import RunError
 from clothseg.evaluation import Metrics, evaluate_coco
 from clothseg.evaluation.results import coco_results
 from clothseg.files import refuse_existing, write_whole
@@ -22,7 +22,15 @@ from clothseg.photos import read_photo
 from clothseg.pictures import loss_curves
 from clothseg.runs import RunFolder
 from clothseg.training import fit, read_history
-from clothseg.weights import LoadReport, load_start, load_tensors, read_network, write_network
+from clothseg.weights import (
+    LoadReport,
+    Reading,
+    load_reading,
+    load_start,
+    open_network,
+    read_network,
+    write_network,
+)
 
 REPORT_CLASSES = ("Suit", "Dress", "Jeans")
 
@@ -60,27 +68,33 @@ class MaskRCNN:
             WeightsError: the source is not known, cannot be read, or does not fit.
         """
         names = [exclude] if isinstance(exclude, str) else list(exclude)
-        self.loaded = load_start(self._built(), str(source or self.config.weights), names)
+        self.loaded = load_start(self._built(), str(source or self.config.weights), names, self.classes)
         return self
 
     @classmethod
-    def load(cls, run: Path | str) -> "MaskRCNN":
-        """A trained network from a run's folder or a `weights.safetensors`.
+    def load(
+        cls,
+        run: Path | str,
+        *,
+        settings: str | Path | None = None,
+        overrides: Sequence[str] = (),
+        classes: Sequence[str] | None = None,
+    ) -> "MaskRCNN":
+        """A trained network from a run's folder or a weights file of anybody's; see `weights.open_network`.
 
         Raises:
             RunError: the folder holds no weights.
-            WeightsError: the file is not one of ours.
+            WeightsError: the file cannot be read, or is not of such a network.
+            ConfigError: settings or overrides are wrong.
         """
         path = Path(run)
         if path.is_dir():
             folder, path = path, RunFolder(path).weights
             if not path.is_file():
                 raise RunError(f"{folder}: no {path.name} in it; was the run finished? `clothseg fit` makes one")
-        saved = read_network(path)
-        model = cls(saved.config).build(saved.classes)
-        model.loaded = load_tensors(model._built(), saved.tensors, str(path))
-        if model.loaded.missing or model.loaded.wrong_shape:
-            raise WeightsError(f"{path}: {model.loaded.sentence()}; the file is not complete")
+        opened = open_network(path, settings, overrides, classes)
+        model = cls(opened.config)
+        model.classes, model.network, model.loaded = opened.classes, opened.network, opened.report
         return model
 
     @classmethod
@@ -177,10 +191,11 @@ class MaskRCNN:
 
     def _rebuild(self, classes: Sequence[str]) -> None:
         """A network for other classes, that keeps what it can of the one before."""
-        before, loaded = self.network, self.loaded
+        before, loaded, names = self.network, self.loaded, self.classes
         self.build(classes)
         if before is not None and loaded is not None:
-            load_tensors(self._built(), before.state_dict(), loaded.source)
+            reading = Reading("clothseg", "", before.state_dict(), classes=names)
+            self.loaded = load_reading(self._built(), reading, loaded.source, classes=self.classes)
 
     def _facts(self, train: CocoLikeDataset, val: CocoLikeDataset) -> dict[str, Any]:
         network = self._built()

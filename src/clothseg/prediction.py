@@ -15,6 +15,9 @@ from clothseg.models import MaskRCNN
 from clothseg.photos import read_photo
 from clothseg.pictures import draw_instances
 
+SHOWN_FROM = 0.5
+"""Pictures show what is this sure, unless told otherwise; predictions.json has all, as average precision needs."""
+
 
 @dataclass(frozen=True)
 class Predicted:
@@ -22,7 +25,7 @@ class Predicted:
 
     Attributes:
         photos: how many were read.
-        instances: how many were found on them.
+        instances: how many the pictures show.
         failed: a message for each photo that could not be read.
     """
 
@@ -36,7 +39,7 @@ def predict_photos(
     paths: Sequence[Path],
     out: Path,
     *,
-    min_confidence: float = 0.5,
+    min_confidence: float | None = None,
     overwrite: bool = False,
     track: Callable[[Sequence[Path]], Iterable[Path]] = iter,
 ) -> Predicted:
@@ -48,7 +51,8 @@ def predict_photos(
         model: with weights.
         paths: photos.
         out: folder.
-        min_confidence: instances with a lower score are left out.
+        min_confidence: instances with a lower score are left out; None leaves none out, and pictures show those from
+            `SHOWN_FROM` on.
         overwrite: whether the prediction that is in `out` may be replaced.
         track: walks through the photos, for a progress bar.
 
@@ -60,6 +64,7 @@ def predict_photos(
     images: list[dict[str, Any]] = []
     results: list[dict[str, Any]] = []
     failed: list[str] = []
+    instances = 0
     for number, path in enumerate(track(paths), start=1):
         try:
             photo = read_photo(path)
@@ -69,10 +74,13 @@ def predict_photos(
         if not images:
             _clear(out)
         found = model.predict(photo)
-        found = found[found.scores >= min_confidence]
+        if min_confidence is not None:
+            found = found[found.scores >= min_confidence]
+        shown = found[found.scores >= (SHOWN_FROM if min_confidence is None else min_confidence)]
+        instances += len(shown)
         picture = f"{number:04d}-{path.stem}.png"
         with whole_file(out / picture) as temporary:
-            Image.fromarray(draw_instances(photo, found, names)).save(temporary, format="PNG")
+            Image.fromarray(draw_instances(photo, shown, names)).save(temporary, format="PNG")
         height, width = photo.shape[:2]
         images.append({"id": number, "file_name": str(path), "width": width, "height": height, "picture": picture})
         results += coco_results(number, found, lambda label: label)
@@ -80,7 +88,7 @@ def predict_photos(
         write_whole(out / "predictions.json", json.dumps(results))
         categories = [{"id": number, "name": name} for number, name in names.items()]
         write_whole(out / "images.json", json.dumps({"images": images, "categories": categories}, indent=1))
-    return Predicted(len(images), len(results), failed)
+    return Predicted(len(images), instances, failed)
 
 
 def _clear(out: Path) -> None:

@@ -7,18 +7,25 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from clothseg.cli.inputs import Quiet
+from clothseg.cli.inputs import Overrides, Quiet
 from clothseg.cli.terminal import ERRORS, progress_bar
+from clothseg.files import refuse_existing
 from clothseg.models import MaskRCNN
 from clothseg.photos import find_photos
 from clothseg.prediction import predict_photos
 
 
 def predict(
-    run: Annotated[Path, typer.Argument(help="A run's folder or a weights.safetensors.")],
+    run: Annotated[Path, typer.Argument(help="A run's folder, or a weights file of ours or of others.")],
     photos: Annotated[list[Path], typer.Argument(help="Photos, or folders of photos.")],
     out: Annotated[Path, typer.Option(help="Folder for predictions.json and pictures.")],
-    min_confidence: Annotated[float, typer.Option(min=0, max=1, help="Leave out what is less sure.")] = 0.5,
+    min_confidence: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Leave out what is less sure. Default: pictures show from 0.5 on."),
+    ] = None,
+    config: Annotated[str | None, typer.Option(help="Settings laid over those of the weights: YAML.")] = None,
+    overrides: Overrides = None,
+    classes: Annotated[str | None, typer.Option(help="Names of a foreign file's classes, with commas.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is in --out.")] = False,
     quiet: Quiet = False,
 ) -> None:
@@ -28,7 +35,9 @@ def predict(
 
     Example: [b]clothseg predict runs/first my-photos/ --out found[/]
     """
-    model = MaskRCNN.load(run)
+    refuse_existing(out, overwrite=overwrite)
+    names = [name.strip() for name in classes.split(",")] if classes else None
+    model = MaskRCNN.load(run, settings=config, overrides=overrides or [], classes=names)
     paths = find_photos(photos)
     with progress_bar(quiet=quiet) as bar:
 

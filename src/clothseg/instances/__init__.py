@@ -14,18 +14,19 @@ from clothseg.instances.masks import (
     from_segmentation,
     mask_area,
     mask_iou,
-    paste,
     read_mask_png,
     resize_mask,
     run_lengths,
     tight_box,
     write_mask_png,
 )
+from clothseg.instances.pasting import PasteRule, paste, resize_fading
 
 __all__ = [
     "BoxMasks",
     "Instances",
     "Masks",
+    "PasteRule",
     "PixelMasks",
     "Rle",
     "RleMasks",
@@ -41,6 +42,7 @@ __all__ = [
     "mask_iou",
     "paste",
     "read_mask_png",
+    "resize_fading",
     "resize_mask",
     "run_lengths",
     "scale_boxes",
