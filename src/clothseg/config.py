@@ -245,8 +245,23 @@ class Augment(Section):
         return self
 
 
+class Stage(Section):
+    """A part of the training: which `layers` learn, `until` the end of which epoch, and how fast.
+
+    `heads` is all but the trunk; `5+`, `4+` and `3+` are the trunk's last stages too; `all` is everything. Without a
+    `learning_rate` it is the one of `train`.
+    """
+
+    layers: Literal["heads", "5+", "4+", "3+", "all"]
+    until: Count
+    learning_rate: Positive | None = None
+
+
 class Train(Section):
     """The loop: how long, how fast, and what is kept.
+
+    Without `stages` all that `backbone.frozen_stages` leaves free learns until the last of the `epochs`; with them, the
+    last one ends there. Warm-up and schedule belong to each stage.
 
     `steps_per_epoch` null means all photos once. A step learns from `accumulate` batches of `batch_size` photos, one
     after the other, which takes the memory of one. `precision` is the one of Fabric. `weight_decay` does not fall on
@@ -258,6 +273,7 @@ class Train(Section):
     """
 
     epochs: Count = 12
+    stages: tuple[Stage, ...] = ()
     steps_per_epoch: Count | None = None
     batch_size: Count = 2
     accumulate: Count = 1
@@ -276,6 +292,16 @@ class Train(Section):
     keep_features_mb: Annotated[int, Field(ge=0)] = 1000
     best: Literal["last", "val_total", "val_class", "val_bbox", "val_mask"] = "val_total"
     seed: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _stages_in_order(self) -> Self:
+        ends = [stage.until for stage in self.stages]
+        if ends and (sorted(set(ends)) != ends or ends[-1] != self.epochs):
+            raise ValueError(
+                f"stages end after epochs {ends}; each must end later than the one before, and the last one "
+                f"with the {self.epochs} epochs"
+            )
+        return self
 
 
 class Config(Section):

@@ -13,7 +13,7 @@ from PIL import Image
 from clothseg import sample
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
-from clothseg.errors import ClothsegError, InterruptedRun, RunError
+from clothseg.errors import ClothsegError, ConfigError, InterruptedRun, RunError
 from clothseg.instances import Instances
 from clothseg.models import MaskRCNN
 from clothseg.networks import build_network
@@ -165,11 +165,15 @@ def test_a_damaged_checkpoint_is_told(tmp_path: Path) -> None:
         read_checkpoint(tmp_path / "last.pt")
 
 
-@pytest.mark.parametrize("died_in", [5, 6])
+STAGES = "train.stages=[{layers: heads, until: 1}, {layers: 4+, until: 2, learning_rate: 0.0005}]"
+
+
+@pytest.mark.parametrize(("died_in", "stages"), [(5, []), (6, []), (5, [STAGES])])
 def test_a_killed_run_goes_on_exactly(
-    died_in: int, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    died_in: int, stages: list[str], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = Config.load("demo", [*SMALL, "train.save_every=2", "train.average=0.9", "train.accumulate=2"])
+    more = ["train.save_every=2", "train.average=0.9", "train.accumulate=2", *stages]
+    config = Config.load("demo", [*SMALL, *more])
     train, val = load(data)
     MaskRCNN(config).build(train.classes).fit(train, val, tmp_path / "whole", quiet=True)
 
@@ -278,6 +282,40 @@ def test_a_planted_nan_is_traced_to_its_photo(
         assert picture.size == (train.images[1].width, train.images[1].height)
 
 
+def test_stages_train_what_they_say(data: Path, tmp_path: Path) -> None:
+    config = Config.load("demo", [*SMALL, "train.epochs=3", STAGES.replace("]", ", {layers: all, until: 3}]")])
+    train, val = load(data)
+    network = build_network(config, 3)
+    log = RunLog(tmp_path / "log.txt", quiet=True)
+    training = Training(network, train, val, config, RunFolder(tmp_path), log)
+    moved = []
+    for _ in range(3):
+        before = {name: p.detach().clone() for name, p in network.named_parameters()}
+        for _ in range(training.per_epoch):
+            training.step()
+        changed = {name for name, p in network.named_parameters() if not torch.equal(p, before[name])}
+        moved.append({name.split(".")[2] if name.startswith("backbone") else "heads" for name in changed})
+        moved[-1] |= {
+            f"block{name.split('.')[3]}" for name in changed if name.startswith("backbone") and ".blocks." in name
+        }
+    assert moved[0] == {"heads"}
+    assert moved[1] == {"heads", "blocks", "block3", "block4", "block5", "block6"}
+    assert moved[2] >= {"conv_stem", "block0", "block1", "block2"}
+    steps = {name: int(training.optimizer.state[p]["step"]) for name, p in network.named_parameters()}
+    assert steps["box_head.score.weight"] == 9  # what a weight's running means have seen survives a stage
+    assert steps["backbone.model.blocks.6.0.conv_pw.weight"] == 6
+    assert steps["backbone.model.conv_stem.weight"] == 3
+    rates = [group["lr"] for group in training.optimizer.param_groups]
+    assert max(rates) <= config.train.learning_rate
+    assert [span.rate for span in training.spans] == [0.001, 0.0005, 0.001]
+
+
+def test_stages_that_do_not_add_up() -> None:
+    for ends in ("[{layers: heads, until: 3}]", "[{layers: heads, until: 2}, {layers: all, until: 2}]"):
+        with pytest.raises(ConfigError, match="stages end after epochs"):
+            Config.load("demo", ["train.epochs=2", f"train.stages={ends}"])
+
+
 def test_the_average_by_hand() -> None:
     layer = torch.nn.Linear(1, 1, bias=False)
     with torch.no_grad():
@@ -297,7 +335,7 @@ def test_the_average_by_hand() -> None:
 def test_norms_and_biases_do_not_decay() -> None:
     network = build_network(Config.load("demo", [*SMALL, "train.weight_decay=0.1"]), 3)
     settings = Config.load("demo", ["train.weight_decay=0.1"]).train
-    optimizer = make_optimizer(network, settings)
+    optimizer = make_optimizer(network, settings, settings.learning_rate)
     decay = {id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
     rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
     trained = {name: p for name, p in network.named_parameters() if p.requires_grad}

@@ -9,16 +9,16 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
 class WeightAverage:
-    """Exponential average of a network's trained weights.
+    """Exponential average of a network's weights.
 
     Args:
-        network: whose weights are averaged; the others never change.
+        network: whose weights are averaged.
         decay: part of the average that a step keeps; less in the first steps, so that the start is forgotten.
     """
 
     def __init__(self, network: nn.Module, decay: float) -> None:
         self.decay = decay
-        self.weights = {n: p.detach().clone() for n, p in network.named_parameters() if p.requires_grad}
+        self.weights = {n: p.detach().clone() for n, p in network.named_parameters()}
 
     @torch.no_grad()
     def update(self, network: nn.Module, step: int) -> None:
@@ -31,7 +31,7 @@ class WeightAverage:
     @contextmanager
     def applied(self, network: nn.Module) -> Iterator[None]:
         """Within it the network has the averaged weights."""
-        own = {name: p for name, p in network.named_parameters() if name in self.weights}
+        own = dict(network.named_parameters())
         kept = {name: p.detach().clone() for name, p in own.items()}
         _copy(self.weights, own)
         try:

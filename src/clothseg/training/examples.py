@@ -21,9 +21,14 @@ class Examples:
         self.network, self.dataset = network, dataset
         self.settings = config.augment if augmented else None
         self.seed = config.train.seed
-        fixed = not augmented or config.augment.copies > 0
-        self.keeps = fixed and config.picture.resize == "fit" and config.backbone.frozen_stages > 0
-        self.room = config.train.keep_features_mb * 1_000_000
+        self.fixed = (not augmented or config.augment.copies > 0) and config.picture.resize == "fit"
+        self.bytes = config.train.keep_features_mb * 1_000_000
+        self.forget()
+
+    def forget(self) -> None:
+        """Keep nothing of what was kept: other stages are frozen now."""
+        self.keeps = self.fixed and self.network.backbone.frozen > 0
+        self.room = self.bytes
         self.kept: dict[tuple[int, int], Prepared] = {}
 
     def losses(self, batch: list[tuple[int, int]]) -> dict[str, Tensor]:

@@ -6,7 +6,9 @@ import math
 import time
 from contextlib import nullcontext
 from dataclasses import replace
+from typing import cast
 
+import torch
 from lightning_fabric import Fabric
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -23,7 +25,8 @@ from clothseg.training.examples import Examples, mean_losses
 from clothseg.training.faults import is_broken, save_fault
 from clothseg.training.history import Row, write_history
 from clothseg.training.log import RunLog, epoch_line
-from clothseg.training.optimizer import make_optimizer, rate_factor
+from clothseg.training.optimizer import carry_on, make_optimizer, rate_factor
+from clothseg.training.stages import Span, plan_spans, span_of
 from clothseg.training.stop import StopRequest
 from clothseg.weights import write_network
 
@@ -103,9 +106,10 @@ class Training:
         settings = config.train
         self.network, self.train, self.config, self.run, self.log = network, train, config, run, log
         self.fabric = Fabric(accelerator="auto", devices=1, precision=settings.precision)
-        model, self.optimizer = self.fabric.setup(network, make_optimizer(network, settings))
-        model.mark_forward_method("losses")
-        model.mark_forward_method("losses_prepared")
+        wrapped = self.fabric.setup_module(network)
+        for method in ("losses", "losses_prepared"):
+            wrapped.mark_forward_method(method)
+        model = cast(MaskRCNNNetwork, wrapped)
         model.train()
         self.average = WeightAverage(network, settings.average) if settings.average else None
         self.sampler = Sampler(len(train), settings.batch_size, config.augment.copies, settings.seed)
@@ -113,7 +117,11 @@ class Training:
         self.checks = Examples(model, val, config, augmented=False)
         photos = settings.batch_size * settings.accumulate
         self.per_epoch = settings.steps_per_epoch or math.ceil(len(train) / photos)
-        self.steps = settings.epochs * self.per_epoch
+        self.spans = plan_spans(config, self.per_epoch)
+        self.steps = self.spans[-1].end
+        self.span: Span | None = None
+        self.optimizer: torch.optim.Optimizer
+        self.enter(self.spans[0])
         data = _checksum(train, val)
         self.state = Checkpoint(0, {}, {}, {}, network.generator.get_state(), [], {}, {}, data, math.inf, 0.0)
         self.begun = time.monotonic()
@@ -121,8 +129,10 @@ class Training:
     def step(self) -> None:
         """Learn from one batch, or from several of them one after the other."""
         settings, state = self.config.train, self.state
+        span = span_of(self.spans, state.step)
+        self.enter(span)
         for group in self.optimizer.param_groups:
-            group["lr"] = group["initial_lr"] * rate_factor(state.step, settings, self.steps)
+            group["lr"] = group["initial_lr"] * rate_factor(state.step - span.first, settings, span.end - span.first)
         self.optimizer.zero_grad()
         values: dict[str, float] = {}
         for _ in range(settings.accumulate):
@@ -144,6 +154,19 @@ class Training:
             state.sums[name] = state.sums.get(name, 0.0) + value
         state.sums["steps"] = state.sums.get("steps", 0.0) + 1
 
+    def enter(self, span: Span) -> None:
+        """Freeze and train what a stage says; nothing happens within a stage."""
+        if span == self.span:
+            return
+        self.network.backbone.freeze(span.frozen)
+        made = self.fabric.setup_optimizers(make_optimizer(self.network, self.config.train, span.rate))
+        optimizer = cast(torch.optim.Optimizer, made)
+        if self.span is not None:
+            carry_on(self.optimizer, optimizer)
+        self.span, self.optimizer = span, optimizer
+        for examples in (self.examples, self.checks):
+            examples.forget()
+
     def skip_or_stop(self, batch: list[tuple[int, int]], losses: dict[str, float]) -> None:
         """Keep what is known of a loss that is not finite. The weights were not touched.
 
@@ -160,11 +183,13 @@ class Training:
     def plan(self) -> str:
         """What is going to happen, for people."""
         settings = self.config.train
-        trained = sum(p.numel() for p in self.network.parameters() if p.requires_grad)
         photos = settings.batch_size * settings.accumulate
+        stages = "; ".join(
+            f"{span.name} until epoch {span.end // self.per_epoch} at {span.rate:g}" for span in self.spans
+        )
         return (
-            f"{settings.epochs} epochs of {self.per_epoch} steps of {photos} photos, "
-            f"{trained:,} trained numbers, on {self.fabric.device}"
+            f"{settings.epochs} epochs of {self.per_epoch} steps of {photos} photos, on {self.fabric.device}; "
+            f"trained: {stages}"
         )
 
     def losses_so_far(self) -> str:
@@ -232,6 +257,7 @@ class Training:
             self.log.say(f"{words}; going on by force")
             self.state.data = data
         self.network.load_state_dict(self.state.network)
+        self.enter(span_of(self.spans, self.state.step - 1))  # of the step whose optimizer was saved
         self.optimizer.load_state_dict(self.state.optimizer)
         self.sampler.load_state_dict(self.state.sampler)
         self.network.generator.set_state(self.state.generator)
