@@ -3,6 +3,7 @@
 import typer
 
 from clothseg.cli.dataset.build import build
+from clothseg.cli.dataset.check import check
 from clothseg.cli.terminal import in_order
 
 ORDER = ("classes", "stats", "download", "build", "check", "show")
@@ -21,3 +22,4 @@ def _group() -> None:
 
 
 app.command()(build)
+app.command()(check)

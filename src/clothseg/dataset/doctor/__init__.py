@@ -4,7 +4,19 @@ A new check is a function in the file of its subject, called in `examine.py`, an
 """
 
 from clothseg.dataset.doctor.balance import MIN_INSTANCES
+from clothseg.dataset.doctor.clean import Cleaned, write_cleaned
 from clothseg.dataset.doctor.examine import Diagnosis, examine
 from clothseg.dataset.doctor.findings import KINDS, Finding, Kind, Place, Severity
 
-__all__ = ["KINDS", "MIN_INSTANCES", "Diagnosis", "Finding", "Kind", "Place", "Severity", "examine"]
+__all__ = [
+    "KINDS",
+    "MIN_INSTANCES",
+    "Cleaned",
+    "Diagnosis",
+    "Finding",
+    "Kind",
+    "Place",
+    "Severity",
+    "examine",
+    "write_cleaned",
+]

@@ -17,17 +17,19 @@ def check_balance(splits: Sequence[Split], min_instances: int = MIN_INSTANCES) -
 
     Args:
         splits: the files.
-        min_instances: a class with fewer in all files together has too few; in each file 5 are asked for.
+        min_instances: a class with fewer in all files together has too few; in each file 5 are
+            asked for. 0 asks for none.
     """
     findings = [f for split in splits if (f := _all_crowd(split)) is not None]
     counts = [count_instances(split) for split in splits]
+    fewest = min(_FEWEST_IN_A_SPLIT, min_instances)
     total = sum(counts, Counter[str]())
     for name, place in _classes(splits).items():
         own = [(split.name, count[name]) for split, count in zip(splits, counts, strict=True)]
         listed = ", ".join(f"{number} in {split}" for split, number in own)
-        scarce = len(splits) > 1 and any(number < _FEWEST_IN_A_SPLIT for _, number in own)
+        scarce = len(splits) > 1 and any(number < fewest for _, number in own)
         if total[name] < min_instances or scarce:
-            wanted = f"{min_instances} in all" + (f", {_FEWEST_IN_A_SPLIT} in each file" if len(splits) > 1 else "")
+            wanted = f"{min_instances} in all" + (f", {fewest} in each file" if len(splits) > 1 else "")
             words = f"{name!r} has {total[name]} instances ({listed}); wanted are {wanted}"
             findings.append(Finding("too_few_instances", place, words))
     return findings + [f for s, c in zip(splits, counts, strict=True) if (f := _uneven(s, c)) is not None]

@@ -12,7 +12,7 @@ _LOOSE_PIXELS, _LOOSE_SHARE = 4.0, 0.1  # an edge may be so far off, the larger 
 
 
 def check_box(row: AnnotationRow, size: tuple[int, int], rle: Rle | None) -> list[Finding]:
-    """`bbox`, `area` and `iscrowd` of an annotation on a photo of `size` (height, width); `rle` is its mask if it has one."""
+    """`bbox`, `area` and `iscrowd` on a photo of `size` (height, width), against the mask `rle` where there is one."""
     absent = [key for key in ("bbox", "area", "iscrowd") if row.raw.get(key) is None]
     findings = [Finding("missing_figure", row.place, f"no {', '.join(absent)}")] if absent else []
     if "bbox" not in absent:

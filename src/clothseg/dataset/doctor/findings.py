@@ -112,7 +112,9 @@ KINDS: dict[str, Kind] = {
     "no_photos": _error("The file lists no photo.", "Export it again."),
     "no_annotations": _warning("The file has no annotation: there is nothing to learn or judge by.", "Add some."),
     # ids and references
-    "id_not_whole": _error("An id is a string or a fraction; loaders want whole numbers.", "--quarantine numbers anew."),
+    "id_not_whole": _error(
+        "An id is a string or a fraction; loaders want whole numbers.", "--quarantine numbers anew."
+    ),
     "category_below_one": _error(
         "A category has an id below 1; 0 is background, so its objects vanish.", "--quarantine numbers anew."
     ),
@@ -121,9 +123,11 @@ KINDS: dict[str, Kind] = {
     ),
     "duplicate_id": _error(
         "An id is given twice: which of the two is meant stays open.",
-        "Give each its own. --quarantine numbers annotations anew; of photos and classes it leaves out what is unclear.",
+        "Give each its own. --quarantine numbers annotations anew; it leaves out photos and classes that are unclear.",
     ),
-    "unknown_image": _error("An annotation belongs to a photo that is not in the file.", "Add the photo, or take it out."),
+    "unknown_image": _error(
+        "An annotation belongs to a photo that is not in the file.", "Add the photo, or take it out."
+    ),
     "unknown_category": _error("An annotation's category is not in the file.", "Add the category, or take it out."),
     # photos
     "missing_photo": _error("The photo is not there.", "Fetch it, or say with --images where photos are."),
@@ -155,7 +159,7 @@ KINDS: dict[str, Kind] = {
     ),
     "one_mask_two_classes": _warning("Two classes have nearly the same mask.", "Decide for one of them."),
     "all_crowd": _error(
-        "Every annotation is a crowd (iscrowd 1), so nothing is learned or judged; often a converter's mistake with RLE.",
+        "Every annotation is a crowd (iscrowd 1), so nothing is learned; often a converter's mistake with RLE.",
         "Set iscrowd to 0 if they are single objects.",
     ),
     # boxes and area
@@ -172,7 +176,8 @@ KINDS: dict[str, Kind] = {
         "The same photo is in two splits: validation judges what training has seen.", "Keep it in one."
     ),
     "similar_photos": _warning(
-        "Nearly the same photo is in two splits: validation may judge what training has seen.", "Keep both in one split."
+        "Nearly the same photo is in two splits: validation may judge what training has seen.",
+        "Keep both in one split.",
     ),
     "duplicate_photo": _warning("The same photo is in one split twice.", "Put its annotations together."),
     "class_name_case": _error(

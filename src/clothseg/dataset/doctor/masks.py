@@ -20,7 +20,9 @@ def check_mask(row: AnnotationRow, size: tuple[int, int]) -> tuple[Rle | None, l
     """The mask of an annotation on a photo of `size` (height, width), or None, and what is wrong with it."""
     value = row.raw.get("segmentation")
     if value is None or value == []:
-        what = "segmentation is " + ("missing" if "segmentation" not in row.raw else "null" if value is None else "empty")
+        what = "segmentation is " + (
+            "missing" if "segmentation" not in row.raw else "null" if value is None else "empty"
+        )
         return None, [Finding("no_segmentation", row.place, what)]
     if isinstance(value, list):
         rle, findings = _from_polygons(row, value, size)

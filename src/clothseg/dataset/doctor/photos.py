@@ -74,19 +74,23 @@ def check_photo(row: ImageRow, look: Look) -> list[Finding]:
         return [Finding("missing_photo", row.place, f"{row.path} is not there{_web(row.file_name)}")]
     if look.error:
         return [Finding("unreadable_photo", row.place, look.error)]
-    if row.size is None:
-        return []
-    said, stored, upright = (f"{w} x {h}" for h, w in (row.size, look.stored, look.size))
+    return _check_size(row, row.size, look) if row.size is not None else []
+
+
+def _check_size(row: ImageRow, size: tuple[int, int], look: Look) -> list[Finding]:
+    said, stored, upright = (f"{w} x {h}" for h, w in (size, look.stored, look.size))
     turned = look.orientation >= 5
-    if row.size != look.size:
-        if turned and row.size == look.stored:
+    if size != look.size:
+        if turned and size == look.stored:
             words = f"EXIF orientation {look.orientation} makes it {upright}, but masks are made for {said}"
             return [Finding("exif_rotation", row.place, words)]
         other = f" ({stored} before its EXIF tag turns it)" if turned else ""
         words = f"the JSON says {said} (width x height), the file has {upright}{other}"
         return [Finding("size_mismatch", row.place, words)]
     if look.orientation != 1 and look.stored == look.size:
-        return [Finding("exif_unclear", row.place, f"EXIF orientation is {look.orientation}, the size {said} either way")]
+        return [
+            Finding("exif_unclear", row.place, f"EXIF orientation is {look.orientation}, the size {said} either way")
+        ]
     return []
 
 

@@ -106,7 +106,7 @@ def _fill(split: Split, folders: Sequence[Path]) -> list[Finding]:
                 findings += _image(split, place, raw, folders)
                 if (row := split.images[-1]).id is not None:
                     photos.setdefault(row.id, row.file_name)
-    # Annotations may stand before the images in the file, but SECTIONS has them last.
+            # Annotations may stand before the images in the file, but SECTIONS has them last.
             else:
                 findings += _annotation(split, place, raw, photos)
     for kind, empty in (("no_photos", not split.images), ("no_annotations", not split.annotations)):

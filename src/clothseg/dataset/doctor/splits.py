@@ -59,8 +59,8 @@ def _in_both(larger: Split, smaller: Split, looks: Mapping[Path, Look]) -> list[
             continue
         other = theirs[right][0]
         words = (
-            f"nearly the same as image {other.id!r} of {smaller.name}, {other.file_name}: {bits} of 64 hash bits differ, "
-            f"correlation {correlation:.2f}"
+            f"nearly the same as image {other.id!r} of {smaller.name}, {other.file_name}: {bits} of 64 hash bits "
+            f"differ, correlation {correlation:.2f}"
         )
         findings.append(Finding("similar_photos", ours[left][0].place, words, other.place))
     return findings
