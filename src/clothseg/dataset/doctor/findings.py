@@ -36,12 +36,12 @@ class Place:
     def text(self) -> str:
         """`train.json, annotation 7, photo a.jpg`."""
         parts = [self.file.replace("\\", "/").rpartition("/")[2]]
-        if self.section == "annotations":
+        if self.section == "annotations" and self.annotation_id is not None:
             parts.append(f"annotation {_short(self.annotation_id)}")
         elif self.section == "images" and self.image_id is not None:
             parts.append(f"image {_short(self.image_id)}")
-        if self.section and self.row is not None:
-            parts.append(f"{self.section}[{self.row}]")
+        elif self.section:
+            parts.append(self.section if self.row is None else f"{self.section}[{self.row}]")
         if self.photo:
             parts.append(self.photo)
         return ", ".join(parts)

@@ -92,7 +92,7 @@ def _drawn(image: ImageRow, rows: Sequence[AnnotationRow]) -> Picture | None:
         return None
     try:
         photo = read_photo(image.path)
-    except (PhotoError, ValueError):
+    except (PhotoError, OSError, ValueError):
         return None
     small = shrink(photo, _AREA)
     scale = small.shape[1] / photo.shape[1]
