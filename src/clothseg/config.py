@@ -5,6 +5,7 @@ The sections follow the network from the photo to the loss. `docs/config.md` put
 """
 
 import difflib
+import math
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
@@ -40,6 +41,14 @@ class Picture(Section):
     width: Count = 512
     min_side: Count = 800
     max_side: Count = 1333
+
+    def resized(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Height and width of a photo of `size` (height, width) after resizing, before padding."""
+        if self.resize == "fit":
+            scale = min(self.height / size[0], self.width / size[1])
+        else:
+            scale = min(self.min_side / min(size), self.max_side / max(size))
+        return max(1, math.floor(size[0] * scale)), max(1, math.floor(size[1] * scale))
 
 
 class Backbone(Section):

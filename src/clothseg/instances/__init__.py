@@ -21,6 +21,7 @@ from clothseg.instances.masks import (
     tight_box,
     write_mask_png,
 )
+from clothseg.instances.resizing import resize_instances
 
 __all__ = [
     "BoxMasks",
@@ -40,6 +41,7 @@ __all__ = [
     "mask_iou",
     "paste",
     "read_mask_png",
+    "resize_instances",
     "resize_mask",
     "run_lengths",
     "scale_boxes",

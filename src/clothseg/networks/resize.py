@@ -35,12 +35,7 @@ class Target:
 
 def resized_size(size: tuple[int, int], picture: Picture) -> tuple[int, int]:
     """Height and width of a photo of `size` after resizing, before padding."""
-    height, width = size
-    if picture.resize == "fit":
-        scale = min(picture.height / height, picture.width / width)
-    else:
-        scale = min(picture.min_side / min(size), picture.max_side / max(size))
-    return max(1, math.floor(height * scale)), max(1, math.floor(width * scale))
+    return picture.resized(size)
 
 
 def resize_image(image: Tensor, size: tuple[int, int], conventions: Conventions) -> Tensor:

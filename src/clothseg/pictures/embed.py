@@ -11,10 +11,10 @@ from PIL import Image
 Picture = NDArray[np.uint8]
 
 
-def shrink(picture: Picture, area: int) -> Picture:
-    """`picture` `[H, W, 3]` with about `area` pixels, or as it is where it has fewer."""
+def shrink(picture: Picture, area: int, *, grow: bool = False) -> Picture:
+    """`picture` `[H, W, 3]` with about `area` pixels; where it has fewer, as it is unless it is to `grow`."""
     scale = math.sqrt(area / (picture.shape[0] * picture.shape[1]))
-    if scale >= 1:
+    if scale >= 1 and not grow:
         return picture
     size = max(round(picture.shape[1] * scale), 1), max(round(picture.shape[0] * scale), 1)
     return np.array(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clothseg.instances import Instances
+from clothseg.pictures.colours import CROWD, class_colour
 
 Picture = NDArray[np.uint8]
 Box = tuple[float, float, float, float]
@@ -35,8 +36,22 @@ def draw_outlines(photo: Picture, instances: Instances) -> Picture:
     return draw_lines(photo, boxes, contours)
 
 
+def draw_masks(instances: Instances) -> Picture:
+    """Masks alone in the colours of their classes on black, crowds in grey; small ones over large ones.
+
+    Returns:
+        `[H, W, 3]` uint8, H and W being the size of the instances.
+    """
+    canvas = np.zeros((*instances.size, 3), dtype=np.uint8)
+    masks = instances.masks.pixels().numpy()
+    for position in np.argsort(-masks.reshape(len(masks), instances.size[0] * instances.size[1]).sum(axis=1)):
+        crowd = bool(instances.crowd[position])
+        canvas[masks[position]] = CROWD if crowd else class_colour(int(instances.classes[position]))
+    return canvas
+
+
 def draw_lines(photo: Picture, boxes: Sequence[Box], contours: Sequence[NDArray[Any]]) -> Picture:
-    """Boxes in black, closed contours in white, each with a thin rim of the other so that they are seen on any cloth.
+    """Boxes in black, closed contours in white, each with a faint rim of the other: seen on any cloth.
 
     Args:
         photo: `[H, W, 3]` uint8 RGB.
@@ -48,7 +63,8 @@ def draw_lines(photo: Picture, boxes: Sequence[Box], contours: Sequence[NDArray[
     edges = [np.rint(np.asarray(c, dtype=np.float64)).clip(-30_000, 30_000).astype(np.int32) for c in contours]
     frames = [_frame(box) for box in boxes]
     for shapes, colour, rim in ((edges, _WHITE, _BLACK), (frames, _BLACK, _WHITE)):
-        cv2.polylines(canvas, shapes, isClosed=True, color=rim, thickness=line + 2, lineType=cv2.LINE_AA)
+        under = cv2.polylines(canvas.copy(), shapes, True, rim, thickness=line + 2, lineType=cv2.LINE_AA)
+        cv2.addWeighted(under, 0.4, canvas, 0.6, 0, dst=canvas)
         cv2.polylines(canvas, shapes, isClosed=True, color=colour, thickness=line, lineType=cv2.LINE_AA)
     return canvas
 
