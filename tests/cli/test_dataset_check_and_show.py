@@ -75,7 +75,7 @@ def test_errors_end_in_1_with_page_json_and_cleaned_copy(tmp_path: Path) -> None
     assert finding["file"].endswith("train.json")
     text = page.read_text()
     assert text.count("data:image/webp") == 1
-    assert "http" not in text
+    assert "://" not in text
     assert "annotation 4" in text
     listed = (clean / "quarantine.csv").read_text().splitlines()
     assert len(listed) == 2

@@ -92,7 +92,7 @@ def test_the_grid_is_the_networks_own(picture: Picture) -> None:
     assert np.abs(small[: size[0], : size[1]].astype(float) - theirs.permute(1, 2, 0).numpy()).max() <= 0.51
     assert np.array_equal(masks[: size[0], : size[1]].any(axis=2), resize_target(truth, size).masks[0].numpy() > 0)
     if picture.resize == "fit":
-        assert small.shape == tuple(batch.shape[1:]) + (3,)
+        assert small.shape == (*batch.shape[1:], 3)
         assert (small[size[0] :] == 128).all()
         assert (small[:, size[1] :] == 128).all()
 

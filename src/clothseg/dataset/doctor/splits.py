@@ -15,6 +15,7 @@ from clothseg.dataset.doctor.rows import CategoryRow, Id, ImageRow, Split
 # by 2 % at each edge or turned by 2 degrees nearly all do.
 _MOST_BITS = 12
 _LEAST_CORRELATION = 0.9
+_BATCH = 4096
 _CHUNK = 512  # photos compared at once with all of the other split: 512 x 100,000 bits stay under 100 MB
 
 
@@ -67,17 +68,33 @@ def _in_both(larger: Split, smaller: Split, looks: Mapping[Path, Look]) -> list[
 
 
 def similar(ours: Sequence[Look], theirs: Sequence[Look]) -> Iterator[tuple[int, int, int, float]]:
-    """Pairs that look alike: position in each, hash bits that differ, correlation of the small grey pictures."""
+    """Photos of ours that look like one of theirs, each with the one that it is most like.
+
+    Yields:
+        position in each, hash bits that differ, correlation of the small grey pictures.
+    """
     if not ours or not theirs:
         return
     bits = [np.array([look.bits for look in side], dtype=np.uint64) for side in (ours, theirs)]
     thumbs = [np.stack([_thumb(look) for look in side]) for side in (ours, theirs)]
     for start in range(0, len(ours), _CHUNK):
         distance = np.bitwise_count(bits[0][start : start + _CHUNK, None] ^ bits[1][None])
-        for left, right in np.argwhere(distance <= _MOST_BITS).tolist():
-            correlation = float(thumbs[0][start + left] @ thumbs[1][right])
-            if correlation >= _LEAST_CORRELATION:
-                yield start + left, right, int(distance[left, right]), correlation
+        pairs = np.argwhere(distance <= _MOST_BITS)
+        correlation = _correlations(thumbs[0][start : start + _CHUNK], thumbs[1], pairs)
+        alike = np.flatnonzero(correlation >= _LEAST_CORRELATION)
+        alike = alike[np.lexsort((-correlation[alike], pairs[alike, 0]))]
+        _, first = np.unique(pairs[alike, 0], return_index=True)
+        for left, right, value in zip(*pairs[alike[first]].T, correlation[alike[first]], strict=True):
+            yield start + int(left), int(right), int(distance[left, right]), float(value)
+
+
+def _correlations(
+    ours: NDArray[np.float32], theirs: NDArray[np.float32], pairs: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Of the rows that `pairs` `[K, 2]` names, a few at a time."""
+    batches = [pairs[start : start + _BATCH] for start in range(0, len(pairs), _BATCH)]
+    found = [np.einsum("ij,ij->i", ours[batch[:, 0]], theirs[batch[:, 1]]) for batch in batches]
+    return np.concatenate(found) if found else np.zeros(0, dtype=np.float32)
 
 
 def _thumb(look: Look) -> NDArray[np.float32]:
