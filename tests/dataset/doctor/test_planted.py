@@ -448,3 +448,10 @@ def test_every_kind_is_planted() -> None:
     planted = {kind for kind, _, _ in PLANTS.values()} | {"too_few_instances", "class_imbalance"}
     also = {kind for _, _, others in PLANTS.values() for kind in others}
     assert planted | also == KINDS.keys()
+
+
+def test_every_kind_is_explained_to_the_user() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "doctor.md").read_text()
+    for name, kind in KINDS.items():
+        line = next(line for line in page.splitlines() if f"`{name}`" in line and line.startswith("|"))
+        assert f"| {kind.severity.word} |" in line
