@@ -5,7 +5,8 @@ The sections follow the network from the photo to the loss. `docs/config.md` put
 """
 
 import difflib
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from importlib import resources
 from pathlib import Path
@@ -58,6 +59,38 @@ class Picture(Section):
     mean: Triple | None = None
     std: Annotated[tuple[Positive, Positive, Positive], Len(3, 3)] | None = None
     channels: Literal["rgb", "bgr"] | None = None
+
+    def resized(
+        self, size: tuple[int, int], rounding: Literal["down", "half_up", "half_even"] = "down"
+    ) -> tuple[int, int]:
+        """Height and width of a photo of `size` (height, width) after resizing, before padding."""
+        if self.resize == "fit":
+            scale = min(self.height / size[0], self.width / size[1])
+        elif self.resize == "square":
+            scale = max(1.0, self.min_side / min(size))
+            if round(max(size) * scale) > self.max_side:
+                scale = self.max_side / max(size)
+        elif rounding == "half_up":
+            return self._keep_ratio_half_up(size)
+        else:
+            scale = min(self.min_side / min(size), self.max_side / max(size))
+        ways: dict[str, Callable[[float], int]] = {"down": math.floor, "half_up": _half_up, "half_even": round}
+        rounded = ways[rounding]
+        return max(1, rounded(size[0] * scale)), max(1, rounded(size[1] * scale))
+
+    def _keep_ratio_half_up(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Both sides by the short one's scale; if the long one is too long then, both sides again."""
+        short = self.min_side / min(size)
+        height, width = (short * size[0], short * size[1])
+        height, width = (self.min_side, width) if size[0] < size[1] else (height, self.min_side)
+        if (longest := max(height, width)) > self.max_side:
+            again = self.max_side / longest
+            height, width = height * again, width * again
+        return max(1, _half_up(height)), max(1, _half_up(width))
+
+
+def _half_up(value: float) -> int:
+    return int(value + 0.5)
 
 
 class Backbone(Section):

@@ -21,6 +21,7 @@ from clothseg.instances.masks import (
     write_mask_png,
 )
 from clothseg.instances.pasting import PasteRule, paste, resize_fading
+from clothseg.instances.resizing import resize_instances
 
 __all__ = [
     "BoxMasks",
@@ -43,6 +44,7 @@ __all__ = [
     "paste",
     "read_mask_png",
     "resize_fading",
+    "resize_instances",
     "resize_mask",
     "run_lengths",
     "scale_boxes",

@@ -17,7 +17,7 @@ from clothseg.networks.matching import mask_targets, match_boxes, sample
 from clothseg.networks.network import LOSS_NAMES, Network
 from clothseg.networks.pooling import pool_boxes
 from clothseg.networks.pyramid import FeaturePyramid
-from clothseg.networks.resize import Target, pad_images, padded_size, resize_image, resize_target, resized_size
+from clothseg.networks.resize import Target, pad_images, padded_size, resize_image, resize_target
 from clothseg.networks.rpn import RegionProposals
 from clothseg.networks.windows import Window, into_photo, inward, place_window
 
@@ -101,7 +101,8 @@ class MaskRCNNNetwork(Network):
     def batch(self, images: list[Tensor]) -> tuple[Tensor, list[Window]]:
         """The padded input `[B, 3, H, W]` on the network's device, and each photo's place in it."""
         device, picture = next(self.parameters()).device, self.config.picture
-        sizes = [resized_size((image.shape[1], image.shape[2]), picture, self.conventions) for image in images]
+        rounding = self.conventions.size_rounding
+        sizes = [picture.resized((image.shape[1], image.shape[2]), rounding) for image in images]
         padded = padded_size(sizes, picture, self.conventions)
         windows = [place_window(size, padded, self.conventions) for size in sizes]
         resized = [

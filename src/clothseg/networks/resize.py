@@ -35,37 +35,6 @@ class Target:
         return Target(*(t.to(device) for t in (self.boxes, self.classes, self.masks, self.ignored)))
 
 
-def resized_size(size: tuple[int, int], picture: Picture, conventions: Conventions) -> tuple[int, int]:
-    """Height and width of a photo of `size` after resizing, before padding."""
-    if picture.resize == "fit":
-        scale = min(picture.height / size[0], picture.width / size[1])
-    elif picture.resize == "square":
-        scale = max(1.0, picture.min_side / min(size))
-        if round(max(size) * scale) > picture.max_side:
-            scale = picture.max_side / max(size)
-    elif conventions.size_rounding == "half_up":
-        return _keep_ratio_half_up(size, picture)
-    else:
-        scale = min(picture.min_side / min(size), picture.max_side / max(size))
-    rounded = (math.floor, _half_up, round)[("down", "half_up", "half_even").index(conventions.size_rounding)]
-    return max(1, rounded(size[0] * scale)), max(1, rounded(size[1] * scale))
-
-
-def _half_up(value: float) -> int:
-    return int(value + 0.5)
-
-
-def _keep_ratio_half_up(size: tuple[int, int], picture: Picture) -> tuple[int, int]:
-    """Both sides by the short one's scale; if the long one is too long then, both sides again."""
-    short = picture.min_side / min(size)
-    height, width = (short * size[0], short * size[1])
-    height, width = (picture.min_side, width) if size[0] < size[1] else (height, picture.min_side)
-    if (longest := max(height, width)) > picture.max_side:
-        again = picture.max_side / longest
-        height, width = height * again, width * again
-    return max(1, _half_up(height)), max(1, _half_up(width))
-
-
 def resize_image(image: Tensor, size: tuple[int, int], conventions: Conventions) -> Tensor:
     """`[3, h, w]` of `size` from a photo `[3, H, W]` in 0..1, its channels in order and normalised."""
     mean, std = _channels(image, conventions)

@@ -6,6 +6,7 @@ Another mask colour is in `colours.py`; line widths, fill and labels are in `ins
 from clothseg.pictures.colours import Colour, class_colour, text_colour
 from clothseg.pictures.curves import LOSSES, loss_curve, loss_curves
 from clothseg.pictures.instances import draw_instances
+from clothseg.pictures.outlines import draw_masks, draw_outlines
 from clothseg.pictures.sheets import contact_sheet
 
 __all__ = [
@@ -14,6 +15,8 @@ __all__ = [
     "class_colour",
     "contact_sheet",
     "draw_instances",
+    "draw_masks",
+    "draw_outlines",
     "loss_curve",
     "loss_curves",
     "text_colour",

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
 from clothseg.errors import PhotoError
-from clothseg.instances import Instances, PixelMasks, resize_mask, scale_boxes
+from clothseg.instances import Instances, resize_instances
 from clothseg.photos import read_photo
 from clothseg.pictures import LOSSES, draw_instances, loss_curve
 from clothseg.report.choice import ranked_photos, sample_of_classes, spread
@@ -102,28 +101,10 @@ def _drawn(
     scale = min(math.sqrt(area / (photo.shape[0] * photo.shape[1])), 1.0)
     size = (max(round(photo.shape[0] * scale), 1), max(round(photo.shape[1] * scale), 1))
     small = np.array(Image.fromarray(photo).resize(size[::-1], Image.Resampling.LANCZOS))
-    drawn = draw_instances(small, _resized(instances, size), names, scores=scores, boxes=labels, labels=labels)
+    drawn = draw_instances(small, resize_instances(instances, size), names, scores=scores, boxes=labels, labels=labels)
     found = [names.get(int(c), f"class {c}") for c in instances.classes]
     text = ", ".join(found) if found else "nothing"
     return Photo(data_uri(_webp(drawn), "image/webp"), size[1], size[0], text)
-
-
-def _resized(instances: Instances, size: tuple[int, int]) -> Instances:
-    masks = [resize_mask(_pixels(instances, position), size) for position in range(len(instances))]
-    values = np.stack(masks) if masks else np.zeros((0, *size), dtype=np.bool_)
-    return Instances(
-        size=size,
-        boxes=scale_boxes(instances.boxes, instances.size, size),
-        classes=instances.classes,
-        masks=PixelMasks(torch.from_numpy(values)),
-        scores=instances.scores,
-        crowd=instances.crowd,
-    )
-
-
-def _pixels(instances: Instances, position: int) -> NDArray[np.bool_]:
-    pixels: NDArray[np.bool_] = instances.masks.select(torch.tensor([position])).pixels()[0].numpy()
-    return pixels
 
 
 def _webp(picture: NDArray[np.uint8]) -> bytes:

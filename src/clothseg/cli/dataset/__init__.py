@@ -3,6 +3,8 @@
 import typer
 
 from clothseg.cli.dataset.build import build
+from clothseg.cli.dataset.check import check
+from clothseg.cli.dataset.show import show
 from clothseg.cli.terminal import in_order
 
 ORDER = ("classes", "stats", "download", "build", "check", "show")
@@ -21,3 +23,5 @@ def _group() -> None:
 
 
 app.command()(build)
+app.command()(check)
+app.command()(show)

@@ -1,0 +1,49 @@
+"""The doctor's page: one HTML file with what was found, what it means, and pictures of the worst."""
+
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from clothseg.dataset.doctor.examine import Diagnosis
+from clothseg.dataset.doctor.findings import KINDS, Severity
+from clothseg.dataset.doctor.pictures import worst
+from clothseg.files import write_whole
+from clothseg.pictures.embed import webp_uri
+
+_LISTED = 100  # findings of a kind on the page; --json has all
+
+
+def write_page(diagnosis: Diagnosis, path: Path) -> None:
+    """Write the page: no scripts, no links to other places."""
+    environment = Environment(
+        loader=PackageLoader("clothseg", "dataset/doctor"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    write_whole(path, environment.get_template("page.html.jinja").render(_values(diagnosis)))
+
+
+def _values(diagnosis: Diagnosis) -> dict[str, Any]:
+    errors, warnings = diagnosis.count(Severity.ERROR), diagnosis.count(Severity.WARNING)
+    return {
+        "splits": diagnosis.splits,
+        "photos": sum(len(s.images) for s in diagnosis.splits),
+        "annotations": sum(len(s.annotations) for s in diagnosis.splits),
+        "errors": errors,
+        "warnings": warnings,
+        "kinds": KINDS,
+        "found": diagnosis.by_kind(),
+        "listed": _LISTED,
+        "pictures": [
+            {
+                "finding": shown.finding,
+                "source": webp_uri(shown.picture),
+                "height": shown.picture.shape[0],
+                "width": shown.picture.shape[1],
+            }
+            for shown in worst(diagnosis)
+        ],
+    }

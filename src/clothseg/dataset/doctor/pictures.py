@@ -1,0 +1,132 @@
+"""A picture of a finding: the photo with the annotation's box (black) and mask or polygon (white), right or wrong."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clothseg.dataset.doctor.examine import Diagnosis
+from clothseg.dataset.doctor.findings import Finding, Place
+from clothseg.dataset.doctor.reading import numbers
+from clothseg.dataset.doctor.rows import AnnotationRow, ImageRow
+from clothseg.errors import DataError, PhotoError
+from clothseg.instances import decode, from_segmentation
+from clothseg.photos import read_photo
+from clothseg.pictures.embed import shrink
+from clothseg.pictures.outlines import Box, draw_lines, mask_contours
+
+Picture = NDArray[np.uint8]
+_AREA = 160_000
+# Kinds that say nothing about how a photo looks.
+_UNSEEN = frozenset(
+    {"missing_photo", "unreadable_photo", "id_not_whole", "category_below_one", "id_below_one", "missing_figure"}
+)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A finding with its picture, `[H, W, 3]`."""
+
+    finding: Finding
+    picture: Picture
+
+
+def worst(diagnosis: Diagnosis, wanted: int = 24, of_a_kind: int = 3) -> list[Shown]:
+    """Pictures of findings, errors first, a few of each kind."""
+    finder = _Finder(diagnosis)
+    shown: list[Shown] = []
+    for kind, findings in diagnosis.by_kind().items():
+        if kind in _UNSEEN:
+            continue
+        drawn = 0
+        for finding in findings[: 4 * of_a_kind]:  # not all can be drawn; a kind does not get to try for long
+            if drawn == of_a_kind or len(shown) == wanted:
+                break
+            if (picture := finder.draw(finding)) is not None:
+                shown.append(Shown(finding, picture))
+                drawn += 1
+    return shown
+
+
+class _Finder:
+    """From places back to rows."""
+
+    def __init__(self, diagnosis: Diagnosis) -> None:
+        self.images = {(s.name, row.id): row for s in diagnosis.splits for row in reversed(s.images)}
+        self.image_rows = {(r.place.file, r.place.row): (s.name, r) for s in diagnosis.splits for r in s.images}
+        self.rows = {(r.place.file, r.place.row): (s.name, r) for s in diagnosis.splits for r in s.annotations}
+        self.of_image: dict[tuple[str, Any], list[AnnotationRow]] = {}
+        for split in diagnosis.splits:
+            for row in split.annotations:
+                self.of_image.setdefault((split.name, row.image_id), []).append(row)
+
+    def draw(self, finding: Finding) -> Picture | None:
+        """The place of the finding; beside it the other place, where that is another photo."""
+        first, second = self._look_up(finding.place), self._look_up(finding.other)
+        if first is None:
+            return None
+        image, rows = first
+        if second is not None and second[0] is image:
+            return _drawn(image, [*rows, *second[1]])
+        pictures = [p for p in (_drawn(image, rows), _drawn(*second) if second else None) if p is not None]
+        return _side_by_side(pictures) if pictures else None
+
+    def _look_up(self, place: Place | None) -> tuple[ImageRow, list[AnnotationRow]] | None:
+        if place is None:
+            return None
+        key = (place.file, place.row)
+        if place.section == "images" and key in self.image_rows:
+            name, image = self.image_rows[key]
+            return image, self.of_image.get((name, image.id), [])
+        if place.section == "annotations" and key in self.rows:
+            name, row = self.rows[key]
+            found = self.images.get((name, row.image_id))
+            return (found, [row]) if found is not None else None
+        return None
+
+
+def _drawn(image: ImageRow, rows: Sequence[AnnotationRow]) -> Picture | None:
+    if image.path is None:
+        return None
+    try:
+        photo = read_photo(image.path)
+    except (PhotoError, OSError, ValueError):
+        return None
+    small = shrink(photo, _AREA)
+    scale = small.shape[1] / photo.shape[1]
+    boxes = [box for row in rows if (box := _box(row, scale)) is not None]
+    return draw_lines(small, boxes, [edge * scale for row in rows for edge in _edges(row)])
+
+
+def _box(row: AnnotationRow, scale: float) -> Box | None:
+    values = numbers(row.raw.get("bbox"), 4)
+    if values is None:
+        return None
+    x, y, width, height = (v * scale for v in values)
+    return x, y, x + width, y + height
+
+
+def _edges(row: AnnotationRow) -> list[NDArray[Any]]:
+    """Polygons as they stand, whatever is wrong with them; contours of an RLE of whatever size it says."""
+    value = row.raw.get("segmentation")
+    if isinstance(value, list):
+        found = [numbers(polygon) for polygon in value]
+        return [np.reshape(p, (-1, 2)) for p in found if p and len(p) % 2 == 0]
+    size = numbers(value.get("size"), 2) if isinstance(value, dict) else None
+    if size is None or size[0] * size[1] > 1e8:
+        return []
+    try:
+        rle = from_segmentation(value, int(size[0]), int(size[1]))
+        return mask_contours(decode(rle))
+    except (DataError, ValueError, TypeError, OverflowError):
+        return []
+
+
+def _side_by_side(pictures: Sequence[Picture]) -> Picture:
+    if len(pictures) == 1:
+        return pictures[0]
+    height = max(p.shape[0] for p in pictures)
+    padded = [np.pad(p, ((0, height - p.shape[0]), (0, 6), (0, 0)), constant_values=255) for p in pictures]
+    return np.concatenate(padded, axis=1)[:, :-6]

@@ -1,0 +1,27 @@
+"""Pictures as text, for pages that are one file."""
+
+import base64
+import io
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+Picture = NDArray[np.uint8]
+
+
+def shrink(picture: Picture, area: int, *, grow: bool = False) -> Picture:
+    """`picture` `[H, W, 3]` with about `area` pixels; where it has fewer, as it is unless it is to `grow`."""
+    scale = math.sqrt(area / (picture.shape[0] * picture.shape[1]))
+    if scale >= 1 and not grow:
+        return picture
+    size = max(round(picture.shape[1] * scale), 1), max(round(picture.shape[0] * scale), 1)
+    return np.array(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS))
+
+
+def webp_uri(picture: Picture, quality: int = 75) -> str:
+    """`picture` `[H, W, 3]` as a data URI that holds a WebP."""
+    target = io.BytesIO()
+    Image.fromarray(picture).save(target, format="WEBP", quality=quality, method=4)
+    return f"data:image/webp;base64,{base64.b64encode(target.getvalue()).decode('ascii')}"

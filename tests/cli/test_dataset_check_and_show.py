@@ -1,0 +1,145 @@
+"""`clothseg dataset check` and `show` as a person types them."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from clothseg.cli.app import app, main
+
+runner = CliRunner()
+
+
+def write(folder: Path, **changes: Any) -> Path:
+    """Two photos with 25 dresses of ten pixels each, side by side."""
+    (folder / "images").mkdir(parents=True)
+    (folder / "annotations").mkdir()
+    for n in (1, 2):
+        noise = np.random.default_rng(n).integers(0, 255, (12, 40, 3), dtype=np.uint8)
+        Image.fromarray(noise).resize((800, 240)).save(folder / "images" / f"{n}.png")
+    boxes = [[20 + 30 * (n // 2), 20, 10, 10] for n in range(50)]
+    tree: dict[str, Any] = {
+        "images": [{"id": n, "file_name": f"{n}.png", "height": 240, "width": 800} for n in (1, 2)],
+        "categories": [{"id": 1, "name": "Dress"}],
+        "annotations": [
+            {
+                "id": n + 1,
+                "image_id": n % 2 + 1,
+                "category_id": 1,
+                "segmentation": [[x, y, x + w, y, x + w, y + h, x, y + h]],
+                "area": 100,
+                "bbox": [x, y, w, h],
+                "iscrowd": 0,
+            }
+            for n, (x, y, w, h) in enumerate(boxes)
+        ],
+    }
+    tree["annotations"][3] |= changes
+    (folder / "annotations" / "train.json").write_text(json.dumps(tree))
+    return folder
+
+
+def call(*words: object) -> tuple[int, str, str]:
+    result = runner.invoke(app, ["dataset", *map(str, words)])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_a_sound_set_ends_in_0(tmp_path: Path) -> None:
+    code, out, _ = call("check", write(tmp_path / "d"))
+    assert code == 0
+    assert "0 errors, 0 warnings." in out
+
+
+def test_warnings_alone_end_in_0(tmp_path: Path) -> None:
+    code, out, _ = call("check", write(tmp_path / "d"), "--min-instances", 60)
+    assert code == 0
+    assert "too_few_instances" in out
+    assert "0 errors, 1 warning." in out
+
+
+def test_errors_end_in_1_with_page_json_and_cleaned_copy(tmp_path: Path) -> None:
+    data = write(tmp_path / "d", bbox=[5, 5, 0, 9])
+    page, clean = tmp_path / "check.html", tmp_path / "clean"
+    code, out, _ = call("check", data, "--json", "--out", page, "--quarantine", clean)
+    told = json.loads(out)
+    assert code == 1
+    assert (told["errors"], told["counts"]) == (1, {"zero_box": 1})
+    (finding,) = told["findings"]
+    assert (finding["severity"], finding["annotation_id"], finding["image_id"]) == ("error", 4, 2)
+    assert finding["file"].endswith("train.json")
+    text = page.read_text()
+    assert text.count("data:image/webp") == 1
+    assert "://" not in text
+    assert "annotation 4" in text
+    listed = (clean / "quarantine.csv").read_text().splitlines()
+    assert len(listed) == 2
+    assert listed[1].startswith("left out,")
+    assert ",zero_box," in listed[1]
+    kept = json.loads((clean / "annotations" / "train.json").read_text())["annotations"]
+    assert [a["id"] for a in kept] == [n for n in range(1, 51) if n != 4]
+    assert call("check", clean)[0] == 0
+
+
+def test_several_files_with_photos_elsewhere(tmp_path: Path) -> None:
+    one, two = write(tmp_path / "one"), write(tmp_path / "two")
+    files = [folder / "annotations" / "train.json" for folder in (one, two)]
+    code, out, _ = call("check", *files, "--images", one / "images", "--json")
+    assert code == 1
+    assert json.loads(out)["counts"] == {"photo_in_two_splits": 2}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("check", "nothing"), "no such data set"),
+        (("check", "photo.jpg"), "not readable as JSON"),
+        (("check", "d", "--quarantine", "d"), "exists already"),
+        (("show", "d", "--out", "look", "--set", "picture.height=3"), "say with --config"),
+        (("show", "d", "--out", "look", "--split", "val"), "no such file"),
+        (("show", "d", "--out", "look", "--classes", "Hat"), "no class 'Hat'"),
+    ],
+)
+def test_wrong_input_ends_in_2(
+    words: tuple[str, ...],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write(tmp_path / "d")
+    (tmp_path / "photo.jpg").write_bytes(b"\xff\xd8\xff")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["clothseg", "dataset", *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert "Traceback" not in told
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["d", "photo.jpg"]
+
+
+def test_show_writes_pictures_and_tells_of_photos_it_cannot(tmp_path: Path) -> None:
+    data = write(tmp_path / "d")
+    code, out, _ = call("show", data, "--out", tmp_path / "look", "--config", "demo", "--per-class", 5)
+    assert code == 0
+    assert "index.html" in out
+    assert (tmp_path / "look" / "class-1-dress.png").is_file()
+    (data / "images" / "1.png").write_bytes(b"")
+    code, out, err = call("show", data, "--out", tmp_path / "look", "--overwrite", "--json")
+    assert code == 1
+    assert list(json.loads(out)["unread"]) == ["1.png"]
+    assert "1.png" in err
+
+
+@pytest.mark.parametrize("command", ["check", "show"])
+def test_help_has_an_example(command: str) -> None:
+    code, out, _ = call(command, "--help")
+    assert code == 0
+    assert f"Example: clothseg dataset {command}" in out

@@ -1,0 +1,189 @@
+"""COCO as other tools write it: Label Studio, CVAT, Roboflow, COCO's own layout. Sound ones give nothing."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from pycocotools import mask as referee
+
+from clothseg.dataset import CocoLikeDataset
+from clothseg.dataset.doctor import Severity, examine, write_cleaned
+
+SIZE = (60, 80)  # height, width
+
+
+def draw(path: Path, seed: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    coarse = np.random.default_rng(seed).integers(0, 255, (6, 8, 3), dtype=np.uint8)
+    Image.fromarray(coarse).resize(SIZE[::-1], Image.Resampling.BICUBIC).save(path)
+
+
+def annotation(number: int, image: int, category: int, **more: Any) -> dict[str, Any]:
+    polygon = [10.5, 10.25, 40.5, 10.25, 40.5, 50.75, 10.5, 50.75]
+    return {
+        "id": number,
+        "image_id": image,
+        "category_id": category,
+        "segmentation": [polygon],
+        "bbox": [10.5, 10.25, 30.0, 40.5],
+        "area": 1215.0,
+        "iscrowd": 0,
+    } | more
+
+
+def kinds(*inputs: Path, images: list[Path] | None = None) -> dict[str, int]:
+    return dict(examine(inputs, images or [], min_instances=0).as_dict()["counts"])
+
+
+def test_label_studio(tmp_path: Path) -> None:
+    """`result.json` beside `images/`; all ids from 0, names with a folder; `ignore`, and no iscrowd for brushes."""
+    for n in range(3):
+        draw(tmp_path / "images" / f"{n}.png", n)
+    tree = {
+        "images": [{"id": n, "file_name": f"images\\{n}.png", "height": SIZE[0], "width": SIZE[1]} for n in range(3)],
+        "categories": [{"id": 0, "name": "Dress"}, {"id": 1, "name": "Suit"}],
+        "annotations": [annotation(n, n, n % 2, ignore=0) for n in range(3)],
+        "info": {"contributor": "Label Studio"},
+    }
+    (tmp_path / "result.json").write_text(json.dumps(tree))
+    assert kinds(tmp_path) == {"category_below_one": 1, "id_below_one": 2}
+    cleaned = write_cleaned(examine([tmp_path / "result.json"], min_instances=0), tmp_path / "clean")
+    assert (cleaned.photos, cleaned.annotations, cleaned.left_out) == (3, 3, ())
+    data = CocoLikeDataset().load_data(tmp_path / "clean", "result").prepare()
+    assert data.classes == ["Dress", "Suit"]
+    assert [data.load_instances(n).classes.tolist() for n in range(3)] == [[1], [2], [1]]
+    assert data.load_image(0).shape == (*SIZE, 3)
+    rows = json.loads((tmp_path / "clean" / "annotations" / "result.json").read_text())
+    assert [row["source_id"] for row in rows["categories"]] == [0, 1]
+
+
+def test_cvat(tmp_path: Path) -> None:
+    """`annotations/instances_default.json`, photos in `images/`; attributes; masks as lists of runs, row after row."""
+    for n in range(2):
+        draw(tmp_path / "images" / "default" / f"{n}.png", n)
+    mask = np.zeros(SIZE, np.uint8)
+    mask[5:30, 20:60] = 1
+    flat = mask.ravel(order="F")
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], flat, [0]])))
+    runs = np.diff(np.concatenate([[0], edges, [len(flat)]])).tolist()
+    runs = runs if sum(runs) == flat.size else runs[:-1]
+    brush = annotation(2, 2, 1, segmentation={"size": list(SIZE), "counts": runs}, bbox=[20, 5, 40, 25], area=1000.0)
+    tree = {
+        "licenses": [{"name": "", "id": 0, "url": ""}],
+        "categories": [{"id": 1, "name": "Dress", "supercategory": ""}],
+        "images": [
+            {
+                "id": n + 1,
+                "width": SIZE[1],
+                "height": SIZE[0],
+                "file_name": f"{n}.png",
+                "license": 0,
+                "date_captured": 0,
+            }
+            for n in range(2)
+        ],
+        "annotations": [annotation(1, 1, 1, attributes={"occluded": False}), brush],
+    }
+    (tmp_path / "annotations").mkdir()
+    file = tmp_path / "annotations" / "instances_default.json"
+    file.write_text(json.dumps(tree))
+    assert kinds(tmp_path) == {}
+    assert kinds(file) == {}
+    assert kinds(file, images=[tmp_path]) == {"missing_photo": 2}
+    assert kinds(file, images=[tmp_path / "images" / "default"]) == {}
+
+
+def test_roboflow(tmp_path: Path) -> None:
+    """A folder a split, photos beside `_annotations.coco.json`; the same file name in two splits is no fault."""
+    for seed, split in enumerate(("train", "valid")):
+        draw(tmp_path / split / "a.png", seed)
+        tree = {
+            "categories": [{"id": 1, "name": "Dress"}],
+            "images": [{"id": 0, "file_name": "a.png", "height": SIZE[0], "width": SIZE[1]}],
+            "annotations": [annotation(1, 0, 1)],
+        }
+        (tmp_path / split / "_annotations.coco.json").write_text(json.dumps(tree))
+    diagnosis = examine([tmp_path], min_instances=0)
+    assert [s.name for s in diagnosis.splits] == ["train", "valid"]
+    assert {f.kind for f in diagnosis.findings} == {"id_below_one"}
+    write_cleaned(diagnosis, tmp_path / "clean")
+    for split in ("train", "valid"):
+        data = CocoLikeDataset().load_data(tmp_path / "clean", split).prepare()
+        with Image.open(tmp_path / split / "a.png") as photo:
+            assert np.array_equal(data.load_image(0), np.asarray(photo))
+    assert examine([tmp_path / "clean"], min_instances=0).findings == ()
+
+
+def test_ids_as_words_and_masks_of_the_wrong_kind(tmp_path: Path) -> None:
+    """Ids that are hex words stay together through the cleaned copy."""
+    draw(tmp_path / "images" / "a.png", 0)
+    draw(tmp_path / "images" / "b.png", 1)
+    rle = referee.encode(np.asfortranarray(np.eye(*SIZE, dtype=np.uint8)))
+    tree = {
+        "categories": [{"id": "dress", "name": "Dress"}],
+        "images": [
+            {"id": f"00{n}e7", "file_name": f"{n}.png", "height": SIZE[0], "width": SIZE[1]} for n in ("a", "b")
+        ],
+        "annotations": [
+            annotation(1, 0, 0) | {"id": "x1", "image_id": "00be7", "category_id": "dress"},
+            annotation(1, 0, 0)
+            | {"id": "x2", "image_id": "00ae7", "category_id": "dress"}
+            | {"segmentation": {"size": list(SIZE), "counts": list(rle["counts"])}},
+        ],
+    }
+    (tmp_path / "a.json").write_text(json.dumps(tree))
+    diagnosis = examine([tmp_path / "a.json"], min_instances=0)
+    assert {f.kind for f in diagnosis.findings} == {"id_not_whole", "broken_rle"}
+    write_cleaned(diagnosis, tmp_path / "clean")
+    data = CocoLikeDataset().load_data(tmp_path / "clean", "a").prepare()
+    assert [len(data.load_instances(n)) for n in range(2)] == [0, 1]
+    assert [e.path.name for e in data.images] == ["a.png", "b.png"]
+
+
+def test_what_a_hand_worked_polygon_covers(tmp_path: Path) -> None:
+    """COCO's own polygons have areas of outlines and boxes of corners: neither is a fault, whatever the shape."""
+    draw(tmp_path / "images" / "a.png", 0)
+    shapes = [
+        [[20.0, 5.0, 60.0, 50.0, 5.0, 30.0]],
+        [[5.2, 5.2, 12.9, 6.1, 8.3, 14.4]],
+        [[10.0, 10.0, 30.0, 10.0, 30.0, 30.0, 10.0, 30.0], [50.0, 40.0, 70.0, 40.0, 60.0, 55.0]],
+    ]
+    rows = []
+    for number, polygons in enumerate(shapes, 1):
+        corners = np.concatenate([np.reshape(p, (-1, 2)) for p in polygons])
+        low, side = corners.min(axis=0), np.ptp(corners, axis=0)
+        area = 0.0
+        for polygon in polygons:
+            x, y = np.reshape(polygon, (-1, 2)).T
+            area += 0.5 * abs(float(x @ np.roll(y, 1) - y @ np.roll(x, 1)))
+        box = [float(v) for v in (*low, *side)]
+        rows.append(annotation(number, 1, 1, segmentation=polygons, bbox=box, area=area))
+    tree = {
+        "categories": [{"id": 1, "name": "Dress"}],
+        "images": [{"id": 1, "file_name": "a.png", "height": SIZE[0], "width": SIZE[1]}],
+        "annotations": rows,
+    }
+    (tmp_path / "a.json").write_text(json.dumps(tree))
+    assert kinds(tmp_path) == {}
+
+
+@pytest.mark.parametrize(("size", "orientation", "kind"), [((60, 80), 6, "exif_rotation"), ((80, 60), 6, None)])
+def test_a_phone_photo(size: tuple[int, int], orientation: int, kind: str | None, tmp_path: Path) -> None:
+    """Stored lying, turned by its tag: masks of the lying pixels are a fault, those of the upright photo are none."""
+    draw(tmp_path / "images" / "plain.png", 0)
+    with Image.open(tmp_path / "images" / "plain.png") as photo:
+        exif = photo.getexif()
+        exif[0x0112] = orientation
+        photo.save(tmp_path / "images" / "a.jpg", exif=exif)
+    tree = {
+        "categories": [{"id": 1, "name": "Dress"}],
+        "images": [{"id": 1, "file_name": "a.jpg", "height": size[0], "width": size[1]}],
+        "annotations": [annotation(1, 1, 1)],
+    }
+    (tmp_path / "a.json").write_text(json.dumps(tree))
+    found = examine([tmp_path / "a.json"], min_instances=0).findings
+    assert [f.kind for f in found] == ([kind] if kind else [])
+    assert all(f.severity == Severity.ERROR for f in found)

@@ -1,0 +1,138 @@
+"""`dataset show`: what is on the pictures, and which are chosen."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from clothseg.config import Picture
+from clothseg.dataset import CocoLikeDataset
+from clothseg.dataset.show import on_grid, show_dataset
+from clothseg.errors import ClothsegError, DataError
+from clothseg.instances import Instances, PixelMasks
+from clothseg.networks.conventions import TORCHVISION
+from clothseg.networks.resize import pad_images, padded_size, resize_image, resize_target
+from clothseg.networks.windows import place_window
+from clothseg.pictures import draw_masks, draw_outlines
+
+GREY = (128, 128, 128)
+
+
+def write(folder: Path, photos: int = 4) -> Path:
+    (folder / "images").mkdir(parents=True)
+    (folder / "annotations").mkdir()
+    for n in range(photos):
+        Image.new("RGB", (40, 60), GREY).save(folder / "images" / f"{n}.png")
+    tree = {
+        "images": [{"id": n + 1, "file_name": f"{n}.png", "height": 60, "width": 40} for n in range(photos)],
+        "categories": [{"id": 5, "name": "Dress & co"}, {"id": 2, "name": "Suit"}],
+        "annotations": [
+            {
+                "id": n + 1,
+                "image_id": n + 1,
+                "category_id": 2 if n % 2 else 5,
+                "segmentation": [[10, 10, 30, 10, 30, 50, 10, 50]],
+                "iscrowd": 0,
+            }
+            for n in range(photos - 1)
+        ],
+    }
+    (folder / "annotations" / "train.json").write_text(json.dumps(tree))
+    return folder
+
+
+def one_object() -> Instances:
+    masks = torch.zeros((1, 220, 220), dtype=torch.bool)
+    masks[0, 50:150, 40:120] = True
+    masks[0, 80:100, 60:80] = False
+    return Instances((220, 220), torch.tensor([[20.0, 30, 180, 200]]), torch.tensor([1]), PixelMasks(masks))
+
+
+def test_box_is_black_contours_are_white_and_the_rest_is_the_photo() -> None:
+    photo = np.full((220, 220, 3), 128, np.uint8)
+    drawn = draw_outlines(photo, one_object())
+    assert (photo == 128).all()
+    for y, x in ((30, 100), (199, 100), (100, 20), (100, 179)):
+        assert drawn[y, x].max() < 60
+    for y, x in ((50, 100), (149, 100), (120, 40), (120, 119), (79, 70), (100, 70)):
+        assert drawn[y, x].min() > 190
+    for y, x in ((10, 10), (40, 30), (130, 80), (90, 70), (210, 210)):
+        assert drawn[y, x].tolist() == [128, 128, 128]
+
+
+def test_masks_alone_small_over_large_and_crowds_grey() -> None:
+    masks = torch.zeros((3, 10, 10), dtype=torch.bool)
+    masks[0, 4:6, 4:6] = True
+    masks[1, 2:8, 2:8] = True
+    masks[2, 0, 0] = True
+    boxes = torch.tensor([[4.0, 4, 6, 6], [2, 2, 8, 8], [0, 0, 1, 1]])
+    crowd = torch.tensor([False, False, True])
+    drawn = draw_masks(Instances((10, 10), boxes, torch.tensor([1, 2, 1]), PixelMasks(masks), crowd=crowd))
+    assert len({tuple(drawn[y, x].tolist()) for y, x in ((5, 5), (2, 2), (0, 0), (9, 9))}) == 4
+    assert drawn[0, 0].tolist() == [128, 128, 128]
+    assert drawn[9, 9].tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("picture", [Picture(resize="fit", height=96, width=64), Picture(min_side=50, max_side=70)])
+def test_the_grid_is_the_networks_own(picture: Picture) -> None:
+    generator = np.random.default_rng(0)
+    photo = generator.integers(0, 256, (133, 87, 3), dtype=np.uint8)
+    mask = generator.random((133, 87)) > 0.5
+    truth = Instances(
+        (133, 87), torch.tensor([[0.0, 0, 87, 133]]), torch.tensor([1]), PixelMasks(torch.from_numpy(mask)[None])
+    )
+    size = picture.resized((133, 87))
+    tensor = torch.from_numpy(photo).permute(2, 0, 1).float() / 255
+    window = place_window(size, padded_size([size], picture, TORCHVISION), TORCHVISION)
+    batch = pad_images([resize_image(tensor, size, TORCHVISION)], [window], TORCHVISION)[0]
+    mean, std = torch.tensor(TORCHVISION.mean), torch.tensor(TORCHVISION.std)
+    theirs = (batch * std[:, None, None] + mean[:, None, None])[:, : size[0], : size[1]] * 255
+    small, masks = on_grid(photo, draw_masks(truth), picture)
+    assert np.abs(small[: size[0], : size[1]].astype(float) - theirs.permute(1, 2, 0).numpy()).max() <= 0.51
+    assert np.array_equal(masks[: size[0], : size[1]].any(axis=2), resize_target(truth, window).masks[0].numpy() > 0)
+    if picture.resize == "fit":
+        assert small.shape == (*batch.shape[1:], 3)
+        assert (small[size[0] :] == 128).all()
+        assert (small[:, size[1] :] == 128).all()
+
+
+def test_a_folder_of_pictures_with_an_index(tmp_path: Path) -> None:
+    data = CocoLikeDataset().load_data(write(tmp_path / "d")).prepare()
+    shown = show_dataset(data, tmp_path / "look", picture=Picture(), count=2)
+    names = ["overlays.png", "resized.png", "class-1-suit.png", "class-2-dress-co.png"]
+    assert [sheet.file for sheet in shown.sheets] == names
+    assert sorted(p.name for p in (tmp_path / "look").iterdir()) == sorted([*names, "index.html"])
+    page = (tmp_path / "look" / "index.html").read_text()
+    assert all(f'src="{name}"' in page for name in names)
+    assert "Dress &amp; co" in page
+    assert shown.unread == {}
+
+
+def test_the_seed_chooses_and_repeats(tmp_path: Path) -> None:
+    data = CocoLikeDataset().load_data(write(tmp_path / "d", photos=9)).prepare()
+    chosen = []
+    for number, seed in enumerate((1, 1, 2)):
+        show_dataset(data, tmp_path / str(number), picture=Picture(), count=3, per_class=1, seed=seed)
+        chosen.append((tmp_path / str(number) / "overlays.png").read_bytes())
+    assert chosen[0] == chosen[1]
+    assert chosen[0] != chosen[2]
+
+
+def test_wrong_wishes_write_nothing_and_bad_photos_are_told(tmp_path: Path) -> None:
+    data = CocoLikeDataset().load_data(write(tmp_path / "d")).prepare()
+    with pytest.raises(DataError, match="no class 'Hat' in the data set; it has Suit, Dress & co"):
+        show_dataset(data, tmp_path / "look", picture=Picture(), classes=["Hat"])
+    assert not (tmp_path / "look").exists()
+    (tmp_path / "d" / "images" / "0.png").write_bytes(b"")
+    shown = show_dataset(data, tmp_path / "look", picture=Picture())
+    assert list(shown.unread) == ["0.png"]
+    with pytest.raises(ClothsegError, match="exists already"):
+        show_dataset(data, tmp_path / "look", picture=Picture())
+    for photo in (tmp_path / "d" / "images").iterdir():
+        photo.unlink()
+    with pytest.raises(DataError, match="none of the photos can be read"):
+        show_dataset(data, tmp_path / "none", picture=Picture())
+    assert not (tmp_path / "none").exists()
