@@ -23,7 +23,7 @@ def write(folder: Path, **changes: Any) -> Path:
         noise = np.random.default_rng(n).integers(0, 255, (12, 40, 3), dtype=np.uint8)
         Image.fromarray(noise).resize((800, 240)).save(folder / "images" / f"{n}.png")
     boxes = [[20 + 30 * (n // 2), 20, 10, 10] for n in range(50)]
-    tree = {
+    tree: dict[str, Any] = {
         "images": [{"id": n, "file_name": f"{n}.png", "height": 240, "width": 800} for n in (1, 2)],
         "categories": [{"id": 1, "name": "Dress"}],
         "annotations": [
@@ -39,7 +39,7 @@ def write(folder: Path, **changes: Any) -> Path:
             for n, (x, y, w, h) in enumerate(boxes)
         ],
     }
-    tree["annotations"][3] |= changes  # type: ignore[operator]
+    tree["annotations"][3] |= changes
     (folder / "annotations" / "train.json").write_text(json.dumps(tree))
     return folder
 

@@ -15,7 +15,7 @@ from clothseg.dataset.doctor.page import write_page
 from clothseg.errors import DataError
 
 DataSet = Any  # of conftest.py
-WEIRD = [
+WEIRD: list[Any] = [
     None, True, "", "7", "x", -1, 0, 1, 2, 0.5, 1.0, 10**30, 1e300, float("nan"), float("inf"), [], {}, [[]], [None],
     [[1, 2]], [[1, 2, 3]], ["a"], {"size": [1, 1], "counts": "1"}, {"size": "x", "counts": 5}, {"counts": []},
     [[1e200, 1, 2, 3, 4, 1e200]], [0, 0, 0, 0], [1, 2, 1e308, 1e308], "../../x", "\0", "a" * 5000,
