@@ -2,8 +2,8 @@
 
     python benchmarks/cutout_edges.py DATA [--run RUN] [--masks 60] [--methods raw,guided]
 
-DATA is a folder of Open Images files whose validation and test photos have masks. The truth is brought to 28 x 28
-cells in a box that is off by 2 % of its sides, blurred and disturbed, as a network gives it; with --run, that network's own
+DATA is a folder of Open Images files whose validation and test photos have masks. The truth is brought to 28 x 28 cells
+in a box that is off by 2 % of its sides, blurred and disturbed, as a network gives it; with --run, that network's own
 masks are refined (those with IoU 0.5 or more with a garment of the class).
 """
 
@@ -185,7 +185,7 @@ def measure(cases: Iterator[Case], methods: list[str]) -> None:
 
 
 def show(scores: dict[str, list[list[float]]], photos: list[str]) -> None:
-    """The means, and what each method gains on the raw mask at 2 pixels with its 95 % bootstrap interval over photos."""
+    """The means, and each method's gain on the raw mask with its 95 % bootstrap interval over photos."""
     print(f"{len(photos)} garments on {len(set(photos))} photos; F at a tolerance in pixels")
     print("| method | F 1 px | F 2 px | F 4 px | IoU | gain at 1 px | gain at 2 px | seconds a garment |")
     print("|---|---|---|---|---|---|---|---|")

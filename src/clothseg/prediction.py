@@ -85,5 +85,10 @@ def predict_photos(
 
 def _clear(out: Path) -> None:
     """Delete the prediction that is in `out`, so that no old picture stands among the new ones."""
-    for old in (*out.glob("[0-9][0-9][0-9][0-9]-*.png"), out / "predictions.json", out / "images.json"):
+    for old in (
+        *out.glob("[0-9][0-9][0-9][0-9]-*.png"),
+        *out.glob("labels-*"),
+        out / "predictions.json",
+        out / "images.json",
+    ):
         old.unlink(missing_ok=True)

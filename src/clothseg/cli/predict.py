@@ -9,6 +9,7 @@ from rich.markup import escape
 
 from clothseg.cli.inputs import Quiet
 from clothseg.cli.terminal import ERRORS, progress_bar
+from clothseg.dataset.prelabel_files import PHOTOS_URL, LabelFormat, write_prelabels
 from clothseg.models import MaskRCNN
 from clothseg.photos import find_photos
 from clothseg.prediction import predict_photos
@@ -19,6 +20,13 @@ def predict(
     photos: Annotated[list[Path], typer.Argument(help="Photos, or folders of photos.")],
     out: Annotated[Path, typer.Option(help="Folder for predictions.json and pictures.")],
     min_confidence: Annotated[float, typer.Option(min=0, max=1, help="Leave out what is less sure.")] = 0.5,
+    labels: Annotated[
+        list[LabelFormat] | None,
+        typer.Option(help="Also write labels-FORMAT.json for a labelling tool: coco is for CVAT. Repeated."),
+    ] = None,
+    photos_url: Annotated[
+        str, typer.Option(help="What Label Studio finds the photos under, before their names.")
+    ] = PHOTOS_URL,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is in --out.")] = False,
     quiet: Quiet = False,
 ) -> None:
@@ -38,6 +46,10 @@ def predict(
         done = predict_photos(model, paths, out, min_confidence=min_confidence, overwrite=overwrite, track=track)
     if not quiet and done.photos:
         ERRORS.print(f"{done.instances} instances on {done.photos} photos; see {escape(str(out))}")
+    if labels and done.photos:
+        lost = write_prelabels(out, labels, photos_url=photos_url)
+        if lost and not quiet:
+            ERRORS.print(lost.sentence())
     for message in done.failed:
         ERRORS.print(f"[bold red]not read:[/] {escape(message)}")
     if done.failed:

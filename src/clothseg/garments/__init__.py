@@ -11,8 +11,8 @@ from clothseg.garments.paste import Place, Replaced, compose_files, replace_file
 from clothseg.garments.store import CutoutsWritten, class_id, read_cutout, save_cutout, write_cutouts
 
 __all__ = [
-    "CutoutsWritten",
     "Cutout",
+    "CutoutsWritten",
     "Place",
     "Replaced",
     "SoftMask",

@@ -1,4 +1,4 @@
-"""From a network's coarse mask to an alpha that follows the photo's own edges, and the garment's colour without its surroundings.
+"""From a network's coarse mask to an alpha that follows the photo's own edges, and colours free of what is behind.
 
 Everything works on a crop around one instance, so that cost grows with the garment and not with the photo.
 """
