@@ -143,26 +143,29 @@ def grab_cut(photo: Picture, soft: SoftMask, width: float) -> Plane:
     return (labels % 2).astype(np.float32)
 
 
-def guided_binary(photo: Picture, soft: SoftMask, radius: float) -> Plane:
-    """The guided filter on the mask after its threshold."""
+def guided_soft(photo: Picture, soft: SoftMask, radius: float) -> Plane:
+    """The guided filter on the soft mask."""
     guide = crop(photo, soft).astype(np.float32) / np.float32(255)
-    return guided(guide, (soft.values > 0.5).astype(np.float32), max(radius * soft.side, 1.5), 1e-4)
+    return guided(guide, soft.values, max(radius * soft.side, 1.5), 1e-4)
 
 
 METHODS: dict[str, Callable[[Picture, SoftMask], Plane]] = {
     "raw": lambda photo, soft: soft.values,
-    "guided filter, radius 1 %": lambda photo, soft: refine(photo, soft, 0.01),
-    "guided filter, radius 2 %": lambda photo, soft: refine(photo, soft, 0.02),
-    "guided filter, radius 3 %": lambda photo, soft: refine(photo, soft, 0.03),
-    "guided filter, radius 5 %": lambda photo, soft: refine(photo, soft, 0.05),
-    "guided filter of the binary mask, 2 %": lambda photo, soft: guided_binary(photo, soft, 0.02),
-    "guided filter of the binary mask, 4 %": lambda photo, soft: guided_binary(photo, soft, 0.04),
-    "closed form, band 1 %": lambda photo, soft: closed_form(photo, soft, 0.01),
+    "guided filter, radius 2 %": lambda photo, soft: guided_soft(photo, soft, 0.02),
+    "guided filter, radius 5 %": lambda photo, soft: guided_soft(photo, soft, 0.05),
+    "guided filter, radius 10 %": lambda photo, soft: guided_soft(photo, soft, 0.10),
     "closed form, band 2 %": lambda photo, soft: closed_form(photo, soft, 0.02),
-    "closed form, band 4 %": lambda photo, soft: closed_form(photo, soft, 0.04),
-    "GrabCut, band 1 %": lambda photo, soft: grab_cut(photo, soft, 0.01),
+    "closed form, band 5 %": lambda photo, soft: closed_form(photo, soft, 0.05),
+    "closed form, band 8 %": lambda photo, soft: closed_form(photo, soft, 0.08),
     "GrabCut, band 2 %": lambda photo, soft: grab_cut(photo, soft, 0.02),
-    "GrabCut, band 4 %": lambda photo, soft: grab_cut(photo, soft, 0.04),
+    "GrabCut, band 5 %": lambda photo, soft: grab_cut(photo, soft, 0.05),
+    "GrabCut, band 8 %": lambda photo, soft: grab_cut(photo, soft, 0.08),
+    "GrabCut, band 12 %": lambda photo, soft: grab_cut(photo, soft, 0.12),
+    "ours: GrabCut 4 %, guided filter 1 %": lambda photo, soft: refine(photo, soft, 0.04, 0.01),
+    "ours: GrabCut 6 %, guided filter 1 %": lambda photo, soft: refine(photo, soft, 0.06, 0.01),
+    "ours: GrabCut 8 %, guided filter 1 %": lambda photo, soft: refine(photo, soft, 0.08, 0.01),
+    "ours: GrabCut 8 %, guided filter 2 %": lambda photo, soft: refine(photo, soft, 0.08, 0.02),
+    "ours: GrabCut 12 %, guided filter 1 %": lambda photo, soft: refine(photo, soft, 0.12, 0.01),
 }
 
 
@@ -215,7 +218,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder of Open Images files")
     parser.add_argument("--run", type=Path, help="a trained network")
     parser.add_argument("--masks", type=int, default=1000, help="at most so many garments")
-    parser.add_argument("--methods", default=",".join(METHODS).replace(", ", "; "), help="words in the methods' names")
+    parser.add_argument("--methods", default="", help="words in the methods' names")
     arguments = parser.parse_args()
     words = [word.replace(";", ",") for word in arguments.methods.split(",")]
     methods = ["raw", *(m for m in METHODS if m != "raw" and any(word in m for word in words))]

@@ -15,6 +15,11 @@ from clothseg.instances import BoxMasks, Masks
 Picture = NDArray[np.uint8]
 Plane = NDArray[np.float32]
 
+_COARSE_SIDE = 320
+"""Side in pixels, in the sense of `SoftMask.side`, from which on a garment is cut on a coarser grid."""
+_ROUNDS = 3
+_EPSILON = 1e-4
+"""Variance of colour (0..1) below which alpha does not follow it."""
 _PAIRS = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
 
 
@@ -84,18 +89,54 @@ def _weights(places: NDArray[np.float64], low: float, high: float, cells: int) -
     return np.where((cell[:, None] < 0) | (cell[:, None] > cells - 1), 0.0, np.clip(1 - away, 0, 1))
 
 
-def refine(photo: Picture, soft: SoftMask, radius: float = 0.02, epsilon: float = 1e-4) -> Plane:
+def refine(photo: Picture, soft: SoftMask, band: float = 0.06, feather: float = 0.01) -> Plane:
     """Alpha `[h, w]` in 0..1 of a garment, its edge moved to the photo's edges.
+
+    First the edge is cut anew where the garment's colours differ most from those around it, within a band along the
+    network's edge and on a grid of some hundred pixels; then alpha follows the photo's colours at full resolution.
 
     Args:
         photo: `[H, W, 3]` uint8, the whole photo.
         soft: the network's mask on a crop of it.
-        radius: of the windows in which alpha follows colour, as a part of the garment's `side`.
-        epsilon: how much colours (0..1, squared) must differ to pull the edge.
+        band: how far the edge may move to either side, as a part of the garment's `side`.
+        feather: radius of the windows in which alpha follows colour, as a part of the garment's `side`.
     """
-    guide = photo[soft.rows, soft.columns].astype(np.float32) / np.float32(255)
-    window = max(radius * soft.side, 1.5)
-    return np.clip(guided(guide, soft.values, window, epsilon), 0, 1)
+    part = photo[soft.rows, soft.columns]
+    cut = _cut(part, soft, band)
+    radius = max(feather * soft.side, 1.5)
+    return np.clip(guided(part.astype(np.float32) / np.float32(255), cut, radius, _EPSILON), 0, 1)
+
+
+def _cut(part: Picture, soft: SoftMask, band: float) -> Plane:
+    """`[h, w]` in 0..1, the edge moved within `band` by GrabCut on a coarse grid; a mask that is too small as it is.
+
+    Source: C. Rother, V. Kolmogorov, A. Blake: GrabCut (2004), by OpenCV.
+    """
+    scale = min(_COARSE_SIDE / soft.side, 1.0)
+    size = max(round(part.shape[1] * scale), 1), max(round(part.shape[0] * scale), 1)
+    values = cv2.resize(soft.values, size, interpolation=cv2.INTER_AREA)
+    labels = _labels(values, band * soft.side * scale)
+    if len(np.unique(labels)) < 4:
+        return soft.values
+    cv2.setRNGSeed(0)  # GrabCut starts from clusters that are drawn
+    colours = np.ascontiguousarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA))
+    cv2.grabCut(colours, labels, None, np.zeros((1, 65)), np.zeros((1, 65)), _ROUNDS, cv2.GC_INIT_WITH_MASK)
+    cut = np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.float32)
+    return np.asarray(cv2.resize(cut, part.shape[1::-1], interpolation=cv2.INTER_LINEAR), dtype=np.float32)
+
+
+def _labels(values: Plane, band: float) -> NDArray[np.uint8]:
+    """GrabCut's labels: sure of what is deeper inside or farther outside than `band` pixels, unsure between.
+
+    The band is narrower in a garment that has no such depth, so that something is left to learn its colours from.
+    """
+    inside = (values > 0.5).astype(np.uint8)
+    depth = cv2.distanceTransform(np.pad(inside, 1, mode="edge"), cv2.DIST_L2, 5)[1:-1, 1:-1]
+    away = cv2.distanceTransform(1 - inside, cv2.DIST_L2, 5)
+    near = min(max(band, 2.0), 0.8 * float(depth.max()))
+    unsure = np.where(inside, cv2.GC_PR_FGD, cv2.GC_PR_BGD)
+    sure = np.where(depth > near, cv2.GC_FGD, cv2.GC_BGD)
+    return np.where((depth > near) | (away > near), sure, unsure).astype(np.uint8)
 
 
 def guided(guide: Plane, values: Plane, radius: float, epsilon: float) -> Plane:
