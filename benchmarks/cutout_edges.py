@@ -151,21 +151,13 @@ def guided_soft(photo: Picture, soft: SoftMask, radius: float) -> Plane:
 
 METHODS: dict[str, Callable[[Picture, SoftMask], Plane]] = {
     "raw": lambda photo, soft: soft.values,
-    "guided filter, radius 2 %": lambda photo, soft: guided_soft(photo, soft, 0.02),
     "guided filter, radius 5 %": lambda photo, soft: guided_soft(photo, soft, 0.05),
     "guided filter, radius 10 %": lambda photo, soft: guided_soft(photo, soft, 0.10),
-    "closed form, band 2 %": lambda photo, soft: closed_form(photo, soft, 0.02),
     "closed form, band 5 %": lambda photo, soft: closed_form(photo, soft, 0.05),
-    "closed form, band 8 %": lambda photo, soft: closed_form(photo, soft, 0.08),
-    "GrabCut, band 2 %": lambda photo, soft: grab_cut(photo, soft, 0.02),
-    "GrabCut, band 5 %": lambda photo, soft: grab_cut(photo, soft, 0.05),
-    "GrabCut, band 8 %": lambda photo, soft: grab_cut(photo, soft, 0.08),
-    "GrabCut, band 12 %": lambda photo, soft: grab_cut(photo, soft, 0.12),
-    "ours: GrabCut 4 %, guided filter 1 %": lambda photo, soft: refine(photo, soft, 0.04, 0.01),
-    "ours: GrabCut 6 %, guided filter 1 %": lambda photo, soft: refine(photo, soft, 0.06, 0.01),
-    "ours: GrabCut 8 %, guided filter 1 %": lambda photo, soft: refine(photo, soft, 0.08, 0.01),
-    "ours: GrabCut 8 %, guided filter 2 %": lambda photo, soft: refine(photo, soft, 0.08, 0.02),
-    "ours: GrabCut 12 %, guided filter 1 %": lambda photo, soft: refine(photo, soft, 0.12, 0.01),
+    "GrabCut alone, band 10 %": lambda photo, soft: grab_cut(photo, soft, 0.10),
+    "ours, band 6 %": lambda photo, soft: refine(photo, soft, 0.06),
+    "ours, band 10 %": lambda photo, soft: refine(photo, soft, 0.10),
+    "ours, band 14 %": lambda photo, soft: refine(photo, soft, 0.14),
 }
 
 

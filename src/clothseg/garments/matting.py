@@ -18,6 +18,8 @@ Plane = NDArray[np.float32]
 _COARSE_SIDE = 320
 """Side in pixels, in the sense of `SoftMask.side`, from which on a garment is cut on a coarser grid."""
 _ROUNDS = 3
+_CLEARER = 1.05
+"""By what factor colours must change more across a new edge than across the network's for it to be taken."""
 _EPSILON = 1e-4
 """Variance of colour (0..1) below which alpha does not follow it."""
 _PAIRS = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
@@ -43,7 +45,7 @@ class SoftMask:
         return float(np.sqrt(np.count_nonzero(self.values > 0.5)))
 
 
-def soft_mask(masks: Masks, position: int, margin: float = 0.1) -> SoftMask | None:
+def soft_mask(masks: Masks, position: int, margin: float = 0.15) -> SoftMask | None:
     """The mask at `position` on a crop with room for an edge that moves; None where it has no pixel.
 
     A network's small map is interpolated linearly at the photo's pixels; other masks are 0 and 1 already.
@@ -89,7 +91,7 @@ def _weights(places: NDArray[np.float64], low: float, high: float, cells: int) -
     return np.where((cell[:, None] < 0) | (cell[:, None] > cells - 1), 0.0, np.clip(1 - away, 0, 1))
 
 
-def refine(photo: Picture, soft: SoftMask, band: float = 0.06, feather: float = 0.01) -> Plane:
+def refine(photo: Picture, soft: SoftMask, band: float = 0.1, feather: float = 0.01) -> Plane:
     """Alpha `[h, w]` in 0..1 of a garment, its edge moved to the photo's edges.
 
     First the edge is cut anew where the garment's colours differ most from those around it, within a band along the
@@ -122,7 +124,17 @@ def _cut(part: Picture, soft: SoftMask, band: float) -> Plane:
     colours = np.ascontiguousarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA))
     cv2.grabCut(colours, labels, None, np.zeros((1, 65)), np.zeros((1, 65)), _ROUNDS, cv2.GC_INIT_WITH_MASK)
     cut = np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.float32)
+    if _contrast(colours, cut) < _CLEARER * _contrast(colours, values) + 1.0:
+        return soft.values  # alike inside and outside: the cut says nothing
     return np.asarray(cv2.resize(cut, part.shape[1::-1], interpolation=cv2.INTER_LINEAR), dtype=np.float32)
+
+
+def _contrast(colours: Picture, mask: Plane) -> float:
+    """By how much colours (0..255) change across the edge of a mask, on average along it; 0 without an edge."""
+    inside = (mask > 0.5).astype(np.uint8)
+    edge = inside != cv2.erode(inside, np.ones((3, 3), np.uint8))
+    change = cv2.morphologyEx(colours, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)).mean(axis=-1)
+    return float(change[edge].mean()) if edge.any() else 0.0
 
 
 def _labels(values: Plane, band: float) -> NDArray[np.uint8]:
