@@ -8,15 +8,13 @@ from typing import Any
 
 from PIL import Image
 
+from clothseg.dataset.prelabel_files import SHOWN_FROM
 from clothseg.errors import PhotoError
 from clothseg.evaluation.results import coco_results
 from clothseg.files import refuse_existing, whole_file, write_whole
 from clothseg.models import MaskRCNN
 from clothseg.photos import read_photo
 from clothseg.pictures import draw_instances
-
-SHOWN_FROM = 0.5
-"""Pictures show what is this sure, unless told otherwise; predictions.json has all, as average precision needs."""
 
 
 @dataclass(frozen=True)
@@ -93,5 +91,10 @@ def predict_photos(
 
 def _clear(out: Path) -> None:
     """Delete the prediction that is in `out`, so that no old picture stands among the new ones."""
-    for old in (*out.glob("[0-9][0-9][0-9][0-9]-*.png"), out / "predictions.json", out / "images.json"):
+    for old in (
+        *out.glob("[0-9][0-9][0-9][0-9]-*.png"),
+        *out.glob("labels-*"),
+        out / "predictions.json",
+        out / "images.json",
+    ):
         old.unlink(missing_ok=True)

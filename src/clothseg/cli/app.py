@@ -8,6 +8,8 @@ from rich.markup import escape
 
 from clothseg import __version__
 from clothseg.cli import config, dataset, demo, weights
+from clothseg.cli.compose import compose
+from clothseg.cli.cutout import cutout
 from clothseg.cli.evaluate import evaluate
 from clothseg.cli.fit import fit
 from clothseg.cli.predict import predict
@@ -15,7 +17,7 @@ from clothseg.cli.terminal import ERRORS, in_order
 from clothseg.errors import ClothsegError, InterruptedRun
 from clothseg.models import library_versions
 
-ORDER = ("dataset", "fit", "evaluate", "predict", "weights", "config", "demo")
+ORDER = ("dataset", "fit", "evaluate", "predict", "cutout", "compose", "weights", "config", "demo")
 
 
 app = typer.Typer(
@@ -31,6 +33,8 @@ app.add_typer(dataset.app, name="dataset")
 app.command()(fit)
 app.command()(evaluate)
 app.command()(predict)
+app.command()(cutout)
+app.command()(compose)
 app.add_typer(weights.app, name="weights")
 app.add_typer(config.app, name="config")
 app.command()(demo.demo)

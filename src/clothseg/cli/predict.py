@@ -9,6 +9,7 @@ from rich.markup import escape
 
 from clothseg.cli.inputs import Overrides, Quiet
 from clothseg.cli.terminal import ERRORS, progress_bar
+from clothseg.dataset.prelabel_files import PHOTOS_URL, LabelFormat, write_prelabels
 from clothseg.files import refuse_existing
 from clothseg.models import MaskRCNN
 from clothseg.photos import find_photos
@@ -21,11 +22,18 @@ def predict(
     out: Annotated[Path, typer.Option(help="Folder for predictions.json and pictures.")],
     min_confidence: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="Leave out what is less sure. Default: pictures show from 0.5 on."),
+        typer.Option(min=0, max=1, help="Leave out what is less sure. Default: pictures and labels show from 0.5 on."),
     ] = None,
     config: Annotated[str | None, typer.Option(help="Settings laid over those of the weights: YAML.")] = None,
     overrides: Overrides = None,
     classes: Annotated[str | None, typer.Option(help="Names of a foreign file's classes, with commas.")] = None,
+    labels: Annotated[
+        list[LabelFormat] | None,
+        typer.Option(help="Also write labels-FORMAT.json for a labelling tool: coco is for CVAT. Repeated."),
+    ] = None,
+    photos_url: Annotated[
+        str, typer.Option(help="What Label Studio finds the photos under, before their names.")
+    ] = PHOTOS_URL,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is in --out.")] = False,
     quiet: Quiet = False,
 ) -> None:
@@ -47,6 +55,10 @@ def predict(
         done = predict_photos(model, paths, out, min_confidence=min_confidence, overwrite=overwrite, track=track)
     if not quiet and done.photos:
         ERRORS.print(f"{done.instances} instances on {done.photos} photos; see {escape(str(out))}")
+    if labels and done.photos:
+        lost = write_prelabels(out, labels, min_confidence=min_confidence, photos_url=photos_url)
+        if lost and not quiet:
+            ERRORS.print(lost.sentence())
     for message in done.failed:
         ERRORS.print(f"[bold red]not read:[/] {escape(message)}")
     if done.failed:
