@@ -150,12 +150,19 @@ class MaskRCNN:
             raise RunError(f"the network knows {self.classes}, but {dataset.source} has {dataset.classes}")
         yield from detections(self._built().eval(), dataset)
 
-    def evaluate(self, dataset: CocoLikeDataset, results: Sequence[dict[str, Any]] | None = None) -> Metrics:
+    def evaluate(
+        self,
+        dataset: CocoLikeDataset,
+        results: Sequence[dict[str, Any]] | None = None,
+        *,
+        min_confidence: float | None = None,
+    ) -> Metrics:
         """COCO's figures and the report's on a data set that was loaded from a file.
 
         Args:
             dataset: prepared.
             results: the network's detections on it, where they are there already; or they are made now.
+            min_confidence: of `report_mAP`; by default the configuration's for detections.
 
         Raises:
             RunError: the data set has no annotations file, or other classes than the network.
@@ -164,7 +171,8 @@ class MaskRCNN:
             raise RunError("evaluate needs a data set that was loaded from a file")
         if results is None:
             results = [row for rows in self.predict_dataset(dataset) for row in rows]
-        return evaluate_coco(dataset.source, results, min_confidence=self.config.detect.min_confidence)
+        least = self.config.detect.min_confidence if min_confidence is None else min_confidence
+        return evaluate_coco(dataset.source, results, min_confidence=least)
 
     def _built(self) -> MaskRCNNNetwork:
         if self.network is None:

@@ -8,6 +8,7 @@ from rich.markup import escape
 
 from clothseg import __version__
 from clothseg.cli import config, dataset, demo
+from clothseg.cli.compare import compare
 from clothseg.cli.evaluate import evaluate
 from clothseg.cli.fit import fit
 from clothseg.cli.predict import predict
@@ -15,7 +16,7 @@ from clothseg.cli.terminal import ERRORS, in_order
 from clothseg.errors import ClothsegError, InterruptedRun
 from clothseg.models import library_versions
 
-ORDER = ("dataset", "fit", "evaluate", "predict", "config", "demo")
+ORDER = ("dataset", "fit", "evaluate", "predict", "compare", "config", "demo")
 
 
 app = typer.Typer(
@@ -31,6 +32,7 @@ app.add_typer(dataset.app, name="dataset")
 app.command()(fit)
 app.command()(evaluate)
 app.command()(predict)
+app.command()(compare)
 app.add_typer(config.app, name="config")
 app.command()(demo.demo)
 
