@@ -3,6 +3,9 @@
 Both are judged on the same redraws of the photos, so what makes photos easy or hard for both cancels out: the interval
 of the difference is narrower than those of the two figures suggest. Source: Efron and Tibshirani, "An Introduction to
 the Bootstrap", chapter 8 (paired data).
+
+The evaluator's library has a paired bootstrap too, but counts a photo that was drawn twice once, which makes its
+intervals too narrow, and it knows neither contours nor the report's protocol.
 """
 
 from collections.abc import Mapping, Sequence
