@@ -39,7 +39,8 @@ def test_figures_are_those_of_the_evaluation_and_the_difference_that_of_the_libr
         for name in ("mask_AP", "mask_AP50", "box_AP", "boundary_AP", "report_mAP"):
             assert getattr(found.figures[name], side) == pytest.approx(overall[name], abs=1e-9), name
     known = read_truth(truth)
-    theirs = hotcoco.compare(*(run_evaluator(known, rows, "mask") for rows in (worse, results)))["deltas"]
+    first, second = (run_evaluator(known, rows, "mask") for rows in (worse, results))
+    theirs = hotcoco.compare(first, second)["deltas"]
     assert found.figures["mask_AP"].change == pytest.approx(theirs["AP"], abs=1e-9)
     assert found.figures["mask_AP50"].change == pytest.approx(theirs["AP50"], abs=1e-9)
 
@@ -48,11 +49,12 @@ def test_the_library_counts_a_photo_that_is_drawn_twice_once() -> None:
     """Why its paired bootstrap is not used: with photos counted once, its narrower interval is ours."""
     truth, results = generated(4, photos=30, ties=False)
     known, worse = read_truth(truth), without(results, 0.4)
-    theirs = hotcoco.compare(*(run_evaluator(known, rows, "mask") for rows in (worse, results)), n_bootstrap=300)
+    first, second = (run_evaluator(known, rows, "mask") for rows in (worse, results))
+    theirs = hotcoco.compare(first, second, n_bootstrap=300)
     sides = [Resampler(list(matches(known, rows, "mask").values())) for rows in (worse, results)]
     spreads = []
-    for count in (lambda drawn: drawn, lambda drawn: np.minimum(drawn, 1)):
-        values = [[side.average_precision(count(c))[0] for side in sides] for c in draws(30, 300, 0)]
+    for most in (30, 1):
+        values = [[side.average_precision(np.minimum(c, most))[0] for side in sides] for c in draws(30, 300, 0)]
         spreads.append(float(np.std(np.diff(values, axis=1))))
     assert theirs["ci"]["AP50"]["std_err"] == pytest.approx(spreads[1], rel=0.12)
     assert spreads[0] > 1.12 * spreads[1]

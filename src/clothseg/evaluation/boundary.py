@@ -2,7 +2,8 @@
 
 Two masks are compared only in a band along their contours, 2 % of the photo's diagonal wide, so that a large object
 with a ragged edge is not forgiven for its inside. The IoU that counts is the smaller of mask IoU and boundary IoU.
-On a crowd, whose contour is nobody's, mask IoU alone decides what is excused. Source: Cheng et al., "Boundary IoU", CVPR 2021.
+On a crowd, whose contour is nobody's, mask IoU alone decides what is excused.
+Source: Cheng et al., "Boundary IoU", CVPR 2021.
 """
 
 from collections.abc import Mapping, Sequence

@@ -111,7 +111,7 @@ class Figures:
         Args:
             photo_counts: `[P]` int, how often each photo counts.
         """
-        answer = {}
+        answer: dict[str, float] = {}
         for kind, resampler in self.kinds.items():
             at_thresholds = resampler.average_precision(photo_counts)
             answer |= {f"{kind}_AP": float(at_thresholds.mean()), f"{kind}_AP50": float(at_thresholds[0])}

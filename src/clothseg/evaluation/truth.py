@@ -82,9 +82,10 @@ def read_truth(source: Path | Mapping[str, Any]) -> Truth:
         raise DataError(f"{name}: not COCO instances; it has no list of {', '.join(missing)}")
     try:
         images = [{key: _whole(row[key]) for key in ("id", "height", "width")} for row in tree["images"]]
-        categories = sorted(
-            ({"id": _whole(row["id"]), "name": str(row["name"])} for row in tree["categories"]), key=lambda c: c["id"]
-        )
+        categories: list[dict[str, Any]] = [
+            {"id": _whole(row["id"]), "name": str(row["name"])} for row in tree["categories"]
+        ]
+        categories.sort(key=lambda category: int(category["id"]))
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(
             f"{name}: every image needs a whole id, height and width, every category id and name ({error!r})"
@@ -146,7 +147,8 @@ def _annotation(
         if answer["bbox"] is None:
             raise DataError(f"{label} has the box {box!r}; a box is x, y, width and height in pixels")
     if answer["area"] is None:
-        answer["area"] = float(mask_area(answer["segmentation"])) if segmentation else float(box[2] * box[3])
+        width, height = answer["bbox"][2:] if box else (0, 0)
+        answer["area"] = float(mask_area(answer["segmentation"])) if segmentation else float(width * height)
     return answer
 
 
