@@ -14,7 +14,7 @@ from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset, to_tensor
 from clothseg.errors import RunError
 from clothseg.evaluation import Metrics, evaluate_coco
-from clothseg.evaluation.results import coco_results
+from clothseg.evaluation.results import detections
 from clothseg.files import refuse_existing, write_whole
 from clothseg.instances import Instances
 from clothseg.networks import MaskRCNNNetwork, build_network
@@ -163,17 +163,21 @@ class MaskRCNN:
         """
         if dataset.classes != self.classes:
             raise RunError(f"the network knows {self.classes}, but {dataset.source} has {dataset.classes}")
-        network = self._built().eval()
-        for position, image in enumerate(dataset.images):
-            found = network.detect([to_tensor(dataset.load_image(position))])[0]
-            yield coco_results(image.id, found, dataset.source_class_id)
+        yield from detections(self._built().eval(), dataset)
 
-    def evaluate(self, dataset: CocoLikeDataset, results: Sequence[dict[str, Any]] | None = None) -> Metrics:
-        """COCO's figures on a data set that was loaded from a file.
+    def evaluate(
+        self,
+        dataset: CocoLikeDataset,
+        results: Sequence[dict[str, Any]] | None = None,
+        *,
+        min_confidence: float | None = None,
+    ) -> Metrics:
+        """COCO's figures and the report's on a data set that was loaded from a file.
 
         Args:
             dataset: prepared.
             results: the network's detections on it, where they are there already; or they are made now.
+            min_confidence: of `report_mAP`; by default the configuration's for detections.
 
         Raises:
             RunError: the data set has no annotations file, or other classes than the network.
@@ -182,7 +186,8 @@ class MaskRCNN:
             raise RunError("evaluate needs a data set that was loaded from a file")
         if results is None:
             results = [row for rows in self.predict_dataset(dataset) for row in rows]
-        return evaluate_coco(dataset.source, results)
+        least = self.config.detect.min_confidence if min_confidence is None else min_confidence
+        return evaluate_coco(dataset.source, results, min_confidence=least)
 
     def _built(self) -> MaskRCNNNetwork:
         if self.network is None:
@@ -217,5 +222,5 @@ class MaskRCNN:
 
 def library_versions() -> dict[str, str]:
     """Versions of Python and of the libraries that results depend on."""
-    names = ("clothseg", "torch", "torchvision", "timm", "lightning-fabric", "hotcoco", "numpy")
+    names = ("clothseg", "torch", "torchvision", "timm", "lightning-fabric", "hotcoco", "vernier", "numpy")
     return {"python": python_version(), **{name: version(name) for name in names}}

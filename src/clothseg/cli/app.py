@@ -8,6 +8,7 @@ from rich.markup import escape
 
 from clothseg import __version__
 from clothseg.cli import config, dataset, demo, weights
+from clothseg.cli.compare import compare
 from clothseg.cli.compose import compose
 from clothseg.cli.cutout import cutout
 from clothseg.cli.evaluate import evaluate
@@ -17,7 +18,7 @@ from clothseg.cli.terminal import ERRORS, in_order
 from clothseg.errors import ClothsegError, InterruptedRun
 from clothseg.models import library_versions
 
-ORDER = ("dataset", "fit", "evaluate", "predict", "cutout", "compose", "weights", "config", "demo")
+ORDER = ("dataset", "fit", "evaluate", "predict", "cutout", "compose", "compare", "weights", "config", "demo")
 
 
 app = typer.Typer(
@@ -35,6 +36,7 @@ app.command()(evaluate)
 app.command()(predict)
 app.command()(cutout)
 app.command()(compose)
+app.command()(compare)
 app.add_typer(weights.app, name="weights")
 app.add_typer(config.app, name="config")
 app.command()(demo.demo)

@@ -15,3 +15,8 @@ Overrides = Annotated[list[str] | None, typer.Option("--set", help="section.key=
 def folder_called(source: Path) -> Path:
     """The folder of Open Images files: a path, or the word `sample` for the one that comes along."""
     return sample.folder() if str(source) == "sample" and not source.exists() else source
+
+
+def annotations_file(data: Path) -> Path:
+    """The COCO file to judge by: the one given, or a data set's validation photos."""
+    return data / "annotations" / "val.json" if data.is_dir() else data

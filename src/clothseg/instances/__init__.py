@@ -1,6 +1,7 @@
 """The words of the field: instances on a photo, their boxes and their masks, in every form that they are stored in."""
 
 from clothseg.instances.boxes import boxes_of_masks, clip_boxes, flip_boxes, from_xywh, scale_boxes, to_xywh
+from clothseg.instances.filled import filled_pixels
 from clothseg.instances.instances import Instances
 from clothseg.instances.masks import (
     BoxMasks,
@@ -35,6 +36,7 @@ __all__ = [
     "clip_boxes",
     "decode",
     "encode",
+    "filled_pixels",
     "flip_boxes",
     "from_polygons",
     "from_segmentation",
