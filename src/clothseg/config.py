@@ -281,11 +281,11 @@ class Augment(Section):
 class Stage(Section):
     """A part of the training: which `layers` learn, `until` the end of which epoch, and how fast.
 
-    `heads` is all but the trunk; `5+`, `4+` and `3+` are the trunk's last stages too; `all` is everything. Without a
-    `learning_rate` it is the one of `train`.
+    `heads` is all but the trunk; `5+`, `4+` and `3+` are the trunk's last stages too; `all` is everything; a number is
+    how many stages of the trunk keep their weights. Without a `learning_rate` it is the one of `train`.
     """
 
-    layers: Literal["heads", "5+", "4+", "3+", "all"]
+    layers: Frozen
     until: Count
     learning_rate: Positive | None = None
 
@@ -405,6 +405,14 @@ class Config(Section):
         if problems:
             raise ConfigError(f"{name} has {len(problems)} problem(s):\n" + "\n".join(f"  {p}" for p in problems))
         return config
+
+    def extended(self, epochs: int) -> "Config":
+        """The same training with so many more epochs, as a stage of their own that trains what the last one did."""
+        train = self.train
+        stages = train.stages or (Stage(layers=self.backbone.frozen_stages, until=train.epochs),)
+        more = stages[-1].model_copy(update={"until": train.epochs + epochs})
+        longer = train.model_copy(update={"epochs": train.epochs + epochs, "stages": (*stages, more)})
+        return self.model_copy(update={"train": longer})
 
     def to_yaml(self) -> str:
         """Every value, as YAML that `load` reads back to an equal `Config`."""

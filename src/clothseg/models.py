@@ -133,7 +133,7 @@ class MaskRCNN:
         if not resume:
             refuse_existing(folder.path, overwrite=overwrite)
             folder.clear()
-            write_whole(folder.config, self.config.to_yaml())
+        write_whole(folder.config, self.config.to_yaml())
         begun = time.monotonic()
         try:
             fit(self._built(), train, val, self.config, folder, resume=resume, force=force, quiet=quiet)

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from clothseg.pictures import LOSSES, contact_sheet, loss_curve, loss_curves
+from clothseg.pictures import LOSSES, compare_curves, contact_sheet, loss_curve, loss_curves
 
 
 def plain(height: int, width: int, grey: int = 0) -> NDArray[np.uint8]:
@@ -50,6 +50,16 @@ def test_values_that_are_none_leave_the_other_curve(val: Any) -> None:
 def test_text_of_a_csv_draws_what_numbers_draw() -> None:
     as_text = [{key: str(value) for key, value in row.items()} for row in history(4)]
     assert loss_curves(as_text) == loss_curves(history(4))
+
+
+def test_runs_side_by_side_each_have_a_colour() -> None:
+    one, two = history(6), [{k: v / 2 if k != "epoch" else v for k, v in row.items()} for row in history(9)]
+    picture = pixels(compare_curves({"first": one, "second": two}))
+    blue = (np.abs(picture.astype(int) - (31, 119, 180)).sum(axis=2) < 60).sum()
+    orange = (np.abs(picture.astype(int) - (255, 127, 14)).sum(axis=2) < 60).sum()
+    assert blue > 500
+    assert orange > 500
+    assert compare_curves({"first": one}) != compare_curves({"first": two})
 
 
 @pytest.mark.parametrize("rows", [[], [{"epoch": 1}], [{}]])

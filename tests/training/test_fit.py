@@ -310,6 +310,25 @@ def test_stages_train_what_they_say(data: Path, tmp_path: Path) -> None:
     assert [span.rate for span in training.spans] == [0.001, 0.0005, 0.001]
 
 
+def test_a_finished_run_is_extended_and_another_starts_from_it(data: Path, tmp_path: Path) -> None:
+    config = Config.load("demo", SMALL)
+    train, val = load(data)
+    first = RunFolder(tmp_path / "first")
+    MaskRCNN(config).build(train.classes).fit(train, val, first.path, quiet=True)
+    before = first.history.read_text()
+    longer = config.extended(2)
+    MaskRCNN(longer).build(train.classes).fit(train, val, first.path, resume=True, quiet=True)
+    assert first.history.read_text().startswith(before)
+    rows = read_history(first.history)
+    assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
+    assert rows[2]["learning_rate"] > rows[1]["learning_rate"]  # the new epochs have a schedule of their own
+    assert Config.load(first.config) == longer
+    model = MaskRCNN(config).build(train.classes).load_weights(first.path)
+    assert model.network is not None
+    ended = read_checkpoint(first.last).network
+    assert all(torch.equal(ended[name], tensor) for name, tensor in model.network.state_dict().items())
+
+
 def test_stages_that_do_not_add_up() -> None:
     for ends in ("[{layers: heads, until: 3}]", "[{layers: heads, until: 2}, {layers: all, until: 2}]"):
         with pytest.raises(ConfigError, match="stages end after epochs"):

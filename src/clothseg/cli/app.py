@@ -10,6 +10,7 @@ from clothseg import __version__
 from clothseg.cli import config, dataset, demo, weights
 from clothseg.cli.compare import compare
 from clothseg.cli.compose import compose
+from clothseg.cli.curves import curves
 from clothseg.cli.cutout import cutout
 from clothseg.cli.evaluate import evaluate
 from clothseg.cli.fit import fit
@@ -18,7 +19,7 @@ from clothseg.cli.terminal import ERRORS, in_order
 from clothseg.errors import ClothsegError, InterruptedRun
 from clothseg.models import library_versions
 
-ORDER = ("dataset", "fit", "evaluate", "predict", "cutout", "compose", "compare", "weights", "config", "demo")
+ORDER = ("dataset", "fit", "evaluate", "predict", "cutout", "compose", "compare", "curves", "weights", "config", "demo")
 
 
 app = typer.Typer(
@@ -37,6 +38,7 @@ app.command()(predict)
 app.command()(cutout)
 app.command()(compose)
 app.command()(compare)
+app.command()(curves)
 app.add_typer(weights.app, name="weights")
 app.add_typer(config.app, name="config")
 app.command()(demo.demo)

@@ -1,5 +1,6 @@
 """`clothseg fit`."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -21,7 +22,14 @@ def fit(
     out: Annotated[Path, typer.Option(help="Folder for the run.")],
     config: Annotated[str, typer.Option(help="A YAML file or the name of a preset.")] = "demo",
     overrides: Overrides = None,
+    start_from: Annotated[
+        str | None,
+        typer.Option(help="Begin with these weights: a run, a file of anybody's, or a published name such as coco."),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    extend: Annotated[
+        int | None, typer.Option(min=1, help="Go on with the finished run in --out for so many more epochs.")
+    ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="With --resume: go on though the data set is another one.")
     ] = False,
@@ -30,20 +38,26 @@ def fit(
 ) -> None:
     """Fine-tune a network on a data set and write a run: weights, history, curves, checkpoints.
 
-    Ctrl-C saves; --resume goes on.
+    Three ways to go on: --resume finishes a run that was stopped, exactly as if it had not been; --extend adds epochs
+    to a finished one, at its learning rate anew; --start-from begins a new run with the weights of another.
 
     Example: [b]clothseg fit data/clothes --config demo --out runs/first[/]
     """
-    if resume and overrides:
-        raise ClothsegError("--resume goes on with the run's own configuration; leave --set away")
-    settings = Config.load(RunFolder(out).config) if resume else Config.load(config, overrides or [])
+    goes_on = resume or extend is not None
+    if goes_on and (overrides or start_from):
+        raise ClothsegError("a run goes on with its own configuration; leave --set and --start-from away")
+    if start_from is not None:
+        overrides = [*(overrides or []), f"weights={json.dumps(start_from)}"]
+    settings = Config.load(RunFolder(out).config) if goes_on else Config.load(config, overrides or [])
+    if extend is not None:
+        settings = settings.extended(extend)
     train, val = (CocoLikeDataset().load_data(data, split).prepare() for split in ("train", "val"))
     model = MaskRCNN(settings).build(train.classes)
-    if not resume:
+    if not goes_on:
         refuse_existing(out, overwrite=overwrite)
         model.load_weights()
         if not quiet and model.loaded:
             ERRORS.print(f"{escape(model.loaded.sentence())}; {len(train)} train, {len(val)} val photos")
-    model.fit(train, val, out, overwrite=overwrite, resume=resume, force=force, quiet=quiet)
+    model.fit(train, val, out, overwrite=overwrite, resume=goes_on, force=force, quiet=quiet)
     if not quiet:
         ERRORS.print(f"wrote {escape(str(out))}; next: clothseg evaluate {escape(str(out))} {escape(str(data))}")

@@ -4,7 +4,7 @@ Another mask colour is in `colours.py`; line widths, fill and labels are in `ins
 """
 
 from clothseg.pictures.colours import Colour, class_colour, text_colour
-from clothseg.pictures.curves import LOSSES, loss_curve, loss_curves
+from clothseg.pictures.curves import LOSSES, compare_curves, loss_curve, loss_curves
 from clothseg.pictures.instances import draw_instances
 from clothseg.pictures.outlines import draw_masks, draw_outlines
 from clothseg.pictures.sheets import contact_sheet
@@ -13,6 +13,7 @@ __all__ = [
     "LOSSES",
     "Colour",
     "class_colour",
+    "compare_curves",
     "contact_sheet",
     "draw_instances",
     "draw_masks",

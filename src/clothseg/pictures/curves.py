@@ -9,6 +9,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 LOSSES = ("total", "class", "bbox", "mask", "rpn_class", "rpn_bbox")
@@ -16,6 +17,7 @@ Row = Mapping[str, object]
 Form = Literal["png", "svg"]
 
 _TRAIN, _VAL, _INK, _GRID = "#2a6fc9", "#d9541e", "#4a4a4a", "#e6e6e3"
+_STYLES: tuple[tuple[Literal["-", ":"], str], ...] = (("-", "validation"), (":", "train"))
 _WITHOUT_DATE = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}
 
 
@@ -38,6 +40,28 @@ def loss_curves(history: Sequence[Row], *, form: Form = "png") -> bytes:
     return _save(figure, form)
 
 
+def compare_curves(runs: Mapping[str, Sequence[Row]], *, form: Form = "png") -> bytes:
+    """All six losses of several runs over the epochs: each run a colour, validation solid, train thin and dotted.
+
+    Args:
+        runs: histories, as `loss_curves` takes them, by the name that the legend shows.
+        form: of the file.
+    """
+    figure = Figure(figsize=(10, 6), layout="constrained")
+    grid = figure.subplots(2, 3)
+    colours = {name: f"C{number}" for number, name in enumerate(runs)}
+    for axes, loss in zip(grid.flat, LOSSES, strict=True):
+        highest = 0.0
+        for name, history in runs.items():
+            for split, style, width in (("train", ":", 1.2), ("val", "-", 1.8)):
+                highest = max(highest, _line(axes, history, f"{split}_{loss}", colours[name], style, width))
+        _dress(axes, loss, highest)
+    handles = [Line2D([], [], color=colour, label=name) for name, colour in colours.items()]
+    handles += [Line2D([], [], color=_INK, linestyle=style, label=text) for style, text in _STYLES]
+    figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False, fontsize=9, labelcolor=_INK)
+    return _save(figure, form)
+
+
 def loss_curve(history: Sequence[Row], name: str, *, form: Form = "svg") -> bytes:
     """One of `LOSSES`, as `loss_curves` draws it."""
     figure = Figure(figsize=(3.6, 2.4), layout="constrained")
@@ -48,13 +72,27 @@ def loss_curve(history: Sequence[Row], name: str, *, form: Form = "svg") -> byte
 def _draw(axes: Axes, history: Sequence[Row], name: str) -> None:
     highest = 0.0
     for split, label, colour in (("train", "train", _TRAIN), ("val", "validation", _VAL)):
-        points = _points(history, f"{split}_{name}")
-        finite = [y for _, y in points if math.isfinite(y)]
-        if finite:
-            marker = "o" if len(finite) < max(len(history), 3) else ""
-            xs, ys = zip(*points, strict=True)
-            axes.plot(xs, ys, color=colour, label=label, linewidth=1.6, marker=marker, markersize=4)
-            highest = max(highest, *finite)
+        highest = max(highest, _line(axes, history, f"{split}_{name}", colour, "-", 1.6, label))
+    _dress(axes, name, highest)
+    if axes.lines:
+        axes.legend(frameon=False, fontsize=8, labelcolor=_INK, loc="upper right", handlelength=1.4)
+
+
+def _line(
+    axes: Axes, history: Sequence[Row], column: str, colour: str, style: str, width: float, label: str = ""
+) -> float:
+    """Draw one column of a history, if it has values; return the highest."""
+    points = _points(history, column)
+    finite = [y for _, y in points if math.isfinite(y)]
+    if not finite:
+        return 0.0
+    marker = "o" if len(finite) < max(len(history), 3) else ""
+    xs, ys = zip(*points, strict=True)
+    axes.plot(xs, ys, color=colour, label=label, linestyle=style, linewidth=width, marker=marker, markersize=4)
+    return max(finite)
+
+
+def _dress(axes: Axes, name: str, highest: float) -> None:
     axes.set_title("total loss" if name == "total" else name, loc="left", fontsize=10, color=_INK)
     axes.set_ylim(0, highest * 1.08 or 1)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
@@ -66,9 +104,7 @@ def _draw(axes: Axes, history: Sequence[Row], name: str) -> None:
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.spines["bottom"].set_color(_GRID)
     axes.set_xlabel("epoch", fontsize=8, color=_INK)
-    if axes.lines:
-        axes.legend(frameon=False, fontsize=8, labelcolor=_INK, loc="upper right", handlelength=1.4)
-    else:
+    if not axes.lines:
         axes.text(0.5, 0.5, "no values", transform=axes.transAxes, ha="center", color=_INK, fontsize=9)
 
 

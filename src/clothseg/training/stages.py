@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from clothseg.config import LAYERS, Config
+from clothseg.config import Config
 
 
 @dataclass(frozen=True)
@@ -28,16 +28,21 @@ def plan_spans(config: Config, per_epoch: int) -> list[Span]:
     settings = config.train
     frozen = config.backbone.frozen_stages
     if not settings.stages:
-        what = f"all but the first {frozen} stages of the trunk" if frozen else "all layers"
-        return [Span(0, settings.epochs * per_epoch, frozen, settings.learning_rate, what)]
+        return [Span(0, settings.epochs * per_epoch, frozen, settings.learning_rate, _in_words(frozen))]
     spans: list[Span] = []
     for stage in settings.stages:
         first = spans[-1].end if spans else 0
         rate = stage.learning_rate or settings.learning_rate
-        spans.append(Span(first, stage.until * per_epoch, LAYERS[stage.layers], rate, stage.layers))
+        spans.append(Span(first, stage.until * per_epoch, stage.layers, rate, _in_words(stage.layers)))
     return spans
 
 
 def span_of(spans: list[Span], step: int) -> Span:
     """The stage that a step belongs to; after the last step, the last stage."""
     return next((span for span in spans if step < span.end), spans[-1])
+
+
+def _in_words(frozen: int) -> str:
+    if frozen == 5:
+        return "heads"
+    return f"all but the first {frozen} stages of the trunk" if frozen else "all layers"

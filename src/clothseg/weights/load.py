@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from clothseg.errors import WeightsError
 from clothseg.networks import MaskRCNNNetwork
+from clothseg.runs import RunFolder
 from clothseg.weights.carry_over import carried_over, plain_name, shared_classes
 from clothseg.weights.catalogue import PUBLISHED, fetch, published
 from clothseg.weights.download import Progress
@@ -128,7 +129,8 @@ def load_start(
 
     Args:
         network: as from `build_network`.
-        source: `random`, `imagenet-efficientnet-lite0`, a name of the catalogue, or a weights file of anybody's.
+        source: `random`, `imagenet-efficientnet-lite0`, a name of the catalogue, a run's folder, or a weights file
+            of anybody's.
         exclude: beginnings of names to leave as they are; `heads` stands for all three heads.
         classes: names of the network's classes, for rows of last layers that can be carried over.
         progress: told how far a download is.
@@ -144,8 +146,10 @@ def load_start(
         report = load_tensors(network, tensors, "EfficientNet-Lite0 trained on ImageNet", prefixes)
         return _with_whole_backbone(report)
     path = Path(source)
+    if path.is_dir():
+        path = RunFolder(path).weights
     if not path.is_file():
-        names = f"random, imagenet-efficientnet-lite0, {', '.join(PUBLISHED)} or the path of a weights file"
+        names = f"random, imagenet-efficientnet-lite0, {', '.join(PUBLISHED)} or the path of a run or a weights file"
         if source not in PUBLISHED and source != "imagenet":
             raise WeightsError(f"weights {source!r}: no such file; expected {names}")
         path = fetch(published(source, network.config.backbone.name), progress=progress)

@@ -1,0 +1,39 @@
+"""`clothseg curves`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from clothseg.cli.inputs import Quiet
+from clothseg.cli.terminal import ERRORS
+from clothseg.errors import RunError
+from clothseg.files import refuse_existing, write_whole
+from clothseg.pictures import compare_curves
+from clothseg.runs import RunFolder
+from clothseg.training import read_history
+
+
+def curves(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of runs.")],
+    out: Annotated[Path, typer.Option(help="The picture: .png or .svg.")] = Path("curves.png"),
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the picture.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Draw the six losses of several runs, train and validation, into one picture.
+
+    Example: [b]clothseg curves runs/first runs/second --out curves.png[/]
+    """
+    histories = {}
+    for run in runs:
+        path = RunFolder(run).history
+        if not path.is_file():
+            raise RunError(f"{run}: no {path.name} in it; a run gets one at the end of its first epoch")
+        histories[str(run)] = read_history(path)
+    if out.suffix not in {".png", ".svg"}:
+        raise RunError(f"{out}: the picture ends in .png or .svg")
+    refuse_existing(out, overwrite=overwrite)
+    write_whole(out, compare_curves(histories, form="svg" if out.suffix == ".svg" else "png"))
+    if not quiet:
+        ERRORS.print(f"wrote {escape(str(out))}")
