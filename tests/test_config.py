@@ -57,3 +57,15 @@ def test_unknown_preset_names_those_there() -> None:
 def test_display_shows_every_value(capsys: pytest.CaptureFixture[str]) -> None:
     Config().display()
     assert "frozen_stages: 2" in capsys.readouterr().out
+
+
+def test_a_key_that_stands_twice(tmp_path: Path) -> None:
+    path = tmp_path / "twice.yaml"
+    path.write_text("train: {epochs: 1, seed: 2, epochs: 3}\n")
+    with pytest.raises(ConfigError, match=r"epochs stands twice(.|\n)*line 1"):
+        Config.load(path)
+
+
+def test_every_level_has_as_many_scales() -> None:
+    with pytest.raises(ConfigError, match=r"\[2, 1, 1\] side lengths"):
+        Config.load("demo", ["anchors.scales=[[8, 16], [32], [64]]"])

@@ -7,7 +7,7 @@ import clothseg
 
 ROOT = Path(clothseg.__file__).parent
 LAYERS = (
-    {"errors", "files", "photos", "sample", "instances"},
+    {"errors", "files", "photos", "runs", "sample", "instances"},
     {"config", "pictures", "garments"},
     {"dataset"},
     {"openimages", "networks"},
@@ -15,7 +15,7 @@ LAYERS = (
     {"evaluation"},
     {"training"},
     {"models"},
-    {"report"},
+    {"report", "prediction"},
     {"cli"},
 )
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}

@@ -1,6 +1,5 @@
 """`MaskRCNN`: build, load_weights, fit, predict, evaluate, save, in scikit-learn's habit."""
 
-import json
 import time
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
@@ -13,15 +12,25 @@ from numpy.typing import NDArray
 
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset, to_tensor
-from clothseg.errors import RunError, WeightsError
+from clothseg.errors import RunError
 from clothseg.evaluation import Metrics, evaluate_coco
-from clothseg.evaluation.results import coco_results
+from clothseg.evaluation.results import detections
 from clothseg.files import refuse_existing, write_whole
 from clothseg.instances import Instances
 from clothseg.networks import MaskRCNNNetwork, build_network
 from clothseg.photos import read_photo
+from clothseg.pictures import loss_curves
+from clothseg.runs import RunFolder
 from clothseg.training import fit, read_history
-from clothseg.weights import LoadReport, load_start, load_tensors, read_network, write_network
+from clothseg.weights import (
+    LoadReport,
+    Reading,
+    load_reading,
+    load_start,
+    open_network,
+    read_network,
+    write_network,
+)
 
 REPORT_CLASSES = ("Suit", "Dress", "Jeans")
 
@@ -59,28 +68,44 @@ class MaskRCNN:
             WeightsError: the source is not known, cannot be read, or does not fit.
         """
         names = [exclude] if isinstance(exclude, str) else list(exclude)
-        self.loaded = load_start(self._built(), str(source or self.config.weights), names)
+        self.loaded = load_start(self._built(), str(source or self.config.weights), names, self.classes)
         return self
 
     @classmethod
-    def load(cls, run: Path | str) -> "MaskRCNN":
-        """A trained network from a run's folder or a `weights.safetensors`.
+    def load(
+        cls,
+        run: Path | str,
+        *,
+        settings: str | Path | None = None,
+        overrides: Sequence[str] = (),
+        classes: Sequence[str] | None = None,
+    ) -> "MaskRCNN":
+        """A trained network from a run's folder or a weights file of anybody's; see `weights.open_network`.
 
         Raises:
             RunError: the folder holds no weights.
-            WeightsError: the file is not one of ours.
+            WeightsError: the file cannot be read, or is not of such a network.
+            ConfigError: settings or overrides are wrong.
         """
         path = Path(run)
         if path.is_dir():
-            if not (path / "weights.safetensors").is_file():
-                raise RunError(f"{path}: no weights.safetensors in it; was the run finished? `clothseg fit` makes one")
-            path = path / "weights.safetensors"
-        saved = read_network(path)
-        model = cls(saved.config).build(saved.classes)
-        model.loaded = load_tensors(model._built(), saved.tensors, str(path))
-        if model.loaded.missing or model.loaded.wrong_shape:
-            raise WeightsError(f"{path}: {model.loaded.sentence()}; the file is not complete")
+            folder, path = path, RunFolder(path).weights
+            if not path.is_file():
+                raise RunError(f"{folder}: no {path.name} in it; was the run finished? `clothseg fit` makes one")
+        opened = open_network(path, settings, overrides, classes)
+        model = cls(opened.config)
+        model.classes, model.network, model.loaded = opened.classes, opened.network, opened.report
         return model
+
+    @classmethod
+    def load_untrained(cls, run: Path | str, classes: Sequence[str]) -> "MaskRCNN":
+        """The network of a run as it was before its training: what the training is compared with.
+
+        Raises:
+            ConfigError: the folder has no configuration.
+            WeightsError: what it started from is not there any more.
+        """
+        return cls(Config.load(RunFolder(Path(run)).config)).build(classes).load_weights()
 
     def save(self, path: Path | str) -> None:
         """Write the network alone to a `.safetensors` file that `load` reads."""
@@ -94,6 +119,7 @@ class MaskRCNN:
         *,
         overwrite: bool = False,
         resume: bool = False,
+        force: bool = False,
         quiet: bool = False,
     ) -> Self:
         """Train on prepared data sets and write the folder `run`; afterwards the network has the weights handed out.
@@ -101,20 +127,23 @@ class MaskRCNN:
         Raises:
             ClothsegError: `run` is in the way (unless `overwrite` or `resume`), or as `training.fit` says.
         """
-        run = Path(run)
+        folder = RunFolder(Path(run))
         if self.network is None or self.classes != train.classes:
             self._rebuild(train.classes)
         if not resume:
-            refuse_existing(run, overwrite=overwrite)
-            for old in ("history.csv", "metrics.json", "metrics-untrained.json", "predictions.json", "report.html"):
-                (run / old).unlink(missing_ok=True)
-            write_whole(run / "config.yaml", self.config.to_yaml())
+            refuse_existing(folder.path, overwrite=overwrite)
+            folder.clear()
+            write_whole(folder.config, self.config.to_yaml())
         begun = time.monotonic()
-        fit(self._built(), train, val, self.config, run, resume=resume, quiet=quiet)
-        self._built().load_state_dict(read_network(run / "weights.safetensors").tensors)
+        try:
+            fit(self._built(), train, val, self.config, folder, resume=resume, force=force, quiet=quiet)
+        finally:
+            if folder.history.is_file():
+                write_whole(folder.curves, loss_curves(read_history(folder.history)))
+        self._built().load_state_dict(read_network(folder.weights).tensors)
         facts = self._facts(train, val) | {"timings": {"train": round(time.monotonic() - begun, 1)}}
-        facts["steps"] = int(read_history(run / "history.csv")[-1]["step"])
-        write_facts(run, facts)
+        facts["steps"] = int(read_history(folder.history)[-1]["step"])
+        folder.add_facts(facts)
         return self
 
     def predict(self, photo: Path | str | NDArray[np.uint8]) -> Instances:
@@ -127,23 +156,38 @@ class MaskRCNN:
         return self._built().eval().detect([to_tensor(pixels)])[0]
 
     def predict_dataset(self, dataset: CocoLikeDataset) -> Iterator[list[dict[str, Any]]]:
-        """For each photo of a prepared data set its detections in COCO's results form."""
-        network = self._built().eval()
-        for position, image in enumerate(dataset.images):
-            found = network.detect([to_tensor(dataset.load_image(position))])[0]
-            yield coco_results(image.id, found, dataset.source_class_id)
+        """For each photo of a prepared data set its detections in COCO's results form.
 
-    def evaluate(self, dataset: CocoLikeDataset) -> Metrics:
-        """COCO's figures on a data set that was loaded from a file.
+        Raises:
+            RunError: the data set has other classes than the network.
+        """
+        if dataset.classes != self.classes:
+            raise RunError(f"the network knows {self.classes}, but {dataset.source} has {dataset.classes}")
+        yield from detections(self._built().eval(), dataset)
+
+    def evaluate(
+        self,
+        dataset: CocoLikeDataset,
+        results: Sequence[dict[str, Any]] | None = None,
+        *,
+        min_confidence: float | None = None,
+    ) -> Metrics:
+        """COCO's figures and the report's on a data set that was loaded from a file.
+
+        Args:
+            dataset: prepared.
+            results: the network's detections on it, where they are there already; or they are made now.
+            min_confidence: of `report_mAP`; by default the configuration's for detections.
 
         Raises:
             RunError: the data set has no annotations file, or other classes than the network.
         """
         if dataset.source is None:
             raise RunError("evaluate needs a data set that was loaded from a file")
-        if dataset.classes != self.classes:
-            raise RunError(f"the network knows {self.classes}, but {dataset.source} has {dataset.classes}")
-        return evaluate_coco(dataset.source, [row for rows in self.predict_dataset(dataset) for row in rows])
+        if results is None:
+            results = [row for rows in self.predict_dataset(dataset) for row in rows]
+        least = self.config.detect.min_confidence if min_confidence is None else min_confidence
+        return evaluate_coco(dataset.source, results, min_confidence=least)
 
     def _built(self) -> MaskRCNNNetwork:
         if self.network is None:
@@ -152,10 +196,11 @@ class MaskRCNN:
 
     def _rebuild(self, classes: Sequence[str]) -> None:
         """A network for other classes, that keeps what it can of the one before."""
-        before, loaded = self.network, self.loaded
+        before, loaded, names = self.network, self.loaded, self.classes
         self.build(classes)
         if before is not None and loaded is not None:
-            load_tensors(self._built(), before.state_dict(), loaded.source)
+            reading = Reading("clothseg", "", before.state_dict(), classes=names)
+            self.loaded = load_reading(self._built(), reading, loaded.source, classes=self.classes)
 
     def _facts(self, train: CocoLikeDataset, val: CocoLikeDataset) -> dict[str, Any]:
         network = self._built()
@@ -171,16 +216,11 @@ class MaskRCNN:
             },
             "frozen": f"the first {frozen} of 5 stages of the backbone" if frozen else "nothing",
             "photos": {"train": len(train), "val": len(val)},
-            "versions": {
-                "python": python_version(),
-                **{name: version(name) for name in ("clothseg", "torch", "torchvision", "timm", "hotcoco")},
-            },
+            "versions": library_versions(),
         }
 
 
-def write_facts(run: Path, facts: dict[str, Any]) -> None:
-    """Add to `run.json` what is known of a run; timings are joined with those that are there."""
-    path = run / "run.json"
-    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    timings = known.get("timings", {}) | facts.get("timings", {})
-    write_whole(path, json.dumps(known | facts | {"timings": timings}, indent=1))
+def library_versions() -> dict[str, str]:
+    """Versions of Python and of the libraries that results depend on."""
+    names = ("clothseg", "torch", "torchvision", "timm", "lightning-fabric", "hotcoco", "vernier", "numpy")
+    return {"python": python_version(), **{name: version(name) for name in names}}

@@ -110,21 +110,6 @@ def test_flipping_twice_is_nothing_and_boxes_stay_tight() -> None:
     assert torch.equal(back.masks.pixels(), mask)
 
 
-def test_photo_and_mask_move_together() -> None:
-    mask = torch.zeros((1, 60, 40), dtype=torch.bool)
-    mask[0, 20:45, 10:30] = True
-    truth = Instances((60, 40), torch.tensor([[10.0, 20, 30, 45]]), torch.tensor([1]), PixelMasks(mask))
-    image = mask.float().expand(3, -1, -1)
-    settings = Augment(flip=0.5, scale=0.2, shift=0.1)
-    for seed in range(20):
-        changed, found = augment(image, truth, settings, torch.Generator().manual_seed(seed))
-        agree = (changed[0] > 0.5) == found.masks.pixels()[0]
-        assert agree.float().mean() > 0.97
-        rows, columns = torch.where(found.masks.pixels()[0])
-        tight = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
-        assert found.boxes[0].tolist() == [float(v) for v in tight]
-
-
 def test_versions_repeat(tmp_path: Path) -> None:
     data = CocoLikeDataset().load_data(write(tmp_path / "d")).prepare()
     settings = Augment(copies=3, colour=0.5)

@@ -14,7 +14,8 @@ from clothseg.dataset.show import on_grid, show_dataset
 from clothseg.errors import ClothsegError, DataError
 from clothseg.instances import Instances, PixelMasks
 from clothseg.networks.conventions import TORCHVISION
-from clothseg.networks.resize import pad_images, resize_image, resize_target
+from clothseg.networks.resize import pad_images, padded_size, resize_image, resize_target
+from clothseg.networks.windows import place_window
 from clothseg.pictures import draw_masks, draw_outlines
 
 GREY = (128, 128, 128)
@@ -85,12 +86,13 @@ def test_the_grid_is_the_networks_own(picture: Picture) -> None:
     )
     size = picture.resized((133, 87))
     tensor = torch.from_numpy(photo).permute(2, 0, 1).float() / 255
-    batch = pad_images([resize_image(tensor, size, TORCHVISION)], picture, TORCHVISION)[0]
+    window = place_window(size, padded_size([size], picture, TORCHVISION), TORCHVISION)
+    batch = pad_images([resize_image(tensor, size, TORCHVISION)], [window], TORCHVISION)[0]
     mean, std = torch.tensor(TORCHVISION.mean), torch.tensor(TORCHVISION.std)
     theirs = (batch * std[:, None, None] + mean[:, None, None])[:, : size[0], : size[1]] * 255
     small, masks = on_grid(photo, draw_masks(truth), picture)
     assert np.abs(small[: size[0], : size[1]].astype(float) - theirs.permute(1, 2, 0).numpy()).max() <= 0.51
-    assert np.array_equal(masks[: size[0], : size[1]].any(axis=2), resize_target(truth, size).masks[0].numpy() > 0)
+    assert np.array_equal(masks[: size[0], : size[1]].any(axis=2), resize_target(truth, window).masks[0].numpy() > 0)
     if picture.resize == "fit":
         assert small.shape == (*batch.shape[1:], 3)
         assert (small[size[0] :] == 128).all()

@@ -187,3 +187,15 @@ def test_truth_that_is_not_coco_is_refused(tmp_path: Path) -> None:
     for truth in others:
         with pytest.raises(DataError):
             evaluate_coco(truth, [])
+
+
+def test_a_metrics_file_of_an_earlier_version_is_read() -> None:
+    truth, results = generated(3)
+    metrics = evaluate_coco(truth, results, resamples=20)
+    tree = json.loads(metrics.to_json())
+    old = {key: tree[key] for key in ("protocol", "overall", "classes", "photos", "detections", "intervals", "notes")}
+    old["overall"] = {k: v for k, v in old["overall"].items() if k.startswith(("mask_", "box_"))}
+    read = Metrics.from_json(json.dumps(old))
+    assert read.intervals == metrics.intervals
+    assert (read.confusion, read.threshold, dict(read.curves), read.truth) == (None, None, {}, "")
+    assert "class 7" in read.table()

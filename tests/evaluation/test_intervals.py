@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from clothseg.evaluation import evaluate_coco
-from clothseg.evaluation.coco import class_matches, run_evaluator
-from clothseg.evaluation.intervals import ClassMatches, Resampler, bootstrap
+from clothseg.evaluation.coco import matches
+from clothseg.evaluation.intervals import Figures, Interval, Resampler, intervals
+from clothseg.evaluation.matches import THRESHOLDS, ClassMatches
+from clothseg.evaluation.truth import read_truth
 
 Tree = dict[str, Any]
 
@@ -40,6 +42,14 @@ def _near(rng: np.random.Generator, x: float, y: float, w: float, h: float, scor
         {"bbox": [x + float(rng.normal(0, 2)), y + float(rng.normal(0, 2)), w, h], "score": float(next(scores))}
         for _ in range(int(rng.integers(0, 4)))
     ]
+
+
+def resampler(truth: Tree, results: list[Tree]) -> Resampler:
+    return Resampler(list(matches(read_truth(truth), results, "box").values()))
+
+
+def of_matches(one: ClassMatches, photos: int, resamples: int) -> dict[str, Interval]:
+    return intervals(Figures({"mask": Resampler([one])}, None, photos), resamples=resamples)
 
 
 def copied(truth: Tree, results: list[Tree], counts: list[int]) -> tuple[Tree, list[Tree]]:
@@ -78,7 +88,7 @@ def test_a_resample_has_exactly_the_ap_of_the_copied_photos(seed: int) -> None:
     rng = np.random.default_rng(seed)
     truth, results = generated(rng, photos=9)
     counts = np.bincount(rng.integers(0, 9, 9), minlength=9)
-    ours = Resampler(class_matches(run_evaluator(truth, results, "box"), range(9))).average_precision(counts)
+    ours = resampler(truth, results).average_precision(counts)
     ap, ap50 = referee(*copied(truth, results, counts.tolist()))
     assert ours.mean() == pytest.approx(ap, abs=1e-9)
     assert ours[0] == pytest.approx(ap50, abs=1e-9)
@@ -87,9 +97,7 @@ def test_a_resample_has_exactly_the_ap_of_the_copied_photos(seed: int) -> None:
 def test_every_photo_once_is_the_figure_itself() -> None:
     truth, results = generated(np.random.default_rng(5), photos=20)
     metrics = evaluate_coco(truth, results, resamples=200, seed=3)
-    once = Resampler(class_matches(run_evaluator(truth, results, "box"), range(20))).average_precision(
-        np.ones(20, dtype=np.int64)
-    )
+    once = resampler(truth, results).average_precision(np.ones(20, dtype=np.int64))
     interval = metrics.intervals["box_AP50"]
     assert once[0] == pytest.approx(metrics.overall["box_AP50"], abs=1e-9)
     assert interval.low < once[0] < interval.high
@@ -106,8 +114,7 @@ def test_the_interval_covers_a_known_share_as_often_as_it_says() -> None:
         photo = np.arange(60)
         one = ClassMatches(photo, np.ones(60), hits[None], np.zeros((1, 60), bool), np.ones(60, np.int64))
         ap = Resampler([one]).average_precision(np.ones(60, dtype=np.int64))[0]
-        interval = bootstrap([one], 60, resamples=100)[1]
-        assert interval is not None
+        interval = of_matches(one, 60, resamples=100)["mask_AP50"]
         assert interval.low <= ap <= interval.high
         inside += interval.low <= 0.36 <= interval.high  # recall 0.6 at precision 0.6
     assert 85 <= inside <= 100
@@ -115,7 +122,11 @@ def test_the_interval_covers_a_known_share_as_often_as_it_says() -> None:
 
 def test_without_photos_or_objects_there_is_no_interval() -> None:
     nothing = ClassMatches(
-        np.zeros(0, np.int64), np.zeros(0), np.zeros((2, 0), bool), np.zeros((2, 0), bool), np.zeros(3, np.int64)
+        np.zeros(0, np.int64),
+        np.zeros(0),
+        np.zeros((THRESHOLDS, 0), bool),
+        np.zeros((THRESHOLDS, 0), bool),
+        np.zeros(3, np.int64),
     )
-    assert bootstrap([nothing], 3, resamples=10) == (None, None)
-    assert bootstrap([], 0, resamples=10) == (None, None)
+    assert of_matches(nothing, 3, resamples=10) == {}
+    assert of_matches(nothing, 0, resamples=10) == {}

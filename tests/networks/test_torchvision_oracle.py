@@ -8,13 +8,14 @@ import pytest
 import torch
 import torchvision
 from torch import Tensor
+from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
+from torchvision.ops import FrozenBatchNorm2d
 
-from clothseg.config import Config
 from clothseg.instances import Instances, PixelMasks
-from clothseg.networks import LOSS_NAMES, MaskRCNNNetwork, build_network
+from clothseg.networks import LOSS_NAMES, MaskRCNNNetwork
 from clothseg.photos import read_photo
 from clothseg.sample import folder
-from clothseg.weights import from_torchvision
+from clothseg.weights import open_network
 
 CLASSES = 4
 
@@ -24,41 +25,69 @@ def photos() -> list[Tensor]:
     return [torch.from_numpy(read_photo(path)).permute(2, 0, 1) / 255 for path in paths]
 
 
-@pytest.fixture(scope="module")
-def pair() -> Iterator[tuple[Any, MaskRCNNNetwork]]:
-    torch.manual_seed(0)
-    theirs = torchvision.models.detection.maskrcnn_resnet50_fpn(
-        weights=None,
-        weights_backbone=None,
-        num_classes=CLASSES + 1,
-        min_size=320,
-        max_size=480,
-        trainable_backbone_layers=3,
-        box_score_thresh=0.05,
-    )
-    with torch.no_grad():  # random weights, brought to a range where scores differ and boxes move
+def livened(theirs: Any, factors: dict[str, float]) -> Any:
+    """Random weights, brought to a range where scores differ and boxes move."""
+    with torch.no_grad():
         for module in theirs.modules():
-            if isinstance(module, torch.nn.BatchNorm2d):
+            if isinstance(module, (torch.nn.BatchNorm2d, FrozenBatchNorm2d)):
                 module.weight.uniform_(0.4, 0.6)
                 module.bias.uniform_(-0.1, 0.1)
-        theirs.roi_heads.box_predictor.cls_score.weight.mul_(30)
-        theirs.rpn.head.cls_logits.weight.mul_(30)
-        theirs.rpn.head.bbox_pred.weight.mul_(3)
-        theirs.roi_heads.mask_predictor.mask_fcn_logits.weight.mul_(3)
-    config = Config()
-    config.picture.min_side, config.picture.max_side = 320, 480
-    ours = build_network(config, CLASSES)
-    ours.load_state_dict(from_torchvision(theirs.state_dict()))
-    yield theirs, ours
+                module.running_mean.uniform_(-0.1, 0.1)
+                module.running_var.uniform_(0.8, 1.2)
+        for name, factor in factors.items():
+            theirs.get_parameter(name).mul_(factor)
+    return theirs.eval()
 
 
-def test_the_same_detections(pair: tuple[Any, MaskRCNNNetwork]) -> None:
-    theirs, ours = pair
+V1 = {
+    "roi_heads.box_predictor.cls_score.weight": 30,
+    "rpn.head.cls_logits.weight": 30,
+    "rpn.head.bbox_pred.weight": 3,
+    "roi_heads.mask_predictor.mask_fcn_logits.weight": 3,
+}
+V2 = {
+    "roi_heads.box_predictor.cls_score.weight": 300,
+    "roi_heads.box_predictor.bbox_pred.weight": 3,
+    "rpn.head.cls_logits.weight": 100,
+    "rpn.head.bbox_pred.weight": 10,
+    "roi_heads.mask_predictor.mask_fcn_logits.weight": 30,
+}
+SIZES = {"num_classes": CLASSES + 1, "min_size": 320, "max_size": 480, "box_score_thresh": 0.05}
+
+
+def first(backbone: str) -> Any:
+    """The first version with frozen norms, as it is trained."""
+    torch.manual_seed(0)
+    trunk = resnet_fpn_backbone(backbone_name=backbone, weights=None, norm_layer=FrozenBatchNorm2d, trainable_layers=3)
+    return livened(torchvision.models.detection.MaskRCNN(trunk, **SIZES), V1)
+
+
+def second() -> Any:
+    torch.manual_seed(0)
+    made = torchvision.models.detection.maskrcnn_resnet50_fpn_v2
+    return livened(made(weights=None, weights_backbone=None, trainable_backbone_layers=5, **SIZES), V2)
+
+
+def ours_of(theirs: Any, folder: Path) -> MaskRCNNNetwork:
+    """Our network from a file of their weights, nothing told but the size of the picture."""
+    torch.save(theirs.state_dict(), folder / "theirs.pth")
+    opened = open_network(folder / "theirs.pth", overrides=["picture.min_side=320", "picture.max_side=480"])
+    opened.network.eval()
+    return opened.network
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, MaskRCNNNetwork]]:
+    theirs = first("resnet50")
+    yield theirs, ours_of(theirs, tmp_path_factory.mktemp("resnet50"))
+
+
+def compare(theirs: Any, ours: MaskRCNNNetwork, images: list[Tensor]) -> None:
     theirs.eval()
     ours.eval()
     with torch.no_grad():
-        expected = theirs(photos())
-    found = ours.detect(photos())
+        expected = theirs(images)
+    found = ours.detect(images)
     assert sum(len(f) for f in found) > 20
     for mine, other in zip(found, expected, strict=True):
         assert torch.equal(mine.classes, other["labels"])
@@ -67,10 +96,28 @@ def test_the_same_detections(pair: tuple[Any, MaskRCNNNetwork]) -> None:
         assert torch.equal(mine.masks.pixels(), other["masks"][:, 0] > 0.5)
 
 
-def test_the_same_losses_with_the_same_draws(pair: tuple[Any, MaskRCNNNetwork]) -> None:
+def test_the_same_detections(pair: tuple[Any, MaskRCNNNetwork]) -> None:
+    compare(*pair, photos())
+
+
+def test_the_same_detections_of_the_second_version(tmp_path: Path) -> None:
+    theirs = second()
+    compare(theirs, ours_of(theirs, tmp_path), photos()[:1])
+
+
+@pytest.mark.parametrize("backbone", ["resnet101", pytest.param("resnext101_32x8d", marks=pytest.mark.slow)])
+def test_the_same_detections_of_larger_backbones(backbone: str, tmp_path: Path) -> None:
+    theirs = first(backbone)
+    ours = ours_of(theirs, tmp_path)
+    assert ours.config.backbone.name == backbone
+    compare(theirs, ours, photos()[:1])
+
+
+@pytest.mark.parametrize("samples", [512, 64])
+def test_the_same_losses_with_the_same_draws(samples: int, pair: tuple[Any, MaskRCNNNetwork]) -> None:
+    """Frozen norms on both sides: where they round alike, the proposals are the same, and so are all draws."""
     theirs, ours = pair
     theirs.train()
-    theirs.backbone.body.eval()  # built without pretrained weights, its norms are not frozen ones
     ours.train()
     images = photos()
     targets = []
@@ -85,23 +132,16 @@ def test_the_same_losses_with_the_same_draws(pair: tuple[Any, MaskRCNNNetwork]) 
     theirs_targets = [
         {"boxes": t.boxes, "labels": t.classes, "masks": t.masks.pixels().to(torch.uint8)} for t in targets
     ]
-    # The heads learn from every proposal here: a proposal more or less would shuffle all the draws after it.
-    theirs.roi_heads.fg_bg_sampler.batch_size_per_image = 8000
-    ours.config.boxes.samples = 8000
+    theirs.roi_heads.fg_bg_sampler.batch_size_per_image = samples
+    ours.config.boxes.samples = samples
     torch.manual_seed(7)
     expected = theirs(images, theirs_targets)
     ours.generator.manual_seed(7)
     for _ in images:  # torchvision draws a number for each photo to choose among its input sizes
         torch.empty(1).uniform_(generator=ours.generator)
     found = ours.losses(images, targets)
-    names = dict(
-        zip(
-            LOSS_NAMES,
-            ("loss_objectness", "loss_rpn_box_reg", "loss_classifier", "loss_box_reg", "loss_mask"),
-            strict=True,
-        )
-    )
-    for name in LOSS_NAMES:
-        assert found[name].item() > 0
-        torch.testing.assert_close(found[name], expected[names[name]], atol=1e-5, rtol=1e-5)
+    names = ("loss_objectness", "loss_rpn_box_reg", "loss_classifier", "loss_box_reg", "loss_mask")
+    for mine, other in zip(LOSS_NAMES, names, strict=True):
+        assert found[mine].item() > 0
+        torch.testing.assert_close(found[mine], expected[other], atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(found["total"], sum(expected.values()), atol=1e-5, rtol=1e-5)

@@ -7,11 +7,18 @@ import typer
 from rich.markup import escape
 
 from clothseg import __version__
-from clothseg.cli import config, dataset, demo, network
+from clothseg.cli import config, dataset, demo, weights
+from clothseg.cli.compare import compare
+from clothseg.cli.compose import compose
+from clothseg.cli.cutout import cutout
+from clothseg.cli.evaluate import evaluate
+from clothseg.cli.fit import fit
+from clothseg.cli.predict import predict
 from clothseg.cli.terminal import ERRORS, in_order
 from clothseg.errors import ClothsegError, InterruptedRun
+from clothseg.models import library_versions
 
-ORDER = ("dataset", "fit", "evaluate", "predict", "config", "demo")
+ORDER = ("dataset", "fit", "evaluate", "predict", "cutout", "compose", "compare", "weights", "config", "demo")
 
 
 app = typer.Typer(
@@ -24,9 +31,13 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.add_typer(dataset.app, name="dataset")
-app.command()(network.fit)
-app.command()(network.evaluate)
-app.command()(network.predict)
+app.command()(fit)
+app.command()(evaluate)
+app.command()(predict)
+app.command()(cutout)
+app.command()(compose)
+app.command()(compare)
+app.add_typer(weights.app, name="weights")
 app.add_typer(config.app, name="config")
 app.command()(demo.demo)
 
@@ -41,7 +52,7 @@ def _options(
     _debug["on"] = debug
     if version:
         print(f"clothseg {__version__}")
-        for name, number in network.library_versions().items():
+        for name, number in library_versions().items():
             print(f"{name} {number}")
         raise typer.Exit
 
@@ -57,3 +68,8 @@ def main() -> None:
         word = "stopped:" if stopped else "error:"
         ERRORS.print(f"[bold red]{word}[/] {escape(str(error))}")
         sys.exit(1 if stopped else 2)
+    except OSError as error:  # a folder that may not be written, a disk that is full
+        if _debug["on"]:
+            raise
+        ERRORS.print(f"[bold red]error:[/] {escape(str(error))}")
+        sys.exit(2)

@@ -8,11 +8,13 @@ from typing import Annotated
 import typer
 
 from clothseg import sample
-from clothseg.cli import network
 from clothseg.cli.dataset.build import build
+from clothseg.cli.evaluate import evaluate
+from clothseg.cli.fit import fit
+from clothseg.cli.predict import predict
 from clothseg.files import refuse_existing
-from clothseg.models import write_facts
 from clothseg.report import write_report
+from clothseg.runs import RunFolder
 
 
 def demo(
@@ -33,18 +35,18 @@ def demo(
     build(sample.folder(), data, keep_empty=True, overwrite=overwrite, quiet=quiet)
     built = time.monotonic()
     _say("fit", data, "--config", "demo", "--out", out, "--overwrite")
-    network.fit(data, out, config="demo", overwrite=True, quiet=quiet)
+    fit(data, out, config="demo", overwrite=True, quiet=quiet)
     _say("evaluate", out, data, "--untrained")
-    network.evaluate(out, data, untrained=True, quiet=quiet)
+    evaluate(out, data, untrained=True, quiet=quiet)
     _say("evaluate", out, data)
-    network.evaluate(out, data, quiet=quiet)
+    evaluate(out, data, quiet=quiet)
     pictures = out / "predictions"
     _say("predict", out, sample.folder() / "validation", "--out", pictures)
     predicted = time.monotonic()
-    network.predict(out, [sample.folder() / "validation"], pictures, overwrite=True, quiet=quiet)
+    predict(out, [sample.folder() / "validation"], pictures, overwrite=True, quiet=quiet)
     now = time.monotonic()
     timings = {"build": built - begun, "predict": now - predicted, "all together": now - begun}
-    write_facts(out, {"timings": {name: round(seconds, 1) for name, seconds in timings.items()}})
+    RunFolder(out).add_facts({"timings": {name: round(seconds, 1) for name, seconds in timings.items()}})
     print(f"\nAll done in {now - begun:.0f} seconds. Open {write_report(out, data)}")
 
 

@@ -1,10 +1,22 @@
-"""What people type for an input, turned into what it stands for."""
+"""What people type for an input, and what it stands for."""
 
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from clothseg import sample
+
+Data = Annotated[Path, typer.Argument(help="A data set's folder, as `clothseg dataset build` makes it.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bar, no messages.")]
+Overrides = Annotated[list[str] | None, typer.Option("--set", help="section.key=value, repeated.")]
 
 
 def folder_called(source: Path) -> Path:
     """The folder of Open Images files: a path, or the word `sample` for the one that comes along."""
     return sample.folder() if str(source) == "sample" and not source.exists() else source
+
+
+def annotations_file(data: Path) -> Path:
+    """The COCO file to judge by: the one given, or a data set's validation photos."""
+    return data / "annotations" / "val.json" if data.is_dir() else data

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from clothseg.config import Augment
-from clothseg.dataset.augment import augment
+from clothseg.dataset.augment import augment, paste_instances
 from clothseg.dataset.coco import CocoLikeDataset
 from clothseg.instances import Instances
 
@@ -34,7 +34,13 @@ def load_example(
     if settings is None or (settings.copies and version == 0):
         return image, instances
     own = np.random.SeedSequence([seed, position, version]).generate_state(1)[0]
-    return augment(image, instances, settings, torch.Generator().manual_seed(int(own)))
+    generator = torch.Generator().manual_seed(int(own))
+    image, instances = augment(image, instances, settings, generator)
+    if float(torch.rand((), generator=generator)) < settings.paste:
+        place = int(torch.randint(len(dataset), (), generator=generator))
+        other = augment(to_tensor(dataset.load_image(place)), dataset.load_instances(place), settings, generator)
+        image, instances = paste_instances(image, instances, *other, generator)
+    return image, instances
 
 
 class Sampler:

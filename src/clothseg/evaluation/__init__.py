@@ -1,7 +1,24 @@
-"""How good a network is: COCO's average precision and recall, overall and by class, with intervals over photos."""
+"""How good a network is: COCO's figures and the report's, intervals, thresholds, mistakes, two runs compared.
 
-from clothseg.evaluation.coco import evaluate_coco
+`evaluate.py` is the way through: `truth.py` and `results.py` read and check, `coco.py` and `boundary.py` ask the
+libraries, `report_map.py` is the report's protocol, `matches.py` keeps how detections met the truth, from which
+`thresholds.py` and `intervals.py` count; `metrics.py` is the answer, `tables.py` shows it, `comparison.py` sets two
+beside each other.
+"""
+
+from clothseg.evaluation.comparison import Comparison, compare_results
+from clothseg.evaluation.evaluate import MIN_CONFIDENCE, evaluate_coco, evaluate_network
 from clothseg.evaluation.intervals import Interval
 from clothseg.evaluation.metrics import PROTOCOL, ClassMetrics, Metrics
 
-__all__ = ["PROTOCOL", "ClassMetrics", "Interval", "Metrics", "evaluate_coco"]
+__all__ = [
+    "MIN_CONFIDENCE",
+    "PROTOCOL",
+    "ClassMetrics",
+    "Comparison",
+    "Interval",
+    "Metrics",
+    "compare_results",
+    "evaluate_coco",
+    "evaluate_network",
+]

@@ -8,11 +8,14 @@ Bootstrap", chapter 13 (percentile interval).
 Equal scores are ranked in the order of the photos, as COCO's evaluator does; copies of one detection stand together.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from clothseg.evaluation.matches import ClassMatches
+from clothseg.evaluation.report_map import PhotoPrecision
 
 RECALLS = np.linspace(0.0, 1.0, 101)
 _EPSILON = np.spacing(1)
@@ -30,32 +33,6 @@ class Interval:
 
     def __str__(self) -> str:
         return f"{self.level:.0%} interval {100 * self.low:.1f} to {100 * self.high:.1f} over photos"
-
-
-@dataclass(frozen=True)
-class ClassMatches:
-    """How the detections of one class met the truth, over all photos.
-
-    Attributes:
-        photo: `[D]` int, position of each detection's photo.
-        scores: `[D]` float. Detections of a photo stand together, highest score first, photos in order.
-        hits: `[T, D]` bool, matched to an object, for each IoU threshold.
-        ignored: `[T, D]` bool, neither right nor wrong (on a crowd).
-        objects: `[P]` int, objects of the class on each photo, crowds not counted.
-    """
-
-    photo: NDArray[np.int64]
-    scores: NDArray[np.float64]
-    hits: NDArray[np.bool_]
-    ignored: NDArray[np.bool_]
-    objects: NDArray[np.int64]
-
-    def ranked(self) -> "ClassMatches":
-        """The same with the detections of all photos by falling score."""
-        order = np.argsort(-self.scores, kind="stable")
-        return ClassMatches(
-            self.photo[order], self.scores[order], self.hits[:, order], self.ignored[:, order], self.objects
-        )
 
 
 class _ThresholdCurve:
@@ -114,34 +91,55 @@ class Resampler:
         return means
 
 
-def bootstrap(
-    classes: Sequence[ClassMatches], photos: int, *, resamples: int = 500, seed: int = 0, level: float = 0.95
-) -> tuple[Interval | None, Interval | None]:
-    """Intervals of AP (mean over the IoU thresholds) and of AP at the first threshold.
+@dataclass(frozen=True)
+class Figures:
+    """Headline figures of one set of detections, for any weights of the photos.
 
-    Args:
-        classes: the matches of every class on the same `photos` photos.
+    Attributes:
+        kinds: a resampler for each of `mask`, `box`, `boundary` that can be judged.
+        report: AP of each photo by the report's protocol, if there are masks.
         photos: how many photos there are.
-        resamples: how often photos are drawn.
-        seed: of the draw; one seed draws the same photos for masks and boxes.
-        level: share of the resamples that lies inside.
-
-    Returns:
-        The two intervals; None where no resample has an object.
     """
-    resampler = Resampler(classes)
+
+    kinds: Mapping[str, Resampler]
+    report: PhotoPrecision | None
+    photos: int
+
+    def of(self, photo_counts: NDArray[np.int64]) -> dict[str, float]:
+        """`mask_AP`, `mask_AP50`, the same for the other kinds, and `report_mAP`; NaN where nothing can be judged.
+
+        Args:
+            photo_counts: `[P]` int, how often each photo counts.
+        """
+        answer: dict[str, float] = {}
+        for kind, resampler in self.kinds.items():
+            at_thresholds = resampler.average_precision(photo_counts)
+            answer |= {f"{kind}_AP": float(at_thresholds.mean()), f"{kind}_AP50": float(at_thresholds[0])}
+        if self.report is not None:
+            mean = self.report.mean(photo_counts)
+            answer["report_mAP"] = float("nan") if mean is None else mean
+        return answer
+
+
+def draws(photos: int, resamples: int, seed: int) -> Iterator[NDArray[np.int64]]:
+    """How often each photo is drawn, `[P]` int, `resamples` times; one seed draws the same for every run."""
     generator = np.random.default_rng(seed)
-    rows = []
     for _ in range(resamples if photos else 0):
-        counts = np.bincount(generator.integers(0, photos, size=photos), minlength=photos)
-        at_thresholds = resampler.average_precision(counts)
-        rows.append((at_thresholds.mean(), at_thresholds[0]))
-    values = np.asarray(rows).reshape(-1, 2)
-    values = values[~np.isnan(values[:, 0])]
-    if len(values) == 0:
-        return None, None
-    lows, highs = np.quantile(values, [(1 - level) / 2, (1 + level) / 2], axis=0)
-    first, second = (
-        Interval(float(low), float(high), level, resamples, seed) for low, high in zip(lows, highs, strict=True)
-    )
-    return first, second
+        yield np.bincount(generator.integers(0, photos, size=photos), minlength=photos)
+
+
+def intervals(figures: Figures, *, resamples: int = 500, seed: int = 0, level: float = 0.95) -> dict[str, Interval]:
+    """The interval of each figure of `Figures.of`; a figure that no resample can judge is left out."""
+    rows = [figures.of(counts) for counts in draws(figures.photos, resamples, seed)]
+    found = {name: middle([row[name] for row in rows], level, seed) for name in (rows[0] if rows else ())}
+    return {name: interval for name, interval in found.items() if interval is not None}
+
+
+def middle(values: Sequence[float], level: float, seed: int) -> Interval | None:
+    """The middle `level` of the values, those that are NaN left out; None where none is left."""
+    known = np.asarray(values, dtype=np.float64)
+    known = known[~np.isnan(known)]
+    if len(known) == 0:
+        return None
+    low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(low), float(high), level, len(values), seed)

@@ -1,6 +1,7 @@
 """The words of the field: instances on a photo, their boxes and their masks, in every form that they are stored in."""
 
-from clothseg.instances.boxes import clip_boxes, flip_boxes, from_xywh, scale_boxes, to_xywh
+from clothseg.instances.boxes import boxes_of_masks, clip_boxes, flip_boxes, from_xywh, scale_boxes, to_xywh
+from clothseg.instances.filled import filled_pixels
 from clothseg.instances.instances import Instances
 from clothseg.instances.masks import (
     BoxMasks,
@@ -14,25 +15,28 @@ from clothseg.instances.masks import (
     from_segmentation,
     mask_area,
     mask_iou,
-    paste,
     read_mask_png,
     resize_mask,
     run_lengths,
     tight_box,
     write_mask_png,
 )
+from clothseg.instances.pasting import PasteRule, paste, resize_fading
 from clothseg.instances.resizing import resize_instances
 
 __all__ = [
     "BoxMasks",
     "Instances",
     "Masks",
+    "PasteRule",
     "PixelMasks",
     "Rle",
     "RleMasks",
+    "boxes_of_masks",
     "clip_boxes",
     "decode",
     "encode",
+    "filled_pixels",
     "flip_boxes",
     "from_polygons",
     "from_segmentation",
@@ -41,6 +45,7 @@ __all__ = [
     "mask_iou",
     "paste",
     "read_mask_png",
+    "resize_fading",
     "resize_instances",
     "resize_mask",
     "run_lengths",

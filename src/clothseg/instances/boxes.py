@@ -34,3 +34,12 @@ def flip_boxes(boxes: Tensor, width: int) -> Tensor:
     """`boxes` `[N, 4]` mirrored left to right in a picture of `width`."""
     x1, y1, x2, y2 = boxes.unbind(-1)
     return torch.stack([width - x2, y1, width - x1, y2], dim=-1)
+
+
+def boxes_of_masks(masks: Tensor) -> Tensor:
+    """The tight boxes `[N, 4]` round the pixels of masks `[N, H, W]` bool, none of which may be empty."""
+    boxes = torch.zeros((len(masks), 4))
+    for box, mask in zip(boxes, masks, strict=True):
+        rows, columns = torch.where(mask.any(dim=1))[0], torch.where(mask.any(dim=0))[0]
+        box[:] = torch.stack([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1])
+    return boxes

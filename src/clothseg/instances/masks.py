@@ -13,15 +13,13 @@ from typing import Any, Protocol, TypedDict, cast
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from hotcoco import mask as coco_mask
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
 from clothseg.errors import DataError
-
-BoolMask = NDArray[np.bool_]
+from clothseg.instances.pasting import BoolMask, PasteRule, paste
 
 
 class Rle(TypedDict):
@@ -174,36 +172,6 @@ def resize_mask(mask: BoolMask, size: tuple[int, int]) -> BoolMask:
     return mask[np.ix_(*nearest)]
 
 
-def paste(probability: Tensor, box: Tensor, size: tuple[int, int], threshold: float) -> tuple[slice, slice, BoolMask]:
-    """Bring one small map back to pixels, touching only those of its box.
-
-    The map is framed by one cell of zeros, so that an edge inside it stays sharp at the box's rim; box corners are cut
-    to whole pixels and the map is interpolated linearly in between. Source: torchvision's reference network.
-
-    Args:
-        probability: `[M, M]` float in 0..1.
-        box: `[4]` x1 y1 x2 y2 in pixels of a picture of `size` (height, width).
-        size: height and width of the picture.
-        threshold: what is above it belongs to the object.
-
-    Returns:
-        rows and columns of the picture that were touched, and the mask there.
-    """
-    cells = probability.shape[-1]
-    framed = F.pad(probability[None, None], (1, 1, 1, 1))
-    grown = (cells + 2) / cells
-    half_width, half_height = (box[2] - box[0]) * 0.5 * grown, (box[3] - box[1]) * 0.5 * grown
-    centre_x, centre_y = (box[2] + box[0]) * 0.5, (box[3] + box[1]) * 0.5
-    x1, x2 = int(centre_x - half_width), int(centre_x + half_width)
-    y1, y2 = int(centre_y - half_height), int(centre_y + half_height)
-    height, width = max(y2 - y1 + 1, 1), max(x2 - x1 + 1, 1)
-    soft = F.interpolate(framed, size=(height, width), mode="bilinear", align_corners=False)[0, 0]
-    top, left = max(y1, 0), max(x1, 0)
-    bottom, right = max(min(y2 + 1, size[0]), top), max(min(x2 + 1, size[1]), left)
-    crop = soft[top - y1 : bottom - y1, left - x1 : right - x1] > threshold
-    return slice(top, bottom), slice(left, right), crop.cpu().numpy()
-
-
 class Masks(Protocol):
     """N masks of one photo of `size` (height, width)."""
 
@@ -281,12 +249,16 @@ class PixelMasks:
 
 @dataclass(frozen=True)
 class BoxMasks:
-    """Masks as a network gives them: `probabilities` `[N, M, M]`, each in its own box of `boxes` `[N, 4]`."""
+    """Masks as a network gives them: `probabilities` `[N, M, M]`, each in its own box of `boxes` `[N, 4]`.
+
+    `rule` says how they become pixels; see `paste`.
+    """
 
     probabilities: Tensor
     boxes: Tensor
     size: tuple[int, int]
     threshold: float = 0.5
+    rule: PasteRule = "framed"
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -294,13 +266,13 @@ class BoxMasks:
     def select(self, positions: Tensor) -> "BoxMasks":
         """See `Masks.select`."""
         positions = positions.to(self.boxes.device)
-        return BoxMasks(self.probabilities[positions], self.boxes[positions], self.size, self.threshold)
+        return BoxMasks(self.probabilities[positions], self.boxes[positions], self.size, self.threshold, self.rule)
 
     def pixels(self) -> Tensor:
         """See `Masks.pixels`."""
         canvas = np.zeros((len(self), *self.size), dtype=np.bool_)
         for mask, probability, box in zip(canvas, self.probabilities, self.boxes, strict=True):
-            rows, columns, crop = paste(probability, box, self.size, self.threshold)
+            rows, columns, crop = paste(probability, box, self.size, self.threshold, self.rule)
             mask[rows, columns] = crop
         return torch.from_numpy(canvas)
 

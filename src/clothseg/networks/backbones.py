@@ -10,7 +10,9 @@ from torch import Tensor, nn
 
 from clothseg.config import Backbone
 from clothseg.errors import ConfigError
-from clothseg.networks.resnet import NORMS, BasicBlock, Bottleneck, ResNet
+from clothseg.networks.conventions import TORCHVISION, Conventions
+from clothseg.networks.norms import norm_called
+from clothseg.networks.resnet import BasicBlock, Bottleneck, ResNet
 
 RESNETS: dict[str, tuple[type[BasicBlock] | type[Bottleneck], tuple[int, int, int, int], int, int]] = {
     "resnet18": (BasicBlock, (2, 2, 2, 2), 1, 64),
@@ -44,16 +46,30 @@ class Trunk(nn.Module):
         frozen: int,
     ) -> None:
         super().__init__()
-        self.model, self.plan, self.frozen = model, plan, frozen
+        self.model, self.plan, self.frozen = model, plan, 0
         last = {stride: stage for stage, stride in enumerate(strides)}
         missing = [level for level in levels if level <= STAGES and 1 << level not in last]
         if missing:
             raise ConfigError(f"pyramid.levels: this backbone has no level {missing}; its strides are {sorted(last)}")
         self.wanted = [last[1 << level] for level in levels if level <= STAGES]
         self.channels = [channels[stage] for stage in self.wanted]
-        for stage in range(frozen):
-            for name in plan[stage]:
-                model.get_submodule(name).requires_grad_(False)
+        self.freeze(frozen)
+
+    def freeze(self, stages: int) -> None:
+        """Let the first `stages` keep their weights, and the others learn."""
+        self.frozen = stages
+        for stage, names in enumerate(self.plan):
+            for name in names:
+                self.model.get_submodule(name).requires_grad_(stage >= stages)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> "Trunk":
+        """As of any module; frozen stages stay in `eval`, so that nothing is dropped in them."""
+        super().train(mode)
+        for names in self.plan[: self.frozen]:
+            for name in names:
+                self.model.get_submodule(name).eval()
+        return self
 
     def frozen_part(self, pixels: Tensor) -> dict[int, Tensor]:
         """Outputs of the frozen stages that are wanted or needed to go on, by stage; `{-1: pixels}` if none is frozen.
@@ -86,7 +102,7 @@ class Trunk(nn.Module):
         return outputs
 
 
-def build_trunk(settings: Backbone, levels: tuple[int, ...]) -> Trunk:
+def build_trunk(settings: Backbone, levels: tuple[int, ...], conventions: Conventions = TORCHVISION) -> Trunk:
     """The trunk by its name.
 
     Raises:
@@ -97,13 +113,27 @@ def build_trunk(settings: Backbone, levels: tuple[int, ...]) -> Trunk:
     if settings.name not in RESNETS:
         raise ConfigError(f"backbone.name: {settings.name!r} is none of {', '.join(RESNETS)}, nor timm/NAME")
     block, depths, groups, width = RESNETS[settings.name]
-    model = ResNet(block, depths, NORMS[settings.norm], groups, width)
+    norm = norm_called(settings.norm, conventions.norm_eps)
+    if norm is None:
+        raise ConfigError("backbone.norm: a ResNet needs a norm; choose frozen or group")
+    model = ResNet(
+        block,
+        depths,
+        norm,
+        groups,
+        width,
+        dropout=settings.dropout,
+        stride_first=conventions.stride_first,
+        pool_symmetric=conventions.pool_symmetric,
+    )
     plan = [["conv1", "norm1", "relu", "maxpool"], ["layer1"], ["layer2"], ["layer3"], ["layer4"]]
     return Trunk(model, plan, model.channels, [4, 4, 8, 16, 32], levels, settings.frozen_stages)
 
 
 def _timm_trunk(settings: Backbone, levels: tuple[int, ...]) -> Trunk:
     name = settings.name.removeprefix("timm/")
+    if settings.dropout:
+        raise ConfigError(f"backbone.dropout: only our own ResNets have it, not {settings.name}")
     try:
         model: Any = timm.create_model(name, features_only=True)
     except (RuntimeError, AttributeError, TypeError) as error:

@@ -1,11 +1,12 @@
 """From a name in the configuration to a network."""
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 
 from clothseg.config import Config
-from clothseg.networks.conventions import TORCHVISION, Conventions
+from clothseg.networks.conventions import CONVENTIONS, Conventions
 from clothseg.networks.mask_rcnn import MaskRCNNNetwork
 
 
@@ -23,7 +24,18 @@ def build_network(config: Config, classes: int) -> MaskRCNNNetwork:
 
 
 def conventions_for(config: Config) -> Conventions:
-    """Torchvision's, with the input's mean and scale of the backbone's own pretraining."""
-    if config.backbone.name.startswith("timm/tf_efficientnet_lite"):
-        return replace(TORCHVISION, mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
-    return TORCHVISION
+    """Those that the configuration names, with what it says otherwise.
+
+    Mean and scale of the input are those of the backbone's own pretraining where they are known.
+    """
+    base = CONVENTIONS[config.conventions]
+    if config.backbone.name.startswith("timm/tf_efficientnet_lite") and config.conventions == "torchvision":
+        base = replace(base, mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
+    given: dict[str, Any] = {
+        "mean": config.picture.mean,
+        "std": config.picture.std,
+        "channels": config.picture.channels,
+        "stride_first": config.backbone.stride_first,
+        "norm_eps": config.backbone.norm_eps,
+    }
+    return replace(base, **{name: value for name, value in given.items() if value is not None})

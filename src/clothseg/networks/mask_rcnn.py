@@ -1,25 +1,25 @@
 """Mask R-CNN: the parts put together. Source: He et al., Mask R-CNN (2017), with a feature pyramid."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
-from torchvision.ops import batched_nms, remove_small_boxes, roi_align
 
 from clothseg.config import Config
-from clothseg.instances import BoxMasks, Instances, clip_boxes, scale_boxes
+from clothseg.instances import BoxMasks, Instances, clip_boxes
 from clothseg.networks.backbones import STAGES, build_trunk
-from clothseg.networks.box_coding import decode_boxes, encode_boxes
-from clothseg.networks.box_loss import box_loss
+from clothseg.networks.box_coding import encode_boxes
 from clothseg.networks.conventions import Conventions
+from clothseg.networks.detection import Found, choose_detections
 from clothseg.networks.heads import BoxHead, MaskHead
-from clothseg.networks.matching import match_boxes, sample
+from clothseg.networks.losses import head_losses, mask_loss
+from clothseg.networks.matching import mask_targets, match_boxes, sample
 from clothseg.networks.network import LOSS_NAMES, Network
 from clothseg.networks.pooling import pool_boxes
 from clothseg.networks.pyramid import FeaturePyramid
-from clothseg.networks.resize import Target, pad_images, resize_image, resize_target, resized_size
+from clothseg.networks.resize import Target, pad_images, padded_size, resize_image, resize_target
 from clothseg.networks.rpn import RegionProposals
+from clothseg.networks.windows import Window, into_photo, inward, place_window
 
 
 @dataclass(frozen=True)
@@ -28,14 +28,12 @@ class Prepared:
 
     Attributes:
         outputs: the frozen stages' outputs `[C, h, w]` by stage, as `Trunk.frozen_part` gives them.
-        size: height and width of the resized photo within the padded input.
-        padded: height and width of the padded input.
+        window: the photo's place in the padded input.
         target: the truth on the resized grid.
     """
 
     outputs: dict[int, Tensor]
-    size: tuple[int, int]
-    padded: tuple[int, int]
+    window: Window
     target: Target
 
 
@@ -49,117 +47,131 @@ class MaskRCNNNetwork(Network):
         super().__init__()
         self.config, self.conventions, self.classes = config, conventions, classes
         self.generator = torch.Generator().manual_seed(config.train.seed)
-        self.backbone = build_trunk(config.backbone, config.pyramid.levels)
-        self.pyramid = FeaturePyramid(self.backbone.channels, config.pyramid)
+        self.backbone = build_trunk(config.backbone, config.pyramid.levels, conventions)
+        self.pyramid = FeaturePyramid(self.backbone.channels, config.pyramid, conventions.norm_eps)
         self.rpn = RegionProposals(config, conventions)
-        self.box_head = BoxHead(config, classes)
-        self.mask_head = MaskHead(config, classes)
+        self.box_head = BoxHead(config, classes, conventions.norm_eps)
+        self.mask_head = MaskHead(config, classes, conventions.norm_eps)
         self._pooled_levels = tuple(level for level in config.pyramid.levels if level <= STAGES)
 
     def losses(self, images: list[Tensor], targets: list[Instances]) -> dict[str, Tensor]:
         """See `Network.losses`: `rpn_class`, `rpn_bbox`, `class`, `bbox`, `mask` and `total`."""
-        pixels, sizes = self._batch(images)
-        truth = [resize_target(target, size).to(pixels.device) for target, size in zip(targets, sizes, strict=True)]
-        return self._losses(self.backbone(pixels), sizes, (pixels.shape[2], pixels.shape[3]), truth)
+        pixels, windows = self.batch(images)
+        truth = [resize_target(t, window).to(pixels.device) for t, window in zip(targets, windows, strict=True)]
+        return self._losses(self.backbone(pixels), windows, truth)
 
     @torch.no_grad()
     def prepare(self, image: Tensor, target: Instances) -> Prepared:
         """Run the frozen stages on one photo, for `losses_prepared`; needs the fixed frame of `picture.resize: fit`."""
-        pixels, sizes = self._batch([image])
+        pixels, windows = self.batch([image])
         outputs = {stage: x[0] for stage, x in self.backbone.frozen_part(pixels).items()}
-        truth = resize_target(target, sizes[0]).to(pixels.device)
-        return Prepared(outputs, sizes[0], (pixels.shape[2], pixels.shape[3]), truth)
+        return Prepared(outputs, windows[0], resize_target(target, windows[0]).to(pixels.device))
 
     def losses_prepared(self, batch: list[Prepared]) -> dict[str, Tensor]:
         """What `losses` gives, from photos whose frozen stages were run before."""
         outputs = {stage: torch.stack([p.outputs[stage] for p in batch]) for stage in batch[0].outputs}
-        sizes, truth = [p.size for p in batch], [p.target for p in batch]
-        return self._losses(self.backbone.trained_part(outputs), sizes, batch[0].padded, truth)
+        windows, truth = [p.window for p in batch], [p.target for p in batch]
+        return self._losses(self.backbone.trained_part(outputs), windows, truth)
 
     @torch.no_grad()
     def detect(self, images: list[Tensor]) -> list[Instances]:
         """See `Network.detect`. Masks stay small until they are asked for."""
-        pixels, sizes = self._batch(images)
+        pixels, windows = self.batch(images)
         features = self.pyramid(self.backbone(pixels))
-        scores, deltas, anchors = self.rpn(features, (pixels.shape[2], pixels.shape[3]))
-        proposals = self.rpn.proposals(scores, deltas, anchors, sizes, train=False)
-        logits, codes = self.box_head(self._pool(features, proposals, self.config.boxes.pooled))
+        scores, deltas, anchors = self.rpn(features, windows[0].padded)
+        proposals = self.rpn.proposals(scores, deltas, anchors, windows, train=False)
+        logits, codes = self.box_head(self.pool(features, proposals, self.config.boxes.pooled, windows[0].padded))
         counts = [len(p) for p in proposals]
-        parts = zip(proposals, logits.split(counts), codes.split(counts), sizes, strict=True)
-        found = [self._choose(*part) for part in parts]
-        pooled = self._pool(features, [boxes for boxes, _, _ in found], self.config.mask.pooled)
-        maps = self.mask_head(pooled)
-        classes = torch.cat([labels for _, labels, _ in found])
+        parts = zip(proposals, logits.split(counts), codes.split(counts), windows, strict=True)
+        found = [choose_detections(*part, self.config.detect, self.conventions) for part in parts]
+        maps = self.mask_head(self.pool(features, [f.boxes for f in found], self.config.mask.pooled, windows[0].padded))
+        classes = torch.cat([f.classes for f in found])
         probabilities = maps[torch.arange(len(classes), device=maps.device), classes].sigmoid()
-        answer = []
-        counts = [len(boxes) for boxes, _, _ in found]
-        for image, size, (boxes, labels, score), masks in zip(
-            images, sizes, found, probabilities.split(counts), strict=True
-        ):
-            original = (image.shape[1], image.shape[2])
-            placed = scale_boxes(boxes, size, original)
-            small = BoxMasks(masks, placed, original, self.config.detect.mask_threshold)
-            answer.append(Instances(original, placed, labels, small, score))
-        return answer
+        masks = probabilities.split([len(f.boxes) for f in found])
+        return [self._placed(*part) for part in zip(images, windows, found, masks, strict=True)]
 
-    def _batch(self, images: list[Tensor]) -> tuple[Tensor, list[tuple[int, int]]]:
-        """The padded input `[B, 3, H, W]` on the network's device, and each photo's size in it."""
-        device = next(self.parameters()).device
-        sizes = [resized_size((image.shape[1], image.shape[2]), self.config.picture) for image in images]
+    def _placed(self, image: Tensor, window: Window, found: Found, masks: Tensor) -> Instances:
+        """Detections in the photo's own pixels, without those that have no extent there."""
+        original = (image.shape[1], image.shape[2])
+        boxes = clip_boxes(into_photo(found.boxes, window, original, self.conventions), original)
+        kept = torch.where((boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1]))[0]
+        small = BoxMasks(masks[kept], boxes[kept], original, self.config.detect.mask_threshold, self.conventions.paste)
+        return Instances(original, boxes[kept], found.classes[kept], small, found.scores[kept])
+
+    def batch(self, images: list[Tensor]) -> tuple[Tensor, list[Window]]:
+        """The padded input `[B, 3, H, W]` on the network's device, and each photo's place in it."""
+        device, picture = next(self.parameters()).device, self.config.picture
+        rounding = self.conventions.size_rounding
+        sizes = [picture.resized((image.shape[1], image.shape[2]), rounding) for image in images]
+        padded = padded_size(sizes, picture, self.conventions)
+        windows = [place_window(size, padded, self.conventions) for size in sizes]
         resized = [
             resize_image(image.to(device), size, self.conventions) for image, size in zip(images, sizes, strict=True)
         ]
-        return pad_images(resized, self.config.picture, self.conventions), sizes
+        return pad_images(resized, windows, self.conventions), windows
 
-    def _pool(self, features: list[Tensor], boxes: list[Tensor], size: int) -> Tensor:
-        levels = self._pooled_levels
-        return pool_boxes(features[: len(levels)], levels, boxes, size, self.conventions, self.config.boxes.level_side)
+    def pool(self, features: list[Tensor], boxes: list[Tensor], size: int, padded: tuple[int, int]) -> Tensor:
+        """Features `[sum of P, C, size, size]` of boxes in the network's own coordinates; see `pool_boxes`."""
+        levels, side = self._pooled_levels, self.config.boxes.level_side
+        return pool_boxes(features[: len(levels)], levels, boxes, size, self.conventions, side, padded)
 
-    def _losses(
-        self, outputs: list[Tensor], sizes: list[tuple[int, int]], padded: tuple[int, int], targets: list[Target]
-    ) -> dict[str, Tensor]:
+    def _losses(self, outputs: list[Tensor], windows: list[Window], targets: list[Target]) -> dict[str, Tensor]:
         features = self.pyramid(outputs)
-        scores, deltas, anchors = self.rpn(features, padded)
+        scores, deltas, anchors = self.rpn(features, windows[0].padded)
         losses = self.rpn.losses(scores, deltas, anchors, targets, self.generator)
-        proposals = self.rpn.proposals(scores, deltas, anchors, sizes, train=True)
-        losses |= self._head_losses(features, proposals, targets)
+        proposals = self.rpn.proposals(scores, deltas, anchors, windows, train=True)
+        inside = [self._inside(target, window) for target, window in zip(targets, windows, strict=True)]
+        boxes, matches = self._sample_proposals(proposals, inside)
+        losses |= self.head_losses(features, windows, boxes, matches, inside)
         weights = self.config.losses.model_dump(by_alias=True)
         losses["total"] = torch.stack([weights[name] * losses[name] for name in LOSS_NAMES]).sum()
         return losses
 
-    def _head_losses(self, features: list[Tensor], proposals: list[Tensor], targets: list[Target]) -> dict[str, Tensor]:
-        boxes, matches = self._sample_proposals(proposals, targets)
-        labels = [
-            torch.where(m >= 0, t.classes[m.clamp(min=0)], 0) if len(t.classes) else torch.zeros_like(m)
-            for m, t in zip(matches, targets, strict=True)
-        ]
-        logits, codes = self.box_head(self._pool(features, boxes, self.config.boxes.pooled))
-        label = torch.cat(labels)
+    def _inside(self, target: Target, window: Window) -> Target:
+        """The truth with its boxes in the network's own coordinates."""
+        boxes, ignored = (inward(b, window.padded, self.conventions) for b in (target.boxes, target.ignored))
+        return replace(target, boxes=boxes, ignored=ignored)
+
+    def head_losses(
+        self,
+        features: list[Tensor],
+        windows: list[Window],
+        boxes: list[Tensor],
+        matches: list[Tensor],
+        targets: list[Target],
+    ) -> dict[str, Tensor]:
+        """`class`, `bbox` and `mask` for chosen boxes.
+
+        Args:
+            features: pyramid levels.
+            windows: the photos' places in the input.
+            boxes: for each photo `[S, 4]`, in the network's own coordinates.
+            matches: for each photo `[S]`, the box of its truth that each stands for, or a negative number.
+            targets: the photos' truth, boxes in the network's own coordinates.
+        """
+        padded, kind = windows[0].padded, self.config.losses.box_loss
+        label = torch.cat(
+            [
+                torch.where(m >= 0, t.classes[m.clamp(min=0)], 0) if len(t.classes) else torch.zeros_like(m)
+                for m, t in zip(matches, targets, strict=True)
+            ]
+        )
         positive = torch.where(label > 0)[0]
-        wanted = torch.cat(
-            [
-                encode_boxes(t.boxes[m[m >= 0]], b[m >= 0], self.conventions.box_weights)
-                for b, m, t in zip(boxes, matches, targets, strict=True)
-            ]
-        )
-        found = codes[positive, label[positive]]
-        kind, beta = self.config.losses.box_loss, self.conventions.smooth_l1_beta
-        losses = {
-            "class": F.cross_entropy(logits, label, reduction="sum") / max(1, len(label)),
-            "bbox": box_loss(found, wanted, kind, beta) / max(1, len(label)),
-        }
         objects = [b[m >= 0] for b, m in zip(boxes, matches, strict=True)]
-        maps = self.mask_head(self._pool(features, objects, self.config.mask.pooled))
+        matched = [m[m >= 0] for m in matches]
+        wanted = [
+            encode_boxes(t.boxes[m], b, self.conventions.box_weights)
+            for b, m, t in zip(objects, matched, targets, strict=True)
+        ]
+        logits, codes = self.box_head(self.pool(features, boxes, self.config.boxes.pooled, padded))
+        losses = head_losses(logits, label, codes[positive, label[positive]], torch.cat(wanted), kind, self.conventions)
+        maps = self.mask_head(self.pool(features, objects, self.config.mask.pooled, padded))
         maps = maps[torch.arange(len(positive), device=maps.device), label[positive]]
-        truth = torch.cat(
-            [
-                _mask_targets(t.masks, b, m[m >= 0], maps.shape[-1])
-                for t, b, m in zip(targets, objects, matches, strict=True)
-            ]
-        )
-        unsure = F.binary_cross_entropy_with_logits(maps, truth, reduction="sum")
-        losses["mask"] = unsure / max(1, truth.numel())
-        return losses
+        truth = [
+            mask_targets(t.masks, b, m, maps.shape[-1], w, self.conventions)
+            for t, b, m, w in zip(targets, objects, matched, windows, strict=True)
+        ]
+        return losses | {"mask": mask_loss(maps, torch.cat(truth))}
 
     @torch.no_grad()
     def _sample_proposals(self, proposals: list[Tensor], targets: list[Target]) -> tuple[list[Tensor], list[Tensor]]:
@@ -180,28 +192,3 @@ class MaskRCNNNetwork(Network):
             boxes.append(candidates[chosen])
             matched.append(matches[chosen])
         return boxes, matched
-
-    def _choose(
-        self, proposals: Tensor, logits: Tensor, codes: Tensor, size: tuple[int, int]
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Detections of one photo from its proposals: boxes `[D, 4]` on the resized grid, classes, scores."""
-        settings = self.config.detect
-        decoded = decode_boxes(codes, proposals, self.conventions.box_weights, self.conventions.box_clip)
-        boxes = clip_boxes(decoded[:, 1:], size).reshape(-1, 4)
-        scores = logits.softmax(-1)[:, 1:]
-        labels = torch.arange(1, self.classes + 1, device=scores.device).expand_as(scores).flatten()
-        scores = scores.flatten()
-        sure = torch.where(scores > settings.min_confidence)[0]
-        sure = sure[remove_small_boxes(boxes[sure], self.conventions.min_side)]
-        boxes, scores, labels = boxes[sure], scores[sure], labels[sure]
-        keep = batched_nms(boxes, scores, labels, settings.nms_iou)[: settings.max_detections]
-        return boxes[keep], labels[keep], scores[keep]
-
-
-def _mask_targets(masks: Tensor, boxes: Tensor, matches: Tensor, size: int) -> Tensor:
-    """What the mask head should give: `[P, size, size]` in 0..1, cut from `masks` `[N, h, w]` at `boxes` `[P, 4]`."""
-    if not len(boxes):
-        return boxes.new_zeros((0, size, size))
-    regions = torch.cat([matches[:, None].to(boxes), boxes], dim=1)
-    cut: Tensor = roi_align(masks[:, None].to(boxes), regions, size, spatial_scale=1.0)
-    return cut[:, 0]

@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from clothseg.config import Pyramid
-from clothseg.networks.resnet import group_norm
+from clothseg.networks.norms import norm_called
 
 
 class FeaturePyramid(nn.Module):
@@ -13,19 +13,20 @@ class FeaturePyramid(nn.Module):
     Args:
         inside: channels of the trunk's outputs, finest first.
         settings: width, levels and norm; levels beyond the trunk's are the coarsest one subsampled.
+        norm_eps: of the norms.
     """
 
-    def __init__(self, inside: list[int], settings: Pyramid) -> None:
+    def __init__(self, inside: list[int], settings: Pyramid, norm_eps: float = 1e-5) -> None:
         super().__init__()
         self.extra = len(settings.levels) - len(inside)
-        grouped = settings.norm == "group"
+        norm = norm_called(settings.norm, norm_eps)
 
         def convolution(channels: int, size: int) -> nn.Module:
-            layer = nn.Conv2d(channels, settings.channels, size, padding=size // 2, bias=not grouped)
+            layer = nn.Conv2d(channels, settings.channels, size, padding=size // 2, bias=norm is None)
             nn.init.kaiming_uniform_(layer.weight, a=1)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
-            return nn.Sequential(layer, group_norm(settings.channels)) if grouped else nn.Sequential(layer)
+            return nn.Sequential(layer, norm(settings.channels)) if norm else nn.Sequential(layer)
 
         self.lateral = nn.ModuleList(convolution(channels, 1) for channels in inside)
         self.smooth = nn.ModuleList(convolution(settings.channels, 3) for _ in inside)

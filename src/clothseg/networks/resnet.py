@@ -1,19 +1,9 @@
-"""ResNets. Source: He et al., Deep Residual Learning (2015); the bottleneck strides in its 3 x 3 convolution."""
+"""ResNets. Source: He et al., Deep Residual Learning (2015); Xie et al., ResNeXt (2017)."""
 
-from collections.abc import Callable
-
+import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.ops import FrozenBatchNorm2d
 
-Norm = Callable[[int], nn.Module]
-
-
-def group_norm(channels: int) -> nn.Module:
-    """Group normalisation with 32 groups, or as many as divide the channels evenly."""
-    return nn.GroupNorm(32 if channels % 32 == 0 else 8, channels)
-
-
-NORMS: dict[str, Norm] = {"frozen": FrozenBatchNorm2d, "group": group_norm}
+from clothseg.networks.norms import Norm
 
 
 def _convolution(inside: int, outside: int, size: int, stride: int = 1, groups: int = 1) -> nn.Conv2d:
@@ -23,9 +13,10 @@ def _convolution(inside: int, outside: int, size: int, stride: int = 1, groups: 
 class _Block(nn.Module):
     """A residual block: the input, or a 1 x 1 projection of it, added to a few convolutions' answer."""
 
-    def __init__(self, inside: int, outside: int, stride: int, norm: Norm) -> None:
+    def __init__(self, inside: int, outside: int, stride: int, norm: Norm, dropout: float) -> None:
         super().__init__()
         self.relu = nn.ReLU(inplace=True)
+        self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
         self.shortcut = (
             nn.Sequential(_convolution(inside, outside, 1, stride), norm(outside))
             if stride != 1 or inside != outside
@@ -38,7 +29,7 @@ class _Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`[B, C', H', W']` from `[B, C, H, W]`."""
-        out: Tensor = self.relu(self.branch(x) + self.shortcut(x))
+        out: Tensor = self.relu(self.dropout(self.branch(x)) + self.shortcut(x))
         return out
 
 
@@ -47,8 +38,19 @@ class BasicBlock(_Block):
 
     expansion = 1
 
-    def __init__(self, inside: int, planes: int, stride: int, norm: Norm, groups: int = 1, width: int = 64) -> None:
-        super().__init__(inside, planes, stride, norm)
+    def __init__(
+        self,
+        inside: int,
+        planes: int,
+        stride: int,
+        norm: Norm,
+        groups: int = 1,
+        width: int = 64,
+        *,
+        dropout: float = 0.0,
+        stride_first: bool = False,
+    ) -> None:
+        super().__init__(inside, planes, stride, norm, dropout)
         self.conv1, self.norm1 = _convolution(inside, planes, 3, stride), norm(planes)
         self.conv2, self.norm2 = _convolution(planes, planes, 3), norm(planes)
 
@@ -59,15 +61,30 @@ class BasicBlock(_Block):
 
 
 class Bottleneck(_Block):
-    """1 x 1, 3 x 3 (of `groups` groups, each `width` / 64 of the planes wide) and 1 x 1 convolutions."""
+    """1 x 1, 3 x 3 (of `groups` groups, each `width` / 64 of the planes wide) and 1 x 1 convolutions.
+
+    The original strides in the first of them (`stride_first`), most later implementations in the second.
+    """
 
     expansion = 4
 
-    def __init__(self, inside: int, planes: int, stride: int, norm: Norm, groups: int = 1, width: int = 64) -> None:
-        super().__init__(inside, planes * self.expansion, stride, norm)
+    def __init__(
+        self,
+        inside: int,
+        planes: int,
+        stride: int,
+        norm: Norm,
+        groups: int = 1,
+        width: int = 64,
+        *,
+        dropout: float = 0.0,
+        stride_first: bool = False,
+    ) -> None:
+        super().__init__(inside, planes * self.expansion, stride, norm, dropout)
         middle = planes * width // 64 * groups
-        self.conv1, self.norm1 = _convolution(inside, middle, 1), norm(middle)
-        self.conv2, self.norm2 = _convolution(middle, middle, 3, stride, groups), norm(middle)
+        first, second = (stride, 1) if stride_first else (1, stride)
+        self.conv1, self.norm1 = _convolution(inside, middle, 1, first), norm(middle)
+        self.conv2, self.norm2 = _convolution(middle, middle, 3, second, groups), norm(middle)
         self.conv3, self.norm3 = _convolution(middle, planes * self.expansion, 1), norm(planes * self.expansion)
 
     def branch(self, x: Tensor) -> Tensor:
@@ -78,6 +95,22 @@ class Bottleneck(_Block):
         return out
 
 
+class StemPool(nn.Module):
+    """3 x 3 max pooling with stride 2, padded on all sides or at the bottom and right only."""
+
+    def __init__(self, symmetric: bool) -> None:
+        super().__init__()
+        self.symmetric = symmetric
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`[B, C, ceil(H / 2), ceil(W / 2)]` from what ReLU gave, so that zeros as padding never win alone."""
+        if self.symmetric:
+            return F.max_pool2d(x, 3, 2, padding=1)
+        bottom, right = (1 if side % 2 == 0 else 2 for side in x.shape[-2:])
+        before = (right - 1, 1, bottom - 1, 1)
+        return F.max_pool2d(F.pad(x, before), 3, 2)
+
+
 class ResNet(nn.Module):
     """The five stages of a ResNet; the classifier is not part of it.
 
@@ -86,6 +119,9 @@ class ResNet(nn.Module):
         depths: blocks of the last four stages.
         norm: what normalises, by number of channels.
         groups, width: of the bottleneck's middle convolution (ResNeXt).
+        dropout: share of what a block adds that is left out in training.
+        stride_first: where a bottleneck strides.
+        pool_symmetric: how the stem's pooling pads.
     """
 
     def __init__(
@@ -95,10 +131,14 @@ class ResNet(nn.Module):
         norm: Norm,
         groups: int = 1,
         width: int = 64,
+        *,
+        dropout: float = 0.0,
+        stride_first: bool = False,
+        pool_symmetric: bool = True,
     ) -> None:
         super().__init__()
         self.conv1, self.norm1, self.relu = _convolution(3, 64, 7, 2), norm(64), nn.ReLU(inplace=True)
-        self.maxpool = nn.MaxPool2d(3, 2, padding=1)
+        self.maxpool = StemPool(pool_symmetric)
         inside = 64
         self.channels = [64]
         for number, depth in enumerate(depths, start=1):
@@ -106,7 +146,9 @@ class ResNet(nn.Module):
             blocks = []
             for position in range(depth):
                 stride = 2 if position == 0 and number > 1 else 1
-                blocks.append(block(inside, planes, stride, norm, groups, width))
+                blocks.append(
+                    block(inside, planes, stride, norm, groups, width, dropout=dropout, stride_first=stride_first)
+                )
                 inside = planes * block.expansion
             self.channels.append(inside)
             self.add_module(f"layer{number}", nn.Sequential(*blocks))

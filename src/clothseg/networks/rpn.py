@@ -1,18 +1,20 @@
 """The region proposal network: where there may be something. Source: Ren et al., Faster R-CNN (2015)."""
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.ops import batched_nms, remove_small_boxes
 
 from clothseg.config import Config
-from clothseg.instances import clip_boxes
 from clothseg.networks.anchors import make_anchors
 from clothseg.networks.box_coding import decode_boxes, encode_boxes
-from clothseg.networks.box_loss import box_loss
 from clothseg.networks.conventions import Conventions
+from clothseg.networks.losses import rpn_losses
 from clothseg.networks.matching import match_boxes, sample
 from clothseg.networks.resize import Target
+from clothseg.networks.windows import Window, cut, inward, limits
 
 
 class RegionProposals(nn.Module):
@@ -20,15 +22,17 @@ class RegionProposals(nn.Module):
 
     def __init__(self, config: Config, conventions: Conventions) -> None:
         super().__init__()
-        self.settings, self.anchors, self.loss_kind = config.rpn, config.anchors, config.losses.box_loss
-        self.conventions = conventions
-        channels = config.pyramid.channels
+        self.settings, self.anchors, self.loss_kind = config.rpn, config.anchors, config.losses.rpn_box_loss
+        self.conventions, self.levels = conventions, config.pyramid.levels
+        channels = [config.pyramid.channels] + [
+            config.rpn.channels or config.pyramid.channels
+        ] * config.rpn.convolutions
         shapes = {len(scales) * len(config.anchors.ratios) for scales in config.anchors.scales}
-        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
-        self.score = nn.Conv2d(channels, max(shapes), 1)
-        self.delta = nn.Conv2d(channels, max(shapes) * 4, 1)
-        for layer in (self.conv, self.score, self.delta):
-            nn.init.normal_(layer.weight, std=0.01)
+        self.convs = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(channels))
+        self.score = nn.Conv2d(channels[-1], max(shapes), 1)
+        self.delta = nn.Conv2d(channels[-1], max(shapes) * 4, 1)
+        for layer in (*self.convs, self.score, self.delta):
+            nn.init.normal_(layer.get_parameter("weight"), std=0.01)
             nn.init.constant_(layer.get_parameter("bias"), 0.0)
 
     def forward(self, features: list[Tensor], padded: tuple[int, int]) -> tuple[list[Tensor], list[Tensor], Tensor]:
@@ -39,42 +43,58 @@ class RegionProposals(nn.Module):
             padded: height and width of the network's input.
 
         Returns:
-            for each level logits `[B, h * w * A]` and codes `[B, h * w * A, 4]`; anchors of all levels `[N, 4]`.
+            for each level logits `[B, h * w * A]` and codes `[B, h * w * A, 4]`; anchors of all levels `[N, 4]`,
+            float64, in pixels of the input.
         """
         scores, deltas = [], []
         for feature in features:
-            hidden = F.relu(self.conv(feature))
+            hidden = feature
+            for conv in self.convs:
+                hidden = torch.relu_(conv(hidden))
             scores.append(self.score(hidden).permute(0, 2, 3, 1).flatten(1))
             deltas.append(self.delta(hidden).permute(0, 2, 3, 1).reshape(len(feature), -1, 4))
-        return scores, deltas, torch.cat(make_anchors(self.anchors, features, padded))
+        sizes = [(feature.shape[2], feature.shape[3]) for feature in features]
+        anchors = torch.cat(make_anchors(self.anchors, self.levels, sizes, padded, self.conventions))
+        return scores, deltas, anchors.to(features[0].device)
 
     @torch.no_grad()
     def proposals(
-        self, scores: list[Tensor], deltas: list[Tensor], anchors: Tensor, sizes: list[tuple[int, int]], train: bool
+        self, scores: list[Tensor], deltas: list[Tensor], anchors: Tensor, windows: list[Window], train: bool
     ) -> list[Tensor]:
-        """Boxes that go on to the heads, best first: `[P, 4]` for each photo of resized `sizes`."""
-        settings = self.settings
+        """Boxes that go on to the heads, best first: `[P, 4]` for each photo, in the network's own coordinates."""
+        settings, conventions = self.settings, self.conventions
         candidates = settings.candidates_train if train else settings.candidates_detect
         most = settings.proposals_train if train else settings.proposals_detect
+        references = inward(anchors, windows[0].padded, conventions)
+        if conventions.levels_together:
+            scores, deltas = [torch.cat(scores, dim=1)], [torch.cat(deltas, dim=1)]
+        if conventions.candidate_score == "probability":
+            scores = [score.sigmoid() for score in scores]
+        boxes, tops, levels = [], [], []
         counts = [level.shape[1] for level in scores]
-        boxes, logits, levels = [], [], []
-        for number, (score, delta, anchor) in enumerate(zip(scores, deltas, torch.split(anchors, counts), strict=True)):
-            top, index = score.topk(min(candidates, score.shape[1]), dim=1)
+        for number, (score, delta, anchor) in enumerate(
+            zip(scores, deltas, torch.split(references, counts), strict=True)
+        ):
+            top, index = _best(score, candidates, first_of_equals=conventions.candidate_score == "probability")
             chosen = delta.gather(1, index[..., None].expand(-1, -1, 4))
-            codes, references = chosen.flatten(0, 1), anchor[index.flatten()]
-            decoded = decode_boxes(codes, references, self.conventions.rpn_box_weights, self.conventions.box_clip)
+            codes = chosen.flatten(0, 1)
+            decoded = decode_boxes(codes, anchor[index.flatten()], conventions.rpn_box_weights, conventions.box_clip)
             boxes.append(decoded.view_as(chosen))
-            logits.append(top)
+            tops.append(top)
             levels.append(torch.full_like(index, number))
-        answer = []
-        for photo, size in enumerate(sizes):
-            box = clip_boxes(torch.cat([b[photo] for b in boxes]), size)
-            score = torch.cat([s[photo] for s in logits]).sigmoid()
-            level = torch.cat([n[photo] for n in levels])
-            large = remove_small_boxes(box, self.conventions.rpn_min_side)
+        parts = zip(torch.cat(boxes, dim=1), torch.cat(tops, dim=1), torch.cat(levels, dim=1), windows, strict=True)
+        return [self._suppress(box, score, level, window, most) for box, score, level, window in parts]
+
+    def _suppress(self, box: Tensor, score: Tensor, level: Tensor, window: Window, most: int) -> Tensor:
+        conventions = self.conventions
+        box = cut(box, limits(window, conventions, padded=conventions.clip_to_padded))
+        if conventions.proposal_score == "probability" and conventions.candidate_score == "logit":
+            score = score.sigmoid()
+        if conventions.rpn_min_side:
+            large = remove_small_boxes(box, conventions.rpn_min_side)
             box, score, level = box[large], score[large], level[large]
-            answer.append(box[batched_nms(box, score, level, settings.nms_iou)[:most]])
-        return answer
+        kept = box[batched_nms(box, score, level, self.settings.nms_iou)[:most]]
+        return F.pad(kept, (0, 0, 0, most - len(kept))) if conventions.pad_proposals else kept
 
     def losses(
         self,
@@ -86,7 +106,7 @@ class RegionProposals(nn.Module):
     ) -> dict[str, Tensor]:
         """`rpn_class` and `rpn_bbox`, both over the sampled anchors of the whole batch."""
         logits, codes = torch.cat(scores, dim=1), torch.cat(deltas, dim=1)
-        settings = self.settings
+        settings, anchors = self.settings, anchors.to(codes.dtype)
         found, wanted, chosen, labels = [], [], [], []
         for photo, target in enumerate(targets):
             matches = match_boxes(
@@ -103,7 +123,17 @@ class RegionProposals(nn.Module):
             wanted.append(encode_boxes(truth, anchors[positive], self.conventions.rpn_box_weights))
             chosen += [logits[photo, positive], logits[photo, negative]]
             labels += [torch.ones_like(chosen[-2]), torch.zeros_like(chosen[-1])]
-        count = max(1, sum(len(c) for c in chosen))
-        off = box_loss(torch.cat(found), torch.cat(wanted), self.loss_kind, self.conventions.smooth_l1_beta)
-        unsure = F.binary_cross_entropy_with_logits(torch.cat(chosen), torch.cat(labels), reduction="sum")
-        return {"rpn_class": unsure / count, "rpn_bbox": off / count}
+        budget = settings.samples * len(targets)
+        return rpn_losses(
+            torch.cat(chosen), torch.cat(labels), torch.cat(found), torch.cat(wanted), budget, self.loss_kind,
+            self.conventions,
+        )  # fmt: skip
+
+
+def _best(scores: Tensor, count: int, *, first_of_equals: bool) -> tuple[Tensor, Tensor]:
+    """The highest `count` of scores `[B, N]` and their positions; probabilities are often equal, being 1.0."""
+    if not first_of_equals:
+        top, index = scores.topk(min(count, scores.shape[1]), dim=1)
+        return top, index
+    top, index = scores.sort(dim=1, descending=True, stable=True)
+    return top[:, :count], index[:, :count]

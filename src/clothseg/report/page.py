@@ -14,6 +14,7 @@ from clothseg.pictures import class_colour
 from clothseg.report import words
 from clothseg.report.figures import Pair, curve_figures, prediction_pairs, sample_photos
 from clothseg.report.reading import RunFiles, Truth, read_run
+from clothseg.runs import RunFolder
 
 FIGURES = ("AP", "AP50", "AP75")
 _LONGEST_TEXT = 20_000
@@ -45,7 +46,7 @@ def write_report(run: Path, data: Path, *, threshold: float = 0.5) -> Path:
     )
     environment.filters |= {"percent": percent, "duration": words.duration}
     page = environment.get_template("page.html.jinja").render(_values(files, threshold))
-    path = run / "report.html"
+    path = RunFolder(run).report
     write_whole(path, page)
     return path
 

@@ -13,6 +13,7 @@ import torch
 from clothseg.errors import ClothsegError, DataError, RunError
 from clothseg.evaluation import Metrics
 from clothseg.instances import Instances, RleMasks, from_segmentation, from_xywh
+from clothseg.runs import RunFolder
 
 T = TypeVar("T")
 Row = Mapping[str, Any]
@@ -66,15 +67,16 @@ def read_run(run: Path, data: Path) -> RunFiles:
     """
     if not run.is_dir():
         raise RunError(f"{run}: no such run; `clothseg fit DATA --out {run}` makes one")
+    folder = RunFolder(run)
     return RunFiles(
         run=run,
         data=data,
-        facts=_read(run / "run.json", _object, RunError) or {},
-        config=_read(run / "config.yaml", str, RunError),
-        history=_read(run / "history.csv", _table, RunError) or [],
-        metrics=_read(run / "metrics.json", Metrics.from_json, RunError),
-        untrained=_read(run / "metrics-untrained.json", Metrics.from_json, RunError),
-        predictions=_read(run / "predictions.json", _list, RunError),
+        facts=folder.read_facts(),
+        config=_read(folder.config, str, RunError),
+        history=_read(folder.history, _table, RunError) or [],
+        metrics=_read(folder.metrics, Metrics.from_json, RunError),
+        untrained=_read(folder.untrained_metrics, Metrics.from_json, RunError),
+        predictions=_read(folder.predictions, _list, RunError),
         train=_read(data / "annotations" / "train.json", _truth, DataError),
         val=_read(data / "annotations" / "val.json", _truth, DataError),
         description=_read(data / "dataset.yaml", str, DataError),

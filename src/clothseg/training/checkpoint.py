@@ -1,5 +1,6 @@
 """Checkpoints: everything that going on needs, in one file that is written whole or not at all."""
 
+import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ class Checkpoint:
         generator: state of the network's generator.
         rows: of the history so far.
         sums: losses summed over the steps of the epoch that has begun.
+        average: running average of the weights by name; empty without one.
+        data: checksum of the annotations that it learned from.
         best: smallest value of the loss that chooses the best epoch.
         seconds: time spent training so far.
     """
@@ -32,14 +35,23 @@ class Checkpoint:
     generator: torch.Tensor
     rows: list[Row]
     sums: dict[str, float]
+    average: dict[str, torch.Tensor]
+    data: str
     best: float
     seconds: float
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write it whole or not at all."""
+    """Write it whole or not at all; the one before stays beside it, as `previous(path)`."""
     with whole_file(path) as temporary:
         torch.save(asdict(checkpoint), temporary)
+        if path.is_file():
+            path.replace(previous(path))
+
+
+def previous(path: Path) -> Path:
+    """Where the checkpoint before the one at `path` is kept."""
+    return path.with_name(f"{path.stem}-previous{path.suffix}")
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
@@ -51,6 +63,29 @@ def read_checkpoint(path: Path) -> Checkpoint:
     if not path.is_file():
         raise RunError(f"{path}: no checkpoint there; a run is resumed from a folder that `fit` made")
     try:
+        with zipfile.ZipFile(path) as archive:
+            if damaged := archive.testzip():  # torch does not look at the checksums
+                raise RunError(f"{path}: the checkpoint is damaged (in {damaged})")
         return Checkpoint(**torch.load(path, map_location="cpu", weights_only=True))
+    except RunError:
+        raise
     except Exception as error:  # torch raises many kinds for a damaged file
         raise RunError(f"{path}: the checkpoint is damaged ({error})") from error
+
+
+def read_last(path: Path) -> tuple[Checkpoint, str]:
+    """The checkpoint at `path`, or the one before it where that is damaged or gone.
+
+    Returns:
+        the checkpoint; and a sentence on what was wrong with the newer one, or nothing.
+
+    Raises:
+        RunError: neither can be read.
+    """
+    try:
+        return read_checkpoint(path), ""
+    except RunError as error:
+        if not previous(path).is_file():
+            raise
+        checkpoint = read_checkpoint(previous(path))
+        return checkpoint, f"{error}; going on from the one before, at step {checkpoint.step}"

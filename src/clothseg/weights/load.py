@@ -7,11 +7,15 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from clothseg.errors import WeightsError
+from clothseg.networks import MaskRCNNNetwork
+from clothseg.weights.carry_over import carried_over, plain_name, shared_classes
+from clothseg.weights.catalogue import PUBLISHED, fetch, published
+from clothseg.weights.download import Progress
 from clothseg.weights.efficientnet_lite import bundled_efficientnet_lite0
-from clothseg.weights.own import read_network
+from clothseg.weights.read import read_weights
+from clothseg.weights.reading import LAST_LAYERS, Reading
 
 HEADS = ("rpn.", "box_head.", "mask_head.")
-LAST_LAYERS = ("box_head.score.", "box_head.delta.", "mask_head.logits.")
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,11 @@ class LoadReport:
         left_out: names in the file that were not used, on purpose or because the network has no such part.
         missing: names in the network that stayed as they were.
         wrong_shape: names with the network's and the file's shape; they stayed as they were.
+        renamed: of the file's keys that have another name in the network, that name.
+        changed: what was done to a tensor besides renaming it, by the file's key.
+        reasons: why a key was left out, where it is known.
+        carried: classes whose rows were taken over into heads that are otherwise new.
+        notes: what a person should know of this file in this network.
     """
 
     source: str
@@ -31,6 +40,11 @@ class LoadReport:
     left_out: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     wrong_shape: list[str] = field(default_factory=list)
+    renamed: dict[str, str] = field(default_factory=dict)
+    changed: dict[str, str] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+    carried: list[str] | None = None
+    notes: list[str] = field(default_factory=list)
 
     def sentence(self) -> str:
         """The report in one sentence."""
@@ -38,7 +52,10 @@ class LoadReport:
         parts += [f"{len(self.missing)} start new"] if self.missing else []
         parts += [f"{len(self.left_out)} of the file not needed"] if self.left_out else []
         parts += [f"{len(self.wrong_shape)} of another shape and left as they were"] if self.wrong_shape else []
-        return ", ".join(parts)
+        if self.carried is not None:
+            kept = ", ".join(self.carried) or "none by that name"
+            parts.append(f"last layers new for these classes, with the rows of background and of: {kept}")
+        return "; ".join([", ".join(parts), *self.notes])
 
 
 def load_tensors(
@@ -53,8 +70,11 @@ def load_tensors(
     report = LoadReport(source)
     chosen = {}
     for name, tensor in tensors.items():
-        if name not in state or name.startswith(tuple(exclude)):
+        if name not in state:
             report.left_out.append(name)
+        elif name.startswith(tuple(exclude)):
+            report.left_out.append(name)
+            report.reasons[name] = "excluded by wish"
         elif state[name].shape != tensor.shape:
             report.wrong_shape.append(f"{name}: {tuple(state[name].shape)} here, {tuple(tensor.shape)} in the file")
         else:
@@ -67,13 +87,51 @@ def load_tensors(
     return report
 
 
-def load_start(network: nn.Module, source: str, exclude: Sequence[str] = ()) -> LoadReport:
+def load_reading(
+    network: nn.Module,
+    reading: Reading,
+    source: str,
+    exclude: Sequence[str] = (),
+    classes: Sequence[str] | None = None,
+) -> LoadReport:
+    """Fill `network`, made for `classes`, with a file of perhaps other classes.
+
+    Heads of other classes are made anew, but for the rows of background and of classes that both have by name.
+
+    Raises:
+        WeightsError: not one tensor fits.
+    """
+    tensors, old, carried = reading.tensors, reading.classes, None
+    if old is not None and classes is not None and [plain_name(n) for n in old] != [plain_name(n) for n in classes]:
+        tensors = carried_over(tensors, network.state_dict(), old, classes)
+        if not all(layer.startswith(tuple(exclude)) for layer in LAST_LAYERS):
+            carried = [classes[number - 1] for number in shared_classes(old, classes) if number]
+    report = load_tensors(network, tensors, source, exclude)
+    whole = LoadReport(**(vars(report) | {"carried": carried}))
+    keys = {name: key for key, name in reading.renamed.items() if key not in reading.changed}
+    whole.renamed.update({key: name for key, name in reading.renamed.items() if key != name})
+    whole.changed.update(reading.changed)
+    whole.reasons.update({keys.get(name, name): why for name, why in report.reasons.items()})
+    whole.reasons.update(reading.left_out)
+    whole.left_out[:] = [keys.get(name, name) for name in whole.left_out] + list(reading.left_out)
+    return whole
+
+
+def load_start(
+    network: MaskRCNNNetwork,
+    source: str,
+    exclude: Sequence[str] = (),
+    classes: Sequence[str] | None = None,
+    progress: Progress | None = None,
+) -> LoadReport:
     """Fill `network` from what `Config.weights` names.
 
     Args:
         network: as from `build_network`.
-        source: `random`, `imagenet-efficientnet-lite0`, or a `.safetensors` file of ours.
+        source: `random`, `imagenet-efficientnet-lite0`, a name of the catalogue, or a weights file of anybody's.
         exclude: beginnings of names to leave as they are; `heads` stands for all three heads.
+        classes: names of the network's classes, for rows of last layers that can be carried over.
+        progress: told how far a download is.
 
     Raises:
         WeightsError: the source is not known, cannot be read, or does not fit.
@@ -83,13 +141,35 @@ def load_start(network: nn.Module, source: str, exclude: Sequence[str] = ()) -> 
     prefixes = [prefix for name in exclude for prefix in (HEADS if name == "heads" else (name,))]
     if source == "imagenet-efficientnet-lite0":
         tensors = {f"backbone.model.{name}": tensor for name, tensor in bundled_efficientnet_lite0().items()}
-        where = "EfficientNet-Lite0 trained on ImageNet"
-        report = load_tensors(network, tensors, where, prefixes)
-        if unfilled := [name for name in report.missing if name.startswith("backbone.")]:
-            raise WeightsError(f"{where}: {len(unfilled)} tensors of the backbone are not in it: {unfilled[:3]}")
-        return report
-    if Path(source).suffix == ".safetensors":
-        return load_tensors(network, read_network(Path(source)).tensors, source, prefixes)
-    raise WeightsError(
-        f"weights {source!r}: expected random, imagenet-efficientnet-lite0 or the path of a .safetensors file of ours"
-    )
+        report = load_tensors(network, tensors, "EfficientNet-Lite0 trained on ImageNet", prefixes)
+        return _with_whole_backbone(report)
+    path = Path(source)
+    if not path.is_file():
+        names = f"random, imagenet-efficientnet-lite0, {', '.join(PUBLISHED)} or the path of a weights file"
+        if source not in PUBLISHED and source != "imagenet":
+            raise WeightsError(f"weights {source!r}: no such file; expected {names}")
+        path = fetch(published(source, network.config.backbone.name), progress=progress)
+    reading = read_weights(path)
+    report = _with_whole_backbone(load_reading(network, reading, source, prefixes, classes))
+    report.notes.extend(_differences(reading, network))
+    return report
+
+
+def _with_whole_backbone(report: LoadReport) -> LoadReport:
+    """The report, if the file filled the trunk."""
+    unfilled = [name for name in report.missing if name.startswith("backbone.")]
+    if unfilled and not any(why == "excluded by wish" for why in report.reasons.values()):
+        wrong = f"; other shapes: {report.wrong_shape[:2]}" if report.wrong_shape else ""
+        raise WeightsError(
+            f"{report.source}: {len(unfilled)} tensors of the backbone are not in it: {unfilled[:3]}{wrong}; "
+            "was it made for another backbone?"
+        )
+    return report
+
+
+def _differences(reading: Reading, network: MaskRCNNNetwork) -> list[str]:
+    """A word where the file was made under other conventions than the network's."""
+    theirs, ours = reading.settings.get("conventions", "torchvision"), network.config.conventions
+    if theirs == ours:
+        return []
+    return [f"the file was trained with {theirs}'s conventions, this network has {ours}'s: set conventions={theirs}"]

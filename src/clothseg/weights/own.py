@@ -4,15 +4,19 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
-from safetensors import SafetensorError, safe_open
+from pydantic import ValidationError
 from safetensors.torch import save_file
 from torch import Tensor
 
 from clothseg.config import Config
 from clothseg.errors import WeightsError
 from clothseg.files import whole_file
+from clothseg.weights.raw import read_raw
+
+FORMAT = "clothseg-1"
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ class SavedNetwork:
 
 def write_network(path: Path, tensors: Mapping[str, Tensor], config: Config, classes: Sequence[str]) -> None:
     """Write the network alone; `classes` are the names of 1..K."""
-    metadata = {"format": "clothseg-1", "config": config.to_yaml(), "classes": json.dumps(list(classes))}
+    metadata = {"format": FORMAT, "config": config.to_yaml(), "classes": json.dumps(list(classes))}
     with whole_file(path) as temporary:
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, metadata)
 
@@ -37,15 +41,24 @@ def read_network(path: Path) -> SavedNetwork:
     Raises:
         WeightsError: no such file, or not one of ours.
     """
-    if not path.is_file():
-        raise WeightsError(f"{path}: no such weights file")
+    raw = read_raw(path)
+    if raw.facts.get("format") != FORMAT:
+        raise WeightsError(f"{path}: a {raw.kind} file, but not one that clothseg wrote (no format in its metadata)")
+    config, classes = parse_metadata(path, raw.facts)
+    return SavedNetwork(raw.tensors, config, classes)
+
+
+def parse_metadata(path: Path, metadata: Mapping[str, Any]) -> tuple[Config, list[str]]:
+    """Configuration and classes from the metadata of our own file.
+
+    Raises:
+        WeightsError: they are missing, or of another version.
+    """
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{path}: cannot be read as safetensors ({error}); copy it again") from error
-    if metadata.get("format") != "clothseg-1":
-        raise WeightsError(f"{path}: a safetensors file, but not one that clothseg wrote (no format in its metadata)")
-    config = Config.model_validate(yaml.safe_load(metadata["config"]))
-    return SavedNetwork(tensors, config, json.loads(metadata["classes"]))
+        config = Config.model_validate(yaml.safe_load(metadata["config"]))
+        classes = [str(name) for name in json.loads(metadata["classes"])]
+    except (KeyError, ValueError, ValidationError, yaml.YAMLError) as error:
+        raise WeightsError(
+            f"{path}: its metadata cannot be read ({error}); was it written by another version of clothseg?"
+        ) from error
+    return config, classes

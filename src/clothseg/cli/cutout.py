@@ -1,0 +1,60 @@
+"""`clothseg cutout`."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from clothseg.cli.inputs import Quiet
+from clothseg.cli.terminal import ERRORS, progress_bar
+from clothseg.garments import write_cutouts
+from clothseg.models import MaskRCNN
+from clothseg.photos import find_photos
+
+
+def cutout(
+    run: Annotated[Path, typer.Argument(help="A run's folder or a weights.safetensors.")],
+    photos: Annotated[list[Path], typer.Argument(help="Photos, or folders of photos.")],
+    out: Annotated[Path, typer.Option(help="Folder for the PNGs and cutouts.json.")],
+    classes: Annotated[
+        list[str] | None, typer.Option("--class", help="Only garments of this class, repeated. Default: all.")
+    ] = None,
+    min_confidence: Annotated[float, typer.Option(min=0, max=1, help="Leave out what is less sure.")] = 0.5,
+    full_frame: Annotated[
+        bool, typer.Option("--full-frame", help="PNGs of the photo's size, not trimmed to the garment.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the cut-outs in --out.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Cut garments out of photos: a PNG with a soft, transparent edge for each, in the photo's own pixels.
+
+    A photo that cannot be read is listed and the rest goes on; the exit code is 1 then.
+
+    Example: [b]clothseg cutout runs/first my-photos/ --out cut[/]
+    """
+    model = MaskRCNN.load(run)
+    paths = find_photos(photos)
+    with progress_bar(quiet=quiet) as bar:
+
+        def track(places: Sequence[Path]) -> Iterator[Path]:
+            yield from bar.track(places, description="cutting out")
+
+        done = write_cutouts(
+            model.predict,
+            model.classes,
+            paths,
+            out,
+            min_confidence=min_confidence,
+            classes=classes or (),
+            full_frame=full_frame,
+            overwrite=overwrite,
+            track=track,
+        )
+    if not quiet and done.photos:
+        ERRORS.print(f"{done.garments} garments cut out of {done.photos} photos; see {escape(str(out))}")
+    for message in done.failed:
+        ERRORS.print(f"[bold red]not read:[/] {escape(message)}")
+    if done.failed:
+        raise typer.Exit(1 if done.photos else 2)

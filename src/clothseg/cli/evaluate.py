@@ -1,0 +1,85 @@
+"""`clothseg evaluate`."""
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from clothseg.cli.inputs import Quiet, annotations_file
+from clothseg.cli.terminal import ERRORS, progress_bar
+from clothseg.dataset import CocoLikeDataset
+from clothseg.errors import ClothsegError
+from clothseg.evaluation import MIN_CONFIDENCE, Metrics, evaluate_coco
+from clothseg.evaluation.results import read_results
+from clothseg.files import refuse_existing, write_whole
+from clothseg.models import MaskRCNN
+from clothseg.report import write_report
+from clothseg.runs import RunFolder
+
+
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="A run's folder, or a COCO results file of any detector.")],
+    data: Annotated[Path, typer.Argument(help="A data set's folder (its validation photos), or a COCO truth file.")],
+    out: Annotated[Path | None, typer.Option(help="Where figures of a results file go, as JSON.")] = None,
+    min_confidence: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Of report_mAP alone; a run's own setting by default.")
+    ] = None,
+    untrained: Annotated[
+        bool, typer.Option("--untrained", help="Judge the network as it was before training, for comparison.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file --out.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Score a run on the validation photos, or anybody's results file: AP of masks, boxes and boundaries, the report's
+    mAP, 95 % intervals, best score thresholds, mistakes by kind. A run gets metrics.json and report.html.
+
+    Example: [b]clothseg evaluate runs/first data/clothes[/]
+
+    Example: [b]clothseg evaluate results.json data/clothes/annotations/val.json --out figures.json[/]
+    """
+    if run.is_file() and run.suffix == ".json":
+        if untrained:
+            raise ClothsegError("--untrained needs a run's folder; a results file has no network")
+        metrics = _results_file(run, data, out, min_confidence, overwrite=overwrite)
+        written = out
+    else:
+        if out is not None:
+            raise ClothsegError("--out goes with a results file; the figures of a run are written into its folder")
+        metrics, written = _run(run, data, min_confidence, untrained=untrained, quiet=quiet)
+    print(metrics.to_json() if as_json else metrics.table())
+    if written and not quiet:
+        ERRORS.print(f"wrote {escape(str(written))}")
+
+
+def _results_file(
+    results: Path, data: Path, out: Path | None, min_confidence: float | None, *, overwrite: bool
+) -> Metrics:
+    if out is not None:
+        refuse_existing(out, overwrite=overwrite)
+    rows = read_results(results)
+    least = MIN_CONFIDENCE if min_confidence is None else min_confidence
+    metrics = evaluate_coco(annotations_file(data), rows, min_confidence=least)
+    if out is not None:
+        write_whole(out, metrics.to_json())
+    return metrics
+
+
+def _run(run: Path, data: Path, min_confidence: float | None, *, untrained: bool, quiet: bool) -> tuple[Metrics, Path]:
+    begun = time.monotonic()
+    folder = RunFolder(run)
+    val = CocoLikeDataset().load_data(data, "val").prepare()
+    model = MaskRCNN.load_untrained(run, val.classes) if untrained else MaskRCNN.load(run)
+    with progress_bar(quiet=quiet) as bar:
+        photos = bar.track(model.predict_dataset(val), total=len(val), description="evaluating")
+        results = [row for rows in photos for row in rows]
+    metrics = model.evaluate(val, results, min_confidence=min_confidence)
+    write_whole(folder.untrained_metrics if untrained else folder.metrics, metrics.to_json())
+    if not untrained:
+        write_whole(folder.predictions, json.dumps(results))
+    name = "evaluate untrained" if untrained else "evaluate"
+    folder.add_facts({"timings": {name: round(time.monotonic() - begun, 1)}})
+    return metrics, write_report(run, data)

@@ -1,0 +1,137 @@
+"""`clothseg weights`: look at, convert and fetch weights files of anybody's."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from clothseg.cli.terminal import ERRORS, in_order
+from clothseg.files import refuse_existing
+from clothseg.weights import PUBLISHED, cache_folder, convert_weights, fetch, published
+from clothseg.weights.inspect import Inspection, inspect_weights
+
+ORDER = ("inspect", "convert", "download")
+
+app = typer.Typer(help="Look at, convert and fetch weights of others.", cls=in_order(ORDER), no_args_is_help=True)
+
+File = Annotated[Path, typer.Argument(help="A weights file: .pth, .pkl, .h5 or .safetensors.")]
+Settings = Annotated[
+    str | None, typer.Option("--config", help="Settings over the origin's: a YAML file of ours or its own.")
+]
+Overrides = Annotated[list[str] | None, typer.Option("--set", help="section.key=value, repeated.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bar, no summary.")]
+
+
+@app.callback()
+def _group() -> None:
+    """Look at, convert and fetch weights of others."""
+
+
+@app.command()
+def inspect(
+    file: File,
+    config: Settings = None,
+    overrides: Overrides = None,
+    every: Annotated[bool, typer.Option("--all", help="List every key, not only what needs a look.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print only whose file it is.")] = False,
+) -> None:
+    """Say whose weights a file holds, of which network, and what becomes of every key.
+
+    Exit code 1 means that keys are missing or have another shape.
+
+    Example: [b]clothseg weights inspect mask_rcnn_coco.h5 --all[/]
+    """
+    found = inspect_weights(file, config, overrides or [])
+    if as_json:
+        typer.echo(json.dumps(found.as_dict(), ensure_ascii=False, indent=1))
+    else:
+        _show(found, every=every, quiet=quiet)
+    if {"missing", "wrong shape"} & found.counts().keys():
+        raise typer.Exit(1)
+
+
+@app.command()
+def convert(
+    file: File,
+    out: Annotated[Path, typer.Option(help="The .safetensors file to write.")],
+    classes: Annotated[str | None, typer.Option(help="Names of the file's classes 1..K, with commas.")] = None,
+    config: Settings = None,
+    overrides: Overrides = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file at --out.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write anybody's weights as one file of ours, with its settings and classes in it.
+
+    Example: [b]clothseg weights convert model_final_a3ec72.pkl --out coco-r101.safetensors[/]
+    """
+    refuse_existing(out, overwrite=overwrite)
+    names = [name.strip() for name in classes.split(",")] if classes else None
+    sentence = convert_weights(file, out, config, overrides or [], names)
+    if not quiet:
+        ERRORS.print(escape(f"{sentence}; wrote {out}"))
+
+
+@app.command()
+def download(
+    name: Annotated[str | None, typer.Argument(help="A name of the list; without one the list is shown.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the file; the cache by default.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Fetch published weights, go on with a download that was cut, check them; or list what is published.
+
+    Example: [b]clothseg weights download coco-detectron2-r101[/]
+    """
+    if name is None:
+        _list(as_json=as_json)
+        return
+    entry = published(name)
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(binary_units=True), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
+        task = bar.add_task(entry.file_name, total=round(entry.mib * 1024**2))
+        path = fetch(entry, out, lambda done, total: bar.update(task, completed=done, total=total))
+    print(path)
+
+
+def _list(*, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps({name: vars(entry) for name, entry in PUBLISHED.items()}, indent=1))
+        return
+    table = Table(title=f"Published weights; kept in {escape(str(cache_folder()))}", title_justify="left")
+    for heading in ("name", "what", "MiB", "licence", "checked by"):
+        table.add_column(heading, justify="right" if heading == "MiB" else "left")
+    for name, entry in PUBLISHED.items():
+        checked = f"SHA-256 {entry.sha256}..." if entry.sha256 else "length"
+        table.add_row(name, entry.what, f"{entry.mib:.0f}", entry.licence, checked)
+    Console().print(table)
+
+
+def _show(found: Inspection, *, every: bool, quiet: bool) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    classes = (
+        "none (a backbone alone)" if found.classes is None else f"{len(found.classes)}: {', '.join(found.classes)}"
+    )
+    facts = {
+        "origin": found.origin,
+        "layout": found.layout,
+        "backbone": found.backbone,
+        "conventions": found.conventions,
+        "classes": classes,
+        "keys": ", ".join(f"{count} {fate}" for fate, count in found.counts().items()),
+    }
+    for word, value in facts.items():
+        console.print(f"{word:12} {escape(value)}")
+    if quiet:
+        return
+    for key in found.keys:
+        if every or key.fate in {"missing", "wrong shape"} or (key.fate == "left out" and "no such part" in key.note):
+            way = " -> ".join(filter(None, (key.key, key.name if key.name != key.key else "")))
+            shape = "x".join(map(str, key.shape))
+            console.print(escape(f"{key.fate:12}{way} {shape}" + (f"  ({key.note})" if key.note else "")))

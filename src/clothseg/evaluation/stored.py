@@ -1,0 +1,47 @@
+"""Detections that are on disk already: those of an evaluated run, or a results file."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from clothseg.errors import RunError
+from clothseg.evaluation.metrics import Metrics
+from clothseg.evaluation.results import read_results
+from clothseg.evaluation.truth import read_truth
+from clothseg.runs import RunFolder
+
+
+def stored_results(source: Path, truth: Path) -> list[Any]:
+    """Rows of COCO results from a run's folder or a results file.
+
+    Raises:
+        RunError: the folder is no evaluated run, or was evaluated on something else than `truth`.
+        DataError: a file cannot be read.
+    """
+    if not source.is_dir():
+        return read_results(source)
+    folder = RunFolder(source)
+    if not folder.predictions.is_file() or not folder.metrics.is_file():
+        raise RunError(f"{source}: no evaluated run; `clothseg evaluate {source} DATA` makes its detections")
+    judged_on = Metrics.from_json(folder.metrics.read_text(encoding="utf-8")).truth
+    if judged_on and judged_on != read_truth(truth).fingerprint:
+        raise RunError(
+            f"{source} was evaluated on other photos or objects than those of {truth}; evaluate it again on these"
+        )
+    return read_results(folder.predictions)
+
+
+def shared_data(sources: Sequence[Path]) -> Path:
+    """The data set that all runs among `sources` name; results files name none.
+
+    Raises:
+        RunError: no run names one, or they name different ones.
+    """
+    named = {source: str(RunFolder(source).read_facts().get("data") or "") for source in sources if source.is_dir()}
+    places = {place for place in named.values() if place}
+    if len(places) == 1:
+        return Path(places.pop())
+    if not places:
+        raise RunError("no run says which data set it belongs to; say it with --data")
+    said = ", ".join(f"{source} has {place}" for source, place in named.items())
+    raise RunError(f"the runs name different data sets ({said}); say with --data which photos to compare on")

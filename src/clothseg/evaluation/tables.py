@@ -1,0 +1,142 @@
+"""Figures for a terminal."""
+
+import io
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from clothseg.evaluation.comparison import Comparison, Difference
+from clothseg.evaluation.metrics import Confusion, Metrics, percent
+
+_HEADLINES = ("mask_AP", "mask_AP50", "boundary_AP", "box_AP", "box_AP50", "report_mAP")
+_MOST_CLASSES = 12  # of a confusion matrix on a terminal
+_ERRORS = {
+    "class": "right place, wrong class",
+    "location": "right class, mask or box too far off",
+    "both": "wrong class and too far off",
+    "duplicate": "object found a second time",
+    "background": "nothing there",
+    "missed": "object not found at all",
+}
+
+
+def metrics_table(metrics: Metrics) -> str:
+    """Everything that a person decides by, as percent with one decimal; a dash where there is no value."""
+    parts = [_classes(metrics), _headlines(metrics)]
+    if metrics.threshold is not None:
+        parts.append(_thresholds(metrics))
+    if metrics.errors:
+        parts.append(_errors(metrics))
+    if metrics.confusion is not None and len(metrics.confusion.classes) <= _MOST_CLASSES:
+        parts.append(_confusion(metrics.confusion))
+    return "\n\n".join([*parts, "\n".join(_sentences(metrics))]).rstrip() + "\n"
+
+
+def comparison_table(comparison: Comparison, a: str, b: str) -> str:
+    """A line a figure, and what it comes to."""
+    table = _table("", f"A  {a}", f"B  {b}", "B - A", "95 % interval of B - A")
+    for name, found in comparison.figures.items():
+        low, high = 100 * found.interval.low, 100 * found.interval.high
+        table.add_row(
+            name, percent(found.a), percent(found.b), f"{100 * found.change:+.1f}", f"[{low:+.1f}, {high:+.1f}]"
+        )
+    first = next(iter(comparison.figures.items()))
+    text = [_shown(table), "", verdict(*first)]
+    text.append(f"{comparison.photos} photos, the same redraws of them for both.")
+    return "\n".join([*text, *comparison.notes]) + "\n"
+
+
+def verdict(name: str, found: Difference) -> str:
+    """`B is better by 3.1 [0.4, 5.8] (mask_AP).`, or that it may be chance."""
+    low, high = 100 * found.interval.low, 100 * found.interval.high
+    if found.change < 0:
+        low, high = -high, -low
+    size = f"{100 * abs(found.change):.1f} [{low:.1f}, {high:.1f}]"
+    if found.a == found.b and low == high == 0:
+        return f"A and B are the same ({name})."
+    better = "B" if found.change >= 0 else "A"
+    if found.certain:
+        return f"{better} is better by {size} ({name})."
+    return f"{better} is ahead by {size} ({name}), which can be the chance of which photos these are."
+
+
+def _classes(metrics: Metrics) -> str:
+    table = _table("", "objects", "mask AP", "AP50", "AP75", "boundary AP", "box AP", "AP50", "AP75")
+    keys = ("mask_AP", "mask_AP50", "mask_AP75", "boundary_AP", "box_AP", "box_AP50", "box_AP75")
+    for name, part in metrics.classes.items():
+        table.add_row(name, str(part.instances), *(percent(part.figures.get(key)) for key in keys))
+    table.add_section()
+    objects = sum(part.instances for part in metrics.classes.values())
+    table.add_row("all classes", str(objects), *(percent(metrics.overall.get(key)) for key in keys))
+    return _shown(table)
+
+
+def _headlines(metrics: Metrics) -> str:
+    table = _table("", "", "95 % interval over photos", "")
+    for name in _HEADLINES:
+        if metrics.overall.get(name) is None:
+            continue
+        interval = metrics.intervals.get(name)
+        between = f"{percent(interval.low)} to {percent(interval.high)}" if interval else "–"
+        table.add_row(name, percent(metrics.overall[name]), between, _protocol(name, metrics))
+    return _shown(table) if table.row_count else "Nothing could be judged."
+
+
+def _protocol(name: str, metrics: Metrics) -> str:
+    if name == "report_mAP":
+        return f"the report's, not COCO's; score from {metrics.report_min_confidence:.2f}"
+    return "COCO's, at IoU .50" if name.endswith("50") else "COCO's, IoU .50:.95"
+
+
+def _thresholds(metrics: Metrics) -> str:
+    table = _table("best score threshold", "score", "F1", "precision", "recall")
+    rows = [*metrics.thresholds.items()]
+    if metrics.threshold is not None:
+        rows.append(("all classes", metrics.threshold))
+    for name, best in rows:
+        table.add_row(name, f"{best.score:.3f}", percent(best.f1), percent(best.precision), percent(best.recall))
+    return _shown(table)
+
+
+def _errors(metrics: Metrics) -> str:
+    table = _table("mistakes at IoU .50", "", "how many", "cost in AP50")
+    for name, part in metrics.errors.items():
+        table.add_row(name, _ERRORS.get(name, ""), str(part.count), percent(part.cost))
+    return _shown(table, left=2)
+
+
+def _confusion(found: Confusion) -> str:
+    names = [*found.classes, "background"]
+    table = _table(f"true class, score from {found.threshold:.2f}", *(f"as {name}" for name in names[:-1]), "missed")
+    for name, row in zip(names, found.counts, strict=True):
+        last = name == "background"
+        table.add_row("nothing there" if last else name, *(str(n) for n in row[:-1]), "" if last else str(row[-1]))
+    return _shown(table)
+
+
+def _sentences(metrics: Metrics) -> list[str]:
+    lines = [f"{metrics.detections} detections on {metrics.photos} photos."]
+    alarms = metrics.false_alarms
+    if alarms is not None:
+        lines.append(
+            f"False alarms on {alarms.alarmed} of {alarms.photos} photos without objects: {alarms.detections} "
+            f"detections with a score from {alarms.threshold:.2f}."
+        )
+    return [*lines, *metrics.notes]
+
+
+def _table(first: str, *headings: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column(first)
+    for heading in headings:
+        table.add_column(heading, justify="right")
+    return table
+
+
+def _shown(table: Table, left: int = 1) -> str:
+    for column in table.columns[:left]:
+        column.justify = "left"
+    text = io.StringIO()
+    Console(file=text, width=110, color_system=None).print(table)
+    return text.getvalue().strip("\n")

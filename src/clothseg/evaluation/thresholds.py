@@ -1,0 +1,46 @@
+"""The score from which on a detection should be believed: where F1 is highest, by class and for all together.
+
+F1 is the harmonic mean of precision and recall. A threshold chosen on a few photos suits these photos best; on others
+it will do a little worse than it says.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clothseg.evaluation.matches import ClassMatches
+from clothseg.evaluation.metrics import Threshold
+
+
+def best_threshold(classes: Iterable[ClassMatches]) -> Threshold | None:
+    """The score with the highest F1 at IoU .50 of one or several classes, their detections and objects together.
+
+    Detections on crowds are left out. Of equal F1 the higher score is taken.
+
+    Returns:
+        None where the truth has no object, or nothing is ever found.
+    """
+    scores: list[NDArray[np.float64]] = []
+    hits: list[NDArray[np.bool_]] = []
+    objects = 0
+    for matches in classes:
+        judged = ~matches.ignored[0]
+        scores.append(matches.scores[judged])
+        hits.append(matches.hits[0][judged])
+        objects += int(matches.objects.sum())
+    score = np.concatenate(scores) if scores else np.zeros(0)
+    order = np.argsort(-score, kind="stable")
+    right = np.cumsum(np.concatenate(hits)[order]) if scores else np.zeros(0)
+    if objects == 0 or len(right) == 0 or right[-1] == 0:
+        return None
+    score = score[order]
+    last = np.flatnonzero(np.append(score[1:] != score[:-1], True))  # equal scores stand or fall together
+    f1 = 2 * right[last] / (last + 1 + objects)
+    best = last[int(f1.argmax())]
+    return Threshold(
+        score=float(score[best]),
+        f1=float(f1.max()),
+        precision=float(right[best] / (best + 1)),
+        recall=float(right[best] / objects),
+    )

@@ -1,0 +1,107 @@
+"""A cut-out put on another photo. This pastes a picture: it does not drape cloth on a body."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from clothseg.errors import DataError
+from clothseg.garments.cutout import Cutout
+from clothseg.garments.light import gains, light_of, relit
+from clothseg.instances import Instances, tight_box
+
+Picture = NDArray[np.uint8]
+Box = tuple[float, float, float, float]
+
+
+def place(
+    cutout: Cutout, size: tuple[int, int], *, centre: tuple[float, float] | None = None, scale: float | None = None
+) -> Box:
+    """Where a cut-out goes on a photo of `size` (height, width), as x1 y1 x2 y2 in pixels.
+
+    Args:
+        cutout: the garment.
+        size: of the photo.
+        centre: x y of its middle; the middle of the photo if None.
+        scale: its size on the photo by its own; if None, its own size, or less where the photo is smaller than it.
+    """
+    height, width = cutout.picture.shape[:2]
+    if scale is None:
+        scale = min(1.0, size[0] / height, size[1] / width)
+    x, y = centre or (size[1] / 2, size[0] / 2)
+    return x - width * scale / 2, y - height * scale / 2, x + width * scale / 2, y + height * scale / 2
+
+
+def keep_shape(cutout: Cutout, box: Box) -> Box:
+    """The largest box inside `box` with the proportions of the cut-out, hung at the middle of its upper edge."""
+    height, width = cutout.picture.shape[:2]
+    scale = min((box[2] - box[0]) / width, (box[3] - box[1]) / height)
+    middle = (box[0] + box[2]) / 2
+    return middle - width * scale / 2, box[1], middle + width * scale / 2, box[1] + height * scale
+
+
+@dataclass(frozen=True)
+class Worn:
+    """A garment that is to be replaced."""
+
+    box: Box
+    score: float
+
+
+def worn(found: Instances, class_id: int) -> Worn | None:
+    """The surest garment of a class on a photo, with its mask's box; None where there is none."""
+    for position in np.argsort(-found.scores.cpu().numpy(), kind="stable").tolist():
+        if int(found.classes[position]) != class_id:
+            continue
+        left, top, width, height = tight_box(found[position : position + 1].masks.rle()[0])
+        if width and height:
+            return Worn((left, top, left + width, top + height), float(found.scores[position]))
+    return None
+
+
+def compose(cutout: Cutout, background: Picture, box: Box, *, match_light: bool = True) -> Picture:
+    """The background with the cut-out blended over it, stretched to fill `box`.
+
+    Args:
+        cutout: the garment.
+        background: `[H, W, 3]` uint8 RGB; not changed.
+        box: x1 y1 x2 y2 in its pixels; it may hang over the edges.
+        match_light: whether the garment's colours are brought from the light of its photo into that of the background.
+            Where the light of its photo is not known, they stay as they are.
+
+    Raises:
+        DataError: the box has no area, or lies outside of the background.
+    """
+    height, width = background.shape[:2]
+    left, top, right, bottom = (round(side) for side in box)
+    if right <= left or bottom <= top:
+        raise DataError(f"the place for the garment has no area: x {left} to {right}, y {top} to {bottom}")
+    y, x = slice(max(top, 0), min(bottom, height)), slice(max(left, 0), min(right, width))
+    if y.start >= y.stop or x.start >= x.stop:
+        raise DataError(
+            f"the garment would lie at x {left} to {right}, y {top} to {bottom}, outside of the photo, which has "
+            f"{width} x {height} pixels (width x height)"
+        )
+    if (right - left) * (bottom - top) > 25 * max(height * width, 1_000_000):
+        raise DataError(f"the garment would have {right - left} x {bottom - top} pixels; choose a smaller scale or box")
+    premultiplied = _resized(cutout.picture, (bottom - top, right - left))
+    part = premultiplied[y.start - top : y.stop - top, x.start - left : x.stop - left]
+    alpha = part[..., 3:]
+    colours = np.rint(np.clip(part[..., :3] / np.maximum(alpha, 1e-6), 0, 255)).astype(np.uint8)
+    if match_light and cutout.light is not None:
+        colours = relit(colours, gains(cutout.light, light_of(background)))
+    answer = background.copy()
+    answer[y, x] = np.rint(background[y, x] * (1 - alpha) + colours * alpha).astype(np.uint8)
+    return answer
+
+
+def _resized(picture: Picture, size: tuple[int, int]) -> NDArray[np.float32]:
+    """RGBA on a grid of `size` (height, width): colours times alpha, so that none comes from where nothing is."""
+    alpha = picture[..., 3:].astype(np.float32) / np.float32(255)
+    layers = np.dstack([picture[..., :3] * alpha, alpha])
+    if picture.shape[:2] != size:
+        smaller = size[0] * size[1] < picture.shape[0] * picture.shape[1]
+        way = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+        layers = cv2.resize(layers, size[::-1], interpolation=way)
+    return np.asarray(layers, dtype=np.float32)

@@ -1,0 +1,57 @@
+"""The light of a photo, and colours as they would look in another light."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Picture = NDArray[np.uint8]
+Light = tuple[float, float, float]
+
+_NORM = 6
+_STRONGEST = 2.0
+"""Gains stay within a factor of this: a guess about the light must not repaint a garment."""
+
+
+def light_of(photo: Picture) -> Light:
+    """Red, green and blue of the light on a photo `[H, W, 3]`, linear, in 0..1.
+
+    Source: G. Finlayson, E. Trezzi: Shades of Gray and Colour Constancy (2004), with the 6-norm.
+    """
+    height, width = photo.shape[:2]
+    scale = min(256 / max(height, width), 1.0)
+    small = max(round(width * scale), 1), max(round(height * scale), 1)
+    linear = to_linear(cv2.resize(photo, small, interpolation=cv2.INTER_AREA))
+    red, green, blue = (float(v) for v in (linear.reshape(-1, 3) ** _NORM).mean(axis=0) ** (1 / _NORM))
+    return red, green, blue
+
+
+def gains(before: Light, after: Light) -> NDArray[np.float64]:
+    """`[3]` by what linear colours are multiplied that were seen in the light `before` and shall be seen in `after`."""
+    ratio = np.maximum(after, 1e-3) / np.maximum(before, 1e-3)
+    return np.clip(ratio, 1 / _STRONGEST, _STRONGEST)
+
+
+def relit(colours: Picture, factors: NDArray[np.float64]) -> Picture:
+    """`[..., 3]` uint8 colours with their linear values multiplied by `factors` `[3]`."""
+    table = from_linear(_LINEAR[:, None] * factors)
+    return np.stack([table[colours[..., channel], channel] for channel in range(3)], axis=-1)
+
+
+def to_linear(colours: Picture) -> NDArray[np.float64]:
+    """Linear light in 0..1 of sRGB values. Source: IEC 61966-2-1."""
+    return _LINEAR[colours]
+
+
+def from_linear(linear: NDArray[np.float64]) -> Picture:
+    """sRGB values of linear light, cut off at 0 and 1."""
+    light = np.clip(linear, 0, 1)
+    values = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    return np.rint(values * 255).astype(np.uint8)
+
+
+def _table() -> NDArray[np.float64]:
+    values = np.arange(256) / 255
+    return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+
+
+_LINEAR = _table()

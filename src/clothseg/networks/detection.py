@@ -1,0 +1,51 @@
+"""From the heads' answers on the proposals of one photo to its detections."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torchvision.ops import batched_nms, remove_small_boxes
+
+from clothseg.config import Detect
+from clothseg.networks.box_coding import decode_boxes
+from clothseg.networks.conventions import Conventions
+from clothseg.networks.windows import Window, cut, limits
+
+
+@dataclass(frozen=True)
+class Found:
+    """Detections of one photo, best first.
+
+    Attributes:
+        boxes: `[D, 4]` in the network's own coordinates.
+        classes: `[D]` int64, 1..K.
+        scores: `[D]` in 0..1.
+    """
+
+    boxes: Tensor
+    classes: Tensor
+    scores: Tensor
+
+
+def choose_detections(
+    proposals: Tensor, logits: Tensor, codes: Tensor, window: Window, settings: Detect, conventions: Conventions
+) -> Found:
+    """Detections from proposals `[P, 4]`, their logits `[P, K + 1]` and codes `[P, K + 1, 4]`."""
+    boxes = decode_boxes(codes, proposals, conventions.box_weights, conventions.box_clip)
+    boxes, scores = cut(boxes, limits(window, conventions, padded=False)), logits.softmax(-1)
+    classes = torch.arange(scores.shape[1], device=scores.device).expand_as(scores)
+    if conventions.single_class:
+        best = scores.argmax(dim=1, keepdim=True)
+        boxes = boxes.gather(1, best[..., None].expand(-1, -1, 4))[:, 0]
+        scores, classes = scores.gather(1, best)[:, 0], best[:, 0]
+    else:
+        boxes, scores, classes = boxes[:, 1:].reshape(-1, 4), scores[:, 1:].flatten(), classes[:, 1:].flatten()
+    above = torch.ge if conventions.confidence_included else torch.gt
+    sure = torch.where(above(scores, settings.min_confidence) & (classes > 0))[0]
+    if conventions.min_side:
+        sure = sure[remove_small_boxes(boxes[sure], conventions.min_side)]
+    boxes, scores, classes = boxes[sure], scores[sure], classes[sure]
+    # With normalised boxes the offsets that keep classes apart would eat the last digits of float32.
+    exact = boxes.double() if conventions.normalised_boxes else boxes
+    keep = batched_nms(exact, scores.to(exact.dtype), classes, settings.nms_iou)[: settings.max_detections]
+    return Found(boxes[keep], classes[keep], scores[keep])

@@ -1,0 +1,48 @@
+"""What normalises the outputs of convolutions, by the names of the configuration."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torchvision.ops import FrozenBatchNorm2d
+
+Norm = Callable[[int], nn.Module]
+
+
+def group_norm(channels: int) -> nn.Module:
+    """Group normalisation with 32 groups, or as many as divide the channels evenly."""
+    return nn.GroupNorm(32 if channels % 32 == 0 else 8, channels)
+
+
+class FrozenNorm(FrozenBatchNorm2d):  # type: ignore[misc]
+    """Batch norm whose statistics, scale and shift stay as loaded, for maps `[B, C, H, W]` and vectors `[B, C]`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The same shape."""
+        if x.dim() == 2:
+            return self.forward(x[:, :, None, None])[:, :, 0, 0]
+        answer: Tensor = super().forward(x)
+        return answer
+
+
+def norm_called(name: str, eps: float) -> Norm | None:
+    """The norm called `none`, `frozen` or `group`; `eps` is added to its variances."""
+    if name == "frozen":
+        return lambda channels: FrozenNorm(channels, eps=eps)
+    return group_norm if name == "group" else None
+
+
+class Convolution(nn.Module):
+    """A convolution, its norm if it has one, and ReLU. With a norm it has no bias."""
+
+    def __init__(self, inside: int, outside: int, size: int, norm: Norm | None) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inside, outside, size, padding=size // 2, bias=norm is None)
+        self.norm = norm(outside) if norm else nn.Identity()
+        nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
+        if self.conv.bias is not None:
+            nn.init.zeros_(self.conv.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`[B, outside, H, W]` from `[B, inside, H, W]`."""
+        return torch.relu_(self.norm(self.conv(x)))

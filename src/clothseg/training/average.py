@@ -1,0 +1,46 @@
+"""A running average of the weights, which is often better than the last ones (EMA)."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+
+class WeightAverage:
+    """Exponential average of a network's weights.
+
+    Args:
+        network: whose weights are averaged.
+        decay: part of the average that a step keeps; less in the first steps, so that the start is forgotten.
+    """
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.weights = {n: p.detach().clone() for n, p in network.named_parameters()}
+
+    @torch.no_grad()
+    def update(self, network: nn.Module, step: int) -> None:
+        """Take in the weights after `step` steps."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        now = dict(network.named_parameters())
+        averaged = list(self.weights.values())
+        get_ema_multi_avg_fn(decay)(averaged, [now[name].detach() for name in self.weights], step)  # type: ignore[no-untyped-call]
+
+    @contextmanager
+    def applied(self, network: nn.Module) -> Iterator[None]:
+        """Within it the network has the averaged weights."""
+        own = dict(network.named_parameters())
+        kept = {name: p.detach().clone() for name, p in own.items()}
+        _copy(self.weights, own)
+        try:
+            yield
+        finally:
+            _copy(kept, own)
+
+
+@torch.no_grad()
+def _copy(source: dict[str, Tensor], target: dict[str, nn.Parameter]) -> None:
+    for name, tensor in source.items():
+        target[name].copy_(tensor)

@@ -1,0 +1,37 @@
+"""`log.txt`: what a run said, with the time, beside what is shown while it runs."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+from rich.console import Console
+
+
+class RunLog:
+    """Says a line on stderr and keeps it in a file.
+
+    Args:
+        path: of the file; lines are added at its end.
+        quiet: keep lines, show none.
+    """
+
+    def __init__(self, path: Path, *, quiet: bool) -> None:
+        self.path = path
+        self.console = Console(stderr=True, soft_wrap=True, highlight=False, quiet=quiet)
+        path.parent.mkdir(parents=True, exist_ok=True)
+
+    def say(self, text: str) -> None:
+        """One line."""
+        self.console.print(text, markup=False)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(f"{datetime.now():%Y-%m-%d %H:%M:%S} {text}\n")
+
+
+def epoch_line(row: Mapping[str, float], epochs: int) -> str:
+    """A row of the history in words."""
+    parts = [
+        f"{split} {row[f'{split}_total']:.3f} (class {row[f'{split}_class']:.3f}, bbox {row[f'{split}_bbox']:.3f}, "
+        f"mask {row[f'{split}_mask']:.3f})"
+        for split in ("train", "val")
+    ]
+    return f"epoch {row['epoch']:.0f} of {epochs}: losses {', '.join(parts)}, {row['seconds']:.0f} s"

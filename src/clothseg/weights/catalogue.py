@@ -1,0 +1,108 @@
+"""Published weights by name: where they lie, how large they are, on what terms, and how a download is checked."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from clothseg.errors import WeightsError
+from clothseg.weights.download import Progress, download
+
+MIB = 1024**2
+PYTORCH = "https://download.pytorch.org/models"
+ZOO = "https://dl.fbaipublicfiles.com/detectron2"
+TORCHVISION_TERMS = "BSD-3-Clause (torchvision); trained on {}, whose own terms apply"
+DETECTRON2_TERMS = "Apache-2.0 (detectron2); trained on {}, whose own terms apply"
+MATTERPORT_TERMS = "MIT (Matterport Mask R-CNN); trained on COCO, whose own terms apply"
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published file.
+
+    Attributes:
+        url: where it lies.
+        mib: its size in MiB, for people.
+        licence: its terms.
+        what: in a few words.
+        sha256: of its content, or as many of its first digits as the publisher gives; empty where none is given.
+    """
+
+    url: str
+    mib: float
+    licence: str
+    what: str
+    sha256: str = ""
+
+    @property
+    def file_name(self) -> str:
+        """The last part of the address."""
+        return self.url.rsplit("/", 1)[-1]
+
+
+def _torchvision(name: str, mib: float, what: str, data: str) -> Published:
+    """Torchvision puts the first eight digits of the SHA-256 into the file's name."""
+    digits = name.rsplit("-", 1)[-1].removesuffix(".pth")
+    return Published(f"{PYTORCH}/{name}", mib, TORCHVISION_TERMS.format(data), what, digits)
+
+
+def _detectron2(path: str, mib: float, what: str, data: str) -> Published:
+    return Published(f"{ZOO}/{path}", mib, DETECTRON2_TERMS.format(data), what)
+
+
+SEGMENTATION = "COCO-InstanceSegmentation/mask_rcnn"
+PUBLISHED = {
+    "coco": _torchvision("maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth", 169.8, "Mask R-CNN, ResNet-50", "COCO"),
+    "coco-v2": _torchvision("maskrcnn_resnet50_fpn_v2_coco-73cbd019.pth", 177.2, "Mask R-CNN v2, ResNet-50", "COCO"),
+    "coco-detectron2-r50": _detectron2(
+        f"{SEGMENTATION}_R_50_FPN_3x/137849600/model_final_f10217.pkl", 169.6, "Mask R-CNN, ResNet-50", "COCO"
+    ),
+    "coco-detectron2-r101": _detectron2(
+        f"{SEGMENTATION}_R_101_FPN_3x/138205316/model_final_a3ec72.pkl", 242.3, "Mask R-CNN, ResNet-101", "COCO"
+    ),
+    "coco-detectron2-x101": _detectron2(
+        f"{SEGMENTATION}_X_101_32x8d_FPN_3x/139653917/model_final_2d9806.pkl", 411.0, "Mask R-CNN, ResNeXt-101", "COCO"
+    ),
+    "coco-matterport": Published(
+        "https://github.com/matterport/Mask_RCNN/releases/download/v2.0/mask_rcnn_coco.h5",
+        245.6,
+        MATTERPORT_TERMS,
+        "Mask R-CNN, ResNet-101 (the report's)",
+    ),
+    "imagenet-resnet18": _torchvision("resnet18-f37072fd.pth", 44.7, "ResNet-18 alone", "ImageNet"),
+    "imagenet-resnet34": _torchvision("resnet34-b627a593.pth", 83.3, "ResNet-34 alone", "ImageNet"),
+    "imagenet-resnet50": _torchvision("resnet50-0676ba61.pth", 97.8, "ResNet-50 alone", "ImageNet"),
+    "imagenet-resnet101": _torchvision("resnet101-63fe2227.pth", 170.5, "ResNet-101 alone", "ImageNet"),
+    "imagenet-resnext101_32x8d": _torchvision(
+        "resnext101_32x8d-8ba56ff5.pth", 339.6, "ResNeXt-101 32x8d alone", "ImageNet"
+    ),
+    "imagenet-detectron2-r50": _detectron2("ImageNetPretrained/MSRA/R-50.pkl", 97.8, "ResNet-50 alone", "ImageNet"),
+    "imagenet-detectron2-r101": _detectron2("ImageNetPretrained/MSRA/R-101.pkl", 170.4, "ResNet-101 alone", "ImageNet"),
+}
+
+
+def cache_folder() -> Path:
+    """Where downloaded weights are kept."""
+    return Path.home() / ".cache" / "clothseg" / "weights"
+
+
+def published(name: str, backbone: str = "resnet50") -> Published:
+    """The entry of a name; `imagenet` stands for that of the `backbone`.
+
+    Raises:
+        WeightsError: there is none.
+    """
+    wanted = f"imagenet-{backbone}" if name == "imagenet" else name
+    if wanted not in PUBLISHED:
+        raise WeightsError(f"no published weights are known by the name {wanted!r}; known are {', '.join(PUBLISHED)}")
+    return PUBLISHED[wanted]
+
+
+def fetch(entry: Published, folder: Path | None = None, progress: Progress | None = None) -> Path:
+    """The local file of a published one, downloaded into `folder` (the cache by default) if it is not there.
+
+    Raises:
+        WeightsError: it cannot be fetched, or is not what was published.
+    """
+    path = (folder or cache_folder()) / entry.file_name
+    if not path.is_file():
+        download(entry.url, path, entry.sha256, progress)
+    return path

@@ -1,0 +1,71 @@
+"""From any weights file to our names: whose it is, which network it is for, and what became of every key."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from clothseg.errors import WeightsError
+from clothseg.weights.architecture import class_count, found_settings
+from clothseg.weights.coco_classes import class_names
+from clothseg.weights.detectron2 import is_caffe2, is_detectron2, read_detectron2
+from clothseg.weights.matterport import is_matterport, read_matterport
+from clothseg.weights.own import FORMAT, parse_metadata
+from clothseg.weights.raw import RawWeights, read_raw
+from clothseg.weights.reading import Reading
+from clothseg.weights.timm import is_timm, read_timm
+from clothseg.weights.torchvision import is_resnet, is_torchvision, read_resnet, read_torchvision
+
+
+def read_weights(path: Path) -> Reading:
+    """Read a weights file of anybody's.
+
+    Raises:
+        WeightsError: it cannot be read, or is of another network.
+    """
+    raw = read_raw(path)
+    reading = _recognised(raw)
+    for key, kind in raw.cast.items():
+        if key in reading.renamed:
+            reading.changed[key] = "; ".join(filter(None, [f"from {kind} to float32", reading.changed.get(key, "")]))
+    reading.left_out |= raw.others
+    if reading.origin != "clothseg":
+        found = found_settings(reading.tensors)
+        for section, values in found.items():
+            reading.settings[section] = {**reading.settings.get(section, {}), **values}
+        count = class_count(reading.tensors)
+        reading.classes = None if count is None else class_names(count)
+        if count is not None and count < 1:
+            raise WeightsError(f"{path}: the class layer has {count + 1} row(s); a detector has 2 at least")
+    return reading
+
+
+def _recognised(raw: RawWeights) -> Reading:
+    names: dict[str, Any] = raw.tensors
+    if raw.facts.get("format") == FORMAT:
+        return _read_own(raw)
+    if is_torchvision(names):
+        return read_torchvision(raw)
+    if is_caffe2(names) or is_detectron2(names):
+        return read_detectron2(raw)
+    if is_matterport(names):
+        return read_matterport(raw)
+    if is_resnet(names):
+        return read_resnet(raw, "timm" if raw.kind == "safetensors" else "torchvision")
+    if is_timm(names):
+        return read_timm(raw)
+    shown = ", ".join(list(names)[:4])
+    raise WeightsError(
+        f"{raw.path}: weights of another network ({len(names)} tensors: {shown}, ...); known are Mask R-CNN of "
+        "torchvision, detectron2 and Matterport, ResNets and timm's models without the rest, and our own files"
+    )
+
+
+def _read_own(raw: RawWeights) -> Reading:
+    saved = parse_metadata(raw.path, raw.facts)
+    heads = any(name.startswith("box_head.") for name in raw.tensors)
+    reading = Reading("clothseg", "our own file", classes=saved[1] if heads else None)
+    reading.settings = yaml.safe_load(saved[0].to_yaml())
+    for key, tensor in raw.tensors.items():
+        reading.take(key, key, tensor)
+    return reading

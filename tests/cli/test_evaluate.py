@@ -1,0 +1,103 @@
+"""`evaluate` on results files and `compare`, as a person meets them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from clothseg.cli import main
+from clothseg.evaluation import Metrics, evaluate_coco
+from clothseg.instances import encode, tight_box
+
+
+def clothseg(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
+    monkeypatch.setattr("sys.argv", ["clothseg", *map(str, words)])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    return int(caught.value.code or 0)
+
+
+def instance(photo: int, x: int) -> dict[str, Any]:
+    mask = np.zeros((60, 80), dtype=bool)
+    mask[10:40, x : x + 30] = True
+    rle = encode(mask)
+    return {"image_id": photo, "category_id": 1, "segmentation": rle, "bbox": list(tight_box(rle))}
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data set of 12 photos without the photos, good and bad results, and two runs."""
+    truth = {
+        "images": [{"id": n, "file_name": f"{n}.jpg", "height": 60, "width": 80} for n in range(12)],
+        "annotations": [instance(n, 5 + n) | {"id": n} for n in range(12)],
+        "categories": [{"id": 1, "name": "Suit"}],
+    }
+    good = [instance(n, 5 + n) | {"score": 0.5 + n / 100} for n in range(12)]
+    bad = [row if row["image_id"] % 2 else instance(row["image_id"], 45) | {"score": 0.9} for row in good]
+    (tmp_path / "data/annotations").mkdir(parents=True)
+    (tmp_path / "data/annotations/val.json").write_text(json.dumps(truth))
+    for name, rows in (("good", good), ("bad", bad)):
+        (tmp_path / f"{name}.json").write_text(json.dumps(rows))
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "predictions.json").write_text(json.dumps(rows))
+        (tmp_path / name / "metrics.json").write_text(evaluate_coco(truth, rows, resamples=0).to_json())
+        (tmp_path / name / "run.json").write_text(json.dumps({"data": "data"}))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_results_file_is_judged(
+    files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert clothseg(monkeypatch, "evaluate", "good.json", "data", "--out", "figures.json") == 0
+    shown = capsys.readouterr()
+    assert "100.0" in shown.out
+    assert "report's, not COCO's" in shown.out
+    assert "wrote figures.json" in shown.err
+    assert Metrics.from_json((files / "figures.json").read_text()).overall["mask_AP"] == pytest.approx(1.0)
+    assert clothseg(monkeypatch, "evaluate", "bad.json", "data/annotations/val.json", "--json", "--quiet") == 0
+    assert Metrics.from_json(capsys.readouterr().out).overall["mask_AP50"] == pytest.approx(0.25, abs=0.01)
+
+
+def test_wrong_words_are_one_message(
+    files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (files / "figures.json").write_text("mine")
+    (files / "foreign.json").write_text(json.dumps([instance(99, 5) | {"score": 1}]))
+    for words, message in (
+        (("evaluate", "good.json", "data", "--out", "figures.json"), "exists already"),
+        (("evaluate", "foreign.json", "data"), "photo 99, which the truth does not have"),
+        (("evaluate", "good.json", "data", "--untrained"), "results file has no network"),
+        (("evaluate", "good", "data", "--out", "figures.json"), "--out goes with a results file"),
+        (("evaluate", "good.json", "nowhere.json"), "nowhere.json: cannot be read"),
+        (("compare", "good.json", "bad.json"), "say it with --data"),
+        (("compare", "good", "nowhere.json"), "nowhere.json: cannot be read"),
+        (("compare", "good", "data"), "data: no evaluated run"),
+    ):
+        assert clothseg(monkeypatch, *words) == 2, words
+        assert message in capsys.readouterr().err
+    assert (files / "figures.json").read_text() == "mine"
+
+
+def test_two_runs_are_compared(
+    files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert clothseg(monkeypatch, "compare", "bad", "good", "--resamples", "100", "--out", "difference.json") == 0
+    assert "B is better by" in capsys.readouterr().out
+    found = json.loads((files / "difference.json").read_text())
+    assert found["figures"]["mask_AP"]["interval"]["low"] > 0
+    assert found["photos"] == 12
+    assert clothseg(monkeypatch, "compare", "good.json", "bad", "--data", "data", "--resamples", "100") == 0
+    assert "A is better by" in capsys.readouterr().out
+
+
+def test_a_run_that_was_judged_on_something_else_is_not_compared(
+    files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = files / "data/annotations/val.json"
+    truth = json.loads(path.read_text())
+    path.write_text(json.dumps(truth | {"annotations": truth["annotations"][:-1]}))
+    assert clothseg(monkeypatch, "compare", "good", "bad") == 2
+    assert "evaluate it again" in capsys.readouterr().err

@@ -1,0 +1,216 @@
+"""Files for labelling tools: read by pycocotools, by a decoder of brush strokes, and by us when they come back."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as Xml
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from pycocotools import mask as referee
+from pycocotools.coco import COCO
+
+from clothseg.dataset import CocoLikeDataset
+from clothseg.dataset.brush import brush_runs
+from clothseg.dataset.prelabel_files import LabelFormat, write_prelabels
+from clothseg.dataset.prelabels import coco_file, short_names
+from clothseg.errors import DataError
+from clothseg.instances import encode
+
+CATEGORIES = [{"id": 1, "name": "Suit"}, {"id": 2, "name": 'Dress "long" & <wide>'}]
+
+
+def blob(seed: int, size: tuple[int, int] = (60, 80)) -> np.ndarray:
+    """A mask of some parts, with a hole."""
+    generator = np.random.default_rng(seed)
+    mask = np.zeros(size, bool)
+    y, x = np.mgrid[: size[0], : size[1]]
+    for _ in range(2):
+        cy, cx = generator.uniform(0.3, 0.7, 2) * size
+        mask |= np.hypot(y - cy, x - cx) < generator.uniform(10, 20)
+        mask &= np.hypot(y - cy, x - cx) > 4
+    return mask
+
+
+def prediction(folder: Path, names: Sequence[str] = ("a.png", "b.png")) -> list[np.ndarray]:
+    """What `clothseg predict` writes: two masks on the first photo, none on the second."""
+    folder.mkdir(parents=True, exist_ok=True)
+    masks = [blob(0), blob(1)]
+    images = [{"id": n, "file_name": name, "width": 80, "height": 60} for n, name in enumerate(names, start=1)]
+    results = [
+        {
+            "image_id": 1,
+            "category_id": label,
+            "bbox": [0, 0, 5, 5],
+            "score": 0.9 - label / 10,
+            "segmentation": encode(m),
+        }
+        for label, m in zip((2, 1), masks, strict=True)
+    ]
+    results.append({"image_id": 1, "category_id": 1, "score": 0.5, "segmentation": encode(np.zeros((60, 80), bool))})
+    (folder / "images.json").write_text(json.dumps({"images": images, "categories": CATEGORIES}))
+    (folder / "predictions.json").write_text(json.dumps(results))
+    return masks
+
+
+def unpacked(data: Sequence[int]) -> np.ndarray:
+    """The values of `@thi.ng/rle-pack`, read as its documentation says, bit by bit."""
+    bits = "".join(f"{byte:08b}" for byte in data)
+    at = 0
+
+    def take(count: int) -> int:
+        nonlocal at
+        at += count
+        assert at <= len(bits)
+        return int(bits[at - count : at], 2)
+
+    number, word = take(32), take(5) + 1
+    sizes = [take(4) + 1 for _ in range(4)]
+    values: list[int] = []
+    while len(values) < number:
+        repeated = take(1)
+        length = take(sizes[take(2)]) + 1
+        values += [take(word)] * length if repeated else [take(word) for _ in range(length)]
+    assert len(values) == number
+    assert len(bits) - at < 8
+    return np.array(values)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 30), st.integers(1, 30), st.integers(0, 2**32 - 1), st.floats(0, 1))
+def test_brush_strokes_come_back(height: int, width: int, seed: int, share: float) -> None:
+    mask = np.random.default_rng(seed).random((height, width)) < share
+    picture = unpacked(brush_runs(mask)).reshape(height, width, 4)
+    assert np.array_equal(picture[..., 3], mask * 255)
+
+
+def test_long_brush_strokes() -> None:
+    mask = np.ones((300, 200), bool)
+    assert (unpacked(brush_runs(mask)) == 255).all()
+
+
+def test_coco_with_polygons_and_with_rle(tmp_path: Path) -> None:
+    masks = prediction(tmp_path)
+    lost = write_prelabels(tmp_path, [LabelFormat.COCO, LabelFormat.COCO_RLE], tolerance=1.0)
+    assert lost is not None
+    assert lost.masks == 2
+    for form, least in (("coco", 0.9), ("coco-rle", 1.0)):
+        theirs = COCO(str(tmp_path / f"labels-{form}.json"))
+        rows = theirs.loadAnns(theirs.getAnnIds())
+        assert [row["id"] for row in rows] == [1, 2]
+        assert [row["category_id"] for row in rows] == [2, 1]
+        assert [row["attributes"]["score"] for row in rows] == pytest.approx([0.7, 0.8])
+        for row, mask in zip(rows, masks, strict=True):
+            drawn = theirs.annToMask(row).astype(bool)
+            share = np.count_nonzero(drawn & mask) / np.count_nonzero(drawn | mask)
+            assert share >= least
+            assert share >= lost.worst_iou - 1e-9 or form == "coco-rle"
+            assert isinstance(row["segmentation"], list if form == "coco" else dict)
+            assert row["area"] == mask.sum()
+            assert row["bbox"] == referee.toBbox(referee.encode(np.asfortranarray(mask, np.uint8))).tolist()
+
+
+def test_polygons_without_tolerance_lose_nothing() -> None:
+    images = [{"id": 1, "file_name": "a.png", "width": 80, "height": 60}]
+    results = [{"image_id": 1, "category_id": 1, "score": 1.0, "segmentation": encode(blob(n))} for n in range(4)]
+    _, lost = coco_file(images, CATEGORIES, results, tolerance=0.0)
+    assert lost is not None
+    assert lost.worst_iou == 1.0
+    _, coarse = coco_file(images, CATEGORIES, results, tolerance=3.0)
+    assert coarse is not None
+    assert coarse.worst_iou < 1.0
+    assert coarse.points < lost.points
+
+
+def test_one_pixel_still_is_a_polygon() -> None:
+    mask = np.zeros((60, 80), bool)
+    mask[7, 9] = True
+    images = [{"id": 1, "file_name": "a.png", "width": 80, "height": 60}]
+    row = {"image_id": 1, "category_id": 1, "score": 1.0, "segmentation": encode(mask)}
+    tree, lost = coco_file(images, CATEGORIES, [row], tolerance=2.0)
+    assert lost is not None
+    assert lost.worst_iou == 1.0
+    assert len(tree["annotations"][0]["segmentation"][0]) >= 6
+
+
+def test_detections_of_nothing_known_are_refused() -> None:
+    row = {"image_id": 3, "category_id": 1, "score": 1.0, "segmentation": encode(blob(0))}
+    with pytest.raises(DataError, match="image 3"):
+        coco_file([{"id": 1, "file_name": "a.png", "width": 80, "height": 60}], CATEGORIES, [row])
+
+
+def test_names_as_the_tools_know_them() -> None:
+    assert short_names(["/home/me/p/a.jpg", "/home/me/p/b.jpg"]) == ["a.jpg", "b.jpg"]
+    assert short_names(["p/x/a.jpg", "p/y/a.jpg"]) == ["x/a.jpg", "y/a.jpg"]
+    assert short_names(["p/a.jpg", "p/y/a.jpg"]) == ["a.jpg", "y/a.jpg"]
+    assert short_names(["a.jpg", "y/a.jpg"]) == ["a.jpg", "y/a.jpg"]
+    assert short_names([]) == []
+
+
+def test_label_studio(tmp_path: Path) -> None:
+    masks = prediction(tmp_path)
+    assert write_prelabels(tmp_path, [LabelFormat.LABEL_STUDIO], photos_url="/data/local-files/?d=p/") is None
+    tasks = json.loads((tmp_path / "labels-label-studio.json").read_text())
+    assert [task["data"]["image"] for task in tasks] == ["/data/local-files/?d=p/a.png", "/data/local-files/?d=p/b.png"]
+    regions = tasks[0]["predictions"][0]["result"]
+    assert tasks[1]["predictions"][0]["result"] == []
+    view = Xml.parse(tmp_path / "labels-label-studio.xml").getroot()
+    tag, image = view.find("BrushLabels"), view.find("Image")
+    assert tag is not None
+    assert image is not None
+    assert image.get("value") == "$image"
+    offered = [label.get("value") for label in tag]
+    for region, mask in zip(regions, masks, strict=True):
+        assert (region["from_name"], region["to_name"]) == (tag.get("name"), image.get("name")) == ("garment", "image")
+        assert (region["original_height"], region["original_width"]) == mask.shape
+        assert np.array_equal(unpacked(region["value"]["rle"]).reshape(*mask.shape, 4)[..., 3] > 0, mask)
+        assert region["value"]["brushlabels"][0] in offered
+
+
+def test_what_comes_back_from_cvat_is_a_data_set(tmp_path: Path) -> None:
+    """CVAT's COCO export: `instances_default.json`, names with folders, attributes, more keys; polygons and runs."""
+    names = ["summer/a.png", "winter/b.png"]
+    masks = prediction(tmp_path / "found", names)
+    write_prelabels(tmp_path / "found", [LabelFormat.COCO])
+    tree: dict[str, Any] = json.loads((tmp_path / "found" / "labels-coco.json").read_text())
+    tree |= {"licenses": [{"name": "", "id": 0, "url": ""}], "info": {"contributor": "", "year": ""}}
+    for row in tree["images"]:
+        row |= {"license": 0, "flickr_url": "", "coco_url": "", "date_captured": 0}
+    for row in tree["annotations"]:
+        row["attributes"] = {"occluded": False, "score": row.pop("score")}
+    flat = masks[1].ravel(order="F").astype(np.int8)
+    edges = np.flatnonzero(np.diff(flat)) + 1
+    counts = np.diff([0, *edges, flat.size]).tolist()
+    counts = [0, *counts] if flat[0] else counts
+    tree["annotations"].append(
+        {
+            "id": 3,
+            "image_id": 2,
+            "category_id": 1,
+            "segmentation": {"counts": counts, "size": [60, 80]},
+            "bbox": [1, 1, 1, 1],
+            "area": 1,
+            "iscrowd": 0,
+            "attributes": {"occluded": False},
+        }
+    )
+    back = tmp_path / "back"
+    for name in names:
+        (back / "images" / name).parent.mkdir(parents=True)
+        Image.new("RGB", (80, 60)).save(back / "images" / name)
+    (back / "annotations").mkdir()
+    file = back / "annotations" / "instances_default.json"
+    file.write_text(json.dumps(tree))
+    data = CocoLikeDataset().load_data(back, annotations=file).prepare()
+    assert data.load_image(1).shape == (60, 80, 3)
+    first, second = data.load_instances(0), data.load_instances(1)
+    assert first.classes.tolist() == [2, 1]
+    for found, mask in zip(
+        [*first.masks.pixels().numpy(), *second.masks.pixels().numpy()], [*masks, masks[1]], strict=True
+    ):
+        assert np.count_nonzero(found & mask) / np.count_nonzero(found | mask) > 0.9
+    assert np.array_equal(second.masks.pixels()[0].numpy(), masks[1])

@@ -1,0 +1,70 @@
+"""Boundary AP against pycocotools with an IoU of contours made by erosion."""
+
+import contextlib
+import io
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from clothseg.evaluation import evaluate_coco
+from clothseg.instances import Rle, decode, encode
+
+from .test_coco import generated
+
+Tree = dict[str, Any]
+
+
+def band(rle: Rle) -> Rle:
+    """The pixels of a mask that erosion takes away; the photo's edge counts as outside."""
+    mask = decode(rle).astype(np.uint8)
+    width = max(round(0.02 * float(np.hypot(*mask.shape))), 1)
+    framed = cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
+    inside = cv2.erode(framed, np.ones((3, 3), np.uint8), iterations=width)[1:-1, 1:-1]
+    return encode((mask - inside).astype(bool))
+
+
+def referee(truth: Tree, results: list[Tree]) -> NDArray[np.float64]:
+    """Precision `[T, R, K, A, M]` of pycocotools, given other overlaps."""
+    from pycocotools import mask as masks
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    class Boundaries(COCOeval):  # type: ignore[misc]
+        def computeIoU(self, image: int, class_id: int) -> Any:  # noqa: N802
+            found = sorted(self._dts[image, class_id], key=lambda d: -d["score"])[: self.params.maxDets[-1]]
+            objects = self._gts[image, class_id]
+            if not found or not objects:
+                return []
+            crowd = [o["iscrowd"] for o in objects]
+            both = [[r["segmentation"] for r in rows] for rows in (found, objects)]
+            inside = masks.iou(*both, crowd)
+            contours = masks.iou(*([band(rle) for rle in rows] for rows in both), crowd)
+            return np.where(np.array(crowd) == 1, inside, np.minimum(inside, contours))
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        ground = COCO()
+        ground.dataset = truth | {"annotations": [a | {"id": a["id"] + 1} for a in truth["annotations"]]}
+        ground.createIndex()
+        found = ground.loadRes([{k: v for k, v in r.items() if k != "bbox"} for r in results])
+        evaluator = Boundaries(ground, found, "segm")
+        evaluator.evaluate()
+        evaluator.accumulate()
+    return np.asarray(evaluator.eval["precision"])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_boundary_figures(seed: int) -> None:
+    truth, results = generated(seed, photos=8)
+    metrics = evaluate_coco(truth, results, resamples=0)
+    precision = referee(truth, results)[..., -1]
+    pairs = {"boundary_AP": precision[..., 0], "boundary_AP50": precision[0, ..., 0]}
+    pairs |= {"boundary_AP75": precision[5, ..., 0], "boundary_AP_medium": precision[..., 2]}
+    for name, values in pairs.items():
+        assert metrics.overall[name] == pytest.approx(values[values > -1].mean(), abs=1e-9), name
+    for position, class_id in enumerate((2, 5, 7)):
+        ours = metrics.classes[f"class {class_id}"].figures["boundary_AP"]
+        assert ours == pytest.approx(precision[:, :, position, 0].mean(), abs=1e-9)
+    assert metrics.overall["boundary_AP"] < metrics.overall["mask_AP"]  # type: ignore[operator]

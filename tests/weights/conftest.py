@@ -1,0 +1,46 @@
+"""Weights of the reference folders, made by their generators once a machine: they are large and never kept in git."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+REFERENCE = Path(__file__).parents[2].parent / "shared" / "reference"
+CACHE = Path(tempfile.gettempdir()) / f"clothseg-reference-weights-{os.getuid()}"
+DETECTRON2 = ("detectron2", "caffe2", "caffe2-stats", "caffe2-detector", "heuristics")
+
+
+@pytest.fixture(scope="session")
+def reference_weights() -> Callable[[str], Path]:
+    """From `matterport` or a layout of detectron2's to the weights file."""
+
+    def made(name: str) -> Path:
+        folder = REFERENCE / ("matterport" if name == "matterport" else "detectron2")
+        if not folder.is_dir():
+            pytest.skip(f"the reference files are not here: {folder}")
+        path = CACHE / f"{name}{'.h5' if name == 'matterport' else '.pkl'}"
+        if not path.is_file():
+            CACHE.mkdir(exist_ok=True)
+            temporary = path.with_name(f"{os.getpid()}-{path.name}")
+            words = [sys.executable, str(folder / "make_weights.py"), str(temporary)]
+            if name == "heuristics":
+                words.append("--heuristics")
+            elif name != "matterport":
+                words += ["--names", name, "--check"]
+            subprocess.run(words, check=True, capture_output=True)
+            temporary.replace(path)
+        return path
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def reference() -> Path:
+    """The folder of the reference files."""
+    if not REFERENCE.is_dir():
+        pytest.skip(f"the reference files are not here: {REFERENCE}")
+    return REFERENCE
