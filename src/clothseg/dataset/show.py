@@ -214,7 +214,9 @@ def _resized_sheet(picture: Picture) -> Sheet:
         how = f"scaled into {picture.width} x {picture.height} (width x height), the rest padded (grey here)"
     else:
         how = f"the short side scaled to {picture.min_side}, or less where the long one would pass {picture.max_side}"
-    return Sheet("resized.png", "As they are, and as the network gets them", f"Photos and masks beside {how}.")
+    return Sheet(
+        "resized.png", "As they are, and as the network gets them", f"Beside each photo and its masks the same {how}."
+    )
 
 
 def _class_sheet(data: CocoLikeDataset, number: int, cells: int, photos: int) -> Sheet:
