@@ -15,6 +15,7 @@ from clothseg import sample
 from clothseg.cli import main
 from clothseg.instances import decode
 
+SMALL_ANCHORS = ("--set", "anchors.scales=[[16],[32],[64],[128],[256]]")
 SHARED = Path(__file__).parents[2].parent / "shared" / "reference"
 
 
@@ -95,8 +96,7 @@ def test_a_backbone_alone_is_no_network(
         (
             "matterport",
             "ccp0005_portrait.png",
-            ["--set", "picture.min_side=256", "--set", "picture.max_side=256", "--set"]
-            + ["anchors.scales=[[16],[32],[64],[128],[256]]"],
+            ["--set", "picture.min_side=256", "--set", "picture.max_side=256", *SMALL_ANCHORS],
         ),
         ("detectron2", "0042_landscape.jpg", ["--config", SHARED / "detectron2" / "config.yaml"]),
         ("detectron2", "0008.jpg", ["--set", "picture.min_side=320", "--set", "picture.max_side=512"]),

@@ -67,14 +67,9 @@ class MaskHead(nn.Module):
         for conv in self.convs:
             pooled = conv(pooled)
         count, inside, height, width = pooled.shape
-        channels = self.up.out_channels
-        cells = pooled.permute(0, 2, 3, 1).reshape(-1, inside)
-        doubled = cells @ self.up.weight.permute(0, 2, 3, 1).reshape(inside, -1) + self.up.get_parameter("bias").repeat(
-            4
-        )
-        rows = self.logits.weight[classes, :, 0, 0][:, :, None]
-        maps = (
-            torch.relu_(doubled).view(count, -1, channels) @ rows
-            + self.logits.get_parameter("bias")[classes, None, None]
-        )
+        cells = pooled.permute(0, 2, 3, 1).reshape(count, height * width, inside)
+        weight, bias = self.up.weight.permute(0, 2, 3, 1), self.up.get_parameter("bias")
+        doubled = torch.relu_(cells @ weight.reshape(inside, -1) + bias.repeat(4))
+        rows, offsets = self.logits.weight[classes, :, 0], self.logits.get_parameter("bias")[classes, None, None]
+        maps = doubled.view(count, height * width * 4, len(bias)) @ rows + offsets
         return maps.view(count, height, width, 2, 2).transpose(2, 3).reshape(count, 2 * height, 2 * width)
