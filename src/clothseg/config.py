@@ -57,7 +57,7 @@ class Picture(Section):
     min_side: Count = 800
     max_side: Count = 1333
     mean: Triple | None = None
-    std: Annotated[tuple[Positive, Positive, Positive], Len(3, 3)] | None = None
+    std: tuple[Positive, Positive, Positive] | None = None
     channels: Literal["rgb", "bgr"] | None = None
 
     def resized(

@@ -56,3 +56,41 @@ def test_frozen_stages_get_no_gradient() -> None:
 def test_what_cannot_be_built_is_told(name: str, levels: tuple[int, ...]) -> None:
     with pytest.raises(ConfigError):
         build_trunk(Backbone(name=name), levels)
+
+
+@pytest.mark.parametrize(
+    ("word", "trained"),
+    [
+        ("heads", set()),
+        ("5+", {"layer4"}),
+        ("4+", {"layer3", "layer4"}),
+        ("3+", {"layer2", "layer3", "layer4"}),
+        ("all", {"conv1", "layer1", "layer2", "layer3", "layer4"}),
+    ],
+)
+def test_layers_are_frozen_by_the_words_of_the_keras_implementation(word: str, trained: set[str]) -> None:
+    trunk = build_trunk(Backbone.model_validate({"name": "resnet50", "frozen_stages": word}), (2, 3, 4, 5))
+    assert {name.split(".")[1] for name, p in trunk.named_parameters() if p.requires_grad} == trained
+
+
+def test_frozen_norms_keep_their_statistics_and_stages_can_be_freed() -> None:
+    trunk = build_trunk(Backbone(name="resnet18", frozen_stages=5), (3, 4, 5)).train()
+    before = {name: buffer.clone() for name, buffer in trunk.named_buffers()}
+    assert any("running_var" in name for name in before)
+    trunk(torch.randn(2, 3, 64, 64) * 5 + 3)
+    assert all(torch.equal(buffer, before[name]) for name, buffer in trunk.named_buffers())
+    trunk.freeze(3)
+    sum(x.sum() for x in trunk(torch.randn(1, 3, 64, 64))).backward()
+    assert {n.split(".")[1] for n, p in trunk.named_parameters() if p.grad is not None} == {"layer3", "layer4"}
+
+
+def test_dropout_falls_on_learning_stages_only() -> None:
+    trunk = build_trunk(Backbone(name="resnet18", frozen_stages=3, dropout=0.5), (3, 4, 5)).train()
+    pixels = torch.randn(1, 3, 64, 64)
+    first, second = trunk(pixels), trunk(pixels)
+    assert torch.equal(first[0], second[0])  # stage 3, frozen
+    assert not torch.equal(first[1], second[1])
+    trunk.eval()
+    assert all(torch.equal(a, b) for a, b in zip(trunk(pixels), trunk(pixels), strict=True))
+    with pytest.raises(ConfigError, match="only our own ResNets"):
+        build_trunk(Backbone(name="timm/resnet18", dropout=0.1), (3, 4, 5))

@@ -21,7 +21,7 @@ CLASSES = 4
 
 
 def photos() -> list[Tensor]:
-    paths: list[Path] = sorted((folder() / "train").glob("*.jpg"))[:3]
+    paths: list[Path] = sorted((folder() / "train").glob("*.jpg"))[:2]
     return [torch.from_numpy(read_photo(path)).permute(2, 0, 1) / 255 for path in paths]
 
 
@@ -115,10 +115,14 @@ def test_the_same_detections_of_larger_backbones(backbone: str, tmp_path: Path) 
 
 @pytest.mark.parametrize("samples", [512, 64])
 def test_the_same_losses_with_the_same_draws(samples: int, pair: tuple[Any, MaskRCNNNetwork]) -> None:
-    """Frozen norms on both sides: where they round alike, the proposals are the same, and so are all draws."""
+    """Every draw is the same as long as every proposal is, to the last bit: one more would shuffle all draws after it.
+
+    So both sides have frozen norms, and ours freezes no stage: it would fold norms into convolutions there.
+    """
     theirs, ours = pair
     theirs.train()
     ours.train()
+    ours.backbone.freeze(0)
     images = photos()
     targets = []
     for image in images:

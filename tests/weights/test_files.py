@@ -1,8 +1,10 @@
 """Weights files of every kind: which are understood, and what is said of those that are not."""
 
 import io
+import json
 import pickle
 import struct
+from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+import timm
 import torch
 import torchvision
 from safetensors.torch import save_file
@@ -286,3 +289,30 @@ def test_a_safetensors_header_that_lies_is_told(tmp_path: Path) -> None:
     path.write_bytes(struct.pack("<Q", 10**12) + b'{"a": 1}')
     with pytest.raises(WeightsError, match="cannot be read as safetensors"):
         read_weights(path)
+
+
+@pytest.mark.parametrize("name", ["convnext_atto", "mobilenetv3_small_100", "resnet18"])
+def test_a_classifier_of_timms_fills_its_extractor(name: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    classifier = timm.create_model(name).state_dict()
+    save_file(classifier, tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text(json.dumps({"architecture": name}))
+    words = [f"backbone.name=timm/{name}", "pyramid.levels=[3,4,5]"]
+    network = build_network(Config.load("demo", words), 2)
+    report = load_start(network, str(tmp_path / "model.safetensors"))
+    assert not [missing for missing in report.missing if missing.startswith("backbone.")]
+    extractor = timm.create_model(name, features_only=True).eval()
+    state = network.state_dict()
+    for key, tensor in extractor.state_dict().items():
+        if not key.endswith("num_batches_tracked"):
+            plain = key if key in classifier else key.replace("_", ".", 1)
+            assert torch.equal(state[f"backbone.model.{key}"], classifier[plain]), key
+            assert tensor.shape == classifier[plain].shape
+    assert inspect_weights(tmp_path / "model.safetensors").origin == "timm"
+
+
+def test_arguments_beside_torchvisions_weights_do_no_harm(small: dict[str, torch.Tensor], tmp_path: Path) -> None:
+    content = {"model": small, "optimizer": {"state": {}}, "args": Namespace(lr=0.1), "epoch": 3}
+    reading = read_weights(saved(content, tmp_path / "model_25.pth"))
+    assert reading.left_out.keys() >= {"optimizer", "args", "epoch"}
+    assert reading.classes == ["class 1", "class 2"]

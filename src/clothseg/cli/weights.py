@@ -1,10 +1,12 @@
 """`clothseg weights`: look at, convert and fetch weights files of anybody's."""
 
 import json
+import textwrap
 from pathlib import Path
 from typing import Annotated
 
 import typer
+import yaml
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
@@ -130,6 +132,8 @@ def _show(found: Inspection, *, every: bool, quiet: bool) -> None:
         console.print(f"{word:12} {escape(value)}")
     if quiet:
         return
+    console.print("settings that go with it, for a configuration file:")
+    console.print(escape(textwrap.indent(yaml.safe_dump(found.settings, sort_keys=False), "  ")), end="")
     for key in found.keys:
         if every or key.fate in {"missing", "wrong shape"} or (key.fate == "left out" and "no such part" in key.note):
             way = " -> ".join(filter(None, (key.key, key.name if key.name != key.key else "")))

@@ -41,7 +41,7 @@ class Conventions:
         candidate_score, proposal_score: what orders the anchors, and then the proposals.
         levels_together: candidates are chosen, and suppressed, over all levels at once.
         clip_to_padded: proposals are cut off at the padded input's edges, not the photo's.
-        pad_proposals: missing proposals are made up by empty boxes, which go through the heads too.
+        pad_proposals: in detection, missing proposals are made up by empty boxes, which go through the heads too.
         rpn_min_side, min_side: boxes with a shorter side (pixels of the input) are dropped.
         pooling: `align` is RoI Align, `sample` one bilinear sample a cell, the first and last on the box's edges.
         roi_samples: sampling points of RoI Align along a cell's side; 0 takes as many as the cell has pixels.

@@ -1,5 +1,6 @@
 """Mask R-CNN: the parts put together. Source: He et al., Mask R-CNN (2017), with a feature pyramid."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -52,6 +53,7 @@ class MaskRCNNNetwork(Network):
         self.rpn = RegionProposals(config, conventions)
         self.box_head = BoxHead(config, classes, conventions.norm_eps)
         self.mask_head = MaskHead(config, classes, conventions.norm_eps)
+        self._compiled: Callable[[Tensor], list[Tensor]] | None = None
         self._pooled_levels = tuple(level for level in config.pyramid.levels if level <= STAGES)
 
     def losses(self, images: list[Tensor], targets: list[Instances]) -> dict[str, Tensor]:
@@ -77,18 +79,34 @@ class MaskRCNNNetwork(Network):
     def detect(self, images: list[Tensor]) -> list[Instances]:
         """See `Network.detect`. Masks stay small until they are asked for."""
         pixels, windows = self.batch(images)
-        features = self.pyramid(self.backbone(pixels))
+        features = self.features(pixels.contiguous(memory_format=torch.channels_last))
         scores, deltas, anchors = self.rpn(features, windows[0].padded)
+        features = [feature.contiguous() for feature in features]
         proposals = self.rpn.proposals(scores, deltas, anchors, windows, train=False)
         logits, codes = self.box_head(self.pool(features, proposals, self.config.boxes.pooled, windows[0].padded))
         counts = [len(p) for p in proposals]
         parts = zip(proposals, logits.split(counts), codes.split(counts), windows, strict=True)
         found = [choose_detections(*part, self.config.detect, self.conventions) for part in parts]
-        maps = self.mask_head(self.pool(features, [f.boxes for f in found], self.config.mask.pooled, windows[0].padded))
-        classes = torch.cat([f.classes for f in found])
-        probabilities = maps[torch.arange(len(classes), device=maps.device), classes].sigmoid()
+        pooled = self.pool(features, [f.boxes for f in found], self.config.mask.pooled, windows[0].padded)
+        pooled = pooled.contiguous(memory_format=torch.channels_last)
+        probabilities = self.mask_head.of_class(pooled, torch.cat([f.classes for f in found])).sigmoid()
         masks = probabilities.split([len(f.boxes) for f in found])
         return [self._placed(*part) for part in zip(images, windows, found, masks, strict=True)]
+
+    def features(self, pixels: Tensor) -> list[Tensor]:
+        """Pyramid levels `[B, C, h, w]`, finest first, of an input `[B, 3, H, W]`."""
+        run = self._compiled or self._features
+        return run(pixels)
+
+    def _features(self, pixels: Tensor) -> list[Tensor]:
+        return self.pyramid(self.backbone(pixels))  # type: ignore[no-any-return]
+
+    def compile_features(self) -> None:
+        """Compile trunk and pyramid for `detect`: a minute at the first photo of each size, a gain at each later one.
+
+        The weights become constants of what is compiled: train or load first.
+        """
+        self._compiled = torch.compile(self._features, dynamic=False, options={"freezing": True})
 
     def _placed(self, image: Tensor, window: Window, found: Found, masks: Tensor) -> Instances:
         """Detections in the photo's own pixels, without those that have no extent there."""
@@ -165,8 +183,7 @@ class MaskRCNNNetwork(Network):
         ]
         logits, codes = self.box_head(self.pool(features, boxes, self.config.boxes.pooled, padded))
         losses = head_losses(logits, label, codes[positive, label[positive]], torch.cat(wanted), kind, self.conventions)
-        maps = self.mask_head(self.pool(features, objects, self.config.mask.pooled, padded))
-        maps = maps[torch.arange(len(positive), device=maps.device), label[positive]]
+        maps = self.mask_head.of_class(self.pool(features, objects, self.config.mask.pooled, padded), label[positive])
         truth = [
             mask_targets(t.masks, b, m, maps.shape[-1], w, self.conventions)
             for t, b, m, w in zip(targets, objects, matched, windows, strict=True)

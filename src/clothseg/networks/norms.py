@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.ops import FrozenBatchNorm2d
 
@@ -25,6 +26,16 @@ class FrozenNorm(FrozenBatchNorm2d):  # type: ignore[misc]
         return answer
 
 
+def normed(conv: nn.Conv2d, norm: nn.Module, x: Tensor) -> Tensor:
+    """`norm(conv(x))`; where nothing is learned, a frozen norm is folded into the convolution: one pass over memory."""
+    if torch.is_grad_enabled() or not isinstance(norm, FrozenNorm) or conv.bias is not None:
+        return norm(conv(x))  # type: ignore[no-any-return]
+    scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
+    weight = conv.weight * scale[:, None, None, None]
+    bias = norm.bias - norm.running_mean * scale
+    return F.conv2d(x, weight, bias, conv.stride, conv.padding, conv.dilation, conv.groups)  # type: ignore[arg-type]
+
+
 def norm_called(name: str, eps: float) -> Norm | None:
     """The norm called `none`, `frozen` or `group`; `eps` is added to its variances."""
     if name == "frozen":
@@ -45,4 +56,4 @@ class Convolution(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`[B, outside, H, W]` from `[B, inside, H, W]`."""
-        return torch.relu_(self.norm(self.conv(x)))
+        return torch.relu_(normed(self.conv, self.norm, x))

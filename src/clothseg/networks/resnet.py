@@ -1,9 +1,10 @@
 """ResNets. Source: He et al., Deep Residual Learning (2015); Xie et al., ResNeXt (2017)."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from clothseg.networks.norms import Norm
+from clothseg.networks.norms import Norm, normed
 
 
 def _convolution(inside: int, outside: int, size: int, stride: int = 1, groups: int = 1) -> nn.Conv2d:
@@ -15,7 +16,6 @@ class _Block(nn.Module):
 
     def __init__(self, inside: int, outside: int, stride: int, norm: Norm, dropout: float) -> None:
         super().__init__()
-        self.relu = nn.ReLU(inplace=True)
         self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
         self.shortcut = (
             nn.Sequential(_convolution(inside, outside, 1, stride), norm(outside))
@@ -29,8 +29,11 @@ class _Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`[B, C', H', W']` from `[B, C, H, W]`."""
-        out: Tensor = self.relu(self.dropout(self.branch(x)) + self.shortcut(x))
-        return out
+        if isinstance(self.shortcut, nn.Identity):
+            straight = x
+        else:
+            straight = normed(self.shortcut[0], self.shortcut[1], x)  # type: ignore[arg-type]
+        return torch.relu_(self.dropout(self.branch(x)) + straight)
 
 
 class BasicBlock(_Block):
@@ -56,8 +59,8 @@ class BasicBlock(_Block):
 
     def branch(self, x: Tensor) -> Tensor:
         """See `_Block.branch`."""
-        out: Tensor = self.norm2(self.conv2(self.relu(self.norm1(self.conv1(x)))))
-        return out
+        x = torch.relu_(normed(self.conv1, self.norm1, x))
+        return normed(self.conv2, self.norm2, x)
 
 
 class Bottleneck(_Block):
@@ -89,10 +92,9 @@ class Bottleneck(_Block):
 
     def branch(self, x: Tensor) -> Tensor:
         """See `_Block.branch`."""
-        x = self.relu(self.norm1(self.conv1(x)))
-        x = self.relu(self.norm2(self.conv2(x)))
-        out: Tensor = self.norm3(self.conv3(x))
-        return out
+        x = torch.relu_(normed(self.conv1, self.norm1, x))
+        x = torch.relu_(normed(self.conv2, self.norm2, x))
+        return normed(self.conv3, self.norm3, x)
 
 
 class StemPool(nn.Module):

@@ -83,9 +83,12 @@ class RegionProposals(nn.Module):
             tops.append(top)
             levels.append(torch.full_like(index, number))
         parts = zip(torch.cat(boxes, dim=1), torch.cat(tops, dim=1), torch.cat(levels, dim=1), windows, strict=True)
-        return [self._suppress(box, score, level, window, most) for box, score, level, window in parts]
+        kept = [self._suppress(box, score, level, window)[:most] for box, score, level, window in parts]
+        if conventions.pad_proposals and not train:
+            kept = [F.pad(box, (0, 0, 0, most - len(box))) for box in kept]
+        return kept
 
-    def _suppress(self, box: Tensor, score: Tensor, level: Tensor, window: Window, most: int) -> Tensor:
+    def _suppress(self, box: Tensor, score: Tensor, level: Tensor, window: Window) -> Tensor:
         conventions = self.conventions
         box = cut(box, limits(window, conventions, padded=conventions.clip_to_padded))
         if conventions.proposal_score == "probability" and conventions.candidate_score == "logit":
@@ -93,8 +96,7 @@ class RegionProposals(nn.Module):
         if conventions.rpn_min_side:
             large = remove_small_boxes(box, conventions.rpn_min_side)
             box, score, level = box[large], score[large], level[large]
-        kept = box[batched_nms(box, score, level, self.settings.nms_iou)[:most]]
-        return F.pad(kept, (0, 0, 0, most - len(kept))) if conventions.pad_proposals else kept
+        return box[batched_nms(box, score, level, self.settings.nms_iou)]
 
     def losses(
         self,

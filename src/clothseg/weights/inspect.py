@@ -45,6 +45,7 @@ class Inspection:
         backbone: its name here.
         conventions: whose arithmetic it was trained with.
         classes: names of 1..K; None without heads.
+        settings: what of `Config` goes with it: the origin's defaults and what the tensors show.
         keys: all of them.
     """
 
@@ -54,6 +55,7 @@ class Inspection:
     backbone: str
     conventions: str
     classes: list[str] | None
+    settings: dict[str, Any]
     keys: list[Key]
 
     def counts(self) -> dict[str, int]:
@@ -88,6 +90,7 @@ def inspect_weights(path: Path, settings: str | Path | None = None, overrides: S
         config.backbone.name if known else "not known; give it with --set backbone.name=timm/NAME",
         config.conventions,
         reading.classes,
+        reading.settings,
         _keys(reading, wanted, known=known),
     )
 

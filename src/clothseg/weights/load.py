@@ -15,6 +15,7 @@ from clothseg.weights.download import Progress
 from clothseg.weights.efficientnet_lite import bundled_efficientnet_lite0
 from clothseg.weights.read import read_weights
 from clothseg.weights.reading import LAST_LAYERS, Reading
+from clothseg.weights.timm import for_extractor
 
 HEADS = ("rpn.", "box_head.", "mask_head.")
 
@@ -154,6 +155,8 @@ def load_start(
             raise WeightsError(f"weights {source!r}: no such file; expected {names}")
         path = fetch(published(source, network.config.backbone.name), progress=progress)
     reading = read_weights(path)
+    if network.config.backbone.name.startswith("timm/") and reading.classes is None:
+        reading = for_extractor(reading, network.state_dict().keys())
     report = _with_whole_backbone(load_reading(network, reading, source, prefixes, classes))
     report.notes.extend(_differences(reading, network))
     return report

@@ -1,5 +1,6 @@
 """Any weights file as tensors by the file's own names; what kind of file it is, its first bytes say, not its suffix."""
 
+from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
+from torch.serialization import safe_globals
 
 from clothseg.errors import WeightsError
 from clothseg.weights.hdf5 import read_hdf5
@@ -76,7 +78,8 @@ def read_raw(path: Path) -> RawWeights:
 
 def _read_torch(path: Path) -> dict[str, Any]:
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with safe_globals([Namespace]):  # torchvision's training scripts keep their arguments beside the weights
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for a damaged file
         reason = str(error).split("\n", 1)[0]
         if "Unsupported global" in str(error) or "WeightsUnpickler" in str(error) or "weights_only" in str(error):

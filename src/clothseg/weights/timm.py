@@ -1,6 +1,7 @@
 """Timm's weights of an ImageNet classifier, for a backbone `timm/NAME` or, where it is a ResNet, for ours."""
 
 import json
+from collections.abc import Collection
 from typing import Any
 
 from torch import Tensor
@@ -26,6 +27,19 @@ def read_timm(raw: RawWeights) -> Reading:
     if name:
         reading.settings["backbone"] = {"name": f"timm/{name}"}
     return reading
+
+
+def for_extractor(reading: Reading, wanted: Collection[str]) -> Reading:
+    """The reading with the names that timm gives the parts of a feature extractor, where `wanted` has them.
+
+    An extractor keeps a classifier's names, but for a dot that becomes an underscore in some (`stages.0`, `stages_0`).
+    """
+    answer = Reading(reading.origin, reading.layout, settings=reading.settings, left_out=dict(reading.left_out))
+    for key, name in reading.renamed.items():
+        places = (name, f"backbone.model.{key}", f"backbone.model.{key.replace('.', '_', 1)}")
+        place = next((place for place in places if place in wanted), name)
+        answer.take(key, place, reading.tensors[name], reading.changed.get(key, ""))
+    return answer
 
 
 def model_name(raw: RawWeights) -> str | None:

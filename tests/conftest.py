@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-REFERENCE = Path(__file__).parents[2].parent / "shared" / "reference"
+REFERENCE = Path(__file__).parents[1].parent / "shared" / "reference"
 CACHE = Path(tempfile.gettempdir()) / f"clothseg-reference-weights-{os.getuid()}"
 DETECTRON2 = ("detectron2", "caffe2", "caffe2-stats", "caffe2-detector", "heuristics")
 

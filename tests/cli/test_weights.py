@@ -1,0 +1,132 @@
+"""`clothseg weights` and `predict` on weights of others, as a person meets them."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
+
+from clothseg import sample
+from clothseg.cli import main
+from clothseg.instances import decode
+
+SMALL_ANCHORS = ("--set", "anchors.scales=[[16],[32],[64],[128],[256]]")
+SHARED = Path(__file__).parents[2].parent / "shared" / "reference"
+
+
+def clothseg(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
+    monkeypatch.setattr("sys.argv", ["clothseg", *map(str, words)])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    return int(caught.value.code or 0)
+
+
+@pytest.fixture(scope="module")
+def foreign(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Torchvision's network with the smallest backbone and 4 classes, that finds something of every class."""
+    torch.manual_seed(3)
+    trunk = resnet_fpn_backbone(backbone_name="resnet18", weights=None)
+    network = torchvision.models.detection.MaskRCNN(trunk, num_classes=5)
+    path = tmp_path_factory.mktemp("weights") / "theirs.pth"
+    torch.save({"model": network.state_dict(), "epoch": 7}, path)
+    return path
+
+
+def test_inspect_says_whose_file_it_is(
+    foreign: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert clothseg(monkeypatch, "weights", "inspect", foreign) == 0
+    shown = capsys.readouterr().out
+    for word in ("torchvision", "resnet18", "4: class 1, class 2", "renamed"):
+        assert word in shown
+    assert clothseg(monkeypatch, "weights", "inspect", foreign, "--json") == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["counts"].keys() == {"renamed", "left out"}
+    assert clothseg(monkeypatch, "weights", "inspect", foreign, "--set", "boxes.hidden=99") == 1
+    assert "expected (99," in capsys.readouterr().out
+
+
+def test_a_converted_file_predicts_what_the_foreign_one_does(
+    foreign: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = ["--set", "picture.min_side=160", "--set", "detect.min_confidence=0", "--set", "detect.max_detections=12"]
+    photo = min((sample.folder() / "validation").glob("*.jpg"))
+    ours = tmp_path / "ours.safetensors"
+    words = ("weights", "convert", foreign, "--out", ours, "--classes", "Suit,Dress,Jeans,Tie", *small)
+    assert clothseg(monkeypatch, *words) == 0
+    assert clothseg(monkeypatch, *words) == 2  # it is there already
+    assert clothseg(monkeypatch, "predict", foreign, photo, "--out", tmp_path / "a", *small) == 0
+    assert clothseg(monkeypatch, "predict", ours, photo, "--out", tmp_path / "b") == 0
+    results = [json.loads((tmp_path / name / "predictions.json").read_text()) for name in "ab"]
+    assert results[0] == results[1]
+    assert len(results[0]) == 12
+    assert {row["category_id"] for row in results[0]} <= {1, 2, 3, 4}
+    named = json.loads((tmp_path / "b" / "images.json").read_text())
+    assert [c["name"] for c in named["categories"]] == ["Suit", "Dress", "Jeans", "Tie"]
+
+
+def test_what_is_published_is_listed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert clothseg(monkeypatch, "weights", "download", "--json") == 0
+    assert "coco-matterport" in json.loads(capsys.readouterr().out)
+    assert clothseg(monkeypatch, "weights", "download", "nothing") == 2
+    assert "known are coco" in capsys.readouterr().err
+
+
+def test_a_backbone_alone_is_no_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "resnet18.pth"
+    torch.save(torchvision.models.resnet18(weights=None).state_dict(), path)
+    photo = min((sample.folder() / "validation").glob("*.jpg"))
+    assert clothseg(monkeypatch, "predict", path, photo, "--out", tmp_path / "out") == 2
+    assert "no heads" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("origin", "photo", "words"),
+    [
+        ("matterport", "ccp0044_landscape.png", ["--config", SHARED / "matterport" / "config.json"]),
+        (
+            "matterport",
+            "ccp0005_portrait.png",
+            ["--set", "picture.min_side=256", "--set", "picture.max_side=256", *SMALL_ANCHORS],
+        ),
+        ("detectron2", "0042_landscape.jpg", ["--config", SHARED / "detectron2" / "config.yaml"]),
+        ("detectron2", "0008.jpg", ["--set", "picture.min_side=320", "--set", "picture.max_side=512"]),
+    ],
+)
+def test_predict_gives_the_reference_detections(
+    origin: str,
+    photo: str,
+    words: list[Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    reference_weights: Callable[[str], Path],
+) -> None:
+    weights = reference_weights(origin)
+    assert clothseg(monkeypatch, "predict", weights, SHARED / origin / "photos" / photo, "--out", tmp_path, *words) == 0
+    rows = json.loads((tmp_path / "predictions.json").read_text())
+    with np.load(SHARED / origin / f"outputs_{photo.split('.', maxsplit=1)[0]}.npz") as truth:
+        if origin == "matterport":
+            boxes, classes, scores = truth["rois"][:, [1, 0, 3, 2]], truth["class_ids"], truth["scores"]
+            height, width, count = truth["mask_shape"]
+            packed = truth["masks_packed"]
+        else:
+            boxes, classes, scores = truth["final_boxes"], truth["final_classes"] + 1, truth["final_scores"]
+            count, height, width = truth["final_mask_shape"]
+            packed = truth["final_masks"]
+    masks = np.unpackbits(packed, axis=1)[:, : height * width].reshape(count, height, width) > 0
+    assert [row["category_id"] for row in rows] == classes.tolist()
+    for row, box, score, mask in zip(rows, boxes, scores, masks, strict=True):
+        x, y, wide, high = row["bbox"]
+        assert np.abs(np.array([x, y, x + wide, y + high]) - box).max() < (1 if origin == "matterport" else 0.1)
+        assert abs(row["score"] - score) < 1e-3
+        found = decode(row["segmentation"])
+        assert (found & mask).sum() / (found | mask).sum() > (0.8 if origin == "matterport" else 0.99)
