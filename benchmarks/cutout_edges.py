@@ -93,7 +93,7 @@ def found(run: Path, data: Path) -> Iterator[Case]:
 
 def iou(one: BoolMask, other: BoolMask) -> float:
     """Intersection over union."""
-    return float(np.count_nonzero(one & other) / max(np.count_nonzero(one | other), 1))
+    return float(np.count_nonzero(one & other)) / max(float(np.count_nonzero(one | other)), 1.0)
 
 
 def edge(mask: BoolMask) -> BoolMask:
@@ -139,7 +139,7 @@ def grab_cut(photo: Picture, soft: SoftMask, width: float) -> Plane:
     labels = np.where(band == 1, cv2.GC_FGD, np.where(band == 0, cv2.GC_BGD, likely)).astype(np.uint8)
     cv2.setRNGSeed(0)
     empty = np.zeros((1, 65)), np.zeros((1, 65))
-    cv2.grabCut(crop(photo, soft), labels, None, *empty, 3, cv2.GC_INIT_WITH_MASK)
+    cv2.grabCut(crop(photo, soft), labels, (0, 0, 1, 1), empty[0], empty[1], 3, cv2.GC_INIT_WITH_MASK)
     return (labels % 2).astype(np.float32)
 
 
