@@ -113,7 +113,7 @@ def refine(photo: Picture, soft: SoftMask, band: float = 0.1, feather: float = 0
 
 
 def _cut(part: Picture, soft: SoftMask, band: float) -> Plane:
-    """`[h, w]` in 0..1, the edge moved within `band` by GrabCut on a coarse grid; a mask that is too small as it is.
+    """`[h, w]` in 0..1, the edge moved within `band` by GrabCut on a coarse grid, where colours say where to.
 
     Source: C. Rother, V. Kolmogorov, A. Blake: GrabCut (2004), by OpenCV.
     """
@@ -121,15 +121,16 @@ def _cut(part: Picture, soft: SoftMask, band: float) -> Plane:
     size = max(round(part.shape[1] * scale), 1), max(round(part.shape[0] * scale), 1)
     values = _resized(soft.values, size)
     labels = _labels(values, band * soft.side * scale)
+    as_it_is = (soft.values > 0.5).astype(np.float32)
     if len(np.unique(labels)) < 4:
-        return soft.values
+        return as_it_is
     cv2.setRNGSeed(0)  # GrabCut starts from clusters that are drawn
     colours = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
     whole = (0, 0, *size)  # not looked at: the labels say where
     cv2.grabCut(colours, labels, whole, np.zeros((1, 65)), np.zeros((1, 65)), _ROUNDS, cv2.GC_INIT_WITH_MASK)
     cut = _without_specks(np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8))
     if _contrast(colours, cut) < _CLEARER * _contrast(colours, values) + 1.0:
-        return soft.values  # alike inside and outside: the cut says nothing
+        return as_it_is  # alike inside and outside: the cut says nothing
     return _resized(cut, (part.shape[1], part.shape[0]))
 
 
