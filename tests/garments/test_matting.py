@@ -14,7 +14,8 @@ def disc(size: tuple[int, int], radius: float) -> np.ndarray:
     """`[H, W]` bool: a disc in the middle, with a bay that no map of 28 x 28 cells shows."""
     y, x = np.mgrid[: size[0], : size[1]] + 0.5
     angle = np.arctan2(y - size[0] / 2, x - size[1] / 2)
-    return np.hypot(y - size[0] / 2, x - size[1] / 2) < radius * (1 + 0.06 * np.sin(17 * angle))
+    away = np.hypot(y - size[0] / 2, x - size[1] / 2)
+    return np.asarray(away < radius * (1 + 0.06 * np.sin(17 * angle)), dtype=np.bool_)
 
 
 def photo_of(mask: np.ndarray, generator: np.random.Generator) -> np.ndarray:

@@ -1,7 +1,6 @@
 """Label Studio's brush strokes: an RGBA picture as runs of bits, packed into bytes."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from clothseg.instances.masks import BoolMask
 
@@ -22,7 +21,7 @@ def brush_runs(mask: BoolMask) -> list[int]:
     bits = [f"{values.size * 4:032b}{8 - 1:05b}" + "".join(f"{size - 1:04b}" for size in _SIZES)]
     for start, stop in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True):
         bits += _runs(4 * (stop - start), 255 if values[start] else 0)
-    return _bytes("".join(bits)).tolist()
+    return list(_bytes("".join(bits)))
 
 
 def _runs(length: int, value: int) -> list[str]:
@@ -36,5 +35,6 @@ def _run(length: int, value: int) -> str:
     return f"1{choice:02b}{length - 1:0{_SIZES[choice]}b}{value:08b}"
 
 
-def _bytes(bits: str) -> NDArray[np.uint8]:
-    return np.packbits(np.frombuffer(bits.encode("ascii"), dtype=np.uint8) - ord("0"))
+def _bytes(bits: str) -> bytes:
+    """Eight bits a byte; zeros fill the last one."""
+    return np.packbits(np.frombuffer(bits.encode("ascii"), dtype=np.uint8) - ord("0")).tobytes()

@@ -20,7 +20,7 @@ def light_of(photo: Picture) -> Light:
     height, width = photo.shape[:2]
     scale = min(256 / max(height, width), 1.0)
     small = max(round(width * scale), 1), max(round(height * scale), 1)
-    linear = to_linear(cv2.resize(photo, small, interpolation=cv2.INTER_AREA))
+    linear = to_linear(np.asarray(cv2.resize(photo, small, interpolation=cv2.INTER_AREA), dtype=np.uint8))
     red, green, blue = (float(v) for v in (linear.reshape(-1, 3) ** _NORM).mean(axis=0) ** (1 / _NORM))
     return red, green, blue
 
@@ -46,7 +46,7 @@ def from_linear(linear: NDArray[np.float64]) -> Picture:
     """sRGB values of linear light, cut off at 0 and 1."""
     light = np.clip(linear, 0, 1)
     values = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
-    return np.rint(values * 255).astype(np.uint8)
+    return np.asarray(np.rint(values * 255), dtype=np.uint8)
 
 
 def _table() -> NDArray[np.float64]:

@@ -22,6 +22,8 @@ _CLEARER = 1.05
 """By what factor colours must change more across a new edge than across the network's for it to be taken."""
 _EPSILON = 1e-4
 """Variance of colour (0..1) below which alpha does not follow it."""
+_HAZE = 0.05
+"""Alpha this near to 0 or 1 becomes 0 or 1: what the filter leaves where colours are not quite even."""
 _PAIRS = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
 
 
@@ -106,27 +108,46 @@ def refine(photo: Picture, soft: SoftMask, band: float = 0.1, feather: float = 0
     part = photo[soft.rows, soft.columns]
     cut = _cut(part, soft, band)
     radius = max(feather * soft.side, 1.5)
-    return np.clip(guided(part.astype(np.float32) / np.float32(255), cut, radius, _EPSILON), 0, 1)
+    alpha = guided(part.astype(np.float32) / np.float32(255), cut, radius, _EPSILON)
+    return np.asarray(np.clip((alpha - _HAZE) / (1 - 2 * _HAZE), 0, 1), dtype=np.float32)
 
 
 def _cut(part: Picture, soft: SoftMask, band: float) -> Plane:
-    """`[h, w]` in 0..1, the edge moved within `band` by GrabCut on a coarse grid; a mask that is too small as it is.
+    """`[h, w]` in 0..1, the edge moved within `band` by GrabCut on a coarse grid, where colours say where to.
 
     Source: C. Rother, V. Kolmogorov, A. Blake: GrabCut (2004), by OpenCV.
     """
     scale = min(_COARSE_SIDE / soft.side, 1.0)
     size = max(round(part.shape[1] * scale), 1), max(round(part.shape[0] * scale), 1)
-    values = cv2.resize(soft.values, size, interpolation=cv2.INTER_AREA)
+    values = _resized(soft.values, size)
     labels = _labels(values, band * soft.side * scale)
+    as_it_is = (soft.values > 0.5).astype(np.float32)
     if len(np.unique(labels)) < 4:
-        return soft.values
+        return as_it_is
     cv2.setRNGSeed(0)  # GrabCut starts from clusters that are drawn
-    colours = np.ascontiguousarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA))
-    cv2.grabCut(colours, labels, None, np.zeros((1, 65)), np.zeros((1, 65)), _ROUNDS, cv2.GC_INIT_WITH_MASK)
-    cut = np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.float32)
+    colours = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    whole = (0, 0, *size)  # not looked at: the labels say where
+    cv2.grabCut(colours, labels, whole, np.zeros((1, 65)), np.zeros((1, 65)), _ROUNDS, cv2.GC_INIT_WITH_MASK)
+    cut = _without_specks(np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8))
     if _contrast(colours, cut) < _CLEARER * _contrast(colours, values) + 1.0:
-        return soft.values  # alike inside and outside: the cut says nothing
-    return np.asarray(cv2.resize(cut, part.shape[1::-1], interpolation=cv2.INTER_LINEAR), dtype=np.float32)
+        return as_it_is  # alike inside and outside: the cut says nothing
+    return _resized(cut, (part.shape[1], part.shape[0]))
+
+
+def _resized(values: Plane, size: tuple[int, int]) -> Plane:
+    """On a grid of `size` (width, height), as OpenCV counts."""
+    way = cv2.INTER_AREA if size[0] < values.shape[1] else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(values, size, interpolation=way), dtype=np.float32)
+
+
+def _without_specks(mask: NDArray[np.uint8]) -> Plane:
+    """The mask without loose parts of less than a hundredth of it."""
+    _, parts, facts, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    areas = facts[:, cv2.CC_STAT_AREA].copy()
+    areas[0] = 0
+    kept = areas >= 0.01 * areas.sum()
+    kept[0] = False
+    return np.asarray(kept[parts], dtype=np.float32)
 
 
 def _contrast(colours: Picture, mask: Plane) -> float:
@@ -160,12 +181,9 @@ def guided(guide: Plane, values: Plane, radius: float, epsilon: float) -> Plane:
     height, width = values.shape
     step = max(radius / 6, 1.0)
     small = max(round(width / step), 1), max(round(height / step), 1)
-    coarse_guide = cv2.resize(guide, small, interpolation=cv2.INTER_AREA)
-    coarse_values = cv2.resize(values, small, interpolation=cv2.INTER_AREA)
-    slopes, offset = _linear(coarse_guide, coarse_values, max(round(radius / step), 1), epsilon)
-    slopes, offset = (cv2.resize(part, (width, height), interpolation=cv2.INTER_LINEAR) for part in (slopes, offset))
-    answer: Plane = np.einsum("ijk,ijk->ij", slopes, guide) + offset
-    return answer
+    parts = _linear(_resized(guide, small), _resized(values, small), max(round(radius / step), 1), epsilon)
+    slopes, offset = (_resized(part, (width, height)) for part in parts)
+    return np.asarray(np.einsum("ijk,ijk->ij", slopes, guide) + offset, dtype=np.float32)
 
 
 def _linear(guide: Plane, values: Plane, radius: int, epsilon: float) -> tuple[Plane, Plane]:
@@ -181,7 +199,7 @@ def _linear(guide: Plane, values: Plane, radius: int, epsilon: float) -> tuple[P
     for i, j in _PAIRS:
         spread[..., i, j] = spread[..., j, i] = mean(guide[..., i] * guide[..., j]) - colour[..., i] * colour[..., j]
     spread += epsilon * np.eye(3, dtype=np.float32)
-    slopes = np.linalg.solve(spread, shared[..., None])[..., 0]
+    slopes = np.linalg.solve(spread, shared[..., None])[..., 0].astype(np.float32)
     offset = level - np.einsum("ijk,ijk->ij", slopes, colour)
     return mean(slopes), mean(offset)
 
@@ -195,4 +213,4 @@ def own_colours(photo: Picture, alpha: Plane) -> Picture:
     from pymatting import estimate_foreground_ml  # noqa: PLC0415
 
     colours = estimate_foreground_ml(photo.astype(np.float32) / np.float32(255), alpha.astype(np.float32))
-    return np.rint(np.clip(colours, 0, 1) * 255).astype(np.uint8)
+    return np.asarray(np.rint(np.clip(colours, 0, 1) * 255), dtype=np.uint8)
