@@ -1,8 +1,8 @@
 """How long does an evaluation take, and how much memory, beside pycocotools on the same detections?
 
 Run it with the number of photos and of detections a photo, 5000 and 100 for instance; 200 and 100 without. Each side
-reads the same two files in a process of its own, and is timed from the parsed rows to the figures. Peak memory is that of the whole process; what an evaluation of
-nothing takes is given too, because the libraries that are loaded count as well.
+reads the same two files in a process of its own, and is timed from the parsed rows to the figures. Peak memory is that
+of the whole process; what the rows and the libraries alone take is given too.
 """
 
 import contextlib
