@@ -1,10 +1,12 @@
 """How long does an evaluation take, and how much memory, beside pycocotools on the same detections?
 
 Run it with the number of photos and of detections a photo, 5000 and 100 for instance; 200 and 100 without. Each side
-reads the same two files in a process of its own. Peak memory is that of the whole process; what an evaluation of
-nothing takes is given too, because the libraries that are loaded count as well.
+reads the same two files in a process of its own, and is timed from the parsed rows to the figures. Peak memory is that
+of the whole process; what the rows and the libraries alone take is given too.
 """
 
+import contextlib
+import io
 import json
 import multiprocessing
 import resource
@@ -20,6 +22,8 @@ import numpy as np
 
 from clothseg.instances import encode, mask_area, tight_box
 
+Tree = dict[str, Any]
+Side = Callable[[Tree, list[Tree]], dict[str, float]]
 SIZE = (384, 512)
 CLASSES = 5
 FIGURES = ("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large", "AR_1", "AR_10", "AR_100")
@@ -72,64 +76,68 @@ def write(folder: Path, photos: int, most: int) -> None:
     (folder / "results.json").write_text(json.dumps(results))
 
 
-def ours(folder: Path) -> dict[str, float]:
+def ours(tree: Tree, found: list[Tree]) -> dict[str, float]:
     """The evaluator's COCO figures for masks and boxes, with all checks of the input."""
     from clothseg.evaluation import coco  # noqa: PLC0415 - each process loads only what it needs
-    from clothseg.evaluation.results import checked_results, read_results  # noqa: PLC0415
+    from clothseg.evaluation.results import checked_results  # noqa: PLC0415
     from clothseg.evaluation.truth import read_truth  # noqa: PLC0415
 
-    truth = read_truth(folder / "truth.json")
-    rows, _ = checked_results(read_results(folder / "results.json"), truth)
+    truth = read_truth(tree)
+    rows, _ = checked_results(found, truth)
     answer: dict[str, float | None] = {}
     for kind in coco.FIELDS:
         answer |= coco.overall(kind, coco.run_evaluator(truth, rows, kind))
     return {name: -1.0 if value is None else value for name, value in answer.items()}
 
 
-def everything(folder: Path) -> dict[str, float]:
+def everything(tree: Tree, found: list[Tree]) -> dict[str, float]:
     """All that `clothseg evaluate` says of a results file: boundaries, report_mAP, mistakes, 500 resamples."""
     from clothseg.evaluation import evaluate_coco  # noqa: PLC0415
-    from clothseg.evaluation.results import read_results  # noqa: PLC0415
 
-    overall = evaluate_coco(folder / "truth.json", read_results(folder / "results.json")).overall
+    overall = evaluate_coco(tree, found).overall
     return {name: -1.0 if value is None else value for name, value in overall.items()}
 
 
-def theirs(folder: Path) -> dict[str, float]:
+def theirs(tree: Tree, rows: list[Tree]) -> dict[str, float]:
     """pycocotools' figures for masks and boxes."""
     from pycocotools.coco import COCO  # noqa: PLC0415
     from pycocotools.cocoeval import COCOeval  # noqa: PLC0415
 
-    ground = COCO(str(folder / "truth.json"))
-    rows = json.loads((folder / "results.json").read_text())
     answer: dict[str, float] = {}
+    with contextlib.redirect_stdout(io.StringIO()):
+        ground = COCO()
+        ground.dataset = tree
+        ground.createIndex()
     for kind, library, dropped in (("mask", "segm", "bbox"), ("box", "bbox", "segmentation")):
-        found = ground.loadRes([{key: value for key, value in row.items() if key != dropped} for row in rows])
-        evaluator = COCOeval(ground, found, library)
-        evaluator.evaluate()
-        evaluator.accumulate()
-        evaluator.summarize()
+        with contextlib.redirect_stdout(io.StringIO()):
+            found = ground.loadRes([{key: value for key, value in row.items() if key != dropped} for row in rows])
+            evaluator = COCOeval(ground, found, library)
+            evaluator.evaluate()
+            evaluator.accumulate()
+            evaluator.summarize()
         answer |= {f"{kind}_{n}": float(v) for n, v in zip(FIGURES, evaluator.stats, strict=False)}
     return answer
 
 
-def nothing(folder: Path) -> dict[str, float]:
-    """An evaluation of nothing: what loading the libraries takes."""
+def nothing(tree: Tree, found: list[Tree]) -> dict[str, float]:
+    """Only the rows, and an evaluation of nothing: what loading libraries and files takes."""
     from clothseg.evaluation import evaluate_coco  # noqa: PLC0415
 
     evaluate_coco({"images": [], "annotations": [], "categories": []}, [])
-    return {"folder": float(folder.is_dir())}
+    return {"rows": float(len(found) + len(tree))}
 
 
-def measured(side: Callable[[Path], dict[str, float]], folder: Path, answer: Connection) -> None:
+def measured(side: Side, folder: Path, answer: Connection) -> None:
     """Run one side, and answer with its figures, seconds (wall, processor) and peak memory in MB."""
+    tree = json.loads((folder / "truth.json").read_text())
+    found = json.loads((folder / "results.json").read_text())
     wall, processor = time.perf_counter(), time.process_time()
-    figures = side(folder)
+    figures = side(tree, found)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     answer.send((figures, time.perf_counter() - wall, time.process_time() - processor, peak))
 
 
-def run(side: Callable[[Path], dict[str, float]], folder: Path) -> tuple[dict[str, float], float, float, float]:
+def run(side: Side, folder: Path) -> tuple[dict[str, float], float, float, float]:
     """`measured` in a fresh process."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()

@@ -125,6 +125,7 @@ def test_the_page_is_whole_and_needs_nothing_from_outside(run: Path, data: Path)
     assert "@import" not in text
     assert len(text.encode()) < 3_000_000
     assert page.ids() >= {"result", "predictions", "figures", "curves", "samples", "data", "network", "timings"}
+    assert page.ids() >= {"thresholds", "mistakes", "report-map"}
     assert "missing" not in page.ids()
 
 
@@ -139,6 +140,19 @@ def test_the_page_says_what_the_files_say(run: Path, data: Path) -> None:
     assert "Weakest class: Suit" in text
     assert "the jacket alone" in text
     assert NAMES[2] in text
+
+
+def test_a_judgement_is_shown_where_the_metrics_have_one(run: Path, data: Path) -> None:
+    tree = json.loads((run / "metrics.json").read_text())
+    text = Page(write_report(run, data).read_text(encoding="utf-8")).text
+    assert f"report_mAP {100 * tree['overall']['report_mAP']:.1f}" in text
+    assert f"{100 * tree['threshold']['f1']:.1f}" in text
+    old = {key: tree[key] for key in ("overall", "classes", "photos", "detections", "intervals", "notes")}
+    old["overall"] = {name: value for name, value in old["overall"].items() if name.startswith(("mask_", "box_"))}
+    (run / "metrics.json").write_text(json.dumps(old))
+    page = Page(write_report(run, data).read_text(encoding="utf-8"))
+    assert not {"thresholds", "mistakes", "report-map"} & page.ids()
+    assert "figures" in page.ids()
 
 
 def test_pictures_can_be_decoded_and_pairs_run_from_best_to_worst(run: Path, data: Path) -> None:

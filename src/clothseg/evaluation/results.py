@@ -17,7 +17,7 @@ from clothseg.evaluation.truth import Truth, four_numbers, is_number
 from clothseg.instances import Instances, filled_pixels, from_segmentation, to_xywh
 
 Row = Mapping[str, Any]
-_TOGETHER = 4096  # masks checked at once
+_TOGETHER = 1024  # masks checked at once
 _SLACK = 1.0  # pixels that a box may reach over the photo's edge by rounding
 
 
@@ -97,41 +97,55 @@ def checked_results(results: Sequence[Any], truth: Truth) -> tuple[list[dict[str
 def _checked(number: int, row: Any, truth: Truth) -> dict[str, Any]:
     if not isinstance(row, Mapping):
         raise DataError(f"result {number} is no object with image_id, category_id and score")
+    photo, class_id, score = row.get("image_id"), row.get("category_id"), row.get("score")
+    if not isinstance(photo, int) or photo not in truth.sizes or not isinstance(class_id, int):
+        raise DataError(_unknown(number, row, truth))
+    if class_id not in truth.names or not is_number(score):
+        raise DataError(_unknown(number, row, truth))
+    answer: dict[str, Any] = {"image_id": photo, "category_id": class_id, "score": float(score)}
+    mask, box = row.get("segmentation"), row.get("bbox")
+    if mask:
+        answer["segmentation"] = _mask(number, photo, mask, truth.sizes[photo])
+    if box is not None:
+        answer["bbox"] = four_numbers(box)
+        if answer["bbox"] is None:
+            raise DataError(
+                f"result {number} (photo {photo!r}) has the box {box!r}; a box is x, y, width, height, none NaN"
+            )
+    if not mask and box is None:
+        raise DataError(f"result {number} (photo {photo!r}) has neither segmentation nor bbox")
+    return answer
+
+
+def _unknown(number: int, row: Row, truth: Truth) -> str:
+    """What is wrong with the photo, class or score of a row."""
     absent = [key for key in ("image_id", "category_id", "score") if key not in row]
     if absent:
-        raise DataError(f"result {number} has no {', '.join(absent)}")
-    photo, class_id, score = row["image_id"], row["category_id"], row["score"]
-    where = f"result {number} (photo {photo!r})"
+        return f"result {number} has no {', '.join(absent)}"
+    photo, class_id = row["image_id"], row["category_id"]
     if not isinstance(photo, int) or photo not in truth.sizes:
-        raise DataError(
+        return (
             f"result {number} is for photo {photo!r}, which the truth does not have; results and truth must be of "
             "one data set"
         )
     if not isinstance(class_id, int) or class_id not in truth.names:
         known = ", ".join(f"{key} {name}" for key, name in list(truth.names.items())[:8])
-        raise DataError(f"{where} is of class {class_id!r}, which the truth does not have; it has {known}")
-    if not is_number(score):
-        raise DataError(f"{where} has the score {score!r}; a score is a finite number")
-    answer: dict[str, Any] = {"image_id": photo, "category_id": class_id, "score": float(score)}
-    if row.get("segmentation"):
-        answer["segmentation"] = _mask(where, row["segmentation"], truth.sizes[photo])
-    if row.get("bbox") is not None:
-        answer["bbox"] = four_numbers(row["bbox"])
-        if answer["bbox"] is None:
-            raise DataError(f"{where} has the box {row['bbox']!r}; a box is x, y, width, height in pixels, none NaN")
-    if "segmentation" not in answer and "bbox" not in answer:
-        raise DataError(f"{where} has neither segmentation nor bbox")
-    return answer
+        return (
+            f"result {number} (photo {photo!r}) is of class {class_id!r}, which the truth does not have; it has {known}"
+        )
+    return f"result {number} (photo {photo!r}) has the score {row['score']!r}; a score is a finite number"
 
 
-def _mask(where: str, mask: Any, size: tuple[int, int]) -> dict[str, Any]:
+def _mask(number: int, photo: int, mask: Any, size: tuple[int, int]) -> dict[str, Any]:
     """Compressed RLE of the photo's size. Whether its runs fill it is checked for many at once."""
-    if isinstance(mask, Mapping) and list(mask.get("size", ())) == list(size) and isinstance(mask.get("counts"), str):
+    if isinstance(mask, dict) and list(mask.get("size", ())) == list(size) and isinstance(mask.get("counts"), str):
         return {"size": list(size), "counts": mask["counts"]}
     try:
         return dict(from_segmentation(mask, *size))
     except (DataError, TypeError, ValueError) as error:
-        raise DataError(f"{where}: {error}; masks must be made at the photo's own size") from error
+        raise DataError(
+            f"result {number} (photo {photo!r}): {error}; masks must be made at the photo's own size"
+        ) from error
 
 
 def _check_filled(rows: Sequence[Row], start: int) -> None:

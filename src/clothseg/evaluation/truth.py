@@ -154,9 +154,12 @@ def _annotation(
 
 def four_numbers(box: Any) -> list[float] | None:
     """A box x, y, width, height with finite numbers and sides of 0 or more; None where it is something else."""
-    if not isinstance(box, Sequence) or len(box) != 4 or not all(map(is_number, box)) or min(box[2:]) < 0:
+    if not isinstance(box, list | tuple) or len(box) != 4:
         return None
-    return list(box)
+    for side in box:
+        if not is_number(side):
+            return None
+    return list(box) if box[2] >= 0 and box[3] >= 0 else None
 
 
 def is_number(value: Any) -> bool:

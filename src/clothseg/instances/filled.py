@@ -16,49 +16,59 @@ def filled_pixels(counts: Sequence[str]) -> NDArray[np.int64]:
     """
     broken = np.array([not text.isascii() for text in counts], dtype=np.bool_)
     texts = ["" if bad else text for text, bad in zip(counts, broken, strict=True)]
+    codes = np.frombuffer("".join(texts).encode("ascii"), dtype=np.uint8) - np.uint8(48)  # below 48 wraps round to 200
     lengths = np.array([len(text) for text in texts], dtype=np.int64)
-    codes = np.frombuffer("".join(texts).encode("ascii"), dtype=np.uint8).astype(np.int64) - 48
-    of_character = np.repeat(np.arange(len(texts)), lengths)
-    last = (codes & 32) == 0
-    text_ends = (np.cumsum(lengths) - 1)[lengths > 0]
-    broken[of_character[text_ends[~last[text_ends]]]] = True  # cut inside a number
-    last[text_ends] = True
-    broken[of_character[(codes < 0) | (codes > 63)]] = True
-    differences, of_number = _numbers(codes, last, of_character, broken)
-    runs = _undone(differences, of_number, len(texts))
-    broken[of_number[runs < 0]] = True
-    total = np.bincount(of_number, weights=runs, minlength=len(texts)).astype(np.int64)
+    there = np.flatnonzero(lengths)  # strings with characters; only they are looked at from here on
+    total = np.zeros(len(texts), dtype=np.int64)
+    if len(there):
+        ends = np.cumsum(lengths[there])
+        total[there] = _filled(codes, ends - lengths[there], ends)
     return np.where(broken, -1, total)
 
 
+def _filled(codes: NDArray[np.uint8], begins: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The answer for strings that stand at `codes[begins:ends]`, none of them empty."""
+    last = (codes & 32) == 0
+    broken = np.maximum.reduceat(codes, begins) > 63
+    broken |= ~last[ends - 1]  # cut inside a number
+    last[ends - 1] = True
+    count = np.add.reduceat(last, begins, dtype=np.int64)
+    differences, longest = _numbers(codes, np.flatnonzero(last), np.cumsum(count) - count)
+    broken |= longest > _MOST_CHARACTERS
+    runs = _undone(differences, count)
+    first = np.cumsum(count) - count
+    broken |= np.minimum.reduceat(runs, first) < 0
+    filled: NDArray[np.int64] = np.where(broken, -1, np.add.reduceat(runs, first))
+    return filled
+
+
 def _numbers(
-    codes: NDArray[np.int64], last: NDArray[np.bool_], of_character: NDArray[np.int64], broken: NDArray[np.bool_]
+    codes: NDArray[np.uint8], ends: NDArray[np.int64], first: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The signed numbers of all strings, and the string of each; marks strings with an overlong number as broken."""
-    ends = np.flatnonzero(last)
-    starts = np.append(0, ends[:-1] + 1) if len(ends) else ends
+    """The signed numbers whose last characters are `ends`, and the longest number of each string in characters."""
+    starts = np.append(0, ends[:-1] + 1)
     sizes = ends - starts + 1
-    broken[of_character[ends[sizes > _MOST_CHARACTERS]]] = True
-    sizes_seen = np.minimum(sizes, _MOST_CHARACTERS)
-    place = np.minimum(np.arange(len(codes)) - np.repeat(starts, sizes), _MOST_CHARACTERS)
-    parts = (codes & 31) << (5 * place)
-    values = np.add.reduceat(parts, starts) if len(starts) else parts
-    values = values - np.where(codes[ends] & 16, np.int64(1) << (5 * sizes_seen), 0)
-    return values, of_character[ends]
+    values = (codes[starts] & 31).astype(np.int64)
+    for place in range(1, min(int(sizes.max()), _MOST_CHARACTERS)):
+        longer = np.flatnonzero(sizes > place)
+        values[longer] += (codes[starts[longer] + place] & 31).astype(np.int64) << (5 * place)
+    negative = np.flatnonzero(codes[ends] & 16)
+    values[negative] -= np.int64(1) << (5 * np.minimum(sizes[negative], _MOST_CHARACTERS))
+    return values, np.maximum.reduceat(sizes, first)
 
 
-def _undone(differences: NDArray[np.int64], of_number: NDArray[np.int64], strings: int) -> NDArray[np.int64]:
-    """Runs from the differences of the format: from the fourth on each adds to the run two before it."""
-    first = np.searchsorted(of_number, np.arange(strings))
-    place = np.arange(len(differences)) - first[of_number]
-    runs = differences.copy()
-    for parity in (0, 1):
-        chosen = np.flatnonzero((place % 2 == parity) & (place > 0))
-        if len(chosen) == 0:
-            continue
-        summed = np.cumsum(differences[chosen])
-        owner = of_number[chosen]
-        begins = np.append(True, owner[1:] != owner[:-1])
-        before = np.append(0, summed[:-1])[begins]
-        runs[chosen] = summed - before[np.cumsum(begins) - 1]
+def _undone(differences: NDArray[np.int64], count: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Runs from the differences of the format: from the fourth of a string on each adds to the run two before it.
+
+    The sums run on over all strings, every second number for itself, and what stood there before a string is taken off.
+    """
+    summed = np.empty_like(differences)
+    summed[0::2], summed[1::2] = np.cumsum(differences[0::2]), np.cumsum(differences[1::2])
+    before = summed - differences
+    first = np.cumsum(count) - count
+    most = len(differences) - 1
+    odd, even = before[np.minimum(first + 1, most)], before[np.minimum(first + 2, most)]
+    place = np.arange(len(differences)) - np.repeat(first, count)
+    runs = summed - np.where(place & 1, np.repeat(odd, count), np.repeat(even, count))
+    runs[first] = differences[first]
     return runs

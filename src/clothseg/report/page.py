@@ -11,7 +11,7 @@ from clothseg.evaluation import Metrics
 from clothseg.evaluation.metrics import percent
 from clothseg.files import write_whole
 from clothseg.pictures import class_colour
-from clothseg.report import words
+from clothseg.report import judgement, words
 from clothseg.report.figures import Pair, curve_figures, prediction_pairs, sample_photos
 from clothseg.report.reading import RunFiles, Truth, read_run
 from clothseg.runs import RunFolder
@@ -72,6 +72,9 @@ def _values(files: RunFiles, threshold: float) -> dict[str, Any]:
         "caution": words.caution(files),
         "weakest": words.weakest_class(files.metrics) if files.metrics else "",
         "figures": [f"{kind}_{figure}" for kind in ("mask", "box") for figure in FIGURES],
+        "precision_curves": judgement.curve_plots(files.metrics) if files.metrics else [],
+        "mistakes": judgement.mistakes(files.metrics) if files.metrics else [],
+        "confusion": judgement.confusion_rows(files.metrics.confusion) if files.metrics else [],
         "curves": curve_figures(files.history) if files.history else [],
         "epochs": len(files.history),
         "pairs": pairs,
