@@ -10,7 +10,7 @@ from torch import nn
 
 from clothseg.config import Anchors, Config, Picture
 from clothseg.errors import ConfigError
-from clothseg.instances import Instances, PixelMasks, paste
+from clothseg.instances import Instances, PasteRule, PixelMasks, paste
 from clothseg.networks import build_network
 from clothseg.networks.anchors import cell_anchors, make_anchors
 from clothseg.networks.build import conventions_for
@@ -19,7 +19,7 @@ from clothseg.networks.heads import MaskHead
 from clothseg.networks.losses import head_losses, rpn_losses
 from clothseg.networks.norms import FrozenNorm, normed
 from clothseg.networks.pooling import sample_boxes
-from clothseg.networks.resize import padded_size, resize_image, resized_size
+from clothseg.networks.resize import padded_size, resize_image
 from clothseg.networks.resnet import StemPool
 from clothseg.networks.windows import from_photo, into_photo, into_window, inward, place_window
 
@@ -45,7 +45,7 @@ ALL = pytest.mark.parametrize("name", list(CONVENTIONS))
     ],
 )
 def test_sizes_of_resized_photos(size: tuple[int, int], picture: Picture, name: str, expected: tuple[int, int]) -> None:
-    assert resized_size(size, picture, CONVENTIONS[name]) == expected
+    assert picture.resized(size, CONVENTIONS[name].size_rounding) == expected
 
 
 @ALL
@@ -132,7 +132,8 @@ def test_masks_are_pasted_by_three_rules() -> None:
     assert paste(half, box, (100, 100), 0.5, "centres")[2][10, 10]  # the threshold itself counts
     assert not paste(half, box, (100, 100), 0.5, "framed")[2].any()
     beyond = torch.tensor([90.0, 90.0, 130.0, 140.0])
-    for rule in ("framed", "centres", "fading"):
+    rules: tuple[PasteRule, ...] = ("framed", "centres", "fading")
+    for rule in rules:
         rows, columns, crop = paste(full, beyond, (100, 100), 0.5, rule)
         assert crop.shape == (rows.stop - rows.start, columns.stop - columns.start)
         assert rows.stop <= 100
@@ -210,7 +211,7 @@ def test_every_convention_learns_and_detects(name: str) -> None:
     nothing = Instances((50, 40), torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64), PixelMasks(mask[:0]))
     losses = network.losses([image, image], [truth, nothing])
     assert all(torch.isfinite(loss) for loss in losses.values())
-    losses["total"].backward()
+    torch.autograd.backward(losses["total"])
     assert network.box_head.score.weight.grad is not None
     found = network.eval().detect([image])[0]
     assert found.masks.pixels().shape == (len(found), 50, 40)

@@ -182,7 +182,8 @@ def test_arrays_of_every_age_come_out_as_they_went_in(tmp_path: Path) -> None:
         found = read_pickle(path)
         assert found["__author__"] == "somebody"
         for name, array in arrays.items():
-            assert np.array_equal(found["model"][name], array), (protocol, name)
+            same = np.array_equal(np.asarray(found["model"][name]), np.asarray(array))
+            assert same, (protocol, name)
 
 
 def test_half_precision_becomes_whole(small: dict[str, torch.Tensor], tmp_path: Path) -> None:

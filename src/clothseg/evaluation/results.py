@@ -100,7 +100,7 @@ def _checked(number: int, row: Any, truth: Truth) -> dict[str, Any]:
     photo, class_id, score = row.get("image_id"), row.get("category_id"), row.get("score")
     if not isinstance(photo, int) or photo not in truth.sizes or not isinstance(class_id, int):
         raise DataError(_unknown(number, row, truth))
-    if class_id not in truth.names or not is_number(score):
+    if class_id not in truth.names or score is None or not is_number(score):
         raise DataError(_unknown(number, row, truth))
     answer: dict[str, Any] = {"image_id": photo, "category_id": class_id, "score": float(score)}
     mask, box = row.get("segmentation"), row.get("bbox")
