@@ -52,8 +52,8 @@ def build(
     names = DEFAULT_CLASSES if classes is None else [n for given in classes for n in given.split(",") if n.strip()]
     with progress_bar(quiet=quiet) as bar:
 
-        def progress(photos: Iterable[Any], text: str) -> Iterator[Any]:
-            yield from bar.track(photos, description=text)
+        def progress(photos: Iterable[Any], text: str, count: int) -> Iterator[Any]:
+            yield from bar.track(photos, description=text, total=count)
 
         summary = build_dataset(
             folder_called(source),
