@@ -1,5 +1,6 @@
 """Photos that show the same picture: copies, resized, recompressed."""
 
+import itertools
 from collections import defaultdict
 from collections.abc import Mapping
 
@@ -26,13 +27,14 @@ def perceptual_hash(photo: NDArray[np.uint8]) -> str:
 def near_duplicates(hashes: Mapping[str, str], near: int = NEAR) -> list[list[str]]:
     """Pairs of photos whose hashes differ in at most `near` of 64 bits, each pair sorted, all in order.
 
-    Photos without a hash are like no other. Two such hashes agree in one of `near` + 1 bands of bits at least; only photos that share a band are compared.
+    Photos without a hash are like no other. Two such hashes agree in one of `near` + 1 bands of bits at least; only
+    photos that share a band are compared.
     """
     names = sorted(name for name, digits in hashes.items() if digits)
     values = np.array([int(hashes[name], 16) for name in names], dtype=np.uint64)
     edges = np.linspace(0, 64, near + 2).astype(int)
     pairs: set[tuple[int, int]] = set()
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in itertools.pairwise(edges):
         band = (values >> np.uint64(low)) & np.uint64((1 << int(high - low)) - 1)
         places: dict[int, list[int]] = defaultdict(list)
         for place, value in enumerate(band.tolist()):

@@ -3,6 +3,7 @@
 import io
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,17 +33,17 @@ def read_mask_png(source: Path | bytes) -> BoolMask:
                 values = _grey(picture, name)
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
         raise DataError(f"{name}: not a mask picture that can be read ({error})") from error
-    return values > 0
+    return np.asarray(values > 0, dtype=np.bool_)
 
 
-def _grey(picture: Image.Image, name: str) -> NDArray[np.generic]:
+def _grey(picture: Image.Image, name: str) -> NDArray[Any]:
     if picture.mode in {"P", "PA", "RGB", "RGBA", "LA"}:
         colours = np.asarray(picture.convert("RGBA"))
         if (colours[..., 3] < 255).any():
             raise DataError(f"{name}: a mask has one channel, this picture ({picture.mode}) is partly transparent")
         if (colours[..., :3] != colours[..., :1]).any():
             raise DataError(f"{name}: a mask has one channel, this picture ({picture.mode}) has colours")
-        return colours[..., 0]
+        return np.asarray(colours[..., 0])
     values = np.asarray(picture)
     if values.ndim != 2:
         raise DataError(f"{name}: a mask has one channel, this picture ({picture.mode}) has {values.shape[2]}")

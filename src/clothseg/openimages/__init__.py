@@ -1,9 +1,9 @@
 """Open Images: from its published tables, mask archives and photos to a COCO data set.
 
-`classes` and `hierarchy` know the classes, `scan` and `tables` read the CSV files, `stats` counts what is in them.
-A build goes through `plan` (which photos), `run` (all of them, on all cores), `convert` (one photo: `archives` finds its
-masks, `grid` its way up, `matching` its boxes), `gather` (who goes to train) and `write`; `work` keeps what is done, and
-`summary` says what came of it. Source of the formats: https://storage.googleapis.com/openimages/web/
+`classes`, `hierarchy` and `tree` know the classes, `scan` and `tables` read the CSV files, `stats` counts what is in
+them. A build goes through `plan` (which photos), `run` (all of them, on all cores), `convert` (one photo: `archives`
+finds its masks, `grid` its way up, `matching` its boxes), `gather` (who goes to train) and `write`; `work` keeps what
+is done, and `summary` says what came of it. Source of the formats: https://storage.googleapis.com/openimages/web/
 """
 
 from clothseg.openimages.archives import MaskArchive, MissingMaskError
@@ -21,6 +21,7 @@ from clothseg.openimages.layout import (
 )
 from clothseg.openimages.matching import match_boxes
 from clothseg.openimages.scan import BrokenRow
+from clothseg.openimages.stats import ClassStats, Stats, count_classes
 from clothseg.openimages.summary import BuildSummary, Dropped, UnmaskedBox
 from clothseg.openimages.tables import (
     BoxRow,
@@ -32,6 +33,7 @@ from clothseg.openimages.tables import (
     read_credits,
     read_masks,
 )
+from clothseg.openimages.tree import NamedBranch, class_trees, tree_lines, tree_picture
 
 __all__ = [
     "BoxRow",
@@ -40,18 +42,23 @@ __all__ = [
     "BuildSummary",
     "ByPhoto",
     "ClassName",
+    "ClassStats",
     "Dropped",
     "Hierarchy",
     "MaskArchive",
     "MaskRow",
     "MissingMaskError",
+    "NamedBranch",
     "PhotoCredit",
     "SplitFiles",
+    "Stats",
     "UnmaskedBox",
     "box_list",
     "build_dataset",
     "choose_classes",
     "class_file",
+    "class_trees",
+    "count_classes",
     "hierarchy_file",
     "mask_list",
     "match_boxes",
@@ -64,4 +71,6 @@ __all__ = [
     "read_segmentable",
     "segmentable_file",
     "split_files",
+    "tree_lines",
+    "tree_picture",
 ]

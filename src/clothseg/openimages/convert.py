@@ -1,11 +1,11 @@
 """One photo with its rows -> what goes into the data set: the way up, the masks on its grid, the regions to ignore.
 
-Traps of the format that this file answers to: masks seldom have their photo's size, those of one photo may overlap, many
-boxes have no mask though they show the class, and width and height of a photo stand nowhere but in the photo itself.
+Traps of the format that this file answers to: masks seldom have their photo's size, those of one photo may overlap,
+many boxes have no mask though they show the class, and width and height of a photo stand nowhere but in the photo.
 """
 
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -109,7 +109,7 @@ class Clock:
     """Seconds by kind of work."""
 
     def __init__(self) -> None:
-        self.seconds: Counter[str] = Counter()
+        self.seconds: dict[str, float] = defaultdict(float)
 
     @contextmanager
     def __call__(self, work: str) -> Iterator[None]:

@@ -12,6 +12,7 @@ from clothseg.openimages.classes import ClassName
 from clothseg.openimages.convert import Converted
 from clothseg.openimages.plan import Source
 from clothseg.openimages.summary import BuildSummary, Dropped, PolygonCounts, Speed, SplitCounts, UnmaskedBox
+from clothseg.openimages.tables import Box, Flags
 from clothseg.openimages.work import read_chunk
 
 
@@ -91,7 +92,7 @@ def gather(
     names = {m.mid: c.name for c in chosen for m in (c, *included[c.mid])}
     kept: dict[str, dict[str, Photo]] = {"train": {}, "val": {}}
     lost: list[tuple[Source, str, tuple[str, str, str, str]]] = []
-    unmasked: list[tuple[Source, str, tuple[object, ...]]] = []
+    unmasked: list[tuple[Source, str, tuple[str, Box, Flags]]] = []
     ious: list[float] = []
     boxless = 0
     for source, path in chunks:
@@ -151,9 +152,9 @@ def _split(
 
 
 def _told_boxes(
-    boxes: Iterable[tuple[Source, str, tuple[object, ...]]], names: Mapping[str, str], split_of: Mapping[str, str]
+    boxes: Iterable[tuple[Source, str, tuple[str, Box, Flags]]], names: Mapping[str, str], split_of: Mapping[str, str]
 ) -> Iterable[UnmaskedBox]:
-    for source, image_id, (mid, box, flags) in boxes:  # type: ignore[misc]
+    for source, image_id, (mid, box, flags) in boxes:
         if image_id in source.present:
             kept = split_of.get(image_id)
             yield UnmaskedBox(
@@ -162,7 +163,7 @@ def _told_boxes(
                 names[mid],
                 box,
                 flags,
-                kept is not None,  # type: ignore[index, arg-type]
+                kept is not None,
             )
 
 
@@ -181,7 +182,7 @@ def _unnamed(source: Source, names: Mapping[str, str]) -> list[str]:
     digits = {image_id[0] for image_id in source.wanted}
     short = {mid.replace("/", "") for mid in names}
     with MaskArchive(source.files.source, source.files.split) as archive:
-        found = archive.unnamed(digits, set(source.masks.column("MaskPath")))
+        found = archive.unnamed(digits, set(source.masks.frame["MaskPath"]))
     return [name for name in found if name[17:-13] in short or "/" in name or "\\" in name]
 
 

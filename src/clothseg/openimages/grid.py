@@ -1,8 +1,8 @@
 """Which way up a photo stands, and how large it is, so that it and its masks never disagree.
 
-A photo file can be turned in two ways: by the EXIF mark in it, and by the `Rotation` of the image list, which says how far
-photo and boxes are to be turned together. Neither tells which pixels the masks were drawn on: most copies of Open Images
-carry no EXIF mark, originals do. The masks' own shape tells: they are drawn on the whole photo, at another scale.
+A photo file can be turned in two ways: by the EXIF mark in it, and by the `Rotation` of the image list, which says how
+far photo and boxes are to be turned together. Neither tells which pixels the masks were drawn on: most copies of Open
+Images carry no EXIF mark, originals do. The masks' own shape tells: they are drawn on the whole photo, at some scale.
 """
 
 import io

@@ -1,7 +1,7 @@
 """The class tree of Open Images: 848 places for 602 classes, since a class can stand in several.
 
-A node's `Subcategory` are kinds of it (a dress is clothing); its `Part` belong to it (a hand is part of a person) and are
-no kind of it.
+A node's `Subcategory` are kinds of it (a dress is clothing); its `Part` belong to it (a hand is part of a person) and
+are no kind of it.
 """
 
 import json

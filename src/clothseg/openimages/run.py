@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import threading
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor
 from multiprocessing.connection import wait
@@ -49,7 +49,7 @@ def convert_all(
     """Convert what is not converted yet. The chunks' files, in order of source and photo."""
     begun = time.perf_counter()
     chunks: list[tuple[Source, Path]] = []
-    seconds: Counter[str] = Counter()
+    seconds: dict[str, float] = defaultdict(float)
     if sum(len(s.wanted) for s in sources) < _FEW:
         workers = 1
     for source in sources:
@@ -76,7 +76,7 @@ def _is_done(path: Path, images: Path) -> bool:
 
 
 def _run_here(
-    tasks: Iterable[Task], settings: Settings, images: Path, _workers: int, seconds: Counter[str]
+    tasks: Iterable[Task], settings: Settings, images: Path, _workers: int, seconds: dict[str, float]
 ) -> Iterator[str]:
     """Convert chunks; yields the id of each photo when it is done, and adds up the seconds by kind of work."""
     for path, jobs in tasks:
@@ -87,18 +87,18 @@ def _run_here(
                 photos.append(convert_photo(job, archive, settings, images, clock))
                 yield job.image_id
         write_chunk(path, photos)
-        seconds.update(clock.seconds)
+        _add(seconds, clock.seconds)
         seconds["masks"] += sum(len(job.masks) for job in jobs)
 
 
 def _run_in_workers(
-    tasks: Iterable[Task], settings: Settings, images: Path, workers: int, seconds: Counter[str]
+    tasks: Iterable[Task], settings: Settings, images: Path, workers: int, seconds: dict[str, float]
 ) -> Iterator[str]:
     """The same in several processes; few chunks wait at a time, so that rows need not all be in memory."""
     context = multiprocessing.get_context("spawn")
     waiting = iter(tasks)
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
-        running: dict[Future[Counter[str]], list[Job]] = {}
+        running: dict[Future[dict[str, float]], list[Job]] = {}
         try:
             while True:
                 for path, jobs in itertools.islice(waiting, 3 * workers - len(running)):
@@ -106,10 +106,15 @@ def _run_in_workers(
                 if not running:
                     return
                 for future in concurrent.futures.wait(running, return_when=FIRST_COMPLETED).done:
-                    seconds.update(future.result())
+                    _add(seconds, future.result())
                     yield from (job.image_id for job in running.pop(future))
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _add(seconds: dict[str, float], more: dict[str, float]) -> None:
+    for kind, value in more.items():
+        seconds[kind] += value
 
 
 def _end_with_parent() -> None:
@@ -124,9 +129,9 @@ def _end_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _convert_chunk(path: Path, jobs: list[Job], settings: Settings, images: Path) -> Counter[str]:
+def _convert_chunk(path: Path, jobs: list[Job], settings: Settings, images: Path) -> dict[str, float]:
     """In a worker: one chunk. Seconds by kind of work, and the number of masks."""
-    seconds: Counter[str] = Counter()
+    seconds: dict[str, float] = defaultdict(float)
     for _ in _run_here([(path, jobs)], settings, images, 1, seconds):
         pass
     return seconds

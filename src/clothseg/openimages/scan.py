@@ -1,8 +1,8 @@
 """The lists of masks and boxes, read quickly: 807 MB and 1.2 GB for train, of which a data set needs a few rows.
 
-A file is read in blocks of lines, several at once. Two looks at a block decide what is worth parsing: the number of its
-commas tells whether every row is whole, and one regular expression over its lines finds those of the wanted classes. Only
-these become cells. Memory holds a few blocks and the wanted rows, never the file.
+A file is read in blocks of lines, several at once. Two looks at a block decide what is worth parsing: the number of
+its commas tells whether every row is whole, and one regular expression over its lines finds those of the wanted
+classes. Only these become cells. Memory holds a few blocks and the wanted rows, never the file.
 
 Every cell is text first: ids such as `12345678e9012345` or `00000123` are no numbers, however much they look like it.
 The published lists hold no quotes; a block that does is read slowly, and rightly.
@@ -170,9 +170,8 @@ def _read_block(table: _Table, block: bytes, first: int) -> tuple[pl.DataFrame, 
     values = np.frombuffer(block, np.uint8)
     commas, lines = int(np.count_nonzero(values == ord(","))), int(np.count_nonzero(values == ord("\n")))
     if commas == lines * (len(table.header) - 1) and b'"' not in block:
-        cells, broken = _quick(table, block, first), []
-    else:
-        cells, broken = _slow(table, block, first)
+        return _check(table, _quick(table, block, first))
+    cells, broken = _slow(table, block, first)
     rows, faults = _check(table, cells)
     return rows, broken + faults
 
@@ -204,7 +203,7 @@ def _quick(table: _Table, block: bytes, first: int) -> pl.DataFrame:
 
 
 def _cells(table: _Table, lines: bytes) -> pl.DataFrame:
-    schema = {name: pl.String for name in table.header}
+    schema = dict.fromkeys(table.header, pl.String)
     wanted = [*table.columns.ids, *table.columns.numbers, *table.present_flags]
     if b"\r" in lines:
         lines = lines.replace(b"\r\n", b"\n").removesuffix(b"\r")
@@ -220,14 +219,13 @@ def _slow(table: _Table, block: bytes, first: int) -> tuple[pl.DataFrame, list[B
     for row, line in enumerate(block.decode("utf-8", errors="replace").split("\n"), start=first):
         if not line.strip():
             continue
-        cells = next(csv.reader([line.rstrip("\r")]))
-        if len(cells) != len(table.header):
-            problem = f"the row has {len(cells)} cells, the header {len(table.header)}"
-            broken.append(BrokenRow(table.path.name, row, problem, _image_id(table, cells)))
-        elif pattern is None or re.search(pattern, ",".join(cells)):
-            good.append([row, *(cell or None for cell in cells)])
-    cells = pl.DataFrame(good, schema=_text_schema(table.header), orient="row")
-    return cells, broken
+        words = next(csv.reader([line.rstrip("\r")]))
+        if len(words) != len(table.header):
+            problem = f"the row has {len(words)} cells, the header {len(table.header)}"
+            broken.append(BrokenRow(table.path.name, row, problem, _image_id(table, words)))
+        elif pattern is None or re.search(pattern, ",".join(words)):
+            good.append([row, *(cell or None for cell in words)])
+    return pl.DataFrame(good, schema=_text_schema(table.header), orient="row"), broken
 
 
 def _image_id(table: _Table, cells: Sequence[str]) -> str:

@@ -73,18 +73,21 @@ class PhotoCredit:
 T = TypeVar("T")
 
 
-class ByPhoto(Generic[T]):  # noqa: UP046 - Python 3.11
+class ByPhoto(Generic[T]):
     """Rows of a table, ordered by photo.
 
     Attributes:
+        frame: the rows as columns, with the table's own names.
         broken: rows that were left out because they break the format.
     """
 
     def __init__(self, frame: pl.DataFrame, make: Callable[[tuple[Any, ...]], T], broken: Sequence[BrokenRow]) -> None:
-        self._frame, self._make, self.broken = frame, make, list(broken)
-        counts = frame["ImageID"].rle().struct.unnest() if len(frame) else pl.DataFrame({"len": [], "value": []})
-        starts = counts["len"].cum_sum().shift(1, fill_value=0) if len(counts) else []
-        self._places = dict(zip(counts["value"], zip(starts, counts["len"], strict=True), strict=True))
+        self.frame, self._make, self.broken = frame, make, list(broken)
+        self._places: dict[str, tuple[int, int]] = {}
+        start = 0
+        for length, image_id in frame["ImageID"].rle().struct.unnest().iter_rows():
+            self._places[image_id] = (start, length)
+            start += length
 
     @property
     def photos(self) -> Collection[str]:
@@ -96,17 +99,13 @@ class ByPhoto(Generic[T]):  # noqa: UP046 - Python 3.11
         if image_id not in self._places:
             return []
         start, length = self._places[image_id]
-        return [self._make(row) for row in self._frame.slice(start, length).rows()]
-
-    def column(self, name: str) -> pl.Series:
-        """A column of all rows."""
-        return self._frame[name]
+        return [self._make(row) for row in self.frame.slice(start, length).rows()]
 
     def __len__(self) -> int:
-        return len(self._frame)
+        return len(self.frame)
 
     def __iter__(self) -> Iterator[T]:
-        return map(self._make, self._frame.iter_rows())
+        return map(self._make, self.frame.iter_rows())
 
 
 def parse_partitions(text: str | None) -> frozenset[str] | None:

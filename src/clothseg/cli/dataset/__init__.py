@@ -3,6 +3,8 @@
 import typer
 
 from clothseg.cli.dataset.build import build
+from clothseg.cli.dataset.classes import classes
+from clothseg.cli.dataset.stats import stats
 from clothseg.cli.terminal import in_order
 
 ORDER = ("classes", "stats", "download", "build", "check", "show")
@@ -20,4 +22,6 @@ def _group() -> None:
     """Make, check and look at COCO data sets."""
 
 
+app.command()(classes)
+app.command()(stats)
 app.command()(build)
