@@ -19,9 +19,10 @@ def perceptual_hash(photo: NDArray[np.uint8]) -> str:
 
     Empty for a photo of one colour, where the digits would be noise.
     """
-    if photo.std() < _FLAT:
+    small = Image.fromarray(photo).resize((64, 64), Image.Resampling.BOX).convert("L")
+    if np.asarray(small).std() < _FLAT:
         return ""
-    return str(imagehash.phash(Image.fromarray(photo)))
+    return str(imagehash.phash(small))
 
 
 def near_duplicates(hashes: Mapping[str, str], near: int = NEAR) -> list[list[str]]:
