@@ -4,8 +4,8 @@
 
 Two questions. *Back on the photo's grid*: Open Images stores masks at another size than the photo; here a mask is the
 truth, is stored at another size (by nearest pixel, as our source did), and brought back. *Smaller*: a mask is made
-smaller, as `--max-size` does, and held against the truth: each small pixel against the part of it that the truth covers,
-and the small mask blown up again against the truth.
+smaller, as `--max-size` does, and held against the truth: each small pixel against the part of it that the truth
+covers, and the small mask blown up again against the truth.
 """
 
 import argparse

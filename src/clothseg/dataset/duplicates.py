@@ -19,10 +19,10 @@ def perceptual_hash(photo: NDArray[np.uint8]) -> str:
 
     Empty for a photo of one colour, where the digits would be noise.
     """
-    small = Image.fromarray(photo).resize((64, 64), Image.Resampling.BOX).convert("L")
-    if np.asarray(small).std() < _FLAT:
+    picture = Image.fromarray(photo).convert("L")
+    if np.asarray(picture.resize((64, 64), Image.Resampling.BOX)).std() < _FLAT:
         return ""
-    return str(imagehash.phash(small))
+    return str(imagehash.phash(picture))
 
 
 def near_duplicates(hashes: Mapping[str, str], near: int = NEAR) -> list[list[str]]:

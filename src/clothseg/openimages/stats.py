@@ -162,10 +162,16 @@ def _unmasked(masks: ByPhoto[MaskRow], boxes: ByPhoto[BoxRow]) -> pl.DataFrame:
     pairs = (
         masks.frame.lazy()
         .select(*_KEYS, *_MASK_SIDES)
+        .with_row_index("mask")
         .join(boxes.frame.lazy().select(*_KEYS, *_BOX_SIDES).with_row_index("box"), on=_KEYS)
     )
     near = pl.all_horizontal(
         (pl.col(a) - pl.col(b)).abs() <= TOLERANCE for a, b in zip(_MASK_SIDES, _BOX_SIDES, strict=True)
     )
-    found = pairs.filter(near).group_by("LabelName").agg(masked_boxes=pl.col("box").n_unique())
-    return found.collect(engine="streaming")
+    # One mask on two boxes, or two on one, make one pair.
+    of_photo = (
+        pairs.filter(near)
+        .group_by(_KEYS)
+        .agg(masked_boxes=pl.min_horizontal(pl.col("mask").n_unique(), pl.col("box").n_unique()))
+    )
+    return of_photo.group_by("LabelName").agg(pl.col("masked_boxes").sum()).collect(engine="streaming")
