@@ -15,7 +15,7 @@ import re
 from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,7 @@ import polars as pl
 
 from clothseg.errors import DataError
 
-_BLOCK = 4 << 20
+_BLOCK = 8 << 20
 _MOST_BROKEN = 10_000
 
 IMAGE_ID = "^[0-9a-f]{16}$"
@@ -78,8 +78,10 @@ class _Table:
             return None
         # The lists begin with the image id or with the mask's name, which begins with it.
         by_digit = self.partitions is not None and self.header[0] in {"ImageID", "MaskPath"}
-        start = f"^[{''.join(sorted(self.partitions or ()))}].*," if by_digit else "(?:^|,)"
-        return f"{start}(?:{'|'.join(map(re.escape, sorted(self.mids)))})(?:,|\r?$)|^[^/]*$"
+        names = "|".join(map(re.escape, sorted(self.mids)))
+        if by_digit:
+            return f"^[{''.join(sorted(self.partitions or ()))}](?:.*,(?:{names})(?:,|\\r?$)|[^/]*$)"
+        return f"(?:^|,)(?:{names})(?:,|\\r?$)|^[^/]*$"
 
 
 def scan(
@@ -120,14 +122,14 @@ def _frozen(values: Collection[str] | None) -> frozenset[str] | None:
     return None if values is None else frozenset(values)
 
 
-def _open(path: Path) -> io.FileIO:
+def _open(path: Path) -> io.BufferedReader:
     try:
-        return path.open("rb", buffering=0)
+        return path.open("rb")
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
 
 
-def _header(path: Path, stream: io.FileIO, columns: Columns) -> list[str]:
+def _header(path: Path, stream: io.BufferedReader, columns: Columns) -> list[str]:
     """The column names, with or without a byte-order mark; the stream stands after them."""
     start = stream.read(1 << 16)
     line, newline, _ = start.partition(b"\n")
@@ -142,49 +144,55 @@ def _header(path: Path, stream: io.FileIO, columns: Columns) -> list[str]:
     return header
 
 
-def _blocks(stream: io.FileIO) -> Iterator[tuple[bytes, int]]:
-    """Whole lines, some megabytes at a time, and the number of the first line; the header is line 1."""
-    rest, row = b"", 2
+def _blocks(stream: io.BufferedReader) -> Iterator[bytes]:
+    """Whole lines, some megabytes at a time, the last one ended too."""
     while data := stream.read(_BLOCK):
-        lines, newline, rest = (rest + data).rpartition(b"\n")
-        if newline:
-            yield lines + newline, row
-            row += lines.count(b"\n") + 1
-    if rest:
-        yield rest + b"\n", row
+        block = data if data.endswith(b"\n") else data + stream.readline()
+        yield block if block.endswith(b"\n") else block + b"\n"
 
 
-def _in_parallel(table: _Table, stream: io.FileIO) -> Iterator[tuple[pl.DataFrame, list[BrokenRow]]]:
+def _in_parallel(table: _Table, stream: io.BufferedReader) -> Iterator[tuple[pl.DataFrame, list[BrokenRow]]]:
+    """The wanted rows of each block, in order; the header is row 1 of the file."""
     workers = os.cpu_count() or 1
-    running: deque[Future[tuple[pl.DataFrame, list[BrokenRow]]]] = deque()
+    running: deque[Future[tuple[pl.DataFrame, list[BrokenRow], int]]] = deque()
+    row = 2
+
+    def finished() -> tuple[pl.DataFrame, list[BrokenRow]]:
+        nonlocal row
+        frame, broken, lines = running.popleft().result()
+        broken = [replace(fault, row=fault.row + row) for fault in broken]
+        row += lines
+        return frame, broken
+
     with ThreadPoolExecutor(workers) as pool:
-        for block, row in _blocks(stream):
-            running.append(pool.submit(_read_block, table, block, row))
+        for block in _blocks(stream):
+            running.append(pool.submit(_read_block, table, block))
             if len(running) > workers:
-                yield running.popleft().result()
+                yield finished()
         while running:
-            yield running.popleft().result()
+            yield finished()
 
 
-def _read_block(table: _Table, block: bytes, first: int) -> tuple[pl.DataFrame, list[BrokenRow]]:
+def _read_block(table: _Table, block: bytes) -> tuple[pl.DataFrame, list[BrokenRow], int]:
+    """The wanted rows, the broken ones with their number in the block from 0, and the number of lines."""
     values = np.frombuffer(block, np.uint8)
     commas, lines = int(np.count_nonzero(values == ord(","))), int(np.count_nonzero(values == ord("\n")))
     if commas == lines * (len(table.header) - 1) and b'"' not in block:
-        return _check(table, _quick(table, block, first))
-    cells, broken = _slow(table, block, first)
+        return *_check(table, _quick(table, block)), lines
+    cells, broken = _slow(table, block)
     rows, faults = _check(table, cells)
-    return rows, broken + faults
+    return rows, broken + faults, lines
 
 
 def _text_schema(header: Sequence[str]) -> dict[str, pl.DataType]:
     return {"row": pl.Int64()} | {name: pl.String() for name in header}
 
 
-def _quick(table: _Table, block: bytes, first: int) -> pl.DataFrame:
+def _quick(table: _Table, block: bytes) -> pl.DataFrame:
     """The wanted lines as text cells; every line is known to have as many as the header."""
     pattern = table.line_pattern()
     if pattern is None:
-        return _cells(table, block).with_row_index("row", offset=first)
+        return _cells(table, block).with_row_index("row")
     lines = pl.scan_csv(
         io.BytesIO(block),
         has_header=False,
@@ -193,7 +201,6 @@ def _quick(table: _Table, block: bytes, first: int) -> pl.DataFrame:
         schema={"line": pl.String},
         encoding="utf8-lossy",
         row_index_name="row",
-        row_index_offset=first,
     )
     found = lines.filter(pl.col("line").str.contains(pattern)).collect(engine="streaming")
     if found.is_empty():
@@ -211,12 +218,12 @@ def _cells(table: _Table, lines: bytes) -> pl.DataFrame:
     return read.select(wanted).collect(engine="streaming")
 
 
-def _slow(table: _Table, block: bytes, first: int) -> tuple[pl.DataFrame, list[BrokenRow]]:
+def _slow(table: _Table, block: bytes) -> tuple[pl.DataFrame, list[BrokenRow]]:
     """The same, line by line: for blocks with a row that is short or long, a blank line or quotes."""
     pattern = table.line_pattern()
     good: list[list[str | int | None]] = []
     broken: list[BrokenRow] = []
-    for row, line in enumerate(block.decode("utf-8", errors="replace").split("\n"), start=first):
+    for row, line in enumerate(block.decode("utf-8", errors="replace").split("\n")):
         if not line.strip():
             continue
         words = next(csv.reader([line.rstrip("\r")]))
