@@ -1,5 +1,6 @@
 """What people type for an input, and what it stands for."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -20,3 +21,8 @@ def folder_called(source: Path) -> Path:
 def annotations_file(data: Path) -> Path:
     """The COCO file to judge by: the one given, or a data set's validation photos."""
     return data / "annotations" / "val.json" if data.is_dir() else data
+
+
+def names_in(given: Iterable[str] | None) -> list[str]:
+    """Names from an option that may be repeated, and may hold several with commas."""
+    return [name for text in given or () for name in text.split(",") if name.strip()]

@@ -1,6 +1,7 @@
 """The words of the field: instances on a photo, their boxes and their masks, in every form that they are stored in."""
 
 from clothseg.instances.boxes import boxes_of_masks, clip_boxes, flip_boxes, from_xywh, scale_boxes, to_xywh
+from clothseg.instances.contours import to_polygons
 from clothseg.instances.filled import filled_pixels
 from clothseg.instances.instances import Instances
 from clothseg.instances.masks import (
@@ -15,13 +16,12 @@ from clothseg.instances.masks import (
     from_segmentation,
     mask_area,
     mask_iou,
-    read_mask_png,
     resize_mask,
     run_lengths,
     tight_box,
-    write_mask_png,
 )
 from clothseg.instances.pasting import PasteRule, paste, resize_fading
+from clothseg.instances.png import read_mask_png, write_mask_png
 from clothseg.instances.resizing import resize_instances
 
 __all__ = [
@@ -51,6 +51,7 @@ __all__ = [
     "run_lengths",
     "scale_boxes",
     "tight_box",
+    "to_polygons",
     "to_xywh",
     "write_mask_png",
 ]

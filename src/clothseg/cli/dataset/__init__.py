@@ -4,7 +4,9 @@ import typer
 
 from clothseg.cli.dataset.build import build
 from clothseg.cli.dataset.check import check
+from clothseg.cli.dataset.classes import classes
 from clothseg.cli.dataset.show import show
+from clothseg.cli.dataset.stats import stats
 from clothseg.cli.terminal import in_order
 
 ORDER = ("classes", "stats", "download", "build", "check", "show")
@@ -22,6 +24,8 @@ def _group() -> None:
     """Make, check and look at COCO data sets."""
 
 
+app.command()(classes)
+app.command()(stats)
 app.command()(build)
 app.command()(check)
 app.command()(show)
