@@ -93,6 +93,15 @@ def test_two_runs_are_compared(
     assert "A is better by" in capsys.readouterr().out
 
 
+def test_a_data_set_that_moved_is_asked_for(
+    files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (files / "data").rename(files / "elsewhere")
+    assert clothseg(monkeypatch, "compare", "good", "bad") == 2
+    assert "say with --data where it is" in capsys.readouterr().err
+    assert clothseg(monkeypatch, "compare", "good", "bad", "--data", "elsewhere", "--resamples", "100") == 0
+
+
 def test_a_run_that_was_judged_on_something_else_is_not_compared(
     files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

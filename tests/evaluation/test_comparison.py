@@ -9,8 +9,9 @@ import pytest
 from clothseg.errors import DataError
 from clothseg.evaluation import compare_results, evaluate_coco
 from clothseg.evaluation.coco import matches, run_evaluator
-from clothseg.evaluation.intervals import Resampler, draws
-from clothseg.evaluation.tables import comparison_table
+from clothseg.evaluation.comparison import Difference
+from clothseg.evaluation.intervals import Interval, Resampler, draws
+from clothseg.evaluation.tables import comparison_table, verdict
 from clothseg.evaluation.truth import read_truth
 
 from .test_coco import generated
@@ -91,3 +92,13 @@ def test_wrong_input_says_which_side() -> None:
         compare_results(truth, results, [results[0] | {"image_id": 999}])
     with pytest.raises(DataError, match="no figure in common"):
         compare_results(truth | {"annotations": []}, results, results, resamples=10)
+
+
+def test_the_verdict_in_words() -> None:
+    def said(a: float, b: float, low: float, high: float) -> str:
+        return verdict("mask_AP", Difference(a, b, Interval(low, high)))
+
+    assert said(0.40, 0.431, 0.004, 0.058) == "B is better by 3.1 [0.4, 5.8] (mask_AP)."
+    assert said(0.431, 0.40, -0.058, -0.004) == "A is better by 3.1 [0.4, 5.8] (mask_AP)."
+    assert said(0.431, 0.40, -0.058, 0.0).startswith("A is ahead by 3.1 [0.0, 5.8] (mask_AP), which can be the chance")
+    assert said(0.4, 0.4, 0.0, 0.0) == "A and B are the same (mask_AP)."

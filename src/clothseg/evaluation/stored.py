@@ -40,7 +40,10 @@ def shared_data(sources: Sequence[Path]) -> Path:
     named = {source: str(RunFolder(source).read_facts().get("data") or "") for source in sources if source.is_dir()}
     places = {place for place in named.values() if place}
     if len(places) == 1:
-        return Path(places.pop())
+        place = Path(places.pop())
+        if not place.exists():
+            raise RunError(f"the data set of the runs, {place}, is not there; say with --data where it is")
+        return place
     if not places:
         raise RunError("no run says which data set it belongs to; say it with --data")
     said = ", ".join(f"{source} has {place}" for source, place in named.items())

@@ -37,9 +37,9 @@ def comparison_table(comparison: Comparison, a: str, b: str) -> str:
     """A line a figure, and what it comes to."""
     table = _table("", f"A  {a}", f"B  {b}", "B - A", "95 % interval of B - A")
     for name, found in comparison.figures.items():
-        low, high = 100 * found.interval.low, 100 * found.interval.high
+        low, high = _points(found.interval.low), _points(found.interval.high)
         table.add_row(
-            name, percent(found.a), percent(found.b), f"{100 * found.change:+.1f}", f"[{low:+.1f}, {high:+.1f}]"
+            name, percent(found.a), percent(found.b), f"{_points(found.change):+.1f}", f"[{low:+.1f}, {high:+.1f}]"
         )
     first = next(iter(comparison.figures.items()))
     text = [_shown(table), "", verdict(*first)]
@@ -49,16 +49,21 @@ def comparison_table(comparison: Comparison, a: str, b: str) -> str:
 
 def verdict(name: str, found: Difference) -> str:
     """`B is better by 3.1 [0.4, 5.8] (mask_AP).`, or that it may be chance."""
-    low, high = 100 * found.interval.low, 100 * found.interval.high
+    low, high = _points(found.interval.low), _points(found.interval.high)
     if found.change < 0:
-        low, high = -high, -low
-    size = f"{100 * abs(found.change):.1f} [{low:.1f}, {high:.1f}]"
+        low, high = 0.0 - high, 0.0 - low
+    size = f"{abs(_points(found.change)):.1f} [{low:.1f}, {high:.1f}]"
     if found.a == found.b and low == high == 0:
         return f"A and B are the same ({name})."
     better = "B" if found.change >= 0 else "A"
     if found.certain:
         return f"{better} is better by {size} ({name})."
     return f"{better} is ahead by {size} ({name}), which can be the chance of which photos these are."
+
+
+def _points(value: float) -> float:
+    """0..100 with one decimal; adding 0 takes the sign off a zero."""
+    return round(100 * value, 1) + 0.0
 
 
 def _classes(metrics: Metrics) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from clothseg.errors import DataError
 from clothseg.instances import from_segmentation, mask_area
@@ -162,7 +162,7 @@ def four_numbers(box: Any) -> list[float] | None:
     return list(box) if box[2] >= 0 and box[3] >= 0 else None
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: Any) -> TypeGuard[float]:
     """Whether it is a finite number."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
