@@ -36,7 +36,8 @@ def found_settings(tensors: Mapping[str, Tensor]) -> Tree:
     """Sections and values of `Config` that the tensors (our names) show; nothing on what they do not show."""
     tree: Tree = {}
     if name := backbone_name(tensors):
-        tree["backbone"] = {"name": name}
+        grouped = "backbone.model.norm1.weight" in tensors and "backbone.model.norm1.running_mean" not in tensors
+        tree["backbone"] = {"name": name, "norm": "group" if grouped else "frozen"}
     lateral = tensors.get("pyramid.lateral.0.0.weight")
     if lateral is not None:
         tree["pyramid"] = {"channels": len(lateral), "norm": _norm(tensors, "pyramid.lateral.0.1")}

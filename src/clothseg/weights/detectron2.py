@@ -143,7 +143,8 @@ def read_detectron2(raw: RawWeights) -> Reading:
             reading.left_out[key] = reason or "no such part in this network"
         else:
             reading.take(key, name, tensor)
-    _fill_folded_norms(reading)
+    if caffe2:
+        _fill_folded_norms(reading)
     _order_classes(reading, background_is_first=caffe2)
     reading.settings = _settings(reading, raw)
     return reading

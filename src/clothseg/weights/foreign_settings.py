@@ -5,6 +5,8 @@ What stands in them that we have no setting for is left aside; `docs/weights.md`
 
 from typing import Any
 
+from clothseg.errors import ConfigError
+
 Tree = dict[str, Any]
 
 MATTERPORT = {
@@ -32,7 +34,6 @@ MATTERPORT = {
     "BATCH_SIZE": "train.batch_size",
     "STEPS_PER_EPOCH": "train.steps_per_epoch",
 }
-RESIZE_MODES = {"square": "square"}
 LOSSES = {
     "rpn_class": "rpn_class",
     "rpn_bbox": "rpn_bbox",
@@ -69,8 +70,35 @@ DETECTRON2 = {
 }
 
 
-def in_our_terms(tree: Tree) -> Tree:
-    """Our sections and values from a settings file of any of the three; ours comes back as it is."""
+FIXED = {
+    "BBOX_STD_DEV": [0.1, 0.1, 0.2, 0.2],
+    "RPN_BBOX_STD_DEV": [0.1, 0.1, 0.2, 0.2],
+    "RPN_ANCHOR_STRIDE": 1,
+    "BACKBONE_STRIDES": [4, 8, 16, 32, 64],
+    "IMAGE_RESIZE_MODE": "square",
+    "IMAGE_MIN_SCALE": 0,
+    "IMAGE_CHANNEL_COUNT": 3,
+    "MODEL.META_ARCHITECTURE": "GeneralizedRCNN",
+    "MODEL.ANCHOR_GENERATOR.OFFSET": 0.0,
+    "MODEL.RPN.BBOX_REG_WEIGHTS": [1.0, 1.0, 1.0, 1.0],
+    "MODEL.ROI_BOX_HEAD.BBOX_REG_WEIGHTS": [10.0, 10.0, 5.0, 5.0],
+    "MODEL.ROI_BOX_HEAD.POOLER_TYPE": "ROIAlignV2",
+    "MODEL.ROI_BOX_HEAD.POOLER_SAMPLING_RATIO": 0,
+    "MODEL.ROI_MASK_HEAD.POOLER_TYPE": "ROIAlignV2",
+    "MODEL.ROI_MASK_HEAD.POOLER_SAMPLING_RATIO": 0,
+}
+"""What the conventions compute; a file that says otherwise is of a network that would come out wrong."""
+
+
+def in_our_terms(tree: Tree, name: str = "the settings") -> Tree:
+    """Our sections and values from a settings file of any of the three; ours comes back as it is.
+
+    Raises:
+        ConfigError: it asks for something that is not computed here.
+    """
+    for theirs, computed in FIXED.items():
+        if (value := _get(tree, theirs)) is not None and value != computed:
+            raise ConfigError(f"{name}: {theirs} is {value}, but only {computed} is computed here")
     if "IMAGE_MAX_DIM" in tree or "RPN_ANCHOR_SCALES" in tree or "DETECTION_MIN_CONFIDENCE" in tree:
         return _from_matterport(tree)
     if any(section in tree for section in ("MODEL", "INPUT", "TEST", "SOLVER")):
@@ -83,8 +111,7 @@ def _from_matterport(tree: Tree) -> Tree:
     for theirs, ours in MATTERPORT.items():
         if tree.get(theirs) is not None:
             _put(answer, ours, tree[theirs])
-    if tree.get("IMAGE_RESIZE_MODE") in RESIZE_MODES:
-        _put(answer, "picture.resize", RESIZE_MODES[tree["IMAGE_RESIZE_MODE"]])
+    _put(answer, "picture.resize", "square")
     if tree.get("RPN_ANCHOR_SCALES"):
         _put(answer, "anchors.scales", [[scale] for scale in tree["RPN_ANCHOR_SCALES"]])
     if tree.get("RPN_ANCHOR_RATIOS"):

@@ -95,8 +95,8 @@ def config_of(reading: Reading, settings: str | Path | None = None, overrides: S
     """
     tree = laid_over(reading.settings, {})
     if settings is not None:
-        given, _ = read_settings(settings)
-        tree = laid_over(tree, in_our_terms(given))
+        given, name = read_settings(settings)
+        tree = laid_over(tree, in_our_terms(given, name))
     return Config.from_tree(tree, overrides, str(settings or "the settings of these weights"))
 
 

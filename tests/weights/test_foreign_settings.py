@@ -1,0 +1,68 @@
+"""Settings files of Matterport and detectron2 in our terms."""
+
+from pathlib import Path
+
+import pytest
+
+from clothseg.config import Config
+from clothseg.errors import ConfigError
+from clothseg.weights import Reading, config_of
+
+MATTERPORT = """
+IMAGE_MIN_DIM: 800
+IMAGE_MAX_DIM: 1024
+RPN_ANCHOR_SCALES: [8, 16, 32, 64, 128]
+RPN_ANCHOR_RATIOS: [0.5, 1, 2]
+PRE_NMS_LIMIT: 3000
+DETECTION_MIN_CONFIDENCE: 0.9
+LOSS_WEIGHTS: {mrcnn_class_loss: 2.0}
+"""
+DETECTRON2 = """
+INPUT: {FORMAT: RGB, MIN_SIZE_TEST: 640}
+MODEL:
+  PIXEL_MEAN: [123.675, 116.28, 103.53]
+  RESNETS: {STRIDE_IN_1X1: false}
+  ANCHOR_GENERATOR: {SIZES: [[16], [32], [64], [128], [256]], ASPECT_RATIOS: [[0.5, 1.0, 2.0]]}
+TEST: {DETECTIONS_PER_IMAGE: 7}
+"""
+
+
+def read(text: str, folder: Path, *overrides: str) -> Config:
+    path = folder / "settings.yaml"
+    path.write_text(text)
+    return config_of(Reading("", "", settings={"picture": {"max_side": 99}}), path, overrides)
+
+
+def test_matterports_names(tmp_path: Path) -> None:
+    config = read(MATTERPORT, tmp_path, "detect.min_confidence=0.4")
+    assert config.conventions == "matterport"
+    assert (config.picture.resize, config.picture.min_side, config.picture.max_side) == ("square", 800, 1024)
+    assert config.anchors.scales == ((8,), (16,), (32,), (64,), (128,))
+    assert config.anchors.ratios == (2, 1, 0.5)  # width / height there, height / width here
+    assert (config.rpn.candidates_train, config.rpn.candidates_detect) == (3000, 3000)
+    assert config.losses.class_ == 2
+    assert config.detect.min_confidence == 0.4  # what is typed goes over the file
+
+
+def test_detectron2s_tree(tmp_path: Path) -> None:
+    config = read(DETECTRON2, tmp_path)
+    assert config.conventions == "detectron2"
+    assert (config.picture.channels, config.picture.min_side, config.picture.max_side) == ("rgb", 640, 99)
+    assert config.picture.mean == (123.675, 116.28, 103.53)
+    assert config.backbone.stride_first is False
+    assert config.anchors.scales[0] == (16,)
+    assert config.detect.max_detections == 7
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        MATTERPORT + "BBOX_STD_DEV: [0.2, 0.2, 0.2, 0.2]",
+        MATTERPORT + "IMAGE_RESIZE_MODE: pad64",
+        "MODEL: {ROI_BOX_HEAD: {BBOX_REG_WEIGHTS: [20, 20, 10, 10]}}",
+        "MODEL: {META_ARCHITECTURE: RetinaNet}",
+    ],
+)
+def test_what_is_not_computed_is_refused(text: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="is computed here"):
+        read(text, tmp_path)
