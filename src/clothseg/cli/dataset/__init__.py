@@ -3,6 +3,7 @@
 import typer
 
 from clothseg.cli.dataset.build import build
+from clothseg.cli.dataset.download import download
 from clothseg.cli.terminal import in_order
 
 ORDER = ("classes", "stats", "download", "build", "check", "show")
@@ -20,4 +21,5 @@ def _group() -> None:
     """Make, check and look at COCO data sets."""
 
 
+app.command()(download)
 app.command()(build)
