@@ -90,7 +90,7 @@ class DownloadPlan:
         return tables + sum(a.bytes_to_fetch for a in self.archives) + sum(p.bytes_to_fetch for p in self.photos)
 
     def lines(self) -> list[tuple[str, int, int, int, str]]:
-        """A line for each table and zip and the photos of a split: name, wanted, there, bytes to fetch, a word on it."""
+        """A line for each table, zip, and split of photos: name, wanted, there, bytes to fetch, a word on it."""
         found = [
             (t.name, 1, int(t.there), 0 if t.there else t.size or 0, "" if t.there or t.size else "size not told")
             for t in self.tables

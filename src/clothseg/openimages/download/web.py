@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import TypeVar
 
 import httpx
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential_jitter
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential, wait_random
 
 from clothseg import __version__
 from clothseg.errors import DownloadError, GoneError
@@ -128,9 +128,8 @@ class Web:
         """
         allowed = most or self.patience.attempts
         attempts = Attempts(allowed)
-        growing = wait_exponential_jitter(
-            initial=self.patience.first_wait, max=self.patience.longest_wait, jitter=self.patience.first_wait
-        )
+        first, longest = self.patience.first_wait, self.patience.longest_wait
+        growing = wait_exponential(multiplier=first, max=longest) + wait_random(0, first)
 
         def wait(state: RetryCallState) -> float:
             error = state.outcome.exception() if state.outcome else None
