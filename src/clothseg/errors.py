@@ -31,3 +31,11 @@ class RunError(ClothsegError):
 
 class InterruptedRun(ClothsegError):  # noqa: N818 - nothing went wrong
     """Training was stopped by hand; what was learned is saved, and the message says how to go on."""
+
+
+class DownloadError(ClothsegError):
+    """A file that could not be fetched. The message names its address, what the server did, and what to do."""
+
+
+class GoneError(DownloadError):
+    """The server answers, but has no such file, or does not give it out."""

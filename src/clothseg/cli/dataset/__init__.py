@@ -5,6 +5,7 @@ import typer
 from clothseg.cli.dataset.build import build
 from clothseg.cli.dataset.check import check
 from clothseg.cli.dataset.classes import classes
+from clothseg.cli.dataset.download import download
 from clothseg.cli.dataset.show import show
 from clothseg.cli.dataset.stats import stats
 from clothseg.cli.terminal import in_order
@@ -26,6 +27,7 @@ def _group() -> None:
 
 app.command()(classes)
 app.command()(stats)
+app.command()(download)
 app.command()(build)
 app.command()(check)
 app.command()(show)

@@ -1,0 +1,135 @@
+"""The tables: class names first, so that a wrong class leaves nothing behind, then the lists of each split."""
+
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from clothseg.errors import ClothsegError, DataError, GoneError
+from clothseg.openimages.classes import ClassName, choose_classes, read_classes
+from clothseg.openimages.download import sources
+from clothseg.openimages.download.fetch import Advance, fetch_file
+from clothseg.openimages.download.ledger import Ledger, md5_of
+from clothseg.openimages.download.plan import Failure, TablePlan
+from clothseg.openimages.download.sources import FileSource, Publisher
+from clothseg.openimages.download.wanted import check_table
+from clothseg.openimages.download.web import Web
+from clothseg.openimages.download.work import Job, each
+
+
+def fetch_classes(web: Web, publisher: Publisher, requests: Sequence[str]) -> tuple[list[ClassName], bytes, str]:
+    """Choose classes by the published names.
+
+    Returns:
+        the classes, in the order of `requests`; the file with the names and its own name.
+
+    Raises:
+        DownloadError: the file cannot be had.
+        DataError: a class is unknown.
+    """
+    source = publisher.table(sources.CLASS_NAMES)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / source.name
+        remote = web.first_of(source.urls)
+        fetch_file(web, remote, path, Path(folder) / "parts", md5=source.md5, check=read_classes, limit=1 << 24)
+        return choose_classes(requests, read_classes(path)), path.read_bytes(), source.name
+
+
+def fetch_mask_list(job: Job, split: str) -> Path:
+    """The list of a split's masks, which the plan needs.
+
+    Raises:
+        DownloadError: it cannot be had.
+    """
+    plan = _plan_table(job, job.publisher.table((sources.MASK_LIST.format(split=split),)), "MaskPath")
+    if not plan.there:
+        with job.progress(plan.name, plan.size or 0, in_bytes=True) as advance:
+            _fetch(job, plan, advance)
+    return plan.path
+
+
+def plan_tables(job: Job, splits: Sequence[str]) -> list[TablePlan]:
+    """The other tables. The class tree and the list of classes with masks are taken along where there are such."""
+    plans = []
+    for split in splits:
+        for paths in (sources.BOX_LIST[split], sources.IMAGE_LIST[split]):
+            source = job.publisher.table(paths)
+            try:
+                plans.append(_plan_table(job, source, "ImageID"))
+            except ClothsegError as error:
+                plans.append(TablePlan(source.name, job.out / source.name, None, there=False, remote=None))
+                job.failed.append(Failure("table", split, source.name, str(error)))
+    for paths in (sources.SEGMENTABLE, sources.HIERARCHY):
+        source = job.publisher.table(paths)
+        try:
+            plans.append(_plan_table(job, source, None))
+        except GoneError:
+            continue
+        except ClothsegError as error:
+            job.failed.append(Failure("table", "", source.name, str(error)))
+    return plans
+
+
+def fetch_tables(job: Job, plans: Sequence[TablePlan]) -> int:
+    """Fetch what is missing of the planned tables; how many came."""
+    missing = [plan for plan in plans if not plan.there and plan.remote is not None]
+    if not missing:
+        return 0
+    came = 0
+    with job.progress("tables", sum(plan.size or 0 for plan in missing), in_bytes=True) as advance:
+        for plan, error in each(job, missing, lambda plan: _fetch(job, plan, advance)):
+            if isinstance(error, Exception):
+                job.failed.append(Failure("table", plan.name.partition("-")[0], plan.name, str(error)))
+            else:
+                came += 1
+    return came
+
+
+def _plan_table(job: Job, source: FileSource, first_column: str | None) -> TablePlan:
+    """See whether a table is there, under any of its names. One that nobody vouches for must be as the server's."""
+    check = _check(first_column)
+    names = dict.fromkeys(url.rpartition("/")[2] for url in source.urls)
+    for path in (job.out / name for name in names):
+        if job.ledger.holds(path):
+            return TablePlan(path.name, path, path.stat().st_size, there=True, remote=None)
+    remote = job.web.first_of(source.urls)
+    path = job.out / remote.url.rpartition("/")[2]
+    md5 = source.md5 if path.name == source.name else None
+    there = _is_same(path, remote.size, md5, check)
+    if there:
+        job.ledger.add(path)
+    return TablePlan(path.name, path, remote.size, there=there, remote=remote, md5=md5, first_column=first_column)
+
+
+def _fetch(job: Job, plan: TablePlan, advance: Advance) -> None:
+    assert plan.remote is not None
+    check = _check(plan.first_column)
+    job.ledger.add(
+        plan.path,
+        fetch_file(job.web, plan.remote, plan.path, job.parts, md5=plan.md5, check=check, advance=advance),
+    )
+
+
+def _check(first_column: str | None) -> Callable[[Path], None]:
+    def check(path: Path) -> None:
+        if first_column is not None:
+            check_table(path, first_column)
+
+    return check
+
+
+def _is_same(path: Path, size: int | None, md5: str | None, check: Callable[[Path], None]) -> bool:
+    if not path.is_file() or size is None or path.stat().st_size != size or (md5 and md5_of(path) != md5):
+        return False
+    try:
+        check(path)
+    except DataError:
+        return False
+    return True
+
+
+def keep_classes(out: Path, name: str, content: bytes, ledger: Ledger) -> None:
+    """Put the file with the class names to its place, unless it is there."""
+    path = out / name
+    if not path.is_file() or path.read_bytes() != content:
+        path.write_bytes(content)
+    ledger.add(path)

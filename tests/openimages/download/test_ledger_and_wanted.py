@@ -1,0 +1,106 @@
+"""What is remembered, and what a mask list asks for."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from clothseg import sample
+from clothseg.errors import DataError
+from clothseg.openimages.download.ledger import Ledger
+from clothseg.openimages.download.wanted import check_table, read_wanted
+
+HEADER = "MaskPath,ImageID,LabelName,BoxID,BoxXMin,BoxXMax,BoxYMin,BoxYMax,PredictedIoU,Clicks"
+SUIT, DRESS = "/m/01xyhv", "/m/01d40f"
+
+
+def test_a_file_is_good_while_unchanged_or_the_same(tmp_path: Path) -> None:
+    path, notes = tmp_path / "a.jpg", tmp_path / "ledger"
+    path.write_bytes(b"photo")
+    with Ledger(tmp_path, notes) as ledger:
+        assert not ledger.holds(path)
+        ledger.add(path)
+        assert ledger.holds(path)
+    with notes.open("a") as stream:
+        stream.write('{"file": "cut when it was ki')
+    with Ledger(tmp_path, notes) as ledger:
+        assert ledger.holds(path)
+        os.utime(path, ns=(1, 1))
+        assert ledger.holds(path), "another time, but the same bytes"
+        path.write_bytes(b"phot0")
+        assert not ledger.holds(path)
+        path.write_bytes(b"photo, longer")
+        assert not ledger.holds(path)
+        path.unlink()
+        assert not ledger.holds(path)
+        (tmp_path / "b.jpg").write_bytes(b"after a cut line")
+        ledger.add(tmp_path / "b.jpg")
+    with Ledger(tmp_path, notes) as ledger:
+        assert ledger.holds(tmp_path / "b.jpg")
+
+
+def row(image_id: str, mid: str = SUIT, mask_path: str | None = None) -> str:
+    name = f"{image_id}_{mid[3:]}_00000001.png" if mask_path is None else mask_path
+    return f"{name},{image_id},{mid},00000001,0.1,0.2,0.3,0.4,0.0,"
+
+
+def listed(tmp_path: Path, *rows: str, start: str = "") -> Path:
+    path = tmp_path / "list.csv"
+    path.write_text("\n".join([start + HEADER, *rows, ""]))
+    return path
+
+
+@pytest.mark.parametrize("start", ["", "\ufeff"])
+def test_classes_partitions_and_limit(tmp_path: Path, start: str) -> None:
+    ids = ["f" * 16, "0" * 16, "12345678e9012345", "1" * 16]
+    path = listed(tmp_path, *map(row, ids), row("2" * 16, DRESS), row("1" * 16, DRESS), start=start)
+    found = read_wanted(path, "train", [SUIT], None, None)
+    assert found.photos == sorted(ids)
+    assert {p: len(names) for p, names in found.masks.items()} == {"0": 1, "1": 2, "f": 1}
+    assert found.rows == {SUIT: 4}
+    assert read_wanted(path, "train", [SUIT], "1f", 2).photos == ["1" * 16, "12345678e9012345"]
+    both = read_wanted(path, "train", [SUIT, DRESS], "1", 1)
+    assert both.masks == {"1": [f"{'1' * 16}_01d40f_00000001.png", f"{'1' * 16}_01xyhv_00000001.png"]}
+    assert both.rows == {SUIT: 1, DRESS: 1}
+
+
+def test_rows_that_name_no_photo_or_lead_out_are_told_with_their_number(tmp_path: Path) -> None:
+    good = "a" * 16
+    path = listed(
+        tmp_path,
+        row(good),
+        row("../../../../etc/x"),
+        row(good, mask_path="../x.png"),
+        row(good, mask_path="/etc/x.png"),
+        row(good, mask_path=""),
+        row(good, mask_path="x.jpg"),
+        row("../" * 5, DRESS),
+        f"short.png,{good}",
+        row(good, mask_path="f/" + good + "_b.png") + ",too,many",
+    )
+    found = read_wanted(path, "train", [SUIT], None, None)
+    assert found.photos == [good]
+    assert found.masks == {"a": [f"{good}_01xyhv_00000001.png", f"{good}_b.png"]}
+    assert [message.split(": ")[1] for message in found.broken] == ["row 3", "row 4", "row 5", "row 6", "row 7"]
+    with pytest.raises(DataError, match="no column MaskPath"):
+        (tmp_path / "other.csv").write_text("ImageID,LabelName\n")
+        read_wanted(tmp_path / "other.csv", "train", [SUIT], None, None)
+    with pytest.raises(DataError, match="not a table"):
+        (tmp_path / "empty.csv").touch()
+        read_wanted(tmp_path / "empty.csv", "train", [SUIT], None, None)
+
+
+def test_a_table_cut_anywhere_in_its_last_row_is_seen(tmp_path: Path) -> None:
+    for name, first in (("annotations-object-segmentation", "MaskPath"), ("annotations-bbox", "ImageID")):
+        path = sample.folder() / f"train-{name}.csv"
+        check_table(path, first)
+        data = path.read_bytes()
+        last = data.rstrip(b"\n").rindex(b"\n") + 1
+        cut = tmp_path / "cut.csv"
+        for stop in range(last + 1, data.rindex(b",")):
+            cut.write_bytes(data[:stop])
+            with pytest.raises(DataError, match="middle of a row"):
+                check_table(cut, first)
+    with pytest.raises(DataError, match="begins with '<html>"):
+        cut.write_bytes(b"<html>\n")
+        check_table(cut, "ImageID")
