@@ -48,6 +48,7 @@ def run(*words: object) -> tuple[int, str, str]:
 
 def test_plan_download_and_the_build_that_it_names(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "120")
     words = ["download", "--source-url", url, "--out", "raw", "--classes", "Suit,Jeans", "--limit", 6]
     code, out, _ = run(*words, "--dry-run")
     assert code == 0

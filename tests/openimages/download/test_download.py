@@ -338,7 +338,8 @@ def test_killed_at_random_moments_a_rerun_gives_the_same_bytes(
     words = ["dataset", "download", "--source-url", site.url, "--out", str(out), "--workers", "3", "--quiet"]
     site.log.clear()
     child = subprocess.Popen([sys.executable, "-c", "from clothseg.cli import main; main()", *words])
-    while child.poll() is None and len(site.log) < random.Random().randint(70, 160):
+    answers = random.Random().randint(110, 220)
+    while child.poll() is None and len(site.log) < answers:
         time.sleep(0.002)
     assert child.poll() is None
     child.send_signal(signal.SIGKILL)
