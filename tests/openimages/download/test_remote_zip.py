@@ -160,8 +160,7 @@ def test_a_flipped_bit_anywhere_in_a_member_is_seen() -> None:
                 passed.append(place)
             except DataError:
                 continue
-        # The end of a deflate stream holds an end mark and padding, after the content.
-        assert [place for place in passed if stored or place < found.stop - 2] == []
+        assert len(passed) <= (0 if stored else 2), "a deflate stream has a few bits of padding, and no other slack"
 
 
 def test_wrong_headers_short_data_and_unknown_packing() -> None:

@@ -56,6 +56,10 @@ class Ledger:
         self.add(path, entry.md5)
         return True
 
+    def knows(self, path: Path) -> bool:
+        """Whether `path` was once found good: if it is not held now, it was changed since."""
+        return self._name(path) in self._entries
+
     def add(self, path: Path, md5: str | None = None) -> None:
         """Note that `path` is good."""
         state = path.stat()

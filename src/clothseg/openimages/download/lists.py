@@ -94,7 +94,7 @@ def _plan_table(job: Job, source: FileSource, first_column: str | None) -> Table
     remote = job.web.first_of(source.urls)
     path = job.out / remote.url.rpartition("/")[2]
     md5 = source.md5 if path.name == source.name else None
-    there = _is_same(path, remote.size, md5, check)
+    there = not job.ledger.knows(path) and _is_same(path, remote.size, md5, check)
     if there:
         job.ledger.add(path)
     return TablePlan(path.name, path, remote.size, there=there, remote=remote, md5=md5, first_column=first_column)

@@ -199,6 +199,8 @@ def _put(content: bytes, path: Path, parts: Path) -> None:
 def _is_good(path: Path, ledger: Ledger) -> bool:
     if ledger.holds(path):
         return True
+    if ledger.knows(path):
+        return False
     try:
         check_picture(path, MASK_KINDS)
     except DataError:

@@ -105,6 +105,8 @@ def _is_there(path: Path, ledger: Ledger) -> bool:
     """Whether the photo is there and good; one that nobody vouches for is decoded."""
     if ledger.holds(path):
         return True
+    if ledger.knows(path):
+        return False
     try:
         check_picture(path, PHOTO_KINDS)
     except DataError:

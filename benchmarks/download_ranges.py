@@ -1,0 +1,181 @@
+"""How many bytes and requests do masks by byte ranges take, beside the whole archive, at several gaps?
+
+Generates an archive like those of Open Images (1-bit PNGs of some 1.5 kB, in random order), serves it
+on this machine, and takes out the masks of a class of which one in n members is one. Beside ours stands `remotezip`,
+which fetches member by member, if it is installed. `--delay` adds a round trip to every request, `--speed` is that of
+the line.
+"""
+
+import argparse
+import importlib.util
+import io
+import random
+import tempfile
+import threading
+import time
+import zipfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from PIL import Image, ImageDraw
+
+from clothseg.openimages.download import Patience
+from clothseg.openimages.download.fetch import fetch_file
+from clothseg.openimages.download.remote_zip import Block, blocks, read_directory, unpack
+from clothseg.openimages.download.web import Web
+
+
+class Line:
+    """What all connections share: so many bytes a second."""
+
+    speed = 1e7
+    free_at = 0.0
+    lock = threading.Lock()
+
+    @classmethod
+    def carry(cls, count: int) -> None:
+        """Wait until `count` bytes are through."""
+        with cls.lock:
+            cls.free_at = max(cls.free_at, time.monotonic()) + count / cls.speed
+            until = cls.free_at
+        time.sleep(max(until - time.monotonic(), 0.0))
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One file, in ranges or whole; counts what it sends."""
+
+    protocol_version = "HTTP/1.1"
+    path_on_disk = Path()
+    delay = 0.0
+    requests = 0
+    sent = 0
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing."""
+
+    def do_GET(self) -> None:
+        """Serve the range asked for, or all."""
+        time.sleep(self.delay)
+        size = self.path_on_disk.stat().st_size
+        start, _, last = self.headers.get("Range", "bytes=0-").removeprefix("bytes=").partition("-")
+        begin = int(start) if start else size - int(last)
+        end = min(int(last), size - 1) if start and last else size - 1
+        self.send_response(206 if "Range" in self.headers else 200)
+        self.send_header("Content-Length", str(end - begin + 1))
+        self.send_header("Accept-Ranges", "bytes")
+        self.send_header("ETag", '"1"')
+        if "Range" in self.headers:
+            self.send_header("Content-Range", f"bytes {begin}-{end}/{size}")
+        self.end_headers()
+        Handler.requests += 1
+        with self.path_on_disk.open("rb") as stream:
+            stream.seek(begin)
+            left = end - begin + 1
+            while left > 0:
+                piece = stream.read(min(left, 1 << 16))
+                Line.carry(len(piece))
+                self.wfile.write(piece)
+                left -= len(piece)
+                Handler.sent += len(piece)
+
+
+def make_archive(path: Path, members: int, draw: random.Random) -> list[str]:
+    """A zip of mask PNGs; their names."""
+    pictures = []
+    for _ in range(200):
+        picture = Image.new("1", (1024, 768))
+        pen = ImageDraw.Draw(picture)
+        corners = [(draw.randint(0, 1023), draw.randint(0, 767)) for _ in range(draw.randint(4, 14))]
+        pen.polygon(sorted(corners), fill=1)
+        stream = io.BytesIO()
+        picture.save(stream, "PNG", optimize=True)
+        pictures.append(stream.getvalue())
+    bits = [(draw.getrandbits(60), draw.getrandbits(20), draw.getrandbits(32)) for _ in range(members)]
+    names = [f"f{image:015x}_m{mid:05x}_{box:08x}.png" for image, mid, box in bits]
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in names:
+            archive.writestr(name, draw.choice(pictures))
+    return names
+
+
+def by_ranges(url: str, wanted: set[str], gap: int, workers: int) -> int:
+    """Take the members out; how many."""
+    with Web(Patience(), workers) as web:
+        remote = web.probe(url)
+        assert remote.size is not None
+        directory = read_directory(lambda a, b: web.part(remote, a, b), remote.size, wanted)
+        found = blocks(directory.members.values(), gap, 8 << 20)
+
+        def take(block: Block) -> int:
+            data = web.part(remote, block.start, block.stop)
+            pieces = [data[m.start - block.start : m.stop - block.start] for m in block.members]
+            return sum(len(unpack(m, piece)) > 0 for m, piece in zip(block.members, pieces, strict=True))
+
+        with ThreadPoolExecutor(workers) as pool:
+            return sum(pool.map(take, found))
+
+
+def whole(url: str, wanted: set[str], folder: Path) -> int:
+    """Fetch the archive and take the members out."""
+    with Web(Patience(), 1) as web:
+        fetch_file(web, web.probe(url), folder / "whole.zip", folder / "parts")
+    with zipfile.ZipFile(folder / "whole.zip") as archive:
+        return sum(len(archive.read(name)) > 0 for name in wanted)
+
+
+def member_by_member(url: str, wanted: set[str]) -> int:
+    """The same with remotezip."""
+    import remotezip  # noqa: PLC0415 - only here, and only if it is there
+
+    with remotezip.RemoteZip(url) as archive:
+        return sum(len(archive.read(name)) > 0 for name in wanted)
+
+
+def measure(what: str, work: Callable[[], int], wanted: int, size: int, whole_time: float | None) -> float:
+    """Run and print a line; the seconds."""
+    Handler.requests = Handler.sent = 0
+    begun = time.perf_counter()
+    assert work() == wanted
+    seconds = time.perf_counter() - begun
+    share, ratio = 100 * Handler.sent / size, (whole_time or seconds) / seconds
+    print(f"{what:28}{Handler.requests:9,}{Handler.sent / 1e6:10.1f}{share:8.1f}{seconds:9.2f} {ratio:6.2f}")
+    return seconds
+
+
+def main() -> None:
+    """Print a table for each share of wanted masks."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--members", type=int, default=40_000)
+    parser.add_argument("--every", type=int, nargs="+", default=[28, 280])
+    parser.add_argument("--gaps", type=int, nargs="+", default=[0, 1 << 12, 1 << 14, 1 << 16, 1 << 18])
+    parser.add_argument("--workers", type=int, default=8)
+    parser.add_argument("--delay", type=float, default=0.03, help="seconds added to a request, as by a line")
+    parser.add_argument("--speed", type=float, default=10.0, help="MB/s of the whole line, shared by all requests")
+    options = parser.parse_args()
+    Handler.delay, Line.speed = options.delay, options.speed * 1e6
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        Handler.path_on_disk = folder / "train-masks-f.zip"
+        draw = random.Random(0)
+        names = make_archive(Handler.path_on_disk, options.members, draw)
+        size = Handler.path_on_disk.stat().st_size
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/train-masks-f.zip"
+        print(f"{len(names):,} masks, {size / 1e6:.1f} MB; {options.delay:g} s a request, {options.speed:g} MB/s")
+        for every in options.every:
+            wanted = set(draw.sample(names, len(names) // every))
+            print(f"\n{len(wanted):,} of them wanted      requests        MB       %  seconds  times as fast")
+            base = measure("whole archive", lambda w=wanted: whole(url, w, folder), len(wanted), size, None)
+            for gap in options.gaps:
+                work = lambda w=wanted, g=gap: by_ranges(url, w, g, options.workers)  # noqa: E731
+                measure(f"ranges, gap {gap:,}", work, len(wanted), size, base)
+            if importlib.util.find_spec("remotezip"):
+                measure("remotezip", lambda w=wanted: member_by_member(url, w), len(wanted), size, base)
+        server.shutdown()
+
+
+if __name__ == "__main__":
+    main()
