@@ -16,6 +16,7 @@ import time
 import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -88,7 +89,7 @@ def make_archive(path: Path, members: int, draw: random.Random) -> list[str]:
         picture = Image.new("1", (1024, 768))
         pen = ImageDraw.Draw(picture)
         corners = [(draw.randint(0, 1023), draw.randint(0, 767)) for _ in range(draw.randint(4, 14))]
-        pen.polygon(sorted(corners), fill=1)
+        pen.polygon([(float(x), float(y)) for x, y in sorted(corners)], fill=1)
         stream = io.BytesIO()
         picture.save(stream, "PNG", optimize=True)
         pictures.append(stream.getvalue())
@@ -168,12 +169,12 @@ def main() -> None:
         for every in options.every:
             wanted = set(draw.sample(names, len(names) // every))
             print(f"\n{len(wanted):,} of them wanted      requests        MB       %  seconds  times as fast")
-            base = measure("whole archive", lambda w=wanted: whole(url, w, folder), len(wanted), size, None)
+            base = measure("whole archive", partial(whole, url, wanted, folder), len(wanted), size, None)
             for gap in options.gaps:
-                work = lambda w=wanted, g=gap: by_ranges(url, w, g, options.workers)  # noqa: E731
+                work = partial(by_ranges, url, wanted, gap, options.workers)
                 measure(f"ranges, gap {gap:,}", work, len(wanted), size, base)
             if importlib.util.find_spec("remotezip"):
-                measure("remotezip", lambda w=wanted: member_by_member(url, w), len(wanted), size, base)
+                measure("remotezip", partial(member_by_member, url, wanted), len(wanted), size, base)
         server.shutdown()
 
 

@@ -80,8 +80,8 @@ def test_zip64_by_number_of_members_and_by_a_members_header() -> None:
     assert found.count == 66_001
     assert len(ranges.asked) == 2, "the tail, and the part of the directory before it"
     for name, content in (("101cf.png", b"65999"), ("large.png", b"as if it were large")):
-        member = found.members[name]
-        assert unpack(member, data[member.start : member.stop]) == content
+        entry = found.members[name]
+        assert unpack(entry, data[entry.start : entry.stop]) == content
 
 
 def test_zip64_offsets_beyond_four_gigabytes() -> None:
