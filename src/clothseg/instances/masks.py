@@ -145,8 +145,9 @@ def resize_mask(mask: BoolMask, size: tuple[int, int]) -> BoolMask:
     """
     if mask.shape == tuple(size):
         return mask
-    nearest = [(2 * np.arange(new) + 1) * old // (2 * new) for new, old in zip(size, mask.shape, strict=True)]
-    return mask[nearest[0]][:, nearest[1]]  # rows first: whole rows are quick to copy
+    rows, columns = ((2 * np.arange(new) + 1) * old // (2 * new) for new, old in zip(size, mask.shape, strict=True))
+    whole_rows: BoolMask = mask[rows]  # first, because whole rows are quick to copy
+    return whole_rows[:, columns]
 
 
 def paste(probability: Tensor, box: Tensor, size: tuple[int, int], threshold: float) -> tuple[slice, slice, BoolMask]:
