@@ -5,7 +5,7 @@ from pathlib import Path
 
 from clothseg.errors import ClothsegError, DataError
 from clothseg.files import refuse_existing
-from clothseg.openimages.classes import choose_classes, read_classes
+from clothseg.openimages.classes import ClassName, choose_classes, read_classes
 from clothseg.openimages.convert import Settings, Unmasked
 from clothseg.openimages.gather import Gathered, gather
 from clothseg.openimages.hierarchy import read_hierarchy
@@ -75,20 +75,9 @@ def build_dataset(
     _check_numbers(limit=limit, max_size=max_size, workers=workers, polygons=polygons, val_fraction=val_fraction)
     known = read_classes(class_file(folder_of(source)))
     chosen = choose_classes(classes, known)
-    included = (
-        included_classes(chosen, known, read_hierarchy(hierarchy_file(source)))
-        if include_children
-        else {c.mid: [] for c in chosen}
-    )
+    included = _included(source, chosen, known, include_children=include_children)
     categories = {m.mid: n for n, c in enumerate(chosen, start=1) for m in (c, *included[c.mid])}
-    digits = parse_partitions(partitions)
-    splits = {"train": "train"} if val_fraction is not None else {"train": "train", "val": "validation"}
-    pool = pool_for(limit, val_fraction)
-    sources = [
-        load_source(name, split_files(source, split), list(categories), digits, keep_empty=keep_empty, limit=pool)
-        for name, split in splits.items()
-    ]
-    check_apart(sources)
+    sources = _sources(source, list(categories), partitions, val_fraction, keep_empty=keep_empty, limit=limit)
     options = {
         "include_children": include_children,
         "partitions": partitions,
@@ -130,6 +119,34 @@ def build_dataset(
             raise
         work.publish()
     return summary
+
+
+def _included(
+    source: Path, chosen: Sequence[ClassName], known: Sequence[ClassName], *, include_children: bool
+) -> dict[str, list[ClassName]]:
+    if not include_children:
+        return {c.mid: [] for c in chosen}
+    return included_classes(chosen, known, read_hierarchy(hierarchy_file(source)))
+
+
+def _sources(
+    source: Path,
+    mids: Sequence[str],
+    partitions: str | None,
+    val_fraction: float | None,
+    *,
+    keep_empty: bool,
+    limit: int | None,
+) -> list[Source]:
+    digits = parse_partitions(partitions)
+    splits = {"train": "train"} if val_fraction is not None else {"train": "train", "val": "validation"}
+    pool = pool_for(limit, val_fraction)
+    sources = [
+        load_source(name, split_files(source, split), mids, digits, keep_empty=keep_empty, limit=pool)
+        for name, split in splits.items()
+    ]
+    check_apart(sources)
+    return sources
 
 
 def _check_out(source: Path, out: Path, *, overwrite: bool) -> None:
