@@ -1,6 +1,7 @@
 """`dataset show`: what is on the pictures, and which are chosen."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from PIL import Image
 
 from clothseg.config import Picture
 from clothseg.dataset import CocoLikeDataset
-from clothseg.dataset.show import on_grid, show_dataset
+from clothseg.dataset.show import Grid, on_grid, show_dataset
 from clothseg.errors import ClothsegError, DataError
 from clothseg.instances import Instances, PixelMasks
 from clothseg.networks.conventions import TORCHVISION
@@ -76,32 +77,38 @@ def test_masks_alone_small_over_large_and_crowds_grey() -> None:
     assert drawn[9, 9].tolist() == [0, 0, 0]
 
 
-@pytest.mark.parametrize("picture", [Picture(resize="fit", height=96, width=64), Picture(min_side=50, max_side=70)])
-def test_the_grid_is_the_networks_own(picture: Picture) -> None:
+@pytest.mark.parametrize(
+    ("picture", "centred"),
+    [
+        (Picture(resize="fit", height=96, width=64), False),
+        (Picture(min_side=50, max_side=70), False),
+        (Picture(resize="square", min_side=64, max_side=128), True),
+        (Picture(resize="square", min_side=64, max_side=192), False),
+    ],
+)
+def test_the_grid_is_the_networks_own(picture: Picture, centred: bool) -> None:
+    conventions = replace(TORCHVISION, centred=centred, size_divisor=1, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
     generator = np.random.default_rng(0)
     photo = generator.integers(0, 256, (133, 87, 3), dtype=np.uint8)
-    mask = generator.random((133, 87)) > 0.5
-    truth = Instances(
-        (133, 87), torch.tensor([[0.0, 0, 87, 133]]), torch.tensor([1]), PixelMasks(torch.from_numpy(mask)[None])
-    )
+    mask = torch.from_numpy(generator.random((133, 87)) > 0.5)
+    truth = Instances((133, 87), torch.tensor([[0.0, 0, 87, 133]]), torch.tensor([1]), PixelMasks(mask[None]))
     size = picture.resized((133, 87))
     tensor = torch.from_numpy(photo).permute(2, 0, 1).float() / 255
-    window = place_window(size, padded_size([size], picture, TORCHVISION), TORCHVISION)
-    batch = pad_images([resize_image(tensor, size, TORCHVISION)], [window], TORCHVISION)[0]
-    mean, std = torch.tensor(TORCHVISION.mean), torch.tensor(TORCHVISION.std)
-    theirs = (batch * std[:, None, None] + mean[:, None, None])[:, : size[0], : size[1]] * 255
-    small, masks = on_grid(photo, draw_masks(truth), picture)
-    assert np.abs(small[: size[0], : size[1]].astype(float) - theirs.permute(1, 2, 0).numpy()).max() <= 0.51
-    assert np.array_equal(masks[: size[0], : size[1]].any(axis=2), resize_target(truth, window).masks[0].numpy() > 0)
-    if picture.resize == "fit":
-        assert small.shape == (*batch.shape[1:], 3)
-        assert (small[size[0] :] == 128).all()
-        assert (small[:, size[1] :] == 128).all()
+    window = place_window(size, padded_size([size], picture, conventions), conventions)
+    batch = pad_images([resize_image(tensor, size, conventions)], [window], conventions)[0]
+    small, masks = on_grid(photo, draw_masks(truth), Grid(picture, centred=centred))
+    inside = np.zeros(small.shape[:2], dtype=bool)
+    inside[window.top : window.top + size[0], window.left : window.left + size[1]] = True
+    assert small.shape == (*batch.shape[1:], 3)
+    assert np.abs(small[inside].astype(float) - 255 * batch.permute(1, 2, 0).numpy()[inside]).max() <= 0.51
+    assert (small[~inside] == 128).all()
+    theirs = resize_target(truth, window).masks[0].numpy() > 0
+    assert np.array_equal(masks[inside].any(axis=1).reshape(size), theirs)
 
 
 def test_a_folder_of_pictures_with_an_index(tmp_path: Path) -> None:
     data = CocoLikeDataset().load_data(write(tmp_path / "d")).prepare()
-    shown = show_dataset(data, tmp_path / "look", picture=Picture(), count=2)
+    shown = show_dataset(data, tmp_path / "look", grid=Grid(Picture()), count=2)
     names = ["overlays.png", "resized.png", "class-1-suit.png", "class-2-dress-co.png"]
     assert [sheet.file for sheet in shown.sheets] == names
     assert sorted(p.name for p in (tmp_path / "look").iterdir()) == sorted([*names, "index.html"])
@@ -115,7 +122,7 @@ def test_the_seed_chooses_and_repeats(tmp_path: Path) -> None:
     data = CocoLikeDataset().load_data(write(tmp_path / "d", photos=9)).prepare()
     chosen = []
     for number, seed in enumerate((1, 1, 2)):
-        show_dataset(data, tmp_path / str(number), picture=Picture(), count=3, per_class=1, seed=seed)
+        show_dataset(data, tmp_path / str(number), grid=Grid(Picture()), count=3, per_class=1, seed=seed)
         chosen.append((tmp_path / str(number) / "overlays.png").read_bytes())
     assert chosen[0] == chosen[1]
     assert chosen[0] != chosen[2]
@@ -124,15 +131,15 @@ def test_the_seed_chooses_and_repeats(tmp_path: Path) -> None:
 def test_wrong_wishes_write_nothing_and_bad_photos_are_told(tmp_path: Path) -> None:
     data = CocoLikeDataset().load_data(write(tmp_path / "d")).prepare()
     with pytest.raises(DataError, match="no class 'Hat' in the data set; it has Suit, Dress & co"):
-        show_dataset(data, tmp_path / "look", picture=Picture(), classes=["Hat"])
+        show_dataset(data, tmp_path / "look", grid=Grid(Picture()), classes=["Hat"])
     assert not (tmp_path / "look").exists()
     (tmp_path / "d" / "images" / "0.png").write_bytes(b"")
-    shown = show_dataset(data, tmp_path / "look", picture=Picture())
+    shown = show_dataset(data, tmp_path / "look", grid=Grid(Picture()))
     assert list(shown.unread) == ["0.png"]
     with pytest.raises(ClothsegError, match="exists already"):
-        show_dataset(data, tmp_path / "look", picture=Picture())
+        show_dataset(data, tmp_path / "look", grid=Grid(Picture()))
     for photo in (tmp_path / "d" / "images").iterdir():
         photo.unlink()
     with pytest.raises(DataError, match="none of the photos can be read"):
-        show_dataset(data, tmp_path / "none", picture=Picture())
+        show_dataset(data, tmp_path / "none", grid=Grid(Picture()))
     assert not (tmp_path / "none").exists()

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -27,6 +27,25 @@ Progress = Callable[[Sequence[int], str], Iterable[int]]
 _CELL_AREA = 150_000  # pixels that every picture is drawn at, so that lines are alike on the sheet
 _PADDING = 128
 _MARGIN = 0.15  # of an instance's box, around it on the page of its class
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where the network puts a photo: how it resizes, which way sides are rounded, in the middle or at the top left."""
+
+    picture: Picture
+    rounding: Literal["down", "half_up", "half_even"] = "down"
+    centred: bool = False
+
+    def size(self, photo: tuple[int, int]) -> tuple[int, int]:
+        """Height and width of a resized photo."""
+        return self.picture.resized(photo, self.rounding)
+
+    def frame(self, photo: tuple[int, int]) -> tuple[int, int]:
+        """Height and width with padding; with `keep_ratio` there is none for a photo alone."""
+        if self.picture.resize == "fit":
+            return self.picture.height, self.picture.width
+        return (self.picture.max_side,) * 2 if self.picture.resize == "square" else self.size(photo)
 
 
 @dataclass(frozen=True)
@@ -67,7 +86,7 @@ def show_dataset(
     data: CocoLikeDataset,
     out: Path,
     *,
-    picture: Picture,
+    grid: Grid,
     count: int = 12,
     per_class: int = 24,
     classes: Sequence[str] = (),
@@ -84,7 +103,7 @@ def show_dataset(
     Args:
         data: prepared.
         out: the folder.
-        picture: how the network resizes.
+        grid: where the network puts a photo.
         count: photos on `overlays.png`; `resized.png` has a third of them.
         per_class: instances on the page of a class, at most.
         classes: names to show; without any, all.
@@ -110,7 +129,7 @@ def show_dataset(
     with whole_folder(out, overwrite=overwrite) as folder:
         sheets = [
             _save(folder, _overlays(reader, progress(drawn, "Drawing overlays")), _overlay_sheet(drawn, everywhere)),
-            _save(folder, _resized(reader, drawn[: math.ceil(count / 3)], picture), _resized_sheet(picture)),
+            _save(folder, _resized(reader, drawn[: math.ceil(count / 3)], grid), _resized_sheet(grid.picture)),
         ]
         for number in shown:
             chosen = generator.permutation(of_class[number])[:per_class].tolist()
@@ -141,36 +160,36 @@ def _overlays(reader: _Reader, positions: Iterable[int]) -> Cells:
     return cells
 
 
-def _resized(reader: _Reader, positions: Iterable[int], picture: Picture) -> Cells:
+def _resized(reader: _Reader, positions: Iterable[int], grid: Grid) -> Cells:
     """Four pictures a photo: as it is, its masks; as the network gets it, the masks on that grid."""
     cells: Cells = []
     for position in positions:
         if (example := reader.read(position)) is not None:
             photo, instances = example
-            small, mask = on_grid(photo, draw_masks(instances), picture)
+            small, mask = on_grid(photo, draw_masks(instances), grid)
             height, width = instances.size
             name = reader.data.images[position].path.name
-            tall, wide = picture.resized(instances.size)
-            framed = f" in {small.shape[1]} x {small.shape[0]}" if picture.resize == "fit" else ""
+            tall, wide = grid.size(instances.size)
+            framed = f" in {small.shape[1]} x {small.shape[0]}" if small.shape[:2] != (tall, wide) else ""
             cells += [(photo, f"{name}, {width} x {height}"), (draw_masks(instances), "masks")]
             cells += [(small, f"resized to {wide} x {tall}{framed}"), (mask, "masks, resized")]
     return cells
 
 
-def on_grid(photo: Pixels, masks: Pixels, picture: Picture) -> tuple[Pixels, Pixels]:
+def on_grid(photo: Pixels, masks: Pixels, grid: Grid) -> tuple[Pixels, Pixels]:
     """A photo and a picture of its masks, both `[H, W, 3]`, as the network resizes them.
 
     The photo is interpolated linearly, of masks the nearest pixel is taken; padding is grey.
     """
-    size = picture.resized((photo.shape[0], photo.shape[1]))
+    size, frame = (f((photo.shape[0], photo.shape[1])) for f in (grid.size, grid.frame))
+    top, left = ((frame[0] - size[0]) // 2, (frame[1] - size[1]) // 2) if grid.centred else (0, 0)
     planes = torch.from_numpy(photo).permute(2, 0, 1)[None].float()
     smooth = F.interpolate(planes, size=size, mode="bilinear", align_corners=False)[0].round().to(torch.uint8)
     nearest = F.interpolate(torch.from_numpy(masks).permute(2, 0, 1)[None].float(), size=size)[0].to(torch.uint8)
-    frame = (picture.height, picture.width) if picture.resize == "fit" else size
     answer = []
     for resized in (smooth, nearest):
         canvas = np.full((*frame, 3), _PADDING, dtype=np.uint8)
-        canvas[: size[0], : size[1]] = resized.permute(1, 2, 0).numpy()
+        canvas[top : top + size[0], left : left + size[1]] = resized.permute(1, 2, 0).numpy()
         answer.append(canvas)
     return answer[0], answer[1]
 
@@ -212,6 +231,8 @@ def _overlay_sheet(drawn: Sequence[int], everywhere: Sequence[int]) -> Sheet:
 def _resized_sheet(picture: Picture) -> Sheet:
     if picture.resize == "fit":
         how = f"scaled into {picture.width} x {picture.height} (width x height), the rest padded (grey here)"
+    elif picture.resize == "square":
+        how = f"padded (grey here) to a square of {picture.max_side}"
     else:
         how = f"the short side scaled to {picture.min_side}, or less where the long one would pass {picture.max_side}"
     return Sheet(

@@ -12,9 +12,10 @@ from rich.markup import escape
 from clothseg.cli.terminal import ERRORS, progress_bar
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
-from clothseg.dataset.show import show_dataset
+from clothseg.dataset.show import Grid, show_dataset
 from clothseg.errors import ConfigError
 from clothseg.files import refuse_existing
+from clothseg.networks.build import conventions_for
 
 _LISTED = 10
 
@@ -46,6 +47,7 @@ def show(
     if overrides and config is None:
         raise ConfigError("--set changes a configuration; say with --config which one")
     settings = Config.load(config, overrides or []) if config else Config()
+    conventions = conventions_for(settings)
     loaded = CocoLikeDataset().load_data(data, split, annotations).prepare()
     names = [name.strip() for given in classes or [] for name in given.split(",") if name.strip()]
     with progress_bar(quiet=quiet) as bar:
@@ -56,7 +58,7 @@ def show(
         shown = show_dataset(
             loaded,
             out,
-            picture=settings.picture,
+            grid=Grid(settings.picture, conventions.size_rounding, conventions.centred),
             count=count,
             per_class=per_class,
             classes=names,
