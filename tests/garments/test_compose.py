@@ -142,10 +142,11 @@ def test_colours_follow_the_light_unless_told(cutout: Cutout) -> None:
 
 def test_the_surest_of_the_class_is_replaced() -> None:
     found = instances((120, 100), ((0, 0, 10, 10), 2, 0.6), ((20, 30, 60, 80), 2, 0.8), ((5, 5, 90, 90), 1, 0.9))
-    old = worn(found, 2)
+    photo = photo_with((20, 30, 60, 80))
+    old = worn(photo, found, 2)
     assert old is not None
-    assert old.box == (20, 30, 60, 80)
-    assert worn(found, 3) is None
+    assert old.box == pytest.approx((20, 30, 60, 80), abs=2)
+    assert worn(photo, found, 3) is None
 
 
 def test_saved_and_read(cutout: Cutout, tmp_path: Path) -> None:
@@ -217,10 +218,10 @@ def test_replacing(cutout: Cutout, tmp_path: Path) -> None:
         done = replace_files(
             tmp_path / garment, tmp_path / "street.png", out, find, NAMES, class_name="Dress", match_light=False
         )
-        assert done.box == (40, 60, 100, 160)
+        assert done.box == pytest.approx((40, 60, 100, 160), abs=3)
         red = np.argwhere(np.abs(read_photo(out).astype(int) - (190, 50, 40)).max(axis=-1) < 30)
-        assert np.abs(red.min(axis=0) - (60, 40)).max() <= 3
-        assert np.abs(red.max(axis=0) - (159, 99)).max() <= 3
+        assert np.abs(red.min(axis=0) - (60, 40)).max() <= 5
+        assert np.abs(red.max(axis=0) - (159, 99)).max() <= 5
     with pytest.raises(DataError, match="no Suit found"):
         replace_files(
             tmp_path / "dress.png", tmp_path / "street.png", tmp_path / "x.png", find, NAMES, class_name="Suit"

@@ -3,7 +3,7 @@
 How edges are refined is in `matting.py`, how a cut-out is laid on a photo in `compose.py`, colours in `light.py`.
 """
 
-from clothseg.garments.compose import Worn, compose, keep_shape, place, worn
+from clothseg.garments.compose import compose, keep_shape, place, worn
 from clothseg.garments.cutout import Cutout, cut_out
 from clothseg.garments.light import light_of
 from clothseg.garments.matting import SoftMask, own_colours, refine, soft_mask
@@ -16,7 +16,6 @@ __all__ = [
     "Place",
     "Replaced",
     "SoftMask",
-    "Worn",
     "class_id",
     "compose",
     "compose_files",

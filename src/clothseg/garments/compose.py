@@ -1,15 +1,13 @@
 """A cut-out put on another photo. This pastes a picture: it does not drape cloth on a body."""
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from clothseg.errors import DataError
-from clothseg.garments.cutout import Cutout
+from clothseg.garments.cutout import Cutout, cut_out
 from clothseg.garments.light import gains, light_of, relit
-from clothseg.instances import Instances, tight_box
+from clothseg.instances import Instances
 
 Picture = NDArray[np.uint8]
 Box = tuple[float, float, float, float]
@@ -41,22 +39,13 @@ def keep_shape(cutout: Cutout, box: Box) -> Box:
     return middle - width * scale / 2, box[1], middle + width * scale / 2, box[1] + height * scale
 
 
-@dataclass(frozen=True)
-class Worn:
-    """A garment that is to be replaced."""
-
-    box: Box
-    score: float
-
-
-def worn(found: Instances, class_id: int) -> Worn | None:
-    """The surest garment of a class on a photo, with its mask's box; None where there is none."""
-    for position in np.argsort(-found.scores.cpu().numpy(), kind="stable").tolist():
-        if int(found.classes[position]) != class_id:
-            continue
-        left, top, width, height = tight_box(found[position : position + 1].masks.rle()[0])
-        if width and height:
-            return Worn((left, top, left + width, top + height), float(found.scores[position]))
+def worn(photo: Picture, found: Instances, class_id: int) -> Cutout | None:
+    """The surest garment of a class on a photo, with the box of its refined edge; None where there is none."""
+    for position in found.scores.argsort(descending=True, stable=True).tolist():
+        if int(found.classes[position]) == class_id:
+            garment = cut_out(photo, found, position)
+            if garment is not None:
+                return garment
     return None
 
 

@@ -36,6 +36,12 @@ class Cutout:
     score: float = 1.0
     light: Light | None = None
 
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        """x1 y1 x2 y2 in pixels of the photo."""
+        height, width = self.picture.shape[:2]
+        return self.left, self.top, self.left + width, self.top + height
+
     def full_frame(self) -> Picture:
         """`[H, W, 4]` uint8: the garment at its place on a transparent picture of the photo's size."""
         frame = np.zeros((*self.size, 4), dtype=np.uint8)

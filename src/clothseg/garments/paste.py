@@ -117,7 +117,7 @@ def replace_files(
     match_light: bool = True,
     overwrite: bool = False,
 ) -> Replaced:
-    """Write `background` with `garment` where it has one of the same class, stretched to the box of that one's mask.
+    """Write `background` with `garment` where it has one of the same class, stretched to that one's box.
 
     Args:
         garment: a cut-out, or a photo out of which the garment is cut.
@@ -141,7 +141,7 @@ def replace_files(
     if not wanted:
         raise DataError(f"{garment}: the picture does not say what it shows; name it with --class")
     found = find(photo)
-    old = worn(found[found.scores >= min_confidence], class_id(wanted, names))
+    old = worn(photo, found[found.scores >= min_confidence], class_id(wanted, names))
     if old is None:
         raise DataError(f"{background}: no {wanted} found with a confidence of {min_confidence} or more")
     box = keep_shape(cutout, old.box) if same_shape else old.box
