@@ -4,6 +4,7 @@ import pytest
 
 from clothseg.config import Config, preset_names
 from clothseg.errors import ConfigError
+from clothseg.networks import build_network
 
 
 def test_yaml_reads_back_equal(tmp_path: Path) -> None:
@@ -69,3 +70,14 @@ def test_a_key_that_stands_twice(tmp_path: Path) -> None:
 def test_every_level_has_as_many_scales() -> None:
     with pytest.raises(ConfigError, match=r"\[2, 1, 1\] side lengths"):
         Config.load("demo", ["anchors.scales=[[8, 16], [32], [64]]"])
+
+
+def test_unknown_keys_in_a_list_of_sections() -> None:
+    with pytest.raises(ConfigError, match=r"train\.stages\.0\.untill: unknown key; did you mean until\?"):
+        Config.load("demo", ["train.stages=[{layers: heads, untill: 3}]"])
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_every_preset_is_read_and_built(name: str) -> None:
+    network = build_network(Config.load(name), 3)
+    assert sum(p.numel() for p in network.parameters()) > 1_000_000

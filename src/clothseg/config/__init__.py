@@ -1,0 +1,31 @@
+"""`Config`: every number that describes a network and its training, in one tree that YAML files and overrides fill.
+
+The sections follow the network from the photo to the loss. `docs/config.md` puts the names of the Keras implementation
+(`RPN_ANCHOR_SCALES`, ...) beside these.
+"""
+
+from clothseg.config.config import Config
+from clothseg.config.network import Anchors, Backbone, Boxes, Detect, Losses, MaskHead, Picture, Pyramid, Rpn
+from clothseg.config.reading import preset_names, read_settings
+from clothseg.config.section import LAYERS
+from clothseg.config.training import Augment, Change, Stage, Train
+
+__all__ = [
+    "LAYERS",
+    "Anchors",
+    "Augment",
+    "Backbone",
+    "Boxes",
+    "Change",
+    "Config",
+    "Detect",
+    "Losses",
+    "MaskHead",
+    "Picture",
+    "Pyramid",
+    "Rpn",
+    "Stage",
+    "Train",
+    "preset_names",
+    "read_settings",
+]
