@@ -93,7 +93,7 @@ def _weights(places: NDArray[np.float64], low: float, high: float, cells: int) -
     return np.where((cell[:, None] < 0) | (cell[:, None] > cells - 1), 0.0, np.clip(1 - away, 0, 1))
 
 
-def refine(photo: Picture, soft: SoftMask, band: float = 0.1, feather: float = 0.01) -> Plane:
+def refine(photo: Picture, soft: SoftMask, band: float = 0.06, feather: float = 0.01) -> Plane:
     """Alpha `[h, w]` in 0..1 of a garment, its edge moved to the photo's edges.
 
     First the edge is cut anew where the garment's colours differ most from those around it, within a band along the
