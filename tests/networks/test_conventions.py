@@ -10,7 +10,7 @@ from torch import nn
 
 from clothseg.config import Anchors, Config, Picture
 from clothseg.errors import ConfigError
-from clothseg.instances import Instances, PixelMasks, paste
+from clothseg.instances import Instances, PasteRule, PixelMasks, paste
 from clothseg.networks import build_network
 from clothseg.networks.anchors import cell_anchors, make_anchors
 from clothseg.networks.build import conventions_for
@@ -121,7 +121,8 @@ def test_resizing_keeps_to_its_rule() -> None:
 
 def test_masks_are_pasted_by_three_rules() -> None:
     full, box = torch.ones(28, 28), torch.tensor([10.0, 20.0, 30.0, 50.0])
-    for rule in ("centres", "fading"):
+    rules: tuple[PasteRule, ...] = ("framed", "centres", "fading")
+    for rule in rules[1:]:
         rows, columns, crop = paste(full, box, (100, 100), 0.5, rule)
         picture = np.zeros((100, 100), dtype=bool)
         picture[rows, columns] = crop
@@ -132,7 +133,7 @@ def test_masks_are_pasted_by_three_rules() -> None:
     assert paste(half, box, (100, 100), 0.5, "centres")[2][10, 10]  # the threshold itself counts
     assert not paste(half, box, (100, 100), 0.5, "framed")[2].any()
     beyond = torch.tensor([90.0, 90.0, 130.0, 140.0])
-    for rule in ("framed", "centres", "fading"):
+    for rule in rules:
         rows, columns, crop = paste(full, beyond, (100, 100), 0.5, rule)
         assert crop.shape == (rows.stop - rows.start, columns.stop - columns.start)
         assert rows.stop <= 100
@@ -210,7 +211,7 @@ def test_every_convention_learns_and_detects(name: str) -> None:
     nothing = Instances((50, 40), torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64), PixelMasks(mask[:0]))
     losses = network.losses([image, image], [truth, nothing])
     assert all(torch.isfinite(loss) for loss in losses.values())
-    losses["total"].backward()
+    torch.autograd.backward(losses["total"])
     assert network.box_head.score.weight.grad is not None
     found = network.eval().detect([image])[0]
     assert found.masks.pixels().shape == (len(found), 50, 40)

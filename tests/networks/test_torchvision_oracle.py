@@ -1,6 +1,6 @@
 """Our Mask R-CNN against torchvision's, with the same weights: detections and losses."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +25,15 @@ def photos() -> list[Tensor]:
     return [torch.from_numpy(read_photo(path)).permute(2, 0, 1) / 255 for path in paths]
 
 
-def livened(theirs: Any, factors: dict[str, float]) -> Any:
+def livened(theirs: Any, factors: Mapping[str, float]) -> Any:
     """Random weights, brought to a range where scores differ and boxes move."""
     with torch.no_grad():
         for module in theirs.modules():
             if isinstance(module, (torch.nn.BatchNorm2d, FrozenBatchNorm2d)):
                 module.weight.uniform_(0.4, 0.6)
                 module.bias.uniform_(-0.1, 0.1)
-                module.running_mean.uniform_(-0.1, 0.1)
-                module.running_var.uniform_(0.8, 1.2)
+                module.get_buffer("running_mean").uniform_(-0.1, 0.1)
+                module.get_buffer("running_var").uniform_(0.8, 1.2)
         for name, factor in factors.items():
             theirs.get_parameter(name).mul_(factor)
     return theirs.eval()

@@ -205,7 +205,7 @@ def test_losses_and_gradients(opened: OpenedNetwork, reference: Path, monkeypatc
     names = {"rpn_class": "rpn_cls", "rpn_bbox": "rpn_loc", "class": "cls", "bbox": "box_reg", "mask": "mask"}
     for ours_, theirs in names.items():
         assert losses[ours_].item() == pytest.approx(expected[f"loss_{theirs}"], rel=1e-5), ours_
-    torch.stack(list(losses.values())).sum().backward()
+    torch.autograd.backward(torch.stack(list(losses.values())).sum())
     _gradients(network, truth, opened.report.renamed)
     network.zero_grad()
 

@@ -90,7 +90,7 @@ class MaskRCNNNetwork(Network):
         pooled = self.pool(features, [f.boxes for f in found], self.config.mask.pooled, windows[0].padded)
         pooled = pooled.contiguous(memory_format=torch.channels_last)
         probabilities = self.mask_head.of_class(pooled, torch.cat([f.classes for f in found])).sigmoid()
-        masks = probabilities.split([len(f.boxes) for f in found])
+        masks = torch.split(probabilities, [len(f.boxes) for f in found])
         return [self._placed(*part) for part in zip(images, windows, found, masks, strict=True)]
 
     def features(self, pixels: Tensor) -> list[Tensor]:
