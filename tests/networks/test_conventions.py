@@ -121,7 +121,8 @@ def test_resizing_keeps_to_its_rule() -> None:
 
 def test_masks_are_pasted_by_three_rules() -> None:
     full, box = torch.ones(28, 28), torch.tensor([10.0, 20.0, 30.0, 50.0])
-    for rule in ("centres", "fading"):
+    rules: tuple[PasteRule, ...] = ("framed", "centres", "fading")
+    for rule in rules[1:]:
         rows, columns, crop = paste(full, box, (100, 100), 0.5, rule)
         picture = np.zeros((100, 100), dtype=bool)
         picture[rows, columns] = crop
@@ -132,7 +133,6 @@ def test_masks_are_pasted_by_three_rules() -> None:
     assert paste(half, box, (100, 100), 0.5, "centres")[2][10, 10]  # the threshold itself counts
     assert not paste(half, box, (100, 100), 0.5, "framed")[2].any()
     beyond = torch.tensor([90.0, 90.0, 130.0, 140.0])
-    rules: tuple[PasteRule, ...] = ("framed", "centres", "fading")
     for rule in rules:
         rows, columns, crop = paste(full, beyond, (100, 100), 0.5, rule)
         assert crop.shape == (rows.stop - rows.start, columns.stop - columns.start)

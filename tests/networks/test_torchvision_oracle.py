@@ -30,10 +30,10 @@ def livened(theirs: Any, factors: Mapping[str, float]) -> Any:
     with torch.no_grad():
         for module in theirs.modules():
             if isinstance(module, (torch.nn.BatchNorm2d, FrozenBatchNorm2d)):
-                parts = (module.weight, module.bias, module.running_mean, module.running_var)
-                for part, (low, high) in zip(parts, ((0.4, 0.6), (-0.1, 0.1), (-0.1, 0.1), (0.8, 1.2)), strict=True):
-                    assert part is not None
-                    part.uniform_(low, high)
+                module.weight.uniform_(0.4, 0.6)
+                module.bias.uniform_(-0.1, 0.1)
+                module.get_buffer("running_mean").uniform_(-0.1, 0.1)
+                module.get_buffer("running_var").uniform_(0.8, 1.2)
         for name, factor in factors.items():
             theirs.get_parameter(name).mul_(factor)
     return theirs.eval()
@@ -93,7 +93,10 @@ def compare(theirs: Any, ours: MaskRCNNNetwork, images: list[Tensor]) -> None:
         assert torch.equal(mine.classes, other["labels"])
         torch.testing.assert_close(mine.boxes, other["boxes"], atol=1e-3, rtol=0)
         torch.testing.assert_close(mine.scores, other["scores"], atol=1e-5, rtol=0)
-        assert torch.equal(mine.masks.pixels(), other["masks"][:, 0] > 0.5)
+        theirs_masks = other["masks"][:, 0]
+        differ = mine.masks.pixels() != (theirs_masks > 0.5)
+        on_the_edge = (theirs_masks - 0.5).abs() < 1e-5  # where the order of additions alone decides
+        assert not (differ & ~on_the_edge).any()
 
 
 def test_the_same_detections(pair: tuple[Any, MaskRCNNNetwork]) -> None:

@@ -167,7 +167,7 @@ def test_no_other_name_is_answered(opcodes: bytes, tmp_path: Path) -> None:
 
 
 def test_arrays_of_every_age_come_out_as_they_went_in(tmp_path: Path) -> None:
-    arrays = {
+    arrays: dict[str, Any] = {
         "f4": np.arange(6, dtype=np.float32).reshape(2, 3),
         "f2": np.arange(4, dtype=np.float16),
         "columns": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
