@@ -7,6 +7,7 @@ the line.
 """
 
 import argparse
+import importlib
 import importlib.util
 import io
 import random
@@ -16,6 +17,7 @@ import time
 import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -87,8 +89,10 @@ def make_archive(path: Path, members: int, draw: random.Random) -> list[str]:
     for _ in range(200):
         picture = Image.new("1", (1024, 768))
         pen = ImageDraw.Draw(picture)
-        corners = [(draw.randint(0, 1023), draw.randint(0, 767)) for _ in range(draw.randint(4, 14))]
-        pen.polygon(sorted(corners), fill=1)
+        corners: list[tuple[float, float]] = [
+            (draw.randint(0, 1023), draw.randint(0, 767)) for _ in range(draw.randint(4, 14))
+        ]
+        pen.polygon(sorted(corners, key=lambda corner: corner[0]), fill=1)
         stream = io.BytesIO()
         picture.save(stream, "PNG", optimize=True)
         pictures.append(stream.getvalue())
@@ -127,7 +131,7 @@ def whole(url: str, wanted: set[str], folder: Path) -> int:
 
 def member_by_member(url: str, wanted: set[str]) -> int:
     """The same with remotezip."""
-    import remotezip  # noqa: PLC0415 - only here, and only if it is there
+    remotezip = importlib.import_module("remotezip")
 
     with remotezip.RemoteZip(url) as archive:
         return sum(len(archive.read(name)) > 0 for name in wanted)
@@ -168,12 +172,12 @@ def main() -> None:
         for every in options.every:
             wanted = set(draw.sample(names, len(names) // every))
             print(f"\n{len(wanted):,} of them wanted      requests        MB       %  seconds  times as fast")
-            base = measure("whole archive", lambda w=wanted: whole(url, w, folder), len(wanted), size, None)
+            base = measure("whole archive", partial(whole, url, wanted, folder), len(wanted), size, None)
             for gap in options.gaps:
-                work = lambda w=wanted, g=gap: by_ranges(url, w, g, options.workers)  # noqa: E731
+                work = partial(by_ranges, url, wanted, gap, options.workers)
                 measure(f"ranges, gap {gap:,}", work, len(wanted), size, base)
             if importlib.util.find_spec("remotezip"):
-                measure("remotezip", lambda w=wanted: member_by_member(url, w), len(wanted), size, base)
+                measure("remotezip", partial(member_by_member, url, wanted), len(wanted), size, base)
         server.shutdown()
 
 
