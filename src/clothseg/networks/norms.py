@@ -29,7 +29,8 @@ class FrozenNorm(FrozenBatchNorm2d):  # type: ignore[misc]
 def normed(conv: nn.Conv2d, norm: nn.Module, x: Tensor) -> Tensor:
     """`norm(conv(x))`; where nothing is learned, a frozen norm is folded into the convolution: one pass over memory."""
     if torch.is_grad_enabled() or not isinstance(norm, FrozenNorm) or conv.bias is not None:
-        return norm(conv(x))
+        out: Tensor = norm(conv(x))
+        return out
     scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
     weight = conv.weight * scale[:, None, None, None]
     bias = norm.bias - norm.running_mean * scale

@@ -431,7 +431,8 @@ def test_the_originals_checksum_counts_where_the_photo_is_the_original(
         return serve(sample_files | {listed: (header + "\n" + row).encode()})
 
     size = len(sample_files[path])
-    wrong, how = "AAAAAAAAAAAAAAAAAAAAAA==", {"splits": ["train"], "partitions": "0"}
+    wrong = "AAAAAAAAAAAAAAAAAAAAAA=="
+    how: dict[str, Any] = {"splits": ["train"], "partitions": "0"}
     assert fetch(site_with(size + 1, wrong), tmp_path / "copy", patience, **how).failed == ()
     summary = fetch(site_with(size, wrong), tmp_path / "raw", patience, **how)
     assert [(f.file, "MD5" in f.reason) for f in summary.failed] == [(f"{image_id}.jpg", True)]

@@ -71,8 +71,8 @@ def test_zip64_by_number_of_members_and_by_a_members_header() -> None:
     with zipfile.ZipFile(stream, "w") as archive:
         for number in range(66_000):
             archive.writestr(f"f/{number:05x}.png", b"%d" % number)
-        with archive.open("large.png", "w", force_zip64=True) as member:
-            member.write(b"as if it were large")
+        with archive.open("large.png", "w", force_zip64=True) as writer:
+            writer.write(b"as if it were large")
     data = stream.getvalue()
     assert b"PK\x06\x06" in data
     ranges = Ranges(data)

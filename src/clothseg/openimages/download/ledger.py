@@ -2,13 +2,14 @@
 
 import hashlib
 import json
+import os
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """A file as it was when it was found good. `changed` is its time of change in nanoseconds."""
 
@@ -28,7 +29,7 @@ class Ledger:
         self._root = root
         self._entries = _read(path)
         self._lock = threading.Lock()
-        torn = path.is_file() and path.read_bytes()[-1:] not in (b"", b"\n")
+        torn = _is_torn(path)
         self._stream = path.open("a", encoding="utf-8")
         if torn:
             self._stream.write("\n")
@@ -86,6 +87,15 @@ def _read(path: Path) -> dict[str, Entry]:
                 except (ValueError, KeyError, TypeError):
                     continue
     return entries
+
+
+def _is_torn(path: Path) -> bool:
+    """Whether the last line has no end."""
+    if not path.is_file() or not path.stat().st_size:
+        return False
+    with path.open("rb") as stream:
+        stream.seek(-1, os.SEEK_END)
+        return stream.read(1) != b"\n"
 
 
 def md5_of(path: Path) -> str:
