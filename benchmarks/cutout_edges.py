@@ -3,8 +3,8 @@
     python benchmarks/cutout_edges.py [DATA] [--run RUN] [--masks 60] [--methods raw,guided]
 
 DATA is a folder of Open Images files (the sample, unless given) whose validation and test photos have masks. The truth
-is brought to 28 x 28 cells in a box that is off by 2 % of its sides, blurred and disturbed, as a network gives it; with --run, that network's own
-masks are refined (those with IoU 0.5 or more with a garment of the class).
+is brought to 28 x 28 cells in a box that is off by 2 % of its sides, blurred and disturbed, as a network gives it; with
+--run, that network's own masks are refined (those with IoU 0.5 or more with a garment of the class).
 """
 
 import argparse

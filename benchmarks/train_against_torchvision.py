@@ -2,8 +2,9 @@
 
     python benchmarks/train_against_torchvision.py [--size 320] [--batch 2] [--steps 4]
 
-Both have the same weights, read the sample's photos and masks from disk in each step, resize them, and learn with the same SGD; the first two
-stages of the ResNet-50 are frozen on both sides. Steps alternate, so that a busy machine slows both.
+Both have the same weights, read the sample's photos and masks from disk in each step, resize them, and learn with the
+same SGD; the first two stages of the ResNet-50 are frozen on both sides. Steps alternate, so that a busy machine slows
+both.
 """
 
 import argparse
