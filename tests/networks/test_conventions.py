@@ -171,7 +171,7 @@ def test_one_class_of_the_mask_head_is_its_row() -> None:
     assert head.of_class(pooled[:0], classes[:0]).shape == (0, 28, 28)
 
 
-def test_a_folded_norm_gives_the_same() -> None:
+def test_a_norm_in_one_pass_gives_the_same() -> None:
     torch.manual_seed(0)
     conv, norm = nn.Conv2d(6, 8, 3, 2, 1, groups=2, bias=False), FrozenNorm(8, eps=1e-3)
     for buffer in norm.buffers():
