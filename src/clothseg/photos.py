@@ -12,8 +12,8 @@ from clothseg.errors import PhotoError
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
 
 
-def read_photo(path: Path | str) -> NDArray[np.uint8]:
-    """Read a photo as RGB, turned upright by its EXIF orientation.
+def read_photo(path: Path | str, *, upright: bool = True) -> NDArray[np.uint8]:
+    """Read a photo as RGB, turned upright by its EXIF orientation, or as its pixels lie in the file.
 
     Grey, palette, CMYK, 16-bit and floating-point pictures are brought to 8 bits; transparent ones are put on white; of
     an animation the first frame is taken.
@@ -32,13 +32,23 @@ def read_photo(path: Path | str) -> NDArray[np.uint8]:
     try:
         with Image.open(path) as picture:
             picture.load()
-            return np.array(_as_rgb(ImageOps.exif_transpose(picture)))
+            return np.array(_as_rgb(ImageOps.exif_transpose(picture) if upright else picture))
     except Image.DecompressionBombError as error:
         raise PhotoError(f"{path}: {error}; make the photo smaller") from error
     except UnidentifiedImageError as error:
         raise PhotoError(f"{path}: not a picture in a format that is known here") from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise PhotoError(f"{path}: the photo cannot be read ({error}); it may be cut short, fetch it again") from error
+
+
+def exif_orientation(path: Path) -> int:
+    """The EXIF orientation of a photo, 1 to 8; 1, as it is, where the file says none or cannot be read."""
+    try:
+        with Image.open(path) as picture:
+            value = picture.getexif().get(0x0112, 1)
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError):
+        return 1
+    return value if value in range(1, 9) else 1
 
 
 def _as_rgb(picture: Image.Image) -> Image.Image:

@@ -46,7 +46,8 @@ def test_classes_repeated_or_with_commas_keep_their_order(tmp_path: Path) -> Non
     assert code == 0
     assert told["classes"] == ["Jeans", "Hat", "Suit"]
     document = json.loads((tmp_path / "out" / "annotations" / "train.json").read_text())
-    assert told["train"]["masks"] == len(document["annotations"])
+    assert told["train"]["masks"] == sum(not a["iscrowd"] for a in document["annotations"])
+    assert told["train"]["regions"] == sum(a["iscrowd"] for a in document["annotations"])
 
 
 def test_lost_photos_end_in_1_and_are_named(tmp_path: Path) -> None:

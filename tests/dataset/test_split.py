@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clothseg.dataset.split import split_by_fraction
+from clothseg.dataset.split import split_photos
 from clothseg.errors import DataError
 
 
@@ -14,30 +14,62 @@ from clothseg.errors import DataError
     st.integers(0, 2**32),
 )
 def test_a_split_shares_out_all_photos_by_the_fraction(ids: list[str], fraction: float, seed: int) -> None:
-    train, val = split_by_fraction(ids, fraction, seed)
+    train, val = split_photos(dict.fromkeys(ids, ()), fraction, seed)
     assert train | val == set(ids)
     assert not train & val
     assert train
     assert val
     assert abs(len(val) - fraction * len(ids)) <= 1
-    assert split_by_fraction(reversed(ids), fraction, seed) == (train, val)
+    assert split_photos(dict.fromkeys(reversed(ids), ()), fraction, seed) == (train, val)
 
 
 def test_another_seed_is_another_split_and_one_more_photo_moves_few() -> None:
     ids = [f"{n:016x}" for n in range(200)]
-    train, val = split_by_fraction(ids, 0.2, 0)
+    train, val = split_photos(dict.fromkeys(ids, ()), 0.2, 0)
     assert len(val) == 40
-    assert split_by_fraction(ids, 0.2, 1)[1] != val
-    assert len(split_by_fraction([*ids, "new"], 0.2, 0)[0] & val) <= 1
+    assert split_photos(dict.fromkeys(ids, ()), 0.2, 1)[1] != val
+    assert len(split_photos(dict.fromkeys([*ids, "new"], ()), 0.2, 0)[0] & val) <= 1
     assert len(train) == 160
 
 
 @pytest.mark.parametrize("fraction", [0.0, 1.0, -0.2, float("nan")])
 def test_a_fraction_out_of_range(fraction: float) -> None:
     with pytest.raises(DataError, match="fraction"):
-        split_by_fraction(["a", "b"], fraction, 0)
+        split_photos({"a": (), "b": ()}, fraction, 0)
 
 
 def test_one_photo_cannot_be_split() -> None:
     with pytest.raises(DataError, match="two are needed"):
-        split_by_fraction(["a", "a"], 0.5, 0)
+        split_photos({"a": ()}, 0.5, 0)
+
+
+@given(
+    st.dictionaries(st.integers(0, 999).map(str), st.sets(st.sampled_from("abcd")), min_size=2, max_size=80),
+    st.lists(st.sets(st.integers(0, 999).map(str), max_size=3), max_size=5),
+    st.floats(0.05, 0.95),
+    st.integers(0, 99),
+)
+def test_groups_stay_together_and_classes_are_on_both_sides(
+    labels: dict[str, set[str]], groups: list[set[str]], fraction: float, seed: int
+) -> None:
+    together = [group & labels.keys() for group in groups]
+    if any(group == labels.keys() for group in together) or len(set().union(*together)) == len(labels):
+        return
+    train, val = split_photos(labels, fraction, seed, together)
+    assert train | val == labels.keys()
+    assert not train & val
+    assert train
+    assert val
+    for group in together:
+        assert group <= train or group <= val
+
+
+def test_each_class_is_shared_out_by_the_fraction() -> None:
+    labels = {f"{n:04d}": {"common"} | ({"rare"} if n % 10 == 0 else set()) for n in range(500)}
+    labels |= {"x1": {"single"}, "x2": {"pair"}, "x3": {"pair"}}
+    for seed in range(5):
+        train, val = split_photos(labels, 0.2, seed)
+        assert sum("rare" in labels[i] for i in val) == 10
+        assert sum("common" in labels[i] for i in val) == 100
+        assert len({"x2", "x3"} & val) == 1
+        assert "x1" in train

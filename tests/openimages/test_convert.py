@@ -164,7 +164,9 @@ def test_boxes_without_mask_are_counted_and_listed(good: Any, tmp_path: Path) ->
     assert [(b.image_id, b.is_group, b.kept) for b in summary.unmasked] == [(A, False, True), (A, True, True)]
     listed = described(tmp_path / "out")["unmasked_boxes"]
     assert listed["train"] == {"Suit": 2, "Dress": 0}
-    assert listed["boxes"][1]["x1"] == 0.3
+    with (tmp_path / "out" / "unmasked-boxes.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [(r["ImageID"], r["XMin"], r["IsGroupOf"]) for r in rows] == [(A, "0.1301", "0"), (A, "0.3", "1")]
 
 
 def test_rows_that_stand_twice_count_once(good: Any, tmp_path: Path) -> None:
@@ -265,20 +267,33 @@ def test_an_interrupted_build_leaves_what_was_there(good: Any, tmp_path: Path, m
     build_dataset(source, tmp_path / "out", ["Suit"])
     before = digests(tmp_path / "out")
 
-    def stop(photos: Iterable[Any], _: str) -> Iterator[Any]:
-        yield from list(photos)[:1]
+    def stop(photos: Iterable[Any], _: str, __: int) -> Iterator[Any]:
+        yield next(iter(photos))
         raise KeyboardInterrupt
 
-    def stop_copying(*_: object) -> None:
+    def stop_writing(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         build_dataset(source, tmp_path / "out", ["Suit", "Dress"], overwrite=True, progress=stop)
-    monkeypatch.setattr("shutil.copyfile", stop_copying)
-    with pytest.raises(KeyboardInterrupt):
-        build_dataset(source, tmp_path / "out", ["Suit", "Dress"], overwrite=True)
+    with monkeypatch.context() as patch:
+        patch.setattr("clothseg.openimages.build.write_dataset", stop_writing)
+        with pytest.raises(KeyboardInterrupt):
+            build_dataset(source, tmp_path / "out", ["Suit", "Dress"], overwrite=True)
     assert digests(tmp_path / "out") == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".out.building", "out", "source"]
+    converted: list[str] = []
+
+    def count(photos: Iterable[Any], _: str, __: int) -> Iterator[Any]:
+        for photo in photos:
+            converted.append(photo)
+            yield photo
+
+    build_dataset(source, tmp_path / "out", ["Suit", "Dress"], overwrite=True, progress=count)
+    assert converted == []
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "source"]
+    build_dataset(source, tmp_path / "fresh", ["Suit", "Dress"])
+    assert digests(tmp_path / "out") == digests(tmp_path / "fresh")
 
 
 def test_the_same_bytes_twice_and_whatever_the_order_of_rows(good: Any, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ def table(path: Path, *lines: str, end: str = "\n") -> Path:
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_ids_stay_text_and_the_box_is_in_corner_order(tmp_path: Path, end: str) -> None:
     digits = ROW.replace(IMAGE, "0" * 15 + "7").replace("1234e567", "00000123")
-    rows = read_masks(table(tmp_path / "m.csv", HEADER, ROW, digits, end=end), [SUIT])
+    rows = list(read_masks(table(tmp_path / "m.csv", HEADER, ROW, digits, end=end), [SUIT]))
     assert [(r.image_id, r.box_id) for r in rows] == [("0000000000000007", "00000123"), (IMAGE, "1234e567")]
     assert rows[0].box == (0.1, 0.2, 0.5, 0.6)
     assert rows[1].mask_path == f"{IMAGE}_m01xyhv_1234e567.png"
@@ -37,22 +37,53 @@ def test_rows_are_filtered_and_ordered_whatever_their_order(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("spoilt", "column"),
+    ("spoilt", "told", "image"),
     [
-        (ROW.replace(f",{IMAGE},", ",1.2345678e+15,"), "ImageID"),
-        (ROW.replace(",1234e567,", ",1.234e570,"), "BoxID"),
-        (ROW.replace(",0.6,", ",nan,"), "BoxYMax"),
-        (ROW.replace(",0.1,", ",left,"), "BoxXMin"),
-        (f"{IMAGE}_m01xyhv_1234e567.png,{IMAGE}", "BoxID is missing"),
-        (ROW.replace(f",{SUIT},", ",Suit,"), "LabelName"),
-        (ROW.replace(f"{SUIT}", "/m/09").replace(f",{IMAGE},", ",,"), "ImageID"),
-        (ROW + ",one,two,too,many", "14 cells"),
+        (ROW.replace(f",{IMAGE},", ",1.2345678e+15,"), "ImageID is '1.2345678e", ""),
+        (ROW.replace(",1234e567,", ",1.234e570,"), "BoxID is", IMAGE),
+        (ROW.replace(",0.6,", ",nan,"), "BoxYMax is 'nan', but should be a number", IMAGE),
+        (ROW.replace(",0.1,", ",left,"), "BoxXMin is 'left'", IMAGE),
+        (ROW.replace(",0.1,", ",,"), "BoxXMin is missing", IMAGE),
+        (f"{IMAGE}_m01xyhv_1234e567.png,{IMAGE}", "the row has 2 cells, the header 10", IMAGE),
+        (ROW.replace(f",{SUIT},", ",Suit,"), "LabelName is 'Suit'", IMAGE),
+        (ROW + ",one,two,too,many", "the row has 14 cells", IMAGE),
     ],
 )
-def test_a_broken_row_is_named(tmp_path: Path, spoilt: str, column: str) -> None:
+@pytest.mark.parametrize("partitions", [None, frozenset("1")])
+def test_a_broken_row_is_named_and_the_others_are_read(
+    tmp_path: Path, spoilt: str, told: str, image: str, partitions: frozenset[str] | None
+) -> None:
     path = table(tmp_path / "masks.csv", HEADER, ROW, ROW, spoilt, ROW)
-    with pytest.raises(DataError, match=rf"masks\.csv: row 4.*{column}"):
-        read_masks(path, [SUIT])
+    rows = read_masks(path, [SUIT], partitions)
+    assert len(rows) == 3
+    (broken,) = rows.broken
+    assert (broken.file, broken.row, broken.image_id) == ("masks.csv", 4, image)
+    assert told in str(broken)
+    (also,) = read_masks(path, None).broken
+    assert also.row == 4
+
+
+def test_blank_lines_quotes_a_byte_order_mark_and_no_last_line_end(tmp_path: Path) -> None:
+    quoted = ",".join(f'"{cell}"' for cell in ROW.split(","))
+    (tmp_path / "m.csv").write_bytes(f"\ufeff{HEADER}\r\n{ROW}\r\n\r\n{quoted}\r\n{ROW[:-1]}".encode())
+    rows = read_masks(tmp_path / "m.csv", [SUIT])
+    assert len(rows) == 3
+    assert rows.broken == []
+    assert len(set(rows)) == 1
+
+
+def test_a_row_lies_across_two_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("clothseg.openimages.scan._BLOCK", 200)
+    rows = [ROW.replace("1234e567", f"{n:08x}") for n in range(50)]
+    rows[30] = rows[30].replace(",0.1,", ",x,")
+    read = read_masks(table(tmp_path / "m.csv", HEADER, *rows), [SUIT])
+    assert [r.box_id for r in read] == [f"{n:08x}" for n in range(50) if n != 30]
+    assert [b.row for b in read.broken] == [32]
+
+
+def test_the_wrong_table_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"more than 10000 rows are broken, the first: row 2.*right table"):
+        read_masks(table(tmp_path / "m.csv", HEADER, *["a,b"] * 10_001), [SUIT])
 
 
 def test_a_missing_column_and_an_empty_table_are_named(tmp_path: Path) -> None:
@@ -61,16 +92,18 @@ def test_a_missing_column_and_an_empty_table_are_named(tmp_path: Path) -> None:
     (tmp_path / "e.csv").touch()
     with pytest.raises(DataError, match=r"e\.csv: the table is empty"):
         read_masks(tmp_path / "e.csv", [SUIT])
-    assert read_masks(table(tmp_path / "h.csv", HEADER), [SUIT]) == []
+    assert list(read_masks(table(tmp_path / "h.csv", HEADER), [SUIT])) == []
+    assert read_masks(tmp_path / "h.csv", [SUIT]).of(IMAGE) == []
 
 
 def test_boxes_of_v4_and_v6_headers(tmp_path: Path) -> None:
     header = "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,IsTruncated,IsGroupOf,IsDepiction"
     row = f"{IMAGE},activemil,{SUIT},1,0.1,0.5,0.2,0.6,-1,-1,%s,-1"
     path = table(tmp_path / "b.csv", header + ",IsInside,XClick1X", row % "1" + ",0,.5", row % "-1" + ",0,.5")
-    first, second = read_boxes(path, [SUIT])
+    second, first = read_boxes(path, [SUIT])  # ordered by flags where all else is the same
     assert first.box == (0.1, 0.2, 0.5, 0.6)
     assert (first.is_group, second.is_group) == (True, False)
+    assert first.flags == (-1, -1, 1, -1, 0)
 
 
 def test_titles_with_commas_quotes_line_breaks_and_broken_bytes(tmp_path: Path) -> None:
@@ -111,6 +144,23 @@ def test_all_wrong_classes_are_told_at_once_with_near_ones() -> None:
         assert part in message
     with pytest.raises(DataError, match="no class was asked for"):
         choose_classes([], known)
+
+
+@pytest.mark.parametrize(
+    ("request_", "name"),
+    [
+        ("HIGH  heels", "High heels"),
+        ("egg", "Egg (Food)"),
+        ("Egg (Food)", "Egg (Food)"),
+        ("Lifejacket", "Personal flotation device"),
+        ("horn", "French horn"),
+        ("Suit\r", "Suit"),
+        ("Bat", "Bat (Animal)"),
+    ],
+)
+def test_other_spellings_and_the_names_of_v4(request_: str, name: str) -> None:
+    known = read_classes(sample.folder() / "class-descriptions-boxable.csv")
+    assert [c.name for c in choose_classes([request_], known)] == [name]
 
 
 def test_a_name_of_two_classes_must_be_given_by_id(tmp_path: Path) -> None:

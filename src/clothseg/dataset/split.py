@@ -1,32 +1,92 @@
 """Train and validation out of one set of photos."""
 
 import hashlib
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from clothseg.errors import DataError
 
+_NONE = ""  # stands for the photos without a class
 
-def split_by_fraction(ids: Iterable[str], fraction: float, seed: int) -> tuple[set[str], set[str]]:
-    """Split photos into train and validation.
 
-    Photos are ranked by a hash of seed and id, so the answer depends on neither the order of `ids` nor a generator's
-    version, and a photo that is added moves at most the one at the edge.
+def split_photos(
+    labels: Mapping[str, Collection[str]], fraction: float, seed: int, together: Iterable[Collection[str]] = ()
+) -> tuple[set[str], set[str]]:
+    """Split photos into train and validation so that each class is shared out by the fraction.
+
+    The rarest class is shared out first: its photos, ranked by a hash of seed and id, go to validation until that holds
+    the fraction of them, the rest to train; then the next class with the photos that are left. So the answer depends on
+    neither the order of the photos nor a generator's version, and a photo that is added moves few others.
 
     Args:
-        ids: names of photos; twice the same counts once.
-        fraction: part of the photos for validation, above 0 and below 1. Rounded to whole photos, at least one each.
+        labels: the classes of each photo, by photo.
+        fraction: part of the photos for validation, above 0 and below 1. A class on two photos or more is in both
+            parts where that is possible.
         seed: another seed, another split.
+        together: groups of photos that must not be parted, as near-duplicates; they may overlap.
 
     Returns:
-        ids for training, ids for validation: nothing in common, together all.
+        photos for training, photos for validation: nothing in common, together all.
 
     Raises:
-        DataError: the fraction is out of range, or there are fewer than two photos.
+        DataError: the fraction is out of range, or there are fewer than two photos or groups.
     """
     if not 0 < fraction < 1:
         raise DataError(f"the validation fraction is {fraction}, but must lie above 0 and below 1")
-    ranked = sorted(set(ids), key=lambda name: (hashlib.sha256(f"{seed}/{name}".encode()).digest(), name))
-    if len(ranked) < 2:
-        raise DataError(f"{len(ranked)} photo cannot be split into train and validation: two are needed at least")
-    count = min(max(round(len(ranked) * fraction), 1), len(ranked) - 1)
-    return set(ranked[count:]), set(ranked[:count])
+    units = _units(labels, together)
+    if len(units) < 2:
+        raise DataError(
+            f"{len(labels)} photos that are to stay together cannot be split into train and validation: two are needed "
+            "at least"
+        )
+    ranked = sorted(units, key=lambda unit: (hashlib.sha256(f"{seed}/{unit[0]}".encode()).digest(), unit[0]))
+    counts = [Counter(label for photo in unit for label in labels[photo] or (_NONE,)) for unit in ranked]
+    chosen = _choose(counts, fraction)
+    if not any(chosen):
+        chosen[0] = True
+    if all(chosen):
+        chosen[-1] = False
+    train, val = set[str](), set[str]()
+    for unit, to_val in zip(ranked, chosen, strict=True):
+        (val if to_val else train).update(unit)
+    return train, val
+
+
+def _units(photos: Collection[str], together: Iterable[Collection[str]]) -> list[list[str]]:
+    """Photos that go the same way, each unit sorted; overlapping groups become one."""
+    leader = {photo: photo for photo in photos}
+
+    def first(photo: str) -> str:
+        while leader[photo] != photo:
+            leader[photo] = leader[leader[photo]]
+            photo = leader[photo]
+        return photo
+
+    for group in together:
+        known = sorted(photo for photo in group if photo in leader)
+        for photo in known[1:]:
+            one, other = sorted((first(known[0]), first(photo)))
+            leader[other] = one
+    units: dict[str, list[str]] = {}
+    for photo in sorted(leader):
+        units.setdefault(first(photo), []).append(photo)
+    return list(units.values())
+
+
+def _choose(counts: Sequence[Counter[str]], fraction: float) -> list[bool]:
+    """Which units go to validation, from how many photos of each class they hold."""
+    totals = sum(counts, Counter[str]())
+    units_with = Counter(label for count in counts for label in count)
+    decided: dict[int, bool] = {}
+    for label in sorted(totals, key=lambda name: (totals[name], name)):
+        wanted = fraction * totals[label]
+        taken = sum(counts[unit][label] for unit, to_val in decided.items() if to_val)
+        left_for_train = units_with[label] - sum(to_val and label in counts[unit] for unit, to_val in decided.items())
+        for unit, count in enumerate(counts):
+            if label in count and unit not in decided:
+                nearer = 2 * taken + count[label] <= 2 * wanted
+                to_val = left_for_train > 1 and (nearer or taken == 0)
+                decided[unit] = to_val
+                taken += count[label] * to_val
+                left_for_train -= to_val
+    return [decided[unit] for unit in range(len(counts))]

@@ -1,6 +1,7 @@
 """The words of the field: instances on a photo, their boxes and their masks, in every form that they are stored in."""
 
 from clothseg.instances.boxes import clip_boxes, flip_boxes, from_xywh, scale_boxes, to_xywh
+from clothseg.instances.contours import to_polygons
 from clothseg.instances.instances import Instances
 from clothseg.instances.masks import (
     BoxMasks,
@@ -15,12 +16,11 @@ from clothseg.instances.masks import (
     mask_area,
     mask_iou,
     paste,
-    read_mask_png,
     resize_mask,
     run_lengths,
     tight_box,
-    write_mask_png,
 )
+from clothseg.instances.png import read_mask_png, write_mask_png
 
 __all__ = [
     "BoxMasks",
@@ -44,6 +44,7 @@ __all__ = [
     "run_lengths",
     "scale_boxes",
     "tight_box",
+    "to_polygons",
     "to_xywh",
     "write_mask_png",
 ]

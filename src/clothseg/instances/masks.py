@@ -5,10 +5,8 @@ PNG is Open Images' form, polygons are what other tools write. `Masks` is severa
 `RleMasks`, `PixelMasks`, and `BoxMasks`, a network's small maps that become pixels only when somebody asks.
 """
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol, TypedDict, cast
 
 import numpy as np
@@ -16,7 +14,6 @@ import torch
 import torch.nn.functional as F
 from hotcoco import mask as coco_mask
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from clothseg.errors import DataError
@@ -141,28 +138,6 @@ def mask_iou(found: Sequence[Rle], truth: Sequence[Rle], crowd: Sequence[bool] |
     return np.asarray(coco_mask.iou(cast(Any, list(found)), cast(Any, list(truth)), flags), dtype=np.float64)
 
 
-def read_mask_png(source: Path | bytes) -> BoolMask:
-    """The `[H, W]` mask of an Open Images PNG, from a file or its bytes: everything that is not 0 is the object.
-
-    Raises:
-        DataError: no picture that can be read; one with colours, whose meaning would be a guess.
-    """
-    name = str(source) if isinstance(source, Path) else "the mask"
-    try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as picture:
-            values = np.asarray(picture)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"{name}: not a mask picture that can be read ({error})") from error
-    if values.ndim != 2:
-        raise DataError(f"{name}: a mask has one channel, this picture has {values.shape[2:]}")
-    return values > 0
-
-
-def write_mask_png(mask: BoolMask, path: Path) -> None:
-    """Write a `[H, W]` mask as a 1-bit PNG, the form of Open Images."""
-    Image.fromarray(np.asarray(mask, dtype=np.bool_)).save(path, format="PNG", optimize=True)
-
-
 def resize_mask(mask: BoolMask, size: tuple[int, int]) -> BoolMask:
     """A `[H, W]` mask on the grid of another picture of `size` (height, width), each pixel from the nearest one.
 
@@ -170,8 +145,9 @@ def resize_mask(mask: BoolMask, size: tuple[int, int]) -> BoolMask:
     """
     if mask.shape == tuple(size):
         return mask
-    nearest = [(2 * np.arange(new) + 1) * old // (2 * new) for new, old in zip(size, mask.shape, strict=True)]
-    return mask[np.ix_(*nearest)]
+    rows, columns = ((2 * np.arange(new) + 1) * old // (2 * new) for new, old in zip(size, mask.shape, strict=True))
+    whole_rows: BoolMask = mask[rows]  # first, because whole rows are quick to copy
+    return whole_rows[:, columns]
 
 
 def paste(probability: Tensor, box: Tensor, size: tuple[int, int], threshold: float) -> tuple[slice, slice, BoolMask]:

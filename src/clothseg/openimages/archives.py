@@ -1,11 +1,16 @@
 """Mask pictures: out of the published zips, one a partition, or out of folders where somebody unpacked them."""
 
+import re
 import zipfile
 import zlib
+from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 
 from clothseg.errors import DataError
+
+# A mask of 1600 x 1200 pixels that nothing compresses has 240 kB at 1 bit, 2 MB at 8.
+_MOST_BYTES = 32_000_000
 
 
 class MissingMaskError(DataError):
@@ -17,7 +22,7 @@ class MaskArchive:
 
     Looked for, in this order, for split `train` and partition `f`: loose in `train-masks/`,
     `train-masks/train-masks-f/` or `train-masks-f/`; in `train-masks/train-masks-f.zip` or `train-masks-f.zip`, with
-    or without folders inside.
+    or without folders inside. Nothing is unpacked to disk, and members with `..` or an absolute path are not read.
 
     Raises:
         DataError: none of these places exists.
@@ -26,7 +31,7 @@ class MaskArchive:
     def __init__(self, source: Path, split: str) -> None:
         self._source = source
         self._split = split
-        self._zips: dict[str, _MaskZip | None] = {}
+        self._zips: dict[str, _MaskZip | DataError | None] = {}
         if not any(source.glob(f"{split}-masks*")):
             raise DataError(f"{source / f'{split}-masks'}: no such folder; it holds the zips with the {split} masks")
 
@@ -37,7 +42,7 @@ class MaskArchive:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         for opened in self._zips.values():
-            if opened is not None:
+            if isinstance(opened, _MaskZip):
                 opened.file.close()
 
     def read(self, mask_path: str) -> bytes:
@@ -48,45 +53,102 @@ class MaskArchive:
             DataError: the file or zip that holds it cannot be read.
         """
         name = PurePosixPath(mask_path).name
-        partition = f"{self._split}-masks-{name[:1]}"
-        masks = self._source / f"{self._split}-masks"
-        for loose in (masks / name, masks / partition / name, self._source / partition / name):
-            if loose.is_file():
-                return self._loose(loose)
-        opened = self._zip(partition)
+        loose = self._loose(name)
+        if loose is not None:
+            return _read_loose(loose)
+        opened = self._zip(name[:1])
+        if isinstance(opened, DataError):
+            raise opened
         if opened is None:
-            raise MissingMaskError(f"{name}: neither loose in {masks} nor is there a {partition}.zip")
+            masks = self._source / f"{self._split}-masks"
+            raise MissingMaskError(f"{name}: neither loose in {masks} nor is there a {self._partition(name[:1])}.zip")
         return opened.read(name)
 
-    @staticmethod
-    def _loose(path: Path) -> bytes:
-        try:
-            return path.read_bytes()
-        except OSError as error:
-            raise DataError(f"{path}: the mask cannot be read ({error})") from error
+    def stamp(self, mask_path: str) -> tuple[str, int, int] | None:
+        """Name, bytes and time of change of the file that would be read for a mask; None where there is none."""
+        name = PurePosixPath(mask_path).name
+        path = self._loose(name) or self._zip_path(name[:1])
+        if path is None:
+            return None
+        facts = path.stat()
+        return path.name, facts.st_size, facts.st_mtime_ns
 
-    def _zip(self, partition: str) -> "_MaskZip | None":
-        if partition not in self._zips:
-            places = (self._source / f"{self._split}-masks" / f"{partition}.zip", self._source / f"{partition}.zip")
-            path = next((p for p in places if p.is_file()), None)
-            self._zips[partition] = _MaskZip(path) if path else None
-        return self._zips[partition]
+    def unnamed(self, partitions: Collection[str], named: Collection[str]) -> list[str]:
+        """Masks of the partitions that are in a zip but not among the names `named`, and members that are not read."""
+        found = []
+        for digit in sorted(partitions):
+            opened = self._zip(digit)
+            if isinstance(opened, _MaskZip):
+                found += [*opened.refused, *(n for n in opened.names if n not in named)]
+        return sorted(found)
+
+    def _partition(self, digit: str) -> str:
+        return f"{self._split}-masks-{digit}"
+
+    def _loose(self, name: str) -> Path | None:
+        masks, partition = self._source / f"{self._split}-masks", self._partition(name[:1])
+        places = (masks / name, masks / partition / name, self._source / partition / name)
+        return next((place for place in places if place.is_file()), None)
+
+    def _zip_path(self, digit: str) -> Path | None:
+        name = f"{self._partition(digit)}.zip"
+        places = (self._source / f"{self._split}-masks" / name, self._source / name)
+        return next((p for p in places if p.is_file()), None)
+
+    def _zip(self, digit: str) -> "_MaskZip | DataError | None":
+        if digit not in self._zips:
+            path = self._zip_path(digit)
+            try:
+                self._zips[digit] = _MaskZip(path) if path else None
+            except DataError as error:
+                self._zips[digit] = error
+        return self._zips[digit]
+
+
+def _read_loose(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise DataError(f"{path}: {path.stat().st_size} bytes are too many for a mask")
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: the mask cannot be read ({error})") from error
 
 
 class _MaskZip:
-    """One zip and its members by base name."""
+    """One zip and its members by base name. `refused` are those with a path that leads out of a folder."""
 
     def __init__(self, path: Path) -> None:
         try:
             self.file = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, OSError) as error:
+        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
             raise DataError(f"{path}: not a zip that can be read ({error}); fetch it again") from error
-        self._members = {PurePosixPath(m.filename).name: m for m in self.file.infolist() if not m.is_dir()}
+        self._members: dict[str, zipfile.ZipInfo] = {}
+        self.refused: list[str] = []
+        for member in self.file.infolist():
+            if member.is_dir():
+                continue
+            # `orig_filename` is the name as the file has it; `filename` has been tidied.
+            inside = PurePosixPath(member.orig_filename.replace("\\", "/"))
+            if inside.is_absolute() or ".." in inside.parts or re.match("[A-Za-z]:", str(inside)):
+                self.refused.append(member.orig_filename)
+            else:
+                self._members.setdefault(inside.name, member)
+
+    @property
+    def names(self) -> Collection[str]:
+        """Base names of the members that can be read."""
+        return self._members.keys()
 
     def read(self, name: str) -> bytes:
         member = self._members.get(name)
         if member is None:
-            raise MissingMaskError(f"{name}: not in {self.file.filename}")
+            refused = next((path for path in self.refused if PurePosixPath(path).name == name), None)
+            told = f", only under the path {refused}, which is not trusted" if refused else ""
+            raise MissingMaskError(f"{name}: not in {self.file.filename}{told}")
+        if member.file_size > _MOST_BYTES:
+            raise DataError(
+                f"{self.file.filename}: {name} would unpack to {member.file_size} bytes, too many for a mask"
+            )
         try:
             return self.file.read(member)
         except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, NotImplementedError) as error:

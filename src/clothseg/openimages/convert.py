@@ -1,223 +1,299 @@
-"""Open Images -> a COCO data set, by the straight path: choose, read, bring to the photo's grid, write.
+"""One photo with its rows -> what goes into the data set: the way up, the masks on its grid, the regions to ignore.
 
-Traps of the format that this file answers to: masks seldom have their photo's size, those of one photo may overlap, the
-rows are in no order, and width and height of a photo stand nowhere but in the photo itself.
+Traps of the format that this file answers to: masks seldom have their photo's size, those of one photo may overlap,
+many boxes have no mask though they show the class, and width and height of a photo stand nowhere but in the photo.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from clothseg.errors import ClothsegError, DataError, PhotoError
-from clothseg.files import refuse_existing
-from clothseg.instances import Rle, encode, mask_area, read_mask_png, resize_mask, tight_box
-from clothseg.openimages.archives import MaskArchive, MissingMaskError
-from clothseg.openimages.matching import boxes_without_mask
-from clothseg.openimages.plan import Part, load_source, plan_parts
-from clothseg.openimages.summary import BuildSummary, Dropped, SplitCounts, UnmaskedBox
-from clothseg.openimages.tables import (
-    ClassName,
-    MaskRow,
-    choose_classes,
-    class_file,
-    parse_partitions,
-    read_classes,
-    read_credits,
-    split_files,
+import numpy as np
+
+from clothseg.dataset.duplicates import perceptual_hash
+from clothseg.errors import DataError, PhotoError
+from clothseg.files import write_whole
+from clothseg.instances import (
+    Rle,
+    encode,
+    from_polygons,
+    from_segmentation,
+    mask_area,
+    mask_iou,
+    read_mask_png,
+    resize_mask,
+    tight_box,
+    to_polygons,
 )
-from clothseg.openimages.write import Annotation, Photo, write_dataset
-from clothseg.photos import read_photo
+from clothseg.openimages.archives import MaskArchive, MissingMaskError
+from clothseg.openimages.grid import Size, Standing, fits, stand, turn_box
+from clothseg.openimages.matching import match_boxes
+from clothseg.openimages.tables import FLAGS, UNKNOWN, Box, BoxRow, Flags, MaskRow
 
-Progress = Callable[[Iterable[Any], str], Iterable[Any]]
+Unmasked = Literal["crowd", "ignore", "drop"]
+BoolMask = np.ndarray[Any, np.dtype[np.bool_]]
 
 
-def build_dataset(
-    source: Path,
-    out: Path,
-    classes: Sequence[str],
-    *,
-    partitions: str | None = None,
-    val_fraction: float | None = None,
-    seed: int = 0,
-    keep_empty: bool = False,
-    limit: int | None = None,
-    overwrite: bool = False,
-    progress: Progress = lambda items, _: items,
-) -> BuildSummary:
-    """Make a COCO data set of the folder `source`, which holds Open Images V5 files under their published names.
+@dataclass(frozen=True)
+class Settings:
+    """What the conversion of a photo depends on, besides its files and rows.
 
-    Same files, options and seed give the same bytes. The photos are copied unchanged.
-
-    Args:
-        source: a folder with `train/`, `train-masks/`, `train-annotations-*.csv` and so on.
-        out: folder for the data set; appears whole or not at all.
-        classes: names or ids; category ids are 1..N in this order.
-        partitions: first hex digits of the photos wanted, as `f`, `0,f` or `0-3`; all without it.
-        val_fraction: part of the photos of `train` for validation; without it, the source's `validation` is.
-        seed: of the split by fraction.
-        keep_empty: also take the photos on which no chosen class has even a box, as photos without annotations.
-        limit: at most so many photos a split, the first by id of those that are there.
-        overwrite: replace the data set at `out`.
-        progress: wraps the photos of a split, with a word for it; for a progress bar.
-
-    Returns:
-        What was written, dropped and left out. Photos and masks that are missing or broken do not stop the conversion.
-
-    Raises:
-        ClothsegError: `out` is in the way.
-        DataError: a table, folder, class or option is wrong, or a split would have no photo. Nothing is written then.
+    Attributes:
+        source: folder of the Open Images files.
+        split: of the source.
+        photos: folder of its photos.
+        categories: category id by class id; several classes may share one.
+        names: class name by class id.
+        unmasked: what becomes of boxes without mask and of groups.
+        max_size: longest side of photos, or None.
+        upright: turn photos and masks by the image list's rotation.
+        polygons: tolerance in pixels of polygons, or None for RLE.
+        hashed: take a perceptual hash of each photo.
     """
-    _check_out(source, out, overwrite=overwrite)
-    if limit is not None and limit < 1:
-        raise DataError(f"limit is {limit}, but must be 1 or more")
-    if not source.is_dir():
-        raise DataError(f"{source}: no such folder")
-    chosen = choose_classes(classes, read_classes(class_file(source)))
-    digits = parse_partitions(partitions)
-    names = ["train"] if val_fraction is not None else ["train", "validation"]
-    sources = [load_source(split_files(source, name), chosen, digits) for name in names]
-    parts = plan_parts(sources, val_fraction=val_fraction, seed=seed, keep_empty=keep_empty, limit=limit)
 
-    dropped = _repeated(parts, chosen)
-    photos = {part.name: _convert(part, chosen, dropped, progress) for part in parts}
-    _check_not_empty(photos, dropped, val_fraction)
-    summary = _summarize(out, chosen, parts, photos, dropped)
-    kept = [p.image_id for found in photos.values() for p in found]
-    credit = {k: v for s in sources for k, v in read_credits(s.files.credits, kept).items()}
-    split = {"partitions": partitions, "val_fraction": val_fraction, "seed": seed}
-    options = split | {"keep_empty": keep_empty, "limit": limit}
-    files = [s.files for s in sources]
-    write_dataset(summary, photos, credit=credit, classes=chosen, files=files, options=options, overwrite=overwrite)
-    return summary
+    source: Path
+    split: str
+    photos: Path
+    categories: Mapping[str, int]
+    names: Mapping[str, str]
+    unmasked: Unmasked
+    max_size: int | None
+    upright: bool
+    polygons: float | None
+    hashed: bool
 
 
-def _check_out(source: Path, out: Path, *, overwrite: bool) -> None:
-    """A folder is replaced only if it is a data set, and never one that holds the source."""
-    refuse_existing(out, overwrite=overwrite)
-    if source.resolve().is_relative_to(out.resolve()):
-        raise ClothsegError(f"{out} holds the source {source}; choose another place for the data set")
-    if out.exists() and not (out.is_dir() and ((out / "dataset.yaml").is_file() or not any(out.iterdir()))):
-        raise ClothsegError(
-            f"{out} is no data set (it has no dataset.yaml), so it is not replaced; choose another place"
-        )
+@dataclass(frozen=True)
+class Job:
+    """A photo and its rows of the chosen classes."""
+
+    image_id: str
+    masks: Sequence[MaskRow]
+    boxes: Sequence[BoxRow]
+    rotation: int | None
 
 
-def _repeated(parts: Sequence[Part], chosen: Sequence[ClassName]) -> list[Dropped]:
-    names = {c.mid: c.name for c in chosen}
-    return [
-        Dropped(part.name, "duplicate_row", row.image_id, row.box_id, names[row.mid], row.mask_path)
-        for part in parts
-        for row in part.source.repeated
-        if row.image_id in set(part.photos)
-    ]
+@dataclass
+class Converted:
+    """What came of a photo. Lists hold plain values, ready for JSON.
+
+    Attributes:
+        image_id: of the photo.
+        kept: whether it goes into the data set.
+        height, width: final size; 0 if it could not be read.
+        changed: what was done to the photo.
+        hash: perceptual, or empty.
+        annotations: COCO annotations without their ids.
+        dropped: (reason, box id, class id, detail) of each mask row that gave no annotation.
+        unmasked: (class id, box, flags) of each box without mask.
+        boxless: masks that no box of the list stands for.
+    """
+
+    image_id: str
+    kept: bool = False
+    height: int = 0
+    width: int = 0
+    changed: list[str] = field(default_factory=list)
+    hash: str = ""
+    annotations: list[dict[str, Any]] = field(default_factory=list)
+    dropped: list[tuple[str, str, str, str]] = field(default_factory=list)
+    unmasked: list[tuple[str, Box, Flags]] = field(default_factory=list)
+    boxless: int = 0
 
 
-def _convert(part: Part, chosen: Sequence[ClassName], dropped: list[Dropped], progress: Progress) -> list[Photo]:
-    """The photos of a split with their annotations. What fails is added to `dropped`."""
-    ids = {c.mid: number for number, c in enumerate(chosen, start=1)}
-    names = {c.mid: c.name for c in chosen}
-    files = part.source.files
-    photos: list[Photo] = []
+class Clock:
+    """Seconds by kind of work."""
 
-    def drop(image_id: str, row: MaskRow | None, reason: str, detail: object) -> None:
-        box_id, name = (row.box_id, names[row.mid]) if row else ("", "")
-        told = str(detail).replace(f"{files.source}/", "")
-        dropped.append(Dropped(part.name, reason, image_id, box_id, name, told))
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
 
-    with MaskArchive(files.source, files.split) as archive:
-        for image_id in progress(part.photos, part.name):
-            rows = part.source.rows.get(image_id, [])
-            path = files.photos / f"{image_id}.jpg"
-            try:
-                height, width = read_photo(path).shape[:2]
-            except PhotoError as error:
-                reason = "unreadable_photo" if path.exists() else "missing_photo"
-                for lost in rows or (None,):
-                    drop(image_id, lost, reason, error)
-                continue
-            annotations: list[Annotation] = []
-            for row in rows:
-                try:
-                    rle = _mask(archive, row.mask_path, (height, width))
-                except DataError as error:
-                    reason = "missing_mask" if isinstance(error, MissingMaskError) else "unreadable_mask"
-                    drop(image_id, row, reason, error)
-                    continue
-                area = mask_area(rle)
-                if area:
-                    annotations.append(Annotation(ids[row.mid], rle, area, tight_box(rle), row.box_id, row.mask_path))
-                else:
-                    drop(image_id, row, "empty_mask", row.mask_path)
-            # A photo that lost all its masks shows a garment: it is no negative.
-            if annotations or not rows:
-                photos.append(Photo(image_id, path, height, width, tuple(annotations)))
-    return photos
+    @contextmanager
+    def __call__(self, work: str) -> Iterator[None]:
+        """Count what happens inside as `work`."""
+        begun = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[work] += time.perf_counter() - begun
 
 
-def _mask(archive: MaskArchive, mask_path: str, size: tuple[int, int]) -> Rle:
-    """The mask on the grid of its photo of `size` (height, width)."""
-    data = archive.read(mask_path)
+def convert_photo(job: Job, archive: MaskArchive, settings: Settings, images: Path, clock: Clock) -> Converted:
+    """Convert one photo; if it is kept, its file is written to the folder `images`.
+
+    Photos, masks and rows that are missing or wrong are told in the answer; nothing is raised for them.
+    """
+    result = Converted(job.image_id)
+    rows = _without_repeats(job, result)
+    matched, unmasked = match_boxes(job.boxes, rows)
+    result.unmasked = [(box.mid, box.box, box.flags) for box in unmasked]
+    result.boxless = sum(box is None for box in matched)
+    path = settings.photos / f"{job.image_id}.jpg"
+    pictures = _read_masks(rows, archive, settings, result, clock)
     try:
-        return encode(resize_mask(read_mask_png(data), size))
-    except DataError as error:
-        raise DataError(f"{mask_path}: {error}") from error
+        with clock("photo"):
+            sizes = [picture.shape for picture in pictures.values()]
+            standing = stand(path, sizes, job.rotation, upright=settings.upright, max_size=settings.max_size)
+    except PhotoError as error:
+        reason = "unreadable_photo" if path.exists() else "missing_photo"
+        told = _told(error, settings)
+        lost = [("", "")] if not rows else [(row.box_id, row.mid) for row in rows]
+        result.dropped = [(reason, box_id, mid, told) for box_id, mid in lost] + [
+            d for d in result.dropped if d[0] == "duplicate_row"
+        ]
+        return result
+    result.height, result.width = standing.pixels.shape[:2]
+    result.changed = list(standing.changed)
+    if settings.unmasked == "drop" and _drop_for_unmasked(rows, matched, unmasked, result):
+        return result
+    for number, row in enumerate(rows):
+        if number in pictures:
+            _add_mask(row, matched[number], pictures[number], standing, settings, result, clock)
+    # A photo that lost all its masks shows a garment: it is no negative.
+    result.kept = any(not a["iscrowd"] for a in result.annotations) or not job.masks
+    if result.kept:
+        if settings.unmasked == "crowd":
+            _add_regions(unmasked, standing, settings, result)
+        with clock("write"):
+            data = standing.jpeg()
+            write_whole(images / f"{job.image_id}.jpg", path.read_bytes() if data is None else data)
+    if settings.hashed and result.kept:
+        with clock("hash"):
+            result.hash = perceptual_hash(standing.pixels)
+    return result
 
 
-def _check_not_empty(photos: dict[str, list[Photo]], dropped: Sequence[Dropped], val_fraction: float | None) -> None:
-    for name, found in photos.items():
-        if not any(photo.annotations for photo in found):
-            lost = [d for d in dropped if d.split == name]
-            why = f"all {len(lost)} mask rows were lost, the first: {lost[0].detail}" if lost else "no mask row fits"
-            hint = "; a fraction of train can stand in for it (--val-fraction)"
-            raise DataError(
-                f"no photo with a mask of the chosen classes is left for {name}: {why}"
-                + (hint if name == "val" and val_fraction is None else "")
-            )
+def _told(detail: object, settings: Settings) -> str:
+    """Without the place where the source lies on this machine."""
+    return str(detail).replace(f"{settings.source}/", "")
 
 
-def _summarize(
-    out: Path,
-    chosen: Sequence[ClassName],
-    parts: Sequence[Part],
-    photos: dict[str, list[Photo]],
-    dropped: Sequence[Dropped],
-) -> BuildSummary:
-    counts = {name: _count(found, chosen) for name, found in photos.items()}
-    return BuildSummary(
-        folder=out,
-        classes=tuple(c.name for c in chosen),
-        train=counts["train"],
-        val=counts["val"],
-        dropped=tuple(sorted(dropped, key=lambda d: (d.split, d.image_id, d.box_id, d.reason))),
-        unmasked=tuple(
-            sorted(_unmasked(parts, chosen, photos), key=lambda b: (b.split, b.image_id, b.class_name, b.box))
-        ),
+def _without_repeats(job: Job, result: Converted) -> list[MaskRow]:
+    rows: dict[tuple[str, str], MaskRow] = {}
+    for row in job.masks:
+        if rows.setdefault((row.box_id, row.mask_path), row) is not row:
+            result.dropped.append(("duplicate_row", row.box_id, row.mid, row.mask_path))
+    return list(rows.values())
+
+
+def _read_masks(
+    rows: Sequence[MaskRow], archive: MaskArchive, settings: Settings, result: Converted, clock: Clock
+) -> dict[int, BoolMask]:
+    """The masks that can be read, by the number of their row."""
+    found = {}
+    for number, row in enumerate(rows):
+        try:
+            with clock("read"):
+                data = archive.read(row.mask_path)
+            with clock("decode PNG"):
+                found[number] = read_mask_png(data)
+        except MissingMaskError as error:
+            result.dropped.append(("missing_mask", row.box_id, row.mid, _told(error, settings)))
+        except DataError as error:
+            told = _told(error, settings)
+            told = told if row.mask_path in told else f"{row.mask_path}: {told}"
+            result.dropped.append(("unreadable_mask", row.box_id, row.mid, told))
+    return found
+
+
+def _drop_for_unmasked(
+    rows: Sequence[MaskRow], matched: Sequence[BoxRow | None], unmasked: Sequence[BoxRow], result: Converted
+) -> bool:
+    groups = any(box is not None and box.is_group for box in matched)
+    if not unmasked and not groups:
+        return False
+    told = f"{len(unmasked)} boxes without mask" if unmasked else "a box that stands for a group"
+    gone = {(d[1], d[2]) for d in result.dropped if d[0] != "duplicate_row"}
+    result.dropped += [("unmasked_box", row.box_id, row.mid, told) for row in rows if (row.box_id, row.mid) not in gone]
+    return True
+
+
+def _add_mask(
+    row: MaskRow,
+    box: BoxRow | None,
+    picture: BoolMask,
+    standing: Standing,
+    settings: Settings,
+    result: Converted,
+    clock: Clock,
+) -> None:
+    if not fits((picture.shape[0], picture.shape[1]), standing.drawn_on):
+        told = "{} x {} pixels (height x width), the photo {} x {}".format(*picture.shape, *standing.drawn_on)
+        result.dropped.append(("other_shape", row.box_id, row.mid, f"{row.mask_path}: {told}"))
+        return
+    group = box is not None and box.is_group
+    if group and settings.unmasked == "ignore":
+        result.dropped.append(("group", row.box_id, row.mid, f"{row.mask_path}: the box stands for a group"))
+        return
+    size: Size = (standing.pixels.shape[0], standing.pixels.shape[1])
+    with clock("resize"):
+        mask = resize_mask(np.rot90(picture, standing.quarter_turns), size)
+    with clock("encode"):
+        rle = encode(mask)
+        area = mask_area(rle)
+    if not area:
+        result.dropped.append(("empty_mask", row.box_id, row.mid, row.mask_path))
+        return
+    segmentation: Any = rle
+    extra: dict[str, Any] = {}
+    if settings.polygons is not None and not group:
+        with clock("polygons"):
+            segmentation, rle, extra = _as_polygons(mask, rle, settings.polygons)
+        area = mask_area(rle)
+    flags = box.flags if box is not None else UNKNOWN
+    result.annotations.append(
+        _annotation(row.mid, rle, segmentation, group, flags, settings)
+        | {"box_id": row.box_id, "mask_path": row.mask_path}
+        | extra
     )
 
 
-def _unmasked(
-    parts: Sequence[Part], chosen: Sequence[ClassName], photos: dict[str, list[Photo]]
-) -> Iterator[UnmaskedBox]:
-    names = {c.mid: c.name for c in chosen}
-    split_of = {p.image_id: name for name, found in photos.items() for p in found}
-    # One source may feed both parts; a photo in neither counts for the part that bears the source's name.
-    for part in {id(part.source): part for part in reversed(parts)}.values():
-        source = part.source
-        rows = [row for of_photo in source.rows.values() for row in of_photo]
-        for box in boxes_without_mask(source.boxes, rows):
-            if box.image_id in source.present:
-                kept = split_of.get(box.image_id)
-                yield UnmaskedBox(
-                    kept or part.name, box.image_id, names[box.mid], box.box, box.is_group, kept is not None
-                )
+def _as_polygons(mask: BoolMask, rle: Rle, tolerance: float) -> tuple[Any, Rle, dict[str, Any]]:
+    """Polygons, what they draw, and how well that agrees. Without any polygon left, the mask stays an RLE."""
+    polygons = to_polygons(mask, tolerance)
+    if not polygons:
+        return rle, rle, {"polygon_iou": 1.0}
+    drawn = from_polygons(polygons, *mask.shape)
+    if not mask_area(drawn):
+        return rle, rle, {"polygon_iou": 1.0}
+    return polygons, drawn, {"polygon_iou": round(float(mask_iou([drawn], [rle])[0, 0]), 6)}
 
 
-def _count(photos: Sequence[Photo], chosen: Sequence[ClassName]) -> SplitCounts:
-    of_class = {c.name: [sum(a.category == n for a in p.annotations) for p in photos] for n, c in enumerate(chosen, 1)}
-    return SplitCounts(
-        photos=len(photos),
-        negatives=sum(not p.annotations for p in photos),
-        masks=sum(len(p.annotations) for p in photos),
-        class_photos={name: sum(n > 0 for n in counts) for name, counts in of_class.items()},
-        class_masks={name: sum(counts) for name, counts in of_class.items()},
-    )
+def _add_regions(boxes: Sequence[BoxRow], standing: Standing, settings: Settings, result: Converted) -> None:
+    """Boxes without mask, as crowds: their pixels count neither as the class nor as background."""
+    height, width = standing.pixels.shape[:2]
+    for box in boxes:
+        x1, y1, x2, y2 = turn_box(box.box, standing.quarter_turns)
+        left, right = _pixels(x1, x2, width)
+        top, bottom = _pixels(y1, y2, height)
+        rle = _rectangle(left, top, right, bottom, (height, width))
+        annotation = _annotation(box.mid, rle, rle, True, box.flags, settings)
+        result.annotations.append(annotation | {"box_id": "", "mask_path": ""})
+
+
+def _pixels(low: float, high: float, length: int) -> tuple[int, int]:
+    """First pixel and the one after the last; at least one pixel, inside the photo."""
+    first = min(max(round(min(low, high) * length), 0), length - 1)
+    return first, max(min(round(max(low, high) * length), length), first + 1)
+
+
+def _rectangle(left: int, top: int, right: int, bottom: int, size: Size) -> Rle:
+    height, width = size
+    tall, gap = bottom - top, height - (bottom - top)
+    runs = [left * height + top, *([tall, gap] * (right - left))]
+    runs[-1] = (width - right) * height + (height - bottom)
+    return from_segmentation({"size": [height, width], "counts": runs}, height, width)
+
+
+def _annotation(mid: str, rle: Rle, segmentation: Any, crowd: bool, flags: Flags, settings: Settings) -> dict[str, Any]:
+    return {
+        "category_id": settings.categories[mid],
+        "segmentation": segmentation,
+        "area": mask_area(rle),
+        "bbox": list(tight_box(rle)),
+        "iscrowd": int(crowd),
+        "mid": mid,
+    } | {name.lower(): flag for name, flag in zip(FLAGS, flags, strict=True)}

@@ -1,7 +1,7 @@
-"""Which boxes have a mask. The box list has no BoxID, so place and class must tell."""
+"""Which box belongs to which mask. The box list has no BoxID, so place and class must tell."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from clothseg.openimages.tables import Box, BoxRow, MaskRow
 
@@ -9,20 +9,30 @@ from clothseg.openimages.tables import Box, BoxRow, MaskRow
 TOLERANCE = 1e-3
 
 
-def boxes_without_mask(boxes: Iterable[BoxRow], masks: Iterable[MaskRow]) -> list[BoxRow]:
-    """Those `boxes` that no row of `masks` stands for, in their order. A mask takes the nearest free box, once."""
-    free: dict[tuple[str, str], list[BoxRow]] = defaultdict(list)
-    boxes = list(boxes)
+def match_boxes(boxes: Sequence[BoxRow], masks: Sequence[MaskRow]) -> tuple[list[BoxRow | None], list[BoxRow]]:
+    """Give each mask of a photo the nearest free box of its class, if it is near enough.
+
+    Args:
+        boxes: of one photo.
+        masks: of the same photo.
+
+    Returns:
+        the box of each mask, or None; and the boxes that are left, in their order: those without a mask.
+    """
+    free: dict[str, list[BoxRow]] = defaultdict(list)
     for box in boxes:
-        free[box.image_id, box.mid].append(box)
+        free[box.mid].append(box)
+    found: list[BoxRow | None] = []
     for mask in masks:
-        candidates = free[mask.image_id, mask.mid]
-        if candidates:
-            nearest = min(candidates, key=lambda b, m=mask: _distance(b.box, m.box))  # type: ignore[misc]
-            if _distance(nearest.box, mask.box) <= TOLERANCE:
-                candidates.remove(nearest)
+        candidates = free[mask.mid]
+        nearest = min(candidates, key=lambda b, m=mask: _distance(b.box, m.box), default=None)  # type: ignore[misc]
+        if nearest is not None and _distance(nearest.box, mask.box) <= TOLERANCE:
+            candidates.remove(nearest)
+            found.append(nearest)
+        else:
+            found.append(None)
     left = {id(box) for candidates in free.values() for box in candidates}
-    return [box for box in boxes if id(box) in left]
+    return found, [box for box in boxes if id(box) in left]
 
 
 def _distance(one: Box, other: Box) -> float:

@@ -9,23 +9,32 @@ from typing import Any
 
 import yaml
 
-from clothseg.openimages.tables import Box
+from clothseg.openimages.tables import FLAGS, Box, Flags
 
 # Reasons that say something about the annotations and not about the files: the data set is complete all the same.
-HARMLESS = frozenset({"empty_mask", "duplicate_row"})
+HARMLESS = frozenset({"empty_mask", "duplicate_row", "unmasked_box", "group"})
 REASONS = {
+    "broken_row": "the row breaks the format of its table",
     "missing_photo": "the photo is not there",
     "unreadable_photo": "the photo cannot be read",
     "missing_mask": "the mask is not there",
     "unreadable_mask": "the mask cannot be read",
+    "other_shape": "the mask cannot have been drawn on this photo",
     "empty_mask": "the mask is empty on the photo's grid",
     "duplicate_row": "the row stands in the list twice",
+    "unmasked_box": "its photo was left out, because a box on it has no mask or stands for a group",
+    "group": "it stands for a group",
 }
+# A file for people: of each reason so many rows, and the number of all.
+_LISTED = 1000
 
 
 @dataclass(frozen=True)
 class Dropped:
-    """A mask row that did not become an annotation. Without `box_id` and `class_name`: a photo that had no such row."""
+    """A row that did not become an annotation. Without `box_id` and `class_name`: a photo without such a row.
+
+    Where the row itself is broken, all that is known of it is in `detail`.
+    """
 
     split: str
     reason: str
@@ -35,30 +44,76 @@ class Dropped:
     detail: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class UnmaskedBox:
     """A box of a chosen class without a mask, on a photo that is there. `box` is x1 y1 x2 y2 in 0..1.
 
-    `kept` tells whether the photo is in the data set; without any mask of a chosen class it is not.
+    `flags` are those of `tables.FLAGS`. `kept` tells whether the photo is in the data set; without any mask of a chosen
+    class it is not.
     """
 
     split: str
     image_id: str
     class_name: str
     box: Box
-    is_group: bool
+    flags: Flags
     kept: bool
+
+    @property
+    def is_group(self) -> bool:
+        """Whether it stands for a group."""
+        return self.flags[FLAGS.index("IsGroupOf")] == 1
 
 
 @dataclass(frozen=True)
 class SplitCounts:
-    """How much one split holds. Both mappings are by class name, in the user's order."""
+    """How much one split holds. The mappings are by class name, in the user's order. `regions` have `iscrowd` 1."""
 
     photos: int
     negatives: int
     masks: int
+    regions: int
     class_photos: Mapping[str, int]
     class_masks: Mapping[str, int]
+    class_regions: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class PolygonCounts:
+    """How many masks became polygons, and how well these draw them: intersection over union, worst and mean."""
+
+    masks: int
+    worst_iou: float
+    mean_iou: float
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Where the time went. `work` has the seconds of all workers by kind, and `masks`, the number of mask rows.
+
+    What an earlier, interrupted build had done is not in it.
+    """
+
+    work: Mapping[str, float]
+    seconds: float
+    workers: int
+
+    @property
+    def masks(self) -> int:
+        """Mask rows that were converted."""
+        return int(self.work.get("masks", 0))
+
+    @property
+    def masks_per_second_and_core(self) -> float:
+        """Masks that one core converts in a second of work, photos included."""
+        busy = sum(s for kind, s in self.work.items() if kind != "masks")
+        return self.masks / busy if busy else 0.0
+
+    def shares(self) -> dict[str, float]:
+        """Part of the work by kind, the largest first."""
+        kinds = {kind: s for kind, s in self.work.items() if kind != "masks"}
+        busy = sum(kinds.values())
+        return {kind: s / busy for kind, s in sorted(kinds.items(), key=lambda item: -item[1])} if busy else {}
 
 
 @dataclass(frozen=True)
@@ -68,17 +123,31 @@ class BuildSummary:
     Attributes:
         folder: the data set.
         classes: names in the order of their category ids, from 1.
+        included: by class, the kinds that it took in.
         train, val: what the splits hold.
-        dropped: every mask row of a chosen class that did not become an annotation.
+        dropped: every row of a chosen class that did not become an annotation, and every broken row.
         unmasked: every box of a chosen class without mask, on photos that are there.
+        unnamed: masks of the chosen classes in the zips that no row names, and members whose path is not trusted.
+        boxless: masks that no row of the box list stands for; their flags are -1, unknown.
+        near_duplicates: pairs of photos that the split by fraction kept together.
+        changed: how many photos were turned and resized.
+        polygons: how well polygons draw the masks; None without polygons.
+        speed: where the time went.
     """
 
     folder: Path
     classes: tuple[str, ...]
+    included: Mapping[str, tuple[str, ...]]
     train: SplitCounts
     val: SplitCounts
     dropped: tuple[Dropped, ...]
     unmasked: tuple[UnmaskedBox, ...]
+    unnamed: tuple[str, ...]
+    boxless: int
+    near_duplicates: tuple[tuple[str, str], ...]
+    changed: Mapping[str, int]
+    polygons: PolygonCounts | None
+    speed: Speed
 
     @property
     def failed(self) -> tuple[Dropped, ...]:
@@ -112,48 +181,54 @@ class BuildSummary:
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, for JSON."""
-        return {
-            "folder": str(self.folder),
-            "classes": list(self.classes),
-            "train": asdict(self.train),
-            "val": asdict(self.val),
-            "dropped": [asdict(d) for d in self.dropped],
-            "unmasked_boxes": [asdict(b) for b in self.unmasked],
+        speed = {
+            "seconds": round(self.speed.seconds, 2),
+            "workers": self.speed.workers,
+            "masks": self.speed.masks,
+            "masks_per_second_and_core": round(self.speed.masks_per_second_and_core, 1),
+            "shares": {kind: round(share, 3) for kind, share in self.speed.shares().items()},
         }
+        return asdict(self) | {"folder": str(self.folder), "reasons": self.reasons(), "speed": speed}
 
 
 def record(summary: BuildSummary, sources: Mapping[str, Any], classes: Any, options: Mapping[str, Any]) -> str:
     """The text of `dataset.yaml`."""
-    dropped = {
-        reason: [
-            {"split": d.split, "photo": d.image_id, "box": d.box_id, "class": d.class_name, "detail": d.detail}
-            for d in summary.dropped
-            if d.reason == reason
-        ]
-        for reason in summary.reasons()
-    }
-    unmasked: dict[str, Any] = {
-        split: {n: sum(b.class_name == n and b.split == split for b in summary.unmasked) for n in summary.classes}
-        for split in ("train", "val")
-    }
+    reasons = summary.reasons()
+    of_reason: dict[str, list[Dropped]] = {reason: [] for reason in reasons}
+    for lost in summary.dropped:
+        of_reason[lost.reason].append(lost)
+    unmasked: dict[str, Any] = {split: dict.fromkeys(summary.classes, 0) for split in ("train", "val")}
+    for box in summary.unmasked:
+        unmasked[box.split][box.class_name] += 1
+    unmasked["on_photos_of_the_data_set"] = sum(box.kept for box in summary.unmasked)
     unmasked["note"] = (
-        "Boxes of chosen classes without a mask, x1 y1 x2 y2 in 0..1. This version leaves them out: they are not "
-        "among the annotations, not even to be ignored; a photo with no other box is not in the data set (kept: false)."
+        "Boxes of chosen classes without a mask, listed in unmasked-boxes.csv. With unmasked: crowd, those on photos "
+        "of the data set are annotations with iscrowd 1. A photo with no mask of a chosen class is not in the data set."
     )
-    unmasked["boxes"] = [
-        {"split": b.split, "photo": b.image_id, "class": b.class_name}
-        | dict(zip(("x1", "y1", "x2", "y2"), b.box, strict=True))
-        | {"group": b.is_group, "kept": b.kept}
-        for b in summary.unmasked
-    ]
     document = {
         "format": "clothseg data set 1",
         "sources": dict(sources),
-        "classes": classes,
+        "classes": [
+            {**row, "includes": list(summary.included[row["name"]])} if summary.included[row["name"]] else row
+            for row in classes
+        ],
         "options": dict(options),
         "counts": {"train": asdict(summary.train), "val": asdict(summary.val)},
-        "dropped": dropped,
+        "photos_changed": dict(summary.changed),
+        "masks_without_box": summary.boxless,
+        "polygons": asdict(summary.polygons) if summary.polygons else None,
+        "dropped_counts": reasons,
+        "dropped": {
+            reason: [
+                {"split": d.split, "photo": d.image_id, "box": d.box_id, "class": d.class_name, "detail": d.detail}
+                for d in rows[:_LISTED]
+            ]
+            for reason, rows in of_reason.items()
+        },
+        "dropped_note": f"Of each reason, the first {_LISTED} rows are listed.",
+        "unnamed_masks": {"count": len(summary.unnamed), "files": list(summary.unnamed[:_LISTED])},
         "unmasked_boxes": unmasked,
+        "near_duplicates": [list(pair) for pair in summary.near_duplicates[:_LISTED]],
     }
     return yaml.dump(document, Dumper=_Dumper, sort_keys=False, default_flow_style=None, width=120, allow_unicode=True)
 

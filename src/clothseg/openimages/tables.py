@@ -1,38 +1,30 @@
-"""The tables of Open Images: class names, masks, boxes, image lists.
+"""Rows of Open Images' tables: masks, boxes, photos with their authors.
 
-The lists of the train split have millions of rows, so polars streams them and only the wanted rows reach memory. Every
-cell is read as text: ids such as `12345678e9012345` or `00000123` are no numbers, however much they look like it.
+Rows stay in columns, by photo, until somebody asks for those of one photo: so millions of them fit into memory.
 """
 
-import csv
-import difflib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 import polars as pl
 
 from clothseg.errors import DataError
+from clothseg.openimages.scan import BrokenRow, Columns, scan
 
-IMAGE_ID = "^[0-9a-f]{16}$"
-_PATTERNS = {
-    "ImageID": (IMAGE_ID, "16 hex digits"),
-    "BoxID": ("^[0-9a-f]+$", "hex digits (was the table saved by a program that takes ids for numbers?)"),
-    "LabelName": ("^/[a-z]+/[A-Za-z0-9_]+$", "a class id such as /m/01xyhv"),
-    "MaskPath": (r"\.png$", "the name of a PNG"),
-}
-_MASK_BOX = ["BoxXMin", "BoxYMin", "BoxXMax", "BoxYMax"]
-_BOX = ["XMin", "YMin", "XMax", "YMax"]
+FLAGS = ("IsOccluded", "IsTruncated", "IsGroupOf", "IsDepiction", "IsInside")
+_MASK = Columns(ids=("ImageID", "BoxID", "LabelName", "MaskPath"), numbers=("BoxXMin", "BoxYMin", "BoxXMax", "BoxYMax"))
+_BOX = Columns(
+    ids=("ImageID", "LabelName"),
+    numbers=("XMin", "YMin", "XMax", "YMax"),
+    flags=FLAGS,
+    required_flags=("IsGroupOf",),
+)
 
 Box = tuple[float, float, float, float]
-
-
-@dataclass(frozen=True)
-class ClassName:
-    """A class: its id in Open Images and its name."""
-
-    mid: str
-    name: str
+Flags = tuple[int, int, int, int, int]
+UNKNOWN: Flags = (-1, -1, -1, -1, -1)
 
 
 @dataclass(frozen=True)
@@ -48,127 +40,72 @@ class MaskRow:
 
 @dataclass(frozen=True)
 class BoxRow:
-    """A row of `*-annotations-bbox.csv`, which has no BoxID; `box` is x1 y1 x2 y2 in 0..1."""
+    """A row of `*-annotations-bbox.csv`, which has no BoxID; `box` is x1 y1 x2 y2 in 0..1.
+
+    `flags` are those of `FLAGS`, in that order: 1 yes, 0 no, -1 unknown.
+    """
 
     image_id: str
     mid: str
     box: Box
-    is_group: bool
+    flags: Flags = UNKNOWN
+
+    @property
+    def is_group(self) -> bool:
+        """Whether the box stands for a group of more than five that touch."""
+        return self.flags[FLAGS.index("IsGroupOf")] == 1
 
 
 @dataclass(frozen=True)
 class PhotoCredit:
-    """Whom a photo comes from, out of an image list."""
+    """Whom a photo comes from, out of an image list, and how it should be turned.
+
+    `rotation` is 0, 90, 180 or 270, the degrees counter-clockwise that photo and boxes are to be turned together to
+    stand upright, or None where nobody knows. Source: the page "Rotated images in Open Images".
+    """
 
     author: str
     license: str
     source_url: str
+    rotation: int | None = None
 
 
-@dataclass(frozen=True)
-class SplitFiles:
-    """Where the parts of one split lie in a folder of Open Images files."""
-
-    source: Path
-    split: str
-    photos: Path
-    masks: Path
-    boxes: Path
-    credits: Path
+T = TypeVar("T")
 
 
-def _first_there(source: Path, names: Sequence[str], what: str) -> Path:
-    for name in names:
-        if (source / name).exists():
-            return source / name
-    raise DataError(f"{source / names[0]}: no such file; it is {what} in the layout of Open Images V5")
+class ByPhoto(Generic[T]):
+    """Rows of a table, ordered by photo.
 
-
-def class_file(source: Path) -> Path:
-    """The class names of a folder: the file of V5, or else that of V7.
-
-    Raises:
-        DataError: there is none.
+    Attributes:
+        frame: the rows as columns, with the table's own names.
+        broken: rows that were left out because they break the format.
     """
-    names = ["class-descriptions-boxable.csv", "oidv7-class-descriptions-boxable.csv"]
-    return _first_there(source, names, "the list of class names")
 
+    def __init__(self, frame: pl.DataFrame, make: Callable[[tuple[Any, ...]], T], broken: Sequence[BrokenRow]) -> None:
+        self.frame, self._make, self.broken = frame, make, list(broken)
+        self._places: dict[str, tuple[int, int]] = {}
+        start = 0
+        for length, image_id in frame["ImageID"].rle().struct.unnest().iter_rows():
+            self._places[image_id] = (start, length)
+            start += length
 
-def split_files(source: Path, split: str) -> SplitFiles:
-    """The files of one split (`train`, `validation`, `test`), under their published names.
+    @property
+    def photos(self) -> Collection[str]:
+        """Ids of the photos that have a row, in order."""
+        return self._places.keys()
 
-    Raises:
-        DataError: one of them is not there.
-    """
-    lists = [f"{split}-images-boxable-with-rotation.csv", f"{split}-images-with-rotation.csv"]
-    boxes = [f"{split}-annotations-bbox.csv", f"oidv6-{split}-annotations-bbox.csv"]
-    return SplitFiles(
-        source=source,
-        split=split,
-        photos=_first_there(source, [split], f"the folder of {split} photos"),
-        masks=_first_there(source, [f"{split}-annotations-object-segmentation.csv"], "the list of masks"),
-        boxes=_first_there(source, boxes, "the list of boxes"),
-        credits=_first_there(source, lists if split == "train" else lists[::-1], "the list of photos and authors"),
-    )
+    def of(self, image_id: str) -> list[T]:
+        """The rows of a photo."""
+        if image_id not in self._places:
+            return []
+        start, length = self._places[image_id]
+        return [self._make(row) for row in self.frame.slice(start, length).rows()]
 
+    def __len__(self) -> int:
+        return len(self.frame)
 
-def read_classes(path: Path) -> list[ClassName]:
-    """The classes of `class-descriptions-boxable.csv` (no header, CRLF) or of V7's (`LabelName,DisplayName` on top).
-
-    Raises:
-        DataError: a row is not an id and a name.
-    """
-    classes: list[ClassName] = []
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as lines:
-            for number, cells in enumerate(csv.reader(lines), start=1):
-                if not cells or (number == 1 and "/" not in cells[0]):
-                    continue
-                if len(cells) != 2 or not cells[0].startswith("/") or not cells[1].strip():
-                    raise DataError(f"{path}: row {number}: {','.join(cells)!r} is not a class id and a name")
-                classes.append(ClassName(cells[0].strip(), cells[1].strip()))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: not a table in UTF-8 ({error})") from error
-    if not classes:
-        raise DataError(f"{path}: no class in it")
-    return classes
-
-
-def choose_classes(requests: Sequence[str], known: Sequence[ClassName]) -> list[ClassName]:
-    """The classes asked for, in that order: by name (exact, or but for upper and lower case) or by id (`/m/01xyhv`).
-
-    Raises:
-        DataError: no request; an unknown name (near ones are offered); a name that several classes have; a class asked
-            for twice. All problems stand in one message.
-    """
-    chosen: list[ClassName] = []
-    problems: list[str] = []
-    for request in (r.strip() for r in requests):
-        found = (
-            [c for c in known if request in (c.mid, c.name)]
-            or [c for c in known if request.lower() == c.name.lower()]
-        )  # fmt: skip
-        if not found:
-            problems.append(_unknown(request, known))
-        elif len(found) > 1:
-            problems.append(f"{request!r} is the name of {', '.join(c.mid for c in found)}: give the id instead")
-        elif found[0] in chosen:
-            problems.append(f"{found[0].name!r} is asked for twice")
-        else:
-            chosen.append(found[0])
-    if not requests:
-        problems.append("no class was asked for")
-    if problems:
-        raise DataError("classes: " + "; ".join(problems))
-    return chosen
-
-
-def _unknown(request: str, known: Sequence[ClassName]) -> str:
-    by_lower = {c.name.lower(): c.name for c in known}
-    close = difflib.get_close_matches(request.lower(), by_lower, n=5, cutoff=0.6)
-    close += [name for name in by_lower if request and request.lower() in name.split() and name not in close][:5]
-    offer = f"; near it: {', '.join(by_lower[name] for name in close)}" if close else ""
-    return f"no class is called {request!r}{offer}"
+    def __iter__(self) -> Iterator[T]:
+        return map(self._make, self.frame.iter_rows())
 
 
 def parse_partitions(text: str | None) -> frozenset[str] | None:
@@ -191,97 +128,58 @@ def parse_partitions(text: str | None) -> frozenset[str] | None:
     return frozenset(chosen)
 
 
-def read_masks(path: Path, mids: Collection[str], partitions: Collection[str] | None = None) -> list[MaskRow]:
+def read_masks(path: Path, mids: Collection[str] | None, partitions: Collection[str] | None = None) -> ByPhoto[MaskRow]:
     """Rows of a mask list with one of the classes `mids`, ordered by image, box and path; repeated ones too.
 
     Raises:
-        DataError: no such column, or a row (of whatever class) that breaks the format.
+        DataError: no such file or column.
     """
-    rows = _rows(path, ["ImageID", "BoxID", "LabelName", "MaskPath"], _MASK_BOX, _wanted(mids, partitions))
-    read = [
-        MaskRow(r["ImageID"], r["BoxID"], r["LabelName"], r["MaskPath"], _box(r, _MASK_BOX))
-        for r in rows.iter_rows(named=True)
-    ]
-    return sorted(read, key=lambda r: (r.image_id, r.box_id, r.mask_path))
+    frame, broken = scan(path, _MASK, mids, partitions)
+    return ByPhoto(
+        frame.sort("ImageID", "BoxID", "MaskPath", *_MASK.numbers),
+        lambda r: MaskRow(r[0], r[1], r[2], r[3], (r[4], r[5], r[6], r[7])),
+        broken,
+    )
 
 
-def read_boxes(path: Path, mids: Collection[str], partitions: Collection[str] | None = None) -> list[BoxRow]:
+def read_boxes(path: Path, mids: Collection[str] | None, partitions: Collection[str] | None = None) -> ByPhoto[BoxRow]:
     """Rows of a box list with one of the classes `mids`, ordered by image, class and place.
 
     Raises:
-        DataError: no such column, or a row (of whatever class) that breaks the format.
+        DataError: no such file or column.
     """
-    rows = _rows(path, ["ImageID", "LabelName"], _BOX, _wanted(mids, partitions), ["IsGroupOf"])
-    read = [
-        BoxRow(r["ImageID"], r["LabelName"], _box(r, _BOX), r["IsGroupOf"] == "1") for r in rows.iter_rows(named=True)
-    ]
-    return sorted(read, key=lambda r: (r.image_id, r.mid, r.box))
+    frame, broken = scan(path, _BOX, mids, partitions)
+    return ByPhoto(
+        frame.sort("ImageID", "LabelName", *_BOX.numbers, *FLAGS),
+        lambda r: BoxRow(r[0], r[1], (r[2], r[3], r[4], r[5]), (r[6], r[7], r[8], r[9], r[10])),
+        broken,
+    )
 
 
 def read_credits(path: Path, image_ids: Collection[str]) -> dict[str, PhotoCredit]:
-    """Author, licence and page of the photos `image_ids`, by image id; a photo that is not listed is not in the answer.
+    """Author, licence, page and rotation of the photos `image_ids`; one that is not listed is not in the answer.
 
     Raises:
-        DataError: no such column, or a row that breaks the format.
+        DataError: no such column, or no table.
     """
-    wanted = pl.col("ImageID").is_in(sorted(image_ids))
     text = ["Author", "License", "OriginalLandingURL", "OriginalURL"]
-    rows = _rows(path, ["ImageID"], [], wanted, text)
+    try:
+        table = pl.scan_csv(path, infer_schema=False, encoding="utf8-lossy", truncate_ragged_lines=True)
+        names = table.collect_schema().names()
+        missing = [c for c in ["ImageID", *text] if c not in names]
+        if missing:
+            raise DataError(f"{path}: row 1: no column {', '.join(missing)}; is this the right table?")
+        rotation = pl.col("Rotation") if "Rotation" in names else pl.lit("").alias("Rotation")
+        wanted = table.filter(pl.col("ImageID").is_in(sorted(image_ids))).select("ImageID", *text, rotation)
+        rows = wanted.collect(engine="streaming")
+    except pl.exceptions.PolarsError as error:
+        raise DataError(f"{path}: not a table that can be read ({str(error).splitlines()[0]})") from error
     return {
-        r["ImageID"]: PhotoCredit(
-            author=r["Author"] or "",
-            license=r["License"] or "",
-            source_url=r["OriginalLandingURL"] or r["OriginalURL"] or "",
-        )
-        for r in rows.iter_rows(named=True)
+        image_id: PhotoCredit(author or "", terms or "", landing or url or "", _degrees(turn))
+        for image_id, author, terms, landing, url, turn in rows.iter_rows()
     }
 
 
-def _wanted(mids: Collection[str], partitions: Collection[str] | None) -> pl.Expr:
-    wanted = pl.col("LabelName").is_in(sorted(mids))
-    if partitions is not None:
-        wanted &= pl.col("ImageID").str.slice(0, 1).is_in(sorted(partitions))
-    return wanted
-
-
-def _box(row: Mapping[str, str], columns: Sequence[str]) -> Box:
-    x1, y1, x2, y2 = (float(row[c]) for c in columns)
-    return x1, y1, x2, y2
-
-
-def _rows(
-    path: Path, ids: Sequence[str], numbers: Sequence[str], wanted: pl.Expr, text: Sequence[str] = ()
-) -> pl.DataFrame:
-    """The wanted rows as text. Ids must have their pattern and numbers be finite in every row, wanted or not."""
-    broken = {c: ~pl.col(c).str.contains(_PATTERNS[c][0]).fill_null(False) for c in ids}
-    broken |= {c: ~pl.col(c).cast(pl.Float64, strict=False).is_finite().fill_null(False) for c in numbers}
-    columns = [*ids, *numbers, *text]
-    try:
-        table = pl.scan_csv(path, infer_schema=False, row_index_name="row", encoding="utf8-lossy")
-        missing = [c for c in columns if c not in table.collect_schema().names()]
-        if missing:
-            raise DataError(f"{path}: row 1: no column {', '.join(missing)}; is this the right table?")
-        any_broken = pl.any_horizontal(*broken.values())
-        # All columns are read, or a row with too many cells would go unseen.
-        rows = table.filter(any_broken | wanted).collect(engine="streaming").sort("row")
-    except pl.exceptions.PolarsError as error:
-        raise DataError(f"{path}: {_why_unreadable(path, str(error))}") from error
-    for row in rows.filter(any_broken).head(1).iter_rows(named=True):
-        column = next(c for c, test in broken.items() if rows.filter(pl.col("row") == row["row"]).select(test).item())
-        meant = _PATTERNS[column][1] if column in _PATTERNS else "a number"
-        told = "is missing" if row[column] is None else f"is {row[column]!r}"
-        raise DataError(f"{path}: row {row['row'] + 2}: {column} {told}, but should be {meant}")
-    return rows
-
-
-def _why_unreadable(path: Path, error: str) -> str:
-    """The first row with too many cells, found by a slow reader because the quick one gives no row."""
-    with path.open(encoding="utf-8", errors="replace", newline="") as lines:
-        reader = csv.reader(lines)
-        width = len(next(reader, []))
-        if not width:
-            return "the table is empty"
-        for number, cells in enumerate(reader, start=2):
-            if len(cells) > width:
-                return f"row {number} has {len(cells)} cells, the header {width}"
-    return f"not a table that can be read ({error.splitlines()[0]})"
+def _degrees(text: str | None) -> int | None:
+    """`90.0` as 90; None for an empty cell or anything else."""
+    return {"0": 0, "90": 90, "180": 180, "270": 270}.get((text or "").strip().removesuffix(".0"))

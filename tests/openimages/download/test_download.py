@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from PIL import Image
 
 from clothseg import sample
@@ -39,6 +40,20 @@ def tree(folder: Path) -> dict[str, str]:
     return {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 
 
+def assert_same_data_set(original: Path, ours: Path) -> None:
+    """The same bytes, but for the folder's name and the boxes of photos that are in neither data set."""
+    whole, fetched = tree(original), tree(ours)
+    assert len(whole) > 10
+    differing = {name for name in whole.keys() | fetched.keys() if whole.get(name) != fetched.get(name)}
+    assert differing <= {"dataset.yaml", "unmasked-boxes.csv"}
+    texts = [(folder / "unmasked-boxes.csv").read_text().splitlines() for folder in (original, ours)]
+    assert [line for line in texts[0] if not line.endswith(",0")] == texts[1]
+    described = [yaml.safe_load((folder / "dataset.yaml").read_text()) for folder in (original, ours)]
+    for name in ("classes", "options", "counts", "dropped"):
+        assert described[0][name] == described[1][name]
+    assert described[0]["sources"]["tables"] == described[1]["sources"]["tables"]
+
+
 @pytest.mark.parametrize("ranges", [True, False])
 def test_building_from_the_download_equals_building_from_the_original(
     serve: Any, sample_files: dict[str, bytes], patience: Patience, tmp_path: Path, ranges: bool
@@ -49,8 +64,7 @@ def test_building_from_the_download_equals_building_from_the_original(
     assert summary.fetched == {"tables": 6, "masks": 112 + 24, "photos": 94 + 23}
     build_dataset(sample.folder(), tmp_path / "original", CLASSES)
     build_dataset(tmp_path / "raw", tmp_path / "ours", CLASSES)
-    original, ours = tree(tmp_path / "original"), tree(tmp_path / "ours")
-    assert {k for k in original.keys() | ours.keys() if original.get(k) != ours.get(k)} <= {"dataset.yaml"}
+    assert_same_data_set(tmp_path / "original", tmp_path / "ours")
     names = {p.name for p in (tmp_path / "raw").rglob("*.png")}
     assert (len(names) == 136) is ranges
     site.log.clear()
@@ -75,6 +89,20 @@ def test_only_what_is_chosen(serve: Any, sample_files: dict[str, bytes], patienc
         with zipfile.ZipFile(sample.folder() / "train-masks" / f"{path.parent.name}.zip") as archive:
             assert archive.read(path.name) == path.read_bytes()
     assert summary.plan.rows == {"train": {"Hat": len(masks)}}
+
+
+def test_a_class_with_the_kinds_below_it(
+    serve: Any, sample_files: dict[str, bytes], patience: Patience, tmp_path: Path
+) -> None:
+    site = serve(sample_files)
+    summary = fetch(site, tmp_path / "raw", patience, ["Clothing"], include_children=True, limit=8)
+    assert summary.failed == ()
+    for source, out in ((sample.folder(), "original"), (tmp_path / "raw", "ours")):
+        build_dataset(source, tmp_path / out, ["Clothing"], include_children=True, limit=8)
+    assert_same_data_set(tmp_path / "original", tmp_path / "ours")
+    assert len(list((tmp_path / "ours" / "images").iterdir())) == 16
+    counted = summary.plan.rows["train"]["Clothing"]
+    assert counted == len(list((tmp_path / "raw" / "train-masks").rglob("*.png"))) > 8
 
 
 def test_the_plan_comes_first_and_tells_the_true_sizes(

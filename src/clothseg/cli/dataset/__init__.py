@@ -3,7 +3,9 @@
 import typer
 
 from clothseg.cli.dataset.build import build
+from clothseg.cli.dataset.classes import classes
 from clothseg.cli.dataset.download import download
+from clothseg.cli.dataset.stats import stats
 from clothseg.cli.terminal import in_order
 
 ORDER = ("classes", "stats", "download", "build", "check", "show")
@@ -21,5 +23,7 @@ def _group() -> None:
     """Make, check and look at COCO data sets."""
 
 
+app.command()(classes)
+app.command()(stats)
 app.command()(download)
 app.command()(build)

@@ -1,7 +1,9 @@
 """`clothseg dataset build`: from Open Images files to a COCO data set."""
 
 import json
+import os
 from collections.abc import Iterable, Iterator
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,10 +12,19 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from clothseg.cli.inputs import folder_called
+from clothseg.cli.inputs import folder_called, names_in
 from clothseg.cli.terminal import progress_bar
 from clothseg.openimages import BuildSummary, build_dataset
 from clothseg.openimages.summary import REASONS
+
+
+class UnmaskedChoice(StrEnum):
+    """What becomes of boxes without mask."""
+
+    CROWD = "crowd"
+    IGNORE = "ignore"
+    DROP = "drop"
+
 
 DEFAULT_CLASSES = ["Suit", "Dress", "Jeans"]
 _SHOWN = 10
@@ -28,6 +39,9 @@ def build(
         list[str] | None,
         typer.Option(help="Class names or ids, repeated or with commas. Default: Suit,Dress,Jeans.", metavar="NAMES"),
     ] = None,
+    include_children: Annotated[
+        bool, typer.Option("--include-children", help="A class takes in all kinds below it in the class tree.")
+    ] = False,
     partitions: Annotated[
         str | None, typer.Option(help="Only photos whose id begins with one of these digits: f, e,f or 0-3.")
     ] = None,
@@ -38,32 +52,54 @@ def build(
     keep_empty: Annotated[
         bool, typer.Option("--keep-empty", help="Also take photos that show none of the classes.")
     ] = False,
+    unmasked: Annotated[
+        UnmaskedChoice,
+        typer.Option(help="Boxes without mask, and groups: regions with iscrowd 1, left out, or their photo dropped."),
+    ] = UnmaskedChoice.CROWD,
+    max_size: Annotated[int | None, typer.Option(min=1, help="Longest side of photos and masks, in pixels.")] = None,
+    upright: Annotated[
+        bool, typer.Option("--upright", help="Turn photos and masks together as the image list's Rotation says.")
+    ] = False,
+    polygons: Annotated[
+        bool, typer.Option("--polygons", help="Polygons instead of RLE; they draw the very same masks.")
+    ] = False,
+    polygon_tolerance: Annotated[
+        float, typer.Option(min=0, max=100, help="With --polygons: fewer points, moved by at most so many pixels.")
+    ] = 0.0,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many photos a split.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes. Default: all cores.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the data set at --out.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar and no table.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Convert Open Images masks to a COCO data set.
 
-    Exit code 1 means that the data set is there, but masks or photos were missing or broken; they are listed.
+    Interrupted, it goes on when it is started again. Exit code 1 means that the data set is there, but masks, photos or
+    rows were missing or broken; they are listed.
 
     Example: [b]clothseg dataset build ~/open-images --classes Suit,Dress,Jeans --partitions f --out data/clothes[/]
     """
-    names = DEFAULT_CLASSES if classes is None else [n for given in classes for n in given.split(",") if n.strip()]
+    names = DEFAULT_CLASSES if classes is None else names_in(classes)
     with progress_bar(quiet=quiet) as bar:
 
-        def progress(photos: Iterable[Any], text: str) -> Iterator[Any]:
-            yield from bar.track(photos, description=text)
+        def progress(photos: Iterable[Any], text: str, count: int) -> Iterator[Any]:
+            yield from bar.track(photos, description=text, total=count)
 
         summary = build_dataset(
             folder_called(source),
             out,
             names,
+            include_children=include_children,
             partitions=partitions,
             val_fraction=val_fraction,
             seed=seed,
             keep_empty=keep_empty,
+            unmasked=unmasked.value,
+            max_size=max_size,
+            upright=upright,
+            polygons=polygon_tolerance if polygons else None,
             limit=limit,
+            workers=workers or os.cpu_count() or 1,
             overwrite=overwrite,
             progress=progress,
         )
@@ -92,11 +128,33 @@ def _show(summary: BuildSummary) -> None:
         console.print(f"Photos without a garment: train {summary.train.negatives}, val {summary.val.negatives}.")
     for reason, count in summary.reasons().items():
         console.print(f"Dropped {count}: {REASONS[reason]} ({reason}).")
+    for name, kinds in summary.included.items():
+        if kinds:
+            console.print(f"{escape(name)} takes in {len(kinds)} kinds: {escape(', '.join(kinds))}.")
+    regions = summary.train.regions + summary.val.regions
     if summary.unmasked:
         kept = sum(box.kept for box in summary.unmasked)
         console.print(
-            f"Boxes of these classes without a mask, left out: {len(summary.unmasked)}, of which {kept} on photos of "
-            "the data set. dataset.yaml lists them."
+            f"Boxes of these classes without a mask: {len(summary.unmasked)}, of which {kept} on photos of the data "
+            f"set; {regions} regions have iscrowd 1. unmasked-boxes.csv lists them."
+        )
+    if summary.unnamed:
+        console.print(f"Masks in the zips that no row names: {len(summary.unnamed)}. dataset.yaml lists them.")
+    if summary.near_duplicates:
+        console.print(f"Near-duplicate photos, kept on one side: {len(summary.near_duplicates)} pairs.")
+    for what, count in summary.changed.items():
+        console.print(f"Photos {what}: {count}.")
+    if summary.polygons:
+        p = summary.polygons
+        console.print(
+            f"Polygons of {p.masks} masks draw them with IoU {p.worst_iou:.4f} at worst, {p.mean_iou:.4f} mean."
+        )
+    speed = summary.speed
+    if speed.masks:
+        shares = ", ".join(f"{kind} {share:.0%}" for kind, share in speed.shares().items())
+        console.print(
+            f"{speed.masks} mask rows in {speed.seconds:.1f} s, {speed.workers} at once; a core converts "
+            f"{speed.masks_per_second_and_core:.0f} masks/s: {shares}."
         )
 
 

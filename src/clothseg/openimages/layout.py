@@ -1,0 +1,87 @@
+"""Where the parts of a folder of Open Images files lie, under their published names."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from clothseg.errors import DataError
+
+
+@dataclass(frozen=True)
+class SplitFiles:
+    """Where the parts of one split lie in a folder of Open Images files."""
+
+    source: Path
+    split: str
+    photos: Path
+    masks: Path
+    boxes: Path
+    credits: Path
+
+
+def _first_there(source: Path, names: Sequence[str], what: str) -> Path:
+    for name in names:
+        if (source / name).exists():
+            return source / name
+    raise DataError(f"{source / names[0]}: no such file; it is {what} in the layout of Open Images V5")
+
+
+def class_file(source: Path) -> Path:
+    """The class names of a folder: the file of V5, or else that of V7.
+
+    Raises:
+        DataError: there is none.
+    """
+    names = ["class-descriptions-boxable.csv", "oidv7-class-descriptions-boxable.csv"]
+    return _first_there(source, names, "the list of class names")
+
+
+def hierarchy_file(source: Path) -> Path:
+    """The class tree of a folder.
+
+    Raises:
+        DataError: there is none.
+    """
+    return _first_there(source, ["bbox_labels_600_hierarchy.json"], "the class tree")
+
+
+def segmentable_file(source: Path) -> Path | None:
+    """The list of the classes that can have masks, or None."""
+    path = source / "classes-segmentation.txt"
+    return path if path.exists() else None
+
+
+def mask_list(source: Path, split: str) -> Path:
+    """The list of masks of a split.
+
+    Raises:
+        DataError: there is none.
+    """
+    return _first_there(source, [f"{split}-annotations-object-segmentation.csv"], "the list of masks")
+
+
+def box_list(source: Path, split: str) -> Path:
+    """The list of boxes of a split: of V5, or else of V6.
+
+    Raises:
+        DataError: there is none.
+    """
+    names = [f"{split}-annotations-bbox.csv", f"oidv6-{split}-annotations-bbox.csv"]
+    return _first_there(source, names, "the list of boxes")
+
+
+def split_files(source: Path, split: str) -> SplitFiles:
+    """The files of one split (`train`, `validation`, `test`), under their published names.
+
+    Raises:
+        DataError: one of them is not there.
+    """
+    lists = [f"{split}-images-boxable-with-rotation.csv", f"{split}-images-with-rotation.csv"]
+    return SplitFiles(
+        source=source,
+        split=split,
+        photos=_first_there(source, [split], f"the folder of {split} photos"),
+        masks=mask_list(source, split),
+        boxes=box_list(source, split),
+        credits=_first_there(source, lists if split == "train" else lists[::-1], "the list of photos and authors"),
+    )

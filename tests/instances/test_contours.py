@@ -1,0 +1,59 @@
+"""Masks to polygons and back: the referee draws the polygons."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
+from pycocotools import mask as referee
+
+from clothseg import sample
+from clothseg.instances import read_mask_png, to_polygons
+from clothseg.openimages import MaskArchive
+
+
+def drawn(polygons: list[list[float]], height: int, width: int) -> NDArray[np.bool_]:
+    rle = referee.merge(referee.frPyObjects(polygons, height, width))
+    return np.asarray(referee.decode(rle), dtype=bool)
+
+
+@given(arrays(np.bool_, st.tuples(st.integers(1, 12), st.integers(1, 12))).filter(np.any))
+def test_any_mask_comes_back_pixel_by_pixel(mask: NDArray[np.bool_]) -> None:
+    polygons = to_polygons(mask)
+    assert all(len(p) >= 6 and len(p) % 2 == 0 for p in polygons)
+    assert np.array_equal(drawn(polygons, *mask.shape), mask)
+
+
+def test_a_ring_in_a_ring_in_a_ring() -> None:
+    mask = np.zeros((31, 31), dtype=bool)
+    for step, value in ((2, True), (5, False), (8, True), (11, False), (14, True)):
+        mask[step:-step, step:-step] = value
+    polygons = to_polygons(mask)
+    assert len(polygons) == 3
+    assert np.array_equal(drawn(polygons, 31, 31), mask)
+
+
+def test_corners_by_hand() -> None:
+    mask = np.zeros((4, 5), dtype=bool)
+    mask[1:3, 1:4] = True
+    (polygon,) = to_polygons(mask)
+    corners = set(zip(polygon[::2], polygon[1::2], strict=True))
+    assert corners == {(1, 1), (4, 1), (4, 3), (1, 3)}
+
+
+@pytest.mark.parametrize(("tolerance", "least"), [(0.0, 1.0), (1.0, 0.97)])
+def test_real_masks(tolerance: float, least: float) -> None:
+    names = [
+        line.split(",")[0]
+        for line in (sample.folder() / "validation-annotations-object-segmentation.csv").read_text().splitlines()[1:]
+    ]
+    points = 0
+    with MaskArchive(sample.folder(), "validation") as archive:
+        for name in names[:12]:
+            mask = read_mask_png(archive.read(name))
+            polygons = to_polygons(mask, tolerance)
+            points += sum(len(p) // 2 for p in polygons)
+            again = drawn(polygons, *mask.shape)
+            assert (mask & again).sum() / (mask | again).sum() >= least
+    assert points < (30_000 if tolerance == 0 else 6_000)
