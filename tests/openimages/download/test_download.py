@@ -299,9 +299,9 @@ def test_hostile_and_broken_archives(
         "v5/train-masks/train-masks-2.zip": sample_files["v5/train-masks/train-masks-2.zip"][:-500],
     }
     before = tree(tmp_path)
-    summary = fetch(
-        serve(files, ranges=ranges), tmp_path / "deep" / "raw", patience, splits=["train"], partitions="0-2"
-    )
+    site = serve(files, ranges=ranges)
+    how: dict[str, Any] = {"splits": ["train"], "partitions": "0-2"}
+    summary = fetch(site, tmp_path / "deep" / "raw", patience, **how)
     told = {f.file: f.reason for f in summary.failed}
     in_two = [n for n in rows if n[0] == "2"]
     expected = {
@@ -324,6 +324,12 @@ def test_hostile_and_broken_archives(
     assert all("not a zip" in told[name] for name in in_two)
     assert {k: v for k, v in tree(tmp_path).items() if not k.startswith("deep/raw/")} == before
     assert summary.fetched["masks"] == len([n for n in rows if n[0] in "012"]) - len(expected) + 2
+    site.log.clear()
+    again = fetch(site, tmp_path / "deep" / "raw", patience, **how)
+    assert {f.file: f.reason for f in again.failed} == told
+    assert again.fetched == {"tables": 0, "masks": 0, "photos": 0}
+    if not ranges:  # whole zips that are there are not fetched again: the server has no others
+        assert {line[1] for p in "01" for line in site.asked(f"train-masks-{p}.zip")} == {"bytes=0-0"}
     dropped = build_dataset(tmp_path / "deep" / "raw", tmp_path / "out", CLASSES, partitions="0-2", val_fraction=0.2)
     lost = {d.box_id for d in dropped.failed}
     assert {name[:-4].rpartition("_")[2] for name in expected if "/" not in name} <= lost | {
