@@ -13,12 +13,13 @@ import sys
 import time
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from PIL import Image
 
 from clothseg import sample
@@ -29,7 +30,7 @@ from clothseg.openimages.download import FAILED, DownloadSummary, Patience, down
 CLASSES = ["Suit", "Dress", "Jeans"]
 
 
-def fetch(site: Any, out: Path, patience: Patience, classes: Sequence[str] = CLASSES, **how: Any) -> DownloadSummary:
+def fetch(site: Any, out: Path, patience: Patience, classes: list[str] = CLASSES, **how: Any) -> DownloadSummary:
     return download(out, classes, source_url=site.url, patience=patience, **how)
 
 
@@ -37,6 +38,20 @@ def tree(folder: Path) -> dict[str, str]:
     """Checksums of everything but the download's own notes."""
     files = sorted(p for p in folder.rglob("*") if p.is_file() and ".download" not in p.parts)
     return {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+def assert_same_data_set(original: Path, ours: Path) -> None:
+    """The same bytes, but for the folder's name and the boxes of photos that are in neither data set."""
+    whole, fetched = tree(original), tree(ours)
+    assert len(whole) > 10
+    differing = {name for name in whole.keys() | fetched.keys() if whole.get(name) != fetched.get(name)}
+    assert differing <= {"dataset.yaml", "unmasked-boxes.csv"}
+    texts = [(folder / "unmasked-boxes.csv").read_text().splitlines() for folder in (original, ours)]
+    assert [line for line in texts[0] if not line.endswith(",0")] == texts[1]
+    described = [yaml.safe_load((folder / "dataset.yaml").read_text()) for folder in (original, ours)]
+    for name in ("classes", "options", "counts", "dropped"):
+        assert described[0][name] == described[1][name]
+    assert described[0]["sources"]["tables"] == described[1]["sources"]["tables"]
 
 
 @pytest.mark.parametrize("ranges", [True, False])
@@ -49,14 +64,7 @@ def test_building_from_the_download_equals_building_from_the_original(
     assert summary.fetched == {"tables": 6, "masks": 112 + 24, "photos": 94 + 23}
     build_dataset(sample.folder(), tmp_path / "original", CLASSES)
     build_dataset(tmp_path / "raw", tmp_path / "ours", CLASSES)
-    original, ours = tree(tmp_path / "original"), tree(tmp_path / "ours")
-    differ = {k for k in original.keys() | ours.keys() if original.get(k) != ours.get(k)}
-    assert differ <= {"dataset.yaml", "unmasked-boxes.csv"}
-    kept = []  # boxes on photos without any mask are listed only where those photos are there
-    for name in ("original", "ours"):
-        with (tmp_path / name / "unmasked-boxes.csv").open() as stream:
-            kept.append([row for row in csv.DictReader(stream) if row["PhotoKept"] == "1"])
-    assert kept[0] == kept[1]
+    assert_same_data_set(tmp_path / "original", tmp_path / "ours")
     names = {p.name for p in (tmp_path / "raw").rglob("*.png")}
     assert (len(names) == 136) is ranges
     site.log.clear()
@@ -81,6 +89,20 @@ def test_only_what_is_chosen(serve: Any, sample_files: dict[str, bytes], patienc
         with zipfile.ZipFile(sample.folder() / "train-masks" / f"{path.parent.name}.zip") as archive:
             assert archive.read(path.name) == path.read_bytes()
     assert summary.plan.rows == {"train": {"Hat": len(masks)}}
+
+
+def test_a_class_with_the_kinds_below_it(
+    serve: Any, sample_files: dict[str, bytes], patience: Patience, tmp_path: Path
+) -> None:
+    site = serve(sample_files)
+    summary = fetch(site, tmp_path / "raw", patience, ["Clothing"], include_children=True, limit=8)
+    assert summary.failed == ()
+    for source, out in ((sample.folder(), "original"), (tmp_path / "raw", "ours")):
+        build_dataset(source, tmp_path / out, ["Clothing"], include_children=True, limit=8)
+    assert_same_data_set(tmp_path / "original", tmp_path / "ours")
+    assert len(list((tmp_path / "ours" / "images").iterdir())) == 16
+    counted = summary.plan.rows["train"]["Clothing"]
+    assert counted == len(list((tmp_path / "raw" / "train-masks").rglob("*.png"))) > 8
 
 
 def test_the_plan_comes_first_and_tells_the_true_sizes(
@@ -277,9 +299,9 @@ def test_hostile_and_broken_archives(
         "v5/train-masks/train-masks-2.zip": sample_files["v5/train-masks/train-masks-2.zip"][:-500],
     }
     before = tree(tmp_path)
-    summary = fetch(
-        serve(files, ranges=ranges), tmp_path / "deep" / "raw", patience, splits=["train"], partitions="0-2"
-    )
+    site = serve(files, ranges=ranges)
+    how: dict[str, Any] = {"splits": ["train"], "partitions": "0-2"}
+    summary = fetch(site, tmp_path / "deep" / "raw", patience, **how)
     told = {f.file: f.reason for f in summary.failed}
     in_two = [n for n in rows if n[0] == "2"]
     expected = {
@@ -302,6 +324,12 @@ def test_hostile_and_broken_archives(
     assert all("not a zip" in told[name] for name in in_two)
     assert {k: v for k, v in tree(tmp_path).items() if not k.startswith("deep/raw/")} == before
     assert summary.fetched["masks"] == len([n for n in rows if n[0] in "012"]) - len(expected) + 2
+    site.log.clear()
+    again = fetch(site, tmp_path / "deep" / "raw", patience, **how)
+    assert {f.file: f.reason for f in again.failed} == told
+    assert again.fetched == {"tables": 0, "masks": 0, "photos": 0}
+    if not ranges:  # whole zips that are there are not fetched again: the server has no others
+        assert {line[1] for p in "01" for line in site.asked(f"train-masks-{p}.zip")} == {"bytes=0-0"}
     dropped = build_dataset(tmp_path / "deep" / "raw", tmp_path / "out", CLASSES, partitions="0-2", val_fraction=0.2)
     lost = {d.box_id for d in dropped.failed}
     assert {name[:-4].rpartition("_")[2] for name in expected if "/" not in name} <= lost | {

@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from clothseg.cli.dataset.build import DEFAULT_CLASSES
+from clothseg.cli.inputs import names_in
 from clothseg.cli.terminal import ERRORS, transfer_bar
 from clothseg.openimages.download import FAILED, DownloadPlan, DownloadSummary, Patience
 from clothseg.openimages.download import download as fetch
@@ -27,6 +28,9 @@ def download(
         list[str] | None,
         typer.Option(help="Class names or ids, repeated or with commas. Default: Suit,Dress,Jeans.", metavar="NAMES"),
     ] = None,
+    include_children: Annotated[
+        bool, typer.Option("--include-children", help="A class takes in all kinds below it in the class tree.")
+    ] = False,
     splits: Annotated[str, typer.Option(help="Of train, validation and test, with commas.")] = "train,validation",
     partitions: Annotated[
         str | None, typer.Option(help="Only photos whose id begins with one of these digits: f, e,f or 0-3.")
@@ -51,11 +55,12 @@ def download(
 
     Example: [b]clothseg dataset download --classes Suit,Dress,Jeans --partitions f --out ~/open-images[/]
     """
-    names = DEFAULT_CLASSES if classes is None else [n for given in classes for n in given.split(",") if n.strip()]
+    names = DEFAULT_CLASSES if classes is None else names_in(classes)
     summary = fetch(
         out,
         names,
-        splits=[s.strip() for s in splits.split(",") if s.strip()],
+        include_children=include_children,
+        splits=[s.strip() for s in names_in([splits])],
         partitions=partitions,
         limit=limit,
         source_url=source_url,
@@ -68,7 +73,7 @@ def download(
     if as_json:
         typer.echo(json.dumps(summary.as_dict(), ensure_ascii=False, indent=2))
     elif not quiet and not dry_run:
-        _show(summary, _next(summary, names, partitions, limit))
+        _show(summary, _next(summary, names, include_children, partitions, limit))
     if summary.failed:
         _show_failed(summary)
         raise typer.Exit(1)
@@ -112,8 +117,11 @@ def _show(summary: DownloadSummary, follows: str) -> None:
     console.print(f"Next: {escape(follows)}")
 
 
-def _next(summary: DownloadSummary, names: list[str], partitions: str | None, limit: int | None) -> str:
+def _next(
+    summary: DownloadSummary, names: list[str], include_children: bool, partitions: str | None, limit: int | None
+) -> str:
     words = ["clothseg", "dataset", "build", str(summary.plan.folder), "--classes", ",".join(names)]
+    words += ["--include-children"] if include_children else []
     words += ["--partitions", partitions] if partitions else []
     words += ["--limit", str(limit)] if limit else []
     words += [] if "validation" in summary.plan.rows else ["--val-fraction", "0.2"]

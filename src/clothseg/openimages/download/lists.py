@@ -1,10 +1,12 @@
 """The tables: class names first, so that a wrong class leaves nothing behind, then the lists of each split."""
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from clothseg.errors import ClothsegError, DataError, GoneError
+from clothseg.files import write_whole
 from clothseg.openimages.classes import ClassName, choose_classes, read_classes
 from clothseg.openimages.download import sources
 from clothseg.openimages.download.fetch import Advance, fetch_file
@@ -14,24 +16,58 @@ from clothseg.openimages.download.sources import FileSource, Publisher
 from clothseg.openimages.download.wanted import check_table
 from clothseg.openimages.download.web import Web
 from clothseg.openimages.download.work import Job, each
+from clothseg.openimages.hierarchy import read_hierarchy
+from clothseg.openimages.plan import included_classes
 
 
-def fetch_classes(web: Web, publisher: Publisher, requests: Sequence[str]) -> tuple[list[ClassName], bytes, str]:
-    """Choose classes by the published names.
+@dataclass(frozen=True)
+class Choice:
+    """What is to be fetched for.
 
-    Returns:
-        the classes, in the order of `requests`; the file with the names and its own name.
+    Attributes:
+        classes: as asked for.
+        kinds: the classes that they take in, by id of the one that does.
+        files: tables that it took to know them, by name.
+    """
+
+    classes: list[ClassName]
+    kinds: dict[str, list[ClassName]]
+    files: dict[str, bytes]
+
+    @property
+    def mids(self) -> list[str]:
+        """Ids of all of them."""
+        return [c.mid for above in self.classes for c in (above, *self.kinds[above.mid])]
+
+    def count(self, above: ClassName, rows: Mapping[str, int]) -> int:
+        """Mask rows of a class and the kinds that it takes in, out of those by class id."""
+        return sum(rows.get(c.mid, 0) for c in (above, *self.kinds[above.mid]))
+
+
+def choose(web: Web, publisher: Publisher, requests: Sequence[str], *, include_children: bool) -> Choice:
+    """Choose classes by the published names and, if they take in the kinds below them, by the class tree.
 
     Raises:
-        DownloadError: the file cannot be had.
+        DownloadError: a file cannot be had.
         DataError: a class is unknown.
     """
-    source = publisher.table(sources.CLASS_NAMES)
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / source.name
-        remote = web.first_of(source.urls)
-        fetch_file(web, remote, path, Path(folder) / "parts", md5=source.md5, check=read_classes, limit=1 << 24)
-        return choose_classes(requests, read_classes(path)), path.read_bytes(), source.name
+        names = _small(web, publisher.table(sources.CLASS_NAMES), Path(folder), read_classes)
+        known = read_classes(names)
+        chosen = choose_classes(requests, known)
+        kinds: dict[str, list[ClassName]] = {c.mid: [] for c in chosen}
+        paths = [names]
+        if include_children:
+            paths.append(_small(web, publisher.table(sources.HIERARCHY), Path(folder), read_hierarchy))
+            kinds = included_classes(chosen, known, read_hierarchy(paths[1]))
+        return Choice(chosen, kinds, {path.name: path.read_bytes() for path in paths})
+
+
+def _small(web: Web, source: FileSource, folder: Path, check: Callable[[Path], object]) -> Path:
+    path = folder / source.name
+    remote = web.first_of(source.urls)
+    fetch_file(web, remote, path, folder / "parts", md5=source.md5, check=check, limit=1 << 24)
+    return path
 
 
 def fetch_mask_list(job: Job, split: str) -> Path:
@@ -127,9 +163,10 @@ def _is_same(path: Path, size: int | None, md5: str | None, check: Callable[[Pat
     return True
 
 
-def keep_classes(out: Path, name: str, content: bytes, ledger: Ledger) -> None:
-    """Put the file with the class names to its place, unless it is there."""
-    path = out / name
-    if not path.is_file() or path.read_bytes() != content:
-        path.write_bytes(content)
-    ledger.add(path)
+def keep(out: Path, files: Mapping[str, bytes], ledger: Ledger) -> None:
+    """Put small tables to their place, unless they are there."""
+    for name, content in files.items():
+        path = out / name
+        if not path.is_file() or path.read_bytes() != content:
+            write_whole(path, content)
+        ledger.add(path)

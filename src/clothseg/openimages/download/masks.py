@@ -17,7 +17,7 @@ from clothseg.openimages.download.remote_zip import Block, Directory, Member, bl
 from clothseg.openimages.download.sources import Publisher
 from clothseg.openimages.download.web import NoRangesError, Web
 
-# A gap this long costs about as much time as another request: some 10 ms at 10 MB/s, shared among the workers.
+# Of the gaps tried in benchmarks/download_ranges.py the quickest: it costs about as much time as another request.
 MAX_GAP = 1 << 16
 MAX_BLOCK = 8 << 20
 
@@ -41,10 +41,11 @@ class Place:
         return self.folder.with_name(f"{self.folder.name}.zip")
 
     def missing(self, names: Iterable[str], ledger: Ledger) -> list[str]:
-        """Those masks that are neither loose, nor in the zip, and good."""
+        """Those masks that are not there and good. A loose one stands before that in the zip, even if it is bad."""
         absent = [name for name in names if not _is_good(self.folder / name, ledger)]
-        if absent and self.zip.is_file():
-            good, _ = _good_in_zip(self.zip, absent)
+        in_zip = [name for name in absent if not (self.folder / name).exists()]
+        if in_zip and self.zip.is_file():
+            good, _ = _good_in_zip(self.zip, in_zip)
             absent = [name for name in absent if name not in good]
         return absent
 
@@ -66,6 +67,8 @@ def plan_archive(
         remote = web.first_of(source.urls)
         plan = replace(plan, size=remote.size)
         if not remote.ranges or remote.size is None:
+            if ledger.holds(place.zip) and place.zip.stat().st_size == remote.size:
+                return plan, _failures_in_zip(place, missing)  # the server has nothing else
             return replace(plan, whole=True, remote=remote), []
         before = web.received
         try:
@@ -134,15 +137,23 @@ def fetch_whole(
     assert plan.remote is not None
     try:
         ledger.add(place.zip, fetch_file(web, plan.remote, place.zip, parts, advance=advance))
-        good, directory = _good_in_zip(place.zip, names)
-        if directory is None:
-            place.zip.unlink()
-            raise DataError("not a zip that can be read; it may be cut")
     except ClothsegError as error:
         return [Failure("mask", place.split, name, f"{plan.name}: {error}") for name in names]
-    failed = _absent(directory, names, plan.name, place.split)
-    return failed + [
-        Failure("mask", place.split, name, f"{plan.name}: {good.why[name]}") for name in names if name in good.why
+    for name in names:
+        (place.folder / name).unlink(missing_ok=True)  # a bad one would stand before that in the zip
+    return _failures_in_zip(place, names)
+
+
+def _failures_in_zip(place: Place, names: Sequence[str]) -> list[Failure]:
+    """What of the masks `names` a zip on disk does not give. One that cannot be opened is removed."""
+    good, directory = _good_in_zip(place.zip, names)
+    archive = place.zip.name
+    if directory is None:
+        place.zip.unlink()
+        told = f"{archive}: not a zip that can be read; it may be cut"
+        return [Failure("mask", place.split, name, told) for name in names]
+    return _absent(directory, names, archive, place.split) + [
+        Failure("mask", place.split, name, f"{archive}: {good.why[name]}") for name in names if name in good.why
     ]
 
 

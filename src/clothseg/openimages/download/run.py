@@ -11,10 +11,9 @@ from pathlib import Path
 
 from clothseg.errors import DataError, InterruptedRun
 from clothseg.files import write_whole
-from clothseg.openimages.classes import ClassName
 from clothseg.openimages.download.fetch import Advance
 from clothseg.openimages.download.ledger import Ledger
-from clothseg.openimages.download.lists import fetch_classes, fetch_mask_list, fetch_tables, keep_classes, plan_tables
+from clothseg.openimages.download.lists import Choice, choose, fetch_mask_list, fetch_tables, keep, plan_tables
 from clothseg.openimages.download.masks import Place, fetch_whole, plan_archive, take_block
 from clothseg.openimages.download.photos import Original, fetch_photo, plan_photos, read_originals
 from clothseg.openimages.download.plan import ArchivePlan, DownloadPlan, DownloadSummary, Failure, PhotoPlan
@@ -37,6 +36,7 @@ def download(
     out: Path,
     classes: Sequence[str],
     *,
+    include_children: bool = False,
     splits: Sequence[str] = ("train", "validation"),
     partitions: str | None = None,
     limit: int | None = None,
@@ -54,6 +54,7 @@ def download(
     Args:
         out: a folder, made if need be, in the layout that `build_dataset` reads.
         classes: names or ids.
+        include_children: a class takes in all kinds below it in the class tree, as in `build_dataset`.
         splits: of `train`, `validation`, `test`.
         partitions: first hex digits of the photos wanted, as `f`, `0,f` or `0-3`; all without it.
         limit: at most so many photos a split, the first by id.
@@ -77,14 +78,14 @@ def download(
     digits = parse_partitions(partitions)
     publisher = Publisher.at(source_url)
     with Web(patience or Patience(), workers) as web:
-        chosen, content, name = fetch_classes(web, publisher, classes)
+        choice = choose(web, publisher, classes, include_children=include_children)
         state_folder(out).mkdir(parents=True, exist_ok=True)
         with alone(out), Ledger(out, state_folder(out) / "ledger.jsonl") as ledger:
             job = Job(out, web, publisher, ledger, workers, progress)
             try:
-                keep_classes(out, name, content, ledger)
-                wanted = [_wanted(job, split, chosen, digits, limit) for split in splits]
-                plan = _plan(job, chosen, wanted)
+                keep(out, choice.files, ledger)
+                wanted = [_wanted(job, split, choice, digits, limit) for split in splits]
+                plan = _plan(job, choice, wanted)
                 show_plan(plan)
                 fetched = Counter[str]()
                 if not dry_run:
@@ -111,21 +112,17 @@ def _check_options(out: Path, splits: Sequence[str], limit: int | None, workers:
         raise DataError(f"{out}: is a file; give a folder")
 
 
-def _wanted(
-    job: Job, split: str, chosen: Sequence[ClassName], digits: Collection[str] | None, limit: int | None
-) -> Wanted:
-    found = read_wanted(fetch_mask_list(job, split), split, [c.mid for c in chosen], digits, limit)
+def _wanted(job: Job, split: str, choice: Choice, digits: Collection[str] | None, limit: int | None) -> Wanted:
+    found = read_wanted(fetch_mask_list(job, split), split, choice.mids, digits, limit)
     for message in found.broken:
         job.failed.append(Failure("row", split, f"{split}-annotations-object-segmentation.csv", message))
     return found
 
 
-def _plan(job: Job, chosen: Sequence[ClassName], wanted: Sequence[Wanted]) -> DownloadPlan:
-    names = {c.mid: c.name for c in chosen}
+def _plan(job: Job, choice: Choice, wanted: Sequence[Wanted]) -> DownloadPlan:
+    names = [c.name for c in choice.classes]
     if not any(w.photos for w in wanted):
-        raise DataError(
-            f"no mask of {', '.join(names.values())} in {', '.join(w.split for w in wanted)} fits the choice"
-        )
+        raise DataError(f"no mask of {', '.join(names)} in {', '.join(w.split for w in wanted)} fits the choice")
     archives = []
     for split in wanted:
         with job.progress(f"{split.split} zips", len(split.masks), in_bytes=False) as advance:
@@ -137,8 +134,8 @@ def _plan(job: Job, chosen: Sequence[ClassName], wanted: Sequence[Wanted]) -> Do
                 advance(1)
     return DownloadPlan(
         folder=job.out,
-        classes=tuple(names.values()),
-        rows={w.split: {name: w.rows.get(mid, 0) for mid, name in names.items()} for w in wanted},
+        classes=tuple(names),
+        rows={w.split: {c.name: choice.count(c, w.rows) for c in choice.classes} for w in wanted},
         tables=plan_tables(job, [w.split for w in wanted]),
         archives=archives,
         photos=[plan_photos(job.web, job.publisher, w, job.out, job.ledger) for w in wanted],

@@ -1,4 +1,4 @@
-"""Which photos and masks a choice of classes needs, out of a mask list that polars streams."""
+"""Which photos and masks a choice of classes needs, out of a mask list."""
 
 import csv
 import re
@@ -10,7 +10,7 @@ import polars as pl
 
 from clothseg.errors import DataError
 from clothseg.openimages.download.remote_zip import is_unsafe
-from clothseg.openimages.scan import IMAGE_ID
+from clothseg.openimages.tables import read_masks
 
 _MASK_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]*\.png")
 
@@ -24,7 +24,7 @@ class Wanted:
         photos: ids, in order.
         masks: file names by partition, the first digit of the name; each in order.
         rows: mask rows of the chosen classes on these photos, by class id.
-        broken: rows of the chosen classes that name no photo or mask, as messages with file and row.
+        broken: rows that name no photo or mask, as messages with file and row.
     """
 
     split: str
@@ -47,38 +47,20 @@ def read_wanted(
         limit: at most so many photos, the first by id.
 
     Raises:
-        DataError: it is no mask list.
+        DataError: no such file or column, or too many broken rows.
     """
-    columns = ["ImageID", "LabelName", "MaskPath"]
-    try:
-        table = pl.scan_csv(
-            path, infer_schema=False, row_index_name="row", encoding="utf8-lossy", truncate_ragged_lines=True
-        )
-        missing = [c for c in columns if c not in table.collect_schema().names()]
-        if missing:
-            raise DataError(f"{path}: row 1: no column {', '.join(missing)}; is this the list of masks?")
-        rows = table.select("row", *columns).filter(pl.col("LabelName").is_in(sorted(mids)))
-        found = rows.collect(engine="streaming")
-    except pl.exceptions.PolarsError as error:
-        raise DataError(f"{path}: not a table that can be read ({str(error).splitlines()[0]})") from error
-    good_photo = pl.col("ImageID").str.contains(IMAGE_ID).fill_null(False)
-    broken = [
-        f"{path}: row {row + 2}: ImageID is {image_id!r}, but should be 16 hex digits"
-        for row, image_id in found.filter(~good_photo).sort("row").select("row", "ImageID").iter_rows()
-    ]
-    found = found.filter(good_photo)
-    if partitions is not None:
-        found = found.filter(pl.col("ImageID").str.slice(0, 1).is_in(sorted(partitions)))
-    photos = found["ImageID"].unique().sort().to_list()[:limit]
-    found = found.filter(pl.col("ImageID").is_in(photos)).sort("row") if limit is not None else found.sort("row")
+    listed = read_masks(path, mids, partitions)
+    broken = [str(row) for row in listed.broken]
+    photos = list(listed.photos)[:limit]
+    found = listed.frame if limit is None else listed.frame.filter(pl.col("ImageID").is_in(photos))
     masks: dict[str, set[str]] = {}
-    for row, mask_path in found.select("row", "MaskPath").iter_rows():
+    for image_id, mask_path in found.select("ImageID", "MaskPath").iter_rows():
         # The same rule as when a data set is built: folders do not count, the first digit tells the archive.
-        name = PurePosixPath(mask_path or "").name
+        name = PurePosixPath(mask_path).name
         if _MASK_NAME.fullmatch(name) and not is_unsafe(mask_path):
             masks.setdefault(name[0], set()).add(name)
         else:
-            broken.append(f"{path}: row {row + 2}: MaskPath is {mask_path!r}, but should be the name of a PNG")
+            broken.append(f"{path.name}: photo {image_id}: MaskPath is {mask_path!r}, but should be the name of a PNG")
     counts = dict(found.group_by("LabelName").len().iter_rows())
     return Wanted(split, photos, {p: sorted(names) for p, names in sorted(masks.items())}, counts, broken)
 

@@ -1,6 +1,5 @@
 """Many things at once: what the stages of a download share, and the threads that they run on."""
 
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, contextmanager
@@ -8,6 +7,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Protocol, TypeVar
+
+from filelock import FileLock, Timeout
 
 from clothseg.errors import ClothsegError, DownloadError, GoneError
 from clothseg.openimages.download.fetch import Advance
@@ -95,19 +96,17 @@ def _result(future: "Future[Result]") -> Result | Exception:
 
 @contextmanager
 def alone(out: Path) -> Iterator[None]:
-    """Keep a second download out of the same folder, where the system has a means for it.
+    """Keep a second download out of the same folder.
 
     Raises:
         DownloadError: one is at work there.
     """
-    if sys.platform == "win32":
+    lock = FileLock(state_folder(out) / "lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout as error:
+        raise DownloadError(f"{out}: another download is at work in this folder; wait for it to end") from error
+    try:
         yield
-        return
-    import fcntl  # noqa: PLC0415 - not on Windows
-
-    with (state_folder(out) / "lock").open("w") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise DownloadError(f"{out}: another download is at work in this folder; wait for it to end") from error
-        yield
+    finally:
+        lock.release()
