@@ -62,5 +62,10 @@ def test_folders_are_searched(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"x")
     assert [p.name for p in find_photos([tmp_path])] == ["a.png", "b.JPG"]
     (tmp_path / "none").mkdir()
+    (tmp_path / ".hidden.jpg").write_bytes(b"")
+    assert [p.name for p in find_photos([tmp_path / "b.JPG", tmp_path, tmp_path / "none" / ".." / "a.png"])] == [
+        "b.JPG",
+        "a.png",
+    ]
     with pytest.raises(PhotoError, match="no photos in this folder"):
         find_photos([tmp_path / "none"])

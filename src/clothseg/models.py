@@ -21,7 +21,7 @@ from clothseg.networks import MaskRCNNNetwork, build_network
 from clothseg.photos import read_photo
 from clothseg.pictures import loss_curves
 from clothseg.runs import RunFolder
-from clothseg.training import fit, read_history
+from clothseg.training import check_photos, fit, read_history
 from clothseg.weights import (
     LoadReport,
     Reading,
@@ -128,6 +128,7 @@ class MaskRCNN:
             ClothsegError: `run` is in the way (unless `overwrite` or `resume`), or as `training.fit` says.
         """
         folder = RunFolder(Path(run))
+        check_photos(train, val, self.config)
         if self.network is None or self.classes != train.classes:
             self._rebuild(train.classes)
         if not resume:

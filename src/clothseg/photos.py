@@ -71,7 +71,9 @@ def _to_eight_bits(values: NDArray[np.generic]) -> NDArray[np.uint8]:
 
 
 def find_photos(inputs: Iterable[Path]) -> list[Path]:
-    """Photos among files and folders: a file as it is, a folder's pictures by suffix, sorted, not below it.
+    """Photos among files and folders, each once: a file as it is, a folder's pictures by suffix, sorted.
+
+    Folders within a folder are not looked into, and hidden files are left out.
 
     Raises:
         PhotoError: an input does not exist, or a folder holds no photo.
@@ -79,7 +81,7 @@ def find_photos(inputs: Iterable[Path]) -> list[Path]:
     photos: list[Path] = []
     for place in inputs:
         if place.is_dir():
-            inside = sorted(p for p in place.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
+            inside = sorted(p for p in place.iterdir() if _is_photo(p))
             if not inside:
                 raise PhotoError(f"{place}: no photos in this folder ({', '.join(sorted(SUFFIXES))})")
             photos += inside
@@ -87,4 +89,11 @@ def find_photos(inputs: Iterable[Path]) -> list[Path]:
             photos.append(place)
         else:
             raise PhotoError(f"{place}: no such photo or folder")
-    return photos
+    once: dict[Path, Path] = {}
+    for photo in photos:
+        once.setdefault(photo.resolve(), photo)
+    return list(once.values())
+
+
+def _is_photo(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()

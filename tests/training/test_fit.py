@@ -13,7 +13,7 @@ from PIL import Image
 from clothseg import sample
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
-from clothseg.errors import ClothsegError, ConfigError, InterruptedRun, RunError
+from clothseg.errors import ClothsegError, ConfigError, DataError, InterruptedRun, RunError
 from clothseg.instances import Instances
 from clothseg.models import MaskRCNN
 from clothseg.networks import build_network
@@ -221,6 +221,14 @@ def test_another_data_set_is_told(data: Path, tmp_path: Path) -> None:
         model.fit(train, val, tmp_path / "run", resume=True, quiet=True)
     model.fit(train, val, tmp_path / "run", resume=True, force=True, quiet=True)
     assert "by force" in RunFolder(tmp_path / "run").log.read_text()
+
+
+def test_a_batch_larger_than_the_data_set_is_refused(data: Path, tmp_path: Path) -> None:
+    train, val = load(data)
+    model = MaskRCNN(Config.load("demo", [*SMALL, "train.batch_size=100000"])).build(train.classes)
+    with pytest.raises(DataError, match="100000, but there are only 3 photos"):
+        model.fit(train, val, tmp_path / "run", quiet=True)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_full_disk_leaves_the_last_good_checkpoint(

@@ -16,7 +16,7 @@ from clothseg.photos import find_photos
 
 def cutout(
     run: Annotated[Path, typer.Argument(help="A run's folder or a weights.safetensors.")],
-    photos: Annotated[list[Path], typer.Argument(help="Photos, or folders of photos.")],
+    photos: Annotated[list[Path], typer.Argument(help="Photos, or folders of photos (not the folders in them).")],
     out: Annotated[Path, typer.Option(help="Folder for the PNGs and cutouts.json.")],
     classes: Annotated[
         list[str] | None, typer.Option("--class", help="Only garments of this class, repeated. Default: all.")

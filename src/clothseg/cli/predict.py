@@ -18,7 +18,7 @@ from clothseg.prediction import predict_photos
 
 def predict(
     run: Annotated[Path, typer.Argument(help="A run's folder, or a weights file of ours or of others.")],
-    photos: Annotated[list[Path], typer.Argument(help="Photos, or folders of photos.")],
+    photos: Annotated[list[Path], typer.Argument(help="Photos, or folders of photos (not the folders in them).")],
     out: Annotated[Path, typer.Option(help="Folder for predictions.json and pictures.")],
     min_confidence: Annotated[
         float | None,

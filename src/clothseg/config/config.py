@@ -81,7 +81,8 @@ class Config(Section):
         except ValidationError as error:
             problems += in_words(error, cls)
         if problems:
-            raise ConfigError(f"{name} has {len(problems)} problem(s):\n" + "\n".join(f"  {p}" for p in problems))
+            what = f"{name} with these settings over it" if overrides else name
+            raise ConfigError(f"{what} has {len(problems)} problem(s):\n" + "\n".join(f"  {p}" for p in problems))
         return config
 
     def extended(self, epochs: int) -> "Config":

@@ -3,12 +3,13 @@
 from clothseg.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from clothseg.training.examples import Examples
 from clothseg.training.history import COLUMNS, read_history, write_history
-from clothseg.training.loop import fit
+from clothseg.training.loop import check_photos, fit
 
 __all__ = [
     "COLUMNS",
     "Checkpoint",
     "Examples",
+    "check_photos",
     "fit",
     "read_checkpoint",
     "read_history",

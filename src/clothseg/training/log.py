@@ -20,9 +20,10 @@ class RunLog:
         self.console = Console(stderr=True, soft_wrap=True, highlight=False, quiet=quiet)
         path.parent.mkdir(parents=True, exist_ok=True)
 
-    def say(self, text: str) -> None:
-        """One line."""
-        self.console.print(text, markup=False)
+    def say(self, text: str, *, shown: bool = True) -> None:
+        """One line; only into the file where it is not to be `shown`."""
+        if shown:
+            self.console.print(text, markup=False)
         with self.path.open("a", encoding="utf-8") as file:
             file.write(f"{datetime.now():%Y-%m-%d %H:%M:%S} {text}\n")
 

@@ -57,18 +57,19 @@ def fit(
         the rows of `history.csv`.
 
     Raises:
-        DataError: a data set without photos.
+        DataError: a data set without photos, or with fewer than a batch has.
         RunError: a loss that is not finite; no checkpoint to resume from, or one of another data set; the run
             cannot be written.
         InterruptedRun: Ctrl-C or SIGTERM; the state is saved.
     """
-    if not len(train) or not len(val):
-        raise DataError("training needs at least one photo in train and one in val")
+    check_photos(train, val, config)
     log = RunLog(run.log, quiet=quiet)
     training = Training(network, train, val, config, run, log)
     if resume:
         training.resume(force=force)
     log.say(f"{'going on' if resume else 'starting'} at step {training.state.step}: {training.plan()}")
+    if training.state.step >= training.steps:
+        log.say("nothing is left to do; --extend N trains it longer")
     again = f"clothseg fit {_folder(train)} --out {run.path} --resume"
     try:
         with StopRequest() as stop, _progress(log.console) as progress:
@@ -89,6 +90,20 @@ def fit(
             f"go on with: {again}"
         ) from error
     return training.state.rows
+
+
+def check_photos(train: CocoLikeDataset, val: CocoLikeDataset, config: Config) -> None:
+    """Whether there are photos enough.
+
+    Raises:
+        DataError: a data set has none, or there are fewer than a batch has.
+    """
+    if not len(train) or not len(val):
+        raise DataError("training needs at least one photo in train and one in val")
+    if config.train.batch_size > len(train):
+        raise DataError(
+            f"train.batch_size is {config.train.batch_size}, but there are only {len(train)} photos; make it smaller"
+        )
 
 
 class Training:
@@ -175,7 +190,7 @@ class Training:
         """
         rate = self.optimizer.param_groups[0]["lr"]
         words = save_fault(self.run.faults, self.state.step, self.examples, batch, losses, rate)
-        self.log.say(words)
+        self.log.say(words, shown=self.config.train.on_nan == "skip")
         if self.config.train.on_nan == "stop":
             raise RunError(f"{words}. A smaller train.learning_rate or train.clip_gradients may help")
         self.state.step += 1

@@ -55,8 +55,8 @@ class LoadReport:
         parts += [f"{len(self.left_out)} of the file not needed"] if self.left_out else []
         parts += [f"{len(self.wrong_shape)} of another shape and left as they were"] if self.wrong_shape else []
         if self.carried is not None:
-            kept = ", ".join(self.carried) or "none by that name"
-            parts.append(f"last layers new for these classes, with the rows of background and of: {kept}")
+            kept = f"of background and of {', '.join(self.carried)}" if self.carried else "of background alone"
+            parts.append(f"last layers new for these classes, with the rows {kept}")
         return "; ".join([", ".join(parts), *self.notes])
 
 

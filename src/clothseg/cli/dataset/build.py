@@ -125,7 +125,9 @@ def _show(summary: BuildSummary) -> None:
     table.add_row(*(str(cell) for cell in of_all))
     console.print(table)
     if summary.train.negatives or summary.val.negatives:
-        console.print(f"Photos without a garment: train {summary.train.negatives}, val {summary.val.negatives}.")
+        console.print(
+            f"Photos without any of these classes: train {summary.train.negatives}, val {summary.val.negatives}."
+        )
     for reason, count in summary.reasons().items():
         console.print(f"Dropped {count}: {REASONS[reason]} ({reason}).")
     for name, kinds in summary.included.items():
