@@ -79,9 +79,8 @@ class MaskRCNNNetwork(Network):
     def detect(self, images: list[Tensor]) -> list[Instances]:
         """See `Network.detect`. Masks stay small until they are asked for."""
         pixels, windows = self.batch(images)
-        features = self.features(pixels.contiguous(memory_format=torch.channels_last))
+        features = self.features(pixels)  # not channels-last: its last digits would choose other proposals
         scores, deltas, anchors = self.rpn(features, windows[0].padded)
-        features = [feature.contiguous() for feature in features]
         proposals = self.rpn.proposals(scores, deltas, anchors, windows, train=False)
         logits, codes = self.box_head(self.pool(features, proposals, self.config.boxes.pooled, windows[0].padded))
         counts = [len(p) for p in proposals]
