@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch import nn
 
 from clothseg.config import Anchors, Config, Picture
 from clothseg.errors import ConfigError
@@ -17,7 +16,6 @@ from clothseg.networks.build import conventions_for
 from clothseg.networks.conventions import CONVENTIONS, DETECTRON2, MATTERPORT, TORCHVISION
 from clothseg.networks.heads import MaskHead
 from clothseg.networks.losses import head_losses, rpn_losses
-from clothseg.networks.norms import FrozenNorm, normed
 from clothseg.networks.pooling import sample_boxes
 from clothseg.networks.resize import padded_size, resize_image
 from clothseg.networks.resnet import StemPool
@@ -169,18 +167,6 @@ def test_one_class_of_the_mask_head_is_its_row() -> None:
     every = head(pooled)
     torch.testing.assert_close(head.of_class(pooled, classes), every[torch.arange(5), classes], atol=1e-5, rtol=1e-5)
     assert head.of_class(pooled[:0], classes[:0]).shape == (0, 28, 28)
-
-
-def test_a_norm_in_one_pass_gives_the_same() -> None:
-    torch.manual_seed(0)
-    conv, norm = nn.Conv2d(6, 8, 3, 2, 1, groups=2, bias=False), FrozenNorm(8, eps=1e-3)
-    for buffer in norm.buffers():
-        buffer.uniform_(0.5, 1.5)
-    x = torch.rand(2, 6, 9, 9)
-    expected = norm(conv(x))
-    with torch.no_grad():
-        torch.testing.assert_close(normed(conv, norm, x), expected, atol=1e-5, rtol=1e-5)
-    assert torch.equal(normed(conv, norm, x), expected)
 
 
 def test_what_the_configuration_says_goes_over_the_conventions() -> None:

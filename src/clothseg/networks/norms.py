@@ -25,12 +25,6 @@ class FrozenNorm(FrozenBatchNorm2d):  # type: ignore[misc]
         return answer
 
 
-def normed(conv: nn.Conv2d, norm: nn.Module, x: Tensor) -> Tensor:
-    """`norm(conv(x))`, to the last digit as torchvision computes it: neither folded nor fused."""
-    out: Tensor = norm(conv(x))
-    return out
-
-
 def norm_called(name: str, eps: float) -> Norm | None:
     """The norm called `none`, `frozen` or `group`; `eps` is added to its variances."""
     if name == "frozen":
@@ -51,4 +45,4 @@ class Convolution(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`[B, outside, H, W]` from `[B, inside, H, W]`."""
-        return torch.relu_(normed(self.conv, self.norm, x))
+        return torch.relu_(self.norm(self.conv(x)))

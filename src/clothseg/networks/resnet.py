@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from clothseg.networks.norms import Norm, normed
+from clothseg.networks.norms import Norm
 
 
 def _convolution(inside: int, outside: int, size: int, stride: int = 1, groups: int = 1) -> nn.Conv2d:
@@ -29,11 +29,7 @@ class _Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`[B, C', H', W']` from `[B, C, H, W]`."""
-        if isinstance(self.shortcut, nn.Identity):
-            straight = x
-        else:
-            straight = normed(self.shortcut[0], self.shortcut[1], x)  # type: ignore[arg-type]
-        return torch.relu_(self.dropout(self.branch(x)) + straight)
+        return torch.relu_(self.dropout(self.branch(x)) + self.shortcut(x))
 
 
 class BasicBlock(_Block):
@@ -59,8 +55,9 @@ class BasicBlock(_Block):
 
     def branch(self, x: Tensor) -> Tensor:
         """See `_Block.branch`."""
-        x = torch.relu_(normed(self.conv1, self.norm1, x))
-        return normed(self.conv2, self.norm2, x)
+        x = torch.relu_(self.norm1(self.conv1(x)))
+        out: Tensor = self.norm2(self.conv2(x))
+        return out
 
 
 class Bottleneck(_Block):
@@ -92,9 +89,10 @@ class Bottleneck(_Block):
 
     def branch(self, x: Tensor) -> Tensor:
         """See `_Block.branch`."""
-        x = torch.relu_(normed(self.conv1, self.norm1, x))
-        x = torch.relu_(normed(self.conv2, self.norm2, x))
-        return normed(self.conv3, self.norm3, x)
+        x = torch.relu_(self.norm1(self.conv1(x)))
+        x = torch.relu_(self.norm2(self.conv2(x)))
+        out: Tensor = self.norm3(self.conv3(x))
+        return out
 
 
 class StemPool(nn.Module):
