@@ -120,7 +120,7 @@ def test_the_same_detections_of_larger_backbones(backbone: str, tmp_path: Path) 
 def test_the_same_losses_with_the_same_draws(samples: int, pair: tuple[Any, MaskRCNNNetwork]) -> None:
     """Every draw is the same as long as every proposal is, to the last bit: one more would shuffle all draws after it.
 
-    So both sides have frozen norms, and ours freezes no stage: norms round otherwise where nothing learns.
+    So both sides have frozen norms, and ours freezes no stage.
     """
     theirs, ours = pair
     theirs.train()
