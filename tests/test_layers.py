@@ -1,13 +1,17 @@
 """Imports look down only, and the public names are there."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
+
+import pytest
 
 import clothseg
 
 ROOT = Path(clothseg.__file__).parent
 LAYERS = (
-    {"errors", "files", "photos", "runs", "sample", "instances"},
+    {"errors", "files", "photos", "runs", "sample", "versions", "instances"},
     {"config", "pictures", "garments"},
     {"dataset"},
     {"openimages", "networks"},
@@ -24,7 +28,7 @@ LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
 def imports() -> list[tuple[Path, str, str]]:
     """Every import of one part of the package by another: file, its part, the other part."""
     found = []
-    for path in sorted(ROOT.rglob("*.py")):
+    for path in sorted([*ROOT.rglob("*.py"), *ROOT.rglob("*.pyi")]):
         part = path.relative_to(ROOT).parts[0].removesuffix(".py")
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom) and node.module == "clothseg":
@@ -71,3 +75,10 @@ def test_public_names() -> None:
         assert name in clothseg.__all__
     for name in clothseg.__all__:
         assert hasattr(clothseg, name)
+
+
+@pytest.mark.parametrize("part", ["openimages", "config", "instances", "cli.app", "cli.dataset.build"])
+def test_the_network_library_is_not_read_for_what_needs_no_network(part: str) -> None:
+    """It takes seconds and half a gigabyte: too much for `--help`, and for each process that converts masks."""
+    words = f"import sys, clothseg.{part}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", words], check=False).returncode == 0

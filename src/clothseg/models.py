@@ -2,9 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from importlib.metadata import version
 from pathlib import Path
-from platform import python_version
 from typing import Any, Self
 
 import numpy as np
@@ -22,6 +20,7 @@ from clothseg.photos import read_photo
 from clothseg.pictures import loss_curves
 from clothseg.runs import RunFolder
 from clothseg.training import check_photos, fit, read_history
+from clothseg.versions import library_versions
 from clothseg.weights import (
     LoadReport,
     Reading,
@@ -219,9 +218,3 @@ class MaskRCNN:
             "photos": {"train": len(train), "val": len(val)},
             "versions": library_versions(),
         }
-
-
-def library_versions() -> dict[str, str]:
-    """Versions of Python and of the libraries that results depend on."""
-    names = ("clothseg", "torch", "torchvision", "timm", "lightning-fabric", "hotcoco", "vernier", "numpy")
-    return {"python": python_version(), **{name: version(name) for name in names}}

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from clothseg.config import Augment, Config
-from clothseg.dataset import augment
-from clothseg.dataset.augment import paste_instances
+from clothseg.dataset.augment import augment, paste_instances
 from clothseg.dataset.augment.geometry import draw_affine, move
 from clothseg.errors import ConfigError
 from clothseg.instances import Instances, PixelMasks

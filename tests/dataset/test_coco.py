@@ -11,7 +11,8 @@ from PIL import Image
 from pycocotools import mask as referee
 
 from clothseg.config import Augment
-from clothseg.dataset import CocoLikeDataset, Sampler, augment, load_example
+from clothseg.dataset import CocoLikeDataset, Sampler, load_example
+from clothseg.dataset.augment import augment
 from clothseg.errors import DataError
 from clothseg.instances import Instances, PixelMasks
 

@@ -7,41 +7,23 @@ import typer
 from rich.markup import escape
 
 from clothseg import __version__
-from clothseg.cli import config, dataset, demo, weights
-from clothseg.cli.compare import compare
-from clothseg.cli.compose import compose
-from clothseg.cli.curves import curves
-from clothseg.cli.cutout import cutout
-from clothseg.cli.evaluate import evaluate
-from clothseg.cli.fit import fit
-from clothseg.cli.predict import predict
-from clothseg.cli.terminal import ERRORS, in_order
+from clothseg.cli.later import commands_of
+from clothseg.cli.terminal import ERRORS
 from clothseg.errors import ClothsegError, InterruptedRun
-from clothseg.models import library_versions
+from clothseg.versions import library_versions
 
 ORDER = ("dataset", "fit", "evaluate", "predict", "cutout", "compose", "compare", "curves", "weights", "config", "demo")
 
 
 app = typer.Typer(
     name="clothseg",
-    cls=in_order(ORDER),
+    cls=commands_of("clothseg.cli", ORDER),
     help="Garments cut out of photos pixel by pixel: data sets, fine-tuning, honest evaluation, prediction.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-app.add_typer(dataset.app, name="dataset")
-app.command()(fit)
-app.command()(evaluate)
-app.command()(predict)
-app.command()(cutout)
-app.command()(compose)
-app.command()(compare)
-app.command()(curves)
-app.add_typer(weights.app, name="weights")
-app.add_typer(config.app, name="config")
-app.command()(demo.demo)
 
 _debug = {"on": False}
 

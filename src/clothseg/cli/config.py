@@ -6,7 +6,7 @@ import typer
 
 from clothseg.config import Config, preset_names
 
-app = typer.Typer(help="Look at configurations.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 
 @app.callback()

@@ -1,7 +1,4 @@
-"""What the commands share on a terminal: the order of commands, messages, progress bars."""
-
-from collections.abc import Sequence
-from typing import Any
+"""What the commands share on a terminal: messages and progress bars."""
 
 from rich.console import Console
 from rich.progress import (
@@ -14,23 +11,9 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
-from typer.core import TyperGroup
 
 ERRORS = Console(stderr=True, soft_wrap=True, highlight=False)
 """Messages for people; answers go to stdout."""
-
-
-def in_order(names: Sequence[str]) -> type[TyperGroup]:
-    """A group of commands that `--help` lists in the order of `names`."""
-
-    class Ordered(TyperGroup):
-        """Lists its commands in the order in which people use them."""
-
-        def list_commands(self, ctx: Any) -> list[str]:
-            """Names of the commands."""
-            return sorted(super().list_commands(ctx), key=list(names).index)
-
-    return Ordered
 
 
 def progress_bar(*, quiet: bool) -> Progress:

@@ -12,14 +12,12 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from clothseg.cli.terminal import ERRORS, in_order
+from clothseg.cli.terminal import ERRORS
 from clothseg.files import refuse_existing
 from clothseg.weights import PUBLISHED, cache_folder, convert_weights, fetch, published
 from clothseg.weights.inspect import Inspection, inspect_weights
 
-ORDER = ("inspect", "convert", "download")
-
-app = typer.Typer(help="Look at, convert and fetch weights of others.", cls=in_order(ORDER), no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 File = Annotated[Path, typer.Argument(help="A weights file: .pth, .pkl, .h5 or .safetensors.")]
 Settings = Annotated[

@@ -1,7 +1,5 @@
 """A COCO data set: what is in it, and how its photos reach a network."""
 
-from clothseg.dataset.augment import augment
-from clothseg.dataset.coco import CocoLikeDataset
-from clothseg.dataset.loader import Sampler, load_example, to_tensor
+import lazy_loader
 
-__all__ = ["CocoLikeDataset", "Sampler", "augment", "load_example", "to_tensor"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

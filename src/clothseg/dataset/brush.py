@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from clothseg.instances.pasting import BoolMask
+from clothseg.instances.rle import BoolMask
 
 _SIZES = (3, 4, 8, 16)
 """Bits that the length of a run may take; a run says which of the four it takes."""

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from clothseg.instances.pasting import BoolMask
+from clothseg.instances.rle import BoolMask
 
 Ring = NDArray[np.float64]
 

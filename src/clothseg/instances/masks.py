@@ -1,152 +1,19 @@
-"""Masks in the four forms that they are stored in, and the ways between them.
+"""Masks of one photo, behind one interface.
 
-`Rle` (COCO's compressed run lengths) is the form on disk and in annotations, a bool array is the form with pixels, a
-PNG is Open Images' form, polygons are what other tools write. `Masks` is several of one photo, behind one interface:
-`RleMasks`, `PixelMasks`, and `BoxMasks`, a network's small maps that become pixels only when somebody asks.
+`Masks` is `RleMasks` (as on disk), `PixelMasks` (on one grid), or `BoxMasks`: a network's small maps that become pixels
+only when somebody asks.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypedDict, cast
+from typing import Protocol
 
 import numpy as np
 import torch
-from hotcoco import mask as coco_mask
-from numpy.typing import NDArray
 from torch import Tensor
 
-from clothseg.errors import DataError
-from clothseg.instances.pasting import BoolMask, PasteRule, paste
-
-
-class Rle(TypedDict):
-    """COCO's compressed run lengths: `size` is [height, width]; `counts` runs down the columns, first background."""
-
-    size: list[int]
-    counts: str
-
-
-def _rle(answer: Any) -> Rle:
-    counts = answer["counts"]
-    return {
-        "size": [int(n) for n in answer["size"]],
-        "counts": counts.decode() if isinstance(counts, bytes) else str(counts),
-    }
-
-
-def encode(mask: BoolMask) -> Rle:
-    """Run lengths of a `[H, W]` mask. Source: COCO's mask API."""
-    return _rle(coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8)))
-
-
-def decode(rle: Rle) -> BoolMask:
-    """The `[H, W]` mask of run lengths.
-
-    Raises:
-        DataError: the run lengths cannot be read, or do not fill their size exactly.
-    """
-    height, width = rle["size"]
-    filled = sum(run_lengths(rle["counts"]))
-    if filled != height * width:
-        raise DataError(f"RLE runs fill {filled} pixels, but the size {height} x {width} has {height * width}")
-    return np.asarray(coco_mask.decode(cast(Any, rle)), dtype=np.bool_)
-
-
-def run_lengths(counts: str) -> list[int]:
-    """The runs in COCO's compressed string: 5 bits a character, a sign, and from the third on differences.
-
-    Raises:
-        DataError: the string has a character outside the format, ends inside a number, or gives a negative run.
-    """
-    runs: list[int] = []
-    value, shift = 0, 0
-    for position, character in enumerate(counts):
-        bits = ord(character) - 48
-        if not 0 <= bits < 64:
-            raise DataError(f"RLE counts hold {character!r} at position {position}, which the format does not know")
-        value |= (bits & 31) << shift
-        shift += 5
-        if bits & 32:
-            continue
-        if bits & 16:
-            value -= 1 << shift
-        runs.append(value + (runs[-2] if len(runs) > 2 else 0))
-        if runs[-1] < 0:
-            raise DataError(f"RLE counts give a run of {runs[-1]} pixels")
-        value, shift = 0, 0
-    if shift:
-        raise DataError("RLE counts end inside a number; the string was cut")
-    return runs
-
-
-def from_polygons(polygons: Sequence[Sequence[float]], height: int, width: int) -> Rle:
-    """Run lengths of an object of one or several polygons, `[x1, y1, x2, y2, ...]` each, drawn as COCO draws them.
-
-    Raises:
-        DataError: no polygon, or one with fewer than 3 points or an odd number of coordinates.
-    """
-    if not polygons:
-        raise DataError("the segmentation has no polygon")
-    for polygon in polygons:
-        if len(polygon) < 6 or len(polygon) % 2:
-            raise DataError(f"a polygon needs 3 or more x y pairs; this one has {len(polygon)} numbers")
-    drawn = coco_mask.fr_py_objects([[float(v) for v in polygon] for polygon in polygons], height, width)
-    return _rle(coco_mask.merge(cast(Any, drawn)))
-
-
-def from_segmentation(segmentation: object, height: int, width: int) -> Rle:
-    """Run lengths from the `segmentation` of a COCO annotation: polygons, compressed or uncompressed RLE.
-
-    Raises:
-        DataError: it is none of them, or an RLE of another size than `height` x `width`.
-    """
-    if isinstance(segmentation, list):
-        return from_polygons(segmentation, height, width)
-    if not isinstance(segmentation, dict) or not {"size", "counts"} <= segmentation.keys():
-        raise DataError("the segmentation is neither polygons nor RLE with size and counts")
-    size, counts = segmentation["size"], segmentation["counts"]
-    if list(size) != [height, width]:
-        raise DataError(f"the RLE has size {size} (height, width), but the photo has {[height, width]}")
-    if isinstance(counts, list):
-        if sum(counts) != height * width or min(counts, default=0) < 0:
-            raise DataError(f"RLE runs fill {sum(counts)} pixels, but {height} x {width} are {height * width}")
-        return _rle(coco_mask.fr_py_objects(segmentation, height, width))
-    rle = Rle(size=[height, width], counts=counts.decode() if isinstance(counts, bytes) else str(counts))
-    if sum(run_lengths(rle["counts"])) != height * width:
-        raise DataError(f"RLE runs do not fill the {height} x {width} pixels of the photo")
-    return rle
-
-
-def mask_area(rle: Rle) -> int:
-    """Pixels of the object."""
-    return int(coco_mask.area(cast(Any, rle)))
-
-
-def tight_box(rle: Rle) -> tuple[float, float, float, float]:
-    """The extent of the object's pixels as COCO's x, y, width, height; all 0 for an empty mask."""
-    x, y, width, height = (float(v) for v in coco_mask.to_bbox(cast(Any, rle)))
-    return x, y, width, height
-
-
-def mask_iou(found: Sequence[Rle], truth: Sequence[Rle], crowd: Sequence[bool] | None = None) -> NDArray[np.float64]:
-    """`[len(found), len(truth)]` intersection over union; over the found mask's own area where truth is a crowd."""
-    if not found or not truth:
-        return np.zeros((len(found), len(truth)))
-    flags = [int(c) for c in crowd] if crowd is not None else [0] * len(truth)
-    return np.asarray(coco_mask.iou(cast(Any, list(found)), cast(Any, list(truth)), flags), dtype=np.float64)
-
-
-def resize_mask(mask: BoolMask, size: tuple[int, int]) -> BoolMask:
-    """A `[H, W]` mask on the grid of another picture of `size` (height, width), each pixel from the nearest one.
-
-    The two grids share their outer edges, so a pixel of the new grid takes the old pixel under its centre.
-    """
-    if mask.shape == tuple(size):
-        return mask
-    nearest = [(2 * np.arange(new) + 1) * old // (2 * new) for new, old in zip(size, mask.shape, strict=True)]
-    rows: BoolMask = mask[nearest[0]]  # first, since whole rows are quick to copy
-    chosen: BoolMask = rows[:, nearest[1]]
-    return chosen
+from clothseg.instances.pasting import PasteRule, paste
+from clothseg.instances.rle import Rle, decode, encode
 
 
 class Masks(Protocol):

@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-BoolMask = NDArray[np.bool_]
+from clothseg.instances.rle import BoolMask
+
 PasteRule = Literal["framed", "centres", "fading"]
 
 

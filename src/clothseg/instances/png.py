@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from clothseg.errors import DataError
-from clothseg.instances.pasting import BoolMask
+from clothseg.instances.rle import BoolMask
 
 # The largest masks published are 1600 pixels long; a file of a few kilobytes can claim, and fill, gigabytes.
 MOST_PIXELS = 100_000_000

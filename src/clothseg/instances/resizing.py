@@ -5,7 +5,8 @@ import torch
 
 from clothseg.instances.boxes import scale_boxes
 from clothseg.instances.instances import Instances
-from clothseg.instances.masks import PixelMasks, resize_mask
+from clothseg.instances.masks import PixelMasks
+from clothseg.instances.rle import resize_mask
 
 
 def resize_instances(instances: Instances, size: tuple[int, int]) -> Instances:

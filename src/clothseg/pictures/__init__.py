@@ -3,27 +3,6 @@
 Another mask colour is in `colours.py`; line widths, fill and labels are in `instances.py` and `labels.py`.
 """
 
-from clothseg.pictures.bars import bar_chart
-from clothseg.pictures.colours import Colour, class_colour, text_colour
-from clothseg.pictures.curves import LOSSES, compare_curves, loss_curve, loss_curves
-from clothseg.pictures.instances import draw_instances
-from clothseg.pictures.outlines import draw_masks, draw_outlines
-from clothseg.pictures.sheets import contact_sheet
-from clothseg.pictures.tree import Twig, draw_tree
+import lazy_loader
 
-__all__ = [
-    "LOSSES",
-    "Colour",
-    "Twig",
-    "bar_chart",
-    "class_colour",
-    "compare_curves",
-    "contact_sheet",
-    "draw_instances",
-    "draw_masks",
-    "draw_outlines",
-    "draw_tree",
-    "loss_curve",
-    "loss_curves",
-    "text_colour",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -2,20 +2,14 @@
 
 import typer
 
-from clothseg.cli.dataset.build import build
-from clothseg.cli.dataset.check import check
-from clothseg.cli.dataset.classes import classes
-from clothseg.cli.dataset.download import download
-from clothseg.cli.dataset.show import show
-from clothseg.cli.dataset.stats import stats
-from clothseg.cli.terminal import in_order
+from clothseg.cli.later import commands_of
 
 ORDER = ("classes", "stats", "download", "build", "check", "show")
 
 app = typer.Typer(
-    help="Make, check and look at COCO data sets.",
-    cls=in_order(ORDER),
+    cls=commands_of("clothseg.cli.dataset", ORDER),
     no_args_is_help=True,
+    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
@@ -23,11 +17,3 @@ app = typer.Typer(
 @app.callback()
 def _group() -> None:
     """Make, check and look at COCO data sets."""
-
-
-app.command()(classes)
-app.command()(stats)
-app.command()(download)
-app.command()(build)
-app.command()(check)
-app.command()(show)

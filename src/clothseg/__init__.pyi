@@ -1,0 +1,9 @@
+from .config import Config
+from .dataset import CocoLikeDataset
+from .errors import ClothsegError
+from .instances import Instances
+from .models import MaskRCNN
+
+__version__: str
+
+__all__ = ["ClothsegError", "CocoLikeDataset", "Config", "Instances", "MaskRCNN", "__version__"]

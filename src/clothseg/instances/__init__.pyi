@@ -1,0 +1,52 @@
+from .boxes import boxes_of_masks, clip_boxes, flip_boxes, from_xywh, scale_boxes, to_xywh
+from .contours import to_polygons
+from .filled import filled_pixels
+from .instances import Instances
+from .masks import BoxMasks, Masks, PixelMasks, RleMasks
+from .pasting import PasteRule, paste, resize_fading
+from .png import read_mask_png, write_mask_png
+from .resizing import resize_instances
+from .rle import (
+    Rle,
+    decode,
+    encode,
+    from_polygons,
+    from_segmentation,
+    mask_area,
+    mask_iou,
+    resize_mask,
+    run_lengths,
+    tight_box,
+)
+
+__all__ = [
+    "BoxMasks",
+    "Instances",
+    "Masks",
+    "PasteRule",
+    "PixelMasks",
+    "Rle",
+    "RleMasks",
+    "boxes_of_masks",
+    "clip_boxes",
+    "decode",
+    "encode",
+    "filled_pixels",
+    "flip_boxes",
+    "from_polygons",
+    "from_segmentation",
+    "from_xywh",
+    "mask_area",
+    "mask_iou",
+    "paste",
+    "read_mask_png",
+    "resize_fading",
+    "resize_instances",
+    "resize_mask",
+    "run_lengths",
+    "scale_boxes",
+    "tight_box",
+    "to_polygons",
+    "to_xywh",
+    "write_mask_png",
+]
