@@ -1,5 +1,7 @@
 """Checkpoints: everything that going on needs, in one file that is written whole or not at all."""
 
+import hashlib
+import json
 import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -7,6 +9,7 @@ from typing import Any
 
 import torch
 
+from clothseg.dataset import CocoLikeDataset
 from clothseg.errors import RunError
 from clothseg.files import whole_file
 from clothseg.training.history import Row
@@ -89,3 +92,13 @@ def read_last(path: Path) -> tuple[Checkpoint, str]:
             raise
         checkpoint = read_checkpoint(previous(path))
         return checkpoint, f"{error}; going on from the one before, at step {checkpoint.step}"
+
+
+def checksum(*datasets: CocoLikeDataset) -> str:
+    """Of the photos' names and all annotations, in their order."""
+    digest = hashlib.sha256()
+    for dataset in datasets:
+        for entry in dataset.images:
+            row = [entry.id, entry.path.name, entry.height, entry.width, entry.annotations]
+            digest.update(json.dumps(row, sort_keys=True).encode())
+    return digest.hexdigest()

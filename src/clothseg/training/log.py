@@ -1,10 +1,11 @@
-"""`log.txt`: what a run said, with the time, beside what is shown while it runs."""
+"""What a training says: `log.txt`, with the time, and what is shown while it runs."""
 
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 
 class RunLog:
@@ -36,3 +37,16 @@ def epoch_line(row: Mapping[str, float], epochs: int) -> str:
         for split in ("train", "val")
     ]
     return f"epoch {row['epoch']:.0f} of {epochs}: losses {', '.join(parts)}, {row['seconds']:.0f} s"
+
+
+def step_bar(console: Console) -> Progress:
+    """A bar with count, time left and the losses so far; none on a quiet console, or where it is no terminal."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[losses]}"),
+        console=console,
+        disable=console.quiet or not console.is_terminal,
+    )

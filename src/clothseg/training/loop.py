@@ -1,17 +1,12 @@
 """The training loop, to be read from top to bottom."""
 
-import hashlib
-import json
 import math
 import time
-from contextlib import nullcontext
 from dataclasses import replace
 from typing import cast
 
 import torch
 from lightning_fabric import Fabric
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
 
 from clothseg.config import Config
@@ -20,15 +15,15 @@ from clothseg.errors import DataError, InterruptedRun, RunError
 from clothseg.networks import MaskRCNNNetwork
 from clothseg.runs import RunFolder
 from clothseg.training.average import WeightAverage
-from clothseg.training.checkpoint import Checkpoint, read_last, write_checkpoint
-from clothseg.training.examples import Examples, mean_losses
+from clothseg.training.checkpoint import Checkpoint, checksum, read_last, write_checkpoint
+from clothseg.training.examples import Examples
 from clothseg.training.faults import is_broken, save_fault
-from clothseg.training.history import Row, write_history
-from clothseg.training.log import RunLog, epoch_line
+from clothseg.training.history import Row
+from clothseg.training.judge import Judge
+from clothseg.training.log import RunLog, epoch_line, step_bar
 from clothseg.training.optimizer import carry_on, make_optimizer, rate_factor
 from clothseg.training.stages import Span, plan_spans, span_of
 from clothseg.training.stop import StopRequest
-from clothseg.weights import write_network
 
 
 def fit(
@@ -72,7 +67,7 @@ def fit(
         log.say("nothing is left to do; --extend N trains it longer")
     again = f"clothseg fit {_folder(train)} --out {run.path} --resume"
     try:
-        with StopRequest() as stop, _progress(log.console) as progress:
+        with StopRequest() as stop, step_bar(log.console) as progress:
             bar = progress.add_task("training", total=training.steps, completed=training.state.step, losses="")
             while training.state.step < training.steps:
                 training.step()
@@ -129,7 +124,8 @@ class Training:
         self.average = WeightAverage(network, settings.average) if settings.average else None
         self.sampler = Sampler(len(train), settings.batch_size, config.augment.copies, settings.seed)
         self.examples = Examples(model, train, config, augmented=True)
-        self.checks = Examples(model, val, config, augmented=False)
+        checks = Examples(model, val, config, augmented=False)
+        self.judge = Judge(network, checks, self.average, config, train.classes, run)
         photos = settings.batch_size * settings.accumulate
         self.per_epoch = settings.steps_per_epoch or math.ceil(len(train) / photos)
         self.spans = plan_spans(config, self.per_epoch)
@@ -137,7 +133,7 @@ class Training:
         self.span: Span | None = None
         self.optimizer: torch.optim.Optimizer
         self.enter(self.spans[0])
-        data = _checksum(train, val)
+        data = checksum(train, val)
         self.state = Checkpoint(0, {}, {}, {}, network.generator.get_state(), [], {}, {}, data, math.inf, 0.0)
         self.begun = time.monotonic()
 
@@ -179,7 +175,7 @@ class Training:
         if self.span is not None:
             carry_on(self.optimizer, optimizer)
         self.span, self.optimizer = span, optimizer
-        for examples in (self.examples, self.checks):
+        for examples in (self.examples, self.judge.checks):
             examples.forget()
 
     def skip_or_stop(self, batch: list[tuple[int, int]], losses: dict[str, float]) -> None:
@@ -212,14 +208,14 @@ class Training:
         return " ".join(f"{name} {value:.2f}" for name, value in self._means().items())
 
     def end_epoch(self) -> None:
-        """Judge the network on the validation photos and write down everything.
+        """Have the network judged, and everything written down.
 
         The state changes when all is written, so that a run that is killed in between does it again.
 
         Raises:
             RunError: every step of the epoch was skipped.
         """
-        settings, state = self.config.train, self.state
+        state = self.state
         if not state.sums:
             raise RunError(f"not one step up to {state.step} gave finite losses; see {self.run.faults}")
         row: Row = {
@@ -229,19 +225,8 @@ class Training:
             "seconds": round(state.seconds + time.monotonic() - self.begun, 2),
         }
         row |= {f"train_{name}": value for name, value in self._means().items()}
-        with self.average.applied(self.network) if self.average else nullcontext():
-            found = mean_losses(self.checks, settings.batch_size, settings.seed)
-            row |= {f"val_{name}": value for name, value in found.items()}
-            judged = -float(state.step) if settings.best == "last" else row[settings.best]
-            after = replace(state, rows=[*state.rows, row], sums={}, best=min(judged, state.best))
-            write_history(self.run.history, after.rows)
-            if judged < state.best:
-                write_network(self.run.weights, self.network.state_dict(), self.config, self.train.classes)
-        if judged < state.best:
-            write_checkpoint(self.run.best, self.snapshot(after))
-        write_checkpoint(self.run.last, self.snapshot(after))
-        self.state = after
-        self.log.say(epoch_line(row, settings.epochs))
+        self.state = self.judge.end_epoch(replace(state, rows=[*state.rows, row], sums={}), self.snapshot)
+        self.log.say(epoch_line(self.state.rows[-1], self.config.train.epochs))
 
     def save(self) -> None:
         """Write the last checkpoint, within an epoch."""
@@ -286,25 +271,3 @@ class Training:
 
 def _folder(dataset: CocoLikeDataset) -> str:
     return str(dataset.source.parent.parent) if dataset.source else "DATA"
-
-
-def _checksum(*datasets: CocoLikeDataset) -> str:
-    """Of the photos' names and all annotations, in their order."""
-    digest = hashlib.sha256()
-    for dataset in datasets:
-        for entry in dataset.images:
-            row = [entry.id, entry.path.name, entry.height, entry.width, entry.annotations]
-            digest.update(json.dumps(row, sort_keys=True).encode())
-    return digest.hexdigest()
-
-
-def _progress(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[losses]}"),
-        console=console,
-        disable=console.quiet or not console.is_terminal,
-    )
