@@ -1,9 +1,10 @@
 """Training: the loop, and what it writes down."""
 
+from clothseg.training.check import check_photos
 from clothseg.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from clothseg.training.examples import Examples
 from clothseg.training.history import COLUMNS, read_history, write_history
-from clothseg.training.loop import check_photos, fit
+from clothseg.training.loop import fit
 
 __all__ = [
     "COLUMNS",
