@@ -2,7 +2,11 @@
 
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
-from clothseg.errors import DataError
+from clothseg.errors import DataError, RunError
+from clothseg.runs import RunFolder
+
+MAY_CHANGE = ("train.epochs", "train.stages", "train.patience", "train.on_nan", "train.save_every")
+"""Settings that a run may go on with when they are others than before: they change nothing of what was done."""
 
 
 def check_photos(train: CocoLikeDataset, val: CocoLikeDataset, config: Config) -> None:
@@ -27,4 +31,22 @@ def check_photos(train: CocoLikeDataset, val: CocoLikeDataset, config: Config) -
     if config.train.batch_size > len(train):
         raise DataError(
             f"train.batch_size is {config.train.batch_size}, but there are only {len(train)} photos; make it smaller"
+        )
+
+
+def check_same_config(run: RunFolder, config: Config) -> None:
+    """Whether `config` is what the run in a folder was made with, but for `MAY_CHANGE`.
+
+    Raises:
+        RunError: it is another one; the message lists every difference.
+    """
+    if not run.config.is_file():
+        return
+    before, now = Config.load(run.config).flat(), config.flat()
+    different = [name for name in now if now[name] != before.get(name) and name not in MAY_CHANGE]
+    if different:
+        rows = "".join(f"\n  {name}: {before.get(name)} in the run, {now[name]} now" for name in different)
+        raise RunError(
+            f"{run.path}: the run has another configuration, so it cannot go on with this one:{rows}\nLeave --config "
+            "away to go on with its own, or begin a new run with --start-from"
         )

@@ -10,7 +10,7 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from clothseg.config import Config
-from clothseg.dataset import CocoLikeDataset, Sampler
+from clothseg.dataset import CocoLikeDataset, Sampler, repeat_factors
 from clothseg.errors import ClothsegError, DataError, InterruptedRun, PhotoError, RunError
 from clothseg.networks import MaskRCNNNetwork
 from clothseg.runs import RunFolder
@@ -22,7 +22,7 @@ from clothseg.training.faults import is_broken, save_fault
 from clothseg.training.history import Row
 from clothseg.training.judge import Judge
 from clothseg.training.log import RunLog, epoch_line, step_bar
-from clothseg.training.optimizer import carry_on, make_optimizer, rate_factor
+from clothseg.training.optimizer import carry_on, make_optimizer, rate_factor, scaled_words
 from clothseg.training.stages import Span, plan_spans, span_of
 from clothseg.training.stop import StopRequest
 from clothseg.training.verdicts import gives_up, news
@@ -109,13 +109,14 @@ class Training:
         model = cast(MaskRCNNNetwork, wrapped)
         model.train()
         self.average = WeightAverage(network, settings.average) if settings.average else None
-        self.sampler = Sampler(len(train), settings.batch_size, config.augment.copies, settings.seed)
+        repeats = repeat_factors(train, settings.repeat_threshold)
+        self.sampler = Sampler(len(train), settings.batch_size, config.augment.copies, settings.seed, repeats)
         self.examples = Examples(model, train, config, augmented=True)
         checks = Examples(model, val, config, augmented=False)
         self.judge = Judge(network, checks, self.average, config, train.classes, run)
         photos = settings.batch_size * settings.accumulate
         self.per_epoch = settings.steps_per_epoch or math.ceil(len(train) / photos)
-        self.spans = plan_spans(config, self.per_epoch)
+        self.spans = plan_spans(config, self.per_epoch, photos)
         self.steps = self.spans[-1].end
         self.span: Span | None = None
         self.optimizer: torch.optim.Optimizer
@@ -223,7 +224,7 @@ class Training:
         )
         return (
             f"{settings.epochs} epochs of {self.per_epoch} steps of {photos} photos, on {self.fabric.device}; "
-            f"trained: {stages}"
+            f"trained: {stages}{scaled_words(settings, photos)}"
         )
 
     def losses_so_far(self) -> str:

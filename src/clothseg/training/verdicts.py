@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from clothseg.config import Train
-from clothseg.training.history import LOSSES, Row
+from clothseg.runs import RunFolder
+from clothseg.training.history import LOSSES, Row, read_history
 
 RISES = 3
 """So many epochs one after the other a validation loss has risen when it is said to overfit."""
@@ -38,6 +39,12 @@ def gives_up(rows: Sequence[Row], settings: Train) -> bool:
     epoch = rows[-1]["epoch"]
     begun = max((stage.until for stage in settings.stages if stage.until <= epoch), default=0)
     return epoch - max(begun, best_row(rows, settings)["epoch"]) >= settings.patience
+
+
+def early_end(run: RunFolder, settings: Train) -> int | None:
+    """The epoch after which a run gave up; None where it did not."""
+    rows = read_history(run.history) if run.history.is_file() else []
+    return int(rows[-1]["epoch"]) if gives_up(rows, settings) else None
 
 
 def overfitting(rows: Sequence[Row]) -> dict[str, int]:
