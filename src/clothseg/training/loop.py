@@ -5,6 +5,7 @@ import time
 from dataclasses import replace
 from typing import cast
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import nn
@@ -165,6 +166,7 @@ class Training:
         self.enter(span)
         for group in self.optimizer.param_groups:
             group["lr"] = group["initial_lr"] * rate_factor(state.step - span.first, settings, span.end - span.first)
+        torch.manual_seed(int(np.random.SeedSequence([settings.seed, state.step]).generate_state(1)[0]))  # of dropout
         self.optimizer.zero_grad()
         values: dict[str, float] = {}
         for _ in range(settings.accumulate):
