@@ -81,3 +81,34 @@ def test_unknown_keys_in_a_list_of_sections() -> None:
 def test_every_preset_is_read_and_built(name: str) -> None:
     network = build_network(Config.load(name), 3)
     assert sum(p.numel() for p in network.parameters()) > 1_000_000
+
+
+@pytest.mark.parametrize("name", [name for name in preset_names() if name.startswith("paper/")])
+def test_an_experiment_differs_from_the_paper_in_its_one_setting(name: str) -> None:
+    paper, other = Config.load("paper").flat(), Config.load(name).flat()
+    expected = {
+        "paper/resnet50": {"backbone.name": "resnet50"},
+        "paper/l2": {"losses.rpn_box_loss": "l2"},
+        "paper/anchors-32-512": {"anchors.scales": [[32.0], [64.0], [128.0], [256.0], [512.0]]},
+        "paper/picture-1024": {"picture.min_side": 800, "picture.max_side": 1024},
+        "paper/rpn-nms-0.7": {"rpn.nms_iou": 0.7},
+    }
+    assert {key: value for key, value in other.items() if value != paper[key]} == expected[name]
+
+
+def test_a_file_extends_another_beside_it_and_a_preset(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "base.yaml").write_text("extends: demo\ntrain: {epochs: 3}\n")
+    (tmp_path / "sub" / "mine.yaml").write_text("extends: ../base.yaml\ntrain: {seed: 7}\nanchors: {ratios: [1.0]}\n")
+    given = {"train.epochs": 3, "train.seed": 7, "anchors.ratios": [1.0]}
+    assert Config.load(tmp_path / "sub" / "mine.yaml").flat() == Config.load("demo").flat() | given
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("extends: me.yaml\n", "in a circle"), ("extends: 3\n", "takes the name"), ("extends: nowhere\n", "no such")],
+)
+def test_extends_that_leads_nowhere(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "me.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        Config.load(tmp_path / "me.yaml")

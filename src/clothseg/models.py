@@ -19,7 +19,7 @@ from clothseg.networks import MaskRCNNNetwork, build_network
 from clothseg.photos import read_photo
 from clothseg.pictures import loss_curves
 from clothseg.runs import RunFolder
-from clothseg.training import check_photos, fit, read_history
+from clothseg.training import check_photos, check_same_config, fit, overfitting, read_history
 from clothseg.versions import library_versions
 from clothseg.weights import (
     LoadReport,
@@ -130,7 +130,9 @@ class MaskRCNN:
         check_photos(train, val, self.config)
         if self.network is None or self.classes != train.classes:
             self._rebuild(train.classes)
-        if not resume:
+        if resume:
+            check_same_config(folder, self.config)
+        else:
             refuse_existing(folder.path, overwrite=overwrite)
             folder.clear()
         write_whole(folder.config, self.config.to_yaml())
@@ -139,7 +141,8 @@ class MaskRCNN:
             fit(self._built(), train, val, self.config, folder, resume=resume, force=force, quiet=quiet)
         finally:
             if folder.history.is_file():
-                write_whole(folder.curves, loss_curves(read_history(folder.history)))
+                rows = read_history(folder.history)
+                write_whole(folder.curves, loss_curves(rows, marks=overfitting(rows)))
         self._built().load_state_dict(read_network(folder.weights).tensors)
         facts = self._facts(train, val) | {"timings": {"train": round(time.monotonic() - begun, 1)}}
         facts["steps"] = int(read_history(folder.history)[-1]["step"])

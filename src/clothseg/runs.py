@@ -37,6 +37,11 @@ class RunFolder:
         return self.path / "curves.png"
 
     @property
+    def events(self) -> Path:
+        """Folder of the history for TensorBoard."""
+        return self.path / "events"
+
+    @property
     def last(self) -> Path:
         """The checkpoint to go on from."""
         return self.path / "checkpoints" / "last.pt"
@@ -88,7 +93,7 @@ class RunFolder:
 
     def clear(self) -> None:
         """Delete the run's files, so that none of them outlives the training that made it; others stay."""
-        for folder in (self.last.parent, self.faults):
+        for folder in (self.last.parent, self.faults, self.events):
             shutil.rmtree(folder, ignore_errors=True)
         for file in (
             self.config,

@@ -1,6 +1,7 @@
 """`clothseg fit`."""
 
 import json
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -15,12 +16,22 @@ from clothseg.errors import ClothsegError
 from clothseg.files import refuse_existing
 from clothseg.models import MaskRCNN
 from clothseg.runs import RunFolder
+from clothseg.training import early_end
+
+
+class OnNan(StrEnum):
+    """What becomes of a step whose loss is not finite."""
+
+    STOP = "stop"
+    SKIP = "skip"
 
 
 def fit(
     data: Data,
     out: Annotated[Path, typer.Option(help="Folder for the run.")],
-    config: Annotated[str, typer.Option(help="A YAML file or the name of a preset.")] = "demo",
+    config: Annotated[
+        str | None, typer.Option(help="A YAML file or the name of a preset. Default: demo, or the run's own.")
+    ] = None,
     overrides: Overrides = None,
     start_from: Annotated[
         str | None,
@@ -33,6 +44,9 @@ def fit(
     force: Annotated[
         bool, typer.Option("--force", help="With --resume: go on though the data set is another one.")
     ] = False,
+    on_nan: Annotated[
+        OnNan | None, typer.Option("--on-nan", help="A loss that is not finite stops the run, or its step is skipped.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")] = False,
     quiet: Quiet = False,
 ) -> None:
@@ -48,9 +62,12 @@ def fit(
         raise ClothsegError("a run goes on with its own configuration; leave --set and --start-from away")
     if start_from is not None:
         overrides = [*(overrides or []), f"weights={json.dumps(start_from)}"]
-    settings = Config.load(RunFolder(out).config) if goes_on else Config.load(config, overrides or [])
+    if on_nan is not None:
+        overrides = [*(overrides or []), f"train.on_nan={on_nan.value}"]
+    run = RunFolder(out)
+    settings = Config.load(config or (run.config if goes_on else "demo"), overrides or [])
     if extend is not None:
-        settings = settings.extended(extend)
+        settings = settings.extended(extend, early_end(run, settings.train))
     train, val = (CocoLikeDataset().load_data(data, split).prepare() for split in ("train", "val"))
     model = MaskRCNN(settings).build(train.classes)
     if not goes_on:

@@ -85,13 +85,28 @@ class Config(Section):
             raise ConfigError(f"{what} has {len(problems)} problem(s):\n" + "\n".join(f"  {p}" for p in problems))
         return config
 
-    def extended(self, epochs: int) -> "Config":
-        """The same training with so many more epochs, as a stage of their own that trains what the last one did."""
+    def extended(self, epochs: int, ended: int | None = None) -> "Config":
+        """The same training with so many more epochs, as a stage of their own that trains what the last one did.
+
+        Args:
+            epochs: how many more.
+            ended: the epoch after which it ended, where that was earlier than planned.
+        """
         train = self.train
+        end = ended or train.epochs
         stages = train.stages or (Stage(layers=self.backbone.frozen_stages, until=train.epochs),)
-        more = stages[-1].model_copy(update={"until": train.epochs + epochs})
-        longer = train.model_copy(update={"epochs": train.epochs + epochs, "stages": (*stages, more)})
+        first = [stage for stage in stages if stage.until < end]
+        last = stages[len(first)].model_copy(update={"until": end})
+        more = last.model_copy(update={"until": end + epochs})
+        longer = train.model_copy(update={"epochs": end + epochs, "stages": (*first, last, more)})
         return self.model_copy(update={"train": longer})
+
+    def flat(self) -> dict[str, Any]:
+        """Every value by its dotted name, as `--set` has it."""
+        tree = self.model_dump(mode="json", by_alias=True)
+        sections = {name: part for name, part in tree.items() if isinstance(part, dict)}
+        values = {f"{name}.{key}": value for name, part in sections.items() for key, value in part.items()}
+        return {name: value for name, value in tree.items() if name not in sections} | values
 
     def to_yaml(self) -> str:
         """Every value, as YAML that `load` reads back to an equal `Config`."""

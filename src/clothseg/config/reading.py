@@ -28,9 +28,38 @@ class _OnceOnly(yaml.SafeLoader):
 def read_settings(source: str | Path) -> tuple[dict[str, Any], str]:
     """What stands in a YAML (or JSON) file or preset, unchecked, and its name for messages.
 
+    A file that `extends` another one (a preset, or a path from the file's own folder) has its values too, and its own
+    over them; a list is replaced whole.
+
     Raises:
-        ConfigError: there is none, or it is not keys and values.
+        ConfigError: there is none, or it is not keys and values, or it extends itself.
     """
+    tree, name = _read_one(source)
+    seen, folder = [name], Path(source).parent
+    while "extends" in tree:
+        base = tree.pop("extends")
+        if not isinstance(base, str):
+            raise ConfigError(f"{name}: extends takes the name of a preset or a file, found {base!r}")
+        beside = folder / base
+        below, other = _read_one(beside if beside.is_file() else base)
+        if other in seen:
+            raise ConfigError(f"{name}: extends goes round in a circle: {' -> '.join([*seen, other])}")
+        seen.append(other)
+        folder = beside.parent
+        tree = _over(below, tree)
+    return tree, name
+
+
+def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """`below` with the values of `above` over it, section by section."""
+    both = dict(below)
+    for key, value in above.items():
+        known = both.get(key)
+        both[key] = _over(known, value) if isinstance(known, dict) and isinstance(value, dict) else value
+    return both
+
+
+def _read_one(source: str | Path) -> tuple[dict[str, Any], str]:
     text, name = _read(source)
     try:
         tree = yaml.load(text, _OnceOnly)
@@ -45,23 +74,23 @@ def read_settings(source: str | Path) -> tuple[dict[str, Any], str]:
 
 def preset_names() -> list[str]:
     """Names that `Config.load` knows without a path."""
-    return sorted(p.name.removesuffix(".yaml") for p in _presets().iterdir() if p.name.endswith(".yaml"))
+    folder = _presets()
+    return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml"))
 
 
-def _presets() -> Any:
-    return resources.files("clothseg") / "configs"
+def _presets() -> Path:
+    return Path(str(resources.files("clothseg"))) / "configs"
 
 
 def _read(source: str | Path) -> tuple[str, str]:
     path = Path(source)
-    preset = _presets() / f"{source}.yaml"
     if path.is_file():
         try:
             return path.read_text(encoding="utf-8"), str(path)
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"{path}: cannot be read as text ({error})") from error
-    if path.name == str(source) and preset.is_file():
-        return preset.read_text(encoding="utf-8"), f"preset {source}"
+    if str(source) in preset_names():
+        return (_presets() / f"{source}.yaml").read_text(encoding="utf-8"), f"preset {source}"
     raise ConfigError(f"{source}: no such configuration file, and no preset; presets are {', '.join(preset_names())}")
 
 

@@ -98,10 +98,17 @@ class Train(Section):
     `steps_per_epoch` null means all photos once. A step learns from `accumulate` batches of `batch_size` photos, one
     after the other, which takes the memory of one. `precision` is the one of Fabric. `weight_decay` does not fall on
     norms and biases. With `average` above 0 (such as 0.99), validation and the weights handed out are those of an
-    exponential average that keeps this part at each step. `best` is the loss whose smallest value says which epoch's
-    weights are handed out (`last`: simply the last). `save_every` so many steps a checkpoint is written within an epoch
-    too. `on_nan` says whether a loss that is not finite stops the run or skips the step. `keep_features_mb` bounds the
-    memory for outputs of frozen stages.
+    exponential average that keeps this part at each step. `save_every` so many steps a checkpoint is written within an
+    epoch too. `on_nan` says whether a loss that is not finite stops the run or skips the step. `keep_features_mb`
+    bounds the memory for outputs of frozen stages.
+
+    `evaluate_every` so many epochs, and after the last one, the validation photos are evaluated too. `best` is the
+    validation loss, or the figure of an evaluation, that says which epoch's weights are handed out (`last`: simply the
+    last). After `patience` epochs of a stage without a better one the training ends.
+
+    `rate_for_photos` is how many photos a step the learning rates are meant for; with more or fewer they grow or shrink
+    (in proportion for SGD, with the square root for AdamW). Null leaves them as they are. `repeat_threshold` is the
+    part of the photos below which a class is rare: its photos are shown more often (LVIS's repeat factors); 0 is off.
     """
 
     epochs: Count = 12
@@ -122,7 +129,24 @@ class Train(Section):
     save_every: Count | None = None
     on_nan: Literal["stop", "skip"] = "stop"
     keep_features_mb: Annotated[int, Field(ge=0)] = 1000
-    best: Literal["last", "val_total", "val_class", "val_bbox", "val_mask"] = "val_total"
+    evaluate_every: Count | None = None
+    best: Literal[
+        "last",
+        "val_total",
+        "val_rpn_class",
+        "val_rpn_bbox",
+        "val_class",
+        "val_bbox",
+        "val_mask",
+        "mask_AP",
+        "mask_AP50",
+        "box_AP",
+        "box_AP50",
+        "report_mAP",
+    ] = "val_total"
+    patience: Count | None = None
+    rate_for_photos: Count | None = None
+    repeat_threshold: Share = 0.0
     seed: Annotated[int, Field(ge=0)] = 0
 
     @model_validator(mode="after")
@@ -133,4 +157,12 @@ class Train(Section):
                 f"stages end after epochs {ends}; each must end later than the one before, and the last one "
                 f"with the {self.epochs} epochs"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _best_is_known(self) -> Self:
+        if self.best != "last" and not self.best.startswith("val_") and self.evaluate_every is None:
+            raise ValueError(f"best {self.best} comes from evaluations; say with evaluate_every how often there is one")
+        if self.best == "last" and self.patience is not None:
+            raise ValueError("patience waits for a better epoch, but with best: last the last one is always the best")
         return self

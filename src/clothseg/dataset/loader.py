@@ -1,5 +1,6 @@
 """Photos on their way to the network: which ones, in which order, changed how."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -51,9 +52,14 @@ class Sampler:
         batch_size: positions in a batch; it may span the end of one round and the start of the next.
         versions: how many fixed versions each photo has; 0: every look gets a number of its own.
         seed: of the order.
+        repeats: how often each photo comes in a round; of 1.3 it comes once or, with chance 0.3, twice. Without any,
+            each comes once.
     """
 
-    def __init__(self, photos: int, batch_size: int, versions: int, seed: int) -> None:
+    def __init__(
+        self, photos: int, batch_size: int, versions: int, seed: int, repeats: Sequence[float] | None = None
+    ) -> None:
+        self.repeats = None if repeats is None else torch.tensor(repeats)
         self.photos, self.batch_size, self.versions = photos, batch_size, versions
         self.generator = torch.Generator().manual_seed(seed)
         self.waiting: list[int] = []
@@ -64,7 +70,7 @@ class Sampler:
         batch = []
         for _ in range(self.batch_size):
             if not self.waiting:
-                self.waiting = torch.randperm(self.photos, generator=self.generator).tolist()
+                self.waiting = self._round()
             self.looks += 1
             if self.versions:
                 version = int(torch.randint(self.versions, (1,), generator=self.generator))
@@ -72,6 +78,13 @@ class Sampler:
                 version = self.looks
             batch.append((self.waiting.pop(), version))
         return batch
+
+    def _round(self) -> list[int]:
+        if self.repeats is None:
+            return torch.randperm(self.photos, generator=self.generator).tolist()
+        more = torch.rand(self.photos, generator=self.generator) < self.repeats % 1
+        positions = torch.arange(self.photos).repeat_interleave(self.repeats.long() + more.long())
+        return positions[torch.randperm(len(positions), generator=self.generator)].tolist()
 
     def state_dict(self) -> dict[str, Any]:
         """All that is needed to go on exactly here."""

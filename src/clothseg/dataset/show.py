@@ -14,8 +14,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
 from PIL import Image
 
-from clothseg.config import Picture
+from clothseg.config import Config, Picture
 from clothseg.dataset.coco import CocoLikeDataset
+from clothseg.dataset.looks import in_words, looks, versions
 from clothseg.errors import DataError, PhotoError
 from clothseg.files import whole_folder
 from clothseg.instances import Instances, PixelMasks, resize_instances
@@ -91,6 +92,7 @@ def show_dataset(
     per_class: int = 24,
     classes: Sequence[str] = (),
     seed: int = 0,
+    augmented: Config | None = None,
     overwrite: bool = False,
     progress: Progress = lambda positions, _: positions,
 ) -> Shown:
@@ -108,6 +110,7 @@ def show_dataset(
         per_class: instances on the page of a class, at most.
         classes: names to show; without any, all.
         seed: another one chooses other photos.
+        augmented: a configuration whose augmentation is shown on `augmented.png`.
         overwrite: replace what is there.
         progress: wraps positions of photos and gets a word on what is done with them.
 
@@ -129,8 +132,13 @@ def show_dataset(
     with whole_folder(out, overwrite=overwrite) as folder:
         sheets = [
             _save(folder, _overlays(reader, progress(drawn, "Drawing overlays")), _overlay_sheet(drawn, everywhere)),
-            _save(folder, _resized(reader, drawn[: math.ceil(count / 3)], grid), _resized_sheet(grid.picture)),
+            _save(folder, _resized(reader, drawn[: math.ceil(count / 3)], grid), _resized_sheet(grid.picture), 4),
         ]
+        if augmented is not None:
+            few = progress(drawn[: math.ceil(count / 2)], "Drawing augmented versions")
+            sheet = Sheet("augmented.png", "What augmentation makes of them", in_words(augmented.augment))
+            cells = _augmented(reader, few, augmented, grid)
+            sheets.append(_save(folder, cells, sheet, 1 + len(versions(augmented.augment))))
         for number in shown:
             chosen = generator.permutation(of_class[number])[:per_class].tolist()
             cells = _class_cells(reader, number, progress(chosen, f"Drawing {data.classes[number - 1]}"), per_class)
@@ -173,6 +181,19 @@ def _resized(reader: _Reader, positions: Iterable[int], grid: Grid) -> Cells:
             framed = f" in {small.shape[1]} x {small.shape[0]}" if small.shape[:2] != (tall, wide) else ""
             cells += [(photo, f"{name}, {width} x {height}"), (draw_masks(instances), "masks")]
             cells += [(small, f"resized to {wide} x {tall}{framed}"), (mask, "masks, resized")]
+    return cells
+
+
+def _augmented(reader: _Reader, positions: Iterable[int], config: Config, grid: Grid) -> Cells:
+    """A row a photo: as it is, and changed versions, each on the network's grid."""
+    cells: Cells = []
+    for position in positions:
+        try:
+            drawn = list(looks(reader.data, position, config))
+        except (PhotoError, DataError) as error:
+            reader.unread[reader.data.images[position].path.name] = str(error)
+            continue
+        cells += [(on_grid(picture, picture, grid)[0], caption) for picture, caption in drawn]
     return cells
 
 
@@ -247,11 +268,10 @@ def _class_sheet(data: CocoLikeDataset, number: int, cells: int, photos: int) ->
     return Sheet(f"class-{number}-{slug}.png", name, note)
 
 
-def _save(folder: Path, cells: Cells, sheet: Sheet) -> Sheet | None:
+def _save(folder: Path, cells: Cells, sheet: Sheet, columns: int = 6) -> Sheet | None:
     """Write one sheet; None where there is nothing on it."""
     if not cells:
         return None
-    columns = 4 if sheet.file == "resized.png" else 6
     pictures, captions = zip(*cells, strict=True)
     Image.fromarray(contact_sheet(pictures, columns, captions)).save(folder / sheet.file)
     return sheet

@@ -7,11 +7,12 @@ beside each other.
 """
 
 from clothseg.evaluation.comparison import Comparison, compare_results
-from clothseg.evaluation.evaluate import MIN_CONFIDENCE, evaluate_coco, evaluate_network
+from clothseg.evaluation.evaluate import HEADLINES, MIN_CONFIDENCE, evaluate_coco, evaluate_network, headline_figures
 from clothseg.evaluation.intervals import Interval
 from clothseg.evaluation.metrics import PROTOCOL, ClassMetrics, Metrics
 
 __all__ = [
+    "HEADLINES",
     "MIN_CONFIDENCE",
     "PROTOCOL",
     "ClassMetrics",
@@ -21,4 +22,5 @@ __all__ = [
     "compare_results",
     "evaluate_coco",
     "evaluate_network",
+    "headline_figures",
 ]

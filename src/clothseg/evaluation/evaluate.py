@@ -21,6 +21,8 @@ from clothseg.evaluation.truth import Row, Truth, read_truth
 
 MIN_CONFIDENCE = 0.05
 """Of `report_mAP` where nothing else is said: what the configuration has for detections too."""
+HEADLINES = ("mask_AP", "mask_AP50", "box_AP", "box_AP50", "report_mAP")
+"""The figures that a training is watched by."""
 
 
 def evaluate_network(
@@ -75,6 +77,14 @@ def evaluate_coco(
         notes=(*known.notes, *odd, *metrics.notes, *_report_notes(report)),
         truth=known.fingerprint,
     )
+
+
+def headline_figures(truth: Truth, rows: Sequence[Row], min_confidence: float) -> dict[str, float | None]:
+    """The figures `HEADLINES` of checked results with masks and boxes, without all that takes longer."""
+    figures: dict[str, float | None] = {"report_mAP": photo_precision(truth, rows, min_confidence).mean()}
+    for kind in coco.FIELDS:
+        figures |= coco.overall(kind, coco.run_evaluator(truth, rows, kind))
+    return {name: figures[name] for name in HEADLINES}
 
 
 def figures_for_resampling(truth: Truth, rows: Sequence[Row], min_confidence: float) -> Figures:

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeGuard
 
+from clothseg.dataset import CocoLikeDataset
 from clothseg.errors import DataError
 from clothseg.instances import from_segmentation, mask_area
 
@@ -97,6 +98,24 @@ def read_truth(source: Path | Mapping[str, Any]) -> Truth:
     known = {row["id"] for row in categories}
     annotations = [_annotation(name, n, row, sizes, known) for n, row in enumerate(tree["annotations"], start=1)]
     return Truth(images, annotations, categories, _notes(tree["annotations"], annotations))
+
+
+def truth_of(dataset: CocoLikeDataset) -> Truth:
+    """The truth of a prepared data set, as it is now.
+
+    Raises:
+        DataError: see `read_truth`.
+    """
+    return read_truth(
+        {
+            "images": [{"id": e.id, "height": e.height, "width": e.width} for e in dataset.images],
+            "annotations": [{**row, "image_id": e.id} for e in dataset.images for row in e.annotations],
+            "categories": [
+                {"id": dataset.source_class_id(number), "name": name}
+                for number, name in enumerate(dataset.classes, start=1)
+            ],
+        }
+    )
 
 
 def _read(path: Path) -> Mapping[str, Any]:

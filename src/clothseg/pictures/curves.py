@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 LOSSES = ("total", "class", "bbox", "mask", "rpn_class", "rpn_bbox")
+FIGURES = (("mask_AP", "mask AP"), ("mask_AP50", "mask AP50"), ("box_AP", "box AP"), ("report_mAP", "report mAP"))
 Row = Mapping[str, object]
 Form = Literal["png", "svg"]
 
@@ -21,22 +22,34 @@ _STYLES: tuple[tuple[Literal["-", ":"], str], ...] = (("-", "validation"), (":",
 _WITHOUT_DATE = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}
 
 
-def loss_curves(history: Sequence[Row], *, form: Form = "png") -> bytes:
-    """All six losses, train and validation, over the epochs.
+def loss_curves(history: Sequence[Row], *, marks: Mapping[str, int] | None = None, form: Form = "png") -> bytes:
+    """All six losses, train and validation, over the epochs; and the figures of evaluations, where there are any.
 
     Args:
         history: a row an epoch: `epoch`, `train_total`, `val_total`, ... for each of `LOSSES`, as numbers or as the
             text of a CSV. An epoch without
             a value is passed over; a value that is not finite leaves a gap.
+        marks: losses that overfit, and the epoch since which they do.
         form: of the file.
 
     Returns:
-        The bytes of a PNG (1500 x 800 pixels) or SVG (transparent). The same history gives the same bytes.
+        The bytes of a PNG (1500 x 800 pixels; 1950 x 800 with figures) or SVG (transparent). The same history gives the
+        same bytes.
     """
-    figure = Figure(figsize=(10, 16 / 3), layout="constrained")
-    grid = figure.subplots(2, 3)
-    for axes, name in zip(grid.flat, LOSSES, strict=True):
+    columns = 4 if any(_points(history, name) for name, _ in FIGURES) else 3
+    figure = Figure(figsize=(10 if columns == 3 else 13, 16 / 3), layout="constrained")
+    grid = figure.subplots(2, columns)
+    for axes, name in zip(grid[:, :3].flat, LOSSES, strict=True):
         _draw(axes, history, name)
+        if since := (marks or {}).get(name):
+            axes.axvline(since, color=_INK, linestyle="--", linewidth=1)
+            axes.annotate(
+                "overfits", (since, 0.02), xycoords=axes.get_xaxis_transform(), fontsize=8, color=_INK, rotation=90
+            )
+    if columns == 4:
+        _draw_figures(grid[0, 3], history)
+        _line(grid[1, 3], history, "learning_rate", _TRAIN, "-", 1.6)
+        _dress(grid[1, 3], "learning rate", max(y for _, y in _points(history, "learning_rate")))
     return _save(figure, form)
 
 
@@ -69,6 +82,14 @@ def loss_curve(history: Sequence[Row], name: str, *, form: Form = "svg") -> byte
     return _save(figure, form)
 
 
+def _draw_figures(axes: Axes, history: Sequence[Row]) -> None:
+    """The figures of evaluations, as 0..1."""
+    for (name, label), colour in zip(FIGURES, ("#2a6fc9", "#7fb0ea", "#3a9a5b", "#a25cc4"), strict=True):
+        _line(axes, history, name, colour, "-", 1.6, label, marker="o")
+    _dress(axes, "figures on validation photos", 0.95)
+    axes.legend(frameon=False, fontsize=8, labelcolor=_INK, loc="upper left", handlelength=1.4)
+
+
 def _draw(axes: Axes, history: Sequence[Row], name: str) -> None:
     highest = 0.0
     for split, label, colour in (("train", "train", _TRAIN), ("val", "validation", _VAL)):
@@ -79,14 +100,21 @@ def _draw(axes: Axes, history: Sequence[Row], name: str) -> None:
 
 
 def _line(
-    axes: Axes, history: Sequence[Row], column: str, colour: str, style: str, width: float, label: str = ""
+    axes: Axes,
+    history: Sequence[Row],
+    column: str,
+    colour: str,
+    style: str,
+    width: float,
+    label: str = "",
+    marker: str = "",
 ) -> float:
     """Draw one column of a history, if it has values; return the highest."""
     points = _points(history, column)
     finite = [y for _, y in points if math.isfinite(y)]
     if not finite:
         return 0.0
-    marker = "o" if len(finite) < max(len(history), 3) else ""
+    marker = "o" if len(finite) < max(len(history), 3) else marker
     xs, ys = zip(*points, strict=True)
     axes.plot(xs, ys, color=colour, label=label, linestyle=style, linewidth=width, marker=marker, markersize=4)
     return max(finite)

@@ -1,16 +1,21 @@
 """Training: the loop, and what it writes down."""
 
+from clothseg.training.check import check_photos, check_same_config
 from clothseg.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from clothseg.training.examples import Examples
 from clothseg.training.history import COLUMNS, read_history, write_history
-from clothseg.training.loop import check_photos, fit
+from clothseg.training.loop import fit
+from clothseg.training.verdicts import early_end, overfitting
 
 __all__ = [
     "COLUMNS",
     "Checkpoint",
     "Examples",
     "check_photos",
+    "check_same_config",
+    "early_end",
     "fit",
+    "overfitting",
     "read_checkpoint",
     "read_history",
     "write_checkpoint",

@@ -27,7 +27,7 @@ class Checkpoint:
         sums: losses summed over the steps of the epoch that has begun.
         average: running average of the weights by name; empty without one.
         data: checksum of the annotations that it learned from.
-        best: smallest value of the loss that chooses the best epoch.
+        classes: names of the classes 1..K.
         seconds: time spent training so far.
     """
 
@@ -40,7 +40,7 @@ class Checkpoint:
     sums: dict[str, float]
     average: dict[str, torch.Tensor]
     data: str
-    best: float
+    classes: list[str]
     seconds: float
 
 

@@ -68,10 +68,12 @@ def mean_losses(examples: Examples, batch_size: int, seed: int) -> dict[str, flo
     network.eval()
     sums: dict[str, float] = {}
     positions = range(len(examples.dataset))
-    for start in range(0, len(positions), batch_size):
-        batch = [(position, 0) for position in positions[start : start + batch_size]]
-        for name, loss in examples.losses(batch).items():
-            sums[name] = sums.get(name, 0.0) + float(loss) * len(batch)
-    network.generator.set_state(state)
-    network.train(training)
+    try:
+        for start in range(0, len(positions), batch_size):
+            batch = [(position, 0) for position in positions[start : start + batch_size]]
+            for name, loss in examples.losses(batch).items():
+                sums[name] = sums.get(name, 0.0) + float(loss) * len(batch)
+    finally:
+        network.generator.set_state(state)
+        network.train(training)
     return {name: value / len(positions) for name, value in sums.items()}

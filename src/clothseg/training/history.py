@@ -5,6 +5,7 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
+from clothseg.evaluation import HEADLINES
 from clothseg.files import write_whole
 from clothseg.networks import LOSS_NAMES
 
@@ -16,6 +17,7 @@ COLUMNS = (
     "seconds",
     *(f"train_{name}" for name in LOSSES),
     *(f"val_{name}" for name in LOSSES),
+    *HEADLINES,
 )
 """To add a column, name it here and fill it where the loop makes its row."""
 

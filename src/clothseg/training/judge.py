@@ -3,14 +3,20 @@
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from clothseg.config import Config
+from clothseg.evaluation import headline_figures
+from clothseg.evaluation.results import checked_results, detections
+from clothseg.evaluation.truth import Truth, truth_of
 from clothseg.networks import MaskRCNNNetwork
 from clothseg.runs import RunFolder
 from clothseg.training.average import WeightAverage
 from clothseg.training.checkpoint import Checkpoint, write_checkpoint
+from clothseg.training.events import write_events
 from clothseg.training.examples import Examples, mean_losses
 from clothseg.training.history import Row, write_history
+from clothseg.training.verdicts import best_row
 from clothseg.weights import write_network
 
 
@@ -35,7 +41,7 @@ class Judge:
     run: RunFolder
 
     def end_epoch(self, state: Checkpoint, snapshot: Callable[[Checkpoint], Checkpoint]) -> Checkpoint:
-        """Judge, and write history, checkpoints and, where they are the best so far, the weights to hand out.
+        """Judge, and write history, events, checkpoints and, where they are the best so far, the weights to hand out.
 
         Args:
             state: with the row of the epoch, which gets what is found.
@@ -45,11 +51,11 @@ class Judge:
             the state after it.
         """
         with self.average.applied(self.network) if self.average else nullcontext():
-            row = state.rows[-1] | self.look()
-            judged = -float(state.step) if self.config.train.best == "last" else row[self.config.train.best]
-            better = judged < state.best
-            after = replace(state, rows=[*state.rows[:-1], row], best=min(judged, state.best))
+            row = state.rows[-1] | self.look(int(state.rows[-1]["epoch"]))
+            after = replace(state, rows=[*state.rows[:-1], row])
+            better = best_row(after.rows, self.config.train) is row
             write_history(self.run.history, after.rows)
+            write_events(self.run.events, after.rows)
             if better:
                 write_network(self.run.weights, self.network.state_dict(), self.config, self.classes)
         if better:
@@ -57,8 +63,25 @@ class Judge:
         write_checkpoint(self.run.last, snapshot(after))
         return after
 
-    def look(self) -> Row:
-        """What the network is worth now, by the names of the history's columns."""
+    def look(self, epoch: int) -> Row:
+        """What the network is worth after an epoch, by the names of the history's columns."""
         settings = self.config.train
         losses = mean_losses(self.checks, settings.batch_size, settings.seed)
-        return {f"val_{name}": value for name, value in losses.items()}
+        row = {f"val_{name}": value for name, value in losses.items()}
+        if settings.evaluate_every and (epoch % settings.evaluate_every == 0 or epoch == settings.epochs):
+            row |= self.figures()
+        return row
+
+    def figures(self) -> Row:
+        """COCO's and the report's figures on the validation photos, those that there is something to judge by."""
+        training = self.network.training
+        self.network.eval()
+        rows = [row for of_photo in detections(self.checks.network, self.checks.dataset) for row in of_photo]
+        self.network.train(training)
+        found = headline_figures(self.truth, checked_results(rows, self.truth)[0], self.config.detect.min_confidence)
+        return {name: value for name, value in found.items() if value is not None}
+
+    @cached_property
+    def truth(self) -> Truth:
+        """What is on the validation photos."""
+        return truth_of(self.checks.dataset)

@@ -7,6 +7,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from clothseg.evaluation import HEADLINES
+
 
 class RunLog:
     """Says a line on stderr and keeps it in a file.
@@ -36,7 +38,9 @@ def epoch_line(row: Mapping[str, float], epochs: int) -> str:
         f"mask {row[f'{split}_mask']:.3f})"
         for split in ("train", "val")
     ]
-    return f"epoch {row['epoch']:.0f} of {epochs}: losses {', '.join(parts)}, {row['seconds']:.0f} s"
+    figures = [f"{name.replace('_', ' ')} {100 * row[name]:.1f}" for name in HEADLINES if name in row]
+    said = "; ".join([f"losses {', '.join(parts)}", *([", ".join(figures)] if figures else [])])
+    return f"epoch {row['epoch']:.0f} of {epochs}: {said}, {row['seconds']:.0f} s"
 
 
 def step_bar(console: Console) -> Progress:

@@ -5,25 +5,28 @@ import time
 from dataclasses import replace
 from typing import cast
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import nn
 
 from clothseg.config import Config
-from clothseg.dataset import CocoLikeDataset, Sampler
-from clothseg.errors import DataError, InterruptedRun, RunError
+from clothseg.dataset import CocoLikeDataset, Sampler, repeat_factors
+from clothseg.errors import ClothsegError, DataError, InterruptedRun, PhotoError, RunError
 from clothseg.networks import MaskRCNNNetwork
 from clothseg.runs import RunFolder
 from clothseg.training.average import WeightAverage
+from clothseg.training.check import check_photos
 from clothseg.training.checkpoint import Checkpoint, checksum, read_last, write_checkpoint
 from clothseg.training.examples import Examples
 from clothseg.training.faults import is_broken, save_fault
 from clothseg.training.history import Row
 from clothseg.training.judge import Judge
 from clothseg.training.log import RunLog, epoch_line, step_bar
-from clothseg.training.optimizer import carry_on, make_optimizer, rate_factor
+from clothseg.training.optimizer import carry_on, make_optimizer, rate_factor, scaled_words
 from clothseg.training.stages import Span, plan_spans, span_of
 from clothseg.training.stop import StopRequest
+from clothseg.training.verdicts import gives_up, news
 
 
 def fit(
@@ -63,42 +66,27 @@ def fit(
     if resume:
         training.resume(force=force)
     log.say(f"{'going on' if resume else 'starting'} at step {training.state.step}: {training.plan()}")
-    if training.state.step >= training.steps:
+    if training.finished:
         log.say("nothing is left to do; --extend N trains it longer")
     again = f"clothseg fit {_folder(train)} --out {run.path} --resume"
     try:
         with StopRequest() as stop, step_bar(log.console) as progress:
             bar = progress.add_task("training", total=training.steps, completed=training.state.step, losses="")
-            while training.state.step < training.steps:
-                training.step()
-                progress.update(bar, advance=1, losses=training.losses_so_far())
-                if training.state.step % training.per_epoch == 0:
-                    training.end_epoch()
-                elif stop.asked or training.state.step % (config.train.save_every or training.steps) == 0:
+            while training.due or not training.finished:
+                training.go_on()
+                progress.update(bar, completed=training.state.step, losses=training.losses_so_far())
+                if stop.asked and (training.due or not training.finished):
                     training.save()
-                if stop.asked and training.state.step < training.steps:
                     log.say(f"stopped after step {training.state.step}")
                     raise InterruptedRun(f"stopped after step {training.state.step}, all is saved; go on with: {again}")
+    except (DataError, PhotoError, RunError) as error:
+        raise type(error)(f"{error}. What was learned is saved; go on with: {again}") from error
     except OSError as error:
         raise RunError(
             f"{run.path}: the run cannot be written ({error}); what was saved before is still there. Make room, then "
             f"go on with: {again}"
         ) from error
     return training.state.rows
-
-
-def check_photos(train: CocoLikeDataset, val: CocoLikeDataset, config: Config) -> None:
-    """Whether there are photos enough.
-
-    Raises:
-        DataError: a data set has none, or there are fewer than a batch has.
-    """
-    if not len(train) or not len(val):
-        raise DataError("training needs at least one photo in train and one in val")
-    if config.train.batch_size > len(train):
-        raise DataError(
-            f"train.batch_size is {config.train.batch_size}, but there are only {len(train)} photos; make it smaller"
-        )
 
 
 class Training:
@@ -117,25 +105,59 @@ class Training:
         self.network, self.train, self.config, self.run, self.log = network, train, config, run, log
         self.fabric = Fabric(accelerator="auto", devices=1, precision=settings.precision)
         wrapped = self.fabric.setup_module(network)
-        for method in ("losses", "losses_prepared"):
+        for method in ("losses", "losses_prepared", "detect"):
             wrapped.mark_forward_method(method)
         model = cast(MaskRCNNNetwork, wrapped)
         model.train()
         self.average = WeightAverage(network, settings.average) if settings.average else None
-        self.sampler = Sampler(len(train), settings.batch_size, config.augment.copies, settings.seed)
+        repeats = repeat_factors(train, settings.repeat_threshold)
+        self.sampler = Sampler(len(train), settings.batch_size, config.augment.copies, settings.seed, repeats)
         self.examples = Examples(model, train, config, augmented=True)
         checks = Examples(model, val, config, augmented=False)
         self.judge = Judge(network, checks, self.average, config, train.classes, run)
         photos = settings.batch_size * settings.accumulate
         self.per_epoch = settings.steps_per_epoch or math.ceil(len(train) / photos)
-        self.spans = plan_spans(config, self.per_epoch)
+        self.spans = plan_spans(config, self.per_epoch, photos)
         self.steps = self.spans[-1].end
         self.span: Span | None = None
         self.optimizer: torch.optim.Optimizer
         self.enter(self.spans[0])
-        data = checksum(train, val)
-        self.state = Checkpoint(0, {}, {}, {}, network.generator.get_state(), [], {}, {}, data, math.inf, 0.0)
+        self.state = Checkpoint(
+            0, {}, {}, {}, network.generator.get_state(), [], {}, {}, checksum(train, val), train.classes, 0.0
+        )
         self.begun = time.monotonic()
+
+    @property
+    def finished(self) -> bool:
+        """Whether all steps are done, or the epochs do not get better any more."""
+        state = self.state
+        return state.step >= self.steps or gives_up(state.rows, self.config.train)
+
+    @property
+    def due(self) -> bool:
+        """Whether all steps of an epoch are done, and it is not judged yet."""
+        judged = self.state.rows[-1]["step"] if self.state.rows else 0
+        return self.state.step > judged and self.state.step % self.per_epoch == 0
+
+    def go_on(self) -> None:
+        """The next step, or the end of an epoch whose steps are done.
+
+        Raises:
+            ClothsegError: a photo cannot be read, or a loss is not finite. The state from before is saved.
+        """
+        before = self.sampler.state_dict(), self.network.generator.get_state()
+        try:
+            if self.due:
+                self.end_epoch()
+                return
+            self.step()
+        except ClothsegError:
+            self.sampler.load_state_dict(before[0])
+            self.network.generator.set_state(before[1])
+            self.save()
+            raise
+        if not self.due and self.state.step % (self.config.train.save_every or self.steps) == 0:
+            self.save()
 
     def step(self) -> None:
         """Learn from one batch, or from several of them one after the other."""
@@ -144,6 +166,7 @@ class Training:
         self.enter(span)
         for group in self.optimizer.param_groups:
             group["lr"] = group["initial_lr"] * rate_factor(state.step - span.first, settings, span.end - span.first)
+        torch.manual_seed(int(np.random.SeedSequence([settings.seed, state.step]).generate_state(1)[0]))  # of dropout
         self.optimizer.zero_grad()
         values: dict[str, float] = {}
         for _ in range(settings.accumulate):
@@ -188,7 +211,10 @@ class Training:
         words = save_fault(self.run.faults, self.state.step, self.examples, batch, losses, rate)
         self.log.say(words, shown=self.config.train.on_nan == "skip")
         if self.config.train.on_nan == "stop":
-            raise RunError(f"{words}. A smaller train.learning_rate or train.clip_gradients may help")
+            raise RunError(
+                f"{words}. A smaller train.learning_rate or train.clip_gradients may help; --on-nan skip leaves such "
+                "steps out"
+            )
         self.state.step += 1
 
     def plan(self) -> str:
@@ -200,7 +226,7 @@ class Training:
         )
         return (
             f"{settings.epochs} epochs of {self.per_epoch} steps of {photos} photos, on {self.fabric.device}; "
-            f"trained: {stages}"
+            f"trained: {stages}{scaled_words(settings, photos)}"
         )
 
     def losses_so_far(self) -> str:
@@ -227,6 +253,8 @@ class Training:
         row |= {f"train_{name}": value for name, value in self._means().items()}
         self.state = self.judge.end_epoch(replace(state, rows=[*state.rows, row], sums={}), self.snapshot)
         self.log.say(epoch_line(self.state.rows[-1], self.config.train.epochs))
+        for sentence in news(self.state.rows, self.config.train):
+            self.log.say(sentence)
 
     def save(self) -> None:
         """Write the last checkpoint, within an epoch."""
@@ -250,6 +278,11 @@ class Training:
         self.state, trouble = read_last(self.run.last)
         if trouble:
             self.log.say(trouble)
+        if self.state.classes != self.train.classes:
+            raise RunError(
+                f"{self.run.path}: the run learned the classes {self.state.classes}, but the data set has "
+                f"{self.train.classes}; begin a new run with --start-from {self.run.path}"
+            )
         if self.state.data != data:
             words = "the annotations are not those that this run began with"
             if not force:

@@ -35,6 +35,26 @@ def carry_on(old: torch.optim.Optimizer, new: torch.optim.Optimizer) -> None:
                 new.state[parameter] = old.state[parameter]
 
 
+def rate_scale(settings: Train, photos: int) -> float:
+    """What the learning rates are multiplied with where a step has another number of photos than they are meant for.
+
+    In proportion to the photos for SGD (Goyal et al., "Accurate, Large Minibatch SGD", section 2.1), with their square
+    root for AdamW (Malladi et al., "On the SDEs and Scaling Rules for Adaptive Gradient Algorithms", NeurIPS 2022).
+    """
+    if settings.rate_for_photos is None:
+        return 1.0
+    scale = photos / settings.rate_for_photos
+    return math.sqrt(scale) if settings.optimizer == "adamw" else scale
+
+
+def scaled_words(settings: Train, photos: int) -> str:
+    """A word on `rate_scale` for people, where it changes anything."""
+    scale = rate_scale(settings, photos)
+    if scale == 1:
+        return ""
+    return f" (the configured rates times {scale:.3g}: they are for {settings.rate_for_photos} photos a step)"
+
+
 def rate_factor(step: int, settings: Train, steps: int) -> float:
     """Part of the learning rate at a step of a stage of `steps`.
 

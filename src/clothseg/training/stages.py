@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from clothseg.config import Config
+from clothseg.training.optimizer import rate_scale
 
 
 @dataclass(frozen=True)
@@ -23,16 +24,17 @@ class Span:
     name: str
 
 
-def plan_spans(config: Config, per_epoch: int) -> list[Span]:
-    """The stages of a configuration, in order, for epochs of `per_epoch` steps."""
+def plan_spans(config: Config, per_epoch: int, photos: int) -> list[Span]:
+    """The stages of a configuration, in order, for epochs of `per_epoch` steps of so many `photos`."""
     settings = config.train
+    scale = rate_scale(settings, photos)
     frozen = config.backbone.frozen_stages
     if not settings.stages:
-        return [Span(0, settings.epochs * per_epoch, frozen, settings.learning_rate, _in_words(frozen))]
+        return [Span(0, settings.epochs * per_epoch, frozen, settings.learning_rate * scale, _in_words(frozen))]
     spans: list[Span] = []
     for stage in settings.stages:
         first = spans[-1].end if spans else 0
-        rate = stage.learning_rate or settings.learning_rate
+        rate = (stage.learning_rate or settings.learning_rate) * scale
         spans.append(Span(first, stage.until * per_epoch, stage.layers, rate, _in_words(stage.layers)))
     return spans
 

@@ -32,6 +32,9 @@ def show(
     per_class: Annotated[int, typer.Option(min=1, help="Instances on the page of a class.")] = 24,
     seed: Annotated[int, typer.Option(min=0, help="Another seed chooses other photos.")] = 0,
     config: Annotated[str | None, typer.Option(help="Whose resizing is shown: a YAML file or a preset.")] = None,
+    augment: Annotated[
+        str | None, typer.Option(help="Whose augmentation, and resizing, is shown: a YAML file or a preset.")
+    ] = None,
     overrides: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, repeated.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is at --out.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar and no summary.")] = False,
@@ -39,14 +42,19 @@ def show(
 ) -> None:
     """Random photos with boxes and contours, photos on the network's grid, and a page for each class.
 
+    With --augment each photo stands beside changed versions of it, as training would see them.
+
     Exit code 1 means that some photos could not be read; they are listed.
 
     Example: [b]clothseg dataset show data/clothes --config demo --out look[/]
     """
     refuse_existing(out, overwrite=overwrite)
-    if overrides and config is None:
-        raise ConfigError("--set changes a configuration; say with --config which one")
-    settings = Config.load(config, overrides or []) if config else Config()
+    if config and augment and config != augment:
+        raise ConfigError("--config and --augment name two configurations; the network sees what one of them makes")
+    named = augment or config
+    if overrides and named is None:
+        raise ConfigError("--set changes a configuration; say with --config or --augment which one")
+    settings = Config.load(named, overrides or []) if named else Config()
     conventions = conventions_for(settings)
     loaded = CocoLikeDataset().load_data(data, split, annotations).prepare()
     names = [name.strip() for given in classes or [] for name in given.split(",") if name.strip()]
@@ -63,6 +71,7 @@ def show(
             per_class=per_class,
             classes=names,
             seed=seed,
+            augmented=settings if augment else None,
             overwrite=overwrite,
             progress=progress,
         )

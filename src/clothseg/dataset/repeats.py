@@ -1,0 +1,20 @@
+"""Rare classes shown more often: LVIS's repeat factors."""
+
+import math
+from collections import Counter
+
+from clothseg.dataset.coco import CocoLikeDataset
+
+
+def repeat_factors(dataset: CocoLikeDataset, threshold: float) -> list[float] | None:
+    """How often each photo is to come in a round; None where `threshold` is 0, and all come once.
+
+    A class on the part `f` of the photos has the factor max(1, sqrt(threshold / f)); a photo has the largest one of its
+    classes, and 1 without any. Crowds do not count. Source: Gupta et al., "LVIS", CVPR 2019, section 5.
+    """
+    if not threshold:
+        return None
+    of_photo = [{a["category_id"] for a in entry.annotations if not a.get("iscrowd")} for entry in dataset.images]
+    photos = Counter(class_id for classes in of_photo for class_id in classes)
+    factors = {c: max(1.0, math.sqrt(threshold * len(dataset) / count)) for c, count in photos.items()}
+    return [max((factors[c] for c in classes), default=1.0) for classes in of_photo]

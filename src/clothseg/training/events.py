@@ -1,0 +1,67 @@
+"""The history for TensorBoard: its losses, rates and figures as points over the epochs.
+
+Train and validation are two files in folders of their own, so that TensorBoard draws them into one chart. A file is
+records after one another: length (8 bytes), checksum of it (4), a serialized `Event`, checksum of that (4). Source:
+tensorflow/core/lib/io/record_writer.h.
+"""
+
+import struct
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from google.protobuf.message import DecodeError
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.summary.writer.record_writer import RecordWriter
+
+from clothseg.evaluation import HEADLINES
+from clothseg.training.history import LOSSES, Row
+
+_FILE = "events.out.tfevents.clothseg"
+_TRAIN = {"learning_rate": "learning_rate", **{f"loss/{name}": f"train_{name}" for name in LOSSES}}
+_VAL = {f"loss/{name}": f"val_{name}" for name in LOSSES} | {f"figure/{name}": name for name in HEADLINES}
+
+
+def write_events(folder: Path, rows: Sequence[Row]) -> None:
+    """Bring the event files in `folder` up to the last of `rows`.
+
+    Points of epochs before it stay as they are, or are added where they are missing; those of it and of later ones,
+    which a run that was killed has left, are taken away first. So no epoch has two points.
+    """
+    for split, columns in (("train", _TRAIN), ("val", _VAL)):
+        points = {int(row["epoch"]): {tag: row[name] for tag, name in columns.items() if name in row} for row in rows}
+        _bring_up_to(folder / split / _FILE, points)
+
+
+def _bring_up_to(path: Path, points: Mapping[int, Mapping[str, float]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kept, end = 0, 0
+    for step, after in _records(path) if path.is_file() else ():
+        if step >= max(points):
+            break
+        kept, end = step, after
+    with path.open("ab") as file:
+        file.truncate(end)
+        writer = RecordWriter(file)
+        if not end:
+            writer.write(Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString())
+        for epoch, values in points.items():
+            if epoch > kept and values:
+                summary = Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()])
+                writer.write(Event(wall_time=time.time(), step=epoch, summary=summary).SerializeToString())
+
+
+def _records(path: Path) -> Iterator[tuple[int, int]]:
+    """For each whole record its step, and where it ends in the file."""
+    content = path.read_bytes()
+    end = 0
+    while end + 12 <= len(content):
+        (length,) = struct.unpack_from("<Q", content, end)
+        start, end = end + 12, end + 12 + length + 4
+        if end > len(content):
+            return
+        try:
+            yield Event.FromString(content[start : start + length]).step, end
+        except DecodeError:
+            return
