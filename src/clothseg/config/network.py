@@ -156,10 +156,16 @@ class MaskHead(Section):
 
 
 class Detect(Section):
-    """What counts as a detection."""
+    """What counts as a detection.
+
+    `thresholds` are least scores by class name, over `min_confidence`. With `cross_class_iou`, of detections of
+    different classes whose masks overlap by so much only the surest stays: one garment, one name.
+    """
 
     min_confidence: Share = 0.05
+    thresholds: dict[str, Share] = Field(default_factory=dict)
     nms_iou: Share = 0.5
+    cross_class_iou: Annotated[float, Field(gt=0, le=1)] | None = None
     max_detections: Count = 100
     mask_threshold: Share = 0.5
 
