@@ -79,8 +79,8 @@ def test_the_set_that_stays_is_the_only_one_without_contradiction(
 
 
 def test_each_class_has_its_own_threshold_before_rivals_are_looked_at() -> None:
-    found = strips((0, 50, 1, 0.8), (0, 50, 2, 0.7), (50, 90, 3, 0.3))
-    chosen = Selection(0.25, {1: 0.85, 2: 0.7}, 0.5)(found)
+    found = strips((0, 50, 1, 0.8), (0, 50, 2, 0.6875), (50, 90, 3, 0.3))
+    chosen = Selection(0.25, {1: 0.85, 2: 0.6875}, 0.5)(found)
     assert chosen.classes.tolist() == [2, 3], "the unsure suit does not take the place of the dress"
     assert Selection(0.5)(found).classes.tolist() == [1, 2]
     assert Selection()(found).classes.tolist() == [1, 2, 3]

@@ -169,6 +169,16 @@ class Detect(Section):
     max_detections: Count = 100
     mask_threshold: Share = 0.5
 
+    @model_validator(mode="after")
+    def _thresholds_within_reach(self) -> Self:
+        low = [f"{name}={least}" for name, least in self.thresholds.items() if least < self.min_confidence]
+        if low:
+            raise ValueError(
+                f"the thresholds {', '.join(low)} are below min_confidence, {self.min_confidence}, from which on the "
+                "network answers; lower detect.min_confidence too"
+            )
+        return self
+
 
 class Losses(Section):
     """Weight of each loss in the total, and the kind of the two box losses (`l2` is the report's experiment)."""

@@ -34,7 +34,7 @@ class Selection:
     def sure(self, found: Instances) -> Tensor:
         """`[N]` bool: which of `found` have the score that their class needs."""
         least = [self.least(class_id) for class_id in found.classes.tolist()]
-        return found.scores >= found.scores.new_tensor(least)
+        return found.scores.double() >= torch.tensor(least, dtype=torch.float64, device=found.scores.device)
 
     def least(self, class_id: int) -> float:
         """The score that an instance of a class needs."""
