@@ -16,6 +16,7 @@ from pycocotools.coco import COCO
 from clothseg.errors import ClothsegError
 from clothseg.instances import Instances, Selection
 from clothseg.prediction import OutputFormat, Predicted, Team, Wanted, predict_files
+
 from .conftest import NAMES, Picture, find
 
 EVERYTHING = Wanted(frozenset(OutputFormat))

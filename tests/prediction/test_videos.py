@@ -16,6 +16,7 @@ from clothseg.errors import ClothsegError, VideoError
 from clothseg.instances import Instances
 from clothseg.prediction import OutputFormat, Wanted, predict_files
 from clothseg.videos import Frame, open_video, write_video
+
 from .conftest import NAMES, Picture, find, make_sound, make_video
 
 pytest.importorskip("av")
@@ -155,7 +156,9 @@ def test_an_error_in_the_middle_leaves_nothing_half_written(tmp_path: Path) -> N
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_without_the_library_it_is_said_before_anything_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_library_it_is_said_before_anything_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     make_video(tmp_path / "clip.mp4", frames=1)
     imported = builtins.__import__
 
