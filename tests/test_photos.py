@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from clothseg.errors import PhotoError
-from clothseg.photos import find_photos, read_photo
+from clothseg.photos import SUFFIXES, find_photos, read_photo
 
 RAMP = np.tile(np.linspace(0, 255, 60).astype(np.uint8), (40, 1))
 
@@ -69,3 +69,37 @@ def test_folders_are_searched(tmp_path: Path) -> None:
     ]
     with pytest.raises(PhotoError, match="no photos in this folder"):
         find_photos([tmp_path / "none"])
+
+
+def test_folders_in_folders_and_patterns(tmp_path: Path) -> None:
+    for name in (
+        "a.jpg",
+        "b/c.png",
+        "b/d/e.JPG",
+        "b/.hidden/f.jpg",
+        "b/notes.txt",
+        "b/g.mp4",
+        "odd[1].jpg",
+        "deep/h/i.jpg",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+
+    def found(*inputs: str, recursive: bool = False, suffixes: frozenset[str] = SUFFIXES) -> list[str]:
+        places = [tmp_path / place for place in inputs]
+        return [str(p.relative_to(tmp_path)) for p in find_photos(places, recursive=recursive, suffixes=suffixes)]
+
+    assert found(".") == ["a.jpg", "odd[1].jpg"]
+    assert found(".", recursive=True) == ["a.jpg", "b/c.png", "b/d/e.JPG", "deep/h/i.jpg", "odd[1].jpg"]
+    assert found("b/*", "a.jpg") == ["b/c.png", "b/d/e.JPG", "a.jpg"]
+    assert found("**/*.JPG") == ["b/d/e.JPG"]
+    assert found("b/*", suffixes=SUFFIXES | {".mp4"}) == ["b/c.png", "b/g.mp4", "b/d/e.JPG"]
+    assert found("?.jpg", "a.jpg", "b/../a.jpg") == ["a.jpg"]
+    assert found("odd[1].jpg") == ["odd[1].jpg"], "a file of that name goes before the pattern"
+    for wrong, message in (
+        ("*.gif", "nothing with a known suffix"),
+        ("x.jpg", "no such"),
+        ("deep", "--recursive looks"),
+    ):
+        with pytest.raises(PhotoError, match=message):
+            found(wrong)

@@ -17,6 +17,10 @@ class PhotoError(ClothsegError):
     """A photo that cannot be read."""
 
 
+class VideoError(PhotoError):
+    """A video that cannot be read, or not to its end."""
+
+
 class DataError(ClothsegError):
     """A table, annotation or mask that cannot be what it claims to be."""
 

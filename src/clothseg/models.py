@@ -2,19 +2,22 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset, to_tensor
-from clothseg.errors import RunError
+from clothseg.errors import ConfigError, RunError
 from clothseg.evaluation import Metrics, evaluate_coco
 from clothseg.evaluation.results import detections
 from clothseg.files import refuse_existing, write_whole
-from clothseg.instances import Instances
+from clothseg.instances import Instances, Selection
 from clothseg.networks import MaskRCNNNetwork, build_network
 from clothseg.photos import read_photo
 from clothseg.pictures import loss_curves
@@ -94,6 +97,7 @@ class MaskRCNN:
         opened = open_network(path, settings, overrides, classes)
         model = cls(opened.config)
         model.classes, model.network, model.loaded = opened.classes, opened.network, opened.report
+        model.selection()  # says now whether the thresholds name classes that are there
         return model
 
     @classmethod
@@ -149,14 +153,37 @@ class MaskRCNN:
         folder.add_facts(facts)
         return self
 
-    def predict(self, photo: Path | str | NDArray[np.uint8]) -> Instances:
+    def predict(self, photo: Path | str | NDArray[np.uint8], *, min_confidence: float = 0.0) -> Instances:
         """What is on a photo, given as a path or as `[H, W, 3]` uint8 RGB.
+
+        Instances with a lower score than `min_confidence` are left out; a threshold that the configuration has for
+        their class goes before it.
 
         Raises:
             PhotoError: the photo cannot be read.
         """
         pixels = photo if isinstance(photo, np.ndarray) else read_photo(photo)
-        return self._built().eval().detect([to_tensor(pixels)])[0]
+        return self.detect([to_tensor(pixels)], min_confidence=min_confidence)[0]
+
+    def detect(self, images: list[Tensor], *, min_confidence: float = 0.0) -> list[Instances]:
+        """What is on photos given as float RGB `[3, H, W]` in 0..1; see `predict`."""
+        select = self.selection(min_confidence)
+        return [select(found) for found in self._built().eval().detect(images)]
+
+    def selection(self, min_confidence: float = 0.0) -> Selection:
+        """Which detections count, by the configuration; `min_confidence` is for classes that it has no threshold for.
+
+        Raises:
+            ConfigError: it has a threshold for a class that the network does not know.
+        """
+        settings = self.config.detect
+        thresholds = {class_id(name, self.classes): least for name, least in settings.thresholds.items()}
+        return Selection(min_confidence, thresholds, settings.cross_class_iou)
+
+    def to(self, device: torch.device | str) -> Self:
+        """Move the network to a device; `detect` answers from there."""
+        self._built().to(device)
+        return self
 
     def predict_dataset(self, dataset: CocoLikeDataset) -> Iterator[list[dict[str, Any]]]:
         """For each photo of a prepared data set its detections in COCO's results form.
@@ -166,7 +193,7 @@ class MaskRCNN:
         """
         if dataset.classes != self.classes:
             raise RunError(f"the network knows {self.classes}, but {dataset.source} has {dataset.classes}")
-        yield from detections(self._built().eval(), dataset)
+        yield from detections(self, dataset)
 
     def evaluate(
         self,
@@ -221,3 +248,17 @@ class MaskRCNN:
             "photos": {"train": len(train), "val": len(val)},
             "versions": library_versions(),
         }
+
+
+def class_id(name: str, classes: Sequence[str]) -> int:
+    """The number 1..K of a class that a threshold is for.
+
+    Raises:
+        ConfigError: there is no such class.
+    """
+    if name in classes:
+        return classes.index(name) + 1
+    near = get_close_matches(name.lower(), [known.lower() for known in classes], n=3)
+    meant = [known for known in classes if known.lower() in near]
+    hint = f"did you mean {' or '.join(meant)}?" if meant else f"it knows {', '.join(classes)}"
+    raise ConfigError(f"detect.thresholds: the network knows no class {name!r}; {hint}")

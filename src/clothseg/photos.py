@@ -1,6 +1,8 @@
 """Photos from disk: every common kind of file becomes the same array, or one clear error names the file."""
 
-from collections.abc import Iterable
+import glob
+import os
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +43,14 @@ def read_photo(path: Path | str, *, upright: bool = True) -> NDArray[np.uint8]:
         raise PhotoError(f"{path}: the photo cannot be read ({error}); it may be cut short, fetch it again") from error
 
 
+def read_or_say(path: Path) -> NDArray[np.uint8] | PhotoError:
+    """A photo, or what is wrong with it: for work that goes on with the next one."""
+    try:
+        return read_photo(path)
+    except PhotoError as error:
+        return error
+
+
 def exif_orientation(path: Path) -> int:
     """The EXIF orientation of a photo, 1 to 8; 1, as it is, where the file says none or cannot be read."""
     try:
@@ -70,29 +80,60 @@ def _to_eight_bits(values: NDArray[np.generic]) -> NDArray[np.uint8]:
     return np.clip(np.rint(grey * scale), 0, 255).astype(np.uint8)
 
 
-def find_photos(inputs: Iterable[Path]) -> list[Path]:
-    """Photos among files and folders, each once: a file as it is, a folder's pictures by suffix, sorted.
+def find_photos(inputs: Iterable[Path], *, recursive: bool = False, suffixes: Collection[str] = SUFFIXES) -> list[Path]:
+    """Photos among files, folders and patterns, each once: a file as it is, a folder's pictures by suffix, sorted.
 
-    Folders within a folder are not looked into, and hidden files are left out.
+    Hidden files and folders are left out. A pattern (`*`, `?`, `[a-z]`, and `**` for folders of any depth) that no
+    file is called by gives what fits it and is a folder or has one of `suffixes`, sorted.
+
+    Args:
+        inputs: what somebody named.
+        recursive: whether the folders within a folder are looked into.
+        suffixes: of what patterns find, in small letters; folders give photos only.
 
     Raises:
-        PhotoError: an input does not exist, or a folder holds no photo.
+        PhotoError: an input does not exist, a folder holds no photo, or nothing fits a pattern.
     """
     photos: list[Path] = []
     for place in inputs:
-        if place.is_dir():
-            inside = sorted(p for p in place.iterdir() if _is_photo(p))
-            if not inside:
-                raise PhotoError(f"{place}: no photos in this folder ({', '.join(sorted(SUFFIXES))})")
-            photos += inside
-        elif place.is_file():
-            photos.append(place)
-        else:
-            raise PhotoError(f"{place}: no such photo or folder")
+        if place.exists() or not glob.has_magic(str(place)):
+            photos += _photos_at(place, recursive=recursive)
+            continue
+        fitting = [Path(name) for name in sorted(glob.glob(str(place), recursive=True))]  # noqa: PTH207 - of any root
+        found = [p for p in fitting if p.is_file() and p.suffix.lower() in suffixes]
+        for folder in (p for p in fitting if p.is_dir()):
+            found += _in_folder(folder, recursive=recursive)
+        if not found:
+            raise PhotoError(f"{place}: nothing with a known suffix fits this pattern")
+        photos += found
     once: dict[Path, Path] = {}
     for photo in photos:
         once.setdefault(photo.resolve(), photo)
     return list(once.values())
+
+
+def _photos_at(place: Path, *, recursive: bool) -> list[Path]:
+    """A file, or what is in a folder."""
+    if place.is_file():
+        return [place]
+    if not place.is_dir():
+        raise PhotoError(f"{place}: no such photo or folder")
+    inside = _in_folder(place, recursive=recursive)
+    if not inside:
+        deeper = "" if recursive or not _in_folder(place, recursive=True) else "; --recursive looks into those below"
+        raise PhotoError(f"{place}: no photos in this folder ({', '.join(sorted(SUFFIXES))}){deeper}")
+    return inside
+
+
+def _in_folder(folder: Path, *, recursive: bool) -> list[Path]:
+    """The photos in a folder, sorted; links to folders are not followed."""
+    if not recursive:
+        return sorted(p for p in folder.iterdir() if _is_photo(p))
+    found: list[Path] = []
+    for here, below, names in os.walk(folder):
+        below[:] = [name for name in below if not name.startswith(".")]
+        found += [Path(here) / name for name in names if _is_photo(Path(here) / name)]
+    return sorted(found)
 
 
 def _is_photo(path: Path) -> bool:

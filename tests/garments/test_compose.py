@@ -26,7 +26,7 @@ from clothseg.garments import (
     write_cutouts,
 )
 from clothseg.garments.light import from_linear, gains, relit, to_linear
-from clothseg.instances import Instances, PixelMasks
+from clothseg.instances import Instances, PixelMasks, Selection
 from clothseg.photos import read_photo
 
 NAMES = ["Suit", "Dress"]
@@ -184,7 +184,7 @@ def test_photos_to_cutouts(tmp_path: Path) -> None:
     (tmp_path / "bad.jpg").write_bytes(b"")
     found = instances((120, 100), (box, 2, 0.9), ((0, 0, 20, 20), 1, 0.8), ((0, 0, 9, 9), 2, 0.2))
     paths, out = [tmp_path / "bad.jpg", tmp_path / "a.png"], tmp_path / "cut"
-    done = write_cutouts(lambda photo: found, NAMES, paths, out)
+    done = write_cutouts(lambda photo: Selection(0.5)(found), NAMES, paths, out)
     assert (done.photos, done.garments, len(done.failed)) == (1, 2, 1)
     rows = json.loads((out / "cutouts.json").read_text())["cutouts"]
     assert [row["class"] for row in rows] == ["Dress", "Suit"]
@@ -192,7 +192,9 @@ def test_photos_to_cutouts(tmp_path: Path) -> None:
     with pytest.raises(ClothsegError, match="--overwrite"):
         write_cutouts(lambda photo: found, NAMES, paths, out)
     (out / "mine.txt").write_text("mine")
-    again = write_cutouts(lambda photo: found, NAMES, paths, out, classes=["dress"], full_frame=True, overwrite=True)
+    again = write_cutouts(
+        lambda photo: found[:2], NAMES, paths, out, classes=["dress"], full_frame=True, overwrite=True
+    )
     assert again.garments == 1
     assert sorted(p.name for p in out.iterdir()) == ["0002-a-1-Dress.png", "cutouts.json", "mine.txt"]
     with pytest.raises(DataError, match="it knows Suit, Dress"):

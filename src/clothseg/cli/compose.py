@@ -1,12 +1,13 @@
 """`clothseg compose`."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 
-from clothseg.cli.inputs import Quiet
+from clothseg.cli.inputs import CrossClassIou, Quiet, ThresholdOf, Thresholds, selection_settings
 from clothseg.cli.terminal import ERRORS
 from clothseg.errors import ClothsegError
 from clothseg.garments import Place, compose_files, replace_files
@@ -29,6 +30,9 @@ def compose(
     min_confidence: Annotated[
         float, typer.Option(min=0, max=1, help="With --replace: overlook what is less sure.")
     ] = 0.5,
+    threshold: ThresholdOf = None,
+    thresholds: Thresholds = None,
+    cross_class_iou: CrossClassIou = None,
     keep_shape: Annotated[
         bool, typer.Option("--keep-shape", help="Keep the garment's proportions in a box, do not stretch it.")
     ] = False,
@@ -47,23 +51,23 @@ def compose(
     Example: [b]clothseg compose anna.jpg street.jpg --replace runs/first --class Dress --out worn.jpg[/]
     """
     if replace is None:
-        if class_name is not None:
-            raise ClothsegError("--class says what to replace; give --replace RUN too, or leave --class away")
+        if class_name is not None or threshold or thresholds or cross_class_iou:
+            raise ClothsegError("--class and thresholds are for what is replaced; give --replace RUN too")
         where = Place(at, scale, box, keep_shape)
         compose_files(garment, background, out, where, match_light=not keep_colours, overwrite=overwrite)
     else:
         if at is not None or scale is not None or box is not None:
             raise ClothsegError("--replace finds the place itself; leave --at, --scale and --box away")
-        model = MaskRCNN.load(replace)
+        settings = selection_settings(replace, threshold, thresholds, cross_class_iou)
+        model = MaskRCNN.load(replace, overrides=settings)
         done = replace_files(
             garment,
             background,
             out,
-            model.predict,
+            partial(model.predict, min_confidence=min_confidence),
             model.classes,
             class_name=class_name,
             same_shape=keep_shape,
-            min_confidence=min_confidence,
             match_light=not keep_colours,
             overwrite=overwrite,
         )

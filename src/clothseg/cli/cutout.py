@@ -1,14 +1,15 @@
 """`clothseg cutout`."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 
-from clothseg.cli.inputs import Quiet
-from clothseg.cli.terminal import ERRORS, progress_bar
+from clothseg.cli.inputs import CrossClassIou, Quiet, Recursive, ThresholdOf, Thresholds, selection_settings
+from clothseg.cli.terminal import ERRORS, progress_bar, walk
 from clothseg.garments import write_cutouts
 from clothseg.models import MaskRCNN
 from clothseg.photos import find_photos
@@ -16,12 +17,16 @@ from clothseg.photos import find_photos
 
 def cutout(
     run: Annotated[Path, typer.Argument(help="A run's folder or a weights.safetensors.")],
-    photos: Annotated[list[Path], typer.Argument(help="Photos, or folders of photos (not the folders in them).")],
+    photos: Annotated[list[Path], typer.Argument(help="Photos, folders of photos, quoted patterns.")],
     out: Annotated[Path, typer.Option(help="Folder for the PNGs and cutouts.json.")],
     classes: Annotated[
         list[str] | None, typer.Option("--class", help="Only garments of this class, repeated. Default: all.")
     ] = None,
     min_confidence: Annotated[float, typer.Option(min=0, max=1, help="Leave out what is less sure.")] = 0.5,
+    threshold: ThresholdOf = None,
+    thresholds: Thresholds = None,
+    cross_class_iou: CrossClassIou = None,
+    recursive: Recursive = False,
     full_frame: Annotated[
         bool, typer.Option("--full-frame", help="PNGs of the photo's size, not trimmed to the garment.")
     ] = False,
@@ -34,19 +39,18 @@ def cutout(
 
     Example: [b]clothseg cutout runs/first my-photos/ --out cut[/]
     """
-    model = MaskRCNN.load(run)
-    paths = find_photos(photos)
+    model = MaskRCNN.load(run, overrides=selection_settings(run, threshold, thresholds, cross_class_iou))
+    paths = find_photos(photos, recursive=recursive)
     with progress_bar(quiet=quiet) as bar:
 
         def track(places: Sequence[Path]) -> Iterator[Path]:
-            yield from bar.track(places, description="cutting out")
+            yield from walk(bar, places, len(places), "cutting out")
 
         done = write_cutouts(
-            model.predict,
+            partial(model.predict, min_confidence=min_confidence),
             model.classes,
             paths,
             out,
-            min_confidence=min_confidence,
             classes=classes or (),
             full_frame=full_frame,
             overwrite=overwrite,

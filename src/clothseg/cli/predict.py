@@ -1,29 +1,52 @@
 """`clothseg predict`."""
 
-from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 
-from clothseg.cli.inputs import Overrides, Quiet
-from clothseg.cli.terminal import ERRORS, progress_bar
-from clothseg.dataset.prelabel_files import PHOTOS_URL, LabelFormat, write_prelabels
+from clothseg import videos
+from clothseg.cli.inputs import (
+    CrossClassIou,
+    Overrides,
+    Quiet,
+    Recursive,
+    ThresholdOf,
+    Thresholds,
+    selection_settings,
+)
+from clothseg.cli.terminal import ERRORS, progress_bar, walk
+from clothseg.dataset.prelabel_files import PHOTOS_URL, SHOWN_FROM, LabelFormat, write_prelabels
 from clothseg.files import refuse_existing
+from clothseg.instances import Selection
 from clothseg.models import MaskRCNN
-from clothseg.photos import find_photos
-from clothseg.prediction import predict_photos
+from clothseg.photos import SUFFIXES, find_photos
+from clothseg.prediction import OutputFormat, Wanted, find_together, join_team, predict_files
 
 
 def predict(
     run: Annotated[Path, typer.Argument(help="A run's folder, or a weights file of ours or of others.")],
-    photos: Annotated[list[Path], typer.Argument(help="Photos, or folders of photos (not the folders in them).")],
-    out: Annotated[Path, typer.Option(help="Folder for predictions.json and pictures.")],
+    photos: Annotated[list[Path], typer.Argument(help="Photos, videos, folders of photos, quoted patterns.")],
+    out: Annotated[Path, typer.Option(help="Folder for the results.")],
+    formats: Annotated[
+        list[OutputFormat] | None,
+        typer.Option("--format", help="What is written, repeated. Default: coco and pictures."),
+    ] = None,
     min_confidence: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="Leave out what is less sure. Default: pictures and labels show from 0.5 on."),
+        typer.Option(min=0, max=1, help="Leave out what is less sure. Default: pictures, maps, labels from 0.5 on."),
     ] = None,
+    threshold: ThresholdOf = None,
+    thresholds: Thresholds = None,
+    cross_class_iou: CrossClassIou = None,
+    recursive: Recursive = False,
+    batch: Annotated[
+        int, typer.Option(min=1, max=1024, help="Photos that are read, looked at and written together.")
+    ] = 1,
+    every: Annotated[int, typer.Option(min=1, help="Of a video, look at every so manieth frame.")] = 1,
+    devices: Annotated[int, typer.Option(min=1, help="Share the photos among so many GPUs or processor cores.")] = 1,
     config: Annotated[str | None, typer.Option(help="Settings laid over those of the weights: YAML.")] = None,
     overrides: Overrides = None,
     classes: Annotated[str | None, typer.Option(help="Names of a foreign file's classes, with commas.")] = None,
@@ -37,29 +60,46 @@ def predict(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is in --out.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Find garments on photos: COCO results (with RLE masks) in predictions.json, and a PNG for every photo.
+    """Find garments on photos and videos: COCO results, drawn pictures, label maps or a table.
 
-    A photo that cannot be read is listed and the rest goes on; the exit code is 1 then.
+    A file that cannot be read is listed and the rest goes on; the exit code is 1 then.
 
     Example: [b]clothseg predict runs/first my-photos/ --out found[/]
+
+    Example: [b]clothseg predict runs/first "shop/**/*.jpg" clip.mp4 --thresholds best --out found[/]
     """
     refuse_existing(out, overwrite=overwrite)
+    settings = [*(overrides or []), *selection_settings(run, threshold, thresholds, cross_class_iou)]
     names = [name.strip() for name in classes.split(",")] if classes else None
-    model = MaskRCNN.load(run, settings=config, overrides=overrides or [], classes=names)
-    paths = find_photos(photos)
+    model = MaskRCNN.load(run, settings=config, overrides=settings, classes=names)
+    paths = find_photos(photos, recursive=recursive, suffixes=SUFFIXES | videos.SUFFIXES)
+    least = SHOWN_FROM if min_confidence is None else min_confidence
+    forms = frozenset(formats or Wanted().formats) | ({OutputFormat.COCO} if labels else set())
+    wanted = Wanted(forms, Selection(least, model.selection().thresholds), batch, every)
+    team = join_team(devices)
+    model.to(team.device)
+    quiet = quiet or team.rank > 0
     with progress_bar(quiet=quiet) as bar:
-
-        def track(places: Sequence[Path]) -> Iterator[Path]:
-            yield from bar.track(places, description="predicting")
-
-        done = predict_photos(model, paths, out, min_confidence=min_confidence, overwrite=overwrite, track=track)
-    if not quiet and done.photos:
-        ERRORS.print(f"{done.instances} instances on {done.photos} photos; see {escape(str(out))}")
+        done = predict_files(
+            partial(find_together, model, min_confidence=min_confidence or 0.0),
+            dict(enumerate(model.classes, start=1)),
+            paths,
+            out,
+            wanted,
+            team=team,
+            overwrite=overwrite,
+            track=partial(walk, bar),
+        )
+    if done is None:
+        return
+    if not quiet and (done.photos or done.videos):
+        counted = [f"{n} {what}" for n, what in ((done.photos, "photos"), (done.videos, "videos")) if n]
+        ERRORS.print(f"{done.instances} instances on {' and '.join(counted)}; see {escape(str(out))}")
     if labels and done.photos:
-        lost = write_prelabels(out, labels, min_confidence=min_confidence, photos_url=photos_url)
+        lost = write_prelabels(out, labels, shown=wanted.shown, photos_url=photos_url)
         if lost and not quiet:
             ERRORS.print(lost.sentence())
     for message in done.failed:
         ERRORS.print(f"[bold red]not read:[/] {escape(message)}")
     if done.failed:
-        raise typer.Exit(1 if done.photos else 2)
+        raise typer.Exit(1 if done.photos or done.videos else 2)

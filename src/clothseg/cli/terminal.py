@@ -1,6 +1,10 @@
 """What the commands share on a terminal: messages and progress bars."""
 
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -12,6 +16,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+T = TypeVar("T")
 ERRORS = Console(stderr=True, soft_wrap=True, highlight=False)
 """Messages for people; answers go to stdout."""
 
@@ -21,6 +26,15 @@ def progress_bar(*, quiet: bool) -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
     return Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal)
+
+
+def walk(bar: Progress, items: Iterable[T], total: int, what: str) -> Iterator[T]:
+    """The items, with a line of their own in `bar` while they last; a `total` of 0 is one that is not known."""
+    task = bar.add_task(escape(what), total=total or None)
+    for item in items:
+        yield item
+        bar.advance(task)
+    bar.remove_task(task)
 
 
 def transfer_bar(*, quiet: bool, in_bytes: bool) -> Progress:

@@ -156,12 +156,28 @@ class MaskHead(Section):
 
 
 class Detect(Section):
-    """What counts as a detection."""
+    """What counts as a detection.
+
+    `thresholds` are least scores by class name, over `min_confidence`. With `cross_class_iou`, of detections of
+    different classes whose masks overlap by so much only the surest stays: one garment, one name.
+    """
 
     min_confidence: Share = 0.05
+    thresholds: dict[str, Share] = Field(default_factory=dict)
     nms_iou: Share = 0.5
+    cross_class_iou: Annotated[float, Field(gt=0, le=1)] | None = None
     max_detections: Count = 100
     mask_threshold: Share = 0.5
+
+    @model_validator(mode="after")
+    def _thresholds_within_reach(self) -> Self:
+        low = [f"{name}={least}" for name, least in self.thresholds.items() if least < self.min_confidence]
+        if low:
+            raise ValueError(
+                f"the thresholds {', '.join(low)} are below min_confidence, {self.min_confidence}, from which on the "
+                "network answers; lower detect.min_confidence too"
+            )
+        return self
 
 
 class Losses(Section):

@@ -9,6 +9,7 @@ from typing import Any
 from clothseg.dataset.prelabels import Loss, coco_file, label_studio_config, label_studio_tasks
 from clothseg.errors import DataError
 from clothseg.files import write_whole
+from clothseg.instances import Selection
 from clothseg.pictures import class_colour
 
 SHOWN_FROM = 0.5
@@ -30,7 +31,7 @@ def write_prelabels(
     folder: Path,
     formats: Sequence[LabelFormat],
     *,
-    min_confidence: float | None = None,
+    shown: Selection = Selection(SHOWN_FROM),  # noqa: B008 - it is frozen
     photos_url: str = PHOTOS_URL,
     tolerance: float = 1.0,
 ) -> Loss | None:
@@ -39,7 +40,7 @@ def write_prelabels(
     Args:
         folder: holds `predictions.json` and `images.json`.
         formats: which.
-        min_confidence: instances with a lower score are left out; None is 0.5, as in the pictures.
+        shown: says which score each class needs, as in the pictures.
         photos_url: what stands before the photos' names in Label Studio's tasks.
         tolerance: of polygons, in pixels.
 
@@ -54,8 +55,7 @@ def write_prelabels(
         images, categories = about["images"], about["categories"]
     except (KeyError, TypeError) as error:
         raise DataError(f"{folder / 'images.json'}: no {error}; run `clothseg predict` again") from error
-    least = SHOWN_FROM if min_confidence is None else min_confidence
-    results = [row for row in results if row["score"] >= least]
+    results = [row for row in results if row["score"] >= shown.least(row["category_id"])]
     lost: Loss | None = None
     for form in dict.fromkeys(formats):
         if form is LabelFormat.LABEL_STUDIO:

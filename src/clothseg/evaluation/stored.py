@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from clothseg.errors import RunError
+from clothseg.errors import DataError, RunError
 from clothseg.evaluation.metrics import Metrics
 from clothseg.evaluation.results import read_results
 from clothseg.evaluation.truth import read_truth
@@ -29,6 +29,27 @@ def stored_results(source: Path, truth: Path) -> list[Any]:
             f"{source} was evaluated on other photos or objects than those of {truth}; evaluate it again on these"
         )
     return read_results(folder.predictions)
+
+
+def stored_thresholds(source: Path) -> dict[str, float]:
+    """The best score threshold of each class by its name, from `metrics.json` or the folder of an evaluated run.
+
+    A class that was never found rightly has none.
+
+    Raises:
+        RunError: there is no such file, or it has no thresholds.
+        DataError: it is not a metrics file.
+    """
+    path = RunFolder(source).metrics if source.is_dir() else source
+    if not path.is_file():
+        raise RunError(f"{path}: no such file; `clothseg evaluate RUN DATA` writes it")
+    try:
+        found = Metrics.from_json(path.read_text(encoding="utf-8")).thresholds
+    except (OSError, UnicodeDecodeError, DataError) as error:
+        raise DataError(f"{path}: cannot be read ({error})") from error
+    if not found:
+        raise RunError(f"{path}: it has no thresholds, because nothing was found rightly; evaluate again")
+    return {name: threshold.score for name, threshold in found.items()}
 
 
 def shared_data(sources: Sequence[Path]) -> Path:

@@ -113,7 +113,6 @@ def replace_files(
     *,
     class_name: str | None = None,
     same_shape: bool = False,
-    min_confidence: float = 0.5,
     match_light: bool = True,
     overwrite: bool = False,
 ) -> Replaced:
@@ -123,11 +122,10 @@ def replace_files(
         garment: a cut-out, or a photo out of which the garment is cut.
         background: a photo.
         out: the file to write.
-        find: gives the instances on a photo.
+        find: gives the instances on a photo, those alone that are sure enough.
         names: of the classes 1..K.
         class_name: what is replaced; if None, what the cut-out says it is.
         same_shape: whether the garment keeps its proportions, and may leave something of the old one uncovered.
-        min_confidence: garments with a lower score are not seen.
         match_light: see `compose`.
         overwrite: whether `out` may be replaced.
 
@@ -136,35 +134,32 @@ def replace_files(
     """
     check_out(out, overwrite=overwrite)
     photo = read_photo(background)
-    cutout = _garment(garment, find, names, class_name, min_confidence)
+    cutout = _garment(garment, find, names, class_name)
     wanted = class_name or cutout.class_name
     if not wanted:
         raise DataError(f"{garment}: the picture does not say what it shows; name it with --class")
-    found = find(photo)
-    old = worn(photo, found[found.scores >= min_confidence], class_id(wanted, names))
+    old = worn(photo, find(photo), class_id(wanted, names))
     if old is None:
-        raise DataError(f"{background}: no {wanted} found with a confidence of {min_confidence} or more")
+        raise DataError(f"{background}: no {wanted} found that is sure enough; a lower threshold finds more")
     box = keep_shape(cutout, old.box) if same_shape else old.box
     save_picture(compose(cutout, photo, box, match_light=match_light), out)
     return Replaced(names[class_id(wanted, names) - 1], old.box, old.score)
 
 
-def _garment(path: Path, find: Finder, names: Sequence[str], class_name: str | None, min_confidence: float) -> Cutout:
+def _garment(path: Path, find: Finder, names: Sequence[str], class_name: str | None) -> Cutout:
     """The cut-out in a file; or where the file is a photo, its surest garment (of the class) cut out."""
     if has_transparency(path):
         return read_cutout(path)
     photo = read_photo(path)
     found = find(photo)
-    chosen = found.scores >= min_confidence
     if class_name is not None:
-        chosen = chosen & (found.classes == class_id(class_name, names))
-    found = found[chosen]
+        found = found[found.classes == class_id(class_name, names)]
     order = found.scores.argsort(descending=True, stable=True).tolist()
     cutouts = (cut_out(photo, found, position, names[int(found.classes[position]) - 1]) for position in order)
     cutout = next((c for c in cutouts if c is not None), None)
     if cutout is None:
         what = class_name or "garment"
-        raise DataError(f"{path}: no {what} found with a confidence of {min_confidence} or more")
+        raise DataError(f"{path}: no {what} found that is sure enough; a lower threshold finds more")
     return cutout
 
 

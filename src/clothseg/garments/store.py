@@ -17,7 +17,7 @@ from clothseg.files import refuse_existing, whole_file, write_whole
 from clothseg.garments.cutout import Cutout, cut_out
 from clothseg.garments.light import Light
 from clothseg.instances import Instances
-from clothseg.photos import read_photo
+from clothseg.photos import read_or_say
 
 Picture = NDArray[np.uint8]
 Finder = Callable[[Picture], Instances]
@@ -46,7 +46,6 @@ def write_cutouts(
     paths: Sequence[Path],
     out: Path,
     *,
-    min_confidence: float = 0.5,
     classes: Sequence[str] = (),
     full_frame: bool = False,
     overwrite: bool = False,
@@ -57,11 +56,10 @@ def write_cutouts(
     A photo that cannot be read is passed over. Where none can be read, nothing is written.
 
     Args:
-        find: gives the instances on a photo `[H, W, 3]`.
+        find: gives the instances on a photo `[H, W, 3]`, those alone that are sure enough.
         names: of the classes 1..K.
         paths: photos.
         out: folder.
-        min_confidence: garments with a lower score are left out.
         classes: only these; all if empty.
         full_frame: whether a PNG has the photo's size, with the garment at its place, or is trimmed to the garment.
         overwrite: whether the cut-outs that are in `out` may be replaced.
@@ -76,17 +74,15 @@ def write_cutouts(
     failed: list[str] = []
     read = 0
     for number, path in enumerate(track(paths), start=1):
-        try:
-            photo = read_photo(path)
-        except PhotoError as error:
-            failed.append(str(error))
+        photo = read_or_say(path)
+        if isinstance(photo, PhotoError):
+            failed.append(str(photo))
             continue
         if not read:
             _clear(out)
         read += 1
         found = find(photo)
-        chosen = (found.scores >= min_confidence) & torch.isin(found.classes, torch.tensor(sorted(wanted)))
-        found = found[chosen.cpu()]
+        found = found[torch.isin(found.classes, torch.tensor(sorted(wanted)))]
         for position in range(len(found)):
             cutout = cut_out(photo, found, position, names[int(found.classes[position]) - 1])
             if cutout is not None:

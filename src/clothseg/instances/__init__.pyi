@@ -18,6 +18,7 @@ from .rle import (
     run_lengths,
     tight_box,
 )
+from .selection import Selection, suppress_across_classes
 
 __all__ = [
     "BoxMasks",
@@ -27,6 +28,7 @@ __all__ = [
     "PixelMasks",
     "Rle",
     "RleMasks",
+    "Selection",
     "boxes_of_masks",
     "clip_boxes",
     "decode",
@@ -45,6 +47,7 @@ __all__ = [
     "resize_mask",
     "run_lengths",
     "scale_boxes",
+    "suppress_across_classes",
     "tight_box",
     "to_polygons",
     "to_xywh",

@@ -1,0 +1,162 @@
+"""`predict` as a person meets it: thresholds, patterns, a moved run, processes."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from clothseg import sample
+from clothseg.cli import main
+from clothseg.config import Config
+from clothseg.evaluation import ClassMetrics, Metrics
+from clothseg.evaluation.metrics import Threshold
+from clothseg.models import MaskRCNN
+from clothseg.runs import RunFolder
+
+TINY = [
+    "picture.height=96",
+    "picture.width=64",
+    "pyramid.channels=32",
+    "boxes.hidden=64",
+    "mask.channels=32",
+    "detect.min_confidence=0.0",
+    "detect.mask_threshold=0.2",
+    "detect.max_detections=6",
+]
+VALIDATION = sorted((sample.folder() / "validation").glob("*.jpg"))
+
+
+def clothseg(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
+    monkeypatch.setattr("sys.argv", ["clothseg", *map(str, words)])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    return int(caught.value.code or 0)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A run that was evaluated: the best threshold of a dress is 0.3."""
+    folder = RunFolder(tmp_path / "run")
+    MaskRCNN(Config.load("demo", TINY)).build(["Suit", "Dress"]).save(folder.weights)
+    metrics = Metrics({}, {"Dress": ClassMetrics(1, {})}, 1, 1, thresholds={"Dress": Threshold(0.3, 0.5, 0.5, 0.5)})
+    folder.metrics.write_text(metrics.to_json())
+    return folder.path
+
+
+def scores(out: Path) -> dict[int, list[float]]:
+    rows = json.loads((out / "predictions.json").read_text())
+    return {label: sorted(row["score"] for row in rows if row["category_id"] == label) for label in (1, 2)}
+
+
+def test_thresholds_of_an_evaluation_in_one_go(run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    words = ("predict", run, VALIDATION[0], "--format", "coco")
+    assert clothseg(monkeypatch, *words, "--out", tmp_path / "all") == 0
+    everything = scores(tmp_path / "all")
+    assert everything[1]
+    assert everything[2]
+    middle = everything[2][len(everything[2]) // 2]
+    metrics = json.loads((run / "metrics.json").read_text())
+    metrics["thresholds"]["Dress"]["score"] = middle
+    (run / "metrics.json").write_text(json.dumps(metrics))
+    wanted = {1: everything[1], 2: [score for score in everything[2] if score >= middle]}
+    moved = run.rename(tmp_path / "moved")
+    words = ("predict", moved, VALIDATION[0], "--format", "coco")
+    for name, source in (("best", "best"), ("file", moved / "metrics.json")):
+        assert clothseg(monkeypatch, *words, "--thresholds", source, "--out", tmp_path / name) == 0
+        assert scores(tmp_path / name) == wanted
+    over = ("--thresholds", "best", "--threshold", "Dress=1", "--out", tmp_path / "over")
+    assert clothseg(monkeypatch, *words, *over) == 0
+    assert scores(tmp_path / "over") == {1: everything[1], 2: []}
+
+
+def test_one_garment_keeps_one_name(run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The untrained network finds the same for every class; with 0.01 whatever touches another class goes."""
+    from pycocotools import mask as referee
+
+    words = ("predict", run, VALIDATION[0], "--format", "coco", "--cross-class-iou", "0.01", "--out", tmp_path / "out")
+    assert clothseg(monkeypatch, *words) == 0
+    rows = json.loads((tmp_path / "out/predictions.json").read_text())
+    assert rows
+    for one in rows:
+        for other in rows:
+            if one["category_id"] != other["category_id"]:
+                assert referee.iou([one["segmentation"]], [other["segmentation"]], [0])[0, 0] < 0.01
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--threshold", "Dres=0.5"), "no class 'Dres'; did you mean Dress?"),
+        (("--threshold", "Dress"), "write it as CLASS=SCORE"),
+        (("--threshold", "Dress=2"), "detect.thresholds.Dress"),
+        (("--threshold", "Dress=0.1", "--set", "detect.min_confidence=0.3"), "below min_confidence"),
+        (("--thresholds", "nowhere.json"), "no such file"),
+        (("--thresholds", "broken.json"), "cannot be read"),
+        (("--devices", "1000"), "this machine has"),
+        (("--format", "xml"), "'xml'"),
+    ],
+)
+def test_wrong_words_are_one_message_and_write_nothing(
+    run: Path,
+    words: tuple[str, ...],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "broken.json").write_text("{")
+    assert clothseg(monkeypatch, "predict", run, VALIDATION[0], "--out", "out", *words) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_cutouts_and_pasting_keep_to_the_thresholds(
+    run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is sure to 1; that something is found without them, the test of predict has shown."""
+    words = ("--min-confidence", 0, "--threshold", "Suit=1", "--threshold", "Dress=1")
+    assert clothseg(monkeypatch, "cutout", run, VALIDATION[0], "--out", tmp_path / "cut", *words) == 0
+    assert json.loads((tmp_path / "cut/cutouts.json").read_text())["cutouts"] == []
+    replace = (
+        "compose",
+        VALIDATION[0],
+        VALIDATION[1],
+        "--replace",
+        run,
+        "--class",
+        "Suit",
+        "--out",
+        tmp_path / "a.png",
+    )
+    assert clothseg(monkeypatch, *replace, *words) == 2
+    assert "no Suit found that is sure enough" in capsys.readouterr().err
+    assert not (tmp_path / "a.png").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["devices", "torchrun"])
+def test_two_processes_write_the_bytes_of_one(run: Path, tmp_path: Path, way: str) -> None:
+    script = tmp_path / "command.py"
+    script.write_text("from clothseg.cli import main\nmain()\n")
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for path in VALIDATION[:5]:
+        shutil.copy(path, photos)
+    words = ["predict", str(run), str(photos), "--format", "coco", "--format", "csv", "--format", "pictures"]
+    start = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"] if way == "torchrun" else [
+        sys.executable]  # fmt: skip
+    more = ["--devices", "2"] if way == "devices" else []
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    for name, command in (
+        ("one", [sys.executable, str(script), *words]),
+        ("two", [*start, str(script), *words, *more]),
+    ):
+        subprocess.run([*command, "--out", str(tmp_path / name)], check=True, env=environment, timeout=300)
+    one, two = ({p.name: p.read_bytes() for p in (tmp_path / name).iterdir()} for name in ("one", "two"))
+    assert one == two
+    assert len(one) == 8

@@ -1,0 +1,94 @@
+"""Which detections count, against cases worked out by hand and against trying all subsets."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clothseg.instances import BoxMasks, Instances, PixelMasks, Selection, suppress_across_classes
+
+
+def strips(*rows: tuple[int, int, int, float]) -> Instances:
+    """Masks that are strips of a photo one pixel high: first column, last column, class, score."""
+    masks = torch.zeros((len(rows), 1, 100), dtype=torch.bool)
+    for mask, (start, stop, _, _) in zip(masks, rows, strict=True):
+        mask[0, start:stop] = True
+    boxes = torch.tensor([[start, 0, stop, 1] for start, stop, _, _ in rows], dtype=torch.float32).reshape(-1, 4)
+    classes = torch.tensor([row[2] for row in rows], dtype=torch.int64)
+    return Instances((1, 100), boxes, classes, PixelMasks(masks), torch.tensor([row[3] for row in rows]))
+
+
+def test_one_garment_as_two_classes_keeps_the_surer_name() -> None:
+    # IoU by hand: first and second 80/100, first and third 60/100, second and third 60/80, first and fourth 80/100.
+    found = strips((0, 100, 1, 0.9), (0, 80, 2, 0.8), (0, 60, 3, 0.7), (20, 100, 1, 0.6))
+    assert suppress_across_classes(found, 0.7).scores.tolist() == pytest.approx([0.9, 0.7, 0.6])
+    assert suppress_across_classes(found, 0.6).scores.tolist() == pytest.approx([0.9, 0.6])
+    assert suppress_across_classes(found, 0.80001).scores.tolist() == pytest.approx([0.9, 0.8, 0.7, 0.6])
+    assert suppress_across_classes(found, 0.8).scores.tolist() == pytest.approx([0.9, 0.7, 0.6]), "so much or more"
+
+
+def test_order_given_stays_and_the_first_of_equals_wins() -> None:
+    found = strips((0, 50, 1, 0.5), (50, 100, 1, 0.7), (0, 50, 2, 0.5), (50, 100, 2, 0.9))
+    left = suppress_across_classes(found, 0.5)
+    assert left.boxes[:, 0].tolist() == [0, 50]
+    assert left.classes.tolist() == [1, 2]
+    assert np.array_equal(left.masks.pixels().numpy(), found.masks.pixels()[[0, 3]].numpy())
+
+
+def test_nothing_found_is_nothing_left() -> None:
+    assert len(suppress_across_classes(strips(), 0.5)) == 0
+    assert len(Selection(0.5, {1: 0.2}, 0.5)(strips())) == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 60), st.integers(1, 40), st.integers(1, 3), st.integers(1, 1000)), max_size=7),
+    st.sampled_from([0.1, 0.3, 0.5, 0.9, 1.0]),
+)
+def test_the_set_that_stays_is_the_only_one_without_contradiction(
+    rows: list[tuple[int, int, int, int]], iou: float
+) -> None:
+    """Stays: exactly those with no surer rival that stays. Found by trying all subsets, pixel sets compared."""
+    found = strips(*((start, start + width, label, (score - n / 10) / 1001) for n, (start, width, label, score) in
+                     enumerate(rows)))  # fmt: skip
+    pixels = [set(range(start, start + width)) for start, width, _, _ in rows]
+    scores = found.scores.tolist()
+
+    def rivals(one: int, other: int) -> bool:
+        share = len(pixels[one] & pixels[other]) / len(pixels[one] | pixels[other])
+        return rows[one][2] != rows[other][2] and share >= iou
+
+    def surer(one: int, other: int) -> bool:
+        return (scores[one], -one) > (scores[other], -other)
+
+    numbers = range(len(rows))
+    fitting = [
+        subset
+        for size in range(len(rows) + 1)
+        for subset in itertools.combinations(numbers, size)
+        if all(
+            (n in subset) == (not any(rivals(n, other) and surer(other, n) for other in subset if other != n))
+            for n in numbers
+        )
+    ]
+    assert len(fitting) == 1
+    assert suppress_across_classes(found, iou).scores.tolist() == [scores[n] for n in fitting[0]]
+
+
+def test_each_class_has_its_own_threshold_before_rivals_are_looked_at() -> None:
+    found = strips((0, 50, 1, 0.8), (0, 50, 2, 0.6875), (50, 90, 3, 0.3))
+    chosen = Selection(0.25, {1: 0.85, 2: 0.6875}, 0.5)(found)
+    assert chosen.classes.tolist() == [2, 3], "the unsure suit does not take the place of the dress"
+    assert Selection(0.5)(found).classes.tolist() == [1, 2]
+    assert Selection()(found).classes.tolist() == [1, 2, 3]
+
+
+def test_masks_of_a_network_are_compared_as_they_are_drawn() -> None:
+    """Two maps in boxes that barely touch, and two in the same box."""
+    boxes = torch.tensor([[0.0, 0, 40, 40], [0, 0, 40, 40], [39, 39, 60, 60]])
+    masks = BoxMasks(torch.ones((3, 28, 28)), boxes, (80, 80))
+    found = Instances((80, 80), boxes, torch.tensor([1, 2, 3]), masks, torch.tensor([0.6, 0.7, 0.5]))
+    assert suppress_across_classes(found, 0.9).classes.tolist() == [2, 3]

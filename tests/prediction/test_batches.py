@@ -1,0 +1,72 @@
+"""Batches with a real network, on photos of different sizes: the answers are those of one photo at a time."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from clothseg.config import Config
+from clothseg.instances import Instances
+from clothseg.models import MaskRCNN
+from clothseg.prediction import find_together
+
+from .conftest import Picture
+
+SMALL = [
+    "picture.min_side=32",
+    "picture.max_side=64",
+    "pyramid.channels=16",
+    "boxes.hidden=32",
+    "mask.channels=16",
+    "detect.min_confidence=0",
+    "detect.max_detections=4",
+    "backbone.name=resnet18",
+]
+
+
+@pytest.fixture(scope="module", params=["keep_ratio", "square"])
+def model(request: pytest.FixtureRequest) -> MaskRCNN:
+    words = [*SMALL, f"picture.resize={request.param}", "rpn.proposals_detect=20"]
+    return MaskRCNN(Config.load("demo", ["pyramid={levels: [3, 4, 5]}", *words])).build(["Suit", "Dress"])
+
+
+@pytest.fixture(scope="module")
+def photos() -> list[Picture]:
+    sizes = [(80, 60), (60, 80), (80, 60), (160, 120), (30, 90)]
+    return [np.random.default_rng(n).integers(0, 256, (*size, 3), dtype=np.uint8) for n, size in enumerate(sizes)]
+
+
+def test_answers_are_equal_to_the_last_bit(model: MaskRCNN, photos: list[Picture]) -> None:
+    alone = [model.predict(photo) for photo in photos]
+    assert min(len(found) for found in alone) > 0
+    for batch in (2, 5):
+        groups = [photos[start : start + batch] for start in range(0, len(photos), batch)]
+        together = [found for group in groups for found in find_together(model, group)]
+        for one, other in zip(alone, together, strict=True):
+            assert torch.equal(one.boxes, other.boxes)
+            assert torch.equal(one.scores, other.scores)
+            assert torch.equal(one.classes, other.classes)
+            assert one.masks.rle() == other.masks.rle()
+
+
+def test_together_only_inputs_of_one_size_meet_and_order_stays(
+    model: MaskRCNN, photos: list[Picture], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a GPU: last digits may differ there, so scores are compared with some room."""
+    network = model.network
+    assert network is not None
+    padded: list[set[tuple[int, ...]]] = []
+    detect = network.detect
+
+    def watched(images: list[Tensor]) -> list[Instances]:
+        padded.append({tuple(network.batch([image])[0].shape) for image in images})
+        return detect(images)
+
+    alone = [model.predict(photo) for photo in photos]
+    monkeypatch.setattr(network, "detect", watched)
+    together = find_together(model, photos, together=True)
+    assert all(len(shapes) == 1 for shapes in padded)
+    assert len(padded) < len(photos)
+    for photo, one, other in zip(photos, alone, together, strict=True):
+        assert other.size == photo.shape[:2]
+        assert torch.allclose(one.scores, other.scores, atol=1e-4)

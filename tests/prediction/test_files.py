@@ -1,0 +1,146 @@
+"""What `predict_files` writes, read by other programs; and that batches and processes change nothing in it."""
+
+import csv
+import filecmp
+import json
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from pycocotools import mask as referee
+from pycocotools.coco import COCO
+
+from clothseg.errors import ClothsegError
+from clothseg.instances import Instances, Selection
+from clothseg.prediction import OutputFormat, Predicted, Team, Wanted, predict_files
+
+from .conftest import NAMES, Picture, find
+
+EVERYTHING = Wanted(frozenset(OutputFormat))
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def test_label_maps_say_class_and_instance_and_the_surer_one_wins(photos: list[Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    predict_files(find, NAMES, photos, out, EVERYTHING)
+    listed = json.loads((out / "images.json").read_text())["images"]
+    assert [image["id"] for image in listed] == [1, 2, 4, 5, 6], "numbers among the inputs"
+    for image in listed:
+        with Image.open(out / image["class_map"]) as classes, Image.open(out / image["instance_map"]) as instances:
+            assert classes.size == instances.size == (image["width"], image["height"])
+            # By hand: the left half is the dress (0.9), the rest of the upper half the suit (0.6); 0.2 is not shown.
+            expected = np.zeros((image["height"], image["width"]), int)
+            expected[: image["height"] // 2] = 1
+            expected[:, : image["width"] // 2] = 2
+            assert np.array_equal(np.asarray(classes), expected)
+            assert np.array_equal(np.asarray(instances), np.array([0, 2, 1])[expected])
+            colours = np.asarray(classes.convert("RGB"))
+            assert colours[-1, 0].tolist() == [214, 50, 20], "a dress is vermilion everywhere"
+            assert colours[-1, -1].tolist() == [0, 0, 0]
+            assert np.array_equal(np.asarray(instances.convert("RGB"))[-1, 0], colours[-1, 0])
+
+
+def test_results_and_table_hold_every_detection(photos: list[Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = predict_files(find, NAMES, photos, out, EVERYTHING)
+    assert done == Predicted(5, 0, 10, [f"{photos[2]}: not a picture in a format that is known here"])
+    truth = json.loads((out / "images.json").read_text())
+    (tmp_path / "truth.json").write_text(json.dumps(truth | {"annotations": []}))
+    theirs = COCO(str(tmp_path / "truth.json")).loadRes(str(out / "predictions.json"))
+    rows = theirs.loadAnns(theirs.getAnnIds())
+    with (out / "detections.csv").open(newline="") as file:
+        table = list(csv.DictReader(file))
+    assert len(rows) == len(table) == 15
+    for row, line in zip(rows, table, strict=True):
+        image = theirs.loadImgs(row["image_id"])[0]
+        assert (line["photo"], line["class"]) == (image["file_name"], NAMES[row["category_id"]])
+        assert float(line["score"]) == row["score"]
+        assert [float(line[side]) for side in ("x", "y", "width", "height")] == row["bbox"]
+        size = [int(line["photo_height"]), int(line["photo_width"])]
+        drawn = referee.decode({"size": size, "counts": line["rle"].encode()})
+        assert np.array_equal(drawn, theirs.annToMask(row))
+        assert int(line["area"]) == drawn.sum()
+    assert [line["number"] for line in table] == ["1", "2", "3"] * 5
+
+
+def test_only_what_is_wanted_is_written_and_old_results_go(photos: list[Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    predict_files(find, NAMES, photos, out, EVERYTHING)
+    (out / "mine.txt").write_text("mine")
+    (out / "class-maps" / "mine.png").write_text("mine")
+    with pytest.raises(ClothsegError, match="--overwrite"):
+        predict_files(find, NAMES, photos, out)
+    predict_files(find, NAMES, photos[:1], out, Wanted(frozenset({OutputFormat.CSV})), overwrite=True)
+    assert sorted(files_in(out)) == ["class-maps/mine.png", "detections.csv", "images.json", "mine.txt"]
+
+
+def test_where_nothing_can_be_read_nothing_is_written_or_deleted(photos: list[Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    predict_files(find, NAMES, photos[:1], out)
+    before = files_in(out)
+    done = predict_files(find, NAMES, [photos[2], tmp_path / "absent.jpg"], out, overwrite=True)
+    assert done is not None
+    assert (done.photos, len(done.failed)) == (0, 2)
+    assert files_in(out) == before
+
+
+def test_thresholds_of_classes_choose_what_is_shown(photos: list[Path], tmp_path: Path) -> None:
+    wanted = Wanted(shown=Selection(0.5, {2: 0.95, 1: 0.1}))
+    done = predict_files(find, NAMES, photos[:1], tmp_path / "out", wanted)
+    assert done is not None
+    assert done.instances == 2, "both suits, not the dress"
+
+
+@pytest.mark.parametrize("batch", [2, 3, 100])
+def test_batches_change_nothing(photos: list[Path], tmp_path: Path, batch: int) -> None:
+    sizes: list[int] = []
+
+    def counted(group: Sequence[Picture]) -> list[Instances]:
+        sizes.append(len(group))
+        return find(group)
+
+    predict_files(find, NAMES, photos, tmp_path / "one", EVERYTHING)
+    predict_files(counted, NAMES, photos, tmp_path / "many", Wanted(frozenset(OutputFormat), batch=batch))
+    assert files_in(tmp_path / "one") == files_in(tmp_path / "many")
+    assert max(sizes) == min(batch, 5)
+
+
+@pytest.mark.parametrize("size", [2, 3, 8])
+def test_several_processes_write_what_one_does(photos: list[Path], tmp_path: Path, size: int) -> None:
+    """Processes are threads here that wait for each other as processes do; 8 are more than there are photos."""
+    predict_files(find, NAMES, photos, tmp_path / "one", EVERYTHING)
+    barrier = threading.Barrier(size, timeout=30)
+    answers: dict[int, Predicted | None] = {}
+
+    def work(rank: int) -> None:
+        team = Team(rank, size, wait=lambda: barrier.wait() and None)
+        answers[rank] = predict_files(find, NAMES, photos, tmp_path / "shared", EVERYTHING, team=team)
+
+    threads = [threading.Thread(target=work, args=(rank,)) for rank in range(size)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert files_in(tmp_path / "one") == files_in(tmp_path / "shared")
+    assert filecmp.cmp(tmp_path / "one/predictions.json", tmp_path / "shared/predictions.json", shallow=False)
+    assert [rank for rank, done in answers.items() if done is not None] == [0]
+    assert answers[0] == Predicted(5, 0, 10, [f"{photos[2]}: not a picture in a format that is known here"])
+
+
+def test_more_than_255_instances_take_16_bits(tmp_path: Path) -> None:
+    from clothseg.pictures.maps import instance_map, instance_palette, save_map
+
+    many = find([np.zeros((20, 20, 3), np.uint8)])[0]
+    numbers = [1, 300, 299]
+    save_map(instance_map(many, numbers), instance_palette([1] * 300), tmp_path / "many.png")
+    with Image.open(tmp_path / "many.png") as picture:
+        assert picture.mode in {"I;16", "I"}
+        assert np.asarray(picture)[0, 0] == 1
+        assert np.asarray(picture)[0, -1] == 300
+        assert np.asarray(picture)[-1, -1] == 299
