@@ -11,11 +11,12 @@ from clothseg.dataset import CocoLikeDataset
 from clothseg.errors import DataError
 from clothseg.evaluation import coco
 from clothseg.evaluation.boundary import boundary_matches, run_boundary
+from clothseg.evaluation.checks import checked_results
 from clothseg.evaluation.intervals import Figures, Resampler, intervals
 from clothseg.evaluation.matches import ClassMatches
 from clothseg.evaluation.metrics import ClassMetrics, FalseAlarms, Metrics, Threshold
 from clothseg.evaluation.report_map import PhotoPrecision, photo_precision
-from clothseg.evaluation.results import Detector, checked_results, detections
+from clothseg.evaluation.results import Detector, detections
 from clothseg.evaluation.thresholds import best_threshold
 from clothseg.evaluation.truth import Row, Truth, read_truth
 
