@@ -9,8 +9,7 @@ import pytest
 
 from clothseg.errors import DataError
 from clothseg.evaluation import evaluate_coco
-from clothseg.evaluation.checks import checked_results
-from clothseg.evaluation.results import read_results
+from clothseg.evaluation.checks import checked_results, read_results
 from clothseg.evaluation.truth import read_truth
 from clothseg.instances import encode, tight_box
 

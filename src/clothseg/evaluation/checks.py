@@ -1,4 +1,4 @@
-"""Results in COCO's form checked against the truth: what is wrong is an error, what is odd a counted sentence.
+"""Results in COCO's form, read and checked against the truth: what is wrong is an error, what is odd a sentence.
 
 Most files are well made throughout, and hold half a million rows. So rows are looked at some thousands at a time, field
 by field; only where that finds anything unusual each of them is read for itself, made usual, or named in an error.
@@ -7,6 +7,7 @@ by field; only where that finds anything unusual each of them is read for itself
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,29 @@ import numpy as np
 from clothseg.errors import DataError
 from clothseg.evaluation.collector import collector_paused
 from clothseg.evaluation.truth import Row, Truth, four_numbers, is_number, usual_mask
+from clothseg.files import read_json
 from clothseg.instances import broken_mask, from_segmentation
 
 _TOGETHER = 4096  # rows checked at once
 _SLACK = 1.0  # pixels that a box may reach over the photo's edge by rounding
+
+
+def read_results(path: Path) -> list[Any]:
+    """The rows of a COCO results file: a list, or an object with the list under `annotations`.
+
+    Raises:
+        DataError: the file cannot be read, or is neither. What stands in the rows is not looked at here.
+    """
+    try:
+        with collector_paused():
+            rows = read_json(path)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read as COCO results ({error})") from error
+    if isinstance(rows, dict):
+        rows = rows.get("annotations")
+    if not isinstance(rows, list):
+        raise DataError(f"{path}: COCO results are a list of detections with image_id, category_id and score")
+    return rows
 
 
 @collector_paused()

@@ -1,16 +1,12 @@
-"""Detections in COCO's results form: made by a network, or read from a file. `checks.py` holds them against a truth."""
+"""Detections of a network in COCO's results form. Those that are in a file already are read in `checks.py`."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from clothseg.dataset import CocoLikeDataset, to_tensor
-from clothseg.errors import DataError
-from clothseg.evaluation.collector import collector_paused
-from clothseg.files import read_json
 from clothseg.instances import Instances, to_xywh
 
 
@@ -51,21 +47,3 @@ def coco_results(image_id: int | str, found: Instances, category_id: Callable[[i
         }
         for label, score, box, mask in rows
     ]
-
-
-def read_results(path: Path) -> list[Any]:
-    """The rows of a COCO results file: a list, or an object with the list under `annotations`.
-
-    Raises:
-        DataError: the file cannot be read, or is neither. What stands in the rows is not looked at here.
-    """
-    try:
-        with collector_paused():
-            rows = read_json(path)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read as COCO results ({error})") from error
-    if isinstance(rows, dict):
-        rows = rows.get("annotations")
-    if not isinstance(rows, list):
-        raise DataError(f"{path}: COCO results are a list of detections with image_id, category_id and score")
-    return rows
