@@ -26,6 +26,7 @@ Tree = dict[str, Any]
 Figures = dict[str, float]
 SIZE = (384, 512)
 CLASSES = 5
+DRAWN = 500  # photos with shapes of their own
 FIGURES = ("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large", "AR_1", "AR_10", "AR_100")
 
 
@@ -45,34 +46,44 @@ def shape(centre: Any, radii: Any, petals: int) -> dict[str, Any]:
     return {"segmentation": rle, "bbox": list(tight_box(rle))}
 
 
-def write(folder: Path, photos: int, most: int) -> None:
-    """Truth with crowds and empty photos; detections near the objects, twice and in wrong classes, and elsewhere."""
+def photo(rng: np.random.Generator, most: int) -> tuple[list[Tree], list[Tree]]:
+    """Objects of one photo, crowds among them, and detections near them, twice, in wrong classes, and elsewhere."""
     from clothseg.instances import mask_area  # noqa: PLC0415
 
-    rng = np.random.default_rng(0)
     limit = np.array(SIZE[::-1]) - 1.0
-    annotations: list[dict[str, Any]] = []
-    results: list[dict[str, Any]] = []
-    for photo in range(1, photos + 1):
-        objects = [
-            (rng.uniform(0, limit), rng.uniform(8, 110, 2), int(rng.integers(2, 7)), int(rng.integers(1, CLASSES + 1)))
-            for _ in range(int(rng.integers(0, 9)))
-        ]
-        for centre, radii, petals, label in objects:
-            drawn = shape(centre, radii, petals)
-            crowd, area = int(rng.random() < 0.05), mask_area(drawn["segmentation"])
-            row = {"id": len(annotations) + 1, "image_id": photo, "category_id": label, "iscrowd": crowd, "area": area}
-            annotations.append(row | drawn)
-        for number in range(most):
-            centre, radii, petals, label = rng.uniform(0, limit), rng.uniform(8, 90, 2), 3, int(rng.integers(1, 6))
-            score = float(rng.beta(1, 5))
-            if number < 3 * len(objects):
-                centre, radii, petals, right = objects[number % len(objects)]
-                centre = np.clip(centre + rng.normal(0, 0.12, 2) * radii, 0, limit)
-                radii = np.maximum(radii * (1 + rng.normal(0, 0.12, 2)), 4)
-                label, score = (right if rng.random() < 0.85 else label), float(rng.beta(4, 2))
-            found: dict[str, Any] = {"image_id": photo, "category_id": label, "score": round(score, 3)}
-            results.append(found | shape(centre, radii, petals))
+    objects = [
+        (rng.uniform(0, limit), rng.uniform(8, 110, 2), int(rng.integers(2, 7)), int(rng.integers(1, CLASSES + 1)))
+        for _ in range(int(rng.integers(0, 9)))
+    ]
+    annotations, results = [], []
+    for centre, radii, petals, label in objects:
+        drawn = shape(centre, radii, petals)
+        crowd, area = int(rng.random() < 0.05), mask_area(drawn["segmentation"])
+        annotations.append({"category_id": label, "iscrowd": crowd, "area": area} | drawn)
+    for number in range(most):
+        centre, radii, petals, label = rng.uniform(0, limit), rng.uniform(8, 90, 2), 3, int(rng.integers(1, 6))
+        if number < 3 * len(objects):
+            centre, radii, petals, right = objects[number % len(objects)]
+            centre = np.clip(centre + rng.normal(0, 0.12, 2) * radii, 0, limit)
+            radii = np.maximum(radii * (1 + rng.normal(0, 0.12, 2)), 4)
+            label = right if rng.random() < 0.85 else label
+        results.append({"category_id": label} | shape(centre, radii, petals))
+    return annotations, results
+
+
+def write(folder: Path, photos: int, most: int) -> None:
+    """Files of truth and results; from the 500th photo on the shapes come again, with other scores."""
+    rng = np.random.default_rng(0)
+    drawn = [photo(rng, most) for _ in range(min(photos, DRAWN))]
+    annotations: list[Tree] = []
+    results: list[Tree] = []
+    for number in range(1, photos + 1):
+        objects, found = drawn[(number - 1) % len(drawn)]
+        for row in objects:
+            annotations.append({"id": len(annotations) + 1, "image_id": number} | row)
+        for place, row in enumerate(found):
+            score = rng.beta(4, 2) if place < 3 * len(objects) else rng.beta(1, 5)
+            results.append({"image_id": number, "score": round(float(score), 3)} | row)
     images = [{"id": n, "height": SIZE[0], "width": SIZE[1]} for n in range(1, photos + 1)]
     categories = [{"id": c, "name": f"class {c}"} for c in range(1, CLASSES + 1)]
     tree = {"images": images, "annotations": annotations, "categories": categories}
