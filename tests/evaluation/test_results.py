@@ -9,7 +9,7 @@ import pytest
 
 from clothseg.errors import DataError
 from clothseg.evaluation import evaluate_coco
-from clothseg.evaluation.results import checked_results, read_results
+from clothseg.evaluation.checks import checked_results, read_results
 from clothseg.evaluation.truth import read_truth
 from clothseg.instances import encode, tight_box
 
@@ -144,3 +144,38 @@ def test_the_fingerprint_is_that_of_the_content() -> None:
     again = tree | {"annotations": [tree["annotations"][0] | {"id": 77}]}
     other = tree | {"annotations": [tree["annotations"][0] | {"segmentation": encode(~SQUARE)}]}
     assert read_truth(tree).fingerprint == read_truth(again).fingerprint != read_truth(other).fingerprint
+
+
+UNUSUAL: list[Tree] = [
+    {"bbox": ...},
+    {"segmentation": ...},
+    {"segmentation": [[8, 5, 33, 5, 33, 30, 8, 30]]},
+    {"score": 1},
+    {"bbox": (1, 2, 3, 4)},
+    {"segmentation": {"size": (40, 50), "counts": encode(SQUARE)["counts"]}},
+]
+
+
+@pytest.mark.parametrize("change", UNUSUAL)
+def test_rows_are_the_same_whether_looked_at_together_or_one_by_one(change: Tree) -> None:
+    known = read_truth(truth())
+    rows = [result(score=n / 10) for n in range(5)] + [result(**change)]
+    together, _ = checked_results(rows, known)
+    alone = [checked_results([row], known)[0][0] for row in rows]
+    assert together == alone
+    assert together[:5] == rows[:5]
+
+
+@pytest.mark.parametrize(("row", "message"), WRONG)
+def test_a_wrong_row_among_thousands_is_named_by_its_number(row: Any, message: str) -> None:
+    rows = [result()] * 5000 + [row] + [result()] * 10
+    with pytest.raises(DataError, match=f"result 5000 .*{message}"):
+        checked_results(rows, read_truth(truth()))
+
+
+def test_a_broken_mask_in_the_truth_is_named() -> None:
+    tree = truth()
+    cut = {"size": [40, 50], "counts": encode(SQUARE)["counts"][:-3]}
+    tree["annotations"] += [tree["annotations"][0] | {"id": 17, "segmentation": cut}]
+    with pytest.raises(DataError, match="annotation 17 has a broken mask: its runs fill"):
+        read_truth(tree)

@@ -10,13 +10,10 @@ from rich.markup import escape
 
 from clothseg.cli.inputs import Quiet, annotations_file
 from clothseg.cli.terminal import ERRORS, progress_bar
-from clothseg.dataset import CocoLikeDataset
 from clothseg.errors import ClothsegError
 from clothseg.evaluation import MIN_CONFIDENCE, Metrics, evaluate_coco
-from clothseg.evaluation.results import read_results
+from clothseg.evaluation.checks import read_results
 from clothseg.files import refuse_existing, write_whole
-from clothseg.models import MaskRCNN
-from clothseg.report import write_report
 from clothseg.runs import RunFolder
 
 
@@ -69,6 +66,10 @@ def _results_file(
 
 
 def _run(run: Path, data: Path, min_confidence: float | None, *, untrained: bool, quiet: bool) -> tuple[Metrics, Path]:
+    from clothseg.dataset import CocoLikeDataset  # noqa: PLC0415 - torch; a results file needs none
+    from clothseg.models import MaskRCNN  # noqa: PLC0415
+    from clothseg.report import write_report  # noqa: PLC0415
+
     begun = time.monotonic()
     folder = RunFolder(run)
     val = CocoLikeDataset().load_data(data, "val").prepare()

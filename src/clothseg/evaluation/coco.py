@@ -12,6 +12,7 @@ import hotcoco
 import numpy as np
 from numpy.typing import NDArray
 
+from clothseg.evaluation.collector import collector_paused
 from clothseg.evaluation.matches import ClassMatches, Records, class_matches
 from clothseg.evaluation.metrics import Confusion, Curve, ErrorKind
 from clothseg.evaluation.truth import Row, Truth
@@ -32,6 +33,7 @@ def run_evaluator(truth: Truth, rows: Sequence[Row], kind: str) -> hotcoco.COCOe
     return evaluator
 
 
+@collector_paused()
 def _evaluator(truth: Truth, rows: Sequence[Row], kind: str) -> hotcoco.COCOeval:
     kept = ("image_id", "category_id", "score", FIELDS[kind])
     ground = hotcoco.COCO(truth.tree)

@@ -3,21 +3,24 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from clothseg.dataset import CocoLikeDataset
 from clothseg.errors import DataError
 from clothseg.evaluation import coco
 from clothseg.evaluation.boundary import boundary_matches, run_boundary
+from clothseg.evaluation.checks import checked_results
 from clothseg.evaluation.intervals import Figures, Resampler, intervals
 from clothseg.evaluation.matches import ClassMatches
 from clothseg.evaluation.metrics import ClassMetrics, FalseAlarms, Metrics, Threshold
 from clothseg.evaluation.report_map import PhotoPrecision, photo_precision
-from clothseg.evaluation.results import Detector, checked_results, detections
 from clothseg.evaluation.thresholds import best_threshold
 from clothseg.evaluation.truth import Row, Truth, read_truth
+
+if TYPE_CHECKING:
+    from clothseg.dataset import CocoLikeDataset
+    from clothseg.evaluation.results import Detector
 
 MIN_CONFIDENCE = 0.05
 """Of `report_mAP` where nothing else is said: what the configuration has for detections too."""
@@ -26,13 +29,15 @@ HEADLINES = ("mask_AP", "mask_AP50", "box_AP", "box_AP50", "report_mAP")
 
 
 def evaluate_network(
-    detector: Detector, dataset: CocoLikeDataset, *, min_confidence: float = MIN_CONFIDENCE, resamples: int = 500
+    detector: "Detector", dataset: "CocoLikeDataset", *, min_confidence: float = MIN_CONFIDENCE, resamples: int = 500
 ) -> Metrics:
     """What anything with `detect` is worth on a data set that was loaded from a file and prepared.
 
     Raises:
         DataError: the data set has no annotations file, or one that cannot be judged by.
     """
+    from clothseg.evaluation.results import detections  # noqa: PLC0415 - torch; a results file needs none
+
     if dataset.source is None:
         raise DataError("to judge by, a data set must be loaded from a file")
     rows = [row for of_photo in detections(detector, dataset) for row in of_photo]

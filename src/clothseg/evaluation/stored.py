@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from clothseg.errors import DataError, RunError
+from clothseg.evaluation.checks import read_results
 from clothseg.evaluation.metrics import Metrics
-from clothseg.evaluation.results import read_results
 from clothseg.evaluation.truth import read_truth
 from clothseg.runs import RunFolder
 

@@ -12,7 +12,9 @@ from typing import Any, TypeGuard
 
 from clothseg.dataset import CocoLikeDataset
 from clothseg.errors import DataError
-from clothseg.instances import from_segmentation, mask_area
+from clothseg.evaluation.collector import collector_paused
+from clothseg.files import read_json
+from clothseg.instances import broken_mask, from_segmentation, mask_area
 
 Row = Mapping[str, Any]
 
@@ -69,6 +71,7 @@ class Truth:
         return hashlib.sha256(content.encode()).hexdigest()[:12]
 
 
+@collector_paused()
 def read_truth(source: Path | Mapping[str, Any]) -> Truth:
     """COCO instances from a file or as read from one.
 
@@ -97,6 +100,10 @@ def read_truth(source: Path | Mapping[str, Any]) -> Truth:
     sizes = {row["id"]: (row["height"], row["width"]) for row in images}
     known = {row["id"] for row in categories}
     annotations = [_annotation(name, n, row, sizes, known) for n, row in enumerate(tree["annotations"], start=1)]
+    masks = [n for n, row in enumerate(annotations) if "segmentation" in row]
+    if broken := broken_mask([annotations[n]["segmentation"] for n in masks]):
+        position = masks[broken[0]]
+        raise DataError(f"{_label(name, position + 1, tree['annotations'][position])} has {broken[1]}")
     return Truth(images, annotations, categories, _notes(tree["annotations"], annotations))
 
 
@@ -120,7 +127,7 @@ def truth_of(dataset: CocoLikeDataset) -> Truth:
 
 def _read(path: Path) -> Mapping[str, Any]:
     try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
+        tree = read_json(path)
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read as COCO annotations ({error})") from error
     if not isinstance(tree, dict):
@@ -146,7 +153,7 @@ def _annotation(
     """One annotation under a new id: with 0 the evaluators' ancestor counts an object as never found."""
     if not isinstance(row, Mapping):
         raise DataError(f"{name}: annotation {number} is no object")
-    label = f"{name}: annotation {row.get('id', f'number {number}')}"
+    label = _label(name, number, row)
     if row.get("image_id") not in sizes:
         raise DataError(f"{label} names photo {row.get('image_id')!r}, which is not there")
     if row.get("category_id") not in classes:
@@ -156,9 +163,11 @@ def _annotation(
         raise DataError(f"{label} has neither segmentation nor bbox")
     answer = {"id": number, "image_id": row["image_id"], "category_id": row["category_id"]}
     answer |= {"iscrowd": int(row.get("iscrowd", 0) or 0), "area": row.get("area")}
-    if segmentation:
+    if usual_mask(segmentation, size := sizes[row["image_id"]]):
+        answer["segmentation"] = segmentation
+    elif segmentation:
         try:
-            answer["segmentation"] = from_segmentation(segmentation, *sizes[row["image_id"]])
+            answer["segmentation"] = from_segmentation(segmentation, *size)
         except DataError as error:
             raise DataError(f"{label}: {error}") from error
     if box:
@@ -169,6 +178,15 @@ def _annotation(
         width, height = answer["bbox"][2:] if box else (0, 0)
         answer["area"] = float(mask_area(answer["segmentation"])) if segmentation else float(width * height)
     return answer
+
+
+def _label(name: str, number: int, row: Row) -> str:
+    return f"{name}: annotation {row.get('id', f'number {number}')}"
+
+
+def usual_mask(mask: Any, size: tuple[int, int]) -> bool:
+    """Whether it is compressed RLE of `size` (height, width). That its runs fill it is checked for many at once."""
+    return isinstance(mask, dict) and mask.get("size") == list(size) and isinstance(mask.get("counts"), str)
 
 
 def four_numbers(box: Any) -> list[float] | None:

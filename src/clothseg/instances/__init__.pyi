@@ -1,6 +1,6 @@
 from .boxes import boxes_of_masks, clip_boxes, flip_boxes, from_xywh, scale_boxes, to_xywh
 from .contours import to_polygons
-from .filled import filled_pixels
+from .filled import broken_mask, filled_pixels
 from .instances import Instances
 from .masks import BoxMasks, Masks, PixelMasks, RleMasks
 from .pasting import PasteRule, paste, resize_fading
@@ -30,6 +30,7 @@ __all__ = [
     "RleMasks",
     "Selection",
     "boxes_of_masks",
+    "broken_mask",
     "clip_boxes",
     "decode",
     "encode",

@@ -1,11 +1,30 @@
 """How many pixels the runs of many RLE strings fill, in a few array operations: the check of a whole results file."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from clothseg.instances.rle import Rle
+
+_TOGETHER = 4096  # masks looked at at once
 _MOST_CHARACTERS = 7  # of one number; 35 bits are more than any photo has pixels
+_HIGHEST = ((np.arange(256, dtype=np.int64) & 31) ^ 16) - 16  # a number's last character as 5 bits with a sign
+
+
+def broken_mask(masks: Sequence[Rle]) -> tuple[int, str] | None:
+    """Position of the first mask whose runs do not fill its size exactly, and what is wrong; None where all do."""
+    for start in range(0, len(masks), _TOGETHER):
+        some = masks[start : start + _TOGETHER]
+        filled = filled_pixels([mask["counts"] for mask in some])
+        wrong = np.flatnonzero(filled != np.array([math.prod(mask["size"]) for mask in some], dtype=np.int64))
+        if len(wrong):
+            position = int(wrong[0])
+            has = f"its runs fill {filled[position]}" if filled[position] >= 0 else "its counts cannot be read"
+            height, width = some[position]["size"]
+            return start + position, f"a broken mask: {has} of {height} x {width} pixels"
+    return None
 
 
 def filled_pixels(counts: Sequence[str]) -> NDArray[np.int64]:
@@ -45,15 +64,16 @@ def _filled(codes: NDArray[np.uint8], begins: NDArray[np.int64], ends: NDArray[n
 def _numbers(
     codes: NDArray[np.uint8], ends: NDArray[np.int64], first: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The signed numbers whose last characters are `ends`, and the longest number of each string in characters."""
-    starts = np.append(0, ends[:-1] + 1)
-    sizes = ends - starts + 1
-    values = (codes[starts] & 31).astype(np.int64)
-    for place in range(1, min(int(sizes.max()), _MOST_CHARACTERS)):
-        longer = np.flatnonzero(sizes > place)
-        values[longer] += (codes[starts[longer] + place] & 31).astype(np.int64) << (5 * place)
-    negative = np.flatnonzero(codes[ends] & 16)
-    values[negative] -= np.int64(1) << (5 * np.minimum(sizes[negative], _MOST_CHARACTERS))
+    """The signed numbers whose last characters are `ends`, and the longest number of each string in characters.
+
+    The last character has the highest 5 bits and the sign, so a number is read from there; most have no other.
+    """
+    values = _HIGHEST[codes[ends]]
+    sizes = ends - np.append(-1, ends[:-1])
+    longer = np.flatnonzero(sizes > 1)
+    for place in range(1, _MOST_CHARACTERS):
+        values[longer] = 32 * values[longer] + (codes[ends[longer] - place] & 31)
+        longer = longer[sizes[longer] > place + 1]
     return values, np.maximum.reduceat(sizes, first)
 
 
@@ -62,13 +82,15 @@ def _undone(differences: NDArray[np.int64], count: NDArray[np.int64]) -> NDArray
 
     The sums run on over all strings, every second number for itself, and what stood there before a string is taken off.
     """
-    summed = np.empty_like(differences)
-    summed[0::2], summed[1::2] = np.cumsum(differences[0::2]), np.cumsum(differences[1::2])
-    before = summed - differences
+    runs = np.empty_like(differences)
+    np.cumsum(differences[0::2], out=runs[0::2])
+    np.cumsum(differences[1::2], out=runs[1::2])
     first = np.cumsum(count) - count
     most = len(differences) - 1
-    odd, even = before[np.minimum(first + 1, most)], before[np.minimum(first + 2, most)]
-    place = np.arange(len(differences)) - np.repeat(first, count)
-    runs = summed - np.where(place & 1, np.repeat(odd, count), np.repeat(even, count))
+    odd, even = (runs[place] - differences[place] for place in (np.minimum(first + n, most) for n in (1, 2)))
+    # `first` may be the 0th or the 1st of the two sums; its own sum is that of the string's even numbers.
+    second = first & 1
+    runs[0::2] -= np.repeat(np.where(second, odd, even), (count + 1 - second) // 2)
+    runs[1::2] -= np.repeat(np.where(second, even, odd), (count + second) // 2)
     runs[first] = differences[first]
     return runs
