@@ -7,7 +7,8 @@ from functools import cached_property
 
 from clothseg.config import Config
 from clothseg.evaluation import headline_figures
-from clothseg.evaluation.results import checked_results, detections
+from clothseg.evaluation.checks import checked_results
+from clothseg.evaluation.results import detections
 from clothseg.evaluation.truth import Truth, truth_of
 from clothseg.networks import MaskRCNNNetwork
 from clothseg.runs import RunFolder
