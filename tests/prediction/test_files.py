@@ -118,8 +118,11 @@ def test_several_processes_write_what_one_does(photos: list[Path], tmp_path: Pat
     barrier = threading.Barrier(size, timeout=30)
     answers: dict[int, Predicted | None] = {}
 
+    def wait() -> None:
+        barrier.wait()
+
     def work(rank: int) -> None:
-        team = Team(rank, size, wait=lambda: barrier.wait() and None)
+        team = Team(rank, size, wait=wait)
         answers[rank] = predict_files(find, NAMES, photos, tmp_path / "shared", EVERYTHING, team=team)
 
     threads = [threading.Thread(target=work, args=(rank,)) for rank in range(size)]

@@ -87,7 +87,7 @@ def test_batches_change_nothing_in_a_video(tmp_path: Path) -> None:
 
 
 def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:
-    most = []
+    most: list[int] = []
     for frames in (8, 8, 48):
         path = tmp_path / f"{len(most)}.mp4"
         make_video(path, frames=frames, codec="mpeg4", size=(320, 240))
