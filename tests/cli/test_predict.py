@@ -141,22 +141,20 @@ def test_cutouts_and_pasting_keep_to_the_thresholds(
 @pytest.mark.slow
 @pytest.mark.parametrize("way", ["devices", "torchrun"])
 def test_two_processes_write_the_bytes_of_one(run: Path, tmp_path: Path, way: str) -> None:
-    script = tmp_path / "command.py"
-    script.write_text("from clothseg.cli import main\nmain()\n")
     photos = tmp_path / "photos"
     photos.mkdir()
     for path in VALIDATION[:5]:
         shutil.copy(path, photos)
     words = ["predict", str(run), str(photos), "--format", "coco", "--format", "csv", "--format", "pictures"]
-    start = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"] if way == "torchrun" else [
-        sys.executable]  # fmt: skip
-    more = ["--devices", "2"] if way == "devices" else []
+    module = ["-m", "clothseg"]
+    commands = {
+        "one": [sys.executable, *module, *words],
+        "devices": [sys.executable, *module, *words, "--devices", "2"],
+        "torchrun": [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", *module, *words],
+    }
     environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    for name, command in (
-        ("one", [sys.executable, str(script), *words]),
-        ("two", [*start, str(script), *words, *more]),
-    ):
-        subprocess.run([*command, "--out", str(tmp_path / name)], check=True, env=environment, timeout=300)
-    one, two = ({p.name: p.read_bytes() for p in (tmp_path / name).iterdir()} for name in ("one", "two"))
+    for name in ("one", way):
+        subprocess.run([*commands[name], "--out", str(tmp_path / name)], check=True, env=environment, timeout=300)
+    one, two = ({p.name: p.read_bytes() for p in (tmp_path / name).iterdir()} for name in ("one", way))
     assert one == two
     assert len(one) == 8

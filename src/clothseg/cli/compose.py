@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from clothseg.cli.inputs import CrossClassIou, Quiet, ThresholdOf, Thresholds, selection_settings
+from clothseg.cli.inputs import Quiet
+from clothseg.cli.selection import CrossClassIou, ThresholdOf, Thresholds, selection_settings
 from clothseg.cli.terminal import ERRORS
 from clothseg.errors import ClothsegError
 from clothseg.garments import Place, compose_files, replace_files

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from clothseg.cli.inputs import CrossClassIou, Quiet, Recursive, ThresholdOf, Thresholds, selection_settings
+from clothseg.cli.inputs import Quiet, Recursive
+from clothseg.cli.selection import CrossClassIou, ThresholdOf, Thresholds, selection_settings
 from clothseg.cli.terminal import ERRORS, progress_bar, walk
 from clothseg.garments import write_cutouts
 from clothseg.models import MaskRCNN

@@ -8,15 +8,8 @@ import typer
 from rich.markup import escape
 
 from clothseg import videos
-from clothseg.cli.inputs import (
-    CrossClassIou,
-    Overrides,
-    Quiet,
-    Recursive,
-    ThresholdOf,
-    Thresholds,
-    selection_settings,
-)
+from clothseg.cli.inputs import Overrides, Quiet, Recursive
+from clothseg.cli.selection import CrossClassIou, ThresholdOf, Thresholds, selection_settings
 from clothseg.cli.terminal import ERRORS, progress_bar, walk
 from clothseg.dataset.prelabel_files import PHOTOS_URL, SHOWN_FROM, LabelFormat, write_prelabels
 from clothseg.files import refuse_existing

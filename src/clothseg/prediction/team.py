@@ -1,5 +1,6 @@
 """Several processes, on one machine or on several, that share the photos of one prediction."""
 
+import logging
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -55,6 +56,7 @@ def join_team(devices: int = 1) -> Team:
         raise ClothsegError(f"--devices {local}: this machine has {there} {kind}")
     if max(world, devices) == 1:
         return Team(device=str(Fabric(accelerator="auto", devices=1).device))
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells of each process
     fabric = Fabric(accelerator="auto", devices=local, num_nodes=max(world // local, 1), strategy="ddp")
     fabric.launch()
     return Team(fabric.global_rank, fabric.world_size, str(fabric.device), fabric.barrier)

@@ -1,0 +1,39 @@
+"""Options that say which detections count, shared by the commands that find garments."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clothseg.errors import ClothsegError
+from clothseg.evaluation.stored import stored_thresholds
+
+ThresholdOf = Annotated[
+    list[str] | None,
+    typer.Option("--threshold", metavar="CLASS=SCORE", help="Least score of one class, repeated."),
+]
+Thresholds = Annotated[
+    str | None,
+    typer.Option(help="Each class's best threshold: a metrics.json, or [b]best[/] for the run's own."),
+]
+CrossClassIou = Annotated[
+    float | None,
+    typer.Option(min=0.01, max=1, help="Where masks of two classes overlap by this IoU, only the surer one stays."),
+]
+
+
+def selection_settings(
+    run: Path, threshold: list[str] | None, thresholds: str | None, cross_class_iou: float | None
+) -> list[str]:
+    """What the options above mean, as overrides of the configuration; those of single classes go before."""
+    own = run if run.is_dir() else run.parent
+    least = stored_thresholds(own if thresholds == "best" else Path(thresholds)) if thresholds else {}
+    for text in threshold or ():
+        name, _, score = text.rpartition("=")
+        try:
+            least[name.strip()] = float(score)
+        except ValueError:
+            raise ClothsegError(f"--threshold {text!r}: write it as CLASS=SCORE, such as Dress=0.5") from None
+    settings = [f"detect.thresholds={json.dumps(least)}"] if least else []
+    return settings + ([] if cross_class_iou is None else [f"detect.cross_class_iou={cross_class_iou}"])
