@@ -9,8 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from clothseg.config import Picture
-from clothseg.dataset import CocoLikeDataset
+from clothseg.config import Config, Picture
+from clothseg.dataset import CocoLikeDataset, load_example
+from clothseg.dataset.looks import looks
 from clothseg.dataset.show import Grid, on_grid, show_dataset
 from clothseg.errors import ClothsegError, DataError
 from clothseg.instances import Instances, PixelMasks
@@ -143,3 +144,26 @@ def test_wrong_wishes_write_nothing_and_bad_photos_are_told(tmp_path: Path) -> N
     with pytest.raises(DataError, match="none of the photos can be read"):
         show_dataset(data, tmp_path / "none", grid=Grid(Picture()))
     assert not (tmp_path / "none").exists()
+
+
+def test_augmented_versions_stand_beside_their_photo_as_the_loader_gives_them(tmp_path: Path) -> None:
+    data = CocoLikeDataset().load_data(write(tmp_path / "data", photos=3)).prepare()
+    turned = ["augment.flip=0", "augment.rotate=30", "augment.copies=0", "augment.scale=0", "augment.shift=0"]
+    shown = []
+    for more in (turned, [*turned, "augment.rotate=0", "augment.multiply=0", "augment.colour=0"], ["augment.copies=3"]):
+        config = Config.load("demo", more)
+        out = tmp_path / f"look{len(shown)}"
+        sheets = show_dataset(data, out, grid=Grid(config.picture), count=4, augmented=config).sheets
+        assert "augmented.png" in [sheet.file for sheet in sheets]
+        shown.append(next(sheet.note for sheet in sheets if sheet.file == "augmented.png"))
+    assert "rotate 30" in shown[0] and "flip" not in shown[0]
+    assert "nothing is switched on" in shown[1]
+    config = Config.load("demo", turned)
+    values = set()
+    for version, (picture, _) in enumerate(looks(data, 2, config)):  # a photo without objects: nothing is drawn on it
+        image, _ = load_example(data, 2, config.augment if version else None, version, config.train.seed)
+        values.add(int(picture.mean()))
+        assert (picture == (image.permute(1, 2, 0) * 255).round().numpy().astype(np.uint8)).all()
+    assert len(values) > 1  # brightness changes
+    assert len(list(looks(data, 0, config))) == 5
+    assert len(list(looks(data, 0, Config.load("demo", ["augment.copies=3"])))) == 3

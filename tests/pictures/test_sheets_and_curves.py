@@ -92,3 +92,25 @@ def test_more_columns_than_pictures_are_not_left_empty() -> None:
 def test_impossible_sheets_are_refused(given: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"picture|caption|column"):
         contact_sheet(**({"pictures": [plain(9, 9)]} | given))
+
+
+def test_figures_stand_beside_the_losses_where_there_are_any() -> None:
+    plain_rows = history(6)
+    rows = [
+        row | ({"mask_AP": 0.3, "report_mAP": 0.6, "learning_rate": 0.1} if row["epoch"] % 2 else {})
+        for row in plain_rows
+    ]
+    one, other = pixels(loss_curves(plain_rows)), pixels(loss_curves(rows))
+    assert (one.shape[1], other.shape[1]) == (1500, 1950)
+    corner = other[:400, 1500:].astype(int)
+    assert (np.abs(corner - (0x2A, 0x6F, 0xC9)).sum(axis=2) < 60).sum() > 50  # mask AP
+    assert (np.abs(corner - (0xA2, 0x5C, 0xC4)).sum(axis=2) < 60).sum() > 50  # the report's
+    assert pixels(compare_curves({"a": plain_rows, "b": rows})).shape[1] == 1950
+
+
+def test_overfitting_is_marked_in_its_panel_alone() -> None:
+    plain_picture, marked = (pixels(loss_curves(history(9), marks=marks)) for marks in ({}, {"bbox": 5}))
+    changed = np.argwhere((plain_picture != marked).any(axis=2))
+    assert len(changed) > 50
+    assert changed[:, 0].max() < 400
+    assert changed[:, 1].min() > 1000

@@ -43,8 +43,9 @@ def loss_curves(history: Sequence[Row], *, marks: Mapping[str, int] | None = Non
         _draw(axes, history, name)
         if since := (marks or {}).get(name):
             axes.axvline(since, color=_INK, linestyle="--", linewidth=1)
+            place = axes.get_xaxis_transform()
             axes.annotate(
-                "overfits", (since, 0.02), xycoords=axes.get_xaxis_transform(), fontsize=8, color=_INK, rotation=90
+                "overfits", (since, 0), (3, 5), xycoords=place, textcoords="offset points", fontsize=8, color=_INK
             )
     if columns == 4:
         _draw_figures(grid[0, 3], history)
@@ -56,14 +57,22 @@ def loss_curves(history: Sequence[Row], *, marks: Mapping[str, int] | None = Non
 def compare_curves(runs: Mapping[str, Sequence[Row]], *, form: Form = "png") -> bytes:
     """All six losses of several runs over the epochs: each run a colour, validation solid, train thin and dotted.
 
+    Mask AP and the report's mAP stand beside them where a run has them.
+
     Args:
         runs: histories, as `loss_curves` takes them, by the name that the legend shows.
         form: of the file.
     """
-    figure = Figure(figsize=(10, 6), layout="constrained")
-    grid = figure.subplots(2, 3)
+    columns = 4 if any(_points(history, name) for history in runs.values() for name, _ in FIGURES) else 3
+    figure = Figure(figsize=(10 if columns == 3 else 13, 6), layout="constrained")
+    grid = figure.subplots(2, columns)
     colours = {name: f"C{number}" for number, name in enumerate(runs)}
-    for axes, loss in zip(grid.flat, LOSSES, strict=True):
+    if columns == 4:
+        for axes, (figure_name, label) in zip(grid[:, 3], (FIGURES[0], FIGURES[-1]), strict=True):
+            for name, history in runs.items():
+                _line(axes, history, figure_name, colours[name], "-", 1.8, marker="o")
+            _dress(axes, label, 0.95)
+    for axes, loss in zip(grid[:, :3].flat, LOSSES, strict=True):
         highest = 0.0
         for name, history in runs.items():
             for split, style, width in (("train", ":", 1.2), ("val", "-", 1.8)):

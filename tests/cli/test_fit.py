@@ -1,0 +1,46 @@
+"""`clothseg fit`: what it refuses when a run goes on, and what it may change."""
+
+from pathlib import Path
+
+import pytest
+
+from clothseg import sample
+from clothseg.cli import main
+from clothseg.config import Config
+from clothseg.openimages import build_dataset
+from clothseg.runs import RunFolder
+
+TINY = ["pyramid.channels=16", "boxes.hidden=32", "mask.channels=16", "train.batch_size=1", "weights=random"]
+
+
+def clothseg(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
+    monkeypatch.setattr("sys.argv", ["clothseg", *map(str, words)])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    return int(caught.value.code or 0)
+
+
+def test_going_on_with_another_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data"
+    build_dataset(sample.folder(), data, ["Suit", "Dress", "Jeans"], limit=2, max_size=64)
+    run = RunFolder(tmp_path / "run")
+    run.path.mkdir()
+    run.config.write_text(Config.load("demo", TINY).to_yaml())
+    kept = run.config.read_text()
+    other = tmp_path / "other.yaml"
+    other.write_text(Config.load("demo", [*TINY, "train.momentum=0.5", "train.epochs=99"]).to_yaml())
+
+    assert clothseg(monkeypatch, "fit", data, "--out", run.path, "--resume", "--config", other) == 2
+    said = capsys.readouterr().err
+    assert "train.momentum: 0.9 in the run, 0.5 now" in said
+    assert "train.epochs:" not in said
+    assert run.config.read_text() == kept
+
+    assert clothseg(monkeypatch, "fit", data, "--out", run.path, "--resume", "--set", "train.epochs=3") == 2
+    assert "its own configuration" in capsys.readouterr().err
+
+    assert clothseg(monkeypatch, "fit", data, "--out", run.path, "--resume", "--on-nan", "skip") == 2
+    assert "no checkpoint there" in capsys.readouterr().err  # nothing was wrong with the settings
+    assert Config.load(run.config).train.on_nan == "skip"

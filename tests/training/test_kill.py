@@ -1,0 +1,129 @@
+"""A `clothseg fit` that is killed as hard as can be goes on as if it had not been, bit for bit."""
+
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from clothseg import sample
+from clothseg.openimages import build_dataset
+from clothseg.runs import RunFolder
+from clothseg.training import read_checkpoint, read_history
+
+CONFIG = """
+extends: demo
+weights: random
+picture: {height: 96, width: 64}
+backbone: {name: resnet18, frozen_stages: 2, norm: group}
+pyramid: {channels: 16}
+boxes: {hidden: 32, dropout: 0.2}
+mask: {channels: 16}
+detect: {max_detections: 3, min_confidence: 0.0}
+augment: {copies: 0, rotate: 5}
+train:
+  epochs: 4
+  steps_per_epoch: 3
+  batch_size: 2
+  average: 0.9
+  save_every: 1
+  evaluate_every: 2
+  best: val_total
+  patience: 3
+  repeat_threshold: 0.9
+  stages: [{layers: heads, until: 2}, {layers: 4+, until: 4}]
+"""
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("data") / "tiny"
+    build_dataset(sample.folder(), out, ["Suit", "Dress", "Jeans"], limit=3, max_size=128)
+    (out.parent / "tiny.yaml").write_text(CONFIG)
+    return out
+
+
+def start(data: Path, run: Path, *words: str) -> "subprocess.Popen[bytes]":
+    settings = () if "--resume" in words else ("--config", str(data.parent / "tiny.yaml"))
+    command = [sys.executable, "-m", "clothseg", "fit", str(data), "--out", str(run), "--quiet", *settings, *words]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}  # the same sums on both sides
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
+
+
+def finish(data: Path, run: Path, *words: str) -> None:
+    process = start(data, run, *words)
+    _, said = process.communicate()
+    assert process.returncode == 0, said.decode()
+
+
+def kill_when(process: "subprocess.Popen[bytes]", seen: Path, pattern: str, count: int = 1) -> bool:
+    """SIGKILL as soon as so many files match; False where the process was done before."""
+    while process.poll() is None:
+        if seen.is_dir() and len(list(seen.glob(pattern))) >= count:
+            process.kill()
+            process.communicate()
+            return True
+        time.sleep(0.001)
+    process.communicate()
+    return False
+
+
+def assert_same(one: Path, other: Path) -> None:
+    """Histories but for the seconds, and all weights, to the last bit."""
+    left, right = (read_history(RunFolder(run).history) for run in (one, other))
+    assert [row | {"seconds": 0} for row in left] == [row | {"seconds": 0} for row in right]
+    assert "mask_AP" in left[-1]
+    first, second = (load_file(RunFolder(run).weights) for run in (one, other))
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    for name in ("network", "average"):
+        ended, again = (getattr(read_checkpoint(RunFolder(run).last), name) for run in (one, other))
+        assert all(torch.equal(ended[key], again[key]) for key in ended)
+
+
+@pytest.fixture(scope="module")
+def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("whole") / "run"
+    finish(data, run)
+    return run
+
+
+def test_killed_while_a_checkpoint_is_written(data: Path, whole: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    process = start(data, run)
+    folder = RunFolder(run).last.parent
+    while process.poll() is None and not (folder / "last-previous.pt").exists():
+        time.sleep(0.001)  # two are written
+    assert kill_when(process, folder, ".last.pt.*")
+    finish(data, run, "--resume")
+    assert_same(whole, run)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_killed_at_random_moments(seed: int, data: Path, whole: Path, tmp_path: Path) -> None:
+    run, chance = tmp_path / "run", random.Random(seed)
+    folder = RunFolder(run)
+    process, killed = start(data, run), 0
+    while process.poll() is None and not folder.last.is_file():
+        time.sleep(0.01)
+    for _ in range(6):
+        time.sleep(chance.random() * 1.5)
+        if process.poll() is None:
+            process.kill()
+            killed += 1
+        process.communicate()
+        at = read_checkpoint(folder.last).step if folder.last.is_file() else 0
+        process = start(data, run, "--resume")
+        while process.poll() is None and "going on" not in folder.log.read_text().splitlines()[-1]:
+            time.sleep(0.01)
+        print(f"killed at step {at}")
+    process.communicate()
+    finish(data, run, "--resume")
+    assert killed
+    assert_same(whole, run)
