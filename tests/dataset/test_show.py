@@ -149,7 +149,7 @@ def test_wrong_wishes_write_nothing_and_bad_photos_are_told(tmp_path: Path) -> N
 def test_augmented_versions_stand_beside_their_photo_as_the_loader_gives_them(tmp_path: Path) -> None:
     data = CocoLikeDataset().load_data(write(tmp_path / "data", photos=3)).prepare()
     turned = ["augment.flip=0", "augment.rotate=30", "augment.copies=0", "augment.scale=0", "augment.shift=0"]
-    shown = []
+    shown: list[str] = []
     for more in (turned, [*turned, "augment.rotate=0", "augment.multiply=0", "augment.colour=0"], ["augment.copies=3"]):
         config = Config.load("demo", more)
         out = tmp_path / f"look{len(shown)}"
