@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Self
@@ -138,13 +139,17 @@ class MaskRCNN:
             check_same_config(folder, self.config)
         else:
             refuse_existing(folder.path, overwrite=overwrite)
-            folder.clear()
-        write_whole(folder.config, self.config.to_yaml())
+        try:
+            if not resume:
+                folder.clear()
+            write_whole(folder.config, self.config.to_yaml())
+        except OSError as error:
+            raise RunError(f"{folder.path}: the run cannot be written ({error}); choose another place") from error
         begun = time.monotonic()
         try:
             fit(self._built(), train, val, self.config, folder, resume=resume, force=force, quiet=quiet)
         finally:
-            if folder.history.is_file():
+            with suppress(OSError):  # a full disk has been told
                 rows = read_history(folder.history)
                 write_whole(folder.curves, loss_curves(rows, marks=overfitting(rows)))
         self._built().load_state_dict(read_network(folder.weights).tensors)

@@ -73,6 +73,17 @@ def kill_when(process: "subprocess.Popen[bytes]", seen: Path, pattern: str, coun
     return False
 
 
+def wait_for_another(checkpoint: Path, process: "subprocess.Popen[bytes]") -> None:
+    before = checkpoint.stat().st_mtime_ns
+    while process.poll() is None:
+        try:
+            if checkpoint.stat().st_mtime_ns != before:
+                return
+        except FileNotFoundError:  # for a moment, while the new one takes its place
+            pass
+        time.sleep(0.001)
+
+
 def assert_same(one: Path, other: Path) -> None:
     """Histories but for the seconds, and all weights, to the last bit."""
     left, right = (read_history(RunFolder(run).history) for run in (one, other))
@@ -113,7 +124,9 @@ def test_killed_at_random_moments(seed: int, data: Path, whole: Path, tmp_path: 
     while process.poll() is None and not folder.last.is_file():
         time.sleep(0.01)
     for _ in range(6):
-        time.sleep(chance.random() * 1.5)
+        for _ in range(chance.randrange(3)):
+            wait_for_another(folder.last, process)
+        time.sleep(chance.random() * 0.5)
         if process.poll() is None:
             process.kill()
             killed += 1
