@@ -12,7 +12,20 @@ from clothseg.cli.terminal import ERRORS
 from clothseg.errors import ClothsegError, InterruptedRun
 from clothseg.versions import library_versions
 
-ORDER = ("dataset", "fit", "evaluate", "predict", "cutout", "compose", "compare", "curves", "weights", "config", "demo")
+ORDER = (
+    "dataset",
+    "fit",
+    "evaluate",
+    "figures",
+    "predict",
+    "cutout",
+    "compose",
+    "compare",
+    "curves",
+    "weights",
+    "config",
+    "demo",
+)
 
 
 app = typer.Typer(

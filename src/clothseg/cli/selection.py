@@ -23,10 +23,12 @@ CrossClassIou = Annotated[
 ]
 
 
-def selection_settings(
-    run: Path, threshold: list[str] | None, thresholds: str | None, cross_class_iou: float | None
-) -> list[str]:
-    """What the options above mean, as overrides of the configuration; those of single classes go before."""
+def least_scores(run: Path, threshold: list[str] | None, thresholds: str | None) -> dict[str, float]:
+    """The least score of classes by name, of the options above; what is said of a single class goes before.
+
+    Raises:
+        ClothsegError: an option cannot be understood, or its file not read.
+    """
     own = run if run.is_dir() else run.parent
     least = stored_thresholds(own if thresholds == "best" else Path(thresholds)) if thresholds else {}
     for text in threshold or ():
@@ -35,5 +37,13 @@ def selection_settings(
             least[name.strip()] = float(score)
         except ValueError:
             raise ClothsegError(f"--threshold {text!r}: write it as CLASS=SCORE, such as Dress=0.5") from None
+    return least
+
+
+def selection_settings(
+    run: Path, threshold: list[str] | None, thresholds: str | None, cross_class_iou: float | None
+) -> list[str]:
+    """What the options above mean, as overrides of the configuration."""
+    least = least_scores(run, threshold, thresholds)
     settings = [f"detect.thresholds={json.dumps(least)}"] if least else []
     return settings + ([] if cross_class_iou is None else [f"detect.cross_class_iou={cross_class_iou}"])
