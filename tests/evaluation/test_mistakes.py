@@ -130,8 +130,8 @@ def test_mistakes_photo_by_photo_are_as_many_as_the_library_counts(seed: int) ->
         found = sorted((r for r in results if r["image_id"] == photo), key=lambda r: -r["score"])
         objects = [a for a in truth.annotations if a["image_id"] == photo]
         overlap = mask_iou([r["segmentation"] for r in found], [a["segmentation"] for a in objects])
-        classes = (np.array([row["category_id"] for row in rows], dtype=np.int64) for rows in (found, objects))
-        ours.update(m.kind for m in photo_mistakes(overlap, *classes, np.zeros(len(objects), dtype=bool)))
+        labels, classes = (np.array([r["category_id"] for r in rows], dtype=np.int64) for rows in (found, objects))
+        ours.update(m.kind for m in photo_mistakes(overlap, labels, classes, np.zeros(len(objects), dtype=bool)))
     assert dict(ours) == counted
 
 

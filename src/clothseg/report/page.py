@@ -61,10 +61,9 @@ def _values(files: RunFiles, threshold: float) -> dict[str, Any]:
     if files.val is not None and files.predictions is not None:
         pairs, unread = prediction_pairs(files.val, files.predictions, files.data / "images", threshold=threshold)
     examples, unread_there = _examples(files, threshold)
-    samples, resized, unread_too = ([], [], [])
-    if files.train is not None:
-        grid = grid_of(RunFolder(files.run).config)
-        samples, resized, unread_too = training_photos(files.train, files.data / "images", grid)
+    train = files.train or Truth([], [], {})
+    grid = grid_of(RunFolder(files.run).config)
+    samples, resized, unread_too = training_photos(train, files.data / "images", grid)
     timings, whole = _timings(files.facts)
     return {
         "title": files.run.resolve().name,
