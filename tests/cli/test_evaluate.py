@@ -102,6 +102,24 @@ def test_a_data_set_that_moved_is_asked_for(
     assert clothseg(monkeypatch, "compare", "good", "bad", "--data", "elsewhere", "--resamples", "100") == 0
 
 
+def test_runs_that_moved_with_their_data_need_not_say_where_it_is(
+    files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = files / "project"
+    (project / "runs").mkdir(parents=True)
+    for name, place in (("good", "runs"), ("bad", "runs"), ("data", "")):
+        (files / name).rename(project / place / name)
+    for here in (files, project, project / "runs"):
+        monkeypatch.chdir(here)
+        runs = [(project / "runs" / name).relative_to(here) for name in ("bad", "good")]
+        assert clothseg(monkeypatch, "compare", *runs, "--resamples", "100") == 0, capsys.readouterr().err
+        assert "B is better by" in capsys.readouterr().out
+    (project / "data").rename(project / "runs" / "good" / "data")  # as the demo keeps it
+    assert clothseg(monkeypatch, "compare", "good", "good", "--resamples", "100") == 0
+    assert clothseg(monkeypatch, "compare", "bad", "good") == 2
+    assert "bad was trained on data, which is neither here nor beside the run" in capsys.readouterr().err
+
+
 def test_a_run_that_was_judged_on_something_else_is_not_compared(
     files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,9 @@ import pytest
 
 from clothseg.evaluation import coco, evaluate_coco
 from clothseg.evaluation.metrics import Confusion
+from clothseg.evaluation.mistakes import Mistake, photo_mistakes
 from clothseg.evaluation.truth import read_truth
+from clothseg.instances import mask_iou
 
 Tree = dict[str, Any]
 PLACE, NEAR, FAR = [20.0, 20, 40, 40], [40.0, 20, 40, 40], [120.0, 120, 40, 40]  # NEAR overlaps PLACE by a third
@@ -113,3 +116,37 @@ def test_curves_are_the_referees(seed: int = 3) -> None:
         known = [score for score, value in zip(curve.scores, curve.precision, strict=True) if value > 0]
         assert known == sorted(known, reverse=True)
         assert np.isin(np.round(known, 1), np.round([r["score"] for r in results], 1)).all()
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_mistakes_photo_by_photo_are_as_many_as_the_library_counts(seed: int) -> None:
+    from .test_coco import generated
+
+    tree, results = generated(seed, photos=8, ties=False)
+    truth = read_truth(tree | {"annotations": [a | {"iscrowd": 0} for a in tree["annotations"]]})
+    counted = {name: kind.count for name, kind in coco.error_split(coco.run_evaluator(truth, results, "mask")).items()}
+    ours: Counter[str] = Counter(dict.fromkeys(counted, 0))
+    for photo in truth.photos:
+        found = sorted((r for r in results if r["image_id"] == photo), key=lambda r: -r["score"])
+        objects = [a for a in truth.annotations if a["image_id"] == photo]
+        overlap = mask_iou([r["segmentation"] for r in found], [a["segmentation"] for a in objects])
+        labels, classes = (np.array([r["category_id"] for r in rows], dtype=np.int64) for rows in (found, objects))
+        ours.update(m.kind for m in photo_mistakes(overlap, labels, classes, np.zeros(len(objects), dtype=bool)))
+    assert dict(ours) == counted
+
+
+def test_a_mistake_names_its_detection_its_object_and_their_overlap() -> None:
+    overlap = np.array([[0.8, 0.0, 0.0], [0.6, 0.0, 0.0], [0.0, 0.3, 0.0], [0.05, 0.7, 0.0], [0.0, 0.0, 0.9]])
+    found, classes = np.array([1, 1, 1, 1, 1]), np.array([1, 2, 1])
+    crowd = np.array([False, False, True])
+    assert photo_mistakes(overlap, found, classes, crowd) == [
+        Mistake("duplicate", 1, 0, 0.6),
+        Mistake("both", 2, 1, 0.3),
+        Mistake("class", 3, 1, 0.7),  # so object 1 is not missed; detection 4 lies on a crowd
+    ]
+    nothing = np.zeros((0, 0)), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=bool)
+    assert photo_mistakes(*nothing) == []
+    alone = photo_mistakes(np.zeros((1, 0)), np.array([1]), nothing[2], nothing[3])
+    assert alone == [Mistake("background", 0, None, 0.0)]
+    unseen = photo_mistakes(np.zeros((0, 1)), nothing[1], np.array([1]), np.array([False]))
+    assert unseen == [Mistake("missed", None, 0, 0.0)]

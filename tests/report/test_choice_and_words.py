@@ -4,8 +4,9 @@ import torch
 
 from clothseg.evaluation import ClassMetrics, Metrics
 from clothseg.instances import Instances, PixelMasks
-from clothseg.report.choice import agreement, spread
-from clothseg.report.words import duration, listed, weakest_class
+from clothseg.report.choice import agreement, ends_and_between, spread
+from clothseg.report.examples import window
+from clothseg.report.words import anchors, duration, listed, weakest_class
 
 
 def strips(rows: list[tuple[int, int, int]], crowd: tuple[bool, ...] = ()) -> Instances:
@@ -86,3 +87,33 @@ def test_durations(seconds: float, text: str) -> None:
 
 def test_lists_of_words() -> None:
     assert [listed(w) for w in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == ["", "a", "a and b", "a, b and c"]
+
+
+def test_the_ends_are_shown_whole_and_the_rest_is_spread() -> None:
+    assert ends_and_between(12, 4) == list(range(12))
+    assert ends_and_between(3, 4) == [0, 1, 2]
+    chosen = ends_and_between(100, 4)
+    assert chosen[:4] == [0, 1, 2, 3]
+    assert chosen[-4:] == [96, 97, 98, 99]
+    assert len(chosen) == len(set(chosen)) == 12
+    assert chosen == sorted(chosen)
+
+
+@pytest.mark.parametrize(
+    "boxes", [[[0.0, 0, 3, 3]], [[180, 90, 200, 100], [0, 0, 4, 4]], [[99.5, 20, 100.5, 99]], [[198, 97, 200, 100]]]
+)
+def test_the_window_holds_all_boxes_and_lies_in_the_photo(boxes: list[list[float]]) -> None:
+    x1, y1, x2, y2 = window(np.array(boxes), (100, 200))
+    assert 0 <= x1 < x2 <= 200
+    assert 0 <= y1 < y2 <= 100
+    for box in boxes:
+        assert x1 <= box[0]
+        assert y1 <= box[1]
+        assert box[2] <= x2
+        assert box[3] <= y2
+    assert min(x2 - x1, y2 - y1) >= 30  # more than a small object itself
+
+
+@pytest.mark.parametrize("known", [None, {}, {"reach": {}}, {"reach": 3}, "text", [1]])
+def test_nothing_is_said_of_anchors_that_nobody_looked_at(known: object) -> None:
+    assert anchors(known) == []

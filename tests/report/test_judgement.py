@@ -23,11 +23,13 @@ def test_a_curve_is_drawn_from_left_to_right_and_upside_down() -> None:
 
 def test_the_dearest_mistake_stands_first() -> None:
     rows = mistakes(
-        metrics(errors={"class": ErrorKind(9, 0.01), "missed": ErrorKind(1, 0.2), "both": ErrorKind(0, 0.0)})
+        metrics(errors={"class": ErrorKind(9, 0.01), "missed": ErrorKind(1, 0.2), "both": ErrorKind(0, 0.0)}),
+        {"class": (2, [])},
     )
+    assert [row.sure for row in rows] == [0, 2, 0]
     assert [(row.name, row.share) for row in rows] == [("missed", 1.0), ("class", pytest.approx(0.05)), ("both", 0.0)]
-    assert mistakes(metrics(errors={"both": ErrorKind(0, 0.0)}))[0].share == 0
-    assert mistakes(metrics()) == []
+    assert mistakes(metrics(errors={"both": ErrorKind(0, 0.0)}), {})[0].share == 0
+    assert mistakes(metrics(), {}) == []
 
 
 def test_confusion_has_shares_of_the_row_and_no_corner() -> None:

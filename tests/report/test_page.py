@@ -125,7 +125,8 @@ def test_the_page_is_whole_and_needs_nothing_from_outside(run: Path, data: Path)
     assert "@import" not in text
     assert len(text.encode()) < 3_000_000
     assert page.ids() >= {"result", "predictions", "figures", "curves", "samples", "data", "network", "timings"}
-    assert page.ids() >= {"thresholds", "mistakes", "report-map"}
+    assert page.ids() >= {"thresholds", "mistakes", "report-map", "inputs"}
+    assert {source[1:] for source in page.sources() if source.startswith("#")} <= page.ids()
     assert "missing" not in page.ids()
 
 
@@ -140,6 +141,33 @@ def test_the_page_says_what_the_files_say(run: Path, data: Path) -> None:
     assert "Weakest class: Suit" in text
     assert "the jacket alone" in text
     assert NAMES[2] in text
+
+
+def test_mistakes_are_shown_with_what_is_wrong(run: Path, data: Path) -> None:
+    found = json.loads((run / "predictions.json").read_text())
+    (run / "predictions.json").write_text(json.dumps(found[:-1]))  # nothing is found on the last photo, a Suit
+    text = Page(write_report(run, data).read_text(encoding="utf-8")).text
+    assert "Dress 0.20, but it is Suit; overlap 100 %" in text  # planted in the fixture
+    assert text.count("Suit, not found") == 1
+    assert "None with such a score: " in text
+
+
+def test_anchors_and_time_as_the_run_says_them(run: Path, data: Path) -> None:
+    facts = json.loads((run / "run.json").read_text())
+    facts["timings"]["all together"] = 300.0
+    facts["anchors"] = {"reach": {"0.5": 0.973, "0.7": 0.61}, "suggested_scales": [[32.0], [64.0]]}
+    (run / "run.json").write_text(json.dumps(facts))
+    text = Page(write_report(run, data).read_text(encoding="utf-8")).text
+    assert "the anchors reach 97.3 % at an overlap of 0.5 and 61.0 % at an overlap of 0.7" in text
+    assert "anchors.scales = [[32.0], [64.0]]" in text
+    assert "5 min 00 s" in text  # the whole, not the sum of the whole and its parts
+
+
+def test_a_configuration_of_another_version_leaves_out_the_grid_alone(run: Path, data: Path) -> None:
+    (run / "config.yaml").write_text("unheard_of: 3\n")
+    page = Page(write_report(run, data).read_text(encoding="utf-8"))
+    assert "inputs" not in page.ids()
+    assert "samples" in page.ids()
 
 
 def test_a_judgement_is_shown_where_the_metrics_have_one(run: Path, data: Path) -> None:
@@ -162,7 +190,8 @@ def test_pictures_can_be_decoded_and_pairs_run_from_best_to_worst(run: Path, dat
 
     text = write_report(run, data).read_text(encoding="utf-8")
     photos = re.findall(r'src="data:image/webp;base64,([^"]+)" width="(\d+)" height="(\d+)"', text)
-    assert len(photos) == 12 * 2 + 9
+    examples = text.count('alt="class: ') + text.count('alt="missed: ')
+    assert len(photos) == 12 * 2 + examples + 9 + 3 * 4
     for content, width, height in photos:
         with Image.open(io.BytesIO(base64.b64decode(content))) as picture:
             assert picture.size == (int(width), int(height))

@@ -55,17 +55,32 @@ def stored_thresholds(source: Path) -> dict[str, float]:
 def shared_data(sources: Sequence[Path]) -> Path:
     """The data set that all runs among `sources` name; results files name none.
 
+    A run keeps the path as it was typed for its training. Where that leads nowhere from here, it is tried from the
+    run's folder and from each folder above it, so that runs can be moved together with their data.
+
     Raises:
-        RunError: no run names one, or they name different ones.
+        RunError: no run names one, it is not there, or they name different ones.
     """
     named = {source: str(RunFolder(source).read_facts().get("data") or "") for source in sources if source.is_dir()}
-    places = {place for place in named.values() if place}
-    if len(places) == 1:
-        place = Path(places.pop())
-        if not place.exists():
-            raise RunError(f"the data set of the runs, {place}, is not there; say with --data where it is")
-        return place
-    if not places:
+    named = {source: place for source, place in named.items() if place}
+    if not named:
         raise RunError("no run says which data set it belongs to; say it with --data")
-    said = ", ".join(f"{source} has {place}" for source, place in named.items())
-    raise RunError(f"the runs name different data sets ({said}); say with --data which photos to compare on")
+    places = {source: _data_of(source, Path(place)) for source, place in named.items()}
+    lost = [source for source, place in places.items() if place is None]
+    if lost:
+        raise RunError(
+            f"{lost[0]} was trained on {named[lost[0]]}, which is neither here nor beside the run; "
+            "say with --data where it is"
+        )
+    found = {place.resolve(): place for place in places.values() if place is not None}
+    if len(found) > 1:
+        said = ", ".join(f"{source} has {place}" for source, place in named.items())
+        raise RunError(f"the runs name different data sets ({said}); say with --data which photos to compare on")
+    return next(iter(found.values()))
+
+
+def _data_of(run: Path, named: Path) -> Path | None:
+    """Where the data set of a run is: as named, from the run or a folder above it, or inside the run."""
+    above = run.resolve()
+    tried = [named, *(folder / named for folder in (above, *above.parents)), above / named.name]
+    return next((place for place in tried if place.exists()), None)

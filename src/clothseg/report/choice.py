@@ -49,6 +49,14 @@ def spread(count: int, wanted: int) -> list[int]:
     return np.linspace(0, count - 1, wanted).round().astype(int).tolist() if wanted > 1 else [0]
 
 
+def ends_and_between(count: int, share: int) -> list[int]:
+    """Positions of `count`: the first `share`, as many spread between, and the last; all where there are no more."""
+    if count <= 3 * share:
+        return list(range(count))
+    between = [share + position for position in spread(count - 2 * share, share)]
+    return [*range(share), *between, *range(count - share, count)]
+
+
 def sample_of_classes(truth: Truth, wanted: int) -> list[Row]:
     """Photos with masks, the classes taking turns, each class's spread over the data set."""
     queues = []

@@ -1,164 +1,160 @@
-"""The best that a run found of each class on its validation photos, beside the truth: the report's Figures 13 to 17."""
+"""Mistakes to look at: for each kind a few, cut out of their photos, with truth and detection drawn over each other."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from clothseg.errors import PhotoError, RunError
-from clothseg.evaluation.stored import stored_results
-from clothseg.files import whole_file, whole_folder
-from clothseg.instances import Instances, Selection, mask_iou, resize_instances
-from clothseg.photos import read_or_say
-from clothseg.pictures import contact_sheet, draw_instances
+from clothseg.errors import PhotoError
+from clothseg.evaluation.mistakes import Mistake, photo_mistakes
+from clothseg.instances import Instances, PixelMasks, mask_iou, resize_instances
+from clothseg.photos import read_photo
+from clothseg.pictures import draw_instances
 from clothseg.pictures.embed import shrink
-from clothseg.report.reading import Row, Truth, by_photo, read_run, to_instances
+from clothseg.pictures.outlines import draw_lines, mask_contours
+from clothseg.report.figures import Photo, photo_uri
+from clothseg.report.reading import Row, Truth, by_photo, to_instances
 
-_CELL = 380 * 560  # pixels of a photo on a sheet: lines and letters are drawn for the size that they are seen in
-_FOUND = 0.5  # IoU from which on something counts as found
+_AREA = 110_000  # pixels of a picture
+_MARGIN = 0.15  # of the larger side, around what is shown
+_LEAST = 0.3  # of the photo's shorter side: more than the object itself, so that one sees where it is
+_TALL = 1.25  # height over width of a picture, as far as the photo goes
 
 
 @dataclass(frozen=True)
 class Example:
-    """A photo on which something of a class was found.
+    """One mistake: its picture, what it is in a few words, and the file of its photo."""
 
-    Attributes:
-        image: the photo.
-        iou: of the mask that fits best with its object.
-        score: of that detection.
-    """
-
-    image: Row
-    iou: float
-    score: float
+    photo: Photo
+    caption: str
+    name: str
 
 
 @dataclass(frozen=True)
-class FiguresWritten:
-    """What came of drawing figures.
+class _Found:
+    """A mistake with its photo and both sides of it; `weight` says how much it is worth showing."""
 
-    Attributes:
-        examples: how many each class's sheet shows, by name; 0 where nothing was found and there is no sheet.
-        photos: how many photos were drawn one by one.
-        unread: a message for each photo that could not be read.
+    mistake: Mistake
+    image: Row
+    found: Instances
+    truth: Instances
+    weight: float
+
+
+def mistake_examples(
+    truth: Truth, predictions: Sequence[Row], images: Path, *, threshold: float, wanted: int = 4
+) -> tuple[dict[str, tuple[int, list[Example]]], list[str]]:
+    """For each kind how many mistakes there are from `threshold` on, and the surest of them, or the largest missed.
+
+    Photos are shown once for a kind as long as there are enough others.
+
+    Returns:
+        The kinds that occur, and the names of photos that cannot be read.
     """
-
-    examples: Mapping[str, int]
-    photos: int
-    unread: Sequence[str]
-
-
-def write_figures(
-    run: Path,
-    data: Path,
-    out: Path,
-    *,
-    shown: Callable[[Mapping[int, str]], Selection],
-    best: int = 6,
-    every_photo: bool = False,
-    overwrite: bool = False,
-    track: Callable[[Sequence[Row]], Iterable[Row]] = iter,
-) -> FiguresWritten:
-    """Write `CLASS.png`, a sheet of the best examples, and `photos/NAME.png`, with labels, scores, boxes and masks.
-
-    Args:
-        run: the folder of an evaluated run; its `predictions.json` are drawn, the network is not needed.
-        data: the data set that it was evaluated on.
-        out: a new folder.
-        shown: from class names by id to what is drawn of the detections.
-        best: examples on a sheet, at most one a photo, by the IoU of the mask with the truth.
-        every_photo: whether all validation photos are drawn one by one, or those of the sheets.
-        overwrite: whether the folder `out` may be replaced.
-        track: walks through the photos that are drawn one by one, for a progress bar.
-
-    Raises:
-        RunError: the run was not evaluated, or on something else.
-        DataError: a file of run or data set is broken.
-    """
-    predictions = stored_results(run, data / "annotations" / "val.json")
-    truth = read_run(run, data).val
-    if truth is None:
-        raise RunError(f"{data}: no annotations/val.json in it")
-    select = replace(shown(truth.names), cross_class_iou=None)
-    results = by_photo(truth.images, [row for row in predictions if row["score"] >= select.least(row["category_id"])])
-    chosen = {c: best_examples(truth, results, c)[:best] for c in truth.names}
-    wanted = {example.image["id"] for examples in chosen.values() for example in examples}
-    unread: dict[str, str] = {}
-    drawn = 0
-    with whole_folder(out, overwrite=overwrite) as folder:
-        for image in track([image for image in truth.images if every_photo or image["id"] in wanted]):
-            photo = _photo(data, image, unread)
-            if photo is not None:
-                picture = draw_instances(photo, to_instances(results[image["id"]], image), truth.names)
-                _save(picture, folder / "photos" / Path(str(image["file_name"])).with_suffix(".png"))
-                drawn += 1
-        counts = {}
-        for class_id, examples in chosen.items():
-            pictures, captions = _pairs(data, truth, results, examples, unread)
-            counts[truth.names[class_id]] = len(pictures) // 2
-            if pictures:
-                name = truth.names[class_id].replace("/", "_")
-                _save(contact_sheet(pictures, columns=4, captions=captions), folder / f"{name}.png")
-        if not drawn:
-            raise RunError(f"{run}: nothing was found rightly on photos that can be read; there is nothing to show")
-    return FiguresWritten(counts, drawn, list(unread.values()))
+    of_kind = _mistakes(truth, predictions, threshold)
+    examples, unread = {}, []
+    for kind, mistakes in of_kind.items():
+        shown = []
+        for choice in _chosen(mistakes, wanted):
+            name = str(choice.image["file_name"])
+            try:
+                picture = _picture(read_photo(images / name), choice, truth.names)
+                caption = _caption(choice, truth.names)
+                shown.append(
+                    Example(Photo(photo_uri(picture), picture.shape[1], picture.shape[0], caption), caption, name)
+                )
+            except PhotoError:
+                unread.append(name)
+        examples[kind] = len(mistakes), shown
+    return examples, unread
 
 
-def best_examples(truth: Truth, results: Mapping[int, Sequence[Row]], class_id: int) -> list[Example]:
-    """Photos on which an object of the class was found with IoU .5 or more, the best fitting mask first."""
-    examples = []
+def _mistakes(truth: Truth, predictions: Sequence[Row], threshold: float) -> dict[str, list[_Found]]:
+    results = by_photo(truth.images, [row for row in predictions if row["score"] >= threshold])
+    of_kind: dict[str, list[_Found]] = defaultdict(list)
     for image in truth.images:
-        objects = [a for a in truth.by_photo[image["id"]] if a["category_id"] == class_id and not a.get("iscrowd")]
-        found = [row for row in results[image["id"]] if row["category_id"] == class_id]
-        if not objects or not found:
-            continue
-        iou = mask_iou(to_instances(found, image).masks.rle(), to_instances(objects, image).masks.rle())
-        if iou.size and iou.max() >= _FOUND:
-            surest = found[int(iou.max(axis=1).argmax())]
-            examples.append(Example(image, float(iou.max()), float(surest["score"])))
-    return sorted(examples, key=lambda example: -example.iou)
+        rows = sorted(results[image["id"]], key=lambda row: -row["score"])
+        found, right = to_instances(rows, image), to_instances(truth.by_photo[image["id"]], image)
+        crowd = right.crowd.numpy()
+        overlap = mask_iou(found.masks.rle(), right.masks.rle(), crowd.tolist())
+        for mistake in photo_mistakes(overlap, found.classes.numpy(), right.classes.numpy(), crowd):
+            one = found[:0] if mistake.detection is None else found[mistake.detection : mistake.detection + 1]
+            other = right[:0] if mistake.object is None else right[mistake.object : mistake.object + 1]
+            of_kind[mistake.kind].append(_Found(mistake, image, one, other, _weight(one, other)))
+    return of_kind
 
 
-def _pairs(
-    data: Path, truth: Truth, results: Mapping[int, Sequence[Row]], examples: Sequence[Example], unread: dict[str, str]
-) -> tuple[list[NDArray[np.uint8]], list[str]]:
-    """Truth and what was found, in turn, with a caption for each."""
-    pictures, captions = [], []
-    for example in examples:
-        photo = _photo(data, example.image, unread)
-        if photo is None:
-            continue
-        right = to_instances(truth.by_photo[example.image["id"]], example.image)
-        found = to_instances(results[example.image["id"]], example.image)
-        pictures += [_small(photo, right, truth.names, scores=False), _small(photo, found, truth.names, scores=True)]
-        captions += [f"truth: {example.image['file_name']}", f"found: IoU {example.iou:.2f}, score {example.score:.2f}"]
-    return pictures, captions
+def _weight(found: Instances, truth: Instances) -> float:
+    if len(found):
+        return float(found.scores[0])
+    x1, y1, x2, y2 = truth.boxes[0].tolist()
+    return float((x2 - x1) * (y2 - y1))
 
 
-def _photo(data: Path, image: Row, unread: dict[str, str]) -> NDArray[np.uint8] | None:
-    """A photo of the size that its annotations have; None, and a word on it, where there is no such."""
-    path = data / "images" / str(image["file_name"])
-    photo = read_or_say(path)
-    if isinstance(photo, PhotoError):
-        unread[str(path)] = str(photo)
-        return None
-    if photo.shape[:2] != (image["height"], image["width"]):
-        unread[str(path)] = f"{path}: the photo has {photo.shape[:2]} pixels (height, width), its annotations say other"
-        return None
-    return photo
+def _chosen(mistakes: Sequence[_Found], wanted: int) -> list[_Found]:
+    """Those with the most weight, a second one of a photo only after the first ones of all others."""
+    ranked = sorted(mistakes, key=lambda m: -m.weight)
+    earlier: dict[int, int] = defaultdict(int)
+    turns = []
+    for mistake in ranked:
+        turns.append(earlier[mistake.image["id"]])
+        earlier[mistake.image["id"]] += 1
+    order = sorted(range(len(ranked)), key=lambda place: turns[place])
+    return [ranked[place] for place in order[:wanted]]
 
 
-def _small(
-    photo: NDArray[np.uint8], instances: Instances, names: Mapping[int, str], *, scores: bool
-) -> NDArray[np.uint8]:
-    small = shrink(photo, _CELL)
-    size = (small.shape[0], small.shape[1])
-    return draw_instances(small, resize_instances(instances, size), names, scores=scores)
+def _picture(photo: NDArray[np.uint8], shown: _Found, names: Mapping[int, str]) -> NDArray[np.uint8]:
+    """The part of the photo around a mistake: the detection in its colour, the truth as a white line."""
+    if photo.shape[:2] != shown.truth.size:
+        raise PhotoError(f"the photo is {photo.shape[:2]}, but its annotations say {shown.truth.size} (height, width)")
+    boxes = np.array([*shown.found.boxes.tolist(), *shown.truth.boxes.tolist()])
+    x1, y1, x2, y2 = window(boxes, shown.truth.size)
+    part = shrink(photo[y1:y2, x1:x2], _AREA, grow=True)
+    size = (part.shape[0], part.shape[1])
+    found, truth = (
+        resize_instances(_cropped(instances, (x1, y1, x2, y2)), size) for instances in (shown.found, shown.truth)
+    )
+    drawn = draw_instances(part, found, names, boxes=False, labels=False)
+    return draw_lines(drawn, [], [edge for mask in truth.masks.pixels().numpy() for edge in mask_contours(mask)])
 
 
-def _save(picture: NDArray[np.uint8], path: Path) -> None:
-    with whole_file(path) as temporary:
-        Image.fromarray(picture).save(temporary, format="PNG")
+def window(boxes: NDArray[np.float64], size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """The part x1 y1 x2 y2 of a photo of `size` (height, width) that shows all `boxes` `[N, 4]` with what is around."""
+    low, high = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
+    sides = (high - low) * (1 + 2 * _MARGIN)
+    width = max(sides[0], sides[1] / _TALL, _LEAST * min(size))
+    wanted = np.array([width, width * _TALL])
+    photo = np.array(size[::-1], dtype=np.float64)
+    wanted = np.minimum(wanted, photo)
+    first = np.clip((low + high - wanted) / 2, 0, photo - wanted)
+    (x1, y1), (x2, y2) = np.floor(first).astype(int).tolist(), np.ceil(first + wanted).astype(int).tolist()
+    return x1, y1, min(x2, size[1]), min(y2, size[0])
+
+
+def _cropped(instances: Instances, part: tuple[int, int, int, int]) -> Instances:
+    x1, y1, x2, y2 = part
+    boxes = instances.boxes - instances.boxes.new_tensor([x1, y1, x1, y1])
+    masks = PixelMasks(instances.masks.pixels()[:, y1:y2, x1:x2])
+    return Instances(masks.size, boxes, instances.classes, masks, instances.scores, instances.crowd)
+
+
+def _caption(shown: _Found, names: Mapping[int, str]) -> str:
+    """What went wrong, in a few words."""
+    found, truth = (
+        [names.get(int(class_id), f"class {class_id}") for class_id in side.classes]
+        for side in (shown.found, shown.truth)
+    )
+    if not found:
+        return f"{truth[0]}, not found"
+    sure, overlap = f"{found[0]} {float(shown.found.scores[0]):.2f}", f"{math.floor(100 * shown.mistake.overlap)} %"
+    if shown.mistake.kind == "background":
+        return f"{sure}, but nothing is marked there"
+    if shown.mistake.kind == "location":
+        return f"{sure}, overlap only {overlap}"
+    if shown.mistake.kind == "duplicate":
+        return f"{sure}, found before; overlap {overlap}"
+    return f"{sure}, but it is {truth[0]}; overlap {overlap}"

@@ -2,7 +2,6 @@
 
 import base64
 import io
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +14,11 @@ from clothseg.errors import PhotoError
 from clothseg.instances import Instances, resize_instances
 from clothseg.photos import read_photo
 from clothseg.pictures import LOSSES, draw_instances, loss_curve
-from clothseg.report.choice import ranked_photos, sample_of_classes, spread
+from clothseg.pictures.embed import shrink
+from clothseg.report.choice import ends_and_between, ranked_photos
 from clothseg.report.reading import Row, Truth, by_photo, to_instances
 
-_MOST_BYTES = 45_000  # of one photo, so that a page of 36 stays far under 3 MB after base64
+_MOST_BYTES = 45_000  # of one photo, so that a page of 72 stays under 5 MB after base64
 _QUALITIES = (82, 70, 55, 40, 25)
 
 
@@ -50,11 +50,11 @@ def curve_figures(history: Sequence[Mapping[str, str]]) -> list[tuple[str, str]]
 def prediction_pairs(
     truth: Truth, predictions: Sequence[Row], images: Path, *, threshold: float, wanted: int = 12
 ) -> tuple[list[Pair], list[str]]:
-    """Photos evenly spread from the best to the worst agreement, and the names of those that could not be read."""
+    """The best photos by agreement, the worst, and some between, best first; and names of those that cannot be read."""
     ranked = ranked_photos(truth, predictions, threshold)
     shown = by_photo(truth.images, [row for row in predictions if row["score"] >= threshold])
     pairs, unread = [], []
-    for position in spread(len(ranked), wanted):
+    for position in ends_and_between(len(ranked), wanted // 3):
         score, image = ranked[position]
         name = str(image["file_name"])
         try:
@@ -66,19 +66,6 @@ def prediction_pairs(
         except PhotoError:
             unread.append(name)
     return pairs, unread
-
-
-def sample_photos(truth: Truth, images: Path, wanted: int = 12) -> tuple[list[Photo], list[str]]:
-    """Training photos with their true masks, and the names of those that could not be read."""
-    photos, unread = [], []
-    for image in sample_of_classes(truth, wanted):
-        try:
-            photo = read_photo(images / str(image["file_name"]))
-            instances = to_instances(truth.by_photo[image["id"]], image)
-            photos.append(_drawn(photo, instances, truth.names, 160_000, scores=False, labels=False))
-        except PhotoError:
-            unread.append(str(image["file_name"]))
-    return photos, unread
 
 
 def data_uri(content: bytes, kind: str) -> str:
@@ -93,22 +80,20 @@ def _drawn(
     area: int,
     *,
     scores: bool,
-    labels: bool = True,
 ) -> Photo:
     """Shrink to about `area` pixels first and draw then, so that lines and letters have the size they are seen in."""
     if photo.shape[:2] != instances.size:
         raise PhotoError(f"the photo is {photo.shape[:2]}, but its annotations say {instances.size} (height, width)")
-    scale = min(math.sqrt(area / (photo.shape[0] * photo.shape[1])), 1.0)
-    size = (max(round(photo.shape[0] * scale), 1), max(round(photo.shape[1] * scale), 1))
-    small = np.array(Image.fromarray(photo).resize(size[::-1], Image.Resampling.LANCZOS))
-    drawn = draw_instances(small, resize_instances(instances, size), names, scores=scores, boxes=labels, labels=labels)
+    small = shrink(photo, area)
+    size = (small.shape[0], small.shape[1])
+    drawn = draw_instances(small, resize_instances(instances, size), names, scores=scores)
     found = [names.get(int(c), f"class {c}") for c in instances.classes]
     text = ", ".join(found) if found else "nothing"
-    return Photo(data_uri(_webp(drawn), "image/webp"), size[1], size[0], text)
+    return Photo(photo_uri(drawn), size[1], size[0], text)
 
 
-def _webp(picture: NDArray[np.uint8]) -> bytes:
-    """The best quality that stays under the most bytes that a photo may take."""
+def photo_uri(picture: NDArray[np.uint8]) -> str:
+    """`picture` as a WebP of the best quality that stays under the most bytes that a photo may take."""
     content = b""
     for quality in _QUALITIES:
         target = io.BytesIO()
@@ -116,4 +101,4 @@ def _webp(picture: NDArray[np.uint8]) -> bytes:
         content = target.getvalue()
         if len(content) <= _MOST_BYTES:
             break
-    return content
+    return data_uri(content, "image/webp")

@@ -1,9 +1,11 @@
 """What helps to decide, as values for the page: precision-recall curves, thresholds, mistakes, confusion."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from clothseg.evaluation import Metrics
 from clothseg.evaluation.metrics import Confusion, Threshold
+from clothseg.report.examples import Example
 
 _WIDTH, _HEIGHT = 200.0, 130.0  # of a curve's plot, in units of its SVG
 _MOST_CLASSES = 20
@@ -30,13 +32,18 @@ class CurvePlot:
 
 @dataclass(frozen=True)
 class Mistake:
-    """A kind of mistake, what it means, how often it happened, what it costs in AP50 and as a share of the dearest."""
+    """A kind of mistake, what it means, how often it happened, what it costs in AP50 and as a share of the dearest.
+
+    `sure` of them have a score from the threshold on; `examples` are some of these.
+    """
 
     name: str
     meaning: str
     count: int
     cost: float
     share: float
+    sure: int
+    examples: list[Example]
 
 
 @dataclass(frozen=True)
@@ -64,12 +71,17 @@ def curve_plots(metrics: Metrics) -> list[CurvePlot]:
     return plots
 
 
-def mistakes(metrics: Metrics) -> list[Mistake]:
+def mistakes(metrics: Metrics, examples: Mapping[str, tuple[int, list[Example]]]) -> list[Mistake]:
     """The kinds, the dearest first."""
     dearest = max((kind.cost for kind in metrics.errors.values()), default=0.0)
     rows = [
         Mistake(
-            name, _MISTAKES.get(name, ""), kind.count, kind.cost, max(kind.cost, 0.0) / dearest if dearest > 0 else 0
+            name,
+            _MISTAKES.get(name, ""),
+            kind.count,
+            kind.cost,
+            max(kind.cost, 0.0) / dearest if dearest > 0 else 0,
+            *examples.get(name, (0, [])),
         )
         for name, kind in metrics.errors.items()
     ]

@@ -12,7 +12,9 @@ from clothseg.evaluation.metrics import percent
 from clothseg.files import write_whole
 from clothseg.pictures import class_colour
 from clothseg.report import judgement, words
-from clothseg.report.figures import Pair, curve_figures, prediction_pairs, sample_photos
+from clothseg.report.examples import Example, mistake_examples
+from clothseg.report.figures import Pair, curve_figures, prediction_pairs
+from clothseg.report.inputs import grid_of, training_photos
 from clothseg.report.reading import RunFiles, Truth, read_run
 from clothseg.runs import RunFolder
 
@@ -58,7 +60,11 @@ def _values(files: RunFiles, threshold: float) -> dict[str, Any]:
     unread: list[str] = []
     if files.val is not None and files.predictions is not None:
         pairs, unread = prediction_pairs(files.val, files.predictions, files.data / "images", threshold=threshold)
-    samples, unread_too = sample_photos(files.train, files.data / "images") if files.train else ([], [])
+    examples, unread_there = _examples(files, threshold)
+    train = files.train or Truth([], [], {})
+    grid = grid_of(RunFolder(files.run).config)
+    samples, resized, unread_too = training_photos(train, files.data / "images", grid)
+    timings, whole = _timings(files.facts)
     return {
         "title": files.run.resolve().name,
         "names": names,
@@ -73,7 +79,7 @@ def _values(files: RunFiles, threshold: float) -> dict[str, Any]:
         "weakest": words.weakest_class(files.metrics) if files.metrics else "",
         "figures": [f"{kind}_{figure}" for kind in ("mask", "box") for figure in FIGURES],
         "precision_curves": judgement.curve_plots(files.metrics) if files.metrics else [],
-        "mistakes": judgement.mistakes(files.metrics) if files.metrics else [],
+        "mistakes": judgement.mistakes(files.metrics, examples) if files.metrics else [],
         "confusion": judgement.confusion_rows(files.metrics.confusion) if files.metrics else [],
         "curves": curve_figures(files.history) if files.history else [],
         "epochs": len(files.history),
@@ -81,13 +87,29 @@ def _values(files: RunFiles, threshold: float) -> dict[str, Any]:
         "photos_judged": len(files.val.images) if files.val else 0,
         "threshold": threshold,
         "samples": samples,
-        "unread": sorted({*unread, *unread_too}),
+        "resized": resized,
+        "unread": sorted({*unread, *unread_there, *unread_too}),
+        "sure": _sure(files, threshold),
+        "anchors": words.anchors(files.facts.get("anchors")),
         "counts": _counts(files),
         "facts": files.facts,
-        "timings": _timings(files.facts),
+        "timings": timings,
+        "whole": whole,
         "config": files.config,
         "description": (files.description or "")[:_LONGEST_TEXT],
     }
+
+
+def _sure(files: RunFiles, threshold: float) -> float:
+    """The score from which on mistakes are shown: the best common threshold, or the one given."""
+    best = files.metrics.threshold if files.metrics else None
+    return best.score if best is not None else threshold
+
+
+def _examples(files: RunFiles, threshold: float) -> tuple[Mapping[str, tuple[int, list[Example]]], list[str]]:
+    if files.val is None or files.predictions is None or not files.metrics or not files.metrics.overall.get("mask_AP"):
+        return {}, []
+    return mistake_examples(files.val, files.predictions, files.data / "images", threshold=_sure(files, threshold))
 
 
 def _ids(files: RunFiles) -> dict[str, int]:
@@ -128,8 +150,9 @@ def _count(truth: Truth) -> dict[str, Any]:
     }
 
 
-def _timings(facts: Mapping[str, Any]) -> list[tuple[str, float, float]]:
-    """Name, seconds, and share of the longest part."""
+def _timings(facts: Mapping[str, Any]) -> tuple[list[tuple[str, float, float]], float]:
+    """Name, seconds and share of the longest for each part, and the seconds of the whole."""
     timings = {str(name): float(value) for name, value in (facts.get("timings") or {}).items() if value is not None}
+    whole = timings.pop("all together", sum(timings.values()))
     longest = max(timings.values(), default=0.0) or 1.0
-    return [(name, seconds, seconds / longest) for name, seconds in timings.items()]
+    return [(name, seconds, seconds / longest) for name, seconds in timings.items()], whole

@@ -1,7 +1,8 @@
 """What the figures mean, in sentences for a person who does not work with them every day."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from clothseg.evaluation import Metrics
 from clothseg.evaluation.metrics import percent
@@ -105,3 +106,18 @@ def missing_parts(files: RunFiles) -> list[tuple[str, str]]:
         lacking = listed([name for name in ("train", "val") if getattr(files, name) is None])
         parts.append((f"The data set has no annotations for {lacking} in {files.data}.", build))
     return parts
+
+
+def anchors(known: Any) -> list[str]:
+    """What `run.json` says of the anchors against the training boxes, in sentences; none where it says nothing.
+
+    Args:
+        known: `reach` has the share of boxes by IoU (`"0.5"`, `"0.7"`), `suggested_scales` what would reach more.
+    """
+    if not isinstance(known, Mapping) or not isinstance(known.get("reach"), Mapping):
+        return []
+    shares = [f"{percent(float(share))} % at an overlap of {iou}" for iou, share in known["reach"].items()]
+    sentences = [f"Of the training boxes the anchors reach {listed(shares)}."] if shares else []
+    if known.get("suggested_scales"):
+        sentences.append(f"These scales would reach more: anchors.scales = {known['suggested_scales']}.")
+    return sentences

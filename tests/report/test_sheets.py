@@ -11,7 +11,7 @@ from PIL import Image
 from clothseg.cli import main
 from clothseg.evaluation import evaluate_coco
 from clothseg.instances import encode, tight_box
-from clothseg.report.examples import best_examples
+from clothseg.report.sheets import best_examples
 from clothseg.report.reading import by_photo, read_run
 
 SIZE = (60, 80)
