@@ -16,11 +16,13 @@ from clothseg.networks.heads import BoxHead, MaskHead
 from clothseg.networks.losses import head_losses, mask_loss
 from clothseg.networks.matching import mask_targets, match_boxes, sample
 from clothseg.networks.network import LOSS_NAMES, Network
-from clothseg.networks.pooling import pool_boxes
+from clothseg.networks.pooling import for_pooling, pool_boxes
 from clothseg.networks.pyramid import FeaturePyramid
 from clothseg.networks.resize import Target, pad_images, padded_size, resize_image, resize_target
 from clothseg.networks.rpn import RegionProposals
 from clothseg.networks.windows import Window, into_photo, inward, place_window
+
+_MASKS_TOGETHER = 25
 
 
 @dataclass(frozen=True)
@@ -82,15 +84,22 @@ class MaskRCNNNetwork(Network):
         features = self.features(pixels)  # not channels-last: its last digits would choose other proposals
         scores, deltas, anchors = self.rpn(features, windows[0].padded)
         proposals = self.rpn.proposals(scores, deltas, anchors, windows, train=False)
+        features = for_pooling(features[: len(self._pooled_levels)])
         logits, codes = self.box_head(self.pool(features, proposals, self.config.boxes.pooled, windows[0].padded))
         counts = [len(p) for p in proposals]
         parts = zip(proposals, logits.split(counts), codes.split(counts), windows, strict=True)
         found = [choose_detections(*part, self.config.detect, self.conventions) for part in parts]
         pooled = self.pool(features, [f.boxes for f in found], self.config.mask.pooled, windows[0].padded)
-        pooled = pooled.contiguous(memory_format=torch.channels_last)
-        probabilities = self.mask_head.of_class(pooled, torch.cat([f.classes for f in found])).sigmoid()
-        masks = torch.split(probabilities, [len(f.boxes) for f in found])
+        probabilities = self._probabilities(pooled, torch.cat([f.classes for f in found]))
+        masks = probabilities.split([len(f.boxes) for f in found])
         return [self._placed(*part) for part in zip(images, windows, found, masks, strict=True)]
+
+    def _probabilities(self, pooled: Tensor, classes: Tensor) -> Tensor:
+        """Small masks `[D, 28, 28]` from detections' features; on a CPU a few at a time, which its cache likes."""
+        together = _MASKS_TOGETHER if pooled.device.type == "cpu" else max(len(classes), 1)
+        pooled = pooled.contiguous(memory_format=torch.channels_last)
+        parts = zip(pooled.split(together), classes.split(together), strict=True)
+        return torch.cat([self.mask_head.of_class(*part) for part in parts]).sigmoid()
 
     def features(self, pixels: Tensor) -> list[Tensor]:
         """Pyramid levels `[B, C, h, w]`, finest first, of an input `[B, 3, H, W]`."""
