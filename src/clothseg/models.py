@@ -1,6 +1,7 @@
 """`MaskRCNN`: build, load_weights, fit, predict, evaluate, save, in scikit-learn's habit."""
 
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -146,6 +147,14 @@ class MaskRCNN:
         folder.add_facts(facts)
         return self
 
+    def compile(self) -> str:
+        """Compile the network for `predict` and `evaluate`, as `detect.compile` does at the first photo.
+
+        Returns:
+            empty, or why this machine cannot; everything works without, with the same answers.
+        """
+        return self._built().compile_maps()
+
     def predict(self, photo: Path | str | NDArray[np.uint8]) -> Instances:
         """What is on a photo, given as a path or as `[H, W, 3]` uint8 RGB.
 
@@ -153,7 +162,7 @@ class MaskRCNN:
             PhotoError: the photo cannot be read.
         """
         pixels = photo if isinstance(photo, np.ndarray) else read_photo(photo)
-        return self._built().eval().detect([to_tensor(pixels)])[0]
+        return self._detecting().detect([to_tensor(pixels)])[0]
 
     def predict_dataset(self, dataset: CocoLikeDataset) -> Iterator[list[dict[str, Any]]]:
         """For each photo of a prepared data set its detections in COCO's results form.
@@ -163,7 +172,7 @@ class MaskRCNN:
         """
         if dataset.classes != self.classes:
             raise RunError(f"the network knows {self.classes}, but {dataset.source} has {dataset.classes}")
-        yield from detections(self._built().eval(), dataset)
+        yield from detections(self._detecting(), dataset)
 
     def evaluate(
         self,
@@ -188,6 +197,12 @@ class MaskRCNN:
             results = [row for rows in self.predict_dataset(dataset) for row in rows]
         least = self.config.detect.min_confidence if min_confidence is None else min_confidence
         return evaluate_coco(dataset.source, results, min_confidence=least)
+
+    def _detecting(self) -> MaskRCNNNetwork:
+        """The network in its state for detection, compiled where that is wanted and this machine can."""
+        if self.config.detect.compile and (reason := self.compile()):
+            warnings.warn(f"detect.compile: this machine cannot compile ({reason}); going on without", stacklevel=3)
+        return self._built().eval()
 
     def _built(self) -> MaskRCNNNetwork:
         if self.network is None:

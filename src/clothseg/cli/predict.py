@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from clothseg.cli.compiling import Compile, compile_network
 from clothseg.cli.inputs import Overrides, Quiet
 from clothseg.cli.terminal import ERRORS, progress_bar
 from clothseg.dataset.prelabel_files import PHOTOS_URL, LabelFormat, write_prelabels
@@ -35,6 +36,7 @@ def predict(
         str, typer.Option(help="What Label Studio finds the photos under, before their names.")
     ] = PHOTOS_URL,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is in --out.")] = False,
+    compile_: Compile = False,
     quiet: Quiet = False,
 ) -> None:
     """Find garments on photos: COCO results (with RLE masks) in predictions.json, and a PNG for every photo.
@@ -47,6 +49,7 @@ def predict(
     names = [name.strip() for name in classes.split(",")] if classes else None
     model = MaskRCNN.load(run, settings=config, overrides=overrides or [], classes=names)
     paths = find_photos(photos)
+    compile_network(model, wanted=compile_, quiet=quiet)
     with progress_bar(quiet=quiet) as bar:
 
         def track(places: Sequence[Path]) -> Iterator[Path]:

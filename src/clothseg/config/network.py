@@ -156,12 +156,17 @@ class MaskHead(Section):
 
 
 class Detect(Section):
-    """What counts as a detection."""
+    """What counts as a detection.
+
+    With `compile` the network is compiled at the first photo (not in training): it costs a minute or two once, and
+    each photo takes less time from then on. The last digits are others then.
+    """
 
     min_confidence: Share = 0.05
     nms_iou: Share = 0.5
     max_detections: Count = 100
     mask_threshold: Share = 0.5
+    compile: bool = False
 
 
 class Losses(Section):

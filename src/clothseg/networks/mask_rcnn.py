@@ -1,6 +1,5 @@
 """Mask R-CNN: the parts put together. Source: He et al., Mask R-CNN (2017), with a feature pyramid."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -10,6 +9,7 @@ from clothseg.config import Config
 from clothseg.instances import BoxMasks, Instances, clip_boxes
 from clothseg.networks.backbones import STAGES, build_trunk
 from clothseg.networks.box_coding import encode_boxes
+from clothseg.networks.compiling import CompiledMaps, Maps
 from clothseg.networks.conventions import Conventions
 from clothseg.networks.detection import Found, choose_detections
 from clothseg.networks.heads import BoxHead, MaskHead
@@ -55,7 +55,7 @@ class MaskRCNNNetwork(Network):
         self.rpn = RegionProposals(config, conventions)
         self.box_head = BoxHead(config, classes, conventions.norm_eps)
         self.mask_head = MaskHead(config, classes, conventions.norm_eps)
-        self._compiled: Callable[[Tensor], list[Tensor]] | None = None
+        self._compiled: CompiledMaps | None = None
         self._pooled_levels = tuple(level for level in config.pyramid.levels if level <= STAGES)
 
     def losses(self, images: list[Tensor], targets: list[Instances]) -> dict[str, Tensor]:
@@ -81,8 +81,8 @@ class MaskRCNNNetwork(Network):
     def detect(self, images: list[Tensor]) -> list[Instances]:
         """See `Network.detect`. Masks stay small until they are asked for."""
         pixels, windows = self.batch(images)
-        features = self.features(pixels)  # not channels-last: its last digits would choose other proposals
-        scores, deltas, anchors = self.rpn(features, windows[0].padded)
+        features, scores, deltas = (self._compiled or self._maps)(pixels)
+        anchors = self.rpn.anchors_of(features, windows[0].padded)
         proposals = self.rpn.proposals(scores, deltas, anchors, windows, train=False)
         features = for_pooling(features[: len(self._pooled_levels)])
         logits, codes = self.box_head(self.pool(features, proposals, self.config.boxes.pooled, windows[0].padded))
@@ -101,20 +101,23 @@ class MaskRCNNNetwork(Network):
         parts = zip(pooled.split(together), classes.split(together), strict=True)
         return torch.cat([self.mask_head.of_class(*part) for part in parts]).sigmoid()
 
-    def features(self, pixels: Tensor) -> list[Tensor]:
-        """Pyramid levels `[B, C, h, w]`, finest first, of an input `[B, 3, H, W]`."""
-        run = self._compiled or self._features
-        return run(pixels)
+    def _maps(self, pixels: Tensor) -> Maps:
+        """Pyramid levels `[B, C, h, w]`, finest first, and what the proposals' head says of each.
 
-    def _features(self, pixels: Tensor) -> list[Tensor]:
-        return self.pyramid(self.backbone(pixels))  # type: ignore[no-any-return]
-
-    def compile_features(self) -> None:
-        """Compile trunk and pyramid for `detect`: a minute at the first photo of each size, a gain at each later one.
-
-        The weights become constants of what is compiled: train or load first.
+        The order of memory is as in training: with channels last the last digits are others, and in a network whose
+        scores lie close together they choose other proposals than torchvision's.
         """
-        self._compiled = torch.compile(self._features, dynamic=False, options={"freezing": True})
+        features = self.pyramid(self.backbone(pixels))
+        return features, *self.rpn.head(features)
+
+    def compile_maps(self) -> str:
+        """Compile trunk, pyramid and proposals' head for `detect`: a minute at the first photo, a gain at all others.
+
+        Returns:
+            empty, or why this machine cannot; `detect` goes on uncompiled then, with the same answers.
+        """
+        self._compiled = self._compiled or CompiledMaps(self._maps, self)
+        return self._compiled.why_not
 
     def _placed(self, image: Tensor, window: Window, found: Found, masks: Tensor) -> Instances:
         """Detections in the photo's own pixels, without those that have no extent there."""
