@@ -10,6 +10,7 @@ runs in turn, and the largest memory of a process of its own for each. Each line
 """
 
 import argparse
+import gc
 import itertools
 import json
 import resource
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -48,7 +50,7 @@ def networks(words: argparse.Namespace) -> tuple[Any, MaskRCNNNetwork]:
         theirs.roi_heads.box_predictor.cls_score.weight.mul_(300)
     config = Config()
     config.picture.min_side, config.picture.max_side = words.size, 2 * words.size
-    config.detect.max_detections = words.detections
+    config.detect.max_detections, config.detect.channels_last = words.detections, words.channels_last
     ours = build_network(config, CLASSES).eval()
     ours.load_state_dict(from_torchvision(theirs.state_dict()))
     theirs, ours = theirs.to(words.device), ours.to(words.device)
@@ -90,20 +92,35 @@ def measured(run: Callable[[], list[Tensor]], device: str) -> tuple[float, float
 def peak(words: argparse.Namespace, which: str) -> float:
     """MB of a process that runs one of both once."""
     case = ["--size", words.size, "--detections", words.detections, "--batch", words.batch, "--device", words.device]
-    case += ["--large"] * words.large + ["--compile"] * words.compile
+    case += ["--large"] * words.large + ["--compile"] * words.compile + ["--channels-last"] * words.channels_last
     command = [sys.executable, __file__, *map(str, case), "--alone", which]
     return float(json.loads(subprocess.run(command, check=True, capture_output=True).stdout))
 
 
 def run_alone(words: argparse.Namespace) -> None:
-    """Run one of both once and print the largest memory of this process in MB, or of the GPU."""
+    """Run one of both once and print the largest memory of this process meanwhile in MB, or of the GPU."""
     theirs, ours = networks(words)
     images = photos(words)
+    if words.alone == "ours":
+        del theirs
+    else:
+        del ours
+    gc.collect()
+    forgotten = Path("/proc/self/clear_refs")
+    if forgotten.exists():  # Linux: the making of two networks does not count
+        forgotten.write_text("5")
     with torch.no_grad():
         run_ours(ours, images) if words.alone == "ours" else run_theirs(theirs, images)
     on_gpu = words.device == "cuda"
-    most = torch.cuda.max_memory_allocated() if on_gpu else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1000
-    print(json.dumps(most / 1e6))
+    print(json.dumps((torch.cuda.max_memory_allocated() if on_gpu else largest_memory()) / 1e6))
+
+
+def largest_memory() -> int:
+    """Bytes of this process at most, since it was told to forget what was before where it can be told."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        return int(status.read_text().split("VmHWM:")[1].split()[0]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def row(words: argparse.Namespace) -> str:
@@ -149,6 +166,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--compile", action="store_true", help="compile ours")
+    parser.add_argument("--channels-last", action="store_true", help="ours with detect.channels_last")
     parser.add_argument("--full", action="store_true", help="all sizes, batches and numbers of detections")
     parser.add_argument("--memory", action=argparse.BooleanOptionalAction, default=True, help="also the largest memory")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")

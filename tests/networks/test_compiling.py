@@ -1,4 +1,4 @@
-"""Compiled detection against uncompiled: the same detections on photos of several sizes, and after new weights."""
+"""Faster detection against the usual: the same detections on photos of several sizes, and after new weights."""
 
 import pytest
 import torch
@@ -66,3 +66,9 @@ def test_where_nothing_can_be_compiled_detection_goes_on(monkeypatch: pytest.Mon
     plain, compiled = network(0), network(0)
     assert compiled.compile_maps() == "No working C++ compiler found"
     compare(plain, compiled)
+
+
+def test_channels_last_is_the_same_but_for_the_last_digits() -> None:
+    plain, other = network(0), network(0)
+    other.config.detect.channels_last = True
+    compare(other, plain)
