@@ -1,6 +1,7 @@
 """`MaskRCNN`: build, load_weights, fit, predict, evaluate, save, in scikit-learn's habit."""
 
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
@@ -158,6 +159,14 @@ class MaskRCNN:
         folder.add_facts(facts)
         return self
 
+    def compile(self) -> str:
+        """Compile the network for `predict` and `evaluate`, as `detect.compile` does at the first photo.
+
+        Returns:
+            empty, or why this machine cannot; everything works without, with the same answers.
+        """
+        return self._built().compile_maps()
+
     def predict(self, photo: Path | str | NDArray[np.uint8], *, min_confidence: float = 0.0) -> Instances:
         """What is on a photo, given as a path or as `[H, W, 3]` uint8 RGB.
 
@@ -173,7 +182,7 @@ class MaskRCNN:
     def detect(self, images: list[Tensor], *, min_confidence: float = 0.0) -> list[Instances]:
         """What is on photos given as float RGB `[3, H, W]` in 0..1; see `predict`."""
         select = self.selection(min_confidence)
-        return [select(found) for found in self._built().eval().detect(images)]
+        return [select(found) for found in self._detecting().detect(images)]
 
     def selection(self, min_confidence: float = 0.0) -> Selection:
         """Which detections count, by the configuration; `min_confidence` is for classes that it has no threshold for.
@@ -223,6 +232,12 @@ class MaskRCNN:
             results = [row for rows in self.predict_dataset(dataset) for row in rows]
         least = self.config.detect.min_confidence if min_confidence is None else min_confidence
         return evaluate_coco(dataset.source, results, min_confidence=least)
+
+    def _detecting(self) -> MaskRCNNNetwork:
+        """The network in its state for detection, compiled where that is wanted and this machine can."""
+        if self.config.detect.compile and (reason := self.compile()):
+            warnings.warn(f"detect.compile: this machine cannot compile ({reason}); going on without", stacklevel=3)
+        return self._built().eval()
 
     def _built(self) -> MaskRCNNNetwork:
         if self.network is None:

@@ -3,7 +3,9 @@
 import io
 import json
 import pickle
+import re
 import struct
+import zipfile
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
@@ -54,6 +56,20 @@ def cut_torch(path: Path, state: dict[str, torch.Tensor]) -> None:
     path.write_bytes(buffer.getvalue()[:100_000])
 
 
+def damaged_torch(path: Path, _: dict[str, torch.Tensor]) -> None:
+    torch.save({"weight": torch.zeros(5000)}, path)
+    content = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        begin = next(part.header_offset for part in archive.infolist() if part.filename.endswith("/data.pkl"))
+    content[begin + 40 : begin + 200] = b"?" * 160
+    path.write_bytes(content)
+
+
+def other_zip(path: Path, _: dict[str, torch.Tensor]) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("photo.txt", "no weights")
+
+
 def cut_pickle(path: Path, _: dict[str, torch.Tensor]) -> None:
     content = pickle.dumps({"model": {"stem.conv1.weight": np.zeros((64, 3, 7, 7), np.float32)}}, protocol=2)
     path.write_bytes(content[: len(content) // 2])
@@ -102,6 +118,8 @@ def backbone_alone(path: Path, _: dict[str, torch.Tensor]) -> None:
         (empty, "empty"),
         (page, "web page"),
         (cut_torch, "cut short"),
+        (damaged_torch, "is damaged"),
+        (other_zip, "not one that torch.save wrote"),
         (cut_pickle, "cut short"),
         (cut_safetensors, "cut short"),
         (cut_hdf5, "cut short"),
@@ -124,6 +142,7 @@ def test_what_cannot_be_opened_is_told(
     with pytest.raises(WeightsError, match=message) as caught:
         open_network(path)
     assert str(path) in str(caught.value)
+    assert not re.search("miniz|PytorchStreamReader|archive", str(caught.value)), "words of a library's insides"
 
 
 class Touch:

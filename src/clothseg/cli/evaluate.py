@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from clothseg.cli.compiling import Compile, compile_network
 from clothseg.cli.inputs import Quiet, annotations_file
 from clothseg.cli.terminal import ERRORS, progress_bar
 from clothseg.errors import ClothsegError
@@ -27,6 +28,7 @@ def evaluate(
     untrained: Annotated[
         bool, typer.Option("--untrained", help="Judge the network as it was before training, for comparison.")
     ] = False,
+    compile_: Compile = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file --out.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
     quiet: Quiet = False,
@@ -46,7 +48,7 @@ def evaluate(
     else:
         if out is not None:
             raise ClothsegError("--out goes with a results file; the figures of a run are written into its folder")
-        metrics, written = _run(run, data, min_confidence, untrained=untrained, quiet=quiet)
+        metrics, written = _run(run, data, min_confidence, untrained=untrained, compiled=compile_, quiet=quiet)
     print(metrics.to_json() if as_json else metrics.table())
     if written and not quiet:
         ERRORS.print(f"wrote {escape(str(written))}")
@@ -65,7 +67,9 @@ def _results_file(
     return metrics
 
 
-def _run(run: Path, data: Path, min_confidence: float | None, *, untrained: bool, quiet: bool) -> tuple[Metrics, Path]:
+def _run(
+    run: Path, data: Path, min_confidence: float | None, *, untrained: bool, compiled: bool, quiet: bool
+) -> tuple[Metrics, Path]:
     from clothseg.dataset import CocoLikeDataset  # noqa: PLC0415 - torch; a results file needs none
     from clothseg.models import MaskRCNN  # noqa: PLC0415
     from clothseg.report import write_report  # noqa: PLC0415
@@ -74,6 +78,7 @@ def _run(run: Path, data: Path, min_confidence: float | None, *, untrained: bool
     folder = RunFolder(run)
     val = CocoLikeDataset().load_data(data, "val").prepare()
     model = MaskRCNN.load_untrained(run, val.classes) if untrained else MaskRCNN.load(run)
+    compile_network(model, wanted=compiled, quiet=quiet)
     with progress_bar(quiet=quiet) as bar:
         photos = bar.track(model.predict_dataset(val), total=len(val), description="evaluating")
         results = [row for rows in photos for row in rows]

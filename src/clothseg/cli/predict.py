@@ -8,6 +8,7 @@ import typer
 from rich.markup import escape
 
 from clothseg import videos
+from clothseg.cli.compiling import Compile, compile_network
 from clothseg.cli.inputs import Overrides, Quiet, Recursive
 from clothseg.cli.selection import CrossClassIou, ThresholdOf, Thresholds, selection_settings
 from clothseg.cli.terminal import ERRORS, progress_bar, walk
@@ -51,6 +52,7 @@ def predict(
         str, typer.Option(help="What Label Studio finds the photos under, before their names.")
     ] = PHOTOS_URL,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is in --out.")] = False,
+    compile_: Compile = False,
     quiet: Quiet = False,
 ) -> None:
     """Find garments on photos and videos: COCO results, drawn pictures, label maps or a table.
@@ -72,6 +74,7 @@ def predict(
     team = join_team(devices)
     model.to(team.device)
     quiet = quiet or team.rank > 0
+    compile_network(model, wanted=compile_, quiet=quiet)
     with progress_bar(quiet=quiet) as bar:
         done = predict_files(
             partial(find_together, model, min_confidence=min_confidence or 0.0),

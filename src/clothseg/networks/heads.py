@@ -67,9 +67,9 @@ class MaskHead(nn.Module):
         for conv in self.convs:
             pooled = conv(pooled)
         count, inside, height, width = pooled.shape
-        cells = pooled.permute(0, 2, 3, 1).reshape(count, height * width, inside)
-        weight, bias = self.up.weight.permute(0, 2, 3, 1), self.up.get_parameter("bias")
-        doubled = torch.relu_(cells @ weight.reshape(inside, -1) + bias.repeat(4))
+        cells = pooled.permute(0, 2, 3, 1).reshape(-1, inside)
+        weight, bias = self.up.weight.permute(0, 2, 3, 1).reshape(inside, -1), self.up.get_parameter("bias")
+        doubled = torch.relu_(torch.addmm(bias.repeat(4), cells, weight))
         rows, offsets = self.logits.weight[classes, :, 0], self.logits.get_parameter("bias")[classes, None, None]
         maps = doubled.view(count, height * width * 4, len(bias)) @ rows + offsets
         return maps.view(count, height, width, 2, 2).transpose(2, 3).reshape(count, 2 * height, 2 * width)

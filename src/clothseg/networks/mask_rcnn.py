@@ -1,6 +1,5 @@
 """Mask R-CNN: the parts put together. Source: He et al., Mask R-CNN (2017), with a feature pyramid."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -10,17 +9,20 @@ from clothseg.config import Config
 from clothseg.instances import BoxMasks, Instances, clip_boxes
 from clothseg.networks.backbones import STAGES, build_trunk
 from clothseg.networks.box_coding import encode_boxes
+from clothseg.networks.compiling import CompiledMaps, Maps
 from clothseg.networks.conventions import Conventions
 from clothseg.networks.detection import Found, choose_detections
 from clothseg.networks.heads import BoxHead, MaskHead
 from clothseg.networks.losses import head_losses, mask_loss
 from clothseg.networks.matching import mask_targets, match_boxes, sample
 from clothseg.networks.network import LOSS_NAMES, Network
-from clothseg.networks.pooling import pool_boxes
+from clothseg.networks.pooling import for_pooling, pool_boxes
 from clothseg.networks.pyramid import FeaturePyramid
 from clothseg.networks.resize import Target, pad_images, padded_size, resize_image, resize_target
 from clothseg.networks.rpn import RegionProposals
 from clothseg.networks.windows import Window, into_photo, inward, place_window
+
+_MASKS_TOGETHER = 25
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class MaskRCNNNetwork(Network):
         self.rpn = RegionProposals(config, conventions)
         self.box_head = BoxHead(config, classes, conventions.norm_eps)
         self.mask_head = MaskHead(config, classes, conventions.norm_eps)
-        self._compiled: Callable[[Tensor], list[Tensor]] | None = None
+        self._compiled: CompiledMaps | None = None
         self._pooled_levels = tuple(level for level in config.pyramid.levels if level <= STAGES)
 
     def losses(self, images: list[Tensor], targets: list[Instances]) -> dict[str, Tensor]:
@@ -79,33 +81,45 @@ class MaskRCNNNetwork(Network):
     def detect(self, images: list[Tensor]) -> list[Instances]:
         """See `Network.detect`. Masks stay small until they are asked for."""
         pixels, windows = self.batch(images)
-        features = self.features(pixels)  # not channels-last: its last digits would choose other proposals
-        scores, deltas, anchors = self.rpn(features, windows[0].padded)
+        if self.config.detect.channels_last:
+            pixels = pixels.contiguous(memory_format=torch.channels_last)
+        features, scores, deltas = (self._compiled or self._maps)(pixels)
+        anchors = self.rpn.anchors_of(features, windows[0].padded)
         proposals = self.rpn.proposals(scores, deltas, anchors, windows, train=False)
+        features = for_pooling(features[: len(self._pooled_levels)])
         logits, codes = self.box_head(self.pool(features, proposals, self.config.boxes.pooled, windows[0].padded))
         counts = [len(p) for p in proposals]
         parts = zip(proposals, logits.split(counts), codes.split(counts), windows, strict=True)
         found = [choose_detections(*part, self.config.detect, self.conventions) for part in parts]
         pooled = self.pool(features, [f.boxes for f in found], self.config.mask.pooled, windows[0].padded)
-        pooled = pooled.contiguous(memory_format=torch.channels_last)
-        probabilities = self.mask_head.of_class(pooled, torch.cat([f.classes for f in found])).sigmoid()
-        masks = torch.split(probabilities, [len(f.boxes) for f in found])
+        probabilities = self._probabilities(pooled, torch.cat([f.classes for f in found]))
+        masks = probabilities.split([len(f.boxes) for f in found])
         return [self._placed(*part) for part in zip(images, windows, found, masks, strict=True)]
 
-    def features(self, pixels: Tensor) -> list[Tensor]:
-        """Pyramid levels `[B, C, h, w]`, finest first, of an input `[B, 3, H, W]`."""
-        run = self._compiled or self._features
-        return run(pixels)
+    def _probabilities(self, pooled: Tensor, classes: Tensor) -> Tensor:
+        """Small masks `[D, 28, 28]` from detections' features; on a CPU a few at a time, which its cache likes."""
+        together = _MASKS_TOGETHER if pooled.device.type == "cpu" else max(len(classes), 1)
+        pooled = pooled.contiguous(memory_format=torch.channels_last)
+        parts = zip(pooled.split(together), classes.split(together), strict=True)
+        return torch.cat([self.mask_head.of_class(*part) for part in parts]).sigmoid()
 
-    def _features(self, pixels: Tensor) -> list[Tensor]:
-        return self.pyramid(self.backbone(pixels))  # type: ignore[no-any-return]
+    def _maps(self, pixels: Tensor) -> Maps:
+        """Pyramid levels `[B, C, h, w]`, finest first, and what the proposals' head says of each.
 
-    def compile_features(self) -> None:
-        """Compile trunk and pyramid for `detect`: a minute at the first photo of each size, a gain at each later one.
-
-        The weights become constants of what is compiled: train or load first.
+        The order of memory is as in training unless `detect.channels_last` is set: it changes the last digits, and in a
+        network whose scores lie close together they choose other proposals than torchvision's.
         """
-        self._compiled = torch.compile(self._features, dynamic=False, options={"freezing": True})
+        features = self.pyramid(self.backbone(pixels))
+        return features, *self.rpn.head(features)
+
+    def compile_maps(self) -> str:
+        """Compile trunk, pyramid and proposals' head for `detect`: a minute at the first photo, a gain at all others.
+
+        Returns:
+            empty, or why this machine cannot; `detect` goes on uncompiled then, with the same answers.
+        """
+        self._compiled = self._compiled or CompiledMaps(self._maps, self)
+        return self._compiled.why_not
 
     def _placed(self, image: Tensor, window: Window, found: Found, masks: Tensor) -> Instances:
         """Detections in the photo's own pixels, without those that have no extent there."""

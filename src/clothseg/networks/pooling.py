@@ -7,6 +7,9 @@ from torch import Tensor
 from torchvision.ops import box_area, roi_align
 
 from clothseg.networks.conventions import Conventions
+from clothseg.networks.gathering import gather_boxes
+
+_TOGETHER = 64  # boxes pooled at once on a CPU: what comes of them stays in its cache
 
 
 def pool_boxes(
@@ -33,23 +36,40 @@ def pool_boxes(
         `[sum of P, C, size, size]`, photo by photo.
     """
     everything = torch.cat(boxes)
-    photo = torch.cat([torch.full_like(b[:, :1], i) for i, b in enumerate(boxes)])
+    photo = torch.cat([torch.full_like(b[:, 0], i, dtype=torch.int64) for i, b in enumerate(boxes)])
     level = box_levels(everything, strides_log2, conventions, level_side, padded)
     answer = features[0].new_zeros((len(everything), features[0].shape[1], size, size))
-    for feature, number in zip(features, strides_log2, strict=True):
-        here = torch.where(level == number)[0]
-        if conventions.pooling == "sample":
-            pooled = sample_boxes(feature, photo[here, 0].long(), everything[here], size)
-        else:
-            pooled = roi_align(
-                feature,
-                torch.cat([photo[here], everything[here]], dim=1),
-                size,
-                spatial_scale=2.0**-number,
-                sampling_ratio=conventions.roi_samples,
-                aligned=conventions.roi_aligned,
-            )
-        answer = answer.index_copy(0, here, pooled.to(answer.dtype))
+    together = _TOGETHER if gathers(features[0]) else max(len(everything), 1)
+    for feature, number in zip(for_pooling(features), strides_log2, strict=True):
+        for here in torch.where(level == number)[0].split(together):
+            pooled = _pool_level(feature, photo[here], everything[here], size, conventions, 2.0**-number)
+            answer.index_copy_(0, here, pooled.to(answer.dtype))
+    return answer
+
+
+def gathers(feature: Tensor) -> bool:
+    """Whether boxes are pooled by `gather_boxes`: on a CPU, where no gradient is wanted."""
+    return feature.device.type == "cpu" and not torch.is_grad_enabled()
+
+
+def for_pooling(features: list[Tensor]) -> list[Tensor]:
+    """The same maps in the memory order in which boxes are pooled fastest; those that have it are not copied."""
+    if not gathers(features[0]):
+        return features
+    return [feature.contiguous(memory_format=torch.channels_last) for feature in features]
+
+
+def _pool_level(
+    feature: Tensor, photo: Tensor, boxes: Tensor, size: int, conventions: Conventions, scale: float
+) -> Tensor:
+    """Features `[P, C, size, size]` of boxes that belong to one level."""
+    if conventions.pooling == "sample":
+        return sample_boxes(feature, photo, boxes, size)
+    samples, aligned = conventions.roi_samples, conventions.roi_aligned
+    if gathers(feature):
+        return gather_boxes(feature, photo, boxes, size, scale=scale, samples=samples, aligned=aligned)
+    placed = torch.cat([photo[:, None].to(boxes), boxes], dim=1)
+    answer: Tensor = roi_align(feature, placed, size, scale, samples, aligned)
     return answer
 
 

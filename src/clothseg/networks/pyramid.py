@@ -35,7 +35,7 @@ class FeaturePyramid(nn.Module):
         """Levels `[B, channels, h, w]`, finest first."""
         merged = [lateral(x) for lateral, x in zip(self.lateral, features, strict=True)]
         for i in range(len(merged) - 2, -1, -1):
-            merged[i] = merged[i] + F.interpolate(merged[i + 1], size=merged[i].shape[-2:], mode="nearest")
+            merged[i].add_(F.interpolate(merged[i + 1], size=merged[i].shape[-2:], mode="nearest"))
         levels = [smooth(x) for smooth, x in zip(self.smooth, merged, strict=True)]
         for _ in range(self.extra):
             levels.append(F.max_pool2d(levels[-1], kernel_size=1, stride=2))

@@ -29,7 +29,7 @@ class _Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`[B, C', H', W']` from `[B, C, H, W]`."""
-        return torch.relu_(self.dropout(self.branch(x)) + self.shortcut(x))
+        return torch.relu_(self.dropout(self.branch(x)).add_(self.shortcut(x)))
 
 
 class BasicBlock(_Block):

@@ -46,6 +46,11 @@ class RegionProposals(nn.Module):
             for each level logits `[B, h * w * A]` and codes `[B, h * w * A, 4]`; anchors of all levels `[N, 4]`,
             float64, in pixels of the input.
         """
+        scores, deltas = self.head(features)
+        return scores, deltas, self.anchors_of(features, padded)
+
+    def head(self, features: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """Logits `[B, h * w * A]` and codes `[B, h * w * A, 4]` of each pyramid level `[B, C, h, w]`."""
         scores, deltas = [], []
         for feature in features:
             hidden = feature
@@ -53,9 +58,13 @@ class RegionProposals(nn.Module):
                 hidden = torch.relu_(conv(hidden))
             scores.append(self.score(hidden).permute(0, 2, 3, 1).flatten(1))
             deltas.append(self.delta(hidden).permute(0, 2, 3, 1).reshape(len(feature), -1, 4))
+        return scores, deltas
+
+    def anchors_of(self, features: list[Tensor], padded: tuple[int, int]) -> Tensor:
+        """Anchors `[N, 4]` float64 of all levels, in pixels of the input, whose height and width are `padded`."""
         sizes = [(feature.shape[2], feature.shape[3]) for feature in features]
         anchors = torch.cat(make_anchors(self.anchors, self.levels, sizes, padded, self.conventions))
-        return scores, deltas, anchors.to(features[0].device)
+        return anchors.to(features[0].device)
 
     @torch.no_grad()
     def proposals(

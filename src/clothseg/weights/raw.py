@@ -1,10 +1,12 @@
 """Any weights file as tensors by the file's own names; what kind of file it is, its first bytes say, not its suffix."""
 
+import re
 from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import numpy as np
 import torch
@@ -81,16 +83,36 @@ def _read_torch(path: Path) -> dict[str, Any]:
         with safe_globals([Namespace]):  # torchvision's training scripts keep their arguments beside the weights
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for a damaged file
-        reason = str(error).split("\n", 1)[0]
-        if "Unsupported global" in str(error) or "WeightsUnpickler" in str(error) or "weights_only" in str(error):
-            raise WeightsError(
-                f"{path}: holds more than tensors and plain values, and what would run code is not opened "
-                f"({reason}); save its state_dict alone with torch.save"
-            ) from error
-        raise WeightsError(f"{path}: cannot be read as a torch file ({reason}); is it cut short?") from error
+        asked = re.search(r"GLOBAL (\S+)", str(error))
+        if not asked and (fault := _fault(path)):
+            raise WeightsError(f"{path}: {fault}; fetch or copy it again") from error
+        name = f" ({asked[1]})" if asked else ""
+        raise WeightsError(
+            f"{path}: holds more than tensors and plain values{name}, and what would run code is not opened; save its "
+            "state_dict alone with torch.save"
+        ) from error
     if not isinstance(content, dict):
         raise WeightsError(f"{path}: holds {type(content).__name__}, not a dict of tensors")
     return content
+
+
+def _fault(path: Path) -> str:
+    """How a torch file that cannot be read is broken; empty if it is whole. Torch's own words name its C++ parts."""
+    with path.open("rb") as file:
+        if file.read(len(LEGACY_TORCH)) == LEGACY_TORCH:
+            return "a torch file of the old kind that is cut short or damaged"
+    if not is_zipfile(path):
+        return "a torch file whose end is missing, so it was cut short"
+    try:
+        with ZipFile(path) as archive:
+            damaged, names = archive.testzip(), archive.namelist()
+    except (BadZipFile, OSError, NotImplementedError, RuntimeError):
+        return "a torch file that is damaged"
+    if damaged:
+        return f"a torch file whose part {damaged} is damaged"
+    if not any(name.endswith("/data.pkl") for name in names):
+        return "a zip file, but not one that torch.save wrote"
+    return ""
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
