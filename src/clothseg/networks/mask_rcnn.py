@@ -134,8 +134,9 @@ class MaskRCNNNetwork(Network):
 
     def _losses(self, outputs: list[Tensor], windows: list[Window], targets: list[Target]) -> dict[str, Tensor]:
         features = self.pyramid(outputs)
-        scores, deltas, anchors = self.rpn(features, windows[0].padded)
-        losses = self.rpn.losses(scores, deltas, anchors, targets, self.generator)
+        with torch.no_grad():
+            scores, deltas, anchors = self.rpn(features, windows[0].padded)
+        losses = self.rpn.losses(features, anchors, targets, self.generator)
         proposals = self.rpn.proposals(scores, deltas, anchors, windows, train=True)
         inside = [self._inside(target, window) for target, window in zip(targets, windows, strict=True)]
         boxes, matches = self._sample_proposals(proposals, inside)
