@@ -14,6 +14,7 @@ from clothseg.networks.conventions import Conventions
 from clothseg.networks.losses import rpn_losses
 from clothseg.networks.matching import match_boxes, sample
 from clothseg.networks.resize import Target
+from clothseg.networks.share import Share
 from clothseg.networks.windows import Window, cut, inward, limits
 
 
@@ -103,12 +104,17 @@ class RegionProposals(nn.Module):
         return box[batched_nms(box, score, level, self.settings.nms_iou)]
 
     def losses(
-        self, features: list[Tensor], anchors: Tensor, targets: list[Target], generator: torch.Generator
+        self,
+        features: list[Tensor],
+        anchors: Tensor,
+        targets: list[Target],
+        generators: list[torch.Generator],
+        share: Share,
     ) -> dict[str, Tensor]:
-        """`rpn_class` and `rpn_bbox`, both over the sampled anchors of the whole batch."""
+        """`rpn_class` and `rpn_bbox`, both over the sampled anchors of the whole batch; each photo has a generator."""
         settings, anchors = self.settings, anchors.to(features[0].dtype)
         photos, places, labels, wanted = [], [], [], []
-        for photo, target in enumerate(targets):
+        for photo, (target, generator) in enumerate(zip(targets, generators, strict=True)):
             matches = match_boxes(
                 anchors,
                 target.boxes,
@@ -128,7 +134,7 @@ class RegionProposals(nn.Module):
         budget = settings.samples * len(targets)
         return rpn_losses(
             logits, label.to(logits.dtype), codes[label == 1], torch.cat(wanted), budget, self.loss_kind,
-            self.conventions,
+            self.conventions, share,
         )  # fmt: skip
 
     def answers(self, features: list[Tensor], photo: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
