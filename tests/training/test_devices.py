@@ -7,13 +7,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from lightning_fabric import Fabric
 
 from clothseg import sample
 from clothseg.config import Config
 from clothseg.errors import ConfigError
+from clothseg.networks.share import Share
 from clothseg.openimages import build_dataset
 from clothseg.runs import RunFolder
 from clothseg.training import batch_of_each, processes_wanted, read_checkpoint, read_history
+from clothseg.training.team import Team
 
 TINY = [
     "picture.height=96",
@@ -33,6 +36,8 @@ TINY = [
     "train.stages=[{layers: heads, until: 1}, {layers: 4+, until: 2}]",
     "augment.copies=0",
     "augment.shift=0.1",
+    "train.evaluate_every=2",
+    "detect.min_confidence=0.2",
 ]
 
 
@@ -84,6 +89,23 @@ def test_two_processes_learn_like_one_with_the_doubled_batch(data: Path, tmp_pat
     finish(fit(data, two.path, "--extend", "1", "--devices", "1"))
     assert "2 steps of 4 photos, on cpu" in two.log.read_text()
     assert [row["epoch"] for row in read_history(two.history)] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("count", [0, 1, 4, 7])
+def test_what_processes_did_comes_back_in_order_and_once(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    teams = [Team(Fabric(accelerator="cpu", devices=1)) for _ in range(3)]
+    for rank, team in enumerate(teams):
+        team.share = Share(rank, 3)
+    things = list(range(count))
+    parts = [team.every(things) for team in teams]
+
+    def gathered(answer: list[object], _: object) -> None:
+        answer[:] = parts
+
+    monkeypatch.setattr(torch.distributed, "all_gather_object", gathered)
+    assert all(team.gather(part) == things for team, part in zip(teams, parts, strict=True))
+    batch = list(range(6))
+    assert [thing for team in teams for thing in team.own(batch)] == batch
 
 
 def test_more_devices_than_there_are() -> None:
