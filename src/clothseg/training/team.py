@@ -66,6 +66,7 @@ def start_processes(config: Config, processes: int) -> Fabric:
     if processes == 1:
         return Fabric(accelerator="auto", devices=1, precision=precision)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # its words on each process stand in our log
+    warnings.filterwarnings("ignore", message="Grad strides do not match")  # of sides that are 1 long
     here = int(os.environ.get("LOCAL_WORLD_SIZE", processes))
     idle = config.pyramid.levels[-1] < STAGES  # then the trunk's last stages do not run
     strategy = DDPStrategy(find_unused_parameters=idle, broadcast_buffers=False)
