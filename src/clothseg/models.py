@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
+from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -126,8 +127,11 @@ class MaskRCNN:
         resume: bool = False,
         force: bool = False,
         quiet: bool = False,
+        fabric: Fabric | None = None,
     ) -> Self:
         """Train on prepared data sets and write the folder `run`; afterwards the network has the weights handed out.
+
+        Several processes that `training.start_processes` began learn together; the first of them writes.
 
         Raises:
             ClothsegError: `run` is in the way (unless `overwrite` or `resume`), or as `training.fit` says.
@@ -136,6 +140,9 @@ class MaskRCNN:
         check_photos(train, val, self.config)
         if self.network is None or self.classes != train.classes:
             self._rebuild(train.classes)
+        if fabric is not None and fabric.global_rank:
+            fit(self._built(), train, val, self.config, folder, resume=resume, force=force, fabric=fabric)
+            return self
         if resume:
             check_same_config(folder, self.config)
         else:
@@ -148,7 +155,7 @@ class MaskRCNN:
             raise RunError(f"{folder.path}: the run cannot be written ({error}); choose another place") from error
         begun = time.monotonic()
         try:
-            fit(self._built(), train, val, self.config, folder, resume=resume, force=force, quiet=quiet)
+            fit(self._built(), train, val, self.config, folder, resume=resume, force=force, quiet=quiet, fabric=fabric)
         finally:
             with suppress(OSError):  # a full disk has been told
                 rows = read_history(folder.history)

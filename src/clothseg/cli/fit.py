@@ -16,7 +16,7 @@ from clothseg.errors import ClothsegError
 from clothseg.files import refuse_existing
 from clothseg.models import MaskRCNN
 from clothseg.runs import RunFolder
-from clothseg.training import early_end
+from clothseg.training import batch_of_each, early_end, processes_wanted, start_processes
 
 
 class OnNan(StrEnum):
@@ -47,6 +47,10 @@ def fit(
     on_nan: Annotated[
         OnNan | None, typer.Option("--on-nan", help="A loss that is not finite stops the run, or its step is skipped.")
     ] = None,
+    devices: Annotated[
+        int | None,
+        typer.Option(min=1, help="Learn on so many GPUs, or processes of a CPU, with train.batch_size photos on each."),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")] = False,
     quiet: Quiet = False,
 ) -> None:
@@ -66,6 +70,10 @@ def fit(
         overrides = [*(overrides or []), f"train.on_nan={on_nan.value}"]
     run = RunFolder(out)
     settings = Config.load(config or (run.config if goes_on else "demo"), overrides or [])
+    processes = processes_wanted(devices, settings.train.devices)
+    if not goes_on:
+        settings.train.devices = processes
+    batch_of_each(settings, processes)
     if extend is not None:
         settings = settings.extended(extend, early_end(run, settings.train))
     train, val = (CocoLikeDataset().load_data(data, split).prepare() for split in ("train", "val"))
@@ -73,8 +81,10 @@ def fit(
     if not goes_on:
         refuse_existing(out, overwrite=overwrite)
         model.load_weights()
-        if not quiet and model.loaded:
-            ERRORS.print(f"{escape(model.loaded.sentence())}; {len(train)} train, {len(val)} val photos")
-    model.fit(train, val, out, overwrite=overwrite, resume=goes_on, force=force, quiet=quiet)
+    fabric = start_processes(settings, processes)
+    quiet = quiet or fabric.global_rank > 0
+    if not goes_on and not quiet and model.loaded:
+        ERRORS.print(f"{escape(model.loaded.sentence())}; {len(train)} train, {len(val)} val photos")
+    model.fit(train, val, out, overwrite=overwrite, resume=goes_on, force=force, quiet=quiet, fabric=fabric)
     if not quiet:
         ERRORS.print(f"wrote {escape(str(out))}; next: clothseg evaluate {escape(str(out))} {escape(str(data))}")

@@ -96,11 +96,13 @@ class Train(Section):
     last one ends there. Warm-up and schedule belong to each stage.
 
     `steps_per_epoch` null means all photos once. A step learns from `accumulate` batches of `batch_size` photos, one
-    after the other, which takes the memory of one. `precision` is the one of Fabric. `weight_decay` does not fall on
-    norms and biases. With `average` above 0 (such as 0.99), validation and the weights handed out are those of an
-    exponential average that keeps this part at each step. `save_every` so many steps a checkpoint is written within an
-    epoch too. `on_nan` says whether a loss that is not finite stops the run or skips the step. `keep_features_mb`
-    bounds the memory for outputs of frozen stages.
+    after the other, which takes the memory of one, on each of so many `devices`. `precision` is the one of Fabric.
+    `weight_decay` does not fall on norms and biases. With `average` above 0 (such as 0.99), validation and the
+    weights handed out are those of an exponential average that keeps this part at each step. `save_every` so many
+    steps a checkpoint is written within an epoch too. `on_nan` says whether a loss that is not finite stops the run
+    or skips the step. `keep_features_mb` bounds the memory for outputs of frozen stages. `keep_photos_mb` bounds that
+    for photos as pixels. So many threads (`workers`) load and change the photos of the next steps while one runs;
+    what they give does not depend on how many there are.
 
     `evaluate_every` so many epochs, and after the last one, the validation photos are evaluated too. `best` is the
     validation loss, or the figure of an evaluation, that says which epoch's weights are handed out (`last`: simply the
@@ -115,6 +117,7 @@ class Train(Section):
     stages: tuple[Stage, ...] = ()
     steps_per_epoch: Count | None = None
     batch_size: Count = 2
+    devices: Count = 1
     accumulate: Count = 1
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     optimizer: Literal["sgd", "adamw"] = "sgd"
@@ -129,6 +132,8 @@ class Train(Section):
     save_every: Count | None = None
     on_nan: Literal["stop", "skip"] = "stop"
     keep_features_mb: Annotated[int, Field(ge=0)] = 1000
+    keep_photos_mb: Annotated[int, Field(ge=0)] = 500
+    workers: Annotated[int, Field(ge=0)] = 1
     evaluate_every: Count | None = None
     best: Literal[
         "last",

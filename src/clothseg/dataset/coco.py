@@ -41,6 +41,8 @@ class CocoLikeDataset:
         self.class_names: list[str] = []
         self.source: Path | None = None
         self._image_ids: set[int] = set()
+        self._room = 0
+        self._kept: dict[int, NDArray[np.uint8]] = {}
         self._classes: dict[tuple[str, int], str] = {}
         self._class_ids: dict[tuple[str, int], int] = {}
 
@@ -136,6 +138,8 @@ class CocoLikeDataset:
             PhotoError: it cannot be read.
             DataError: its size is not the one that the annotations were made for.
         """
+        if position in self._kept:
+            return self._kept[position]
         entry = self.images[position]
         photo = read_photo(entry.path)
         if photo.shape[:2] != (entry.height, entry.width):
@@ -143,7 +147,20 @@ class CocoLikeDataset:
                 f"{entry.path}: the photo has {photo.shape[0]} x {photo.shape[1]} pixels (height x width), but the "
                 f"annotations of image {entry.id} were made for {entry.height} x {entry.width}"
             )
+        if photo.nbytes <= self._room:
+            self._room -= photo.nbytes
+            self._kept[position] = photo
         return photo
+
+    def keep_photos(self, most: int) -> int:
+        """Keep photos in memory once they are read, as pixels, in at most so many bytes.
+
+        Returns:
+            how many photos there is room for.
+        """
+        self._room, self._kept = most, {}
+        sizes = np.cumsum([entry.height * entry.width * 3 for entry in self.images])
+        return int((sizes <= most).sum())
 
     def load_instances(self, position: int) -> Instances:
         """The truth of a photo. Boxes are the extent of the masks; annotations without a pixel are left out.

@@ -1,5 +1,6 @@
 """Photos on their way to the network: which ones, in which order, changed how."""
 
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,9 @@ from clothseg.config import Augment
 from clothseg.dataset.augment import augment, paste_instances
 from clothseg.dataset.coco import CocoLikeDataset
 from clothseg.instances import Instances
+
+Batch = list[tuple[int, int]]
+"""Positions of photos, each with the number of a version."""
 
 
 def to_tensor(photo: NDArray[np.uint8]) -> Tensor:
@@ -64,9 +68,34 @@ class Sampler:
         self.generator = torch.Generator().manual_seed(seed)
         self.waiting: list[int] = []
         self.looks = 0
+        self._drawn: deque[tuple[dict[str, Any], Batch]] = deque()
 
-    def next_batch(self) -> list[tuple[int, int]]:
+    def next_batch(self) -> Batch:
         """The next positions, each with the number of its version."""
+        self.coming(1)
+        return self._drawn.popleft()[1]
+
+    def coming(self, count: int) -> list[Batch]:
+        """The `count` batches that `next_batch` will give next."""
+        while len(self._drawn) < count:
+            state = self._state()
+            self._drawn.append((state, self._draw()))
+        return [batch for _, batch in self._drawn][:count]
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that is needed to go on exactly here, whatever was looked at beforehand."""
+        return self._drawn[0][0] if self._drawn else self._state()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where `state_dict` was taken."""
+        self._drawn.clear()
+        self.generator.set_state(state["generator"])
+        self.waiting, self.looks = list(state["waiting"]), state["looks"]
+
+    def _state(self) -> dict[str, Any]:
+        return {"generator": self.generator.get_state(), "waiting": list(self.waiting), "looks": self.looks}
+
+    def _draw(self) -> Batch:
         batch = []
         for _ in range(self.batch_size):
             if not self.waiting:
@@ -85,12 +114,3 @@ class Sampler:
         more = torch.rand(self.photos, generator=self.generator) < self.repeats % 1
         positions = torch.arange(self.photos).repeat_interleave(self.repeats.long() + more.long())
         return positions[torch.randperm(len(positions), generator=self.generator)].tolist()
-
-    def state_dict(self) -> dict[str, Any]:
-        """All that is needed to go on exactly here."""
-        return {"generator": self.generator.get_state(), "waiting": list(self.waiting), "looks": self.looks}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where `state_dict` was taken."""
-        self.generator.set_state(state["generator"])
-        self.waiting, self.looks = list(state["waiting"]), state["looks"]

@@ -34,6 +34,8 @@ class Trunk(nn.Module):
         strides: of each stage's output.
         levels: wanted outputs, by the power of two of their stride.
         frozen: how many stages keep their weights.
+        channels_last: whether it learns in that memory order, which convolutions of one channel each (EfficientNet)
+            like; the last digits differ.
     """
 
     def __init__(
@@ -44,8 +46,11 @@ class Trunk(nn.Module):
         strides: list[int],
         levels: tuple[int, ...],
         frozen: int,
+        *,
+        channels_last: bool = False,
     ) -> None:
         super().__init__()
+        self.channels_last = channels_last
         self.model, self.plan, self.frozen = model, plan, 0
         last = {stride: stage for stage, stride in enumerate(strides)}
         missing = [level for level in levels if level <= STAGES and 1 << level not in last]
@@ -95,6 +100,8 @@ class Trunk(nn.Module):
 
     def _run(self, x: Tensor, stages: range) -> dict[int, Tensor]:
         outputs = {}
+        if self.channels_last and self.training:
+            x = x.contiguous(memory_format=torch.channels_last)
         for stage in stages:
             for name in self.plan[stage]:
                 x = self.model.get_submodule(name)(x)
@@ -155,7 +162,7 @@ def _timm_trunk(settings: Backbone, levels: tuple[int, ...]) -> Trunk:
         plan, channels, strides = [[], *plan], [3, *channels], [1, *strides]
     if settings.norm == "frozen":
         model = freeze_batch_norm_2d(model)  # type: ignore[no-untyped-call]
-    return Trunk(model, plan, channels, strides, levels, settings.frozen_stages)
+    return Trunk(model, plan, channels, strides, levels, settings.frozen_stages, channels_last=True)
 
 
 def _parts(model: nn.Module) -> list[str]:

@@ -20,6 +20,7 @@ from clothseg.networks.pooling import for_pooling, pool_boxes
 from clothseg.networks.pyramid import FeaturePyramid
 from clothseg.networks.resize import Target, pad_images, padded_size, resize_image, resize_target
 from clothseg.networks.rpn import RegionProposals
+from clothseg.networks.share import ALONE
 from clothseg.networks.windows import Window, into_photo, inward, place_window
 
 _MASKS_TOGETHER = 25
@@ -43,13 +44,15 @@ class Prepared:
 class MaskRCNNNetwork(Network):
     """Mask R-CNN for `classes` classes besides background.
 
-    `generator` draws the anchors and proposals that a step learns from; seed it for a repeatable training.
+    `generator` draws the anchors and proposals that a step learns from; seed it for a repeatable training. `share` says
+    which part of a batch the photos are, where several processes learn together.
     """
 
     def __init__(self, config: Config, classes: int, conventions: Conventions) -> None:
         super().__init__()
         self.config, self.conventions, self.classes = config, conventions, classes
         self.generator = torch.Generator().manual_seed(config.train.seed)
+        self.share = ALONE
         self.backbone = build_trunk(config.backbone, config.pyramid.levels, conventions)
         self.pyramid = FeaturePyramid(self.backbone.channels, config.pyramid, conventions.norm_eps)
         self.rpn = RegionProposals(config, conventions)
@@ -134,10 +137,11 @@ class MaskRCNNNetwork(Network):
         device, picture = next(self.parameters()).device, self.config.picture
         rounding = self.conventions.size_rounding
         sizes = [picture.resized((image.shape[1], image.shape[2]), rounding) for image in images]
-        padded = padded_size(sizes, picture, self.conventions)
+        padded = self.share.largest(padded_size(sizes, picture, self.conventions))
         windows = [place_window(size, padded, self.conventions) for size in sizes]
         resized = [
-            resize_image(image.to(device), size, self.conventions) for image, size in zip(images, sizes, strict=True)
+            resize_image(image.to(device, non_blocking=True), size, self.conventions)
+            for image, size in zip(images, sizes, strict=True)
         ]
         return pad_images(resized, windows, self.conventions), windows
 
@@ -148,11 +152,13 @@ class MaskRCNNNetwork(Network):
 
     def _losses(self, outputs: list[Tensor], windows: list[Window], targets: list[Target]) -> dict[str, Tensor]:
         features = self.pyramid(outputs)
-        scores, deltas, anchors = self.rpn(features, windows[0].padded)
-        losses = self.rpn.losses(scores, deltas, anchors, targets, self.generator)
+        with torch.no_grad():
+            scores, deltas, anchors = self.rpn(features, windows[0].padded)
+        generators = self.share.generators(self.generator, len(targets))
+        losses = self.rpn.losses(features, anchors, targets, generators, self.share)
         proposals = self.rpn.proposals(scores, deltas, anchors, windows, train=True)
         inside = [self._inside(target, window) for target, window in zip(targets, windows, strict=True)]
-        boxes, matches = self._sample_proposals(proposals, inside)
+        boxes, matches = self._sample_proposals(proposals, inside, generators)
         losses |= self.head_losses(features, windows, boxes, matches, inside)
         weights = self.config.losses.model_dump(by_alias=True)
         losses["total"] = torch.stack([weights[name] * losses[name] for name in LOSS_NAMES]).sum()
@@ -195,20 +201,24 @@ class MaskRCNNNetwork(Network):
             for b, m, t in zip(objects, matched, targets, strict=True)
         ]
         logits, codes = self.box_head(self.pool(features, boxes, self.config.boxes.pooled, padded))
-        losses = head_losses(logits, label, codes[positive, label[positive]], torch.cat(wanted), kind, self.conventions)
+        losses = head_losses(
+            logits, label, codes[positive, label[positive]], torch.cat(wanted), kind, self.conventions, self.share
+        )
         maps = self.mask_head.of_class(self.pool(features, objects, self.config.mask.pooled, padded), label[positive])
         truth = [
             mask_targets(t.masks, b, m, maps.shape[-1], w, self.conventions)
             for t, b, m, w in zip(targets, objects, matched, windows, strict=True)
         ]
-        return losses | {"mask": mask_loss(maps, torch.cat(truth))}
+        return losses | {"mask": mask_loss(maps, torch.cat(truth), self.share)}
 
     @torch.no_grad()
-    def _sample_proposals(self, proposals: list[Tensor], targets: list[Target]) -> tuple[list[Tensor], list[Tensor]]:
+    def _sample_proposals(
+        self, proposals: list[Tensor], targets: list[Target], generators: list[torch.Generator]
+    ) -> tuple[list[Tensor], list[Tensor]]:
         """For each photo the boxes `[S, 4]` that the heads learn from, the truth's among them, and their matches."""
         settings = self.config.boxes
         boxes, matched = [], []
-        for proposal, target in zip(proposals, targets, strict=True):
+        for proposal, target, generator in zip(proposals, targets, generators, strict=True):
             candidates = torch.cat([proposal, target.boxes])
             matches = match_boxes(
                 candidates,
@@ -218,7 +228,7 @@ class MaskRCNNNetwork(Network):
                 background=settings.background_iou,
                 keep_best=False,
             )
-            chosen = torch.cat(sample(matches, settings.samples, settings.positive_share, self.generator)).sort().values
+            chosen = torch.cat(sample(matches, settings.samples, settings.positive_share, generator)).sort().values
             boxes.append(candidates[chosen])
             matched.append(matches[chosen])
         return boxes, matched

@@ -8,6 +8,7 @@ from torchvision.ops import box_area, roi_align
 
 from clothseg.networks.conventions import Conventions
 from clothseg.networks.gathering import gather_boxes
+from clothseg.networks.pooling_table import pool_by_table
 
 _TOGETHER = 64  # boxes pooled at once on a CPU: what comes of them stays in its cache
 
@@ -22,6 +23,8 @@ def pool_boxes(
     padded: tuple[int, int],
 ) -> Tensor:
     """Features of every box.
+
+    A CPU that learns takes them by `pool_by_table`; elsewhere they are torchvision's to the last digit.
 
     Args:
         features: pyramid levels `[B, C, h, w]`, finest first.
@@ -38,6 +41,12 @@ def pool_boxes(
     everything = torch.cat(boxes)
     photo = torch.cat([torch.full_like(b[:, 0], i, dtype=torch.int64) for i, b in enumerate(boxes)])
     level = box_levels(everything, strides_log2, conventions, level_side, padded)
+    learns = torch.is_grad_enabled() and everything.is_cpu
+    if learns and conventions.pooling != "sample" and conventions.roi_samples > 0:
+        return pool_by_table(
+            features, strides_log2, everything, photo, level, size, conventions.roi_samples,
+            aligned=conventions.roi_aligned,
+        )  # fmt: skip
     answer = features[0].new_zeros((len(everything), features[0].shape[1], size, size))
     together = _TOGETHER if gathers(features[0]) else max(len(everything), 1)
     for feature, number in zip(for_pooling(features), strides_log2, strict=True):

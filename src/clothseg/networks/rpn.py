@@ -14,6 +14,7 @@ from clothseg.networks.conventions import Conventions
 from clothseg.networks.losses import rpn_losses
 from clothseg.networks.matching import match_boxes, sample
 from clothseg.networks.resize import Target
+from clothseg.networks.share import Share
 from clothseg.networks.windows import Window, cut, inward, limits
 
 
@@ -109,17 +110,16 @@ class RegionProposals(nn.Module):
 
     def losses(
         self,
-        scores: list[Tensor],
-        deltas: list[Tensor],
+        features: list[Tensor],
         anchors: Tensor,
         targets: list[Target],
-        generator: torch.Generator,
+        generators: list[torch.Generator],
+        share: Share,
     ) -> dict[str, Tensor]:
-        """`rpn_class` and `rpn_bbox`, both over the sampled anchors of the whole batch."""
-        logits, codes = torch.cat(scores, dim=1), torch.cat(deltas, dim=1)
-        settings, anchors = self.settings, anchors.to(codes.dtype)
-        found, wanted, chosen, labels = [], [], [], []
-        for photo, target in enumerate(targets):
+        """`rpn_class` and `rpn_bbox`, both over the sampled anchors of the whole batch; each photo has a generator."""
+        settings, anchors = self.settings, anchors.to(features[0].dtype)
+        photos, places, labels, wanted = [], [], [], []
+        for photo, (target, generator) in enumerate(zip(targets, generators, strict=True)):
             matches = match_boxes(
                 anchors,
                 target.boxes,
@@ -129,16 +129,68 @@ class RegionProposals(nn.Module):
                 keep_best=True,
             )
             positive, negative = sample(matches, settings.samples, settings.positive_share, generator)
-            found.append(codes[photo, positive])
             truth = target.boxes[matches[positive]]
             wanted.append(encode_boxes(truth, anchors[positive], self.conventions.rpn_box_weights))
-            chosen += [logits[photo, positive], logits[photo, negative]]
-            labels += [torch.ones_like(chosen[-2]), torch.zeros_like(chosen[-1])]
+            places += [positive, negative]
+            photos.append(torch.full((len(positive) + len(negative),), photo, device=anchors.device))
+            labels += [torch.ones_like(positive), torch.zeros_like(negative)]
+        label = torch.cat(labels)
+        logits, codes = self.answers(features, torch.cat(photos), torch.cat(places))
         budget = settings.samples * len(targets)
         return rpn_losses(
-            torch.cat(chosen), torch.cat(labels), torch.cat(found), torch.cat(wanted), budget, self.loss_kind,
-            self.conventions,
+            logits, label.to(logits.dtype), codes[label == 1], torch.cat(wanted), budget, self.loss_kind,
+            self.conventions, share,
         )  # fmt: skip
+
+    def answers(self, features: list[Tensor], photo: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits `[S]` and codes `[S, 4]` of chosen anchors, as `forward` gives them.
+
+        With one convolution they need no more of the features than the 3 x 3 cells round each anchor, so that a step
+        learns from some hundred places, not from all of every level.
+
+        Args:
+            features: pyramid levels `[B, C, h, w]`.
+            photo: `[S]` int64, which of the batch an anchor belongs to.
+            place: `[S]` int64, its position among the anchors of all levels.
+        """
+        if len(self.convs) > 1:
+            scores, deltas = self.head(features)
+            return torch.cat(scores, dim=1)[photo, place], torch.cat(deltas, dim=1)[photo, place]
+        shapes = self.score.out_channels
+        rows, order, first = [], [], 0
+        for feature in features:
+            last = first + feature.shape[2] * feature.shape[3] * shapes
+            here = torch.where((place >= first) & (place < last))[0]
+            rows.append(neighbours(feature, photo[here], (place[here] - first) // shapes))
+            order.append(here)
+            first = last
+        hidden = torch.cat(rows)[torch.cat(order).argsort()]
+        weight, bias = (self.convs[0].get_parameter(name) for name in ("weight", "bias"))
+        hidden = torch.relu_(F.linear(hidden, weight.flatten(1), bias))
+        shape = (place % shapes)[:, None]  # the levels' first anchors are multiples of it
+        logits = F.linear(hidden, self.score.weight.flatten(1), self.score.bias).gather(1, shape)[:, 0]
+        codes = F.linear(hidden, self.delta.weight.flatten(1), self.delta.bias).view(-1, shapes, 4)
+        return logits, codes.gather(1, shape[..., None].expand(-1, -1, 4))[:, 0]
+
+
+def neighbours(feature: Tensor, photo: Tensor, cell: Tensor) -> Tensor:
+    """The 3 x 3 cells round each of `cell` `[S]`, in the order of a convolution's weights; zeros beyond the edges.
+
+    Args:
+        feature: `[B, C, h, w]`.
+        photo: `[S]` int64.
+        cell: `[S]` int64, row times w plus column.
+
+    Returns:
+        `[S, C * 9]`.
+    """
+    height, width = feature.shape[2:]
+    steps = torch.arange(-1, 2, device=cell.device)
+    row = (cell // width)[:, None] + steps.repeat_interleave(3)
+    column = (cell % width)[:, None] + steps.repeat(3)
+    inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+    found = feature[photo[:, None], :, row.clamp(0, height - 1), column.clamp(0, width - 1)]
+    return (found * inside[..., None]).transpose(1, 2).flatten(1)
 
 
 def _best(scores: Tensor, count: int, *, first_of_equals: bool) -> tuple[Tensor, Tensor]:

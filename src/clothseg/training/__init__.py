@@ -5,19 +5,23 @@ from clothseg.training.checkpoint import Checkpoint, read_checkpoint, write_chec
 from clothseg.training.examples import Examples
 from clothseg.training.history import COLUMNS, read_history, write_history
 from clothseg.training.loop import fit
+from clothseg.training.team import batch_of_each, processes_wanted, start_processes
 from clothseg.training.verdicts import early_end, overfitting
 
 __all__ = [
     "COLUMNS",
     "Checkpoint",
     "Examples",
+    "batch_of_each",
     "check_photos",
     "check_same_config",
     "early_end",
     "fit",
     "overfitting",
+    "processes_wanted",
     "read_checkpoint",
     "read_history",
+    "start_processes",
     "write_checkpoint",
     "write_history",
 ]

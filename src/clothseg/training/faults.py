@@ -10,6 +10,7 @@ from PIL import Image
 from clothseg.files import whole_file, write_whole
 from clothseg.pictures import draw_instances
 from clothseg.training.examples import Examples
+from clothseg.training.team import alone
 
 
 def is_broken(losses: dict[str, float]) -> bool:
@@ -30,11 +31,14 @@ def find_culprits(examples: Examples, batch: list[tuple[int, int]]) -> list[tupl
     The network's random numbers are left where they were.
     """
     state = examples.network.generator.get_state()
-    alone = [
-        place for place in batch if is_broken({name: float(loss) for name, loss in examples.losses([place]).items()})
-    ]
+    with alone(examples.network):
+        found = [
+            place
+            for place in batch
+            if is_broken({name: float(loss) for name, loss in examples.losses([place]).items()})
+        ]
     examples.network.generator.set_state(state)
-    return alone or batch
+    return found or batch
 
 
 def save_fault(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -17,6 +18,7 @@ from clothseg.training.checkpoint import Checkpoint, write_checkpoint
 from clothseg.training.events import write_events
 from clothseg.training.examples import Examples, mean_losses
 from clothseg.training.history import Row, write_history
+from clothseg.training.team import Team, alone
 from clothseg.training.verdicts import best_row
 from clothseg.weights import write_network
 
@@ -32,6 +34,7 @@ class Judge:
         config: how to judge.
         classes: names of the classes 1..K.
         run: where to write.
+        team: the processes that judge together; the first one writes.
     """
 
     network: MaskRCNNNetwork
@@ -40,6 +43,7 @@ class Judge:
     config: Config
     classes: list[str]
     run: RunFolder
+    team: Team
 
     def end_epoch(self, state: Checkpoint, snapshot: Callable[[Checkpoint], Checkpoint]) -> Checkpoint:
         """Judge, and write history, events, checkpoints and, where they are the best so far, the weights to hand out.
@@ -55,19 +59,22 @@ class Judge:
             row = state.rows[-1] | self.look(int(state.rows[-1]["epoch"]))
             after = replace(state, rows=[*state.rows[:-1], row])
             better = best_row(after.rows, self.config.train) is row
-            write_history(self.run.history, after.rows)
-            write_events(self.run.events, after.rows)
-            if better:
+            if self.team.first:
+                write_history(self.run.history, after.rows)
+                write_events(self.run.events, after.rows)
+            if better and self.team.first:
                 write_network(self.run.weights, self.network.state_dict(), self.config, self.classes)
-        if better:
-            write_checkpoint(self.run.best, snapshot(after))
-        write_checkpoint(self.run.last, snapshot(after))
+        if self.team.first:
+            if better:
+                write_checkpoint(self.run.best, snapshot(after))
+            write_checkpoint(self.run.last, snapshot(after))
+        self.team.wait()
         return after
 
     def look(self, epoch: int) -> Row:
         """What the network is worth after an epoch, by the names of the history's columns."""
         settings = self.config.train
-        losses = mean_losses(self.checks, settings.batch_size, settings.seed)
+        losses = mean_losses(self.checks, settings.batch_size * settings.devices, settings.seed, self.team)
         row = {f"val_{name}": value for name, value in losses.items()}
         if settings.evaluate_every and (epoch % settings.evaluate_every == 0 or epoch == settings.epochs):
             row |= self.figures()
@@ -77,7 +84,11 @@ class Judge:
         """COCO's and the report's figures on the validation photos, those that there is something to judge by."""
         training = self.network.training
         self.network.eval()
-        rows = [row for of_photo in detections(self.checks.network, self.checks.dataset) for row in of_photo]
+        part = copy(self.checks.dataset)
+        part.images = self.team.every(part.images)
+        with alone(self.network):
+            found_here = list(detections(self.network, part))
+        rows = [row for of_photo in self.team.gather(found_here) for row in of_photo]
         self.network.train(training)
         found = headline_figures(self.truth, checked_results(rows, self.truth)[0], self.config.detect.min_confidence)
         return {name: value for name, value in found.items() if value is not None}

@@ -1,8 +1,10 @@
 """The training loop, to be read from top to bottom."""
 
 import math
+import os
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -26,6 +28,7 @@ from clothseg.training.log import RunLog, epoch_line, step_bar
 from clothseg.training.optimizer import carry_on, make_optimizer, rate_factor, scaled_words
 from clothseg.training.stages import Span, plan_spans, span_of
 from clothseg.training.stop import StopRequest
+from clothseg.training.team import Team, batch_of_each, lost_another, start_processes
 from clothseg.training.verdicts import gives_up, news
 
 
@@ -39,6 +42,7 @@ def fit(
     resume: bool = False,
     force: bool = False,
     quiet: bool = False,
+    fabric: Fabric | None = None,
 ) -> list[Row]:
     """Train `network` and write the run: history, checkpoints `last` and `best`, weights, log.
 
@@ -50,6 +54,7 @@ def fit(
         resume: go on from the last checkpoint of `run`, exactly as if the run had never stopped.
         force: go on even if the data set is not the one that the checkpoint was made with.
         quiet: show no progress bar.
+        fabric: of several processes that learn together, as `start_processes` began them.
 
     Returns:
         the rows of `history.csv`.
@@ -57,12 +62,14 @@ def fit(
     Raises:
         DataError: a data set without photos, or with fewer than a batch has.
         RunError: a loss that is not finite; no checkpoint to resume from, or one of another data set; the run
-            cannot be written.
+            cannot be written; another process of the training is gone.
         InterruptedRun: Ctrl-C or SIGTERM; the state is saved.
     """
     check_photos(train, val, config)
-    log = RunLog(run.log, quiet=quiet)
-    training = Training(network, train, val, config, run, log)
+    fabric = fabric or start_processes(config, 1)
+    team = Team(fabric)
+    log = RunLog(run.log if team.first else Path(os.devnull), quiet=quiet or not team.first)
+    training = Training(network, train, val, config, run, log, fabric)
     if resume:
         training.resume(force=force)
     log.say(f"{'going on' if resume else 'starting'} at step {training.state.step}: {training.plan()}")
@@ -75,12 +82,21 @@ def fit(
             while training.due or not training.finished:
                 training.go_on()
                 progress.update(bar, completed=training.state.step, losses=training.losses_so_far())
-                if stop.asked and (training.due or not training.finished):
+                if team.any(stop.asked) and (training.due or not training.finished):
                     training.save()
+                    team.leave()
                     log.say(f"stopped after step {training.state.step}")
                     raise InterruptedRun(f"stopped after step {training.state.step}, all is saved; go on with: {again}")
     except (DataError, PhotoError, RunError) as error:
         raise type(error)(f"{error}. What was learned is saved; go on with: {again}") from error
+    except RuntimeError as error:
+        if team.share.processes == 1 or not lost_another(error):
+            raise
+        if not team.first:
+            raise SystemExit(1) from error
+        raise RunError(
+            f"another process of the training is gone; go on from the last checkpoint with: {again}"
+        ) from error
     except OSError as error:
         raise RunError(
             f"{run.path}: the run cannot be written ({error}); what was saved before is still there. Make room, then "
@@ -100,24 +116,24 @@ class Training:
         config: Config,
         run: RunFolder,
         log: RunLog,
+        fabric: Fabric | None = None,
     ) -> None:
         settings = config.train
         self.network, self.train, self.config, self.run, self.log = network, train, config, run, log
-        self.fabric = Fabric(accelerator="auto", devices=1, precision=settings.precision)
-        wrapped = self.fabric.setup_module(network)
-        for method in ("losses", "losses_prepared", "detect"):
-            wrapped.mark_forward_method(method)
-        model = cast(MaskRCNNNetwork, wrapped)
-        model.train()
+        self.fabric = fabric or start_processes(config, 1)
+        self.team = Team(self.fabric)
+        network.share = self.team.share
         self.average = WeightAverage(network, settings.average) if settings.average else None
         repeats = repeat_factors(train, settings.repeat_threshold)
-        self.sampler = Sampler(len(train), settings.batch_size, config.augment.copies, settings.seed, repeats)
-        self.examples = Examples(model, train, config, augmented=True)
-        checks = Examples(model, val, config, augmented=False)
-        self.judge = Judge(network, checks, self.average, config, train.classes, run)
-        photos = settings.batch_size * settings.accumulate
-        self.per_epoch = settings.steps_per_epoch or math.ceil(len(train) / photos)
-        self.spans = plan_spans(config, self.per_epoch, photos)
+        together = batch_of_each(config, self.team.share.processes) * self.team.share.processes
+        self.sampler = Sampler(len(train), together, config.augment.copies, settings.seed, repeats)
+        self.examples = Examples(network, train, config, augmented=True)
+        checks = Examples(network, val, config, augmented=False)
+        self.kept = 0 if self.examples.fixed else train.keep_photos(settings.keep_photos_mb * 1_000_000)
+        self.judge = Judge(network, checks, self.average, config, train.classes, run, self.team)
+        self.photos = together * settings.accumulate
+        self.per_epoch = settings.steps_per_epoch or math.ceil(len(train) / self.photos)
+        self.spans = plan_spans(config, self.per_epoch, self.photos)
         self.steps = self.spans[-1].end
         self.span: Span | None = None
         self.optimizer: torch.optim.Optimizer
@@ -169,14 +185,16 @@ class Training:
         torch.manual_seed(int(np.random.SeedSequence([settings.seed, state.step]).generate_state(1)[0]))  # of dropout
         self.optimizer.zero_grad()
         values: dict[str, float] = {}
-        for _ in range(settings.accumulate):
+        for number in range(settings.accumulate):
             batch = self.sampler.next_batch()
-            losses = self.examples.losses(batch)
-            found = {name: loss.item() for name, loss in losses.items()}
-            if is_broken(found):
-                self.skip_or_stop(batch, found)
-                return
-            self.fabric.backward(losses["total"] / settings.accumulate)
+            self.examples.expect([place for b in (batch, *self.sampler.coming(2)) for place in self.team.own(b)])
+            with self.team.gradients_kept(self.examples.learner, number + 1 < settings.accumulate):
+                losses = self.examples.losses(self.team.own(batch))
+                found = self.team.mean({name: loss.item() for name, loss in losses.items()})
+                if is_broken(found):
+                    self.skip_or_stop(batch, found)
+                    return
+                self.fabric.backward(losses["total"] / settings.accumulate)
             values = {name: values.get(name, 0.0) + value / settings.accumulate for name, value in found.items()}
         if settings.clip_gradients is not None:
             nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip_gradients)
@@ -193,6 +211,9 @@ class Training:
         if span == self.span:
             return
         self.network.backbone.freeze(span.frozen)
+        if self.span is None or self.team.share.processes > 1:
+            self.examples.learner = self.judge.checks.learner = self.network  # lets go what was wrapped before
+            self.examples.learner = self.judge.checks.learner = self.team.wrapped(self.network)
         made = self.fabric.setup_optimizers(make_optimizer(self.network, self.config.train, span.rate))
         optimizer = cast(torch.optim.Optimizer, made)
         if self.span is not None:
@@ -208,9 +229,12 @@ class Training:
             RunError: unless `train.on_nan` is `skip`.
         """
         rate = self.optimizer.param_groups[0]["lr"]
-        words = save_fault(self.run.faults, self.state.step, self.examples, batch, losses, rate)
+        words = ""
+        if self.team.first:
+            words = save_fault(self.run.faults, self.state.step, self.examples, batch, losses, rate)
         self.log.say(words, shown=self.config.train.on_nan == "skip")
         if self.config.train.on_nan == "stop":
+            self.team.leave()
             raise RunError(
                 f"{words}. A smaller train.learning_rate or train.clip_gradients may help; --on-nan skip leaves such "
                 "steps out"
@@ -220,13 +244,13 @@ class Training:
     def plan(self) -> str:
         """What is going to happen, for people."""
         settings = self.config.train
-        photos = settings.batch_size * settings.accumulate
         stages = "; ".join(
             f"{span.name} until epoch {span.end // self.per_epoch} at {span.rate:g}" for span in self.spans
         )
+        kept = f"; {self.kept} of {len(self.train)} photos are kept in memory as pixels" if self.kept else ""
         return (
-            f"{settings.epochs} epochs of {self.per_epoch} steps of {photos} photos, on {self.fabric.device}; "
-            f"trained: {stages}{scaled_words(settings, photos)}"
+            f"{settings.epochs} epochs of {self.per_epoch} steps of {self.photos} photos, on {self.team.where}; "
+            f"trained: {stages}{scaled_words(settings, self.photos)}{kept}"
         )
 
     def losses_so_far(self) -> str:
@@ -258,7 +282,8 @@ class Training:
 
     def save(self) -> None:
         """Write the last checkpoint, within an epoch."""
-        write_checkpoint(self.run.last, self.snapshot(self.state))
+        if self.team.first:
+            write_checkpoint(self.run.last, self.snapshot(self.state))
 
     def snapshot(self, state: Checkpoint) -> Checkpoint:
         """All that is needed to go on from here."""
