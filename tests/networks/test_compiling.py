@@ -6,7 +6,7 @@ from torch import Tensor
 
 from clothseg.config import Config
 from clothseg.dataset import to_tensor
-from clothseg.networks import MaskRCNNNetwork, build_network, compiling
+from clothseg.networks import MaskRCNNNetwork, build_network
 from clothseg.photos import read_photo
 from clothseg.sample import folder
 
@@ -62,7 +62,7 @@ def test_where_nothing_can_be_compiled_detection_goes_on(monkeypatch: pytest.Mon
     def failing(_: object) -> object:
         raise RuntimeError("\nNo working C++ compiler found\nand more lines")
 
-    monkeypatch.setattr(compiling.torch, "compile", failing)
+    monkeypatch.setattr(torch, "compile", failing)
     plain, compiled = network(0), network(0)
     assert compiled.compile_maps() == "No working C++ compiler found"
     compare(plain, compiled)

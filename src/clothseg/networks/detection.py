@@ -64,4 +64,5 @@ def _best_apart(boxes: Tensor, scores: Tensor, classes: Tensor, settings: Detect
         keep = first[batched_nms(boxes[first], scores[first], classes[first], settings.nms_iou)]
         if len(keep) >= settings.max_detections:
             return keep[: settings.max_detections]
-    return batched_nms(boxes, scores, classes, settings.nms_iou)[: settings.max_detections]
+    kept: Tensor = batched_nms(boxes, scores, classes, settings.nms_iou)
+    return kept[: settings.max_detections]

@@ -92,18 +92,18 @@ class MaskRCNNNetwork(Network):
         features = for_pooling(features[: len(self._pooled_levels)])
         logits, codes = self.box_head(self.pool(features, proposals, self.config.boxes.pooled, windows[0].padded))
         counts = [len(p) for p in proposals]
-        parts = zip(proposals, logits.split(counts), codes.split(counts), windows, strict=True)
+        parts = zip(proposals, torch.split(logits, counts), torch.split(codes, counts), windows, strict=True)
         found = [choose_detections(*part, self.config.detect, self.conventions) for part in parts]
         pooled = self.pool(features, [f.boxes for f in found], self.config.mask.pooled, windows[0].padded)
         probabilities = self._probabilities(pooled, torch.cat([f.classes for f in found]))
-        masks = probabilities.split([len(f.boxes) for f in found])
+        masks = torch.split(probabilities, [len(f.boxes) for f in found])
         return [self._placed(*part) for part in zip(images, windows, found, masks, strict=True)]
 
     def _probabilities(self, pooled: Tensor, classes: Tensor) -> Tensor:
         """Small masks `[D, 28, 28]` from detections' features; on a CPU a few at a time, which its cache likes."""
         together = _MASKS_TOGETHER if pooled.device.type == "cpu" else max(len(classes), 1)
         pooled = pooled.contiguous(memory_format=torch.channels_last)
-        parts = zip(pooled.split(together), classes.split(together), strict=True)
+        parts = zip(torch.split(pooled, together), torch.split(classes, together), strict=True)
         return torch.cat([self.mask_head.of_class(*part) for part in parts]).sigmoid()
 
     def _maps(self, pixels: Tensor) -> Maps:

@@ -8,7 +8,6 @@ from torchvision.ops import box_area, roi_align
 
 from clothseg.networks.conventions import Conventions
 from clothseg.networks.gathering import gather_boxes
-from clothseg.networks.pooling_table import pool_by_table
 
 _TOGETHER = 64  # boxes pooled at once on a CPU: what comes of them stays in its cache
 
@@ -24,7 +23,7 @@ def pool_boxes(
 ) -> Tensor:
     """Features of every box.
 
-    A CPU that learns takes them by `pool_by_table`; elsewhere they are torchvision's to the last digit.
+    On a CPU they come from `gather_boxes`; elsewhere they are torchvision's to the last digit.
 
     Args:
         features: pyramid levels `[B, C, h, w]`, finest first.
@@ -41,24 +40,19 @@ def pool_boxes(
     everything = torch.cat(boxes)
     photo = torch.cat([torch.full_like(b[:, 0], i, dtype=torch.int64) for i, b in enumerate(boxes)])
     level = box_levels(everything, strides_log2, conventions, level_side, padded)
-    learns = torch.is_grad_enabled() and everything.is_cpu
-    if learns and conventions.pooling != "sample" and conventions.roi_samples > 0:
-        return pool_by_table(
-            features, strides_log2, everything, photo, level, size, conventions.roi_samples,
-            aligned=conventions.roi_aligned,
-        )  # fmt: skip
     answer = features[0].new_zeros((len(everything), features[0].shape[1], size, size))
-    together = _TOGETHER if gathers(features[0]) else max(len(everything), 1)
+    few = gathers(features[0]) and not torch.is_grad_enabled()
+    together = _TOGETHER if few else max(len(everything), 1)
     for feature, number in zip(for_pooling(features), strides_log2, strict=True):
-        for here in torch.where(level == number)[0].split(together):
+        for here in torch.split(torch.where(level == number)[0], together):
             pooled = _pool_level(feature, photo[here], everything[here], size, conventions, 2.0**-number)
             answer.index_copy_(0, here, pooled.to(answer.dtype))
     return answer
 
 
 def gathers(feature: Tensor) -> bool:
-    """Whether boxes are pooled by `gather_boxes`: on a CPU, where no gradient is wanted."""
-    return feature.device.type == "cpu" and not torch.is_grad_enabled()
+    """Whether boxes are pooled by `gather_boxes`."""
+    return feature.device.type == "cpu"
 
 
 def for_pooling(features: list[Tensor]) -> list[Tensor]:
