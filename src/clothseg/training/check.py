@@ -4,6 +4,7 @@ from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
 from clothseg.errors import DataError, RunError
 from clothseg.runs import RunFolder
+from clothseg.training.checkpoint import Checkpoint
 
 MAY_CHANGE = ("train.epochs", "train.stages", "train.patience", "train.on_nan", "train.save_every")
 """Settings that a run may go on with when they are others than before: they change nothing of what was done."""
@@ -50,3 +51,32 @@ def check_same_config(run: RunFolder, config: Config) -> None:
             f"{run.path}: the run has another configuration, so it cannot go on with this one:{rows}\nLeave --config "
             "away to go on with its own, or begin a new run with --start-from"
         )
+
+
+def check_same_data(run: RunFolder, before: Checkpoint, data: str, classes: list[str], *, force: bool) -> str:
+    """Whether a run goes on with the classes and the annotations that it began with.
+
+    Args:
+        run: the run's folder.
+        before: where the run stands.
+        data: checksum of the annotations now.
+        classes: names of the classes now.
+        force: let other annotations pass.
+
+    Returns:
+        a sentence on what was let pass, or nothing.
+
+    Raises:
+        RunError: they are others.
+    """
+    if before.classes != classes:
+        raise RunError(
+            f"{run.path}: the run learned the classes {before.classes}, but the data set has {classes}; begin a new "
+            f"run with --start-from {run.path}"
+        )
+    if before.data == data:
+        return ""
+    words = "the annotations are not those that this run began with"
+    if not force:
+        raise RunError(f"{run.path}: {words}; give the same ones, or say --force to go on")
+    return f"{words}; going on by force"

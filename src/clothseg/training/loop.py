@@ -18,7 +18,7 @@ from clothseg.errors import ClothsegError, DataError, InterruptedRun, PhotoError
 from clothseg.networks import MaskRCNNNetwork
 from clothseg.runs import RunFolder
 from clothseg.training.average import WeightAverage
-from clothseg.training.check import check_photos
+from clothseg.training.check import check_photos, check_same_data
 from clothseg.training.checkpoint import Checkpoint, checksum, read_last, write_checkpoint
 from clothseg.training.examples import Examples
 from clothseg.training.faults import is_broken, save_fault
@@ -303,16 +303,8 @@ class Training:
         self.state, trouble = read_last(self.run.last)
         if trouble:
             self.log.say(trouble)
-        if self.state.classes != self.train.classes:
-            raise RunError(
-                f"{self.run.path}: the run learned the classes {self.state.classes}, but the data set has "
-                f"{self.train.classes}; begin a new run with --start-from {self.run.path}"
-            )
-        if self.state.data != data:
-            words = "the annotations are not those that this run began with"
-            if not force:
-                raise RunError(f"{self.run.path}: {words}; give the same ones, or say --force to go on")
-            self.log.say(f"{words}; going on by force")
+        if words := check_same_data(self.run, self.state, data, self.train.classes, force=force):
+            self.log.say(words)
             self.state.data = data
         self.network.load_state_dict(self.state.network)
         self.enter(span_of(self.spans, self.state.step - 1))  # of the step whose optimizer was saved
