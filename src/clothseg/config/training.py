@@ -96,11 +96,12 @@ class Train(Section):
     last one ends there. Warm-up and schedule belong to each stage.
 
     `steps_per_epoch` null means all photos once. A step learns from `accumulate` batches of `batch_size` photos, one
-    after the other, which takes the memory of one. `precision` is the one of Fabric. `weight_decay` does not fall on
-    norms and biases. With `average` above 0 (such as 0.99), validation and the weights handed out are those of an
-    exponential average that keeps this part at each step. `save_every` so many steps a checkpoint is written within an
-    epoch too. `on_nan` says whether a loss that is not finite stops the run or skips the step. `keep_features_mb`
-    bounds the memory for outputs of frozen stages.
+    after the other, which takes the memory of one. `checkpoint_activations` keeps only the inputs of the trunk's stages
+    for the backward pass and computes the rest again: the same numbers in less memory and more time. `precision` is the
+    one of Fabric. `weight_decay` does not fall on norms and biases. With `average` above 0 (such as 0.99), validation
+    and the weights handed out are those of an exponential average that keeps this part at each step. `save_every` so
+    many steps a checkpoint is written within an epoch too. `on_nan` says whether a loss that is not finite stops the
+    run or skips the step. `keep_features_mb` bounds the memory for outputs of frozen stages.
 
     `evaluate_every` so many epochs, and after the last one, the validation photos are evaluated too. `best` is the
     validation loss, or the figure of an evaluation, that says which epoch's weights are handed out (`last`: simply the
@@ -116,6 +117,7 @@ class Train(Section):
     steps_per_epoch: Count | None = None
     batch_size: Count = 2
     accumulate: Count = 1
+    checkpoint_activations: bool = False
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     optimizer: Literal["sgd", "adamw"] = "sgd"
     learning_rate: Positive = 0.0025
