@@ -19,11 +19,13 @@ from clothseg.training.average import WeightAverage
 from clothseg.training.check import check_photos
 from clothseg.training.checkpoint import Checkpoint, checksum, read_last, write_checkpoint
 from clothseg.training.examples import Examples
-from clothseg.training.faults import is_broken, save_fault
+from clothseg.training.faults import save_fault
+from clothseg.training.gradients import Batch, gradients
 from clothseg.training.history import Row
 from clothseg.training.judge import Judge
 from clothseg.training.log import RunLog, epoch_line, step_bar
 from clothseg.training.optimizer import carry_on, make_optimizer, rate_factor, scaled_words
+from clothseg.training.shortage import is_shortage, make_room, split_batches
 from clothseg.training.stages import Span, plan_spans, span_of
 from clothseg.training.stop import StopRequest
 from clothseg.training.verdicts import gives_up, news
@@ -168,16 +170,10 @@ class Training:
             group["lr"] = group["initial_lr"] * rate_factor(state.step - span.first, settings, span.end - span.first)
         torch.manual_seed(int(np.random.SeedSequence([settings.seed, state.step]).generate_state(1)[0]))  # of dropout
         self.optimizer.zero_grad()
-        values: dict[str, float] = {}
-        for _ in range(settings.accumulate):
-            batch = self.sampler.next_batch()
-            losses = self.examples.losses(batch)
-            found = {name: loss.item() for name, loss in losses.items()}
-            if is_broken(found):
-                self.skip_or_stop(batch, found)
-                return
-            self.fabric.backward(losses["total"] / settings.accumulate)
-            values = {name: values.get(name, 0.0) + value / settings.accumulate for name, value in found.items()}
+        values, broken = self.learn([self.sampler.next_batch() for _ in range(settings.accumulate)])
+        if broken is not None:
+            self.skip_or_stop(broken, values)
+            return
         if settings.clip_gradients is not None:
             nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip_gradients)
         self.optimizer.step()
@@ -187,6 +183,26 @@ class Training:
         for name, value in values.items():
             state.sums[name] = state.sums.get(name, 0.0) + value
         state.sums["steps"] = state.sums.get("steps", 0.0) + 1
+
+    def learn(self, batches: list[Batch]) -> tuple[dict[str, float], Batch | None]:
+        """What `gradients` does; again with fewer photos at a time, from here on, if memory runs out.
+
+        Raises:
+            RunError: one photo alone does not fit.
+        """
+        draws = self.network.generator.get_state()
+        while True:
+            try:
+                return gradients(self.examples, split_batches(batches, self.state.parts), self.fabric.backward)
+            except (RuntimeError, MemoryError) as error:
+                if not is_shortage(error):
+                    raise
+            # not within `except`, where the error still holds on to the tensors of the step
+            self.optimizer.zero_grad()
+            self.network.generator.set_state(draws)
+            kept, size = [self.examples, self.judge.checks], self.config.train.batch_size
+            self.state.parts, words = make_room(self.state.parts, size, kept, self.fabric.world_size)
+            self.log.say(words)
 
     def enter(self, span: Span) -> None:
         """Freeze and train what a stage says; nothing happens within a stage."""
@@ -296,6 +312,7 @@ class Training:
         self.network.generator.set_state(self.state.generator)
         if self.average:
             self.average.weights = dict(self.state.average)
+        self.state = replace(self.state, network={}, optimizer={}, sampler={}, average={})  # not twice in memory
 
     def _means(self) -> Row:
         steps = self.state.sums.get("steps", 0.0)

@@ -22,7 +22,7 @@ from clothseg.training.live_bytes import LiveBytes
 from clothseg.training.optimizer import make_optimizer
 
 FIRST_USE = 60_000_000
-"""What libraries take when they are first used (threads, kernels, drawing), as `benchmarks/forecast_memory.py` finds."""
+"""What libraries take when first used (threads, kernels, drawing); found by `benchmarks/forecast_memory.py`."""
 
 
 @dataclass(frozen=True)
