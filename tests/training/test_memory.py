@@ -147,9 +147,7 @@ def test_activations_computed_again_need_less() -> None:
     peaks = []
     for again in (True, False):
         with torch.device("meta"), LiveBytes() as live:
-            trunk = build_network(
-                Config.load("demo", ["backbone.name=resnet50", "backbone.frozen_stages=0"]), 3
-            ).backbone
+            trunk = build_network(config, 3).backbone
             trunk.recompute = again
             start = live.now
             torch.stack([x.sum() for x in trunk(torch.empty(16, 3, 256, 256))]).sum().backward()

@@ -15,6 +15,7 @@ SIGNS = (
     "alloc_failed",
     "bad_alloc",
     "could not create a memory",
+    "could not create a primitive",
 )
 """In lower case, what torch and its libraries say when memory runs out, besides an error of that name."""
 
