@@ -147,7 +147,8 @@ class MaskRCNN:
             raise RunError(f"{folder.path}: the run cannot be written ({error}); choose another place") from error
         begun = time.monotonic()
         try:
-            fit(self._built(), train, val, self.config, folder, resume=resume, force=force, quiet=quiet)
+            words = self.loaded.sentence() if self.loaded else "random numbers"
+            fit(self._built(), train, val, self.config, folder, resume=resume, force=force, quiet=quiet, loaded=words)
         finally:
             with suppress(OSError):  # a full disk has been told
                 rows = read_history(folder.history)

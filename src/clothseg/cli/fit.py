@@ -17,6 +17,7 @@ from clothseg.files import refuse_existing
 from clothseg.models import MaskRCNN
 from clothseg.runs import RunFolder
 from clothseg.training import early_end
+from clothseg.training.budget import within_budget
 
 
 class OnNan(StrEnum):
@@ -48,6 +49,9 @@ def fit(
         OnNan | None, typer.Option("--on-nan", help="A loss that is not finite stops the run, or its step is skipped.")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")] = False,
+    memory: Annotated[
+        str | None, typer.Option(help="Choose settings that fit into so much memory, such as 4GB, and say which.")
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Fine-tune a network on a data set and write a run: weights, history, curves, checkpoints.
@@ -58,8 +62,8 @@ def fit(
     Example: [b]clothseg fit data/clothes --config demo --out runs/first[/]
     """
     goes_on = resume or extend is not None
-    if goes_on and (overrides or start_from):
-        raise ClothsegError("a run goes on with its own configuration; leave --set and --start-from away")
+    if goes_on and (overrides or start_from or memory):
+        raise ClothsegError("a run goes on with its own configuration; leave --set, --start-from and --memory away")
     if start_from is not None:
         overrides = [*(overrides or []), f"weights={json.dumps(start_from)}"]
     if on_nan is not None:
@@ -69,12 +73,14 @@ def fit(
     if extend is not None:
         settings = settings.extended(extend, early_end(run, settings.train))
     train, val = (CocoLikeDataset().load_data(data, split).prepare() for split in ("train", "val"))
+    if memory is not None:
+        settings, words = within_budget(settings, memory, train, val)
+        if not quiet:
+            ERRORS.print(escape(words))
     model = MaskRCNN(settings).build(train.classes)
     if not goes_on:
         refuse_existing(out, overwrite=overwrite)
         model.load_weights()
-        if not quiet and model.loaded:
-            ERRORS.print(f"{escape(model.loaded.sentence())}; {len(train)} train, {len(val)} val photos")
     model.fit(train, val, out, overwrite=overwrite, resume=goes_on, force=force, quiet=quiet)
     if not quiet:
         ERRORS.print(f"wrote {escape(str(out))}; next: clothseg evaluate {escape(str(out))} {escape(str(data))}")

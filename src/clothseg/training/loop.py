@@ -27,6 +27,7 @@ from clothseg.training.log import RunLog, epoch_line, step_bar
 from clothseg.training.optimizer import carry_on, make_optimizer, rate_factor, scaled_words
 from clothseg.training.shortage import is_shortage, make_room, split_batches
 from clothseg.training.stages import Span, plan_spans, span_of
+from clothseg.training.statement import Pace, announce
 from clothseg.training.stop import StopRequest
 from clothseg.training.verdicts import gives_up, news
 
@@ -41,6 +42,7 @@ def fit(
     resume: bool = False,
     force: bool = False,
     quiet: bool = False,
+    loaded: str = "as they are",
 ) -> list[Row]:
     """Train `network` and write the run: history, checkpoints `last` and `best`, weights, log.
 
@@ -52,6 +54,7 @@ def fit(
         resume: go on from the last checkpoint of `run`, exactly as if the run had never stopped.
         force: go on even if the data set is not the one that the checkpoint was made with.
         quiet: show no progress bar.
+        loaded: what the network's weights are, in words.
 
     Returns:
         the rows of `history.csv`.
@@ -67,7 +70,14 @@ def fit(
     training = Training(network, train, val, config, run, log)
     if resume:
         training.resume(force=force)
-    log.say(f"{'going on' if resume else 'starting'} at step {training.state.step}: {training.plan()}")
+        log.say(f"going on at step {training.state.step}: {training.plan()}")
+    else:
+        lines, facts = announce(network, train, val, config, training.plan(), loaded, training.fabric.device)
+        for line in lines:
+            log.say(line)
+        run.add_facts(facts)
+    photos = config.train.batch_size * config.train.accumulate
+    pace = Pace(training.state.step, training.steps, training.per_epoch, photos, len(val))
     if training.finished:
         log.say("nothing is left to do; --extend N trains it longer")
     again = f"clothseg fit {_folder(train)} --out {run.path} --resume"
@@ -76,6 +86,8 @@ def fit(
             bar = progress.add_task("training", total=training.steps, completed=training.state.step, losses="")
             while training.due or not training.finished:
                 training.go_on()
+                if words := pace.after(training.state.step):
+                    log.say(words)
                 progress.update(bar, completed=training.state.step, losses=training.losses_so_far())
                 if stop.asked and (training.due or not training.finished):
                     training.save()
