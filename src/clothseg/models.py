@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from clothseg.config import Config
@@ -17,13 +18,14 @@ from clothseg.dataset import CocoLikeDataset, to_tensor
 from clothseg.errors import ConfigError, RunError
 from clothseg.evaluation import Metrics, evaluate_coco
 from clothseg.evaluation.results import detections
-from clothseg.files import refuse_existing, write_whole
+from clothseg.files import refuse_existing, whole_file, write_whole
 from clothseg.instances import Instances, Selection
 from clothseg.networks import MaskRCNNNetwork, build_network
 from clothseg.photos import read_photo
-from clothseg.pictures import loss_curves
+from clothseg.pictures import contact_sheet, draw_instances, loss_curves
 from clothseg.runs import RunFolder
 from clothseg.training import check_photos, check_same_config, fit, overfitting, read_history
+from clothseg.training.overfit import Overfit, overfit_one
 from clothseg.versions import library_versions
 from clothseg.weights import (
     LoadReport,
@@ -158,6 +160,25 @@ class MaskRCNN:
         facts["steps"] = int(read_history(folder.history)[-1]["step"])
         folder.add_facts(facts)
         return self
+
+    def overfit_one(self, train: CocoLikeDataset, picture: Path | str) -> Overfit:
+        """Learn one photo by heart, as a test that everything works, and draw its truth and what was found.
+
+        Args:
+            train: a prepared data set.
+            picture: the PNG to write.
+
+        Raises:
+            DataError: no photo has an object.
+        """
+        if self.network is None or self.classes != train.classes:
+            self._rebuild(train.classes)
+        answer = overfit_one(self._built(), train, self.config)
+        photo = train.load_image(answer.position)
+        sides = [draw_instances(photo, found, train.classes) for found in (answer.truth, answer.found)]
+        with whole_file(Path(picture)) as temporary:
+            Image.fromarray(contact_sheet(sides, 2, ["truth", "found"], 1000)).save(temporary, format="PNG")
+        return answer
 
     def predict(self, photo: Path | str | NDArray[np.uint8], *, min_confidence: float = 0.0) -> Instances:
         """What is on a photo, given as a path or as `[H, W, 3]` uint8 RGB.
