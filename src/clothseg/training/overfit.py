@@ -17,6 +17,8 @@ from clothseg.networks.reach import measure_reach
 from clothseg.training.optimizer import make_optimizer
 
 SECONDS, STEPS, LOOK_EVERY, WARM_UP = 60.0, 300, 20, 10
+FEWEST = 100
+"""Steps that are taken however long they last, so that a busy machine is no fault."""
 FALLEN = 0.5
 """A loss has fallen when its end is below this part of its start, or below `SMALL`."""
 SMALL = 0.05
@@ -64,7 +66,7 @@ def overfit_one(network: MaskRCNNNetwork, dataset: CocoLikeDataset, config: Conf
     rates = [group["lr"] for group in optimizer.param_groups]
     history: list[dict[str, float]] = []
     begun, found = time.monotonic(), truth[:0]
-    while len(history) < STEPS and time.monotonic() - begun < SECONDS:
+    while len(history) < STEPS and (len(history) < FEWEST or time.monotonic() - begun < SECONDS):
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = rate * min(1.0, (len(history) + 1) / WARM_UP)
         network.train()
