@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from clothseg.config import Config
@@ -19,13 +20,14 @@ from clothseg.dataset import CocoLikeDataset, to_tensor
 from clothseg.errors import ConfigError, RunError
 from clothseg.evaluation import Metrics, evaluate_coco
 from clothseg.evaluation.results import detections
-from clothseg.files import refuse_existing, write_whole
+from clothseg.files import refuse_existing, whole_file, write_whole
 from clothseg.instances import Instances, Selection
 from clothseg.networks import MaskRCNNNetwork, build_network
 from clothseg.photos import read_photo
-from clothseg.pictures import loss_curves
+from clothseg.pictures import contact_sheet, draw_instances, loss_curves
 from clothseg.runs import RunFolder
 from clothseg.training import check_photos, check_same_config, fit, overfitting, read_history
+from clothseg.training.overfit import Overfit, overfit_one
 from clothseg.versions import library_versions
 from clothseg.weights import (
     LoadReport,
@@ -155,7 +157,12 @@ class MaskRCNN:
             raise RunError(f"{folder.path}: the run cannot be written ({error}); choose another place") from error
         begun = time.monotonic()
         try:
-            fit(self._built(), train, val, self.config, folder, resume=resume, force=force, quiet=quiet, fabric=fabric)
+            words = self.loaded.sentence() if self.loaded else "random numbers"
+            network = self._built()
+            fit(
+                network, train, val, self.config, folder,
+                resume=resume, force=force, quiet=quiet, loaded=words, fabric=fabric,
+            )  # fmt: skip
         finally:
             with suppress(OSError):  # a full disk has been told
                 rows = read_history(folder.history)
@@ -173,6 +180,25 @@ class MaskRCNN:
             empty, or why this machine cannot; everything works without, with the same answers.
         """
         return self._built().compile_maps()
+
+    def overfit_one(self, train: CocoLikeDataset, picture: Path | str) -> Overfit:
+        """Learn one photo by heart, as a test that everything works, and draw its truth and what was found.
+
+        Args:
+            train: a prepared data set.
+            picture: the PNG to write.
+
+        Raises:
+            DataError: no photo has an object.
+        """
+        if self.network is None or self.classes != train.classes:
+            self._rebuild(train.classes)
+        answer = overfit_one(self._built(), train, self.config)
+        photo = train.load_image(answer.position)
+        sides = [draw_instances(photo, found, train.classes) for found in (answer.truth, answer.found)]
+        with whole_file(Path(picture)) as temporary:
+            Image.fromarray(contact_sheet(sides, 2, ["truth", "found"], 1000)).save(temporary, format="PNG")
+        return answer
 
     def predict(self, photo: Path | str | NDArray[np.uint8], *, min_confidence: float = 0.0) -> Instances:
         """What is on a photo, given as a path or as `[H, W, 3]` uint8 RGB.

@@ -112,8 +112,10 @@ def test_a_run_can_be_loaded_and_predicts(data: Path, tmp_path: Path) -> None:
     with Image.open(folder.curves) as curves:
         assert curves.size[0] > 1000
     log = folder.log.read_text().splitlines()
-    assert "2 epochs of 3 steps of 2 photos" in log[0]
-    assert [line.split()[2:6] for line in log[1:]] == [["epoch", str(n), "of", "2:"] for n in (1, 2)]
+    said = [line.split()[2] for line in log[:6]]
+    assert said == ["network", "weights", "photos", "steps", "anchors", "memory"]
+    assert "2 epochs of 3 steps of 2 photos" in log[3]
+    assert [line.split()[2:6] for line in log[6:]] == [["epoch", str(n), "of", "2:"] for n in (1, 2)]
     again = MaskRCNN.load(tmp_path / "run")
     assert again.classes == ["Suit", "Dress", "Jeans"]
     one, other = (m.predict(train.images[0].path) for m in (model, again))
@@ -143,7 +145,7 @@ def test_nothing_of_a_replaced_run_stays(data: Path, tmp_path: Path, monkeypatch
     with pytest.raises(InterruptedRun, match="--resume"):
         model.fit(train, val, run, overwrite=True, quiet=True)
     left = {str(p.relative_to(run)) for p in run.rglob("*") if p.is_file()}
-    assert left == {"config.yaml", "checkpoints/last.pt", "log.txt", "mine.txt"}
+    assert left == {"config.yaml", "checkpoints/last.pt", "log.txt", "run.json", "mine.txt"}
 
 
 def test_one_photo_is_learned(data: Path, tmp_path: Path) -> None:

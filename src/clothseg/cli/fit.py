@@ -17,6 +17,7 @@ from clothseg.files import refuse_existing
 from clothseg.models import MaskRCNN
 from clothseg.runs import RunFolder
 from clothseg.training import batch_of_each, early_end, processes_wanted, start_processes
+from clothseg.training.budget import within_budget
 
 
 class OnNan(StrEnum):
@@ -52,6 +53,12 @@ def fit(
         typer.Option(min=1, help="Learn on so many GPUs, or processes of a CPU, with train.batch_size photos on each."),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")] = False,
+    memory: Annotated[
+        str | None, typer.Option(help="Choose settings that fit into so much memory, such as 4GB, and say which.")
+    ] = None,
+    overfit_one: Annotated[
+        bool, typer.Option("--overfit-one", help="Only test whether one photo is learned; writes OUT-overfit-one.png.")
+    ] = False,
     quiet: Quiet = False,
 ) -> None:
     """Fine-tune a network on a data set and write a run: weights, history, curves, checkpoints.
@@ -62,8 +69,10 @@ def fit(
     Example: [b]clothseg fit data/clothes --config demo --out runs/first[/]
     """
     goes_on = resume or extend is not None
-    if goes_on and (overrides or start_from):
-        raise ClothsegError("a run goes on with its own configuration; leave --set and --start-from away")
+    if overfit_one and goes_on:
+        raise ClothsegError("--overfit-one is a test before a run; leave --resume and --extend away")
+    if goes_on and (overrides or start_from or memory):
+        raise ClothsegError("a run goes on with its own configuration; leave --set, --start-from and --memory away")
     if start_from is not None:
         overrides = [*(overrides or []), f"weights={json.dumps(start_from)}"]
     if on_nan is not None:
@@ -77,14 +86,39 @@ def fit(
     if extend is not None:
         settings = settings.extended(extend, early_end(run, settings.train))
     train, val = (CocoLikeDataset().load_data(data, split).prepare() for split in ("train", "val"))
+    if memory is not None:
+        settings, words = within_budget(settings, memory, train, val)
+        if not quiet:
+            ERRORS.print(escape(words))
     model = MaskRCNN(settings).build(train.classes)
+    if overfit_one:
+        learn_one(model.load_weights(), train, out.with_name(f"{out.name}-overfit-one.png"), quiet=quiet)
+        return
     if not goes_on:
         refuse_existing(out, overwrite=overwrite)
         model.load_weights()
     fabric = start_processes(settings, processes)
     quiet = quiet or fabric.global_rank > 0
-    if not goes_on and not quiet and model.loaded:
-        ERRORS.print(f"{escape(model.loaded.sentence())}; {len(train)} train, {len(val)} val photos")
     model.fit(train, val, out, overwrite=overwrite, resume=goes_on, force=force, quiet=quiet, fabric=fabric)
     if not quiet:
         ERRORS.print(f"wrote {escape(str(out))}; next: clothseg evaluate {escape(str(out))} {escape(str(data))}")
+
+
+def learn_one(model: MaskRCNN, train: CocoLikeDataset, picture: Path, *, quiet: bool) -> None:
+    """Show what came of learning one photo; exit code 1 where it was not learned."""
+    if not quiet:
+        ERRORS.print("learning one photo, for a minute at most")
+    answer = model.overfit_one(train, picture)
+    losses = ", ".join(f"{name} {value:.2f} -> {answer.last[name]:.2f}" for name, value in answer.first.items())
+    found = ", ".join(f"{overlap:.2f}" for overlap in answer.overlaps)
+    print(f"photo    {train.images[answer.position].path}")
+    print(f"learned  {answer.steps} steps in {answer.seconds:.0f} s")
+    print(f"losses   {losses}")
+    print(f"found    mask IoU of each object {found}")
+    print(f"picture  {picture}")
+    if answer.causes:
+        print("NOT learned; likely causes, the first one first:")
+        for cause in answer.causes:
+            print(f"  - {cause}")
+        raise typer.Exit(1)
+    print("all is well: one photo is learned")

@@ -96,13 +96,14 @@ class Train(Section):
     last one ends there. Warm-up and schedule belong to each stage.
 
     `steps_per_epoch` null means all photos once. A step learns from `accumulate` batches of `batch_size` photos, one
-    after the other, which takes the memory of one, on each of so many `devices`. `precision` is the one of Fabric.
-    `weight_decay` does not fall on norms and biases. With `average` above 0 (such as 0.99), validation and the
-    weights handed out are those of an exponential average that keeps this part at each step. `save_every` so many
-    steps a checkpoint is written within an epoch too. `on_nan` says whether a loss that is not finite stops the run
-    or skips the step. `keep_features_mb` bounds the memory for outputs of frozen stages. `keep_photos_mb` bounds that
-    for photos as pixels. So many threads (`workers`) load and change the photos of the next steps while one runs;
-    what they give does not depend on how many there are.
+    after the other, which takes the memory of one, on each of so many `devices`. `checkpoint_activations` keeps only
+    the inputs of the trunk's stages for the backward pass and computes the rest again: the same numbers in less memory
+    and more time. `precision` is the one of Fabric. `weight_decay` does not fall on norms and biases. With `average`
+    above 0 (such as 0.99), validation and the weights handed out are those of an exponential average that keeps this
+    part at each step. `save_every` so many steps a checkpoint is written within an epoch too. `on_nan` says whether a
+    loss that is not finite stops the run or skips the step. `keep_features_mb` bounds the memory for outputs of frozen
+    stages, `keep_photos_mb` that for photos as pixels. So many threads (`workers`) load and change the photos of the
+    next steps while one runs; what they give does not depend on how many there are.
 
     `evaluate_every` so many epochs, and after the last one, the validation photos are evaluated too. `best` is the
     validation loss, or the figure of an evaluation, that says which epoch's weights are handed out (`last`: simply the
@@ -119,6 +120,7 @@ class Train(Section):
     batch_size: Count = 2
     devices: Count = 1
     accumulate: Count = 1
+    checkpoint_activations: bool = False
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     optimizer: Literal["sgd", "adamw"] = "sgd"
     learning_rate: Positive = 0.0025

@@ -7,6 +7,7 @@ import timm
 import torch
 from timm.utils.model import freeze_batch_norm_2d  # type: ignore[attr-defined]
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from clothseg.config import Backbone
 from clothseg.errors import ConfigError
@@ -36,6 +37,9 @@ class Trunk(nn.Module):
         frozen: how many stages keep their weights.
         channels_last: whether it learns in that memory order, which convolutions of one channel each (EfficientNet)
             like; the last digits differ.
+
+    With `recompute` set, a trained stage keeps its input alone for the backward pass and is computed a second time
+    there: the same numbers, less memory, more time.
     """
 
     def __init__(
@@ -51,7 +55,7 @@ class Trunk(nn.Module):
     ) -> None:
         super().__init__()
         self.channels_last = channels_last
-        self.model, self.plan, self.frozen = model, plan, 0
+        self.model, self.plan, self.frozen, self.recompute = model, plan, 0, False
         last = {stride: stage for stage, stride in enumerate(strides)}
         missing = [level for level in levels if level <= STAGES and 1 << level not in last]
         if missing:
@@ -103,10 +107,17 @@ class Trunk(nn.Module):
         if self.channels_last and self.training:
             x = x.contiguous(memory_format=torch.channels_last)
         for stage in stages:
-            for name in self.plan[stage]:
-                x = self.model.get_submodule(name)(x)
+            if self.recompute and torch.is_grad_enabled():
+                x = checkpoint(self._stage, stage, x, use_reentrant=False)
+            else:
+                x = self._stage(stage, x)
             outputs[stage] = x
         return outputs
+
+    def _stage(self, stage: int, x: Tensor) -> Tensor:
+        for name in self.plan[stage]:
+            x = self.model.get_submodule(name)(x)
+        return x
 
 
 def build_trunk(settings: Backbone, levels: tuple[int, ...], conventions: Conventions = TORCHVISION) -> Trunk:

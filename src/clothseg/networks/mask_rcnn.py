@@ -54,12 +54,13 @@ class MaskRCNNNetwork(Network):
         self.generator = torch.Generator().manual_seed(config.train.seed)
         self.share = ALONE
         self.backbone = build_trunk(config.backbone, config.pyramid.levels, conventions)
+        self.backbone.recompute = config.train.checkpoint_activations
         self.pyramid = FeaturePyramid(self.backbone.channels, config.pyramid, conventions.norm_eps)
         self.rpn = RegionProposals(config, conventions)
         self.box_head = BoxHead(config, classes, conventions.norm_eps)
         self.mask_head = MaskHead(config, classes, conventions.norm_eps)
         self._compiled: CompiledMaps | None = None
-        self._pooled_levels = tuple(level for level in config.pyramid.levels if level <= STAGES)
+        self.pooled_levels = tuple(level for level in config.pyramid.levels if level <= STAGES)
 
     def losses(self, images: list[Tensor], targets: list[Instances]) -> dict[str, Tensor]:
         """See `Network.losses`: `rpn_class`, `rpn_bbox`, `class`, `bbox`, `mask` and `total`."""
@@ -89,7 +90,7 @@ class MaskRCNNNetwork(Network):
         features, scores, deltas = (self._compiled or self._maps)(pixels)
         anchors = self.rpn.anchors_of(features, windows[0].padded)
         proposals = self.rpn.proposals(scores, deltas, anchors, windows, train=False)
-        features = for_pooling(features[: len(self._pooled_levels)])
+        features = for_pooling(features[: len(self.pooled_levels)])
         logits, codes = self.box_head(self.pool(features, proposals, self.config.boxes.pooled, windows[0].padded))
         counts = [len(p) for p in proposals]
         parts = zip(proposals, torch.split(logits, counts), torch.split(codes, counts), windows, strict=True)
@@ -147,7 +148,7 @@ class MaskRCNNNetwork(Network):
 
     def pool(self, features: list[Tensor], boxes: list[Tensor], size: int, padded: tuple[int, int]) -> Tensor:
         """Features `[sum of P, C, size, size]` of boxes in the network's own coordinates; see `pool_boxes`."""
-        levels, side = self._pooled_levels, self.config.boxes.level_side
+        levels, side = self.pooled_levels, self.config.boxes.level_side
         return pool_boxes(features[: len(levels)], levels, boxes, size, self.conventions, side, padded)
 
     def _losses(self, outputs: list[Tensor], windows: list[Window], targets: list[Target]) -> dict[str, Tensor]:

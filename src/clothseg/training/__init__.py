@@ -3,8 +3,8 @@
 from clothseg.training.check import check_photos, check_same_config
 from clothseg.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from clothseg.training.examples import Examples
+from clothseg.training.fit import fit
 from clothseg.training.history import COLUMNS, read_history, write_history
-from clothseg.training.loop import fit
 from clothseg.training.team import batch_of_each, processes_wanted, start_processes
 from clothseg.training.verdicts import early_end, overfitting
 

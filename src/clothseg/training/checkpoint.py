@@ -29,6 +29,7 @@ class Checkpoint:
         data: checksum of the annotations that it learned from.
         classes: names of the classes 1..K.
         seconds: time spent training so far.
+        parts: that each batch is learned from in, one after the other; more than 1 after memory ran out.
     """
 
     step: int
@@ -42,6 +43,7 @@ class Checkpoint:
     data: str
     classes: list[str]
     seconds: float
+    parts: int = 1
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:

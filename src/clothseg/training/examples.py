@@ -42,6 +42,11 @@ class Examples:
         self.room = self.bytes
         self.kept: dict[tuple[int, int], Prepared] = {}
 
+    def keep_nothing(self) -> None:
+        """Let go what was kept, and keep nothing any more."""
+        self.bytes = 0
+        self.forget()
+
     def losses(self, batch: list[tuple[int, int]]) -> dict[str, Tensor]:
         """Losses by name for the examples at these positions and versions."""
         if self.keeps:

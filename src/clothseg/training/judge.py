@@ -56,7 +56,7 @@ class Judge:
             the state after it.
         """
         with self.average.applied(self.network) if self.average else nullcontext():
-            row = state.rows[-1] | self.look(int(state.rows[-1]["epoch"]))
+            row = state.rows[-1] | self.look(int(state.rows[-1]["epoch"]), state.parts)
             after = replace(state, rows=[*state.rows[:-1], row])
             better = best_row(after.rows, self.config.train) is row
             if self.team.first:
@@ -71,10 +71,11 @@ class Judge:
         self.team.wait()
         return after
 
-    def look(self, epoch: int) -> Row:
-        """What the network is worth after an epoch, by the names of the history's columns."""
+    def look(self, epoch: int, parts: int) -> Row:
+        """What the network is worth after an epoch, by the history's columns; batches go in so many parts."""
         settings = self.config.train
-        losses = mean_losses(self.checks, settings.batch_size * settings.devices, settings.seed, self.team)
+        together = -(-settings.batch_size * settings.devices // parts)
+        losses = mean_losses(self.checks, together, settings.seed, self.team)
         row = {f"val_{name}": value for name, value in losses.items()}
         if settings.evaluate_every and (epoch % settings.evaluate_every == 0 or epoch == settings.epochs):
             row |= self.figures()

@@ -1,10 +1,8 @@
-"""The training loop, to be read from top to bottom."""
+"""A run while it learns: its steps, the ends of its epochs, and what resuming needs. `fit` leads it."""
 
 import math
-import os
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -14,95 +12,23 @@ from torch import nn
 
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset, Sampler, repeat_factors
-from clothseg.errors import ClothsegError, DataError, InterruptedRun, PhotoError, RunError
+from clothseg.errors import ClothsegError, RunError
 from clothseg.networks import MaskRCNNNetwork
 from clothseg.runs import RunFolder
 from clothseg.training.average import WeightAverage
-from clothseg.training.check import check_photos, check_same_data
+from clothseg.training.check import check_same_data
 from clothseg.training.checkpoint import Checkpoint, checksum, read_last, write_checkpoint
 from clothseg.training.examples import Examples
-from clothseg.training.faults import is_broken, save_fault
+from clothseg.training.faults import save_fault
+from clothseg.training.gradients import Batch, gradients
 from clothseg.training.history import Row
 from clothseg.training.judge import Judge
-from clothseg.training.log import RunLog, epoch_line, step_bar
+from clothseg.training.log import RunLog, epoch_line
 from clothseg.training.optimizer import carry_on, make_optimizer, rate_factor, scaled_words
+from clothseg.training.shortage import is_shortage, make_room, split_batches
 from clothseg.training.stages import Span, plan_spans, span_of
-from clothseg.training.stop import StopRequest
-from clothseg.training.team import Team, batch_of_each, lost_another, start_processes
+from clothseg.training.team import Team, batch_of_each, start_processes
 from clothseg.training.verdicts import gives_up, news
-
-
-def fit(
-    network: MaskRCNNNetwork,
-    train: CocoLikeDataset,
-    val: CocoLikeDataset,
-    config: Config,
-    run: RunFolder,
-    *,
-    resume: bool = False,
-    force: bool = False,
-    quiet: bool = False,
-    fabric: Fabric | None = None,
-) -> list[Row]:
-    """Train `network` and write the run: history, checkpoints `last` and `best`, weights, log.
-
-    Args:
-        network: built for the data sets' classes, on the CPU; it is moved to the best device there is.
-        train, val: prepared data sets.
-        config: what `network` was built from.
-        run: folder of the run.
-        resume: go on from the last checkpoint of `run`, exactly as if the run had never stopped.
-        force: go on even if the data set is not the one that the checkpoint was made with.
-        quiet: show no progress bar.
-        fabric: of several processes that learn together, as `start_processes` began them.
-
-    Returns:
-        the rows of `history.csv`.
-
-    Raises:
-        DataError: a data set without photos, or with fewer than a batch has.
-        RunError: a loss that is not finite; no checkpoint to resume from, or one of another data set; the run
-            cannot be written; another process of the training is gone.
-        InterruptedRun: Ctrl-C or SIGTERM; the state is saved.
-    """
-    check_photos(train, val, config)
-    fabric = fabric or start_processes(config, 1)
-    team = Team(fabric)
-    log = RunLog(run.log if team.first else Path(os.devnull), quiet=quiet or not team.first)
-    training = Training(network, train, val, config, run, log, fabric)
-    if resume:
-        training.resume(force=force)
-    log.say(f"{'going on' if resume else 'starting'} at step {training.state.step}: {training.plan()}")
-    if training.finished:
-        log.say("nothing is left to do; --extend N trains it longer")
-    again = f"clothseg fit {_folder(train)} --out {run.path} --resume"
-    try:
-        with StopRequest() as stop, step_bar(log.console) as progress:
-            bar = progress.add_task("training", total=training.steps, completed=training.state.step, losses="")
-            while training.due or not training.finished:
-                training.go_on()
-                progress.update(bar, completed=training.state.step, losses=training.losses_so_far())
-                if team.any(stop.asked) and (training.due or not training.finished):
-                    training.save()
-                    team.leave()
-                    log.say(f"stopped after step {training.state.step}")
-                    raise InterruptedRun(f"stopped after step {training.state.step}, all is saved; go on with: {again}")
-    except (DataError, PhotoError, RunError) as error:
-        raise type(error)(f"{error}. What was learned is saved; go on with: {again}") from error
-    except RuntimeError as error:
-        if team.share.processes == 1 or not lost_another(error):
-            raise
-        if not team.first:
-            raise SystemExit(1) from error
-        raise RunError(
-            f"another process of the training is gone; go on from the last checkpoint with: {again}"
-        ) from error
-    except OSError as error:
-        raise RunError(
-            f"{run.path}: the run cannot be written ({error}); what was saved before is still there. Make room, then "
-            f"go on with: {again}"
-        ) from error
-    return training.state.rows
 
 
 class Training:
@@ -184,18 +110,12 @@ class Training:
             group["lr"] = group["initial_lr"] * rate_factor(state.step - span.first, settings, span.end - span.first)
         torch.manual_seed(int(np.random.SeedSequence([settings.seed, state.step]).generate_state(1)[0]))  # of dropout
         self.optimizer.zero_grad()
-        values: dict[str, float] = {}
-        for number in range(settings.accumulate):
-            batch = self.sampler.next_batch()
-            self.examples.expect([place for b in (batch, *self.sampler.coming(2)) for place in self.team.own(b)])
-            with self.team.gradients_kept(self.examples.learner, number + 1 < settings.accumulate):
-                losses = self.examples.losses(self.team.own(batch))
-                found = self.team.mean({name: loss.item() for name, loss in losses.items()})
-                if is_broken(found):
-                    self.skip_or_stop(batch, found)
-                    return
-                self.fabric.backward(losses["total"] / settings.accumulate)
-            values = {name: values.get(name, 0.0) + value / settings.accumulate for name, value in found.items()}
+        batches = [self.sampler.next_batch() for _ in range(settings.accumulate)]
+        self.examples.expect([place for b in (*batches, *self.sampler.coming(2)) for place in self.team.own(b)])
+        values, broken = self.learn(batches)
+        if broken is not None:
+            self.skip_or_stop(broken, values)
+            return
         if settings.clip_gradients is not None:
             nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip_gradients)
         self.optimizer.step()
@@ -205,6 +125,29 @@ class Training:
         for name, value in values.items():
             state.sums[name] = state.sums.get(name, 0.0) + value
         state.sums["steps"] = state.sums.get("steps", 0.0) + 1
+
+    def learn(self, batches: list[Batch]) -> tuple[dict[str, float], Batch | None]:
+        """What `gradients` does; again with fewer photos at a time, from here on, if memory runs out.
+
+        Raises:
+            RunError: one photo alone does not fit.
+        """
+        draws = self.network.generator.get_state()
+        while True:
+            try:
+                pieces = split_batches([self.team.own(batch) for batch in batches], self.state.parts)
+                values, broken = gradients(self.examples, pieces, self.fabric.backward, self.team)
+                whole = next((b for b in batches if set(broken) <= set(b)), None) if broken else None
+                return values, whole
+            except (RuntimeError, MemoryError) as error:
+                if not is_shortage(error):
+                    raise
+            # not within `except`, where the error still holds on to the tensors of the step
+            self.optimizer.zero_grad()
+            self.network.generator.set_state(draws)
+            kept, size = [self.examples, self.judge.checks], self.config.train.batch_size
+            self.state.parts, words = make_room(self.state.parts, size, kept, self.fabric.world_size)
+            self.log.say(words)
 
     def enter(self, span: Span) -> None:
         """Freeze and train what a stage says; nothing happens within a stage."""
@@ -313,11 +256,8 @@ class Training:
         self.network.generator.set_state(self.state.generator)
         if self.average:
             self.average.weights = dict(self.state.average)
+        self.state = replace(self.state, network={}, optimizer={}, sampler={}, average={})  # not twice in memory
 
     def _means(self) -> Row:
         steps = self.state.sums.get("steps", 0.0)
         return {name: value / steps for name, value in self.state.sums.items() if name != "steps"}
-
-
-def _folder(dataset: CocoLikeDataset) -> str:
-    return str(dataset.source.parent.parent) if dataset.source else "DATA"

@@ -166,7 +166,7 @@ class Team:
             raise SystemExit(0)
 
 
-def lost_another(error: RuntimeError) -> bool:
+def lost_another(error: Exception) -> bool:
     """Whether an error means that another process is gone."""
     return any(word in str(error) for word in ("gloo", "NCCL", "Connection closed by peer", "Connection reset"))
 

@@ -1,0 +1,167 @@
+"""One photo learned by heart: what cannot do that has a fault, and the fault has a name."""
+
+import math
+import time
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torchvision.ops import box_iou
+
+from clothseg.config import Config
+from clothseg.dataset import CocoLikeDataset, load_example
+from clothseg.errors import DataError
+from clothseg.instances import Instances, boxes_of_masks, from_xywh
+from clothseg.networks import MaskRCNNNetwork
+from clothseg.networks.reach import measure_reach
+from clothseg.training.optimizer import make_optimizer
+
+SECONDS, STEPS, LOOK_EVERY, WARM_UP = 60.0, 300, 20, 10
+FEWEST = 100
+"""Steps that are taken however long they last, so that a busy machine is no fault."""
+FALLEN = 0.5
+"""A loss has fallen when its end is below this part of its start, or below `SMALL`."""
+SMALL = 0.05
+FOUND_IOU, FOUND_SCORE = 0.7, 0.5
+
+
+@dataclass(frozen=True)
+class Overfit:
+    """What came of it.
+
+    Attributes:
+        position: of the photo in the data set.
+        truth, found: what is on it, and what the network says.
+        steps, seconds: how long it learned.
+        first, last: losses at the start and at the end, by name.
+        overlaps: for each object the mask IoU of the best detection of its class that is sure enough.
+        causes: why it was not learned, the likeliest first; empty where it was.
+    """
+
+    position: int
+    truth: Instances
+    found: Instances
+    steps: int
+    seconds: float
+    first: dict[str, float]
+    last: dict[str, float]
+    overlaps: list[float]
+    causes: list[str]
+
+
+def overfit_one(network: MaskRCNNNetwork, dataset: CocoLikeDataset, config: Config) -> Overfit:
+    """Learn one photo, unchanged, for about a minute at most, at the configuration's learning rate.
+
+    Args:
+        network: whose weights are changed.
+        dataset: prepared; the photo is the first that has objects.
+        config: of the network and the training.
+
+    Raises:
+        DataError: no photo has an object.
+    """
+    position = choose_photo(dataset)
+    image, truth = load_example(dataset, position, None, 0, config.train.seed)
+    optimizer = make_optimizer(network, config.train, config.train.learning_rate)
+    rates = [group["lr"] for group in optimizer.param_groups]
+    history: list[dict[str, float]] = []
+    begun, found = time.monotonic(), truth[:0]
+    while len(history) < STEPS and (len(history) < FEWEST or time.monotonic() - begun < SECONDS):
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate * min(1.0, (len(history) + 1) / WARM_UP)
+        network.train()
+        losses = network.losses([image], [truth])
+        history.append({name: loss.item() for name, loss in losses.items()})
+        if not all(map(math.isfinite, history[-1].values())):
+            break
+        optimizer.zero_grad()
+        torch.autograd.backward(losses["total"])
+        if config.train.clip_gradients is not None:
+            nn.utils.clip_grad_norm_(network.parameters(), config.train.clip_gradients)
+        optimizer.step()
+        if len(history) % LOOK_EVERY == 0:
+            found = network.eval().detect([image])[0]
+            if min(overlaps(truth, found)) >= FOUND_IOU:
+                break
+    broken = not all(map(math.isfinite, history[-1].values()))
+    found = found if broken else network.eval().detect([image])[0]
+    overlap = overlaps(truth, found)
+    last = history[-1] if broken else _mean(history[-5:])
+    causes = contradictions(dataset, position, truth)
+    if min(overlap) < FOUND_IOU:
+        causes += diagnose(config, dataset, position, history[0], last, len(found))
+    return Overfit(
+        position, truth, found, len(history), time.monotonic() - begun, history[0], last, overlap, causes
+    )  # fmt: skip
+
+
+def choose_photo(dataset: CocoLikeDataset) -> int:
+    """The first photo that has objects, and no crowds among them.
+
+    Raises:
+        DataError: there is none.
+    """
+    for position, entry in enumerate(dataset.images):
+        if entry.annotations and not any(a.get("iscrowd") for a in entry.annotations):
+            return position
+    raise DataError("no photo has an object that could be learned; look at the data with `clothseg dataset show`")
+
+
+def overlaps(truth: Instances, found: Instances) -> list[float]:
+    """For each object the mask IoU with the best detection of its class from `FOUND_SCORE` on."""
+    masks, theirs = truth.masks.pixels().flatten(1).float(), found.masks.pixels().flatten(1).float()
+    inside = masks @ theirs.T
+    iou = inside / (masks.sum(1)[:, None] + theirs.sum(1)[None] - inside).clamp(min=1)
+    fits = (truth.classes[:, None] == found.classes.cpu()[None]) & (found.scores.cpu() >= FOUND_SCORE)[None]
+    best = torch.cat([iou * fits, torch.zeros((len(truth), 1))], dim=1).max(dim=1).values
+    answer: list[float] = best.tolist()
+    return answer
+
+
+def contradictions(dataset: CocoLikeDataset, position: int, truth: Instances) -> list[str]:
+    """Where the boxes of a photo do not lie round their masks: in what the network gets, and in the file."""
+    masks = truth.masks.pixels()
+    tight = boxes_of_masks(masks)
+    worst = box_iou(tight, truth.boxes).diagonal().min() if len(truth) else torch.tensor(1.0)
+    found = [] if worst >= 0.5 else ["the boxes that the network gets do not lie round their masks"]
+    for annotation in dataset.images[position].annotations:
+        if len(annotation.get("bbox") or ()) == 4:
+            box = from_xywh(torch.tensor([annotation["bbox"]], dtype=torch.float32))
+            if box_iou(box, tight).max() < 0.5:
+                name = f"annotation {annotation.get('id')}"
+                found.append(f"{name}: its bbox lies elsewhere than its mask; see `clothseg dataset check`")
+    return found
+
+
+def diagnose(
+    config: Config, dataset: CocoLikeDataset, position: int, first: dict[str, float], last: dict[str, float], found: int
+) -> list[str]:
+    """Why a photo was not learned, the likeliest first."""
+    rate = config.train.learning_rate
+    causes = []
+    entry = dataset.images[position]
+    boxes = torch.tensor([a["bbox"] for a in entry.annotations if len(a.get("bbox") or ()) == 4])
+    reach = measure_reach(config, [((entry.height, entry.width), boxes.reshape(-1, 4).float())])
+    still = [name for name, value in last.items() if name != "total" and value > max(SMALL, FALLEN * first[name])]
+    if not all(map(math.isfinite, last.values())) or last["total"] > 2 * first["total"]:
+        causes.append(f"the losses grew or broke: train.learning_rate={rate:g} is far too high; try a tenth of it")
+    elif abs(last["total"] - first["total"]) < 0.05 * first["total"]:
+        causes.append(
+            f"the losses stand still: train.learning_rate={rate:g} is far too low; try ten or a hundred times it"
+        )
+    if reach.boxes and reach.shares[0.5] < 1:
+        sides = [scale for level in config.anchors.scales for scale in level]
+        causes.append(
+            f"no anchor reaches IoU 0.5 with {1 - reach.shares[0.5]:.0%} of its boxes; anchors.scales go from "
+            f"{min(sides):g} to {max(sides):g} pixels"
+            + (f", better {[list(s) for s in reach.better]}" if reach.better else "")
+        )
+    if still:
+        causes.append(f"{', '.join(still)} did not fall by half: look at the truth in the picture")
+    if not found:
+        causes.append(f"nothing is detected: detect.min_confidence is {config.detect.min_confidence:g}")
+    return causes or ["all losses fell, but the masks are not there yet: more steps may do it, or a larger picture"]
+
+
+def _mean(rows: list[dict[str, float]]) -> dict[str, float]:
+    return {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}

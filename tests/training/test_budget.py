@@ -1,0 +1,65 @@
+"""Settings for a budget of memory, with a forecast that is made up: 100 MB, 10 more for each photo in memory."""
+
+import pytest
+
+from clothseg.config import Config
+from clothseg.errors import ConfigError
+from clothseg.training.budget import changes, fit_budget, parse_size
+from clothseg.training.memory import Forecast
+from clothseg.training.statement import Pace
+
+MB = 1_000_000
+
+
+def made_up(config: Config) -> Forecast:
+    train = config.train
+    activations = train.batch_size * (5 if train.checkpoint_activations else 10) * MB
+    kept = min(2 * train.keep_features_mb, 200) * MB
+    return Forecast(100 * MB, 0, 0, 0, 0, kept, activations, 0)
+
+
+CONFIG = Config.load("demo", ["train.batch_size=4", "train.keep_features_mb=100"])
+AGAIN = "train.checkpoint_activations=true"
+
+
+@pytest.mark.parametrize(
+    ("budget", "expected"),
+    [
+        (400, []),
+        (180, ["train.keep_features_mb=20"]),
+        (140, ["train.keep_features_mb=0"]),
+        (130, [AGAIN, "train.keep_features_mb=5"]),
+        (112, ["train.batch_size=2", "train.accumulate=2", AGAIN, "train.keep_features_mb=1"]),
+        (105, ["train.batch_size=1", "train.accumulate=4", AGAIN, "train.keep_features_mb=0"]),
+    ],
+)
+def test_what_changes_little_goes_first(budget: int, expected: list[str]) -> None:
+    chosen, forecast = fit_budget(CONFIG, budget * MB, made_up)
+    assert changes(CONFIG, chosen) == expected
+    assert forecast == made_up(chosen)
+    assert forecast.total <= budget * MB
+    assert chosen.train.batch_size * chosen.train.accumulate == 4
+    assert Config.model_validate(chosen.model_dump(by_alias=True)) == chosen
+
+
+def test_the_smallest_that_would_fit_is_told() -> None:
+    with pytest.raises(ConfigError, match=r"nothing fits into 104 MB: the least .* is 105 MB"):
+        fit_budget(CONFIG, 104 * MB, made_up)
+
+
+def test_amounts() -> None:
+    assert parse_size("4GB") == parse_size(" 4 gb ") == parse_size("4000MB") == 4_000_000_000
+    assert parse_size("1.5 GiB") == 3 * 2**29
+    for wrong in ("3 apples", "3", "GB", "-4GB", "0GB", "1e3MB", ""):
+        with pytest.raises(ConfigError, match="such as 4GB"):
+            parse_size(wrong)
+
+
+def test_the_pace_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """2 s a step of 4 photos from the second step on; 100 steps in 10 epochs, 12 photos to check after each."""
+    clock = iter([50.0, 60.0])
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    pace = Pace(0, 100, 10, 4, 12)
+    said = [pace.after(step) for step in range(1, 101)]
+    assert [number for number, words in enumerate(said, start=1) if words] == [6]
+    assert "about 3 min to go: 2 s a step, measured on steps 2 to 6" in said[5]  # 94 * 2 s + 9.4 * 12 * 2 / 4 / 3 s

@@ -1,0 +1,73 @@
+"""One photo learned by heart; planted faults are named."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from clothseg import sample
+from clothseg.config import Config
+from clothseg.dataset import CocoLikeDataset
+from clothseg.networks import build_network
+from clothseg.openimages import build_dataset
+from clothseg.training import overfit
+from clothseg.training.overfit import contradictions, diagnose, overfit_one, overlaps
+
+START = {"rpn_class": 0.7, "rpn_bbox": 0.1, "class": 1.4, "bbox": 0.2, "mask": 0.8, "total": 3.2}
+SMALL = ["picture.height=96", "picture.width=64", "pyramid.channels=32", "boxes.hidden=64", "mask.channels=32"]
+
+
+@pytest.fixture
+def train(tmp_path: Path) -> CocoLikeDataset:
+    build_dataset(sample.folder(), tmp_path / "data", ["Suit", "Dress", "Jeans"], limit=3)
+    return CocoLikeDataset().load_data(tmp_path / "data", "train").prepare()
+
+
+def causes(train: CocoLikeDataset, last: dict[str, float], found: int = 1, *overrides: str) -> list[str]:
+    return diagnose(Config.load("demo", list(overrides)), train, 0, START, last, found)
+
+
+def test_a_planted_rate_is_named(train: CocoLikeDataset) -> None:
+    assert "far too high" in causes(train, START | {"total": float("nan")})[0]
+    assert "far too high" in causes(train, {name: value * 40 for name, value in START.items()})[0]
+    assert "far too low" in causes(train, {name: value * 0.999 for name, value in START.items()})[0]
+
+
+def test_anchors_that_are_too_small_are_named(train: CocoLikeDataset) -> None:
+    fell = {name: value * 0.2 for name, value in START.items()} | {"rpn_bbox": 0.3}
+    said = causes(train, fell, 1, "anchors.scales=[[4],[5],[6]]")
+    assert "no anchor reaches" in said[0]
+    assert "rpn_bbox" in said[1]
+
+
+def test_a_box_beside_its_mask_is_named(train: CocoLikeDataset) -> None:
+    truth = train.load_instances(0)
+    assert contradictions(train, 0, truth) == []
+    annotation = train.images[0].annotations[0]
+    annotation["bbox"] = [annotation["bbox"][0] + annotation["bbox"][2] + 9, *annotation["bbox"][1:]]
+    assert f"annotation {annotation['id']}" in contradictions(train, 0, truth)[0]
+    shifted = type(truth)(truth.size, truth.boxes + 900, truth.classes, truth.masks)
+    assert "do not lie round their masks" in contradictions(train, 0, shifted)[0]
+
+
+def test_overlaps_by_hand(train: CocoLikeDataset) -> None:
+    truth = train.load_instances(0)
+    assert overlaps(truth, truth) == pytest.approx([1.0] * len(truth))
+    assert overlaps(truth, truth[:0]) == [0.0] * len(truth)
+
+
+def test_a_rate_of_nothing_learns_nothing(train: CocoLikeDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(overfit, "STEPS", 6)
+    config = Config.load("demo", [*SMALL, "train.learning_rate=1e-9"])
+    answer = overfit_one(build_network(config, 3), train, config)
+    assert answer.steps == 6
+    assert max(answer.overlaps) < 0.7
+    assert any("far too low" in cause for cause in answer.causes)
+
+
+@pytest.mark.slow
+def test_one_photo_of_the_sample_is_learned(train: CocoLikeDataset) -> None:
+    torch.manual_seed(0)
+    config = Config.load("demo")
+    answer = overfit_one(build_network(config, 3), train, config)
+    assert answer.causes == []
