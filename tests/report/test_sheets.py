@@ -11,8 +11,8 @@ from PIL import Image
 from clothseg.cli import main
 from clothseg.evaluation import evaluate_coco
 from clothseg.instances import encode, tight_box
-from clothseg.report.sheets import best_examples
 from clothseg.report.reading import by_photo, read_run
+from clothseg.report.sheets import best_examples
 
 SIZE = (60, 80)
 
