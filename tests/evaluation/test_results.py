@@ -52,6 +52,11 @@ WRONG: list[tuple[Any, str]] = [
     (result(segmentation=[[1.0, 2.0]]), "polygon"),
     (result(segmentation=7), "neither polygons nor RLE"),
     (result(segmentation=..., bbox=...), "neither segmentation nor bbox"),
+    (result(segmentation=[[float("nan")] * 6]), "NaN or infinite"),
+    (result(segmentation=[["a", "b"] * 3]), "neither polygons nor RLE"),
+    (result(segmentation={"size": None, "counts": "d3"}), "neither polygons nor RLE"),
+    (result(score=10**400), "a score is a finite number"),
+    (result(image_id=True), "photo True, which the truth does not have"),
     ("a detection", "no object"),
 ]
 

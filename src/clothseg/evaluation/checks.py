@@ -112,7 +112,7 @@ def _checked(number: int, row: Any, truth: Truth) -> dict[str, Any]:
     if not isinstance(row, Mapping):
         raise DataError(f"result {number} is no object with image_id, category_id and score")
     photo, class_id, score = row.get("image_id"), row.get("category_id"), row.get("score")
-    if not isinstance(photo, int) or photo not in truth.sizes or not isinstance(class_id, int):
+    if type(photo) is not int or photo not in truth.sizes or type(class_id) is not int:
         raise DataError(_unknown(number, row, truth))
     if class_id not in truth.names or score is None or not is_number(score):
         raise DataError(_unknown(number, row, truth))
@@ -137,12 +137,12 @@ def _unknown(number: int, row: Row, truth: Truth) -> str:
     if absent:
         return f"result {number} has no {', '.join(absent)}"
     photo, class_id = row["image_id"], row["category_id"]
-    if not isinstance(photo, int) or photo not in truth.sizes:
+    if type(photo) is not int or photo not in truth.sizes:
         return (
             f"result {number} is for photo {photo!r}, which the truth does not have; results and truth must be of "
             "one data set"
         )
-    if not isinstance(class_id, int) or class_id not in truth.names:
+    if type(class_id) is not int or class_id not in truth.names:
         known = ", ".join(f"{key} {name}" for key, name in list(truth.names.items())[:8])
         return (
             f"result {number} (photo {photo!r}) is of class {class_id!r}, which the truth does not have; it has {known}"
@@ -156,9 +156,13 @@ def _mask(number: int, photo: int, mask: Any, size: tuple[int, int]) -> Any:
         return mask
     try:
         return from_segmentation(mask, *size)
-    except (DataError, TypeError, ValueError) as error:
+    except DataError as error:
         raise DataError(
             f"result {number} (photo {photo!r}): {error}; masks must be made at the photo's own size"
+        ) from error
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataError(
+            f"result {number} (photo {photo!r}) has a segmentation that is neither polygons nor RLE ({error})"
         ) from error
 
 

@@ -201,7 +201,12 @@ def four_numbers(box: Any) -> list[float] | None:
 
 def is_number(value: Any) -> TypeGuard[float]:
     """Whether it is a finite number."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond all floats
+        return False
 
 
 def _notes(given: Sequence[Row], cleaned: Sequence[Row]) -> tuple[str, ...]:

@@ -4,6 +4,7 @@
 polygons are what other tools write.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any, TypedDict, cast
 
@@ -80,13 +81,15 @@ def from_polygons(polygons: Sequence[Sequence[float]], height: int, width: int) 
     """Run lengths of an object of one or several polygons, `[x1, y1, x2, y2, ...]` each, drawn as COCO draws them.
 
     Raises:
-        DataError: no polygon, or one with fewer than 3 points or an odd number of coordinates.
+        DataError: no polygon, or one with fewer than 3 points or an odd number of coordinates, or one not finite.
     """
     if not polygons:
         raise DataError("the segmentation has no polygon")
     for polygon in polygons:
         if len(polygon) < 6 or len(polygon) % 2:
             raise DataError(f"a polygon needs 3 or more x y pairs; this one has {len(polygon)} numbers")
+        if not all(math.isfinite(float(side)) for side in polygon):
+            raise DataError("a polygon has a coordinate that is NaN or infinite")
     drawn = coco_mask.fr_py_objects([[float(v) for v in polygon] for polygon in polygons], height, width)
     return _rle(coco_mask.merge(cast(Any, drawn)))
 
