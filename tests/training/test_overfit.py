@@ -71,3 +71,13 @@ def test_one_photo_of_the_sample_is_learned(train: CocoLikeDataset) -> None:
     config = Config.load("demo")
     answer = overfit_one(build_network(config, 3), train, config)
     assert answer.causes == []
+
+
+def test_a_rate_far_too_high_is_named_and_breaks_nothing(
+    train: CocoLikeDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The weights may be so far off that not one proposal is left."""
+    monkeypatch.setattr(overfit, "STEPS", 20)
+    config = Config.load("demo", [*SMALL, "train.learning_rate=10"])
+    answer = overfit_one(build_network(config, 3), train, config)
+    assert "far too high" in answer.causes[0]

@@ -33,7 +33,7 @@ class BoxHead(nn.Module):
         for dense, norm in zip(self.dense, self.norms, strict=True):
             hidden = F.relu(norm(dense(hidden)))
         hidden = self.dropout(hidden)
-        return self.score(hidden), self.delta(hidden).view(len(hidden), -1, 4)
+        return self.score(hidden), self.delta(hidden).view(len(hidden), self.delta.out_features // 4, 4)
 
 
 class MaskHead(nn.Module):
