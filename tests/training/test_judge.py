@@ -93,7 +93,7 @@ def test_patience_ends_the_run_and_extend_goes_on(data: Path, tmp_path: Path, mo
     """Judged by planted figures: best in epoch 2, so that patience 2 ends the run after epoch 4."""
     planted = {1: 0.2, 2: 0.6, 3: 0.5, 4: 0.6, 5: 0.7}
 
-    def look(judge: Judge, epoch: int) -> Row:
+    def look(judge: Judge, epoch: int, parts: int) -> Row:
         still = {
             name.replace("train", "val"): 1.0 for name in ("train_total", "train_class", "train_bbox", "train_mask")
         }
@@ -125,7 +125,7 @@ def test_a_photo_that_vanishes_is_told_and_nothing_is_lost(data: Path, tmp_path:
     copy = tmp_path / "copy"
     shutil.copytree(data, copy)
     train, val = load(copy)
-    settings = ("augment.copies=0", "train.average=0.9", "train.keep_features_mb=0")
+    settings = ("augment.copies=0", "train.average=0.9", "train.keep_features_mb=0", "train.keep_photos_mb=0")
     model(*settings).fit(train, val, tmp_path / "whole", quiet=True)
     step = Training.step
     for gone, at in ((train.images[1].path, 5), (val.images[0].path, 4)):  # within epoch 3; at the end of epoch 2

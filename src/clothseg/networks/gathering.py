@@ -36,10 +36,8 @@ def gather_boxes(
     if not aligned:
         sides = sides.clamp(min=1.0)
     counts = (sides / size).ceil() if samples == 0 else torch.full_like(sides, samples)
-    most = counts.amax(dim=1).long()
     answer = rows.new_zeros((len(boxes), channels, size * size))
-    for points in sorted(set(most[most > 0].tolist())):
-        here = torch.where(most == points)[0]
+    for points, here in _by_points(counts, samples):
         x, x_weights = _taps(placed[here, 0], sides[here, 0] / size, counts[here, 0], width, size, points)
         y, y_weights = _taps(placed[here, 1], sides[here, 1] / size, counts[here, 1], height, size, points)
         base = (photo[here] * (height * width))[:, None, None, None, None]
@@ -49,6 +47,14 @@ def gather_boxes(
         cells = F.embedding_bag(index.view(-1, taps), rows, per_sample_weights=weights.view(-1, taps), mode="sum")
         answer[here] = cells.view(len(here), size * size, channels).transpose(1, 2)
     return answer.view(-1, channels, size, size)
+
+
+def _by_points(counts: Tensor, samples: int) -> list[tuple[int, Tensor]]:
+    """Boxes with the same number of sampling points, by that number; boxes without any are left out."""
+    if samples:
+        return [(samples, torch.arange(len(counts), device=counts.device))]
+    most = counts.amax(dim=1).long()
+    return [(points, torch.where(most == points)[0]) for points in sorted(set(most[most > 0].tolist()))]
 
 
 def _taps(first: Tensor, side: Tensor, counts: Tensor, end: int, size: int, points: int) -> tuple[Tensor, Tensor]:
@@ -65,7 +71,8 @@ def _taps(first: Tensor, side: Tensor, counts: Tensor, end: int, size: int, poin
     Returns:
         positions `[P, size, 2 * points]` int64, and their weights.
     """
-    number, point = torch.arange(size)[:, None], torch.arange(points)
+    number, point = (torch.arange(n, device=first.device) for n in (size, points))
+    number = number[:, None]
     first, side, counts = (v[:, None, None] for v in (first, side, counts))
     divisor = counts.clamp(min=1)
     place = first + number * side + (point + 0.5) * side / divisor

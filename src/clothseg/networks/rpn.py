@@ -156,7 +156,7 @@ class RegionProposals(nn.Module):
         if len(self.convs) > 1:
             scores, deltas = self.head(features)
             return torch.cat(scores, dim=1)[photo, place], torch.cat(deltas, dim=1)[photo, place]
-        shapes = self.score.out_channels
+        shapes = self.score.out_channels  # of which the levels' first anchors are multiples
         rows, order, first = [], [], 0
         for feature in features:
             last = first + feature.shape[2] * feature.shape[3] * shapes
@@ -164,12 +164,19 @@ class RegionProposals(nn.Module):
             rows.append(neighbours(feature, photo[here], (place[here] - first) // shapes))
             order.append(here)
             first = last
-        hidden = torch.cat(rows)[torch.cat(order).argsort()]
+        return self.answers_of(torch.cat(rows)[torch.cat(order).argsort()], place % shapes)
+
+    def answers_of(self, rows: Tensor, shape: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits `[S]` and codes `[S, 4]` of anchors by what is around them.
+
+        Args:
+            rows: `[S, C * 9]`; see `neighbours`.
+            shape: `[S]` int64, which of its cell's anchors each is.
+        """
         weight, bias = (self.convs[0].get_parameter(name) for name in ("weight", "bias"))
-        hidden = torch.relu_(F.linear(hidden, weight.flatten(1), bias))
-        shape = (place % shapes)[:, None]  # the levels' first anchors are multiples of it
+        hidden, shape = torch.relu_(F.linear(rows, weight.flatten(1), bias)), shape[:, None]
         logits = F.linear(hidden, self.score.weight.flatten(1), self.score.bias).gather(1, shape)[:, 0]
-        codes = F.linear(hidden, self.delta.weight.flatten(1), self.delta.bias).view(-1, shapes, 4)
+        codes = F.linear(hidden, self.delta.weight.flatten(1), self.delta.bias).view(len(rows), -1, 4)
         return logits, codes.gather(1, shape[..., None].expand(-1, -1, 4))[:, 0]
 
 

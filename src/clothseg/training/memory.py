@@ -122,7 +122,7 @@ def _stage_forecast(
     network.backbone.freeze(frozen)
     optimizer = make_optimizer(network, settings, settings.learning_rate)
     gradients = sum(_size(p) for p in network.parameters() if p.requires_grad)
-    fullest = _step_bytes(network, config, train)
+    fullest = _step_bytes(network, config, train, on_cpu=on_cpu)
     with LiveBytes() as live:
         optimizer.step()
     changing = live.peak - live.now + (0 if on_cpu else gradients)  # on a GPU all weights are changed at once
@@ -150,7 +150,7 @@ def _without_numbers(config: Config) -> AbstractContextManager[object]:
     return torch.device("meta") if config.train.precision == "32-true" else FakeTensorMode()
 
 
-def _step_bytes(network: MaskRCNNNetwork, config: Config, photos: PhotoNeeds) -> int:
+def _step_bytes(network: MaskRCNNNetwork, config: Config, photos: PhotoNeeds, *, on_cpu: bool) -> int:
     """Most bytes of tensors, gradients among them, that live at once in a step before the weights change."""
     settings = config.train
     precision = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(settings.precision)
@@ -159,7 +159,7 @@ def _step_bytes(network: MaskRCNNNetwork, config: Config, photos: PhotoNeeds) ->
         for _ in range(min(settings.accumulate, 2)):  # the second backward pass begins with all gradients there
             with torch.autocast("cpu", precision) if precision else nullcontext():
                 outputs = network.backbone.frozen_part(torch.empty(shape))
-                loss = outline_loss(network, outputs, photos.most)
+                loss = outline_loss(network, outputs, photos.most, on_cpu=on_cpu)
             del outputs
             torch.autograd.backward(loss)
             del loss
