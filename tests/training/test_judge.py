@@ -125,7 +125,13 @@ def test_a_photo_that_vanishes_is_told_and_nothing_is_lost(data: Path, tmp_path:
     copy = tmp_path / "copy"
     shutil.copytree(data, copy)
     train, val = load(copy)
-    settings = ("augment.copies=0", "train.average=0.9", "train.keep_features_mb=0", "train.keep_photos_mb=0")
+    settings = (
+        "augment.copies=0",
+        "train.average=0.9",
+        "train.keep_features_mb=0",
+        "train.keep_photos_mb=0",
+        "train.workers=0",
+    )
     model(*settings).fit(train, val, tmp_path / "whole", quiet=True)
     step = Training.step
     for gone, at in ((train.images[1].path, 5), (val.images[0].path, 4)):  # within epoch 3; at the end of epoch 2
