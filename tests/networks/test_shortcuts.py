@@ -8,7 +8,7 @@ from torchvision.ops import roi_align
 from clothseg.config import Config
 from clothseg.networks import build_network
 from clothseg.networks.gathering import gather_boxes
-from clothseg.networks.rpn import RegionProposals
+from clothseg.networks.rpn import RegionProposals, neighbours
 
 SIZES = {2: (24, 32), 3: (12, 16), 4: (6, 8)}
 
@@ -72,3 +72,17 @@ def test_chosen_anchors_get_what_all_anchors_get(convolutions: int) -> None:
         gradients.append(torch.autograd.grad(total, [*inputs, *rpn.parameters()]))
     for one, other in zip((*found, *gradients[0]), (*expected, *gradients[1]), strict=True):
         torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+
+
+def test_gradients_of_overlapping_cells_are_the_same_each_time() -> None:
+    """Several threads add them up, which must not decide about the last digits: a run is resumed bit for bit."""
+    feature = torch.randn((2, 64, 40, 40), generator=torch.Generator().manual_seed(3)).requires_grad_()
+    cell = torch.arange(1600).repeat(2)
+    photo = torch.arange(3200) // 1600
+    threads = torch.get_num_threads()
+    torch.set_num_threads(4)
+    try:
+        found = [torch.autograd.grad(neighbours(feature, photo, cell).sin().sum(), feature)[0] for _ in range(6)]
+    finally:
+        torch.set_num_threads(threads)
+    assert all(torch.equal(found[0], other) for other in found[1:])
