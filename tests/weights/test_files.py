@@ -26,6 +26,7 @@ from clothseg.networks import build_network
 from clothseg.weights import load_start, open_network, read_weights
 from clothseg.weights.inspect import inspect_weights
 from clothseg.weights.pickles import read_pickle
+from clothseg.weights.raw import read_raw
 
 
 @pytest.fixture(scope="module")
@@ -336,3 +337,15 @@ def test_arguments_beside_torchvisions_weights_do_no_harm(small: dict[str, torch
     reading = read_weights(saved(content, tmp_path / "model_25.pth"))
     assert reading.left_out.keys() >= {"optimizer", "args", "epoch"}
     assert reading.classes == ["class 1", "class 2"]
+
+
+def test_a_safetensors_file_that_begins_like_a_pickle_is_none(small: dict[str, torch.Tensor], tmp_path: Path) -> None:
+    """Its first byte is the lowest one of its header's length: one of 32 begins as pickles do."""
+    path = tmp_path / "weights.safetensors"
+    for padding in range(0, 256, 8):
+        save_file({name: tensor.contiguous() for name, tensor in small.items()}, path, {"note": "x" * padding})
+        if path.read_bytes()[0] == 0x80:
+            break
+    else:
+        pytest.fail("no padding gave that byte")
+    assert read_raw(path).kind == "safetensors"

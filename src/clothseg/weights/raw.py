@@ -65,9 +65,9 @@ def read_raw(path: Path) -> RawWeights:
         kind, content = "hdf5", dict(read_hdf5(path))
     elif begin.startswith(b"PK\x03\x04") or begin.startswith(LEGACY_TORCH):
         kind, content = "torch", _read_torch(path)
-    elif begin.startswith(b"\x80"):
+    elif begin.startswith(b"\x80") and not _is_safetensors(begin, path):
         kind, content = "pickle", read_pickle(path)
-    elif len(begin) > 9 and begin[8:9] == b"{":
+    elif begin[8:9] == b"{":
         kind = "safetensors"
         content, facts = _read_safetensors(path)
     else:
@@ -76,6 +76,11 @@ def read_raw(path: Path) -> RawWeights:
             f"{begin[:16]!r}" + ("; this is a web page, was the download refused?" if b"<" in begin[:2] else "")
         )
     return _sorted_out(path, kind, content, facts)
+
+
+def _is_safetensors(begin: bytes, path: Path) -> bool:
+    """Whether the first 8 bytes are the length of a header: they may look like a pickle's."""
+    return begin[8:9] == b"{" and int.from_bytes(begin[:8], "little") <= path.stat().st_size
 
 
 def _read_torch(path: Path) -> dict[str, Any]:
