@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,15 @@ def refuse_existing(path: Path, *, overwrite: bool = False) -> None:
     if overwrite or not path.exists() or (path.is_dir() and not any(path.iterdir())):
         return
     raise ClothsegError(f"{path} exists already; choose another place, or say --overwrite to replace it")
+
+
+def refuse_inputs_within(out: Path, inputs: Iterable[Path | str]) -> None:
+    """Raise ClothsegError when `out` is one of the `inputs`, holds one or lies in one: results would become inputs."""
+    place = out.resolve()
+    for given in map(Path, inputs):
+        inside = given.resolve()
+        if place == inside or inside.is_relative_to(place) or (inside.is_dir() and place.is_relative_to(inside)):
+            raise ClothsegError(f"{out}: --out is among the inputs ({given}); choose a folder beside them")
 
 
 def read_json(path: Path) -> Any:

@@ -1,6 +1,5 @@
 """`MaskRCNN`: build, load_weights, fit, predict, evaluate, save, in scikit-learn's habit."""
 
-import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -25,7 +24,7 @@ from clothseg.instances import Instances, Selection
 from clothseg.networks import MaskRCNNNetwork, build_network
 from clothseg.photos import read_photo
 from clothseg.pictures import contact_sheet, draw_instances, loss_curves
-from clothseg.runs import RunFolder
+from clothseg.runs import RunFolder, refuse_data_set
 from clothseg.training import check_photos, check_same_config, fit, overfitting, read_history
 from clothseg.training.overfit import Overfit, overfit_one
 from clothseg.versions import library_versions
@@ -149,13 +148,13 @@ class MaskRCNN:
             check_same_config(folder, self.config)
         else:
             refuse_existing(folder.path, overwrite=overwrite)
+            refuse_data_set(folder)
         try:
             if not resume:
                 folder.clear()
             write_whole(folder.config, self.config.to_yaml())
         except OSError as error:
             raise RunError(f"{folder.path}: the run cannot be written ({error}); choose another place") from error
-        begun = time.monotonic()
         try:
             words = self.loaded.sentence() if self.loaded else "random numbers"
             network = self._built()
@@ -168,8 +167,10 @@ class MaskRCNN:
                 rows = read_history(folder.history)
                 write_whole(folder.curves, loss_curves(rows, marks=overfitting(rows)))
         self._built().load_state_dict(read_network(folder.weights).tensors)
-        facts = self._facts(train, val) | {"timings": {"train": round(time.monotonic() - begun, 1)}}
-        facts["steps"] = int(read_history(folder.history)[-1]["step"])
+        last = read_history(folder.history)[-1]
+        facts = self._facts(train, val) | {"timings": {"train": round(last["seconds"], 1)}, "steps": int(last["step"])}
+        if resume:  # what the run began with is known already
+            facts.pop("weights")
         folder.add_facts(facts)
         return self
 

@@ -130,3 +130,13 @@ class RunFolder:
         known = self.read_facts()
         timings = known.get("timings", {}) | facts.get("timings", {})
         write_whole(self.facts, json.dumps(known | dict(facts) | {"timings": timings}, indent=1))
+
+
+def refuse_data_set(run: RunFolder) -> None:
+    """Refuse to write a run among the files of a data set.
+
+    Raises:
+        RunError: the folder is one.
+    """
+    if (run.path / "annotations").is_dir():
+        raise RunError(f"{run.path} is a data set; choose another place for the run")

@@ -105,7 +105,7 @@ class Video:
         if self.decoded < self.declared:
             wrong.append(f"it has {self.decoded} frames, but says that it has {self.declared}")
         length = ((self._container.duration or 0) + max(self._container.start_time or 0, 0)) / 1_000_000
-        if length - self._end > max(1.0, 0.02 * length):
+        if length - self._end > min(1.0, max(0.25, 0.02 * length)):  # sound may be a little longer than the pictures
             wrong.append(f"its pictures end at {self._end:.1f} s of {length:.1f} s")
         return f"{self.path}: the video is damaged or was cut: {'; '.join(wrong)}" if wrong else ""
 

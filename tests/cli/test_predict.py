@@ -23,6 +23,8 @@ TINY = [
     "pyramid.channels=32",
     "boxes.hidden=64",
     "mask.channels=32",
+    "anchors.scales=[[48],[96],[192]]",
+    "anchors.ratios=[0.5,1,2]",
     "detect.min_confidence=0.0",
     "detect.mask_threshold=0.2",
     "detect.max_detections=6",
@@ -158,3 +160,17 @@ def test_two_processes_write_the_bytes_of_one(run: Path, tmp_path: Path, way: st
     one, two = ({p.name: p.read_bytes() for p in (tmp_path / name).iterdir()} for name in ("one", way))
     assert one == two
     assert len(one) == 8
+
+
+def test_results_do_not_go_among_the_photos(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They would be taken for photos the next time, and deleted by --overwrite."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    for out in ("mine", "mine/found", "."):
+        monkeypatch.setattr("sys.argv", ["clothseg", "predict", "run", "mine", "--out", out, "--overwrite"])
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        assert stopped.value.code == 2
+        assert "--out is among the inputs (mine)" in capsys.readouterr().err

@@ -78,6 +78,8 @@ def fit(
     if on_nan is not None:
         overrides = [*(overrides or []), f"train.on_nan={on_nan.value}"]
     run = RunFolder(out)
+    if goes_on and not run.config.is_file():
+        raise ClothsegError(f"{out}: no run is there to go on with (no {run.config.name} in it)")
     settings = Config.load(config or (run.config if goes_on else "demo"), overrides or [])
     processes = processes_wanted(devices, settings.train.devices)
     if not goes_on:

@@ -13,7 +13,7 @@ from clothseg.cli.inputs import Overrides, Quiet, Recursive
 from clothseg.cli.selection import CrossClassIou, ThresholdOf, Thresholds, selection_settings
 from clothseg.cli.terminal import ERRORS, progress_bar, walk
 from clothseg.dataset.prelabel_files import PHOTOS_URL, SHOWN_FROM, LabelFormat, write_prelabels
-from clothseg.files import refuse_existing
+from clothseg.files import refuse_existing, refuse_inputs_within
 from clothseg.instances import Selection
 from clothseg.models import MaskRCNN
 from clothseg.photos import SUFFIXES, find_photos
@@ -64,6 +64,7 @@ def predict(
     Example: [b]clothseg predict runs/first "shop/**/*.jpg" clip.mp4 --thresholds best --out found[/]
     """
     refuse_existing(out, overwrite=overwrite)
+    refuse_inputs_within(out, photos)
     settings = [*(overrides or []), *selection_settings(run, threshold, thresholds, cross_class_iou)]
     names = [name.strip() for name in classes.split(",")] if classes else None
     model = MaskRCNN.load(run, settings=config, overrides=settings, classes=names)

@@ -87,6 +87,8 @@ def read_last(path: Path) -> tuple[Checkpoint, str]:
     Raises:
         RunError: neither can be read.
     """
+    for unfinished in path.parent.glob(f".{path.stem}*"):  # of a process that was killed while it wrote
+        unfinished.unlink(missing_ok=True)
     try:
         return read_checkpoint(path), ""
     except RunError as error:
