@@ -14,6 +14,8 @@ LAYERS = {"heads": 5, "5+": 4, "4+": 3, "3+": 2, "all": 0}
 
 
 def _frozen_stages(value: Any) -> Any:
+    if isinstance(value, str) and value not in LAYERS and not value.isdigit():
+        raise ValueError(f"must be one of {', '.join(LAYERS)}, or how many stages of the trunk keep their weights")
     return LAYERS.get(value, value) if isinstance(value, str) else value
 
 
