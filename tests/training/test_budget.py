@@ -1,12 +1,16 @@
 """Settings for a budget of memory, with a forecast that is made up: 100 MB, 10 more for each photo in memory."""
 
+from dataclasses import fields
+
 import pytest
+import torch
 
 from clothseg.config import Config
 from clothseg.errors import ConfigError
 from clothseg.training.budget import changes, fit_budget, parse_size
 from clothseg.training.memory import Forecast
-from clothseg.training.statement import Pace
+from clothseg.training.room import in_words
+from clothseg.training.statement import Pace, memory_in_words
 
 MB = 1_000_000
 
@@ -63,3 +67,12 @@ def test_the_pace_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
     said = [pace.after(step) for step in range(1, 101)]
     assert [number for number, words in enumerate(said, start=1) if words] == [6]
     assert "about 3 min to go: 2 s a step, measured on steps 2 to 6" in said[5]  # 94 * 2 s + 9.4 * 12 * 2 / 4 / 3 s
+
+
+def test_processes_of_a_cpu_share_one_memory() -> None:
+    foretold = Forecast(*[100_000_000] * len(fields(Forecast)))
+    alone, both = (memory_in_words(foretold, torch.device("cpu"), 0, processes) for processes in (1, 2))
+    one, two = in_words(foretold.total), in_words(2 * foretold.total)
+    assert alone.startswith(f"about {one} ")
+    assert both.startswith(f"about {two} ")
+    assert f"({one} for each of 2 processes: " in both

@@ -190,10 +190,16 @@ class Training:
         stages = "; ".join(
             f"{span.name} until epoch {span.end // self.per_epoch} at {span.rate:g}" for span in self.spans
         )
+        shortest = min(span.end - span.first for span in self.spans)
+        slow = (
+            f"; the warm-up of {settings.warmup_steps} steps is not over when a stage of {shortest} ends"
+            if settings.warmup_steps > shortest
+            else ""
+        )
         kept = f"; {self.kept} of {len(self.train)} photos are kept in memory as pixels" if self.kept else ""
         return (
             f"{settings.epochs} epochs of {self.per_epoch} steps of {self.photos} photos, on {self.team.where}; "
-            f"trained: {stages}{scaled_words(settings, self.photos)}{kept}"
+            f"trained: {stages}{scaled_words(settings, self.photos)}{slow}{kept}"
         )
 
     def losses_so_far(self) -> str:

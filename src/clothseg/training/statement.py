@@ -69,7 +69,7 @@ def announce(
         f"{', '.join(train.classes)}",
         "steps": plan,
         "anchors": reach_in_words(reach),
-        "memory": memory_in_words(memory, device, resident() or 0),
+        "memory": memory_in_words(memory, device, resident() or 0, config.train.devices),
     }
     facts = {"anchors": reach_as_facts(reach), "memory": {"forecast": vars(memory) | {"total": memory.total}}}
     return [f"{name:<9}{words}" for name, words in lines.items()], facts
@@ -104,16 +104,22 @@ def reach_as_facts(reach: Reach) -> dict[str, Any]:
     return facts
 
 
-def memory_in_words(memory: Forecast, device: torch.device, there: int) -> str:
-    """The forecast, whether it fits, and what most of it is for; `there` is what the process has on the CPU already."""
+def memory_in_words(memory: Forecast, device: torch.device, there: int, processes: int = 1) -> str:
+    """The forecast, whether it fits, and what most of it is for; `there` is what the process has on the CPU already.
+
+    On a CPU all `processes` that learn together live in one memory.
+    """
+    shared = processes if device.type == "cpu" else 1
+    total = memory.total * shared
     parts = sorted(((size, name) for name, size in vars(memory).items() if size), reverse=True)
     mostly = ", ".join(f"{name} {in_words(size)}" for size, name in parts[:4])
+    mostly = f"{in_words(memory.total)} for each of {shared} processes: {mostly}" if shared > 1 else mostly
     free = free_memory(device)
     if free is None:
-        return f"about {in_words(memory.total)} at the fullest moment ({mostly})"
+        return f"about {in_words(total)} at the fullest moment ({mostly})"
     room = free + there if device.type == "cpu" else free + torch.cuda.memory_reserved(device)
-    fits = "" if memory.total <= room else ": it does NOT fit; --memory chooses settings that do"
-    return f"about {in_words(memory.total)} of {in_words(room)} at the fullest moment ({mostly}){fits}"
+    fits = "" if total <= room else ": it does NOT fit; --memory chooses settings that do"
+    return f"about {in_words(total)} of {in_words(room)} at the fullest moment ({mostly}){fits}"
 
 
 class Pace:
