@@ -11,7 +11,7 @@ import clothseg
 
 ROOT = Path(clothseg.__file__).parent
 LAYERS = (
-    {"errors", "files", "photos", "videos", "runs", "sample", "versions", "instances"},
+    {"errors", "files", "photos", "processes", "videos", "runs", "sample", "versions", "instances"},
     {"config", "pictures", "garments"},
     {"dataset"},
     {"openimages", "networks"},

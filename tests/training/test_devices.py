@@ -14,8 +14,9 @@ from clothseg.config import Config
 from clothseg.errors import ConfigError
 from clothseg.networks.share import Share
 from clothseg.openimages import build_dataset
+from clothseg.processes import processes_wanted
 from clothseg.runs import RunFolder
-from clothseg.training import batch_of_each, processes_wanted, read_checkpoint, read_history
+from clothseg.training import batch_of_each, read_checkpoint, read_history
 from clothseg.training.team import Team
 
 TINY = [

@@ -10,7 +10,6 @@ import pytest
 import torch
 from PIL import Image
 
-from clothseg import sample
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
 from clothseg.errors import ClothsegError, ConfigError, DataError, InterruptedRun, RunError
@@ -18,7 +17,6 @@ from clothseg.evaluation import HEADLINES
 from clothseg.instances import Instances
 from clothseg.models import MaskRCNN
 from clothseg.networks import build_network
-from clothseg.openimages import build_dataset
 from clothseg.runs import RunFolder
 from clothseg.training import COLUMNS, Examples, read_checkpoint, read_history
 from clothseg.training.average import WeightAverage
@@ -38,13 +36,6 @@ SMALL = [
     "train.warmup_steps=1",
     "augment.copies=2",
 ]
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("data") / "tiny"
-    build_dataset(sample.folder(), out, ["Suit", "Dress", "Jeans"], limit=3)
-    return out
 
 
 def load(data: Path) -> tuple[CocoLikeDataset, CocoLikeDataset]:

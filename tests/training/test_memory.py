@@ -6,14 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from clothseg import sample
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset, load_example
 from clothseg.errors import RunError
 from clothseg.models import MaskRCNN
 from clothseg.networks import MaskRCNNNetwork, build_network
 from clothseg.networks.outline import outline_loss
-from clothseg.openimages import build_dataset
 from clothseg.runs import RunFolder
 from clothseg.training import Examples, read_checkpoint, read_history
 from clothseg.training.gradients import gradients
@@ -36,13 +34,6 @@ SMALL = [
     "augment.copies=2",
 ]
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("data") / "tiny"
-    build_dataset(sample.folder(), out, ["Suit", "Dress", "Jeans"], limit=3)
-    return out
 
 
 def load(data: Path) -> tuple[CocoLikeDataset, CocoLikeDataset]:

@@ -15,8 +15,9 @@ from clothseg.dataset import CocoLikeDataset
 from clothseg.errors import ClothsegError
 from clothseg.files import refuse_existing
 from clothseg.models import MaskRCNN
+from clothseg.processes import processes_wanted
 from clothseg.runs import RunFolder
-from clothseg.training import batch_of_each, early_end, processes_wanted, start_processes
+from clothseg.training import batch_of_each, early_end, start_processes
 from clothseg.training.budget import within_budget
 
 

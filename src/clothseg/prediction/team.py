@@ -1,15 +1,10 @@
 """Several processes, on one machine or on several, that share the photos of one prediction."""
 
-import logging
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-import torch
-from lightning_fabric import Fabric
-
-from clothseg.errors import ClothsegError
+from clothseg.processes import launch, processes_wanted
 
 T = TypeVar("T")
 
@@ -41,22 +36,8 @@ ALONE = Team()
 def join_team(devices: int = 1) -> Team:
     """Start further processes for `devices` devices, or find those that `torchrun` has started.
 
-    Each process that this starts runs the command from its beginning, up to here, and goes on beside this one.
-
     Raises:
-        ClothsegError: there are not so many devices, or `torchrun` and `devices` say different things.
+        ConfigError: there are not so many devices, or `torchrun` and `devices` say different things.
     """
-    world = int(os.environ.get("WORLD_SIZE", "1")) if "TORCHELASTIC_RUN_ID" in os.environ else 0
-    if world and devices > 1:
-        raise ClothsegError("torchrun has started the processes already; leave --devices away")
-    local = int(os.environ["LOCAL_WORLD_SIZE"]) if world else devices
-    there = torch.cuda.device_count() or os.cpu_count() or 1
-    if local > there:
-        kind = "GPUs" if torch.cuda.device_count() else "processor cores"
-        raise ClothsegError(f"--devices {local}: this machine has {there} {kind}")
-    if max(world, devices) == 1:
-        return Team(device=str(Fabric(accelerator="auto", devices=1).device))
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells of each process
-    fabric = Fabric(accelerator="auto", devices=local, num_nodes=max(world // local, 1), strategy="ddp")
-    fabric.launch()
+    fabric = launch(processes_wanted(devices if devices > 1 else None, 1), "ddp")
     return Team(fabric.global_rank, fabric.world_size, str(fabric.device), fabric.barrier)

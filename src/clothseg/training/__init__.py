@@ -5,7 +5,7 @@ from clothseg.training.checkpoint import Checkpoint, read_checkpoint, write_chec
 from clothseg.training.examples import Examples
 from clothseg.training.fit import fit
 from clothseg.training.history import COLUMNS, read_history, write_history
-from clothseg.training.team import batch_of_each, processes_wanted, start_processes
+from clothseg.training.team import batch_of_each, start_processes
 from clothseg.training.verdicts import early_end, overfitting
 
 __all__ = [
@@ -18,7 +18,6 @@ __all__ = [
     "early_end",
     "fit",
     "overfitting",
-    "processes_wanted",
     "read_checkpoint",
     "read_history",
     "start_processes",

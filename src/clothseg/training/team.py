@@ -1,8 +1,6 @@
 """The processes of a training, one on each device, and what they tell one another."""
 
 import gc
-import logging
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -17,29 +15,9 @@ from clothseg.errors import ConfigError
 from clothseg.networks import MaskRCNNNetwork
 from clothseg.networks.backbones import STAGES
 from clothseg.networks.share import ALONE, Share
+from clothseg.processes import launch
 
 T = TypeVar("T")
-
-
-def processes_wanted(devices: int | None, by_default: int) -> int:
-    """How many processes there will be: those that `torchrun` began, or `devices`, or else `by_default`.
-
-    Raises:
-        ConfigError: fewer devices are here, or `torchrun` began another number of processes.
-    """
-    begun = os.environ.get("WORLD_SIZE") if "LOCAL_RANK" in os.environ else None
-    if begun is not None:
-        if devices not in (None, int(begun)):
-            raise ConfigError(f"--devices {devices}, but {begun} processes were started; leave --devices away")
-        return int(begun)
-    wanted = devices or by_default
-    gpus, cores = torch.cuda.device_count(), len(os.sched_getaffinity(0))
-    if wanted > 1 and wanted > (gpus or cores):
-        have = (
-            f"{gpus} GPU{'s' if gpus > 1 else ''}" if gpus else f"no GPU and {cores} cores, at most a process for each"
-        )
-        raise ConfigError(f"--devices {wanted}, but this machine has {have}; choose fewer")
-    return wanted
 
 
 def batch_of_each(config: Config, processes: int) -> int:
@@ -62,19 +40,10 @@ def start_processes(config: Config, processes: int) -> Fabric:
 
     Call it when all input is found right, and before anything is written.
     """
-    precision = config.train.precision
-    if processes == 1:
-        return Fabric(accelerator="auto", devices=1, precision=precision)
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # its words on each process stand in our log
     warnings.filterwarnings("ignore", message="Grad strides do not match")  # of sides that are 1 long
-    here = int(os.environ.get("LOCAL_WORLD_SIZE", processes))
     idle = config.pyramid.levels[-1] < STAGES  # then the trunk's last stages do not run
     strategy = DDPStrategy(find_unused_parameters=idle, broadcast_buffers=False)
-    fabric = Fabric(
-        accelerator="auto", devices=here, num_nodes=processes // here, strategy=strategy, precision=precision
-    )
-    fabric.launch()
-    return fabric
+    return launch(processes, strategy, config.train.precision)
 
 
 class Team:
