@@ -33,6 +33,10 @@ class RunError(ClothsegError):
     """A run folder that is in the way, incomplete, or not a run."""
 
 
+class SpoiledRun(RunError):  # noqa: N818 - the run is what is spoiled
+    """Training ended in a state that is not worth keeping; the checkpoints from before it are as they were."""
+
+
 class InterruptedRun(ClothsegError):  # noqa: N818 - nothing went wrong
     """Training was stopped by hand; what was learned is saved, and the message says how to go on."""
 

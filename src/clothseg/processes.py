@@ -34,12 +34,17 @@ def processes_wanted(devices: int | None, by_default: int) -> int:
     return wanted
 
 
+def processes_here(processes: int) -> int:
+    """How many of all processes are on this machine."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", processes))
+
+
 def launch(processes: int, strategy: Strategy | str, precision: Precision = "32-true") -> Fabric:
     """Begin the other processes, if `torchrun` has not; each of them runs the same command from its start to here."""
     if processes == 1:
         return Fabric(accelerator="auto", devices=1, precision=precision)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells of each process
-    here = int(os.environ.get("LOCAL_WORLD_SIZE", processes))
+    here = processes_here(processes)
     fabric = Fabric(
         accelerator="auto", devices=here, num_nodes=processes // here, strategy=strategy, precision=precision
     )

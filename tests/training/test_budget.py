@@ -6,11 +6,13 @@ import pytest
 import torch
 
 from clothseg.config import Config
+from clothseg.dataset import CocoLikeDataset
 from clothseg.errors import ConfigError
-from clothseg.training.budget import changes, fit_budget, parse_size
+from clothseg.networks import build_network
+from clothseg.training.budget import changes, fit_budget, parse_size, within_budget
 from clothseg.training.memory import Forecast
 from clothseg.training.room import in_words
-from clothseg.training.statement import Pace, memory_in_words
+from clothseg.training.statement import Pace, learning_in_words, memory_in_words
 
 MB = 1_000_000
 
@@ -76,3 +78,28 @@ def test_processes_of_a_cpu_share_one_memory() -> None:
     assert alone.startswith(f"about {one} ")
     assert both.startswith(f"about {two} ")
     assert f"({one} for each of 2 processes: " in both
+
+
+def test_processes_of_a_cpu_share_one_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("clothseg.training.budget.foretell", lambda config, *_: made_up(config))
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    two = CONFIG.model_copy(update={"train": CONFIG.train.model_copy(update={"devices": 2})})
+    train = val = CocoLikeDataset()
+    (one, alone), (each, shared) = (within_budget(c, f, train, val) for c, f in ((CONFIG, "130MB"), (two, "260MB")))
+    assert changes(two, each) == changes(CONFIG, one) != []
+    assert alone.endswith("about 130 MB")
+    assert shared.endswith("about 130 MB for each of 2 processes")
+
+
+def test_every_stage_says_how_much_learns() -> None:
+    config = Config.load(
+        "demo", ["train.epochs=9", "train.stages=[{layers: heads, until: 3}, {layers: all, until: 9}]"]
+    )
+    network = build_network(config, 3)
+    trunk = sum(p.numel() for p in network.backbone.parameters())
+    total = sum(p.numel() for p in network.parameters())
+    learning = [p.requires_grad for p in network.parameters()]
+    first, last = learning_in_words(network, config).split("; ")
+    assert first.startswith(f"{(total - trunk) / 1e6:.1f} of {total / 1e6:.1f} million weights learn until epoch 3, ")
+    assert last.startswith(f"{total / 1e6:.1f} of {total / 1e6:.1f} million weights learn until epoch 9, none ")
+    assert [p.requires_grad for p in network.parameters()] == learning

@@ -12,7 +12,7 @@ from PIL import Image
 
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
-from clothseg.errors import ClothsegError, ConfigError, DataError, InterruptedRun, RunError
+from clothseg.errors import ClothsegError, ConfigError, DataError, InterruptedRun, RunError, SpoiledRun
 from clothseg.evaluation import HEADLINES
 from clothseg.instances import Instances
 from clothseg.models import MaskRCNN
@@ -282,6 +282,40 @@ def test_a_planted_nan_is_traced_to_its_photo(
     assert facts["suspects"][0]["annotations"] == [a["id"] for a in train.images[1].annotations]
     with Image.open(folder.faults / facts["suspects"][0]["picture"]) as picture:
         assert picture.size == (train.images[1].width, train.images[1].height)
+
+
+def test_a_network_that_diverges_is_told_from_a_bad_photo(data: Path, tmp_path: Path) -> None:
+    """At a hopeless rate the losses run away within some steps; nothing of that is kept."""
+    hopeless = ["train.learning_rate=1e6", "train.optimizer=sgd", "train.clip_gradients=null", "train.warmup_steps=0"]
+    config = Config.load("demo", [*SMALL, *hopeless, "train.epochs=9", "train.steps_per_epoch=9", "train.on_nan=skip"])
+    train, val = load(data)
+    folder = RunFolder(tmp_path / "run")
+    with pytest.raises(SpoiledRun, match=r"no photo is to blame.*begin again.*smaller train\.learning_rate") as caught:
+        MaskRCNN(config).build(train.classes).fit(train, val, folder.path, quiet=True)
+    assert "go on with" not in str(caught.value)
+    (facts,) = (json.loads(path.read_text()) for path in folder.faults.glob("*.json"))
+    assert facts["suspects"] == []
+    assert not folder.last.exists()
+
+
+@pytest.mark.parametrize("on_nan", ["stop", "skip"])
+def test_a_gradient_that_is_not_finite_touches_no_weight(on_nan: str, data: Path, tmp_path: Path) -> None:
+    """The losses are well, what comes back from them is not."""
+    config = Config.load("demo", [*SMALL, f"train.on_nan={on_nan}", "train.epochs=1"])
+    train, val = load(data)
+    model = MaskRCNN(config).build(train.classes)
+    assert model.network is not None
+    before = {name: tensor.clone() for name, tensor in model.network.state_dict().items()}
+    weight = next(p for p in model.network.parameters() if p.requires_grad)
+    weight.register_hook(lambda gradient: gradient * torch.inf)  # type: ignore[no-untyped-call]
+    folder = RunFolder(tmp_path / "run")
+    if on_nan == "stop":
+        with pytest.raises(RunError, match=r"step 0: the gradient is not finite at learning rate"):
+            model.fit(train, val, folder.path, quiet=True)
+    else:
+        with pytest.raises(RunError, match=r"not one step up to 3 gave finite"):
+            model.fit(train, val, folder.path, quiet=True)
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.network.state_dict().items())
 
 
 def test_stages_train_what_they_say(data: Path, tmp_path: Path) -> None:

@@ -8,13 +8,15 @@ import torch
 
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset, load_example
-from clothseg.errors import RunError
+from clothseg.errors import RunError, SpoiledRun
 from clothseg.models import MaskRCNN
 from clothseg.networks import MaskRCNNNetwork, build_network
 from clothseg.networks.outline import outline_loss
 from clothseg.runs import RunFolder
 from clothseg.training import Examples, read_checkpoint, read_history
 from clothseg.training.gradients import gradients
+from clothseg.training.history import Row
+from clothseg.training.judge import Judge
 from clothseg.training.live_bytes import LiveBytes
 from clothseg.training.memory import forecast, photo_needs
 from clothseg.training.room import free_memory
@@ -211,6 +213,56 @@ def test_one_photo_that_does_not_fit_is_told(data: Path, tmp_path: Path, monkeyp
     with pytest.raises(RunError, match=r"one photo alone.*checkpoint_activations"):
         MaskRCNN(config).build(train.classes).fit(train, val, tmp_path / "run", quiet=True)
     assert "not kept any more" in RunFolder(tmp_path / "run").log.read_text()
+
+
+def test_a_shortage_in_the_validation_halves_the_batch(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = Config.load("demo", SMALL)
+    train, val = load(data)
+    look, tried = Judge.look, []
+
+    def short(judge: Judge, epoch: int, parts: int) -> Row:
+        tried.append((epoch, parts))
+        if parts == 1:
+            raise SHORTAGES[1]
+        return look(judge, epoch, parts)
+
+    monkeypatch.setattr(Judge, "look", short)
+    folder = RunFolder(tmp_path / "run")
+    MaskRCNN(config).build(train.classes).fit(train, val, folder.path, quiet=True)
+    assert tried == [(1, 1), (1, 2), (2, 2)]
+    assert folder.log.read_text().count("memory ran out") == 1
+    assert [row["epoch"] for row in read_history(folder.history)] == [1, 2]
+    assert read_checkpoint(folder.last).parts == 2
+
+
+def test_a_shortage_while_weights_change_keeps_the_last_checkpoint(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A part of the weights may have changed, so that state is not saved over the one before."""
+    config = Config.load("demo", [*SMALL, "train.optimizer=adamw"])
+    train, val = load(data)
+    step, steps = torch.optim.AdamW.step, []
+
+    def short(optimizer: torch.optim.AdamW, closure: None = None) -> None:
+        steps.append(1)
+        if len(steps) == 5:
+            next(p for p in optimizer.param_groups[0]["params"]).data.zero_()
+            raise SHORTAGES[1]
+        step(optimizer, closure)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", short)
+    folder = RunFolder(tmp_path / "run")
+    with pytest.raises(SpoiledRun, match=r"memory ran out while the weights were changed.*--resume"):
+        MaskRCNN(config).build(train.classes).fit(train, val, folder.path, quiet=True)
+    assert read_checkpoint(folder.last).step == 3
+    monkeypatch.undo()
+    MaskRCNN(config).build(train.classes).fit(train, val, folder.path, resume=True, quiet=True)
+    whole = RunFolder(tmp_path / "whole")
+    MaskRCNN(config).build(train.classes).fit(train, val, whole.path, quiet=True)
+    one, other = (read_checkpoint(run.last).network for run in (folder, whole))
+    assert all(torch.equal(one[name], other[name]) for name in one)
 
 
 def test_another_error_is_no_shortage() -> None:

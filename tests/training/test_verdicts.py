@@ -54,6 +54,13 @@ def test_overfitting_is_told_once() -> None:
     assert "mask (since epoch 4)" in told[0]
 
 
+def test_a_validation_that_is_not_finite_is_told() -> None:
+    rows = history([0.5, float("nan")], [0.5, 0.4])
+    settings = Train(epochs=9)
+    assert news(rows[:1], settings) == []
+    assert "not finite on the validation photos: mask;" in news(rows, settings)[0]
+
+
 def test_a_figure_is_best_when_it_is_high_and_the_first_of_equals_wins() -> None:
     settings = Train(best="mask_AP", evaluate_every=2, epochs=9)
     rows = with_figure([None, 0.3, None, 0.5, None, 0.5, None, 0.4])

@@ -96,7 +96,7 @@ def _draw_figures(axes: Axes, history: Sequence[Row]) -> None:
     for (name, label), colour in zip(FIGURES, ("#2a6fc9", "#7fb0ea", "#3a9a5b", "#a25cc4"), strict=True):
         _line(axes, history, name, colour, "-", 1.6, label, marker="o")
     _dress(axes, "figures on validation photos", 0.95)
-    axes.legend(frameon=False, fontsize=8, labelcolor=_INK, loc="upper left", handlelength=1.4)
+    axes.legend(frameon=False, fontsize=8, labelcolor=_INK, loc="best", handlelength=1.4)
 
 
 def _draw(axes: Axes, history: Sequence[Row], name: str) -> None:
@@ -105,7 +105,7 @@ def _draw(axes: Axes, history: Sequence[Row], name: str) -> None:
         highest = max(highest, _line(axes, history, f"{split}_{name}", colour, "-", 1.6, label))
     _dress(axes, name, highest)
     if axes.lines:
-        axes.legend(frameon=False, fontsize=8, labelcolor=_INK, loc="upper right", handlelength=1.4)
+        axes.legend(frameon=False, fontsize=8, labelcolor=_INK, loc="best", handlelength=1.4)
 
 
 def _line(

@@ -8,6 +8,7 @@ import torch
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
 from clothseg.errors import ConfigError
+from clothseg.processes import processes_here
 from clothseg.training.memory import Forecast
 from clothseg.training.room import in_words
 from clothseg.training.statement import foretell
@@ -68,7 +69,7 @@ def within_budget(config: Config, text: str, train: CocoLikeDataset, val: CocoLi
 
     Args:
         config: what was asked for.
-        text: the amount, such as `4GB`: of the process, or of the GPU where there is one.
+        text: the amount, such as `4GB`: of all processes on this machine together, or of each GPU where there is one.
         train, val: prepared data sets.
 
     Raises:
@@ -76,9 +77,11 @@ def within_budget(config: Config, text: str, train: CocoLikeDataset, val: CocoLi
     """
     budget = parse_size(text)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    chosen, found = fit_budget(config, budget, lambda candidate: foretell(candidate, train, val, device))
+    sharing = processes_here(config.train.devices) if device.type == "cpu" else 1
+    chosen, found = fit_budget(config, budget // sharing, lambda candidate: foretell(candidate, train, val, device))
     what = ", ".join(changes(config, chosen)) or "the settings as they are"
-    return chosen, f"{in_words(budget)} of memory: {what}; about {in_words(found.total)}"
+    each = f" for each of {sharing} processes" if sharing > 1 else ""
+    return chosen, f"{in_words(budget)} of memory: {what}; about {in_words(found.total)}{each}"
 
 
 def changes(before: Config, after: Config) -> list[str]:

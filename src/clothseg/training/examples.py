@@ -13,6 +13,9 @@ from clothseg.networks.mask_rcnn import Prepared
 from clothseg.training.history import LOSSES
 from clothseg.training.team import Team, alone
 
+Batch = list[tuple[int, int]]
+"""Positions of photos and their versions."""
+
 
 class Examples:
     """Losses of examples of a data set, by position and version.
@@ -47,7 +50,7 @@ class Examples:
         self.bytes = 0
         self.forget()
 
-    def losses(self, batch: list[tuple[int, int]]) -> dict[str, Tensor]:
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Losses by name for the examples at these positions and versions."""
         if self.keeps:
             return self.learner.losses_prepared([self._prepared(*place) for place in batch])
@@ -70,7 +73,7 @@ class Examples:
                 self.kept[position, version] = found
         return found
 
-    def expect(self, places: list[tuple[int, int]]) -> None:
+    def expect(self, places: Batch) -> None:
         """Begin to load these examples now, in threads of their own, and forget others that were begun."""
         if self.threads is None:
             return

@@ -9,8 +9,15 @@ from PIL import Image
 
 from clothseg.files import whole_file, write_whole
 from clothseg.pictures import draw_instances
-from clothseg.training.examples import Examples
+from clothseg.training.examples import Batch, Examples
 from clothseg.training.team import alone
+
+GRADIENT = "gradient"
+"""Name that the length of the gradient has among losses."""
+OTHERS = 3
+"""Photos that are asked whether the network has diverged."""
+HOPELESS = 1000.0
+"""A total loss beyond it is none that a network has that learns; one that knows nothing begins below 20."""
 
 
 def is_broken(losses: dict[str, float]) -> bool:
@@ -18,40 +25,65 @@ def is_broken(losses: dict[str, float]) -> bool:
     return not all(math.isfinite(value) for value in losses.values())
 
 
-def broken_losses(losses: dict[str, float]) -> list[str]:
-    """Names of the losses that are not finite; `total`, which follows from them, only where it alone is broken."""
+def broken_losses(losses: dict[str, float]) -> str:
+    """Which losses are not finite, in words; `total`, which follows from them, only where it alone is broken."""
     names = [name for name, value in losses.items() if not math.isfinite(value)]
-    return [name for name in names if name != "total"] or names
+    if names == [GRADIENT]:
+        return "the gradient"
+    return f"the loss {', '.join([name for name in names if name != 'total'] or names)}"
 
 
 @torch.no_grad()
-def find_culprits(examples: Examples, batch: list[tuple[int, int]]) -> list[tuple[int, int]]:
+def has_diverged(examples: Examples, batch: Batch) -> bool:
+    """Whether the network itself is lost, so that no photo of the batch is to blame.
+
+    It is when a weight is not finite, or when every one of some photos besides the batch has losses that are not, or
+    beyond all measure. The network's random numbers are left where they were.
+    """
+    if not all(bool(value.isfinite().all()) for value in examples.network.state_dict().values()):
+        return True
+    own = {position for position, _ in batch}
+    others = [position for position in range(len(examples.dataset)) if position not in own][:OTHERS]
+    found = _losses_alone(examples, [(position, 0) for position in others])
+    return bool(found) and all(is_broken(losses) or losses["total"] > HOPELESS for losses in found)
+
+
+@torch.no_grad()
+def find_culprits(examples: Examples, batch: Batch) -> Batch:
     """The examples of a batch whose losses are broken when each is alone; all of them where none is.
 
     The network's random numbers are left where they were.
     """
+    losses = _losses_alone(examples, batch)
+    return [place for place, found in zip(batch, losses, strict=True) if is_broken(found)] or batch
+
+
+def _losses_alone(examples: Examples, places: Batch) -> list[dict[str, float]]:
+    """The losses of each example when it is alone."""
     state = examples.network.generator.get_state()
     with alone(examples.network):
-        found = [
-            place
-            for place in batch
-            if is_broken({name: float(loss) for name, loss in examples.losses([place]).items()})
-        ]
+        found = [{name: float(loss) for name, loss in examples.losses([place]).items()} for place in places]
     examples.network.generator.set_state(state)
-    return found or batch
+    return found
 
 
-def save_fault(
-    folder: Path, step: int, examples: Examples, batch: list[tuple[int, int]], losses: dict[str, float], rate: float
-) -> str:
+def save_fault(folder: Path, step: int, examples: Examples, batch: Batch, losses: dict[str, float], rate: float) -> str:
     """Write `step-N.json` and a picture of each suspected photo, as the network saw it, into `folder`.
+
+    Args:
+        folder: made if it is not there.
+        step: in which it happened.
+        examples: of the photos.
+        batch: the photos that can be to blame; none where the network has diverged.
+        losses: by name.
+        rate: the learning rate.
 
     Returns:
         what happened, in words that name losses, photos, annotations and learning rate.
     """
     dataset = examples.dataset
     suspects = []
-    for position, version in find_culprits(examples, batch):
+    for position, version in find_culprits(examples, batch) if batch else []:
         entry = dataset.images[position]
         image, truth = examples.load(position, version)
         picture = f"step-{step}-photo-{entry.id}.png"
@@ -76,8 +108,11 @@ def save_fault(
         "suspects": suspects,
     }
     write_whole(folder / f"step-{step}.json", json.dumps(tree, indent=1))
+    words = f"step {step}: {broken_losses(losses)} is not finite at learning rate {rate:.3g}"
+    if not suspects:
+        return (
+            f"{words}, and other photos fare no better: the network has diverged, no photo is to blame. Numbers are in "
+            f"{folder}"
+        )
     photos = "; ".join(f"{s['photo']} (annotations {s['annotations']})" for s in suspects)
-    return (
-        f"step {step}: the loss {', '.join(broken_losses(losses))} is not finite at learning rate {rate:.3g}; it can "
-        f"come from {photos}. Pictures and numbers are in {folder}"
-    )
+    return f"{words}; it can come from {photos}. Pictures and numbers are in {folder}"

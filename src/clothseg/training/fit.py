@@ -7,7 +7,7 @@ from lightning_fabric import Fabric
 
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
-from clothseg.errors import DataError, InterruptedRun, PhotoError, RunError
+from clothseg.errors import DataError, InterruptedRun, PhotoError, RunError, SpoiledRun
 from clothseg.networks import MaskRCNNNetwork
 from clothseg.runs import RunFolder
 from clothseg.training.check import check_photos
@@ -83,7 +83,7 @@ def fit(
                 if team.any(stop.asked) and (training.due or not training.finished):
                     training.save()
                     team.leave()
-                    log.say(f"stopped after step {training.state.step}")
+                    log.say(f"stopped after step {training.state.step}", shown=False)
                     raise InterruptedRun(f"stopped after step {training.state.step}, all is saved; go on with: {again}")
     except (DataError, PhotoError, RunError, RuntimeError, OSError) as error:
         raise _told(error, run, team, again) from error
@@ -92,6 +92,8 @@ def fit(
 
 def _told(error: Exception, run: RunFolder, team: Team, again: str) -> BaseException:
     """An error with what is saved and how to go on; one that nobody expected as it is."""
+    if isinstance(error, SpoiledRun):
+        return error
     if isinstance(error, DataError | PhotoError | RunError):
         return type(error)(f"{error}. What was learned is saved; go on with: {again}")
     if isinstance(error, OSError):

@@ -1,15 +1,16 @@
-"""The gradients of a step's photos, batch by batch."""
+"""The gradients of a step's photos, batch by batch, and how long they are all together."""
 
 from collections.abc import Callable
+from typing import cast
 
-from torch import Tensor
+from lightning_fabric import Fabric
+from lightning_fabric.wrappers import _FabricOptimizer
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
-from clothseg.training.examples import Examples
+from clothseg.training.examples import Batch, Examples
 from clothseg.training.faults import is_broken
 from clothseg.training.team import Team
-
-Batch = list[tuple[int, int]]
-"""Positions of photos and their versions."""
 
 
 def gradients(
@@ -40,3 +41,23 @@ def gradients(
             backward(losses["total"] * len(batch) / photos)
         values = {name: values.get(name, 0.0) + value * len(batch) / photos for name, value in found.items()}
     return values, None
+
+
+def clip_gradient(network: nn.Module, optimizer: Optimizer, fabric: Fabric, most: float | None) -> float:
+    """Make the gradient of all weights together at most so long.
+
+    Args:
+        network: with gradients.
+        optimizer: as `fabric` set it up.
+        fabric: which multiplies losses, and so gradients, where numbers have 16 bits.
+        most: length; None for any.
+
+    Returns:
+        how long it was.
+    """
+    fabric.strategy.precision.unscale_gradients(cast(_FabricOptimizer, optimizer).optimizer)
+    parameters = [p for p in network.parameters() if p.grad is not None]
+    length = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+    if most is not None:
+        nn.utils.clip_grads_with_norm_(parameters, most, length)
+    return float(length)

@@ -8,19 +8,18 @@ from typing import cast
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from torch import nn
 
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset, Sampler, repeat_factors
-from clothseg.errors import ClothsegError, RunError
+from clothseg.errors import ClothsegError, RunError, SpoiledRun
 from clothseg.networks import MaskRCNNNetwork
 from clothseg.runs import RunFolder
 from clothseg.training.average import WeightAverage
 from clothseg.training.check import check_same_data
 from clothseg.training.checkpoint import Checkpoint, checksum, read_last, write_checkpoint
-from clothseg.training.examples import Examples
-from clothseg.training.faults import save_fault
-from clothseg.training.gradients import Batch, gradients
+from clothseg.training.examples import Batch, Examples
+from clothseg.training.faults import GRADIENT, has_diverged, save_fault
+from clothseg.training.gradients import clip_gradient, gradients
 from clothseg.training.history import Row
 from clothseg.training.judge import Judge
 from clothseg.training.log import RunLog, epoch_line
@@ -86,6 +85,7 @@ class Training:
 
         Raises:
             ClothsegError: a photo cannot be read, or a loss is not finite. The state from before is saved.
+            SpoiledRun: there is no state that is worth saving.
         """
         before = self.sampler.state_dict(), self.network.generator.get_state()
         try:
@@ -93,6 +93,8 @@ class Training:
                 self.end_epoch()
                 return
             self.step()
+        except SpoiledRun:
+            raise
         except ClothsegError:
             self.sampler.load_state_dict(before[0])
             self.network.generator.set_state(before[1])
@@ -116,9 +118,11 @@ class Training:
         if broken is not None:
             self.skip_or_stop(broken, values)
             return
-        if settings.clip_gradients is not None:
-            nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip_gradients)
-        self.optimizer.step()
+        length = clip_gradient(self.network, self.optimizer, self.fabric, settings.clip_gradients)
+        if not math.isfinite(length) and settings.precision != "16-mixed":  # with 16 bits the optimizer looks itself
+            self.skip_or_stop([place for batch in batches for place in batch], values | {GRADIENT: length})
+            return
+        self.change_weights()
         state.step += 1
         if self.average:
             self.average.update(self.network, state.step)
@@ -145,9 +149,23 @@ class Training:
             # not within `except`, where the error still holds on to the tensors of the step
             self.optimizer.zero_grad()
             self.network.generator.set_state(draws)
-            kept, size = [self.examples, self.judge.checks], self.config.train.batch_size
-            self.state.parts, words = make_room(self.state.parts, size, kept, self.fabric.world_size)
-            self.log.say(words)
+            self.make_room()
+
+    def change_weights(self) -> None:
+        """Let the optimizer take its step.
+
+        Raises:
+            SpoiledRun: memory ran out when a part of the weights was changed already.
+        """
+        try:
+            self.optimizer.step()
+        except (RuntimeError, MemoryError) as error:
+            if not is_shortage(error):
+                raise
+            raise SpoiledRun(
+                f"step {self.state.step}: memory ran out while the weights were changed. The last checkpoint is as it "
+                "was: close other programs and go on with --resume, or begin again with --memory"
+            ) from error
 
     def enter(self, span: Span) -> None:
         """Freeze and train what a stage says; nothing happens within a stage."""
@@ -165,17 +183,26 @@ class Training:
         for examples in (self.examples, self.judge.checks):
             examples.forget()
 
-    def skip_or_stop(self, batch: list[tuple[int, int]], losses: dict[str, float]) -> None:
-        """Keep what is known of a loss that is not finite. The weights were not touched.
+    def skip_or_stop(self, batch: Batch, losses: dict[str, float]) -> None:
+        """Keep what is known of a loss or gradient that is not finite. The weights were not touched.
 
         Raises:
+            SpoiledRun: the network has diverged: going on would not help.
             RunError: unless `train.on_nan` is `skip`.
         """
         rate = self.optimizer.param_groups[0]["lr"]
         words = ""
+        diverged = self.team.any(self.team.first and has_diverged(self.examples, batch))
         if self.team.first:
-            words = save_fault(self.run.faults, self.state.step, self.examples, batch, losses, rate)
-        self.log.say(words, shown=self.config.train.on_nan == "skip")
+            suspects = [] if diverged else batch
+            words = save_fault(self.run.faults, self.state.step, self.examples, suspects, losses, rate)
+        self.log.say(words, shown=self.config.train.on_nan == "skip" and not diverged)
+        if diverged:
+            self.team.leave()
+            raise SpoiledRun(
+                f"{words}. --resume would only repeat it: begin again (--overwrite) with a smaller "
+                "train.learning_rate, a longer train.warmup_steps or a smaller train.clip_gradients"
+            )
         if self.config.train.on_nan == "stop":
             self.team.leave()
             raise RunError(
@@ -224,10 +251,31 @@ class Training:
             "seconds": round(state.seconds + time.monotonic() - self.begun, 2),
         }
         row |= {f"train_{name}": value for name, value in self._means().items()}
-        self.state = self.judge.end_epoch(replace(state, rows=[*state.rows, row], sums={}), self.snapshot)
+        self.state = self.judged(replace(state, rows=[*state.rows, row], sums={}))
         self.log.say(epoch_line(self.state.rows[-1], self.config.train.epochs))
         for sentence in news(self.state.rows, self.config.train):
             self.log.say(sentence)
+
+    def judged(self, state: Checkpoint) -> Checkpoint:
+        """What `Judge.end_epoch` makes of a state; with fewer photos at a time, from here on, if memory runs out.
+
+        Raises:
+            RunError: one photo alone does not fit.
+        """
+        while True:
+            try:
+                return self.judge.end_epoch(state, self.snapshot)
+            except (RuntimeError, MemoryError) as error:
+                if not is_shortage(error):
+                    raise
+            state = replace(state, parts=self.make_room())
+
+    def make_room(self) -> int:
+        """Do something about memory that ran out, and say it; in how many parts batches are from here on."""
+        kept, size = [self.examples, self.judge.checks], self.config.train.batch_size
+        self.state.parts, words = make_room(self.state.parts, size, kept, self.fabric.world_size)
+        self.log.say(words)
+        return self.state.parts
 
     def save(self) -> None:
         """Write the last checkpoint, within an epoch."""

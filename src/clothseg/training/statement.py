@@ -10,6 +10,7 @@ from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
 from clothseg.networks import MaskRCNNNetwork
 from clothseg.networks.reach import POOR, Reach, measure_reach
+from clothseg.processes import processes_here
 from clothseg.training.memory import Forecast, forecast, photo_needs
 from clothseg.training.room import free_memory, in_words, resident
 
@@ -57,22 +58,33 @@ def announce(
     """
     reach = measure_reach(config, [((e.height, e.width), _boxes(e.annotations)) for e in train.images])
     memory = foretell(config, train, val, device, network)
-    total = sum(p.numel() for p in network.parameters())
-    learning = sum(p.numel() for p in network.parameters() if p.requires_grad)
     objects = sum(len(entry.annotations) for entry in train.images)
-    frozen = network.backbone.frozen
     lines = {
-        "network": f"{config.backbone.name}, {learning / 1e6:.1f} of {total / 1e6:.1f} million weights learn, "
-        f"{f'the first {frozen} of 5' if frozen else 'none of the'} stages frozen",
+        "network": f"{config.backbone.name}, {learning_in_words(network, config)}",
         "weights": loaded,
         "photos": f"{len(train)} to learn from with {objects} objects, {len(val)} to validate; "
         f"{', '.join(train.classes)}",
         "steps": plan,
         "anchors": reach_in_words(reach),
-        "memory": memory_in_words(memory, device, resident() or 0, config.train.devices),
+        "memory": memory_in_words(memory, device, resident() or 0, processes_here(config.train.devices)),
     }
     facts = {"anchors": reach_as_facts(reach), "memory": {"forecast": vars(memory) | {"total": memory.total}}}
     return [f"{name:<9}{words}" for name, words in lines.items()], facts
+
+
+def learning_in_words(network: MaskRCNNNetwork, config: Config) -> str:
+    """How much of the network learns, in each stage of the training."""
+    total = sum(p.numel() for p in network.parameters())
+    begun = network.backbone.frozen
+    parts = []
+    for frozen, until in [(stage.layers, stage.until) for stage in config.train.stages] or [(begun, 0)]:
+        network.backbone.freeze(frozen)
+        learning = sum(p.numel() for p in network.parameters() if p.requires_grad)
+        stages = f"the first {frozen} of 5" if frozen else "none of the 5"
+        when = f" until epoch {until}" if len(config.train.stages) > 1 else ""
+        parts.append(f"{learning / 1e6:.1f} of {total / 1e6:.1f} million weights learn{when}, {stages} stages frozen")
+    network.backbone.freeze(begun)
+    return "; ".join(parts)
 
 
 def reach_in_words(reach: Reach) -> str:

@@ -60,6 +60,11 @@ def news(rows: Sequence[Row], settings: Train) -> list[str]:
     """What the last epoch of `rows` brings to tell: losses that begin to overfit, an early end."""
     before, row, best = overfitting(rows[:-1]), rows[-1], best_row(rows, settings)
     sentences = []
+    if lost := [name for name in LOSSES if not math.isfinite(row.get(f"val_{name}", 0.0))]:
+        sentences.append(
+            f"not finite on the validation photos: {', '.join(lost)}; the weights of this epoch are of no use there. A "
+            "smaller train.learning_rate or train.clip_gradients may help"
+        )
     if started := {name: since for name, since in overfitting(rows).items() if name not in before}:
         losses = ", ".join(f"{name} (since epoch {since})" for name, since in started.items())
         sentences.append(
