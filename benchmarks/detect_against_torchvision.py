@@ -13,7 +13,6 @@ import argparse
 import gc
 import itertools
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -32,6 +31,7 @@ from clothseg.dataset import to_tensor
 from clothseg.networks import MaskRCNNNetwork, build_network
 from clothseg.photos import read_photo
 from clothseg.weights import from_torchvision
+from memory_of_a_process import largest_memory
 
 CLASSES = 80
 
@@ -113,14 +113,6 @@ def run_alone(words: argparse.Namespace) -> None:
         run_ours(ours, images) if words.alone == "ours" else run_theirs(theirs, images)
     on_gpu = words.device == "cuda"
     print(json.dumps((torch.cuda.max_memory_allocated() if on_gpu else largest_memory()) / 1e6))
-
-
-def largest_memory() -> int:
-    """Bytes of this process at most, since it was told to forget what was before where it can be told."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        return int(status.read_text().split("VmHWM:")[1].split()[0]) * 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def row(words: argparse.Namespace) -> str:
