@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,9 @@ from clothseg.config import Config
 from clothseg.evaluation import ClassMetrics, Metrics
 from clothseg.evaluation.metrics import Threshold
 from clothseg.models import MaskRCNN
+from clothseg.photos import read_photo
 from clothseg.runs import RunFolder
+from clothseg.videos import write_video
 
 TINY = [
     "picture.height=96",
@@ -73,6 +76,19 @@ def test_thresholds_of_an_evaluation_in_one_go(run: Path, monkeypatch: pytest.Mo
     over = ("--thresholds", "best", "--threshold", "Dress=1", "--out", tmp_path / "over")
     assert clothseg(monkeypatch, *words, *over) == 0
     assert scores(tmp_path / "over") == {1: everything[1], 2: []}
+
+
+def test_the_last_words_count_what_counts_and_say_what_a_video_does_not_get(
+    run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("av")
+    with write_video(tmp_path / "clip.mp4", Fraction(5), Fraction(1, 10)) as film:
+        film.add(read_photo(VALIDATION[0]), 0)
+    words = ["predict", run, VALIDATION[0], tmp_path / "clip.mp4", "--out", tmp_path / "out", "--format", "class-maps"]
+    assert clothseg(monkeypatch, *words, "--min-confidence", 1) == 0
+    said = capsys.readouterr().err.splitlines()
+    assert said[-2].startswith("0 instances on 1 photo and 1 video, each with a score of 1 or more")
+    assert said[-1] == "videos get no class-maps; --format coco has the masks of each frame"
 
 
 def test_one_garment_keeps_one_name(run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

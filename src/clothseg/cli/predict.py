@@ -11,13 +11,13 @@ from clothseg import videos
 from clothseg.cli.compiling import Compile, compile_network
 from clothseg.cli.inputs import Overrides, Quiet, Recursive
 from clothseg.cli.selection import CrossClassIou, ThresholdOf, Thresholds, selection_settings
-from clothseg.cli.terminal import ERRORS, progress_bar, walk
+from clothseg.cli.terminal import ERRORS, counted, progress_bar, walk
 from clothseg.dataset.prelabel_files import PHOTOS_URL, SHOWN_FROM, LabelFormat, write_prelabels
 from clothseg.files import refuse_existing, refuse_inputs_within
 from clothseg.instances import Selection
 from clothseg.models import MaskRCNN
 from clothseg.photos import SUFFIXES, find_photos
-from clothseg.prediction import OutputFormat, Wanted, find_together, join_team, predict_files
+from clothseg.prediction import MAPS, OutputFormat, Wanted, find_together, join_team, predict_files
 
 
 def predict(
@@ -90,13 +90,17 @@ def predict(
     if done is None:
         return
     if not quiet and (done.photos or done.videos):
-        counted = [f"{n} {what}" for n, what in ((done.photos, "photos"), (done.videos, "videos")) if n]
-        ERRORS.print(f"{done.instances} instances on {' and '.join(counted)}; see {escape(str(out))}")
+        seen = [counted(n, what) for n, what in ((done.photos, "photo"), (done.videos, "video")) if n]
+        found = f"{counted(done.instances, 'instance')} on {' and '.join(seen)}"
+        limit = f"{least:g}{' or the threshold of its class' if wanted.shown.thresholds else ''}"
+        ERRORS.print(f"{found}, each with a score of {limit} or more; see {escape(str(out))}")
+    if not quiet and done.videos and (maps := sorted(forms & MAPS)):
+        ERRORS.print(f"videos get no {' and no '.join(maps)}; --format coco has the masks of each frame")
     if labels and done.photos:
         lost = write_prelabels(out, labels, shown=wanted.shown, photos_url=photos_url)
         if lost and not quiet:
             ERRORS.print(lost.sentence())
     for message in done.failed:
-        ERRORS.print(f"[bold red]not read:[/] {escape(message)}")
+        ERRORS.print(f"[bold red]not read, or not wholly:[/] {escape(message)}")
     if done.failed:
         raise typer.Exit(1 if done.photos or done.videos else 2)

@@ -21,6 +21,11 @@ ERRORS = Console(stderr=True, soft_wrap=True, highlight=False)
 """Messages for people; answers go to stdout."""
 
 
+def counted(number: int, thing: str) -> str:
+    """`1 photo`, `3 photos`."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
 def progress_bar(*, quiet: bool) -> Progress:
     """A bar on stderr with count and time left; none if `quiet`, or where stderr is no terminal."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

@@ -82,7 +82,10 @@ class Config(Section):
             problems += in_words(error, cls)
         if problems:
             what = f"{name} with these settings over it" if overrides else name
-            raise ConfigError(f"{what} has {len(problems)} problem(s):\n" + "\n".join(f"  {p}" for p in problems))
+            raise ConfigError(
+                f"{what} has {len(problems)} problem{'s' * (len(problems) > 1)}:\n"
+                + "\n".join(f"  {p}" for p in problems)
+            )
         return config
 
     def extended(self, epochs: int, ended: int | None = None) -> "Config":

@@ -162,7 +162,7 @@ class Detect(Section):
     different classes whose masks overlap by so much only the surest stays: one garment, one name.
     With `compile` the network is compiled at the first photo (not in training): it costs a minute or two once, and
     each photo takes less time from then on. `channels_last` is another order of memory in the trunk, faster on most
-    processors. With either the last digits are others.
+    processors; what is compiled has it anyway. With either the last digits are others.
     """
 
     min_confidence: Share = 0.05

@@ -158,7 +158,9 @@ class Metrics:
                 notes=tuple(tree["notes"]),
                 **_details(tree),
             )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except KeyError as error:
+            raise DataError(f"not a metrics file of clothseg: it has no {error}") from error
+        except (ValueError, TypeError, AttributeError) as error:
             raise DataError(f"not a metrics file of clothseg ({type(error).__name__}: {error})") from error
 
     def table(self) -> str:

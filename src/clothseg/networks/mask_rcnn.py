@@ -85,7 +85,7 @@ class MaskRCNNNetwork(Network):
     def detect(self, images: list[Tensor]) -> list[Instances]:
         """See `Network.detect`. Masks stay small until they are asked for."""
         pixels, windows = self.batch(images)
-        if self.config.detect.channels_last:
+        if self.config.detect.channels_last or self._compiled:
             pixels = pixels.contiguous(memory_format=torch.channels_last)
         features, scores, deltas = (self._compiled or self._maps)(pixels)
         anchors = self.rpn.anchors_of(features, windows[0].padded)
@@ -110,8 +110,8 @@ class MaskRCNNNetwork(Network):
     def _maps(self, pixels: Tensor) -> Maps:
         """Pyramid levels `[B, C, h, w]`, finest first, and what the proposals' head says of each.
 
-        The order of memory is as in training unless `detect.channels_last` is set: it changes the last digits, and in a
-        network whose scores lie close together they choose other proposals than torchvision's.
+        The order of memory is as in training unless `detect.channels_last` is set or they are compiled: it changes the
+        last digits, and in a network whose scores lie close together they choose other proposals than torchvision's.
         """
         features = self.pyramid(self.backbone(pixels))
         return features, *self.rpn.head(features)

@@ -8,10 +8,11 @@ from clothseg.prediction.answers import Answer, Predicted
 from clothseg.prediction.batches import find_together
 from clothseg.prediction.files import predict_files
 from clothseg.prediction.team import ALONE, Team, join_team
-from clothseg.prediction.wanted import OutputFormat, Wanted
+from clothseg.prediction.wanted import MAPS, OutputFormat, Wanted
 
 __all__ = [
     "ALONE",
+    "MAPS",
     "Answer",
     "OutputFormat",
     "Predicted",

@@ -39,6 +39,10 @@ class OutputFormat(StrEnum):
     INSTANCE_MAPS = "instance-maps"
 
 
+MAPS = frozenset({OutputFormat.CLASS_MAPS, OutputFormat.INSTANCE_MAPS})
+"""Forms that photos alone are written in."""
+
+
 @dataclass(frozen=True)
 class Wanted:
     """What is written of photos and videos, and how.
