@@ -234,14 +234,19 @@ class MaskRCNN:
         return self
 
     def predict_dataset(self, dataset: CocoLikeDataset) -> Iterator[list[dict[str, Any]]]:
-        """For each photo of a prepared data set its detections in COCO's results form.
+        """For each photo of a prepared data set its detections of the data set's classes, in COCO's results form.
+
+        The network may know more classes than those: they are met by their names.
 
         Raises:
-            RunError: the data set has other classes than the network.
+            RunError: the data set has a class that the network does not know.
         """
-        if dataset.classes != self.classes:
-            raise RunError(f"the network knows {self.classes}, but {dataset.source} has {dataset.classes}")
-        yield from detections(self, dataset)
+        if unknown := [name for name in dataset.classes if name not in self.classes]:
+            raise RunError(
+                f"{dataset.source} has {', '.join(unknown)}, which the network does not know; it knows "
+                f"{', '.join(self.classes)}"
+            )
+        yield from detections(self, dataset, self.classes)
 
     def evaluate(
         self,
@@ -258,7 +263,7 @@ class MaskRCNN:
             min_confidence: of `report_mAP`; by default the configuration's for detections.
 
         Raises:
-            RunError: the data set has no annotations file, or other classes than the network.
+            RunError: the data set has no annotations file, or a class that the network does not know.
         """
         if dataset.source is None:
             raise RunError("evaluate needs a data set that was loaded from a file")

@@ -1,17 +1,22 @@
 """Anything with `detect` is judged: here a detector that knows the truth of the photo it sees."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from torch import Tensor
 
+from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
-from clothseg.errors import DataError
+from clothseg.errors import DataError, RunError
 from clothseg.evaluation import evaluate_network
+from clothseg.evaluation.results import detections
 from clothseg.instances import Instances, encode, tight_box
+from clothseg.models import MaskRCNN
 
 
 class Knowing:
@@ -49,6 +54,22 @@ def test_a_detector_that_knows_everything_and_one_that_knows_half(dataset: CocoL
     assert half.overall["mask_AP"] == half.overall["report_mAP"] == pytest.approx(0.5)
     assert half.classes["Suit"].figures["mask_AP"] == pytest.approx(1.0)
     assert half.errors["missed"].count == 4
+
+
+def test_a_network_that_knows_more_is_judged_by_the_names_of_the_data_set(dataset: CocoLikeDataset) -> None:
+    """Its classes are numbered otherwise, and what it finds of Jeans is not asked for."""
+    classes = ["Jeans", "Dress", "Suit"]
+
+    class Renumbered(Knowing):
+        def detect(self, images: list[Tensor]) -> list[Instances]:
+            both = [found[torch.tensor([0, 1, 0])] for found in super().detect(images)]
+            return [replace(found, classes=torch.tensor([3, 2, 1])) for found in both]
+
+    rows = list(detections(Renumbered(dataset, 9), dataset, classes))
+    assert rows == list(detections(Knowing(dataset, 9), dataset))
+    model = MaskRCNN(Config.load("demo", ["weights=random"])).build(["Jeans", "Suit"])
+    with pytest.raises(RunError, match=r"has Dress, which the network does not know; it knows Jeans, Suit"):
+        next(model.predict_dataset(dataset))
 
 
 def test_a_data_set_without_a_file_cannot_be_judged_by() -> None:

@@ -1,6 +1,6 @@
 """Detections of a network in COCO's results form. Those that are in a file already are read in `checks.py`."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -18,12 +18,26 @@ class Detector(Protocol):
         ...
 
 
-def detections(detector: Detector, dataset: CocoLikeDataset) -> Iterator[list[dict[str, Any]]]:
-    """For each photo of a prepared data set what `detector` finds on it, in COCO's results form."""
+def detections(
+    detector: Detector, dataset: CocoLikeDataset, classes: Sequence[str] | None = None
+) -> Iterator[list[dict[str, Any]]]:
+    """For each photo of a prepared data set what `detector` finds on it, in COCO's results form.
+
+    Args:
+        detector: of instances.
+        dataset: whose ids of classes the results have.
+        classes: that the detector knows, by name; those of the data set where it is not given. What it finds of
+            others is left out.
+    """
+    known = dataset.classes if classes is None else classes
+    ids = {
+        n: dataset.source_class_id(dataset.classes.index(c) + 1) for n, c in enumerate(known, 1) if c in dataset.classes
+    }
+    wanted = torch.tensor([label in ids for label in range(len(known) + 1)])
     with torch.no_grad():
         for position, image in enumerate(dataset.images):
             found = detector.detect([to_tensor(dataset.load_image(position))])[0]
-            yield coco_results(image.id, found, dataset.source_class_id)
+            yield coco_results(image.id, found[wanted[found.classes.cpu()]], ids.__getitem__)
 
 
 def coco_results(image_id: int | str, found: Instances, category_id: Callable[[int], int]) -> list[dict[str, Any]]:
