@@ -7,6 +7,7 @@ from typing import Any
 
 from clothseg.errors import DataError
 from clothseg.evaluation.intervals import Interval
+from clothseg.evaluation.tables import metrics_table
 
 PROTOCOL = (
     "COCO detection: AP is the mean over IoU .50:.05:.95 of the 101-point interpolated precision, at most 100 "
@@ -165,8 +166,6 @@ class Metrics:
 
     def table(self) -> str:
         """The figures for a terminal, as percent with one decimal; a dash where there is none."""
-        from clothseg.evaluation.tables import metrics_table  # noqa: PLC0415 - tables are made of this value
-
         return metrics_table(self)
 
 
@@ -193,8 +192,3 @@ def _details(tree: Mapping[str, Any]) -> dict[str, Any]:
 
 def _floats(values: Sequence[Any]) -> tuple[float, ...]:
     return tuple(float(value) for value in values)
-
-
-def percent(value: float | None) -> str:
-    """A fraction as people read it: 0..100 with one decimal, or a dash where there is no value."""
-    return "–" if value is None else f"{100 * value:.1f}"

@@ -1,13 +1,17 @@
 """Figures for a terminal."""
 
+from __future__ import annotations
+
 import io
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from clothseg.evaluation.comparison import Comparison, Difference
-from clothseg.evaluation.metrics import Confusion, Metrics, percent
+if TYPE_CHECKING:  # the values that tables are made of, which make them
+    from clothseg.evaluation.comparison import Comparison, Difference
+    from clothseg.evaluation.metrics import Confusion, Metrics
 
 _HEADLINES = ("mask_AP", "mask_AP50", "boundary_AP", "box_AP", "box_AP50", "report_mAP")
 _MOST_CLASSES = 12  # of a confusion matrix on a terminal
@@ -19,6 +23,11 @@ _ERRORS = {
     "background": "nothing there",
     "missed": "object not found at all",
 }
+
+
+def percent(value: float | None) -> str:
+    """A fraction as people read it: 0..100 with one decimal, or a dash where there is no value."""
+    return "–" if value is None else f"{100 * value:.1f}"
 
 
 def metrics_table(metrics: Metrics) -> str:

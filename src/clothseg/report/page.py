@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from clothseg.evaluation import Metrics
-from clothseg.evaluation.metrics import percent
+from clothseg.evaluation.tables import percent
 from clothseg.files import write_whole
 from clothseg.pictures import class_colour
 from clothseg.report import judgement, words

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clothseg.evaluation import Metrics
-from clothseg.evaluation.metrics import percent
+from clothseg.evaluation.tables import percent
 from clothseg.report.reading import RunFiles
 
 _LONG_TRAINING = 3600.0
