@@ -44,9 +44,11 @@ def loss_curves(history: Sequence[Row], *, marks: Mapping[str, int] | None = Non
         if since := (marks or {}).get(name):
             axes.axvline(since, color=_INK, linestyle="--", linewidth=1)
             place = axes.get_xaxis_transform()
+            left = since > 0.7 * len(history)  # where the right side is near
             axes.annotate(
-                "overfits", (since, 0), (3, 5), xycoords=place, textcoords="offset points", fontsize=8, color=_INK
-            )
+                "overfits", (since, 0), (-3 if left else 3, 5), xycoords=place, textcoords="offset points", fontsize=8,
+                color=_INK, ha="right" if left else "left",
+            )  # fmt: skip
     if columns == 4:
         _draw_figures(grid[0, 3], history)
         _line(grid[1, 3], history, "learning_rate", _TRAIN, "-", 1.6)
