@@ -160,6 +160,7 @@ class Detect(Section):
 
     `thresholds` are least scores by class name, over `min_confidence`. With `cross_class_iou`, of detections of
     different classes whose masks overlap by so much only the surest stays: one garment, one name.
+    With `mask_score` a detection's score is that of its class times how sure its mask is: a vague outline comes later.
     With `compile` the network is compiled at the first photo (not in training): it costs a minute or two once, and
     each photo takes less time from then on. `channels_last` is another order of memory in the trunk, faster on most
     processors; what is compiled has it anyway. With either the last digits are others.
@@ -171,6 +172,7 @@ class Detect(Section):
     cross_class_iou: Annotated[float, Field(gt=0, le=1)] | None = None
     max_detections: Count = 100
     mask_threshold: Share = 0.5
+    mask_score: bool = False
     compile: bool = False
     channels_last: bool = False
 

@@ -29,6 +29,25 @@ class Found:
     scores: Tensor
 
 
+def with_mask_scores(found: Found, masks: Tensor, settings: Detect) -> tuple[Found, Tensor]:
+    """Detections in the order of their scores times the mean probability of their mask's own pixels.
+
+    That mean is how sure SOLO (Wang et al. 2020) is of a mask. A mask without a pixel counts 0, and what falls below
+    `min_confidence` is left out.
+
+    Args:
+        found: detections.
+        masks: probabilities `[D, M, M]` of each.
+        settings: with `min_confidence` and `mask_threshold`.
+    """
+    own = masks >= settings.mask_threshold
+    sureness = (masks * own).sum((1, 2)) / own.sum((1, 2)).clamp(min=1)
+    scores = found.scores * sureness
+    order = scores.argsort(descending=True, stable=True)
+    order = order[scores[order] >= settings.min_confidence]
+    return Found(found.boxes[order], found.classes[order], scores[order]), masks[order]
+
+
 def choose_detections(
     proposals: Tensor, logits: Tensor, codes: Tensor, window: Window, settings: Detect, conventions: Conventions
 ) -> Found:

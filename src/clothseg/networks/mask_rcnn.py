@@ -11,7 +11,7 @@ from clothseg.networks.backbones import STAGES, build_trunk
 from clothseg.networks.box_coding import encode_boxes
 from clothseg.networks.compiling import CompiledMaps, Maps
 from clothseg.networks.conventions import Conventions
-from clothseg.networks.detection import Found, choose_detections
+from clothseg.networks.detection import Found, choose_detections, with_mask_scores
 from clothseg.networks.heads import BoxHead, MaskHead
 from clothseg.networks.losses import head_losses, mask_loss
 from clothseg.networks.matching import mask_targets, match_boxes, sample
@@ -127,6 +127,8 @@ class MaskRCNNNetwork(Network):
 
     def _placed(self, image: Tensor, window: Window, found: Found, masks: Tensor) -> Instances:
         """Detections in the photo's own pixels, without those that have no extent there."""
+        if self.config.detect.mask_score:
+            found, masks = with_mask_scores(found, masks, self.config.detect)
         original = (image.shape[1], image.shape[2])
         boxes = clip_boxes(into_photo(found.boxes, window, original, self.conventions), original)
         kept = torch.where((boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1]))[0]
