@@ -70,11 +70,15 @@ class MaskRCNN:
     def load_weights(self, source: str | Path | None = None, exclude: str | Sequence[str] = ()) -> Self:
         """Fill the network; see `weights.load_start`. Without a source, from what the configuration names.
 
+        It warns where layers start new because the file's have another shape; `loaded` says which.
+
         Raises:
             WeightsError: the source is not known, cannot be read, or does not fit.
         """
         names = [exclude] if isinstance(exclude, str) else list(exclude)
         self.loaded = load_start(self._built(), str(source or self.config.weights), names, self.classes)
+        if self.loaded.wrong_shape:
+            warnings.warn(self.loaded.sentence(), stacklevel=2)
         return self
 
     @classmethod

@@ -101,7 +101,7 @@ def test_what_does_not_fit_is_told() -> None:
     network = build_network(Config.load("demo", ["backbone.name=resnet18", "backbone.frozen_stages=0"]), 3)
     with pytest.raises(WeightsError, match="no tensor of it fits"):
         load_start(network, "imagenet-efficientnet-lite0")
-    with pytest.raises(WeightsError, match="expected random"):
+    with pytest.raises(WeightsError, match=r"no name of published weights; did you mean coco"):
         load_start(network, "cocoo")
     with pytest.raises(WeightsError, match="not a name"):
         timm_names({"_blocks.99._bn1.weight": torch.zeros(1)})

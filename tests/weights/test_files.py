@@ -101,6 +101,14 @@ def no_tensors(path: Path, _: dict[str, torch.Tensor]) -> None:
     path.write_bytes(pickle.dumps({"epoch": 3}))
 
 
+def not_finite(path: Path, state: dict[str, torch.Tensor]) -> None:
+    torch.save(state | {"backbone.body.conv1.weight": state["backbone.body.conv1.weight"] * torch.nan}, path)
+
+
+def checkpoint(path: Path, _: dict[str, torch.Tensor]) -> None:
+    torch.save({"network": {}, "optimizer": {}, "sampler": {}, "rows": [], "generator": torch.zeros(3)}, path)
+
+
 def a_list(path: Path, _: dict[str, torch.Tensor]) -> None:
     path.write_bytes(pickle.dumps([1, 2]))
 
@@ -126,7 +134,9 @@ def backbone_alone(path: Path, _: dict[str, torch.Tensor]) -> None:
         (cut_hdf5, "cut short"),
         (other_hdf5, "no layer_names"),
         (other_network, "another network"),
-        (no_tensors, "without a single tensor"),
+        (no_tensors, "no tensor by its name but epoch"),
+        (not_finite, r"1 of \d+ tensors hold values that are not finite, among them backbone"),
+        (checkpoint, "a checkpoint of a clothseg run"),
         (a_list, "not a dict"),
         (half_of_it, "not complete"),
         (backbone_alone, "no heads"),
@@ -278,7 +288,7 @@ def test_a_bare_resnet_fills_the_backbone(kind: str, tmp_path: Path) -> None:
     )
     assert not [name for name in report.missing if name.startswith("backbone.")]
     assert report.reasons["fc.weight"] == "ImageNet's classifier"
-    with pytest.raises(WeightsError, match="another backbone"):
+    with pytest.raises(WeightsError, match=r"backbone is resnet18, the configuration's is resnet34; .*weights inspect"):
         load_start(build_network(Config.load("demo", ["backbone.name=resnet34"]), 2), str(path))
 
 

@@ -2,10 +2,14 @@
 
 from pathlib import Path
 
+import pytest
 import torch
 
 from clothseg.config import Config
+from clothseg.errors import WeightsError
+from clothseg.models import MaskRCNN
 from clothseg.networks import build_network
+from clothseg.runs import RunFolder
 from clothseg.weights import load_start, open_network, write_network
 
 SMALL = ["backbone.name=resnet18", "pyramid.channels=32", "boxes.hidden=16", "mask.channels=8", "weights=random"]
@@ -70,6 +74,48 @@ def test_what_is_excluded_starts_new(tmp_path: Path) -> None:
         assert torch.equal(state["mask_head.logits.weight"], fresh)
         assert torch.equal(state[kept], old[kept])
         assert report.reasons["rpn.score.weight"] == "excluded by wish"
+
+
+def test_an_exclusion_that_fits_nothing_is_told(tmp_path: Path) -> None:
+    config, _, path = trained(tmp_path)
+    network = build_network(config, 3)
+    with pytest.raises(
+        WeightsError, match=r"exclude 'mask_hed': nothing .* parts are backbone, pyramid, rpn"
+    ):
+        load_start(network, path, ["heads", "mask_hed"], OLD)
+
+
+def test_a_layer_is_taken_whole_or_not_at_all(tmp_path: Path) -> None:
+    """Of a wider pyramid the layers start new, their biases too, whose own shape would fit."""
+    _, old, path = trained(tmp_path)
+    wide = Config.load("demo", [*SMALL, "pyramid.channels=64"])
+    network = build_network(wide, 3)
+    fresh = network.state_dict()["rpn.score.bias"].clone()
+    report = load_start(network, path, classes=OLD)
+    state = network.state_dict()
+    assert torch.equal(state["rpn.score.bias"], fresh)
+    assert torch.equal(state["box_head.score.bias"], old["box_head.score.bias"])  # of a layer that fits
+    assert report.reasons["rpn.score.bias"] == "another tensor of its layer has another shape"
+    assert f"{len(report.missing)} start new, {len(report.wrong_shape)} of them because" in report.sentence()
+    with pytest.warns(UserWarning, match="start new"):
+        MaskRCNN(wide).build(OLD).load_weights(path)
+
+
+def test_classes_need_names_of_their_own(tmp_path: Path) -> None:
+    _, _, path = trained(tmp_path)
+    with pytest.raises(WeightsError, match="'tie' is there twice"):
+        open_network(Path(path), classes=["hat", "tie", "Tie"])
+
+
+def test_a_folder_is_a_run_or_told(tmp_path: Path) -> None:
+    config, old, _ = trained(tmp_path)
+    run = RunFolder(tmp_path / "run")
+    write_network(run.weights, old, config, OLD)
+    assert open_network(run.path).classes == OLD
+    network = build_network(config, 3)
+    load_start(network, str(run.path))
+    with pytest.raises(WeightsError, match="a folder, but not one of a finished run"):
+        load_start(network, str(tmp_path))
 
 
 def test_our_own_file_keeps_its_conventions(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """`clothseg fit`."""
 
 import json
+import warnings
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -99,7 +100,8 @@ def fit(
         return
     if not goes_on:
         refuse_existing(out, overwrite=overwrite)
-        model.load_weights()
+        with warnings.catch_warnings(action="ignore"):  # the first words of the run say the same
+            model.load_weights()
     fabric = start_processes(settings, processes)
     quiet = quiet or fabric.global_rank > 0
     model.fit(train, val, out, overwrite=overwrite, resume=goes_on, force=force, quiet=quiet, fabric=fabric)

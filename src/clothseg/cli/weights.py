@@ -13,6 +13,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.table import Table
 
 from clothseg.cli.terminal import ERRORS
+from clothseg.errors import ClothsegError
 from clothseg.files import refuse_existing
 from clothseg.weights import PUBLISHED, cache_folder, convert_weights, fetch, published
 from clothseg.weights.inspect import Inspection, inspect_weights
@@ -70,6 +71,8 @@ def convert(
 
     Example: [b]clothseg weights convert model_final_a3ec72.pkl --out coco-r101.safetensors[/]
     """
+    if out.suffix != ".safetensors":
+        raise ClothsegError(f"--out {out}: the file is written as safetensors; let its name end with .safetensors")
     refuse_existing(out, overwrite=overwrite)
     names = [name.strip() for name in classes.split(",")] if classes else None
     sentence = convert_weights(file, out, config, overrides or [], names)
@@ -105,12 +108,17 @@ def _list(*, as_json: bool) -> None:
         typer.echo(json.dumps({name: vars(entry) for name, entry in PUBLISHED.items()}, indent=1))
         return
     table = Table(title=f"Published weights; kept in {escape(str(cache_folder()))}", title_justify="left")
-    for heading in ("name", "what", "MiB", "licence", "checked by"):
-        table.add_column(heading, justify="right" if heading == "MiB" else "left")
+    table.add_column("name", no_wrap=True)
+    table.add_column("what")
+    table.add_column("MiB", justify="right")
+    table.add_column("checked by")
     for name, entry in PUBLISHED.items():
-        checked = f"SHA-256 {entry.sha256}..." if entry.sha256 else "length"
-        table.add_row(name, entry.what, f"{entry.mib:.0f}", entry.licence, checked)
-    Console().print(table)
+        table.add_row(name, entry.what, f"{entry.mib:.0f}", "SHA-256" if entry.sha256 else "length")
+    console = Console(highlight=False)
+    console.print(table)
+    for licence in dict.fromkeys(entry.licence for entry in PUBLISHED.values()):
+        names = [name for name, entry in PUBLISHED.items() if entry.licence == licence]
+        console.print(f"{licence}: {', '.join(names)}", markup=False)
 
 
 def _show(found: Inspection, *, every: bool, quiet: bool) -> None:

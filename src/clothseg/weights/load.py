@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -51,9 +52,9 @@ class LoadReport:
     def sentence(self) -> str:
         """The report in one sentence."""
         parts = [f"{len(self.taken)} tensors taken from {self.source}"]
-        parts += [f"{len(self.missing)} start new"] if self.missing else []
+        other = f", {len(self.wrong_shape)} of them because the file's have another shape" if self.wrong_shape else ""
+        parts += [f"{len(self.missing)} start new{other}"] if self.missing else []
         parts += [f"{len(self.left_out)} of the file not needed"] if self.left_out else []
-        parts += [f"{len(self.wrong_shape)} of another shape and left as they were"] if self.wrong_shape else []
         if self.carried is not None:
             kept = f"of background and of {', '.join(self.carried)}" if self.carried else "of background alone"
             parts.append(f"last layers new for these classes, with the rows {kept}")
@@ -65,11 +66,18 @@ def load_tensors(
 ) -> LoadReport:
     """Fill `network` with `tensors` of our names, except those that begin with one of `exclude`.
 
+    A layer is taken whole or not at all: where one of its tensors has another shape, its others stay new too.
+
     Raises:
-        WeightsError: not one tensor fits.
+        WeightsError: not one tensor fits, or nothing in the network begins as `exclude` says.
     """
     state = network.state_dict()
+    for beginning in exclude:
+        if not any(name.startswith(beginning) for name in state):
+            parts = ", ".join(dict.fromkeys(name.split(".")[0] for name in state))
+            raise WeightsError(f"exclude {beginning!r}: nothing in the network begins so; its parts are {parts}, heads")
     report = LoadReport(source)
+    misfits = {_layer(n) for n, tensor in tensors.items() if n in state and state[n].shape != tensor.shape}
     chosen = {}
     for name, tensor in tensors.items():
         if name not in state:
@@ -79,6 +87,9 @@ def load_tensors(
             report.reasons[name] = "excluded by wish"
         elif state[name].shape != tensor.shape:
             report.wrong_shape.append(f"{name}: {tuple(state[name].shape)} here, {tuple(tensor.shape)} in the file")
+        elif _layer(name) in misfits:
+            report.left_out.append(name)
+            report.reasons[name] = "another tensor of its layer has another shape"
         else:
             chosen[name] = tensor
     report.taken.extend(chosen)
@@ -87,6 +98,10 @@ def load_tensors(
         raise WeightsError(f"{source}: no tensor of it fits this network; was it made for another backbone?")
     network.load_state_dict(chosen, strict=False)
     return report
+
+
+def _layer(name: str) -> str:
+    return name.rpartition(".")[0]
 
 
 def load_reading(
@@ -145,33 +160,57 @@ def load_start(
     if source == "imagenet-efficientnet-lite0":
         tensors = {f"backbone.model.{name}": tensor for name, tensor in bundled_efficientnet_lite0().items()}
         report = load_tensors(network, tensors, "EfficientNet-Lite0 trained on ImageNet", prefixes)
-        return _with_whole_backbone(report)
+        return _with_whole_backbone(report, prefixes, "timm/tf_efficientnet_lite0", network)
     path = Path(source)
-    if path.is_dir():
-        path = RunFolder(path).weights
-    if not path.is_file():
-        names = f"random, imagenet-efficientnet-lite0, {', '.join(PUBLISHED)} or the path of a run or a weights file"
-        if source not in PUBLISHED and source != "imagenet":
-            raise WeightsError(f"weights {source!r}: no such file; expected {names}")
-        path = fetch(published(source, network.config.backbone.name), progress=progress)
+    if path.is_dir() and not RunFolder(path).weights.is_file():
+        raise WeightsError(
+            f"weights {source!r}: a folder, but not one of a finished run (no {RunFolder(path).weights.name})"
+        )
+    if not path.exists():
+        path = fetch(published(_known(source), network.config.backbone.name), progress=progress)
     reading = read_weights(path)
     if network.config.backbone.name.startswith("timm/") and reading.classes is None:
         reading = for_extractor(reading, network.state_dict().keys())
-    report = _with_whole_backbone(load_reading(network, reading, source, prefixes, classes))
+    theirs = str(reading.settings.get("backbone", {}).get("name", ""))
+    report = _with_whole_backbone(load_reading(network, reading, source, prefixes, classes), prefixes, theirs, network)
     report.notes.extend(_differences(reading, network))
     return report
 
 
-def _with_whole_backbone(report: LoadReport) -> LoadReport:
-    """The report, if the file filled the trunk."""
-    unfilled = [name for name in report.missing if name.startswith("backbone.")]
-    if unfilled and not any(why == "excluded by wish" for why in report.reasons.values()):
-        wrong = f"; other shapes: {report.wrong_shape[:2]}" if report.wrong_shape else ""
+def _known(source: str) -> str:
+    """The name of published weights.
+
+    Raises:
+        WeightsError: it is none.
+    """
+    names = ["random", "imagenet-efficientnet-lite0", "imagenet", *PUBLISHED]
+    if source in names:
+        return source
+    near = get_close_matches(source, names, n=2)
+    meant = (
+        f"did you mean {' or '.join(near)}?" if near else "`clothseg weights download` lists the names that there are"
+    )
+    raise WeightsError(f"weights {source!r}: no such file or folder, and no name of published weights; {meant}")
+
+
+def _with_whole_backbone(
+    report: LoadReport, exclude: Sequence[str], theirs: str, network: MaskRCNNNetwork
+) -> LoadReport:
+    """The report, if the file, whose trunk is called `theirs`, filled the trunk but for what `exclude` says."""
+    missing = [name for name in report.missing if name.startswith("backbone.")]
+    if not (unfilled := [name for name in missing if not name.startswith(tuple(exclude))]):
+        return report
+    ours = network.config.backbone.name
+    if theirs not in ("", ours):
         raise WeightsError(
-            f"{report.source}: {len(unfilled)} tensors of the backbone are not in it: {unfilled[:3]}{wrong}; "
-            "was it made for another backbone?"
+            f"{report.source}: its backbone is {theirs}, the configuration's is {ours}; put the settings that "
+            f"`clothseg weights inspect {report.source}` prints into a YAML file and give it with --config"
         )
-    return report
+    wrong = f" ({'; '.join(report.wrong_shape[:2])})" if report.wrong_shape else ""
+    raise WeightsError(
+        f"{report.source}: {len(unfilled)} tensors of the backbone are not in it, among them "
+        f"{', '.join(unfilled[:3])}{wrong}; was it made for another backbone?"
+    )
 
 
 def _differences(reading: Reading, network: MaskRCNNNetwork) -> list[str]:

@@ -1,5 +1,6 @@
 """From any weights file to a network that answers: its settings, its conventions, its classes."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 from clothseg.config import Config, read_settings
 from clothseg.errors import WeightsError
 from clothseg.networks import MaskRCNNNetwork, build_network
+from clothseg.weights.carry_over import plain_name
 from clothseg.weights.foreign_settings import in_our_terms
 from clothseg.weights.load import LoadReport, load_reading
 from clothseg.weights.own import write_network
@@ -55,6 +57,8 @@ def open_network(
     names = list(classes) if classes else reading.classes
     if len(names) != len(reading.classes):
         raise WeightsError(f"{path}: has {len(reading.classes)} classes, but {len(names)} names were given")
+    if twice := [name for name, count in Counter(map(plain_name, names)).items() if count > 1 or not name]:
+        raise WeightsError(f"{path}: each class needs a name of its own, but {twice[0]!r} is there twice or empty")
     config = config_of(reading, settings, overrides)
     network = build_network(config, len(names))
     report = load_reading(network, reading, str(path))

@@ -141,7 +141,8 @@ def _sorted_out(path: Path, kind: str, content: Mapping[Any, Any], facts: dict[s
             break
         content = inner
     if not raw.tensors:
-        raise WeightsError(f"{path}: a {kind} file without a single tensor, so it is no weights file")
+        held = f" but {', '.join(list(raw.others)[:4])}" if raw.others else ""
+        raise WeightsError(f"{path}: a {kind} file that holds no tensor by its name{held}, so it is no weights file")
     return raw
 
 

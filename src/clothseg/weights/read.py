@@ -6,7 +6,9 @@ from typing import Any
 import yaml
 
 from clothseg.errors import WeightsError
+from clothseg.runs import RunFolder
 from clothseg.weights.architecture import class_count, found_settings
+from clothseg.weights.catalogue import PUBLISHED
 from clothseg.weights.coco_classes import class_names
 from clothseg.weights.detectron2 import is_caffe2, is_detectron2, read_detectron2
 from clothseg.weights.matterport import is_matterport, read_matterport
@@ -18,13 +20,22 @@ from clothseg.weights.torchvision import is_resnet, is_torchvision, read_resnet,
 
 
 def read_weights(path: Path) -> Reading:
-    """Read a weights file of anybody's.
+    """Read a weights file of anybody's, or the one of a run's folder.
 
     Raises:
-        WeightsError: it cannot be read, or is of another network.
+        WeightsError: it cannot be read, is of another network, or holds values that are not finite.
     """
+    if path.is_dir() and RunFolder(path).weights.is_file():
+        path = RunFolder(path).weights
+    if not path.exists() and str(path) in PUBLISHED:
+        raise WeightsError(f"{path}: no such file; `clothseg weights download {path}` fetches it and prints its path")
     raw = read_raw(path)
     reading = _recognised(raw)
+    if broken := [name for name, tensor in reading.tensors.items() if not bool(tensor.isfinite().all())]:
+        raise WeightsError(
+            f"{path}: {len(broken)} of {len(reading.tensors)} tensors hold values that are not finite, among them "
+            f"{', '.join(broken[:3])}; the training that it comes from has diverged, or the file is damaged"
+        )
     for key, kind in raw.cast.items():
         if key in reading.renamed:
             reading.changed[key] = "; ".join(filter(None, [f"from {kind} to float32", reading.changed.get(key, "")]))
@@ -54,6 +65,10 @@ def _recognised(raw: RawWeights) -> Reading:
         return read_resnet(raw, "timm" if raw.kind == "safetensors" else "torchvision")
     if is_timm(names):
         return read_timm(raw)
+    if {"optimizer", "sampler", "rows"} <= raw.others.keys():
+        raise WeightsError(
+            f"{raw.path}: a checkpoint of a clothseg run, to --resume from; give the run's folder instead"
+        )
     shown = ", ".join(list(names)[:4])
     raise WeightsError(
         f"{raw.path}: weights of another network ({len(names)} tensors: {shown}, ...); known are Mask R-CNN of "
