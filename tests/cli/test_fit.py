@@ -1,4 +1,4 @@
-"""`clothseg fit`: what it refuses when a run goes on, and what it may change."""
+"""`clothseg fit`: what it refuses when a run goes on, and what it may change. `clothseg curves`."""
 
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from clothseg.cli import main
 from clothseg.config import Config
 from clothseg.openimages import build_dataset
 from clothseg.runs import RunFolder
+from clothseg.training.history import Row, write_history
 
 TINY = ["pyramid.channels=16", "boxes.hidden=32", "mask.channels=16", "train.batch_size=1", "weights=random"]
 
@@ -39,8 +40,21 @@ def test_going_on_with_another_configuration(
     assert run.config.read_text() == kept
 
     assert clothseg(monkeypatch, "fit", data, "--out", run.path, "--resume", "--set", "train.epochs=3") == 2
-    assert "its own configuration" in capsys.readouterr().err
+    assert "its own configuration; leave --set away" in capsys.readouterr().err
 
     assert clothseg(monkeypatch, "fit", data, "--out", run.path, "--resume", "--on-nan", "skip") == 2
     assert "no checkpoint there" in capsys.readouterr().err  # nothing was wrong with the settings
     assert Config.load(run.config).train.on_nan == "skip"
+
+
+def test_curves_of_the_runs_that_have_some(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows: list[Row] = [{"epoch": n} | {f"{part}_total": 3.0 - n for part in ("train", "val")} for n in (1, 2)]
+    write_history(RunFolder(tmp_path / "good").history, rows)
+    out = tmp_path / "curves.png"
+    assert clothseg(monkeypatch, "curves", tmp_path / "good", tmp_path / "died", "--out", out) == 1
+    assert f"not drawn: {tmp_path / 'died'}: no history.csv" in capsys.readouterr().err
+    assert out.read_bytes().startswith(b"\x89PNG")
+    assert clothseg(monkeypatch, "curves", tmp_path / "died", "--out", tmp_path / "none.png") == 2
+    assert not (tmp_path / "none.png").exists()

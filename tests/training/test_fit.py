@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from clothseg.training.average import WeightAverage
 from clothseg.training.log import RunLog
 from clothseg.training.loop import Training
 from clothseg.training.optimizer import make_optimizer, rate_factor
+from clothseg.training.statement import without_objects
 
 SMALL = [
     "picture.height=96",
@@ -282,6 +284,22 @@ def test_a_planted_nan_is_traced_to_its_photo(
     assert facts["suspects"][0]["annotations"] == [a["id"] for a in train.images[1].annotations]
     with Image.open(folder.faults / facts["suspects"][0]["picture"]) as picture:
         assert picture.size == (train.images[1].width, train.images[1].height)
+
+
+def test_photos_that_are_gone_are_told_before_the_first_step(data: Path, tmp_path: Path) -> None:
+    train, val = load(data)
+    train.images[1] = replace(train.images[1], path=tmp_path / "gone.jpg")
+    with pytest.raises(DataError, match=r"1 of its 3 photos are not there, the first is .*gone\.jpg; put them back"):
+        MaskRCNN(Config.load("demo", SMALL)).build(train.classes).fit(train, val, tmp_path / "run", quiet=True)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_class_without_objects_is_told(data: Path) -> None:
+    train, _ = load(data)
+    assert without_objects(train) == "; NOT one object to learn from: Dress"
+    annotation = train.images[0].annotations[0]
+    train.images[0].annotations.append(annotation | {"category_id": train.source_class_id(2)})
+    assert without_objects(train) == ""
 
 
 def test_a_network_that_diverges_is_told_from_a_bad_photo(data: Path, tmp_path: Path) -> None:

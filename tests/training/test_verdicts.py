@@ -46,6 +46,14 @@ def test_a_loss_overfits_from_the_first_rise(val: list[float], train: list[float
     assert overfitting(history(val, train)) == expected
 
 
+def test_nothing_overfits_while_the_total_gets_better() -> None:
+    """Boxes are harder when more of them are found: that is no overfitting."""
+    rows = history([0.04, 0.05, 0.06, 0.07, 0.08], FALLS[:5], "bbox")
+    assert overfitting(rows) == {"bbox": 2}
+    better = [row | {"val_total": 4.0 - row["epoch"] / 2} for row in rows]
+    assert overfitting(better) == {}
+
+
 def test_overfitting_is_told_once() -> None:
     rows = history([9, 8, 7, 7.1, 7.2, 7.3, 7.4], FALLS)
     settings = Train(epochs=20)

@@ -79,9 +79,7 @@ def test_what_is_excluded_starts_new(tmp_path: Path) -> None:
 def test_an_exclusion_that_fits_nothing_is_told(tmp_path: Path) -> None:
     config, _, path = trained(tmp_path)
     network = build_network(config, 3)
-    with pytest.raises(
-        WeightsError, match=r"exclude 'mask_hed': nothing .* parts are backbone, pyramid, rpn"
-    ):
+    with pytest.raises(WeightsError, match=r"exclude 'mask_hed': nothing .* parts are backbone, pyramid, rpn"):
         load_start(network, path, ["heads", "mask_hed"], OLD)
 
 

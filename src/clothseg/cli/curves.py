@@ -23,17 +23,26 @@ def curves(
 ) -> None:
     """Draw the six losses of several runs, train and validation, into one picture.
 
+    A run without a finished epoch is named and left out; the exit code is 1 then.
+
     Example: [b]clothseg curves runs/first runs/second --out curves.png[/]
     """
-    histories = {}
-    for run in runs:
-        path = RunFolder(run).history
-        if not path.is_file():
-            raise RunError(f"{run}: no {path.name} in it; a run gets one at the end of its first epoch")
-        histories[str(run)] = read_history(path)
+    lost = [
+        f"{run}: no {RunFolder(run).history.name} in it; a run gets one at the end of its first epoch"
+        for run in runs
+        if not RunFolder(run).history.is_file()
+    ]
+    if len(lost) == len(runs):
+        raise RunError("\n".join(lost))
+    paths = {str(run): RunFolder(run).history for run in runs}
+    histories = {run: read_history(path) for run, path in paths.items() if path.is_file()}
     if out.suffix not in {".png", ".svg"}:
         raise RunError(f"{out}: the picture ends in .png or .svg")
     refuse_existing(out, overwrite=overwrite)
     write_whole(out, compare_curves(histories, form="svg" if out.suffix == ".svg" else "png"))
     if not quiet:
         ERRORS.print(f"wrote {escape(str(out))}")
+    for message in lost:
+        ERRORS.print(f"[bold red]not drawn:[/] {escape(message)}")
+    if lost:
+        raise typer.Exit(1)

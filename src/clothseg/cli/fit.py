@@ -73,8 +73,14 @@ def fit(
     goes_on = resume or extend is not None
     if overfit_one and goes_on:
         raise ClothsegError("--overfit-one is a test before a run; leave --resume and --extend away")
-    if goes_on and (overrides or start_from or memory):
-        raise ClothsegError("a run goes on with its own configuration; leave --set, --start-from and --memory away")
+    given = [
+        name for name, value in (("--set", overrides), ("--start-from", start_from), ("--memory", memory)) if value
+    ]
+    if goes_on and given:
+        raise ClothsegError(
+            f"a run goes on with its own configuration; leave {' and '.join(given)} away. What may change, such as "
+            "train.patience, is said in a YAML file: the run's config.yaml, copied and edited, for --config"
+        )
     if start_from is not None:
         overrides = [*(overrides or []), f"weights={json.dumps(start_from)}"]
     if on_nan is not None:

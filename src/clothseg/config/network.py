@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from annotated_types import Len
 from pydantic import ConfigDict, Field, model_validator
 
-from clothseg.config.section import Count, Frozen, Positive, Section, Share, Triple, Weight
+from clothseg.config.section import Count, Frozen, Positive, Section, Share, Side, Triple, Weight
 
 
 class Picture(Section):
@@ -22,10 +22,10 @@ class Picture(Section):
     """
 
     resize: Literal["fit", "keep_ratio", "square"] = "keep_ratio"
-    height: Count = 512
-    width: Count = 512
-    min_side: Count = 800
-    max_side: Count = 1333
+    height: Side = 512
+    width: Side = 512
+    min_side: Side = 800
+    max_side: Side = 1333
     mean: Triple | None = None
     std: tuple[Positive, Positive, Positive] | None = None
     channels: Literal["rgb", "bgr"] | None = None

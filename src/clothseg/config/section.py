@@ -7,6 +7,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
+Side = Annotated[int, Field(ge=32)]  # the stride of the last stage: less is not one place there
 Weight = Annotated[float, Field(ge=0)]
 Triple = tuple[float, float, float]
 LAYERS = {"heads": 5, "5+": 4, "4+": 3, "3+": 2, "all": 0}

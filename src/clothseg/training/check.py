@@ -14,8 +14,8 @@ def check_photos(train: CocoLikeDataset, val: CocoLikeDataset, config: Config) -
     """Whether the data sets can be trained on and judged by.
 
     Raises:
-        DataError: one has no photo or no instance, they have different classes, or there are fewer photos than a batch
-            has.
+        DataError: one has no photo or no instance, they have different classes, there are fewer photos than a batch
+            has, or photos are not where they should be.
     """
     if not len(train) or not len(val):
         raise DataError("training needs at least one photo in train and one in val")
@@ -28,6 +28,12 @@ def check_photos(train: CocoLikeDataset, val: CocoLikeDataset, config: Config) -
             raise DataError(
                 f"{dataset.source or name}: not one instance is left on its {len(dataset)} photos (crowds do not "
                 "count); was everything filtered away? `clothseg dataset check` tells what is there"
+            )
+        if gone := [entry.path for entry in dataset.images if not entry.path.is_file()]:
+            raise DataError(
+                f"{dataset.source or name}: {len(gone)} of its {len(dataset)} photos are not there, the first is "
+                f"{gone[0]}; put them back, or make a copy of the data set without them: clothseg dataset check DATA "
+                "--quarantine COPY"
             )
     if config.train.batch_size > len(train):
         raise DataError(

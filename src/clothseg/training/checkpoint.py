@@ -66,7 +66,10 @@ def read_checkpoint(path: Path) -> Checkpoint:
         RunError: there is none, or it is damaged.
     """
     if not path.is_file():
-        raise RunError(f"{path}: no checkpoint there; a run is resumed from a folder that `fit` made")
+        raise RunError(
+            f"{path}: no checkpoint there, so there is nothing to go on from; begin the run, with --overwrite if its "
+            "folder is there"
+        )
     try:
         with zipfile.ZipFile(path) as archive:
             if damaged := archive.testzip():  # torch does not look at the checksums

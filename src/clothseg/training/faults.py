@@ -26,11 +26,12 @@ def is_broken(losses: dict[str, float]) -> bool:
 
 
 def broken_losses(losses: dict[str, float]) -> str:
-    """Which losses are not finite, in words; `total`, which follows from them, only where it alone is broken."""
+    """What is not finite, in words; `total`, which follows from the others, only where it alone is broken."""
     names = [name for name, value in losses.items() if not math.isfinite(value)]
+    names = [name for name in names if name != "total"] or names
     if names == [GRADIENT]:
-        return "the gradient"
-    return f"the loss {', '.join([name for name in names if name != 'total'] or names)}"
+        return "the gradient is"
+    return f"the loss {names[0]} is" if len(names) == 1 else f"the losses {', '.join(names)} are"
 
 
 @torch.no_grad()
@@ -108,7 +109,7 @@ def save_fault(folder: Path, step: int, examples: Examples, batch: Batch, losses
         "suspects": suspects,
     }
     write_whole(folder / f"step-{step}.json", json.dumps(tree, indent=1))
-    words = f"step {step}: {broken_losses(losses)} is not finite at learning rate {rate:.3g}"
+    words = f"step {step}: {broken_losses(losses)} not finite at learning rate {rate:.3g}"
     if not suspects:
         return (
             f"{words}, and other photos fare no better: the network has diverged, no photo is to blame. Numbers are in "

@@ -84,7 +84,7 @@ def fit(
                     training.save()
                     team.leave()
                     log.say(f"stopped after step {training.state.step}", shown=False)
-                    raise InterruptedRun(f"stopped after step {training.state.step}, all is saved; go on with: {again}")
+                    raise InterruptedRun(f"after step {training.state.step}, all is saved; go on with: {again}")
     except (DataError, PhotoError, RunError, RuntimeError, OSError) as error:
         raise _told(error, run, team, again) from error
     return training.state.rows
@@ -95,7 +95,8 @@ def _told(error: Exception, run: RunFolder, team: Team, again: str) -> BaseExcep
     if isinstance(error, SpoiledRun):
         return error
     if isinstance(error, DataError | PhotoError | RunError):
-        return type(error)(f"{error}. What was learned is saved; go on with: {again}")
+        mend = "mend the photo, then " if isinstance(error, PhotoError) else ""
+        return type(error)(f"{error}. What was learned is saved; {mend}go on with: {again}")
     if isinstance(error, OSError):
         return RunError(
             f"{run.path}: the run cannot be written ({error}); what was saved before is still there. Make room, then "

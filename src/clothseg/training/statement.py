@@ -63,13 +63,25 @@ def announce(
         "network": f"{config.backbone.name}, {learning_in_words(network, config)}",
         "weights": loaded,
         "photos": f"{len(train)} to learn from with {objects} objects, {len(val)} to validate; "
-        f"{', '.join(train.classes)}",
+        f"{', '.join(train.classes)}{without_objects(train)}",
         "steps": plan,
         "anchors": reach_in_words(reach),
         "memory": memory_in_words(memory, device, resident() or 0, processes_here(config.train.devices)),
     }
     facts = {"anchors": reach_as_facts(reach), "memory": {"forecast": vars(memory) | {"total": memory.total}}}
     return [f"{name:<9}{words}" for name, words in lines.items()], facts
+
+
+def without_objects(train: CocoLikeDataset) -> str:
+    """A warning of classes that have nothing to be learned from; empty where all have."""
+    there = {
+        train.map_source_class_id(a["category_id"])
+        for entry in train.images
+        for a in entry.annotations
+        if not a.get("iscrowd")
+    }
+    lost = [name for number, name in enumerate(train.classes, start=1) if number not in there]
+    return f"; NOT one object to learn from: {', '.join(lost)}" if lost else ""
 
 
 def learning_in_words(network: MaskRCNNNetwork, config: Config) -> str:

@@ -51,7 +51,8 @@ def overfitting(rows: Sequence[Row]) -> dict[str, int]:
     """Losses that fall on the training photos only, and the epoch since which they do.
 
     A loss counts from the first epoch in which it rises on the validation photos, when it does so for `RISES` epochs
-    one after the other while on the training photos it falls; until it is lower than ever before.
+    one after the other while on the training photos it falls; until it is lower than ever before. Nothing is said as
+    long as the total is: at the beginning one loss rises because others fall.
     """
     return {name: since for name in LOSSES if (since := _rising_since(rows, name))}
 
@@ -82,13 +83,14 @@ def news(rows: Sequence[Row], settings: Train) -> list[str]:
 
 
 def _rising_since(rows: Sequence[Row], name: str) -> int:
-    since, lowest = 0, math.inf
+    since, lowest, least = 0, math.inf, math.inf
     for last, row in enumerate(rows):
+        improves, least = row.get("val_total", math.inf) < least, min(least, row.get("val_total", math.inf))
         recent = rows[max(0, last - RISES) : last + 1]
         values = [r.get(f"val_{name}", math.nan) for r in recent]
         if values[-1] < lowest:
             since, lowest = 0, values[-1]
         rises = len(recent) > RISES and all(a < b for a, b in pairwise(values))
-        if not since and rises and row[f"train_{name}"] < recent[0][f"train_{name}"]:
+        if not since and rises and not improves and row[f"train_{name}"] < recent[0][f"train_{name}"]:
             since = int(recent[1]["epoch"])
     return since
