@@ -19,8 +19,8 @@ class Config(Section):
     """All settings of a network and its training.
 
     `weights` is what the network starts from: `random`, `imagenet-efficientnet-lite0` or `-lite2` (installed with
-    this package), the name of a published file (`clothseg weights download` lists them), or a file. `conventions` says whose
-    arithmetic it follows where implementations differ; a foreign file brings its own.
+    this package), the name of a published file (`clothseg weights download` lists them), or a file. `conventions` says
+    whose arithmetic it follows where implementations differ; a foreign file brings its own.
     """
 
     network: Literal["mask_rcnn"] = "mask_rcnn"
