@@ -13,7 +13,9 @@ from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 
 from clothseg import sample
 from clothseg.cli import main
+from clothseg.config import Config
 from clothseg.instances import decode
+from clothseg.models import MaskRCNN
 
 SMALL_ANCHORS = ("--set", "anchors.scales=[[16],[32],[64],[128],[256]]")
 SHARED = Path(__file__).parents[2].parent / "shared" / "reference"
@@ -51,6 +53,17 @@ def test_inspect_says_whose_file_it_is(
     assert "expected (99," in capsys.readouterr().out
 
 
+def test_inspect_writes_the_settings_that_fit(
+    foreign: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert clothseg(monkeypatch, "weights", "inspect", foreign, "--settings") == 0
+    settings = tmp_path / "mine.yaml"
+    settings.write_text(capsys.readouterr().out)
+    model = MaskRCNN(Config.load(settings)).build(["Suit"]).load_weights()
+    assert model.loaded is not None
+    assert model.loaded.missing == model.loaded.wrong_shape == []
+
+
 def test_a_converted_file_predicts_what_the_foreign_one_does(
     foreign: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -72,7 +85,12 @@ def test_a_converted_file_predicts_what_the_foreign_one_does(
 
 def test_what_is_published_is_listed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert clothseg(monkeypatch, "weights", "download", "--json") == 0
-    assert "coco-matterport" in json.loads(capsys.readouterr().out)
+    listed = json.loads(capsys.readouterr().out)
+    assert "coco-matterport" in listed
+    monkeypatch.setenv("COLUMNS", "80")
+    assert clothseg(monkeypatch, "weights", "download") == 0
+    shown = capsys.readouterr().out
+    assert all(f" {name} " in shown for name in listed)  # not one is shortened
     assert clothseg(monkeypatch, "weights", "download", "nothing") == 2
     assert "known are coco" in capsys.readouterr().err
 

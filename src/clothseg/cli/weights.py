@@ -40,6 +40,9 @@ def inspect(
     overrides: Overrides = None,
     every: Annotated[bool, typer.Option("--all", help="List every key, not only what needs a look.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    as_settings: Annotated[
+        bool, typer.Option("--settings", help="Print only the settings that go with it, as a file for --config.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print only whose file it is.")] = False,
 ) -> None:
     """Say whose weights a file holds, of which network, and what becomes of every key.
@@ -51,6 +54,8 @@ def inspect(
     found = inspect_weights(file, config, overrides or [])
     if as_json:
         typer.echo(json.dumps(found.as_dict(), ensure_ascii=False, indent=1))
+    elif as_settings:
+        typer.echo(f"weights: {json.dumps(str(file))}\n" + yaml.safe_dump(found.settings, sort_keys=False), nl=False)
     else:
         _show(found, every=every, quiet=quiet)
     if {"missing", "wrong shape"} & found.counts().keys():

@@ -203,8 +203,8 @@ def _with_whole_backbone(
     ours = network.config.backbone.name
     if theirs not in ("", ours):
         raise WeightsError(
-            f"{report.source}: its backbone is {theirs}, the configuration's is {ours}; put the settings that "
-            f"`clothseg weights inspect {report.source}` prints into a YAML file and give it with --config"
+            f"{report.source}: its backbone is {theirs}, the configuration's is {ours}; "
+            f"`clothseg weights inspect {report.source} --settings > FILE.yaml` makes one for --config that fits"
         )
     wrong = f" ({'; '.join(report.wrong_shape[:2])})" if report.wrong_shape else ""
     raise WeightsError(
