@@ -241,7 +241,7 @@ def test_every_key_of_a_file_is_accounted_for(small: dict[str, torch.Tensor], tm
     assert fates["backbone.body.bn1.weight"] == "renamed"
     assert (found.origin, found.backbone, found.conventions) == ("torchvision", "resnet18", "torchvision")
     wrong = next(key for key in found.keys if key.fate == "wrong shape")
-    assert wrong.note == "expected (256,), got (7,)"
+    assert (wrong.shape, wrong.note) == ((7,), "expected 256")
 
 
 def test_a_wrong_class_count_is_told(small: dict[str, torch.Tensor], tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ class Key:
         key: in the file; empty for what is missing.
         name: in the network; empty for what is left out.
         fate: one of `FATES`.
-        shape: in the file, after the change; of what is missing, the network's.
+        shape: in the file, after the change; of what is missing, that of the network.
         note: what was changed, why it is left out, which shape was expected.
     """
 
@@ -90,7 +90,7 @@ def inspect_weights(path: Path, settings: str | Path | None = None, overrides: S
         config.backbone.name if known else "not known; give it with --set backbone.name=timm/NAME",
         config.conventions,
         reading.classes,
-        reading.settings,
+        {section: value for section, value in reading.settings.items() if value != {}},
         _keys(reading, wanted, known=known),
     )
 
@@ -103,7 +103,7 @@ def _keys(reading: Reading, wanted: dict[str, tuple[int, ...]], *, known: bool) 
         if known and name not in wanted:
             fate, note = "left out", "no such part in this network"
         elif known and wanted[name] != shape:
-            fate, note = "wrong shape", f"expected {wanted[name]}, got {shape}"
+            fate, note = "wrong shape", f"expected {'x'.join(map(str, wanted[name]))}"
         keys.append(Key(key, name, fate, shape, note))
     keys += [Key(key, "", "left out", (), why) for key, why in reading.left_out.items()]
     return keys + [Key("", name, "missing", shape) for name, shape in wanted.items() if name not in reading.tensors]
