@@ -163,10 +163,9 @@ def prepared(data: Path) -> CocoLikeDataset:
 
 def stepper(which: str, data: Path, given: argparse.Namespace) -> Callable[[], None]:
     """The step of one of both, `ours` or `theirs`."""
-    theirs = their_network(given) if which == "theirs" or not given.paper else None
-    if which == "theirs" and theirs is not None:
-        return their_stepper(theirs, prepared(data), given)
-    start = None if theirs is None else {name: tensor.cpu().clone() for name, tensor in theirs.state_dict().items()}
+    if which == "theirs":
+        return their_stepper(their_network(given), prepared(data), given)
+    start = None if given.paper else {name: x.cpu() for name, x in their_network(given).state_dict().items()}
     return our_stepper(start, prepared(data), data.parent / "run", given)
 
 

@@ -27,15 +27,15 @@ def curves(
 
     Example: [b]clothseg curves runs/first runs/second --out curves.png[/]
     """
-    lost = [
-        f"{run}: no {RunFolder(run).history.name} in it; a run gets one at the end of its first epoch"
-        for run in runs
-        if not RunFolder(run).history.is_file()
-    ]
-    if len(lost) == len(runs):
-        raise RunError("\n".join(lost))
     paths = {str(run): RunFolder(run).history for run in runs}
     histories = {run: read_history(path) for run, path in paths.items() if path.is_file()}
+    lost = [
+        f"{run}: no {path.name} in it; a run gets one at the end of its first epoch"
+        for run, path in paths.items()
+        if run not in histories
+    ]
+    if not histories:
+        raise RunError("\n".join(lost))
     if out.suffix not in {".png", ".svg"}:
         raise RunError(f"{out}: the picture ends in .png or .svg")
     refuse_existing(out, overwrite=overwrite)

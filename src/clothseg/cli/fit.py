@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -73,14 +74,8 @@ def fit(
     goes_on = resume or extend is not None
     if overfit_one and goes_on:
         raise ClothsegError("--overfit-one is a test before a run; leave --resume and --extend away")
-    given = [
-        name for name, value in (("--set", overrides), ("--start-from", start_from), ("--memory", memory)) if value
-    ]
-    if goes_on and given:
-        raise ClothsegError(
-            f"a run goes on with its own configuration; leave {' and '.join(given)} away. What may change, such as "
-            "train.patience, is said in a YAML file: the run's config.yaml, copied and edited, for --config"
-        )
+    if goes_on:
+        refuse_settings({"--set": overrides, "--start-from": start_from, "--memory": memory})
     if start_from is not None:
         overrides = [*(overrides or []), f"weights={json.dumps(start_from)}"]
     if on_nan is not None:
@@ -113,6 +108,19 @@ def fit(
     model.fit(train, val, out, overwrite=overwrite, resume=goes_on, force=force, quiet=quiet, fabric=fabric)
     if not quiet:
         ERRORS.print(f"wrote {escape(str(out))}; next: clothseg evaluate {escape(str(out))} {escape(str(data))}")
+
+
+def refuse_settings(options: Mapping[str, object]) -> None:
+    """Refuse options that change a run which goes on.
+
+    Raises:
+        ClothsegError: one of them was given.
+    """
+    if given := [name for name, value in options.items() if value]:
+        raise ClothsegError(
+            f"a run goes on with its own configuration; leave {' and '.join(given)} away. What may change, such as "
+            "train.patience, is said in a YAML file: the run's config.yaml, copied and edited, for --config"
+        )
 
 
 def learn_one(model: MaskRCNN, train: CocoLikeDataset, picture: Path, *, quiet: bool) -> None:

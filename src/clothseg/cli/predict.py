@@ -17,7 +17,7 @@ from clothseg.files import refuse_existing, refuse_inputs_within
 from clothseg.instances import Selection
 from clothseg.models import MaskRCNN
 from clothseg.photos import SUFFIXES, find_photos
-from clothseg.prediction import MAPS, OutputFormat, Wanted, find_together, join_team, predict_files
+from clothseg.prediction import MAPS, OutputFormat, Predicted, Wanted, find_together, join_team, predict_files
 
 
 def predict(
@@ -90,12 +90,7 @@ def predict(
     if done is None:
         return
     if not quiet and (done.photos or done.videos):
-        seen = [counted(n, what) for n, what in ((done.photos, "photo"), (done.videos, "video")) if n]
-        found = f"{counted(done.instances, 'instance')} on {' and '.join(seen)}"
-        limit = f"{least:g}{' or the threshold of its class' if wanted.shown.thresholds else ''}"
-        ERRORS.print(f"{found}, each with a score of {limit} or more; see {escape(str(out))}")
-    if not quiet and done.videos and (maps := sorted(forms & MAPS)):
-        ERRORS.print(f"videos get no {' and no '.join(maps)}; --format coco has the masks of each frame")
+        say_what_came(done, wanted, out)
     if labels and done.photos:
         lost = write_prelabels(out, labels, shown=wanted.shown, photos_url=photos_url)
         if lost and not quiet:
@@ -104,3 +99,13 @@ def predict(
         ERRORS.print(f"[bold red]not read, or not wholly:[/] {escape(message)}")
     if done.failed:
         raise typer.Exit(1 if done.photos or done.videos else 2)
+
+
+def say_what_came(done: Predicted, wanted: Wanted, out: Path) -> None:
+    """How much was found and where it is, and what videos do not get."""
+    seen = [counted(n, what) for n, what in ((done.photos, "photo"), (done.videos, "video")) if n]
+    found = f"{counted(done.instances, 'instance')} on {' and '.join(seen)}"
+    limit = f"{wanted.shown.min_confidence:g}{' or the threshold of its class' if wanted.shown.thresholds else ''}"
+    ERRORS.print(f"{found}, each with a score of {limit} or more; see {escape(str(out))}")
+    if done.videos and (maps := sorted(wanted.formats & MAPS)):
+        ERRORS.print(f"videos get no {' and no '.join(maps)}; --format coco has the masks of each frame")

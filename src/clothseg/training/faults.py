@@ -84,7 +84,7 @@ def save_fault(folder: Path, step: int, examples: Examples, batch: Batch, losses
     """
     dataset = examples.dataset
     suspects = []
-    for position, version in find_culprits(examples, batch) if batch else []:
+    for position, version in find_culprits(examples, batch):
         entry = dataset.images[position]
         image, truth = examples.load(position, version)
         picture = f"step-{step}-photo-{entry.id}.png"

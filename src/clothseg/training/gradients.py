@@ -1,10 +1,9 @@
 """The gradients of a step's photos, batch by batch, and how long they are all together."""
 
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 from lightning_fabric import Fabric
-from lightning_fabric.wrappers import _FabricOptimizer
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -55,7 +54,7 @@ def clip_gradient(network: nn.Module, optimizer: Optimizer, fabric: Fabric, most
     Returns:
         how long it was.
     """
-    fabric.strategy.precision.unscale_gradients(cast(_FabricOptimizer, optimizer).optimizer)
+    fabric.strategy.precision.unscale_gradients(cast(Any, optimizer).optimizer)
     parameters = [p for p in network.parameters() if p.grad is not None]
     length = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
     if most is not None:
