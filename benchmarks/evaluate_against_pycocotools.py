@@ -94,8 +94,8 @@ def write(folder: Path, photos: int, most: int) -> None:
 def ours(folder: Path) -> Figures:
     """The evaluator's COCO figures for masks and boxes, with all checks of the input."""
     from clothseg.evaluation import coco  # noqa: PLC0415 - each process loads only what it needs
-    from clothseg.evaluation.checks import checked_results, read_results  # noqa: PLC0415
     from clothseg.evaluation.truth import read_truth  # noqa: PLC0415
+    from clothseg.evaluation.validate_results import checked_results, read_results  # noqa: PLC0415
 
     begin("files read and checked")
     truth = read_truth(folder / "truth.json")
@@ -131,7 +131,7 @@ def theirs(folder: Path) -> Figures:
 def everything(folder: Path) -> Figures:
     """All that `clothseg evaluate` says of a results file: boundaries, report_mAP, mistakes, 500 resamples."""
     from clothseg.evaluation import evaluate_coco  # noqa: PLC0415
-    from clothseg.evaluation.checks import read_results  # noqa: PLC0415
+    from clothseg.evaluation.validate_results import read_results  # noqa: PLC0415
 
     begin("from files to figures")
     overall = evaluate_coco(folder / "truth.json", read_results(folder / "results.json")).overall

@@ -17,8 +17,8 @@ import torch
 
 from clothseg import CocoLikeDataset, Config, MaskRCNN, sample
 from clothseg.openimages import build_dataset
-from clothseg.training.memory import forecast, photo_needs
-from clothseg.training.room import in_words, resident
+from clothseg.training.memory.device import in_words, resident
+from clothseg.training.memory.forecast import forecast, photo_needs
 
 RESNET50 = (
     "demo",

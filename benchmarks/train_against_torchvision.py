@@ -40,8 +40,8 @@ from clothseg.dataset import to_tensor
 from clothseg.networks import build_network
 from clothseg.openimages import build_dataset
 from clothseg.runs import RunFolder
-from clothseg.training.log import RunLog
-from clothseg.training.loop import Training
+from clothseg.training.run_log import RunLog
+from clothseg.training.trainer import Training
 from clothseg.weights import from_torchvision
 from memory_of_a_process import largest_memory
 

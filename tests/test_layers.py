@@ -45,7 +45,7 @@ def imports() -> list[tuple[Path, str, str]]:
 
 def test_every_part_has_a_layer() -> None:
     parts = {p.name.removesuffix(".py") for p in ROOT.iterdir() if p.suffix == ".py" or (p / "__init__.py").is_file()}
-    assert parts - {"__init__", "__main__", "configs"} <= LAYER.keys()
+    assert parts - {"__init__", "__main__"} <= LAYER.keys()
 
 
 def test_imports_look_down() -> None:

@@ -15,7 +15,7 @@ from pycocotools import mask as referee
 from pycocotools.coco import COCO
 
 from clothseg.dataset import CocoLikeDataset
-from clothseg.dataset.brush import brush_runs
+from clothseg.dataset.label_studio_rle import brush_runs
 from clothseg.dataset.prelabel_files import LabelFormat, write_prelabels
 from clothseg.dataset.prelabels import coco_file, short_names
 from clothseg.errors import DataError

@@ -11,13 +11,13 @@ from PIL import Image
 
 from clothseg.config import Config, Picture
 from clothseg.dataset import CocoLikeDataset, load_example
-from clothseg.dataset.looks import looks
+from clothseg.dataset.augment.preview import looks
 from clothseg.dataset.show import Grid, on_grid, show_dataset
 from clothseg.errors import ClothsegError, DataError
 from clothseg.instances import Instances, PixelMasks
-from clothseg.networks.conventions import TORCHVISION
+from clothseg.networks.input import place_window
+from clothseg.networks.mask_rcnn.conventions import TORCHVISION
 from clothseg.networks.resize import pad_images, padded_size, resize_image, resize_target
-from clothseg.networks.windows import place_window
 from clothseg.pictures import draw_masks, draw_outlines
 
 GREY = (128, 128, 128)

@@ -20,11 +20,11 @@ from clothseg.models import MaskRCNN
 from clothseg.networks import build_network
 from clothseg.runs import RunFolder
 from clothseg.training import COLUMNS, Examples, read_checkpoint, read_history
-from clothseg.training.average import WeightAverage
-from clothseg.training.log import RunLog
-from clothseg.training.loop import Training
+from clothseg.training.ema import WeightAverage
 from clothseg.training.optimizer import make_optimizer, rate_factor
-from clothseg.training.statement import without_objects
+from clothseg.training.run_log import RunLog
+from clothseg.training.run_summary import without_objects
+from clothseg.training.trainer import Training
 
 SMALL = [
     "picture.height=96",

@@ -7,7 +7,7 @@ import typer
 from rich.markup import escape
 
 from clothseg import __version__
-from clothseg.cli.later import commands_of
+from clothseg.cli.lazy import commands_of
 from clothseg.cli.terminal import ERRORS
 from clothseg.errors import ClothsegError, InterruptedRun
 from clothseg.versions import library_versions

@@ -8,12 +8,12 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from clothseg.cli.compiling import Compile, compile_network
+from clothseg.cli.compile import Compile, compile_network
 from clothseg.cli.inputs import Quiet, annotations_file
 from clothseg.cli.terminal import ERRORS, progress_bar
 from clothseg.errors import ClothsegError
 from clothseg.evaluation import MIN_CONFIDENCE, Metrics, evaluate_coco
-from clothseg.evaluation.checks import read_results
+from clothseg.evaluation.validate_results import read_results
 from clothseg.files import refuse_existing, write_whole
 from clothseg.runs import RunFolder
 

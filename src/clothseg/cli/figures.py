@@ -14,7 +14,7 @@ from clothseg.evaluation.stored import shared_data
 from clothseg.files import refuse_existing
 from clothseg.instances import Selection
 from clothseg.models import class_id
-from clothseg.report.sheets import write_figures
+from clothseg.report.best_examples import write_figures
 
 
 def figures(

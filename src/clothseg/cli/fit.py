@@ -20,7 +20,7 @@ from clothseg.models import MaskRCNN
 from clothseg.processes import processes_wanted
 from clothseg.runs import RunFolder
 from clothseg.training import batch_of_each, early_end, start_processes
-from clothseg.training.budget import within_budget
+from clothseg.training.memory.budget import within_budget
 
 
 class OnNan(StrEnum):

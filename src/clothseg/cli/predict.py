@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 
 from clothseg import videos
-from clothseg.cli.compiling import Compile, compile_network
+from clothseg.cli.compile import Compile, compile_network
 from clothseg.cli.inputs import Overrides, Quiet, Recursive
 from clothseg.cli.selection import CrossClassIou, ThresholdOf, Thresholds, selection_settings
 from clothseg.cli.terminal import ERRORS, counted, progress_bar, walk

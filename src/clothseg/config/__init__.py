@@ -5,10 +5,10 @@ The sections follow the network from the photo to the loss. `docs/config.md` put
 """
 
 from clothseg.config.config import Config
-from clothseg.config.network import Anchors, Backbone, Boxes, Detect, Losses, MaskHead, Picture, Pyramid, Rpn
-from clothseg.config.reading import preset_names, read_settings
+from clothseg.config.mask_rcnn import Anchors, Backbone, Boxes, Detect, Losses, MaskHead, Picture, Pyramid, Rpn
+from clothseg.config.parsing import preset_names, read_settings
 from clothseg.config.section import LAYERS
-from clothseg.config.training import Augment, Change, Stage, Train
+from clothseg.config.shared import Augment, Change, Stage, Train
 
 __all__ = [
     "LAYERS",

@@ -8,10 +8,10 @@ from typing import Any, Literal, Self
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from clothseg.config.network import Anchors, Backbone, Boxes, Detect, Losses, MaskHead, Picture, Pyramid, Rpn
-from clothseg.config.reading import in_words, override, read_settings
+from clothseg.config.mask_rcnn import Anchors, Backbone, Boxes, Detect, Losses, MaskHead, Picture, Pyramid, Rpn
+from clothseg.config.parsing import in_words, override, read_settings
 from clothseg.config.section import Section
-from clothseg.config.training import Augment, Stage, Train
+from clothseg.config.shared import Augment, Stage, Train
 from clothseg.errors import ConfigError
 
 

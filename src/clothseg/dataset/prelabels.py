@@ -13,7 +13,7 @@ from xml.sax.saxutils import quoteattr
 
 import numpy as np
 
-from clothseg.dataset.brush import brush_runs
+from clothseg.dataset.label_studio_rle import brush_runs
 from clothseg.errors import DataError
 from clothseg.instances import Rle, decode, from_polygons, mask_area, mask_iou, tight_box
 from clothseg.instances.contours import to_polygons

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from clothseg.config import Config, Picture
+from clothseg.dataset.augment.preview import in_words, looks, versions
 from clothseg.dataset.coco import CocoLikeDataset
-from clothseg.dataset.looks import in_words, looks, versions
 from clothseg.errors import DataError, PhotoError
 from clothseg.files import whole_folder
 from clothseg.instances import Instances, PixelMasks, resize_instances

@@ -12,7 +12,7 @@ import hotcoco
 import numpy as np
 from numpy.typing import NDArray
 
-from clothseg.evaluation.collector import collector_paused
+from clothseg.evaluation.gc_pause import collector_paused
 from clothseg.evaluation.matches import ClassMatches, Records, class_matches
 from clothseg.evaluation.metrics import Confusion, Curve, ErrorKind
 from clothseg.evaluation.truth import Row, Truth

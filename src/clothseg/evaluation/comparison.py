@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from clothseg.errors import DataError
-from clothseg.evaluation.checks import checked_results
 from clothseg.evaluation.evaluate import MIN_CONFIDENCE, figures_for_resampling
 from clothseg.evaluation.intervals import Figures, Interval, draws, middle
 from clothseg.evaluation.truth import read_truth
+from clothseg.evaluation.validate_results import checked_results
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,13 @@ import numpy as np
 from clothseg.errors import DataError
 from clothseg.evaluation import coco
 from clothseg.evaluation.boundary import boundary_matches, run_boundary
-from clothseg.evaluation.checks import checked_results
 from clothseg.evaluation.intervals import Figures, Resampler, intervals
 from clothseg.evaluation.matches import ClassMatches
 from clothseg.evaluation.metrics import ClassMetrics, FalseAlarms, Metrics, Threshold
 from clothseg.evaluation.report_map import PhotoPrecision, photo_precision
 from clothseg.evaluation.thresholds import best_threshold
 from clothseg.evaluation.truth import Row, Truth, read_truth
+from clothseg.evaluation.validate_results import checked_results
 
 if TYPE_CHECKING:
     from clothseg.dataset import CocoLikeDataset

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from clothseg.errors import DataError, RunError
-from clothseg.evaluation.checks import read_results
 from clothseg.evaluation.metrics import Metrics
 from clothseg.evaluation.truth import read_truth
+from clothseg.evaluation.validate_results import read_results
 from clothseg.runs import RunFolder
 
 

@@ -12,7 +12,7 @@ from typing import Any, TypeGuard
 
 from clothseg.dataset import CocoLikeDataset
 from clothseg.errors import DataError
-from clothseg.evaluation.collector import collector_paused
+from clothseg.evaluation.gc_pause import collector_paused
 from clothseg.files import read_json
 from clothseg.instances import broken_mask, from_segmentation, mask_area
 

@@ -1,11 +1,10 @@
 from .boxes import boxes_of_masks, clip_boxes, flip_boxes, from_xywh, scale_boxes, to_xywh
 from .contours import to_polygons
-from .filled import broken_mask, filled_pixels
 from .instances import Instances
+from .mask_paste import PasteRule, paste, resize_fading
 from .masks import BoxMasks, Masks, PixelMasks, RleMasks
-from .pasting import PasteRule, paste, resize_fading
 from .png import read_mask_png, write_mask_png
-from .resizing import resize_instances
+from .resize import resize_instances
 from .rle import (
     Rle,
     decode,
@@ -18,6 +17,7 @@ from .rle import (
     run_lengths,
     tight_box,
 )
+from .rle_validation import broken_mask, filled_pixels
 from .selection import Selection, suppress_across_classes
 
 __all__ = [

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from clothseg.instances.pasting import PasteRule, paste
+from clothseg.instances.mask_paste import PasteRule, paste
 from clothseg.instances.rle import Rle, decode, encode
 
 

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 
 from clothseg.config import Config
-from clothseg.networks.conventions import CONVENTIONS, Conventions
-from clothseg.networks.mask_rcnn import MaskRCNNNetwork
+from clothseg.networks.mask_rcnn.conventions import CONVENTIONS, Conventions
+from clothseg.networks.mask_rcnn.network import MaskRCNNNetwork
 
 
 def build_network(config: Config, classes: int) -> MaskRCNNNetwork:

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from clothseg.config import Picture
 from clothseg.instances import Instances
-from clothseg.networks.conventions import Conventions
+from clothseg.networks.input import Window, from_photo
+from clothseg.networks.mask_rcnn.conventions import Conventions
 from clothseg.networks.resampling import resample
-from clothseg.networks.windows import Window, from_photo
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 from .archives import MaskArchive, MissingMaskError
-from .build import build_dataset
+from .build.build import build_dataset
+from .build.matching import match_boxes
+from .build.summary import BuildSummary, Dropped, UnmaskedBox
 from .classes import ClassName, choose_classes, read_classes, read_segmentable
 from .hierarchy import Branch, Hierarchy, read_hierarchy
 from .layout import (
@@ -11,10 +13,8 @@ from .layout import (
     segmentable_file,
     split_files,
 )
-from .matching import match_boxes
 from .scan import BrokenRow
 from .stats import ClassStats, Stats, count_classes
-from .summary import BuildSummary, Dropped, UnmaskedBox
 from .tables import (
     BoxRow,
     ByPhoto,

@@ -7,9 +7,9 @@ from typing import Any
 
 import polars as pl
 
+from clothseg.openimages.build.matching import TOLERANCE
 from clothseg.openimages.classes import read_classes
 from clothseg.openimages.layout import box_list, class_file, mask_list
-from clothseg.openimages.matching import TOLERANCE
 from clothseg.openimages.scan import BrokenRow
 from clothseg.openimages.tables import BoxRow, ByPhoto, MaskRow, read_boxes, read_masks
 from clothseg.pictures.bars import bar_chart

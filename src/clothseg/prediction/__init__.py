@@ -4,11 +4,11 @@
 `batches.py` asks the network for several photos at once, `team.py` shares the work among processes.
 """
 
-from clothseg.prediction.answers import Answer, Predicted
 from clothseg.prediction.batches import find_together
 from clothseg.prediction.files import predict_files
+from clothseg.prediction.options import MAPS, OutputFormat, Wanted
 from clothseg.prediction.team import ALONE, Team, join_team
-from clothseg.prediction.wanted import MAPS, OutputFormat, Wanted
+from clothseg.prediction.writers import Answer, Predicted
 
 __all__ = [
     "ALONE",

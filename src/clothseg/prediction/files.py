@@ -15,11 +15,11 @@ from clothseg.instances import Instances
 from clothseg.photos import read_or_say
 from clothseg.pictures import draw_instances
 from clothseg.pictures.maps import class_map, class_palette, instance_map, instance_palette, save_map
-from clothseg.prediction.answers import Answer, Predicted, merged_parts, write_answers, write_part
 from clothseg.prediction.batches import Picture
+from clothseg.prediction.options import Find, OutputFormat, Track, Wanted, untracked
 from clothseg.prediction.team import ALONE, Team
 from clothseg.prediction.videos import predict_video
-from clothseg.prediction.wanted import Find, OutputFormat, Track, Wanted, untracked
+from clothseg.prediction.writers import Answer, Predicted, merged_parts, write_answers, write_part
 from clothseg.videos import check_library, is_video, open_video
 
 _OURS = re.compile(r"\d{4,}-.+\.(png|mp4|json|csv)|labels-.+|predictions\.json|images\.json|detections\.csv|\.part-\d+")

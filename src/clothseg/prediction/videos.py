@@ -14,9 +14,9 @@ from clothseg.errors import VideoError
 from clothseg.evaluation.results import coco_results
 from clothseg.instances import Instances, mask_area
 from clothseg.pictures import draw_instances
-from clothseg.prediction.answers import Answer, Row, RowList, Table, categories, text_file
 from clothseg.prediction.batches import in_groups
-from clothseg.prediction.wanted import Find, OutputFormat, Track, Wanted, untracked
+from clothseg.prediction.options import Find, OutputFormat, Track, Wanted, untracked
+from clothseg.prediction.writers import Answer, Row, RowList, Table, categories, text_file
 from clothseg.videos import Frame, Video, VideoWriter, open_video, write_video
 
 

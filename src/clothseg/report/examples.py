@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clothseg.errors import PhotoError
-from clothseg.evaluation.mistakes import Mistake, photo_mistakes
+from clothseg.evaluation.error_kinds import Mistake, photo_mistakes
 from clothseg.instances import Instances, PixelMasks, mask_iou, resize_instances
 from clothseg.photos import read_photo
 from clothseg.pictures import draw_instances

@@ -11,7 +11,8 @@ from clothseg.evaluation import Metrics
 from clothseg.evaluation.tables import percent
 from clothseg.files import write_whole
 from clothseg.pictures import class_colour
-from clothseg.report import judgement, words
+from clothseg.report import metric_panels as judgement
+from clothseg.report import text as words
 from clothseg.report.examples import Example, mistake_examples
 from clothseg.report.figures import Pair, curve_figures, prediction_pairs
 from clothseg.report.inputs import grid_of, training_photos

@@ -1,7 +1,7 @@
 """Training: the loop, and what it writes down."""
 
-from clothseg.training.check import check_photos, check_same_config
 from clothseg.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from clothseg.training.checks import check_photos, check_same_config
 from clothseg.training.examples import Examples
 from clothseg.training.fit import fit
 from clothseg.training.history import COLUMNS, read_history, write_history

@@ -9,7 +9,7 @@ from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset, load_example
 from clothseg.instances import Instances
 from clothseg.networks import MaskRCNNNetwork
-from clothseg.networks.mask_rcnn import Prepared
+from clothseg.networks.mask_rcnn.network import Prepared
 from clothseg.training.history import LOSSES
 from clothseg.training.team import Team, alone
 

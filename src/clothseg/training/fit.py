@@ -10,13 +10,13 @@ from clothseg.dataset import CocoLikeDataset
 from clothseg.errors import DataError, InterruptedRun, PhotoError, RunError, SpoiledRun
 from clothseg.networks import MaskRCNNNetwork
 from clothseg.runs import RunFolder
-from clothseg.training.check import check_photos
+from clothseg.training.checks import check_photos
 from clothseg.training.history import Row
-from clothseg.training.log import RunLog, step_bar
-from clothseg.training.loop import Training
-from clothseg.training.statement import Pace, announce
+from clothseg.training.run_log import RunLog, step_bar
+from clothseg.training.run_summary import Pace, announce
 from clothseg.training.stop import StopRequest
 from clothseg.training.team import Team, lost_another, start_processes
+from clothseg.training.trainer import Training
 
 
 def fit(

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from clothseg.training.examples import Batch, Examples
-from clothseg.training.faults import is_broken
+from clothseg.training.nonfinite import is_broken
 from clothseg.training.team import Team
 
 

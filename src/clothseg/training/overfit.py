@@ -13,7 +13,7 @@ from clothseg.dataset import CocoLikeDataset, load_example
 from clothseg.errors import DataError
 from clothseg.instances import Instances, boxes_of_masks, from_xywh
 from clothseg.networks import MaskRCNNNetwork
-from clothseg.networks.reach import measure_reach
+from clothseg.networks.layers.anchor_coverage import measure_reach
 from clothseg.training.optimizer import make_optimizer
 
 SECONDS, STEPS, LOOK_EVERY, WARM_UP = 60.0, 300, 20, 10

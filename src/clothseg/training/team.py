@@ -13,7 +13,7 @@ from lightning_fabric.strategies.ddp import DDPStrategy
 from clothseg.config import Config
 from clothseg.errors import ConfigError
 from clothseg.networks import MaskRCNNNetwork
-from clothseg.networks.backbones import STAGES
+from clothseg.networks.backbones.backbone import STAGES
 from clothseg.networks.share import ALONE, Share
 from clothseg.processes import launch
 

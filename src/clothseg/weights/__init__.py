@@ -1,13 +1,13 @@
 """Weights: files and names of others into our state dict, with a report of every key."""
 
 from clothseg.weights.catalogue import PUBLISHED, Published, cache_folder, fetch, published
-from clothseg.weights.efficientnet_lite import BUNDLED, timm_names
+from clothseg.weights.converted import Reading
+from clothseg.weights.formats.efficientnet_lite import BUNDLED, timm_names
+from clothseg.weights.formats.native import SavedNetwork, read_network, write_network
+from clothseg.weights.formats.torchvision import from_torchvision
 from clothseg.weights.load import LoadReport, load_reading, load_start, load_tensors
-from clothseg.weights.opened import OpenedNetwork, config_of, convert_weights, open_network
-from clothseg.weights.own import SavedNetwork, read_network, write_network
+from clothseg.weights.load_model import OpenedNetwork, config_of, convert_weights, open_network
 from clothseg.weights.read import read_weights
-from clothseg.weights.reading import Reading
-from clothseg.weights.torchvision import from_torchvision
 
 __all__ = [
     "BUNDLED",

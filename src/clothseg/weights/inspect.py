@@ -9,9 +9,9 @@ from typing import Any
 import torch
 
 from clothseg.networks import build_network
-from clothseg.weights.opened import config_of
+from clothseg.weights.converted import Reading
+from clothseg.weights.load_model import config_of
 from clothseg.weights.read import read_weights
-from clothseg.weights.reading import Reading
 
 FATES = ("taken", "renamed", "changed", "left out", "missing", "wrong shape")
 

@@ -10,13 +10,13 @@ from torch import Tensor, nn
 from clothseg.errors import WeightsError
 from clothseg.networks import MaskRCNNNetwork
 from clothseg.runs import RunFolder
-from clothseg.weights.carry_over import carried_over, plain_name, shared_classes
 from clothseg.weights.catalogue import PUBLISHED, fetch, published
+from clothseg.weights.class_transfer import carried_over, plain_name, shared_classes
+from clothseg.weights.converted import LAST_LAYERS, Reading
 from clothseg.weights.download import Progress
-from clothseg.weights.efficientnet_lite import BUNDLED
+from clothseg.weights.formats.efficientnet_lite import BUNDLED
+from clothseg.weights.formats.timm import for_extractor
 from clothseg.weights.read import read_weights
-from clothseg.weights.reading import LAST_LAYERS, Reading
-from clothseg.weights.timm import for_extractor
 
 HEADS = ("rpn.", "box_head.", "mask_head.")
 

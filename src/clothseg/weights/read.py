@@ -10,13 +10,13 @@ from clothseg.runs import RunFolder
 from clothseg.weights.architecture import class_count, found_settings
 from clothseg.weights.catalogue import PUBLISHED
 from clothseg.weights.coco_classes import class_names
-from clothseg.weights.detectron2 import is_caffe2, is_detectron2, read_detectron2
-from clothseg.weights.matterport import is_matterport, read_matterport
-from clothseg.weights.own import FORMAT, parse_metadata
-from clothseg.weights.raw import RawWeights, read_raw
-from clothseg.weights.reading import Reading
-from clothseg.weights.timm import is_timm, read_timm
-from clothseg.weights.torchvision import is_resnet, is_torchvision, read_resnet, read_torchvision
+from clothseg.weights.converted import Reading
+from clothseg.weights.files.tensor_file import RawWeights, read_raw
+from clothseg.weights.formats.detectron2 import is_caffe2, is_detectron2, read_detectron2
+from clothseg.weights.formats.matterport import is_matterport, read_matterport
+from clothseg.weights.formats.native import FORMAT, parse_metadata
+from clothseg.weights.formats.timm import is_timm, read_timm
+from clothseg.weights.formats.torchvision import is_resnet, is_torchvision, read_resnet, read_torchvision
 
 
 def read_weights(path: Path) -> Reading:

@@ -2,7 +2,7 @@
 
 import typer
 
-from clothseg.cli.later import commands_of
+from clothseg.cli.lazy import commands_of
 
 ORDER = ("classes", "stats", "download", "build", "check", "show")
 

@@ -15,7 +15,7 @@ from rich.table import Table
 from clothseg.cli.inputs import folder_called, names_in
 from clothseg.cli.terminal import progress_bar
 from clothseg.openimages import BuildSummary, build_dataset
-from clothseg.openimages.summary import REASONS
+from clothseg.openimages.build.summary import REASONS
 
 
 class UnmaskedChoice(StrEnum):

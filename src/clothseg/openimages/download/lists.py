@@ -7,6 +7,7 @@ from pathlib import Path
 
 from clothseg.errors import ClothsegError, DataError, GoneError
 from clothseg.files import write_whole
+from clothseg.openimages.build.plan import included_classes
 from clothseg.openimages.classes import ClassName, choose_classes, read_classes
 from clothseg.openimages.download import sources
 from clothseg.openimages.download.fetch import Advance, fetch_file
@@ -17,7 +18,6 @@ from clothseg.openimages.download.wanted import check_table
 from clothseg.openimages.download.web import Web
 from clothseg.openimages.download.work import Job, each
 from clothseg.openimages.hierarchy import read_hierarchy
-from clothseg.openimages.plan import included_classes
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,138 @@
+"""Configurations from text: YAML files, presets, dotted overrides; and what is wrong with them, in words."""
+
+import difflib
+from importlib import resources
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from clothseg.errors import ConfigError
+
+
+class _OnceOnly(yaml.SafeLoader):
+    """YAML as `yaml.safe_load` reads it, but a key that stands twice is an error: one of the values would be lost."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """The mapping of a node."""
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, str) and key in seen:
+                raise yaml.MarkedYAMLError(problem=f"the key {key} stands twice", problem_mark=key_node.start_mark)
+            seen |= {key} if isinstance(key, str) else set()
+        return super().construct_mapping(node, deep)
+
+
+def read_settings(source: str | Path) -> tuple[dict[str, Any], str]:
+    """What stands in a YAML (or JSON) file or preset, unchecked, and its name for messages.
+
+    A file that `extends` another one (a preset, or a path from the file's own folder) has its values too, and its own
+    over them; a list is replaced whole.
+
+    Raises:
+        ConfigError: there is none, or it is not keys and values, or it extends itself.
+    """
+    tree, name = _read_one(source)
+    seen, folder = [name], Path(source).parent
+    while "extends" in tree:
+        base = tree.pop("extends")
+        if not isinstance(base, str):
+            raise ConfigError(f"{name}: extends takes the name of a preset or a file, found {base!r}")
+        beside = folder / base
+        below, other = _read_one(beside if beside.is_file() else base)
+        if other in seen:
+            raise ConfigError(f"{name}: extends goes round in a circle: {' -> '.join([*seen, other])}")
+        seen.append(other)
+        folder = beside.parent
+        tree = _over(below, tree)
+    return tree, name
+
+
+def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """`below` with the values of `above` over it, section by section."""
+    both = dict(below)
+    for key, value in above.items():
+        known = both.get(key)
+        both[key] = _over(known, value) if isinstance(known, dict) and isinstance(value, dict) else value
+    return both
+
+
+def _read_one(source: str | Path) -> tuple[dict[str, Any], str]:
+    text, name = _read(source)
+    try:
+        tree = yaml.load(text, _OnceOnly)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{name} is not valid YAML: {error}") from error
+    if tree is None:
+        tree = {}
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{name}: expected keys and values, found {type(tree).__name__}")
+    return tree, name
+
+
+def preset_names() -> list[str]:
+    """Names that `Config.load` knows without a path."""
+    folder = _presets()
+    return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml"))
+
+
+def _presets() -> Path:
+    return Path(str(resources.files("clothseg"))) / "config" / "presets"
+
+
+def _read(source: str | Path) -> tuple[str, str]:
+    path = Path(source)
+    if path.is_file():
+        try:
+            return path.read_text(encoding="utf-8"), str(path)
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path}: cannot be read as text ({error})") from error
+    if str(source) in preset_names():
+        return (_presets() / f"{source}.yaml").read_text(encoding="utf-8"), f"preset {source}"
+    raise ConfigError(f"{source}: no such configuration file, and no preset; presets are {', '.join(preset_names())}")
+
+
+def override(tree: dict[str, Any], text: str) -> str | None:
+    """Put `a.b=value` (value as YAML) into `tree`; return what is wrong with it, if anything."""
+    dotted, equals, words = text.partition("=")
+    keys = dotted.strip().split(".")
+    if not equals or not all(keys):
+        return f"override {text!r}: write it as section.key=value"
+    try:
+        value = yaml.safe_load(words)
+    except yaml.YAMLError:
+        return f"override {text!r}: the value is not valid YAML"
+    branch = tree
+    for key in keys[:-1]:
+        if branch.get(key) is None:
+            branch[key] = {}
+        branch = branch[key]
+        if not isinstance(branch, dict):
+            return f"override {text!r}: {key} is a value, not a section"
+    branch[keys[-1]] = value
+    return None
+
+
+def in_words(error: ValidationError, root: type[BaseModel]) -> list[str]:
+    """Every problem that pydantic found in a tree for `root`, a sentence each."""
+    problems = []
+    for item in error.errors():
+        place = ".".join(str(part) for part in item["loc"])
+        if item["type"] == "extra_forbidden":
+            problems.append(f"{place}: unknown key{_near(item['loc'], root)}")
+        else:
+            given = f" (given: {item['input']!r})" if place and not isinstance(item["input"], dict) else ""
+            problems.append(f"{place + ': ' if place else ''}{item['msg'].removeprefix('Value error, ')}{given}")
+    return problems
+
+
+def _near(place: tuple[int | str, ...], root: type[BaseModel]) -> str:
+    """A word on the keys that stand where an unknown one was found."""
+    section: Any = root
+    for part in place[:-1]:  # a number is a place in a list of sections
+        section = get_args(section)[0] if isinstance(part, int) else section.model_fields[part].annotation
+    known = [field.alias or name for name, field in section.model_fields.items()]
+    close = difflib.get_close_matches(str(place[-1]), known, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; known here: {', '.join(known)}"

@@ -1,0 +1,1 @@
+"""Backbones: five stages that can be frozen, behind one interface."""

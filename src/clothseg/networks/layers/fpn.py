@@ -1,0 +1,42 @@
+"""The feature pyramid. Source: Lin et al., Feature Pyramid Networks (2017)."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from clothseg.config import Pyramid
+from clothseg.networks.layers.norms import norm_called
+
+
+class FeaturePyramid(nn.Module):
+    """Brings the trunk's outputs to one width and lets the coarse ones inform the fine ones.
+
+    Args:
+        inside: channels of the trunk's outputs, finest first.
+        settings: width, levels and norm; levels beyond the trunk's are the coarsest one subsampled.
+        norm_eps: of the norms.
+    """
+
+    def __init__(self, inside: list[int], settings: Pyramid, norm_eps: float = 1e-5) -> None:
+        super().__init__()
+        self.extra = len(settings.levels) - len(inside)
+        norm = norm_called(settings.norm, norm_eps)
+
+        def convolution(channels: int, size: int) -> nn.Module:
+            layer = nn.Conv2d(channels, settings.channels, size, padding=size // 2, bias=norm is None)
+            nn.init.kaiming_uniform_(layer.weight, a=1)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+            return nn.Sequential(layer, norm(settings.channels)) if norm else nn.Sequential(layer)
+
+        self.lateral = nn.ModuleList(convolution(channels, 1) for channels in inside)
+        self.smooth = nn.ModuleList(convolution(settings.channels, 3) for _ in inside)
+
+    def forward(self, features: list[Tensor]) -> list[Tensor]:
+        """Levels `[B, channels, h, w]`, finest first."""
+        merged = [lateral(x) for lateral, x in zip(self.lateral, features, strict=True)]
+        for i in range(len(merged) - 2, -1, -1):
+            merged[i].add_(F.interpolate(merged[i + 1], size=merged[i].shape[-2:], mode="nearest"))
+        levels = [smooth(x) for smooth, x in zip(self.smooth, merged, strict=True)]
+        for _ in range(self.extra):
+            levels.append(F.max_pool2d(levels[-1], kernel_size=1, stride=2))
+        return levels

@@ -1,0 +1,75 @@
+"""The two heads: class and box of a proposal, mask of a detection. Source: He et al., Mask R-CNN (2017)."""
+
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from clothseg.config import Config
+from clothseg.networks.layers.norms import Convolution, norm_called
+
+
+class BoxHead(nn.Module):
+    """Convolutions if any, wide layers, then class scores and box codes for every class. Class 0 is background."""
+
+    def __init__(self, config: Config, classes: int, norm_eps: float = 1e-5) -> None:
+        super().__init__()
+        settings, channels = config.boxes, config.pyramid.channels
+        norm, dense_norm = norm_called(settings.norm, norm_eps), norm_called(settings.dense_norm, norm_eps)
+        self.convs = nn.ModuleList(Convolution(channels, channels, 3, norm) for _ in range(settings.convolutions))
+        sizes = [channels * settings.pooled**2] + [settings.hidden] * settings.dense
+        self.dense = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
+        self.norms = nn.ModuleList(dense_norm(settings.hidden) if dense_norm else nn.Identity() for _ in self.dense)
+        self.dropout = nn.Dropout(settings.dropout)
+        self.score = nn.Linear(settings.hidden, classes + 1)
+        self.delta = nn.Linear(settings.hidden, 4 * (classes + 1))
+
+    def forward(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits `[P, K + 1]` and codes `[P, K + 1, 4]` of proposals' features `[P, C, 7, 7]`."""
+        for conv in self.convs:
+            pooled = conv(pooled)
+        hidden = pooled.flatten(1)
+        for dense, norm in zip(self.dense, self.norms, strict=True):
+            hidden = F.relu(norm(dense(hidden)))
+        hidden = self.dropout(hidden)
+        return self.score(hidden), self.delta(hidden).view(len(hidden), self.delta.out_features // 4, 4)
+
+
+class MaskHead(nn.Module):
+    """A few convolutions, one doubling of the size, and a map of logits for every class."""
+
+    def __init__(self, config: Config, classes: int, norm_eps: float = 1e-5) -> None:
+        super().__init__()
+        settings = config.mask
+        norm = norm_called(settings.norm, norm_eps)
+        widths = [config.pyramid.channels] + [settings.channels] * settings.convolutions
+        self.convs = nn.ModuleList(Convolution(a, b, 3, norm) for a, b in pairwise(widths))
+        self.up = nn.ConvTranspose2d(widths[-1], settings.channels, 2, 2)
+        self.logits = nn.Conv2d(settings.channels, classes + 1, 1)
+        for layer in (self.up, self.logits):
+            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+            nn.init.zeros_(layer.get_parameter("bias"))
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        """Logits `[P, K + 1, 28, 28]` of boxes' features `[P, C, 14, 14]`."""
+        for conv in self.convs:
+            pooled = conv(pooled)
+        answer: Tensor = self.logits(torch.relu_(self.up(pooled)))
+        return answer
+
+    def of_class(self, pooled: Tensor, classes: Tensor) -> Tensor:
+        """Logits `[P, 28, 28]` of one class for each box, `classes` `[P]`; what `forward` has in that row.
+
+        The doubling is one product of matrices here, which is several times as fast as the transposed convolution, and
+        the last layer computes the wanted row alone.
+        """
+        for conv in self.convs:
+            pooled = conv(pooled)
+        count, inside, height, width = pooled.shape
+        cells = pooled.permute(0, 2, 3, 1).reshape(-1, inside)
+        weight, bias = self.up.weight.permute(0, 2, 3, 1).reshape(inside, -1), self.up.get_parameter("bias")
+        doubled = torch.relu_(torch.addmm(bias.repeat(4), cells, weight))
+        rows, offsets = self.logits.weight[classes, :, 0], self.logits.get_parameter("bias")[classes, None, None]
+        maps = doubled.view(count, height * width * 4, len(bias)) @ rows + offsets
+        return maps.view(count, height, width, 2, 2).transpose(2, 3).reshape(count, 2 * height, 2 * width)

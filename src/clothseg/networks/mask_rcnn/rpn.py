@@ -1,0 +1,211 @@
+"""The region proposal network: where there may be something. Source: Ren et al., Faster R-CNN (2015)."""
+
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.ops import batched_nms, remove_small_boxes
+
+from clothseg.config import Config
+from clothseg.networks.input import Window, cut, inward, limits
+from clothseg.networks.layers.anchors import make_anchors
+from clothseg.networks.layers.box_coder import decode_boxes, encode_boxes
+from clothseg.networks.layers.matching import match_boxes, sample
+from clothseg.networks.mask_rcnn.conventions import Conventions
+from clothseg.networks.mask_rcnn.losses import rpn_losses
+from clothseg.networks.resize import Target
+from clothseg.networks.share import Share
+
+
+class RegionProposals(nn.Module):
+    """Scores and refines the anchors of every level with the same small head."""
+
+    def __init__(self, config: Config, conventions: Conventions) -> None:
+        super().__init__()
+        self.settings, self.anchors, self.loss_kind = config.rpn, config.anchors, config.losses.rpn_box_loss
+        self.conventions, self.levels = conventions, config.pyramid.levels
+        channels = [config.pyramid.channels] + [
+            config.rpn.channels or config.pyramid.channels
+        ] * config.rpn.convolutions
+        shapes = {len(scales) * len(config.anchors.ratios) for scales in config.anchors.scales}
+        self.convs = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(channels))
+        self.score = nn.Conv2d(channels[-1], max(shapes), 1)
+        self.delta = nn.Conv2d(channels[-1], max(shapes) * 4, 1)
+        for layer in (*self.convs, self.score, self.delta):
+            nn.init.normal_(layer.get_parameter("weight"), std=0.01)
+            nn.init.constant_(layer.get_parameter("bias"), 0.0)
+
+    def forward(self, features: list[Tensor], padded: tuple[int, int]) -> tuple[list[Tensor], list[Tensor], Tensor]:
+        """Logits, codes and anchors.
+
+        Args:
+            features: pyramid levels `[B, C, h, w]`.
+            padded: height and width of the network's input.
+
+        Returns:
+            for each level logits `[B, h * w * A]` and codes `[B, h * w * A, 4]`; anchors of all levels `[N, 4]`,
+            float64, in pixels of the input.
+        """
+        scores, deltas = self.head(features)
+        return scores, deltas, self.anchors_of(features, padded)
+
+    def head(self, features: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """Logits `[B, h * w * A]` and codes `[B, h * w * A, 4]` of each pyramid level `[B, C, h, w]`."""
+        scores, deltas = [], []
+        for feature in features:
+            hidden = feature
+            for conv in self.convs:
+                hidden = torch.relu_(conv(hidden))
+            scores.append(self.score(hidden).permute(0, 2, 3, 1).flatten(1))
+            deltas.append(self.delta(hidden).permute(0, 2, 3, 1).reshape(len(feature), -1, 4))
+        return scores, deltas
+
+    def anchors_of(self, features: list[Tensor], padded: tuple[int, int]) -> Tensor:
+        """Anchors `[N, 4]` float64 of all levels, in pixels of the input, whose height and width are `padded`."""
+        sizes = [(feature.shape[2], feature.shape[3]) for feature in features]
+        anchors = torch.cat(make_anchors(self.anchors, self.levels, sizes, padded, self.conventions))
+        return anchors.to(features[0].device)
+
+    @torch.no_grad()
+    def proposals(
+        self, scores: list[Tensor], deltas: list[Tensor], anchors: Tensor, windows: list[Window], train: bool
+    ) -> list[Tensor]:
+        """Boxes that go on to the heads, best first: `[P, 4]` for each photo, in the network's own coordinates."""
+        settings, conventions = self.settings, self.conventions
+        candidates = settings.candidates_train if train else settings.candidates_detect
+        most = settings.proposals_train if train else settings.proposals_detect
+        references = inward(anchors, windows[0].padded, conventions)
+        if conventions.levels_together:
+            scores, deltas = [torch.cat(scores, dim=1)], [torch.cat(deltas, dim=1)]
+        if conventions.candidate_score == "probability":
+            scores = [score.sigmoid() for score in scores]
+        boxes, tops, levels = [], [], []
+        counts = [level.shape[1] for level in scores]
+        for number, (score, delta, anchor) in enumerate(
+            zip(scores, deltas, torch.split(references, counts), strict=True)
+        ):
+            top, index = _best(score, candidates, first_of_equals=conventions.candidate_score == "probability")
+            chosen = delta.gather(1, index[..., None].expand(-1, -1, 4))
+            codes = chosen.flatten(0, 1)
+            decoded = decode_boxes(codes, anchor[index.flatten()], conventions.rpn_box_weights, conventions.box_clip)
+            boxes.append(decoded.view_as(chosen))
+            tops.append(top)
+            levels.append(torch.full_like(index, number))
+        parts = zip(torch.cat(boxes, dim=1), torch.cat(tops, dim=1), torch.cat(levels, dim=1), windows, strict=True)
+        kept = [self._suppress(box, score, level, window)[:most] for box, score, level, window in parts]
+        if conventions.pad_proposals and not train:
+            kept = [F.pad(box, (0, 0, 0, most - len(box))) for box in kept]
+        return kept
+
+    def _suppress(self, box: Tensor, score: Tensor, level: Tensor, window: Window) -> Tensor:
+        conventions = self.conventions
+        box = cut(box, limits(window, conventions, padded=conventions.clip_to_padded))
+        if conventions.proposal_score == "probability" and conventions.candidate_score == "logit":
+            score = score.sigmoid()
+        if conventions.rpn_min_side:
+            large = remove_small_boxes(box, conventions.rpn_min_side)
+            box, score, level = box[large], score[large], level[large]
+        return box[batched_nms(box, score, level, self.settings.nms_iou)]
+
+    def losses(
+        self,
+        features: list[Tensor],
+        anchors: Tensor,
+        targets: list[Target],
+        generators: list[torch.Generator],
+        share: Share,
+    ) -> dict[str, Tensor]:
+        """`rpn_class` and `rpn_bbox`, both over the sampled anchors of the whole batch; each photo has a generator."""
+        settings, anchors = self.settings, anchors.to(features[0].dtype)
+        photos, places, labels, wanted = [], [], [], []
+        for photo, (target, generator) in enumerate(zip(targets, generators, strict=True)):
+            matches = match_boxes(
+                anchors,
+                target.boxes,
+                target.ignored,
+                foreground=settings.foreground_iou,
+                background=settings.background_iou,
+                keep_best=True,
+            )
+            positive, negative = sample(matches, settings.samples, settings.positive_share, generator)
+            truth = target.boxes[matches[positive]]
+            wanted.append(encode_boxes(truth, anchors[positive], self.conventions.rpn_box_weights))
+            places += [positive, negative]
+            photos.append(torch.full((len(positive) + len(negative),), photo, device=anchors.device))
+            labels += [torch.ones_like(positive), torch.zeros_like(negative)]
+        label = torch.cat(labels)
+        logits, codes = self.answers(features, torch.cat(photos), torch.cat(places))
+        budget = settings.samples * len(targets)
+        return rpn_losses(
+            logits, label.to(logits.dtype), codes[label == 1], torch.cat(wanted), budget, self.loss_kind,
+            self.conventions, share,
+        )  # fmt: skip
+
+    def answers(self, features: list[Tensor], photo: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits `[S]` and codes `[S, 4]` of chosen anchors, as `forward` gives them.
+
+        With one convolution they need no more of the features than the 3 x 3 cells round each anchor, so that a step
+        learns from some hundred places, not from all of every level.
+
+        Args:
+            features: pyramid levels `[B, C, h, w]`.
+            photo: `[S]` int64, which of the batch an anchor belongs to.
+            place: `[S]` int64, its position among the anchors of all levels.
+        """
+        if len(self.convs) > 1:
+            scores, deltas = self.head(features)
+            return torch.cat(scores, dim=1)[photo, place], torch.cat(deltas, dim=1)[photo, place]
+        shapes = self.score.out_channels  # of which the levels' first anchors are multiples
+        rows, order, first = [], [], 0
+        for feature in features:
+            last = first + feature.shape[2] * feature.shape[3] * shapes
+            here = torch.where((place >= first) & (place < last))[0]
+            rows.append(neighbours(feature, photo[here], (place[here] - first) // shapes))
+            order.append(here)
+            first = last
+        return self.answers_of(torch.cat(rows)[torch.cat(order).argsort()], place % shapes)
+
+    def answers_of(self, rows: Tensor, shape: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits `[S]` and codes `[S, 4]` of anchors by what is around them.
+
+        Args:
+            rows: `[S, C * 9]`; see `neighbours`.
+            shape: `[S]` int64, which of its cell's anchors each is.
+        """
+        weight, bias = (self.convs[0].get_parameter(name) for name in ("weight", "bias"))
+        hidden, shape = torch.relu_(F.linear(rows, weight.flatten(1), bias)), shape[:, None]
+        logits = F.linear(hidden, self.score.weight.flatten(1), self.score.bias).gather(1, shape)[:, 0]
+        codes = F.linear(hidden, self.delta.weight.flatten(1), self.delta.bias).view(len(rows), -1, 4)
+        return logits, codes.gather(1, shape[..., None].expand(-1, -1, 4))[:, 0]
+
+
+def neighbours(feature: Tensor, photo: Tensor, cell: Tensor) -> Tensor:
+    """The 3 x 3 cells round each of `cell` `[S]`, in the order of a convolution's weights; zeros beyond the edges.
+
+    Args:
+        feature: `[B, C, h, w]`.
+        photo: `[S]` int64.
+        cell: `[S]` int64, row times w plus column.
+
+    Returns:
+        `[S, C * 9]`.
+    """
+    height, width = feature.shape[2:]
+    steps = torch.arange(-1, 2, device=cell.device)
+    row = (cell // width)[:, None] + steps.repeat_interleave(3)
+    column = (cell % width)[:, None] + steps.repeat(3)
+    inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+    place = (photo[:, None] * height + row.clamp(0, height - 1)) * width + column.clamp(0, width - 1)
+    # An index would add up its gradient in the order in which threads come; an embedding adds in one order.
+    found = F.embedding(place, feature.permute(0, 2, 3, 1).reshape(-1, feature.shape[1]))
+    return (found * inside[..., None]).transpose(1, 2).flatten(1)
+
+
+def _best(scores: Tensor, count: int, *, first_of_equals: bool) -> tuple[Tensor, Tensor]:
+    """The highest `count` of scores `[B, N]` and their positions; probabilities are often equal, being 1.0."""
+    if not first_of_equals:
+        top, index = scores.topk(min(count, scores.shape[1]), dim=1)
+        return top, index
+    top, index = scores.sort(dim=1, descending=True, stable=True)
+    return top[:, :count], index[:, :count]

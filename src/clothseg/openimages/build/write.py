@@ -1,0 +1,141 @@
+"""The data set's files: two COCO files, `dataset.yaml`, and tables of what has no place in them."""
+
+import csv
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+from clothseg.files import whole_file, write_whole
+from clothseg.openimages.classes import ClassName
+from clothseg.openimages.build.assemble import Gathered, Photo
+from clothseg.openimages.layout import class_file
+from clothseg.openimages.build.plan import Source
+from clothseg.openimages.build.summary import BuildSummary, record
+from clothseg.openimages.tables import FLAGS, PhotoCredit
+from clothseg.openimages.build.work_folder import read_chunk
+
+_LICENSE_NAMES = {
+    "https://creativecommons.org/licenses/by/2.0/": "CC BY 2.0",
+    "https://www.apache.org/licenses/LICENSE-2.0": "Apache License 2.0",
+}
+_NO_CREDIT = PhotoCredit(author="", license="", source_url="")
+
+
+def write_dataset(
+    folder: Path,
+    gathered: Gathered,
+    summary: BuildSummary,
+    *,
+    sources: Sequence[Source],
+    chosen: Sequence[ClassName],
+    options: Mapping[str, Any],
+) -> None:
+    """Write everything but the photos, which lie in `images/` already; of these, take out what does not belong.
+
+    Annotations go from the chunks' files straight into the COCO files, so memory does not grow with their number.
+
+    Args:
+        folder: where the data set comes into being.
+        gathered: photos and chunks.
+        summary: what goes into `dataset.yaml`.
+        sources: checksums are taken of their tables.
+        chosen: classes in the order of their category ids.
+        options: as given by the user.
+    """
+    credit = {k: v for source in sources for k, v in source.credit.items()}
+    urls = sorted({credit.get(i, _NO_CREDIT).license for found in gathered.photos.values() for i in found})
+    licenses = [
+        {"id": n, "name": _LICENSE_NAMES.get(u, u) or "not stated", "url": u} for n, u in enumerate(urls, start=1)
+    ]
+    categories = [
+        {"id": number, "name": c.name, "supercategory": "", "mid": c.mid} for number, c in enumerate(chosen, start=1)
+    ]
+    for split, photos in gathered.photos.items():
+        with whole_file(folder / "annotations" / f"{split}.json") as path, path.open("w", encoding="utf-8") as stream:
+            info = {"description": f"{', '.join(summary.classes)} from Open Images masks: {split}"}
+            stream.write("{")
+            _write(stream, "info", info)
+            _write(stream, "licenses", licenses)
+            _write(stream, "categories", categories)
+            _write_list(stream, "images", _images(photos, credit, urls))
+            _write_list(stream, "annotations", _annotations(gathered, photos), last=True)
+            stream.write("}\n")
+    tables = _tables(sources)
+    _write_unmasked(folder / "unmasked-boxes.csv", summary)
+    write_whole(folder / "dataset.yaml", record(summary, tables, categories, options))
+    wanted = {f"{image_id}.jpg" for photos in gathered.photos.values() for image_id in photos}
+    for path in (folder / "images").iterdir():
+        if path.name not in wanted:
+            path.unlink()
+
+
+def _write(stream: TextIO, key: str, value: object) -> None:
+    stream.write(f"{json.dumps(key)}:{_compact(value)},")
+
+
+def _write_list(stream: TextIO, key: str, items: Iterable[object], *, last: bool = False) -> None:
+    stream.write(f"{json.dumps(key)}:[")
+    for number, item in enumerate(items):
+        stream.write(("," if number else "") + _compact(item))
+    stream.write("]" if last else "],")
+
+
+def _compact(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _images(
+    photos: Mapping[str, Photo], credit: Mapping[str, PhotoCredit], licenses: Sequence[str]
+) -> Iterator[dict[str, Any]]:
+    for number, photo in enumerate(photos.values(), start=1):
+        line = credit.get(photo.image_id, _NO_CREDIT)
+        image = {
+            "id": number,
+            "file_name": f"{photo.image_id}.jpg",
+            "width": photo.width,
+            "height": photo.height,
+            "license": licenses.index(line.license) + 1,
+            "open_images_id": photo.image_id,
+            "author": line.author,
+            "source_url": line.source_url,
+        }
+        yield image | ({"changed": list(photo.changed)} if photo.changed else {})
+
+
+def _annotations(gathered: Gathered, photos: Mapping[str, Photo]) -> Iterator[dict[str, Any]]:
+    numbers = {image_id: number for number, image_id in enumerate(photos, start=1)}
+    number = 0
+    for _, path in gathered.chunks:
+        for photo in read_chunk(path):
+            if photo.image_id not in numbers:
+                continue
+            for annotation in photo.annotations:
+                number += 1
+                yield {"id": number, "image_id": numbers[photo.image_id], **annotation}
+
+
+def _write_unmasked(path: Path, summary: BuildSummary) -> None:
+    with whole_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+        table = csv.writer(stream, lineterminator="\n")
+        table.writerow(["Split", "ImageID", "Class", "XMin", "YMin", "XMax", "YMax", *FLAGS, "PhotoKept"])
+        for box in summary.unmasked:
+            table.writerow([box.split, box.image_id, box.class_name, *box.box, *box.flags, int(box.kept)])
+
+
+def _tables(sources: Sequence[Source]) -> dict[str, Any]:
+    """The tables by name and checksum. Where the folder lay on this machine is nobody's business."""
+    source = sources[0].files.source
+    files = [s.files for s in sources]
+    tables = [class_file(source), *(path for f in files for path in (f.masks, f.boxes, f.credits))]
+    return {
+        "folder": source.resolve().name,
+        "splits": [f.split for f in files],
+        "tables": [{"file": path.name, "sha256": _sha256(path)} for path in tables],
+    }
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,1 @@
+"""One module per origin: the names of its tensors, mapped to ours."""

@@ -1,0 +1,203 @@
+"""Our network against the numbers of Matterport's Keras implementation, with the same weights: stages to losses."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torchvision.ops import box_iou
+
+from clothseg.dataset import to_tensor
+from clothseg.networks.input import inward
+from clothseg.networks.layers.roi_align import box_levels
+from clothseg.networks.mask_rcnn.losses import head_losses, mask_loss, rpn_losses
+from clothseg.photos import read_photo
+from clothseg.weights import OpenedNetwork, open_network
+
+PHOTOS = ("ccp0700_small", "ccp0005_portrait", "ccp0044_landscape")
+LATER = [pytest.param(name, marks=pytest.mark.slow) for name in PHOTOS[1:]]
+DETECTED = [
+    "ccp0005_portrait",
+    pytest.param("ccp0044_landscape", marks=pytest.mark.slow),
+    pytest.param(
+        "ccp0700_small",
+        marks=pytest.mark.xfail(
+            strict=False,
+            reason="a proposal that ends at the photo's edge loses its last row by the last digits of its box, which "
+            "differ with processors and threads (docs/weights.md)",
+        ),
+    ),
+]
+STAGES = {
+    "C1": (5, 4), "C2": (5, 8), "C3": (3, 16), "C4": (2, 32), "C5": (1, 32),
+    "P2": (5, 8), "P3": (3, 8), "P4": (2, 8), "P5": (1, 4), "P6": (1, 1),
+}  # fmt: skip
+SWAPPED = [1, 0, 3, 2]
+"""From y x to x y and back."""
+
+
+@pytest.fixture(scope="module")
+def opened(reference: Path, reference_weights: Callable[[str], Path]) -> OpenedNetwork:
+    """The network of the file, with the implementation's own settings."""
+    opened = open_network(reference_weights("matterport"), reference / "matterport" / "config.json")
+    opened.network.eval()
+    return opened
+
+
+@pytest.fixture(scope="module")
+def tolerances(reference: Path) -> dict[str, Any]:
+    answer: dict[str, Any] = json.loads((reference / "matterport" / "tolerances.json").read_text())
+    return answer
+
+
+def stored(reference: Path, name: str) -> dict[str, NDArray[Any]]:
+    with np.load(reference / "matterport" / f"{name}.npz") as archive:
+        return {key: archive[key] for key in archive.files}
+
+
+def photo(reference: Path, name: str) -> Tensor:
+    return to_tensor(read_photo(reference / "matterport" / "photos" / f"{name}.png"))
+
+
+def molded(opened: OpenedNetwork, truth: dict[str, NDArray[Any]]) -> Tensor:
+    """The stored network input, so that resizing stays out of the comparison."""
+    mean = torch.tensor(opened.network.conventions.mean)
+    return (torch.from_numpy(truth["molded_uint8"]).float() - mean).permute(2, 0, 1)[None]
+
+
+def close(found: Tensor, wanted: NDArray[Any], tolerances: dict[str, Any], name: str) -> None:
+    stated = next(v for k, v in tolerances["stage"].items() if k.split(" ")[0] == name)
+    allowed = 10 * max(variant["max_abs"] for variant in stated.values())
+    assert found.shape == wanted.shape, name
+    worst = float((found.double() - torch.from_numpy(wanted).double()).abs().max())
+    assert worst <= allowed, f"{name}: off by {worst:.3g}, allowed {allowed:.3g}"
+
+
+@pytest.mark.parametrize("name", ["ccp0700_small", *LATER])
+def test_every_stage(name: str, opened: OpenedNetwork, reference: Path, tolerances: dict[str, Any]) -> None:
+    network, truth = opened.network, stored(reference, f"outputs_{name}")
+    with torch.no_grad():
+        pixels, windows = network.batch([photo(reference, name)])
+        window = windows[0]
+        ends = [window.top, window.left, window.top + window.height, window.left + window.width]
+        assert ends == truth["window"].tolist()
+        off = (pixels - molded(opened, truth)).abs().round()
+        assert off.max() <= 1  # one grey level, where another order of adding cuts to the other side
+        assert (off > 0).float().mean() <= 0.003
+        pixels = molded(opened, truth)
+        trunk = network.backbone
+        features = [trunk._run(pixels, range(1))[0], *trunk(pixels)]
+        levels = network.pyramid(features[1:])
+        for output, (stage, (step, channels)) in zip([*features, *levels], STAGES.items(), strict=True):
+            assert list(output[0].permute(1, 2, 0).shape) == truth[f"{stage}_shape"].tolist()
+            close(output[0].permute(1, 2, 0)[::step, ::step, ::channels], truth[stage], tolerances, stage)
+            close(output[0].mean(dim=(1, 2)), truth[f"{stage}_mean"], tolerances, stage)
+        scores, deltas, anchors = network.rpn(levels, window.padded)
+        exact = inward(anchors, window.padded, network.conventions)[:, SWAPPED]
+        assert np.array_equal(exact.numpy(), stored(reference, "anchors")["anchors"])
+        logits = torch.cat(scores, dim=1)[0]
+        pair = truth["rpn_class_logits"]
+        close(logits, pair[:, 1] - pair[:, 0], tolerances, "rpn_class_logits")
+        close(logits[::4].sigmoid(), truth["rpn_probs"][:, 1], tolerances, "rpn_probs")
+        close(torch.cat(deltas, dim=1)[0][:, SWAPPED], truth["rpn_bbox"], tolerances, "rpn_bbox")
+        proposals = network.rpn.proposals(scores, deltas, anchors, windows, train=False)[0][:, SWAPPED]
+        same = (proposals - torch.from_numpy(truth["proposals"])).abs().max(dim=1).values < 2e-4
+        assert int(same.sum()) >= 970  # near-equal scores may swap rows; the original itself keeps 981 of 1000
+        _heads(opened, levels, window.padded, truth, tolerances)
+
+
+def _heads(
+    opened: OpenedNetwork,
+    levels: list[Tensor],
+    padded: tuple[int, int],
+    truth: dict[str, NDArray[Any]],
+    tolerances: dict[str, Any],
+) -> None:
+    """The heads on the stored boxes, bit-equal ones, so that boxes at the edge pool alike too."""
+    network = opened.network
+    proposals = torch.from_numpy(truth["proposals"])[:, SWAPPED]
+    level = box_levels(proposals, (2, 3, 4, 5), network.conventions, 224, padded)
+    assert np.array_equal(level.numpy(), truth["roi_level"])
+    pooled = network.pool(levels, [proposals], 7, padded)
+    close(pooled[truth["pooled_index"], ::2].permute(0, 2, 3, 1), truth["pooled7"], tolerances, "pooled7")
+    logits, codes = network.box_head(pooled)
+    close(logits, truth["mrcnn_class_logits"], tolerances, "mrcnn_class_logits")
+    close(logits.softmax(-1), truth["mrcnn_probs"], tolerances, "mrcnn_probs")
+    close(codes[..., SWAPPED], truth["mrcnn_bbox"], tolerances, "mrcnn_bbox")
+    detections = torch.from_numpy(truth["detections"][: len(truth["mrcnn_mask"]), :4])[:, SWAPPED]
+    pooled = network.pool(levels, [detections], 14, padded)
+    close(pooled[:6, ::8].permute(0, 2, 3, 1), truth["pooled14"], tolerances, "pooled7")
+    close(network.mask_head(pooled).sigmoid().permute(0, 2, 3, 1), truth["mrcnn_mask"], tolerances, "mrcnn_probs")
+
+
+@pytest.mark.parametrize("name", DETECTED)
+def test_every_detection(name: str, opened: OpenedNetwork, reference: Path, tolerances: dict[str, Any]) -> None:
+    truth, expected = stored(reference, f"outputs_{name}"), tolerances["detections"][name]
+    found = opened.network.detect([photo(reference, name)])[0]
+    height, width, count = truth["mask_shape"]
+    masks = np.unpackbits(truth["masks_packed"], axis=1)[:, : height * width].reshape(count, height, width) > 0
+    mine = found.masks.pixels().numpy()
+    unused = set(range(len(found)))
+    for row in range(count):
+        box = torch.from_numpy(truth["rois"][row][SWAPPED]).float()
+        same = [
+            place
+            for place in unused
+            if found.classes[place] == truth["class_ids"][row]
+            and (found.boxes[place] - box).abs().max() <= 1
+            and abs(found.scores[place].item() - truth["scores"][row]) <= 1e-3
+        ]
+        assert same or row not in expected["stable"], f"row {row} was not found"
+        if same:
+            unused.discard(same[0])
+        if same and row in expected["mask_stable"]:
+            both, either = mine[same[0]] & masks[row], mine[same[0]] | masks[row]
+            assert both.sum() / max(1, either.sum()) >= 0.98
+    # None beside those but such as lie at the limit, or stand where the original has one that is not stable.
+    unstable = torch.from_numpy(truth["rois"][expected["unstable"]][:, SWAPPED]).float().reshape(-1, 4)
+    for place in unused:
+        overlap = box_iou(found.boxes[place][None], unstable)
+        assert found.scores[place] < 0.7 + 1e-3 or (overlap > 0.5).any(), found.boxes[place]
+
+
+def test_pooling_at_the_edges_of_its_rule(opened: OpenedNetwork, reference: Path, tolerances: dict[str, Any]) -> None:
+    probe = stored(reference, "roi_probe")
+    truth = stored(reference, f"outputs_{probe['photo']}")
+    network = opened.network
+    with torch.no_grad():
+        levels = network.pyramid(network.backbone(molded(opened, truth)))
+        pooled = network.pool(levels, [torch.from_numpy(probe["boxes"])[:, SWAPPED]], 7, (256, 256))
+        close(pooled[:, ::4].permute(0, 2, 3, 1), probe["pooled7"], tolerances, "pooled7")
+        close(network.box_head(pooled)[0], probe["mrcnn_class_logits"], tolerances, "mrcnn_class_logits")
+
+
+def test_losses_at_the_fixed_targets(opened: OpenedNetwork, reference: Path) -> None:
+    fixed, network = stored(reference, "losses"), opened.network
+    truth = stored(reference, f"outputs_{fixed['photo']}")
+    with torch.no_grad():
+        levels = network.pyramid(network.backbone(molded(opened, truth)))
+        scores, deltas, _ = network.rpn(levels, (256, 256))
+        match = torch.from_numpy(fixed["rpn_match"]).long()
+        used, positive = torch.where(match != 0)[0], torch.where(match == 1)[0]
+        wanted = torch.from_numpy(fixed["rpn_bbox_target"])[: len(positive), SWAPPED]
+        logits, codes = torch.cat(scores, dim=1)[0], torch.cat(deltas, dim=1)[0]
+        labels = (match[used] == 1).float()
+        found = rpn_losses(logits[used], labels, codes[positive], wanted, 256, "smooth_l1", network.conventions)
+        rois = torch.from_numpy(fixed["rois"])[:, SWAPPED]
+        label = torch.from_numpy(fixed["target_class_ids"]).long()
+        logits, codes = network.box_head(network.pool(levels, [rois], 7, (256, 256)))
+        objects = torch.where(label > 0)[0]
+        wanted = torch.from_numpy(fixed["target_bbox"])[objects][:, SWAPPED]
+        found |= head_losses(logits, label, codes[objects, label[objects]], wanted, "smooth_l1", network.conventions)
+        maps = network.mask_head(network.pool(levels, [rois[objects]], 14, (256, 256)))
+        chosen = maps[torch.arange(len(objects)), label[objects]]
+        found["mask"] = mask_loss(chosen, torch.from_numpy(fixed["target_mask"]).float()[objects])
+    theirs = {"rpn_class": "rpn_class", "rpn_bbox": "rpn_bbox", "class": "mrcnn_class", "bbox": "mrcnn_bbox"}
+    for name, loss in found.items():
+        expected = float(fixed[f"{theirs.get(name, 'mrcnn_mask')}_loss"])
+        assert loss.item() == pytest.approx(expected, rel=1e-4), name
