@@ -28,7 +28,7 @@ from torch import Tensor
 from clothseg import sample
 from clothseg.config import Config
 from clothseg.dataset import to_tensor
-from clothseg.networks import MaskRCNNNetwork, build_network
+from clothseg.networks import Network, build_network
 from clothseg.photos import read_photo
 from clothseg.weights import from_torchvision
 from memory_of_a_process import largest_memory
@@ -36,7 +36,7 @@ from memory_of_a_process import largest_memory
 CLASSES = 80
 
 
-def networks(words: argparse.Namespace) -> tuple[Any, MaskRCNNNetwork]:
+def networks(words: argparse.Namespace) -> tuple[Any, Network]:
     """Torchvision's and ours, with the same weights."""
     torch.manual_seed(0)
     made = torchvision.models.detection.maskrcnn_resnet50_fpn
@@ -48,13 +48,12 @@ def networks(words: argparse.Namespace) -> tuple[Any, MaskRCNNNetwork]:
                 module.weight.fill_(0.5)
         theirs.rpn.head.cls_logits.weight.mul_(30)
         theirs.roi_heads.box_predictor.cls_score.weight.mul_(300)
-    config = Config()
-    config.picture.min_side, config.picture.max_side = words.size, 2 * words.size
-    config.detect.max_detections, config.detect.channels_last = words.detections, words.channels_last
+    config = Config().changed("input", min_side=words.size, max_side=2 * words.size)
+    config = config.changed("inference", max_detections=words.detections, channels_last=words.channels_last)
     ours = build_network(config, CLASSES).eval()
     ours.load_state_dict(from_torchvision(theirs.state_dict()))
     theirs, ours = theirs.to(words.device), ours.to(words.device)
-    if words.compile and (reason := ours.compile_maps()):
+    if words.compile and (reason := ours.compile_for_inference()):
         sys.exit(f"this machine cannot compile: {reason}")
     return theirs, ours
 
@@ -68,7 +67,7 @@ def photos(words: argparse.Namespace) -> list[Tensor]:
     return [resized.roll(37 * number, 2).to(words.device) for number in range(words.batch)]
 
 
-def run_ours(network: MaskRCNNNetwork, images: list[Tensor]) -> list[Tensor]:
+def run_ours(network: Network, images: list[Tensor]) -> list[Tensor]:
     """Masks of all photos."""
     return [found.masks.pixels() for found in network.detect(images)]
 
@@ -158,7 +157,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--compile", action="store_true", help="compile ours")
-    parser.add_argument("--channels-last", action="store_true", help="ours with detect.channels_last")
+    parser.add_argument("--channels-last", action="store_true", help="ours with inference.channels_last")
     parser.add_argument("--full", action="store_true", help="all sizes, batches and numbers of detections")
     parser.add_argument("--memory", action=argparse.BooleanOptionalAction, default=True, help="also the largest memory")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")

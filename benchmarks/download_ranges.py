@@ -23,7 +23,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from clothseg.openimages.download import Patience
+from clothseg.openimages.download import RetryPolicy
 from clothseg.openimages.download.fetch import fetch_file
 from clothseg.openimages.download.remote_zip import Block, blocks, read_directory, unpack
 from clothseg.openimages.download.web import Web
@@ -106,7 +106,7 @@ def make_archive(path: Path, members: int, draw: random.Random) -> list[str]:
 
 def by_ranges(url: str, wanted: set[str], gap: int, workers: int) -> int:
     """Take the members out; how many."""
-    with Web(Patience(), workers) as web:
+    with Web(RetryPolicy(), workers) as web:
         remote = web.probe(url)
         assert remote.size is not None
         directory = read_directory(lambda a, b: web.part(remote, a, b), remote.size, wanted)
@@ -123,7 +123,7 @@ def by_ranges(url: str, wanted: set[str], gap: int, workers: int) -> int:
 
 def whole(url: str, wanted: set[str], folder: Path) -> int:
     """Fetch the archive and take the members out."""
-    with Web(Patience(), 1) as web:
+    with Web(RetryPolicy(), 1) as web:
         fetch_file(web, web.probe(url), folder / "whole.zip", folder / "parts")
     with zipfile.ZipFile(folder / "whole.zip") as archive:
         return sum(len(archive.read(name)) > 0 for name in wanted)

@@ -95,11 +95,11 @@ def ours(folder: Path) -> Figures:
     """The evaluator's COCO figures for masks and boxes, with all checks of the input."""
     from clothseg.evaluation import coco  # noqa: PLC0415 - each process loads only what it needs
     from clothseg.evaluation.truth import read_truth  # noqa: PLC0415
-    from clothseg.evaluation.validate_results import checked_results, read_results  # noqa: PLC0415
+    from clothseg.evaluation.validate_results import read_results, validate_results  # noqa: PLC0415
 
     begin("files read and checked")
     truth = read_truth(folder / "truth.json")
-    rows, _ = checked_results(read_results(folder / "results.json"), truth)
+    rows, _ = validate_results(read_results(folder / "results.json"), truth)
     answer: dict[str, float | None] = {}
     for kind in coco.FIELDS:
         begin(kind)

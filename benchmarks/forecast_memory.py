@@ -17,7 +17,7 @@ import torch
 
 from clothseg import CocoLikeDataset, Config, MaskRCNN, sample
 from clothseg.openimages import build_dataset
-from clothseg.training.memory.device import in_words, resident
+from clothseg.training.memory.device import format_bytes, resident
 from clothseg.training.memory.forecast import forecast, photo_needs
 
 RESNET50 = (
@@ -25,13 +25,13 @@ RESNET50 = (
     "weights=random",
     "backbone.name=resnet50",
     "backbone.frozen_stages=2",
-    "picture.height=512",
-    "picture.width=512",
-    "pyramid.channels=256",
-    "pyramid.levels=[2,3,4,5,6]",
-    "anchors.scales=[[16],[32],[64],[128],[256]]",
-    "boxes.samples=128",
-    "augment.copies=0",
+    "input.height=512",
+    "input.width=512",
+    "network.fpn.channels=256",
+    "network.fpn.levels=[2,3,4,5,6]",
+    "network.anchors.scales=[[16],[32],[64],[128],[256]]",
+    "network.box_head.samples=128",
+    "augment.fixed_views=0",
 )
 PAPER = ("paper", "weights=random", "train.stages=[]")
 TRAININGS: dict[str, tuple[str, ...]] = {
@@ -40,7 +40,7 @@ TRAININGS: dict[str, tuple[str, ...]] = {
     "ResNet-50 at 512, batch of 1": (*RESNET50, "train.batch_size=1"),
     "ResNet-50 at 512, batch of 2": (*RESNET50, "train.batch_size=2"),
     "ResNet-50 at 512, batch of 2, activations checkpointed": (
-        *RESNET50, "train.batch_size=2", "train.checkpoint_activations=true",
+        *RESNET50, "train.batch_size=2", "train.activation_checkpointing=true",
     ),
     "paper, batch of 1": PAPER,
     "paper, batch of 2": (*PAPER, "train.batch_size=2"),
@@ -76,7 +76,10 @@ def main() -> None:
             answer = subprocess.run(words, check=True, capture_output=True, text=True).stdout
             foretold, measured = (int(word) for word in answer.split())
             error = foretold / measured - 1
-            print(f"{name}: forecast {in_words(foretold)}, measured {in_words(measured)}, {error:+.0%}", flush=True)
+            print(
+                f"{name}: forecast {format_bytes(foretold)}, measured {format_bytes(measured)}, {error:+.0%}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

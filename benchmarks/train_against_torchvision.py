@@ -41,7 +41,7 @@ from clothseg.networks import build_network
 from clothseg.openimages import build_dataset
 from clothseg.runs import RunFolder
 from clothseg.training.run_log import RunLog
-from clothseg.training.trainer import Training
+from clothseg.training.trainer import Trainer
 from clothseg.weights import from_torchvision
 from memory_of_a_process import largest_memory
 
@@ -139,12 +139,12 @@ def our_stepper(
     if given.paper:
         config = Config.load("paper", [*both, "train.stages=[]"])
     else:
-        size = [f"picture.min_side={given.size}", f"picture.max_side={given.size * 5 // 3}", "augment.flip=0.5"]
+        size = [f"input.min_side={given.size}", f"input.max_side={given.size * 5 // 3}", "augment.flip=0.5"]
         config = Config.from_tree({}, [*both, *size, "train.schedule=constant", "train.warmup_steps=0"], "the defaults")
     network = build_network(config, 3)
     if start is not None:
         network.load_state_dict(from_torchvision(start))
-    return Training(network, data, data, config, RunFolder(folder), RunLog(folder / "log.txt", quiet=True)).step
+    return Trainer(network, data, data, config, RunFolder(folder), RunLog(folder / "log.txt", quiet=True)).step
 
 
 def seconds(step: Callable[[], None]) -> float:

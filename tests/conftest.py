@@ -1,4 +1,7 @@
-"""Weights of the reference folders, made by their generators once a machine: they are large and never kept in git."""
+"""Fixtures for all tests.
+
+The weights of the reference folders are made by their generators once a machine: they are large and never kept in git.
+"""
 
 import os
 import subprocess
@@ -8,6 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from clothseg.config import Config
+from clothseg.networks import Network, build_network
+from clothseg.networks.mask_rcnn.network import MaskRCNNNetwork
 
 REFERENCE = Path(__file__).parents[1].parent / "shared" / "reference"
 CACHE = Path(tempfile.gettempdir()) / f"clothseg-reference-weights-{os.getuid()}"
@@ -44,3 +51,22 @@ def reference() -> Path:
     if not REFERENCE.is_dir():
         pytest.skip(f"the reference files are not here: {REFERENCE}")
     return REFERENCE
+
+
+@pytest.fixture(scope="session")
+def as_mask_rcnn() -> Callable[[Network], MaskRCNNNetwork]:
+    """Narrows a network to Mask R-CNN, for tests that look at its parts."""
+
+    def narrowed(network: Network) -> MaskRCNNNetwork:
+        assert isinstance(network, MaskRCNNNetwork)
+        return network
+
+    return narrowed
+
+
+@pytest.fixture(scope="session")
+def build_mask_rcnn(
+    as_mask_rcnn: Callable[[Network], MaskRCNNNetwork],
+) -> Callable[[Config, int], MaskRCNNNetwork]:
+    """Like `build_network`, for a configuration whose network is Mask R-CNN."""
+    return lambda config, classes: as_mask_rcnn(build_network(config, classes))

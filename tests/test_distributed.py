@@ -7,38 +7,34 @@ from pathlib import Path
 
 import pytest
 import torch
-from lightning_fabric import Fabric
 
 from clothseg import sample
-from clothseg.config import Config
+from clothseg.distributed import DistributedContext, world_size_for
 from clothseg.errors import ConfigError
-from clothseg.networks.share import Share
 from clothseg.openimages import build_dataset
-from clothseg.processes import processes_wanted
 from clothseg.runs import RunFolder
-from clothseg.training import batch_of_each, read_checkpoint, read_history
-from clothseg.training.team import Team
+from clothseg.training import read_checkpoint, read_history
 
 TINY = [
-    "picture.height=96",
-    "picture.width=64",
-    "pyramid.channels=16",
-    "boxes.hidden=32",
-    "boxes.samples=16",
-    "rpn.samples=32",
-    "mask.channels=16",
-    "mask.convolutions=1",
+    "input.height=96",
+    "input.width=64",
+    "network.fpn.channels=16",
+    "network.box_head.fc_dim=32",
+    "network.box_head.samples=16",
+    "network.rpn.samples=32",
+    "network.mask_head.channels=16",
+    "network.mask_head.num_conv=1",
     "train.optimizer=sgd",
     "train.learning_rate=0.01",
     "train.warmup_steps=0",
     "train.epochs=2",
     "train.steps_per_epoch=2",
-    "train.accumulate=2",
-    "train.stages=[{layers: heads, until: 1}, {layers: 4+, until: 2}]",
-    "augment.copies=0",
+    "train.grad_accumulation_steps=2",
+    "train.stages=[{trainable: heads, end_epoch: 1}, {trainable: 4+, end_epoch: 2}]",
+    "augment.fixed_views=0",
     "augment.shift=0.1",
     "train.evaluate_every=2",
-    "detect.min_confidence=0.2",
+    "inference.score_threshold=0.2",
 ]
 
 
@@ -69,7 +65,7 @@ def settings(*more: str) -> list[str]:
 
 
 def test_two_processes_learn_like_one_with_the_doubled_batch(data: Path, tmp_path: Path) -> None:
-    """Stages, gradients of several batches, validation photos that cannot be halved; then one process goes on alone."""
+    """Stages, accumulated gradients, validation photos that cannot be halved; then one process continues alone."""
     both = [
         fit(data, tmp_path / "two", "--devices", "2", *settings("train.batch_size=1")),
         fit(data, tmp_path / "one", *settings("train.batch_size=2")),
@@ -87,38 +83,37 @@ def test_two_processes_learn_like_one_with_the_doubled_batch(data: Path, tmp_pat
     for name, tensor in weights[0].items():
         torch.testing.assert_close(tensor, weights[1][name], atol=1e-4, rtol=1e-3)
     assert "2 steps of 4 photos, on 2 devices (cpu)" in two.log.read_text()
-    finish(fit(data, two.path, "--extend", "1", "--devices", "1"))
+    finish(fit(data, two.path, "--more-epochs", "1", "--devices", "1"))
     assert "2 steps of 4 photos, on cpu" in two.log.read_text()
     assert [row["epoch"] for row in read_history(two.history)] == [1, 2, 3]
 
 
 @pytest.mark.parametrize("count", [0, 1, 4, 7])
-def test_what_processes_did_comes_back_in_order_and_once(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    teams = [Team(Fabric(accelerator="cpu", devices=1)) for _ in range(3)]
-    for rank, team in enumerate(teams):
-        team.share = Share(rank, 3)
-    things = list(range(count))
-    parts = [team.every(things) for team in teams]
+def test_the_work_of_all_ranks_comes_back_in_order_and_once(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    ranks = [DistributedContext(rank, 3) for rank in range(3)]
+    items = list(range(count))
+    parts = [rank.strided_shard(items) for rank in ranks]
 
     def gathered(answer: list[object], _: object) -> None:
         answer[:] = parts
 
     monkeypatch.setattr(torch.distributed, "all_gather_object", gathered)
-    assert all(team.gather(part) == things for team, part in zip(teams, parts, strict=True))
+    assert all(rank.gather(list(part)) == items for rank, part in zip(ranks, parts, strict=True))
     batch = list(range(6))
-    assert [thing for team in teams for thing in team.own(batch)] == batch
+    assert [item for rank in ranks for item in rank.shard(batch)] == batch
+
+
+def test_the_draws_of_a_photo_belong_to_its_place_in_the_batch() -> None:
+    one = DistributedContext().generators(torch.Generator().manual_seed(3), 4)
+    two = [DistributedContext(rank, 2).generators(torch.Generator().manual_seed(3), 2) for rank in range(2)]
+    draws, shared = ([torch.rand(3, generator=g).tolist() for g in all_] for all_ in (one, [*two[0], *two[1]]))
+    assert draws == shared
+    assert len({tuple(draw) for draw in draws}) == 4
 
 
 def test_more_devices_than_there_are() -> None:
     cores = len(os.sched_getaffinity(0))
     have = f"{torch.cuda.device_count()} GPU" if torch.cuda.is_available() else f"{cores} cores"
     with pytest.raises(ConfigError, match=f"--devices 1000, but this machine has .*{have}"):
-        processes_wanted(1000, 1)
-    assert processes_wanted(None, 1) == 1
-
-
-def test_a_batch_that_cannot_be_shared() -> None:
-    config = Config.load("demo", ["train.batch_size=1", "train.devices=4"])
-    assert [batch_of_each(config, n) for n in (1, 2, 4)] == [4, 2, 1]
-    with pytest.raises(ConfigError, match="4 photos at once, which 3 devices cannot share"):
-        batch_of_each(config, 3)
+        world_size_for(1000, 1)
+    assert world_size_for(None, 1) == 1

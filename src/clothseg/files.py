@@ -15,7 +15,7 @@ from clothseg.errors import ClothsegError
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def atomic_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path in the folder of `path`; on success it replaces `path`, on an exception it is removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
@@ -29,20 +29,20 @@ def whole_file(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def write_whole(path: Path, content: str | bytes) -> None:
+def atomic_write(path: Path, content: str | bytes) -> None:
     """Write `content` (text as UTF-8) to `path`, whole or not at all."""
-    with whole_file(path) as temporary:
+    with atomic_file(path) as temporary:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 @contextmanager
-def whole_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+def atomic_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     """Yield an empty temporary folder beside `path`; on success it is renamed to `path`.
 
     Raises:
         ClothsegError: `path` exists already, and `overwrite` is not set. Nothing is touched then.
     """
-    refuse_existing(path, overwrite=overwrite)
+    require_absent(path, overwrite=overwrite)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
@@ -59,14 +59,14 @@ def whole_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def refuse_existing(path: Path, *, overwrite: bool = False) -> None:
+def require_absent(path: Path, *, overwrite: bool = False) -> None:
     """Raise ClothsegError when `path` holds something and may not be written over. An empty folder is nothing."""
     if overwrite or not path.exists() or (path.is_dir() and not any(path.iterdir())):
         return
     raise ClothsegError(f"{path} exists already; choose another place, or say --overwrite to replace it")
 
 
-def refuse_inputs_within(out: Path, inputs: Iterable[Path | str]) -> None:
+def require_outside_inputs(out: Path, inputs: Iterable[Path | str]) -> None:
     """Raise ClothsegError when `out` is one of the `inputs`, holds one or lies in one: results would become inputs."""
     place = out.resolve()
     for given in map(Path, inputs):

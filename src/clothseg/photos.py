@@ -11,6 +11,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from clothseg.errors import PhotoError
 
+RgbImage = NDArray[np.uint8]
+"""`[H, W, 3]` uint8, red, green and blue."""
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
 
 
@@ -43,7 +45,7 @@ def read_photo(path: Path | str, *, upright: bool = True) -> NDArray[np.uint8]:
         raise PhotoError(f"{path}: the photo cannot be read ({error}); it may be cut short, fetch it again") from error
 
 
-def read_or_say(path: Path) -> NDArray[np.uint8] | PhotoError:
+def try_read_photo(path: Path) -> NDArray[np.uint8] | PhotoError:
     """A photo, or what is wrong with it: for work that goes on with the next one."""
     try:
         return read_photo(path)

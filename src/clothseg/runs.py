@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from clothseg.errors import RunError
-from clothseg.files import write_whole
+from clothseg.files import atomic_write
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,9 @@ class RunFolder:
         return self.path / "metrics.json"
 
     @property
-    def untrained_metrics(self) -> Path:
+    def initial_metrics(self) -> Path:
         """How good it was before training."""
-        return self.path / "metrics-untrained.json"
+        return self.path / "metrics-initial.json"
 
     @property
     def predictions(self) -> Path:
@@ -82,9 +82,9 @@ class RunFolder:
         return self.path / "log.txt"
 
     @property
-    def faults(self) -> Path:
+    def nonfinite(self) -> Path:
         """Folder of what is known of losses that were not finite."""
-        return self.path / "faults"
+        return self.path / "nonfinite"
 
     @property
     def facts(self) -> Path:
@@ -93,7 +93,7 @@ class RunFolder:
 
     def clear(self) -> None:
         """Delete the run's files, so that none of them outlives the training that made it; others stay."""
-        for folder in (self.last.parent, self.faults, self.events):
+        for folder in (self.last.parent, self.nonfinite, self.events):
             shutil.rmtree(folder, ignore_errors=True)
         for file in (
             self.config,
@@ -101,7 +101,7 @@ class RunFolder:
             self.curves,
             self.weights,
             self.metrics,
-            self.untrained_metrics,
+            self.initial_metrics,
             self.predictions,
             self.report,
             self.log,
@@ -129,7 +129,7 @@ class RunFolder:
         """Add to what is known of the run; timings are joined with those that are there."""
         known = self.read_facts()
         timings = known.get("timings", {}) | facts.get("timings", {})
-        write_whole(self.facts, json.dumps(known | dict(facts) | {"timings": timings}, indent=1))
+        atomic_write(self.facts, json.dumps(known | dict(facts) | {"timings": timings}, indent=1))
 
 
 def refuse_data_set(run: RunFolder) -> None:

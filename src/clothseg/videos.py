@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clothseg.errors import ClothsegError, VideoError
-from clothseg.files import whole_file
+from clothseg.files import atomic_file
 
 SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".mts", ".m2ts", ".wmv", ".flv", ".3gp", ".ogv"}
@@ -173,7 +173,7 @@ class VideoWriter:
 @contextmanager
 def write_video(path: Path, rate: Fraction, unit: Fraction) -> Iterator[VideoWriter]:
     """Write a video of `rate` frames a second whose time stamps count in `unit` seconds: whole, or not at all."""
-    with whole_file(path) as temporary, _library().open(str(temporary), "w", format="mp4") as container:
+    with atomic_file(path) as temporary, _library().open(str(temporary), "w", format="mp4") as container:
         writer = VideoWriter(container, rate, unit)
         yield writer
         writer.finish()

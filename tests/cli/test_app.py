@@ -13,13 +13,13 @@ from clothseg.config import Config
 from clothseg.models import MaskRCNN
 
 TINY = [
-    "picture.height=96",
-    "picture.width=64",
-    "pyramid.channels=32",
-    "boxes.hidden=64",
-    "mask.channels=32",
-    "detect.min_confidence=0.0",
-    "detect.max_detections=2",
+    "input.height=96",
+    "input.width=64",
+    "network.fpn.channels=32",
+    "network.box_head.fc_dim=64",
+    "network.mask_head.channels=32",
+    "inference.score_threshold=0.0",
+    "inference.max_detections=2",
 ]
 
 
@@ -71,7 +71,7 @@ def test_predict_goes_on_after_a_bad_photo(
     bad = tmp_path / "empty.jpg"
     bad.write_bytes(b"")
     out = tmp_path / "found"
-    words = ("predict", tmp_path / "net.safetensors", bad, good, "--out", out, "--min-confidence", "0")
+    words = ("predict", tmp_path / "net.safetensors", bad, good, "--out", out, "--score-threshold", "0")
     assert clothseg(monkeypatch, *words) == 1
     assert "empty.jpg" in capsys.readouterr().err
     results = json.loads((out / "predictions.json").read_text())

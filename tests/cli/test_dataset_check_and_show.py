@@ -66,7 +66,7 @@ def test_warnings_alone_end_in_0(tmp_path: Path) -> None:
 def test_errors_end_in_1_with_page_json_and_cleaned_copy(tmp_path: Path) -> None:
     data = write(tmp_path / "d", bbox=[5, 5, 0, 9])
     page, clean = tmp_path / "check.html", tmp_path / "clean"
-    code, out, _ = call("check", data, "--json", "--out", page, "--quarantine", clean)
+    code, out, _ = call("check", data, "--json", "--out", page, "--write-clean", clean)
     told = json.loads(out)
     assert code == 1
     assert (told["errors"], told["counts"]) == (1, {"zero_box": 1})
@@ -77,7 +77,7 @@ def test_errors_end_in_1_with_page_json_and_cleaned_copy(tmp_path: Path) -> None
     assert text.count("data:image/webp") == 1
     assert "://" not in text
     assert "annotation 4" in text
-    listed = (clean / "quarantine.csv").read_text().splitlines()
+    listed = (clean / "changes.csv").read_text().splitlines()
     assert len(listed) == 2
     assert listed[1].startswith("left out,")
     assert ",zero_box," in listed[1]
@@ -99,8 +99,8 @@ def test_several_files_with_photos_elsewhere(tmp_path: Path) -> None:
     [
         (("check", "nothing"), "no such data set"),
         (("check", "photo.jpg"), "not readable as JSON"),
-        (("check", "d", "--quarantine", "d"), "exists already"),
-        (("show", "d", "--out", "look", "--set", "picture.height=3"), "say with --config"),
+        (("check", "d", "--write-clean", "d"), "exists already"),
+        (("show", "d", "--out", "look", "--set", "input.height=3"), "say with --config"),
         (("show", "d", "--out", "look", "--split", "val"), "no such file"),
         (("show", "d", "--out", "look", "--classes", "Hat"), "no class 'Hat'"),
     ],

@@ -69,7 +69,7 @@ def test_wrong_words_are_one_message(
     for words, message in (
         (("evaluate", "good.json", "data", "--out", "figures.json"), "exists already"),
         (("evaluate", "foreign.json", "data"), "photo 99, which the truth does not have"),
-        (("evaluate", "good.json", "data", "--untrained"), "results file has no network"),
+        (("evaluate", "good.json", "data", "--initial-weights"), "results file has no network"),
         (("evaluate", "good", "data", "--out", "figures.json"), "--out goes with a results file"),
         (("evaluate", "good.json", "nowhere.json"), "nowhere.json: cannot be read"),
         (("compare", "good.json", "bad.json"), "say it with --data"),

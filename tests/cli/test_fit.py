@@ -9,9 +9,15 @@ from clothseg.cli import main
 from clothseg.config import Config
 from clothseg.openimages import build_dataset
 from clothseg.runs import RunFolder
-from clothseg.training.history import Row, write_history
+from clothseg.training.history import HistoryRow, write_history
 
-TINY = ["pyramid.channels=16", "boxes.hidden=32", "mask.channels=16", "train.batch_size=1", "weights=random"]
+TINY = [
+    "network.fpn.channels=16",
+    "network.box_head.fc_dim=32",
+    "network.mask_head.channels=16",
+    "train.batch_size=1",
+    "weights=random",
+]
 
 
 def clothseg(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
@@ -42,16 +48,16 @@ def test_going_on_with_another_configuration(
     assert clothseg(monkeypatch, "fit", data, "--out", run.path, "--resume", "--set", "train.epochs=3") == 2
     assert "its own configuration; leave --set away" in capsys.readouterr().err
 
-    assert clothseg(monkeypatch, "fit", data, "--out", run.path, "--resume", "--on-nan", "skip") == 2
+    assert clothseg(monkeypatch, "fit", data, "--out", run.path, "--resume", "--on-nonfinite", "skip") == 2
     assert "no checkpoint there" in capsys.readouterr().err  # nothing was wrong with the settings
-    assert Config.load(run.config).train.on_nan == "skip"
+    assert Config.load(run.config).train.on_nonfinite == "skip"
 
 
 def test_curves_of_the_runs_that_have_some(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows: list[Row] = [{"epoch": n} | {f"{part}_total": 3.0 - n for part in ("train", "val")} for n in (1, 2)]
-    write_history(RunFolder(tmp_path / "good").history, rows)
+    rows: list[HistoryRow] = [{"epoch": n} | {f"{part}_total": 3.0 - n for part in ("train", "val")} for n in (1, 2)]
+    write_history(RunFolder(tmp_path / "good").history, rows, ())
     out = tmp_path / "curves.png"
     assert clothseg(monkeypatch, "curves", tmp_path / "good", tmp_path / "died", "--out", out) == 1
     assert f"not drawn: {tmp_path / 'died'}: no history.csv" in capsys.readouterr().err

@@ -14,14 +14,14 @@ from clothseg.config import Config
 from clothseg.models import MaskRCNN
 
 TINY = [
-    "picture.height=96",
-    "picture.width=64",
-    "pyramid.channels=32",
-    "boxes.hidden=64",
-    "mask.channels=32",
-    "detect.min_confidence=0.0",
-    "detect.mask_threshold=0.2",
-    "detect.max_detections=2",
+    "input.height=96",
+    "input.width=64",
+    "network.fpn.channels=32",
+    "network.box_head.fc_dim=64",
+    "network.mask_head.channels=32",
+    "inference.score_threshold=0.0",
+    "inference.mask_threshold=0.2",
+    "inference.max_detections=2",
 ]
 
 
@@ -46,7 +46,7 @@ def test_from_photo_to_pasted_picture(
     bad = tmp_path / "bad.jpg"
     bad.write_bytes(b"no photo")
     cut = tmp_path / "cut"
-    words = ("--min-confidence", 0)
+    words = ("--score-threshold", 0)
     assert clothseg(monkeypatch, "cutout", network, bad, first, "--out", cut, *words) == 1
     assert "bad.jpg" in capsys.readouterr().err
     rows = json.loads((cut / "cutouts.json").read_text())["cutouts"]
@@ -95,7 +95,7 @@ def test_predict_writes_labels(
 ) -> None:
     photo = min((sample.folder() / "validation").glob("*.jpg"))
     out = tmp_path / "found"
-    words = ("predict", network, photo, "--out", out, "--min-confidence", 0)
+    words = ("predict", network, photo, "--out", out, "--score-threshold", 0)
     assert clothseg(monkeypatch, *words, "--labels", "coco", "--labels", "label-studio") == 0
     assert "as polygons" in capsys.readouterr().err
     theirs = COCO(str(out / "labels-coco.json"))

@@ -14,23 +14,23 @@ from clothseg import sample
 from clothseg.cli import main
 from clothseg.config import Config
 from clothseg.evaluation import ClassMetrics, Metrics
-from clothseg.evaluation.metrics import Threshold
+from clothseg.evaluation.values import Threshold
 from clothseg.models import MaskRCNN
 from clothseg.photos import read_photo
 from clothseg.runs import RunFolder
 from clothseg.videos import write_video
 
 TINY = [
-    "picture.height=96",
-    "picture.width=64",
-    "pyramid.channels=32",
-    "boxes.hidden=64",
-    "mask.channels=32",
-    "anchors.scales=[[48],[96],[192]]",
-    "anchors.ratios=[0.5,1,2]",
-    "detect.min_confidence=0.0",
-    "detect.mask_threshold=0.2",
-    "detect.max_detections=6",
+    "input.height=96",
+    "input.width=64",
+    "network.fpn.channels=32",
+    "network.box_head.fc_dim=64",
+    "network.mask_head.channels=32",
+    "network.anchors.scales=[[48],[96],[192]]",
+    "network.anchors.ratios=[0.5,1,2]",
+    "inference.score_threshold=0.0",
+    "inference.mask_threshold=0.2",
+    "inference.max_detections=6",
 ]
 VALIDATION = sorted((sample.folder() / "validation").glob("*.jpg"))
 
@@ -85,7 +85,7 @@ def test_the_last_words_count_what_counts_and_say_what_a_video_does_not_get(
     with write_video(tmp_path / "clip.mp4", Fraction(5), Fraction(1, 10)) as film:
         film.add(read_photo(VALIDATION[0]), 0)
     words = ["predict", run, VALIDATION[0], tmp_path / "clip.mp4", "--out", tmp_path / "out", "--format", "class-maps"]
-    assert clothseg(monkeypatch, *words, "--min-confidence", 1) == 0
+    assert clothseg(monkeypatch, *words, "--score-threshold", 1) == 0
     said = capsys.readouterr().err.splitlines()
     assert said[-2].startswith("0 instances on 1 photo and 1 video, each with a score of 1 or more")
     assert said[-1] == "videos get no class-maps; --format coco has the masks of each frame"
@@ -95,7 +95,17 @@ def test_one_garment_keeps_one_name(run: Path, monkeypatch: pytest.MonkeyPatch, 
     """The untrained network finds the same for every class; with 0.01 whatever touches another class goes."""
     from pycocotools import mask as referee
 
-    words = ("predict", run, VALIDATION[0], "--format", "coco", "--cross-class-iou", "0.01", "--out", tmp_path / "out")
+    words = (
+        "predict",
+        run,
+        VALIDATION[0],
+        "--format",
+        "coco",
+        "--class-agnostic-nms",
+        "0.01",
+        "--out",
+        tmp_path / "out",
+    )
     assert clothseg(monkeypatch, *words) == 0
     rows = json.loads((tmp_path / "out/predictions.json").read_text())
     assert rows
@@ -110,8 +120,8 @@ def test_one_garment_keeps_one_name(run: Path, monkeypatch: pytest.MonkeyPatch, 
     [
         (("--threshold", "Dres=0.5"), "no class 'Dres'; did you mean Dress?"),
         (("--threshold", "Dress"), "write it as CLASS=SCORE"),
-        (("--threshold", "Dress=2"), "detect.thresholds.Dress"),
-        (("--threshold", "Dress=0.1", "--set", "detect.min_confidence=0.3"), "below min_confidence"),
+        (("--threshold", "Dress=2"), "inference.class_thresholds.Dress"),
+        (("--threshold", "Dress=0.1", "--set", "inference.score_threshold=0.3"), "below score_threshold"),
         (("--thresholds", "nowhere.json"), "no such file"),
         (("--thresholds", "broken.json"), "cannot be read"),
         (("--devices", "1000"), "this machine has"),
@@ -137,7 +147,7 @@ def test_cutouts_and_pasting_keep_to_the_thresholds(
     run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Nothing is sure to 1; that something is found without them, the test of predict has shown."""
-    words = ("--min-confidence", 0, "--threshold", "Suit=1", "--threshold", "Dress=1")
+    words = ("--score-threshold", 0, "--threshold", "Suit=1", "--threshold", "Dress=1")
     assert clothseg(monkeypatch, "cutout", run, VALIDATION[0], "--out", tmp_path / "cut", *words) == 0
     assert json.loads((tmp_path / "cut/cutouts.json").read_text())["cutouts"] == []
     replace = (

@@ -17,7 +17,7 @@ from clothseg.config import Config
 from clothseg.instances import decode
 from clothseg.models import MaskRCNN
 
-SMALL_ANCHORS = ("--set", "anchors.scales=[[16],[32],[64],[128],[256]]")
+SMALL_ANCHORS = ("--set", "network.anchors.scales=[[16],[32],[64],[128],[256]]")
 SHARED = Path(__file__).parents[2].parent / "shared" / "reference"
 
 
@@ -49,7 +49,7 @@ def test_inspect_says_whose_file_it_is(
     assert clothseg(monkeypatch, "weights", "inspect", foreign, "--json") == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["counts"].keys() == {"renamed", "left out"}
-    assert clothseg(monkeypatch, "weights", "inspect", foreign, "--set", "boxes.hidden=99") == 1
+    assert clothseg(monkeypatch, "weights", "inspect", foreign, "--set", "network.box_head.fc_dim=99") == 1
     assert "(expected 99x" in capsys.readouterr().out
 
 
@@ -61,16 +61,23 @@ def test_inspect_writes_the_settings_that_fit(
     settings.write_text(capsys.readouterr().out)
     model = MaskRCNN(Config.load(settings)).build(["Suit"]).load_weights()
     assert model.loaded is not None
-    assert model.loaded.missing == model.loaded.wrong_shape == []
+    assert model.loaded.missing == model.loaded.shape_mismatch == []
 
 
 def test_a_converted_file_predicts_what_the_foreign_one_does(
     foreign: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small = ["--set", "picture.min_side=160", "--set", "detect.min_confidence=0", "--set", "detect.max_detections=12"]
+    small = [
+        "--set",
+        "input.min_side=160",
+        "--set",
+        "inference.score_threshold=0",
+        "--set",
+        "inference.max_detections=12",
+    ]
     photo = min((sample.folder() / "validation").glob("*.jpg"))
     ours = tmp_path / "ours.safetensors"
-    words = ("weights", "convert", foreign, "--out", ours, "--classes", "Suit,Dress,Jeans,Tie", *small)
+    words = ("weights", "convert", foreign, "--out", ours, "--class-names", "Suit,Dress,Jeans,Tie", *small)
     assert clothseg(monkeypatch, *words) == 0
     assert clothseg(monkeypatch, *words) == 2  # it is there already
     assert clothseg(monkeypatch, "predict", foreign, photo, "--out", tmp_path / "a", *small) == 0
@@ -114,10 +121,10 @@ def test_a_backbone_alone_is_no_network(
         (
             "matterport",
             "ccp0005_portrait.png",
-            ["--set", "picture.min_side=256", "--set", "picture.max_side=256", *SMALL_ANCHORS],
+            ["--set", "input.min_side=256", "--set", "input.max_side=256", *SMALL_ANCHORS],
         ),
         ("detectron2", "0042_landscape.jpg", ["--config", SHARED / "detectron2" / "config.yaml"]),
-        ("detectron2", "0008.jpg", ["--set", "picture.min_side=320", "--set", "picture.max_side=512"]),
+        ("detectron2", "0008.jpg", ["--set", "input.min_side=320", "--set", "input.max_side=512"]),
     ],
 )
 def test_predict_gives_the_reference_detections(

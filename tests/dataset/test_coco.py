@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from pycocotools import mask as referee
 
-from clothseg.config import Augment
+from clothseg.config import AugmentSettings
 from clothseg.dataset import CocoLikeDataset, Sampler, load_example
 from clothseg.dataset.augment import augment
 from clothseg.errors import DataError
@@ -103,7 +103,7 @@ def test_flipping_twice_is_nothing_and_boxes_stay_tight() -> None:
     mask[0, 2:6, 1:5] = True
     truth = Instances((10, 16), torch.tensor([[1.0, 2, 5, 6]]), torch.tensor([1]), PixelMasks(mask))
     image = torch.rand((3, 10, 16))
-    always = Augment(flip=1.0)
+    always = AugmentSettings(flip=1.0)
     once, flipped = augment(image, truth, always, torch.Generator())
     assert flipped.boxes.tolist() == [[11, 2, 15, 6]]
     twice, back = augment(once, flipped, always, torch.Generator())
@@ -113,7 +113,7 @@ def test_flipping_twice_is_nothing_and_boxes_stay_tight() -> None:
 
 def test_versions_repeat(tmp_path: Path) -> None:
     data = CocoLikeDataset().load_data(write(tmp_path / "d")).prepare()
-    settings = Augment(copies=3, colour=0.5)
+    settings = AugmentSettings.model_validate({"fixed_views": 3, "saturation": 0.5})
     first, again, other = (load_example(data, 0, settings, version)[0] for version in (1, 1, 2))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)

@@ -31,10 +31,10 @@ def photos() -> CocoLikeDataset:
 def test_looking_ahead_changes_neither_order_nor_state(versions: int) -> None:
     plain, ahead = (Sampler(5, 2, versions, seed=4) for _ in range(2))
     for _ in range(7):
-        coming = ahead.coming(3)
+        peek = ahead.peek(3)
         state = ahead.state_dict()
         expected = plain.next_batch()
-        assert ahead.next_batch() == expected == coming[0]
+        assert ahead.next_batch() == expected == peek[0]
         again = Sampler(5, 2, versions, seed=9)
         again.load_state_dict(state)
         assert again.next_batch() == expected
@@ -42,24 +42,24 @@ def test_looking_ahead_changes_neither_order_nor_state(versions: int) -> None:
 
 @pytest.mark.parametrize("workers", [0, 1, 3])
 def test_threads_load_what_the_step_would_load(workers: int, photos: CocoLikeDataset) -> None:
-    config = Config.load("demo", [f"train.workers={workers}", "augment.copies=0", "augment.rotate=20"])
+    config = Config.load("demo", [f"train.workers={workers}", "augment.fixed_views=0", "augment.rotate=20"])
     examples = Examples(build_network(config, 1), photos, config, augmented=True)
     places = [(0, 1), (2, 2), (1, 3), (2, 2)]
-    examples.expect(places)
-    assert len(examples.coming) == (3 if workers else 0)
+    examples.prefetch(places)
+    assert len(examples.pending) == (3 if workers else 0)
     for place in places:
         image, truth = examples._loaded(*place)
         expected, same = examples.load(*place)
         assert torch.equal(image, expected)
         assert torch.equal(truth.boxes, same.boxes)
-    assert not examples.coming
+    assert not examples.pending
 
 
 def test_a_photo_that_cannot_be_read_is_told_in_its_own_step(photos: CocoLikeDataset) -> None:
-    config = Config.load("demo", ["train.workers=1", "augment.copies=0"])
+    config = Config.load("demo", ["train.workers=1", "augment.fixed_views=0"])
     examples = Examples(build_network(config, 1), photos, config, augmented=True)
     object.__setattr__(photos.images[1], "path", Path("gone.jpg"))
-    examples.expect([(0, 1), (1, 2)])
+    examples.prefetch([(0, 1), (1, 2)])
     examples._loaded(0, 1)
     with pytest.raises(PhotoError, match=r"gone\.jpg"):
         examples._loaded(1, 2)
@@ -67,10 +67,10 @@ def test_a_photo_that_cannot_be_read_is_told_in_its_own_step(photos: CocoLikeDat
 
 def test_photos_are_kept_as_long_as_they_fit(photos: CocoLikeDataset) -> None:
     sizes = [entry.height * entry.width * 3 for entry in photos.images]
-    assert photos.keep_photos(sizes[0] + sizes[1]) == 2
+    assert photos.cache_images(sizes[0] + sizes[1]) == 2
     first = [photos.load_image(position) for position in range(3)]
     again = [photos.load_image(position) for position in range(3)]
     assert [a is b for a, b in zip(first, again, strict=True)] == [True, True, False]
     assert np.array_equal(first[2], again[2])
-    assert photos.keep_photos(0) == 0
+    assert photos.cache_images(0) == 0
     assert photos.load_image(0) is not first[0]

@@ -15,7 +15,7 @@ from pycocotools import mask as referee
 from pycocotools.coco import COCO
 
 from clothseg.dataset import CocoLikeDataset
-from clothseg.dataset.label_studio_rle import brush_runs
+from clothseg.dataset.label_studio_rle import encode_label_studio_rle
 from clothseg.dataset.prelabel_files import LabelFormat, write_prelabels
 from clothseg.dataset.prelabels import coco_file, short_names
 from clothseg.errors import DataError
@@ -84,13 +84,13 @@ def unpacked(data: Sequence[int]) -> np.ndarray:
 @given(st.integers(1, 30), st.integers(1, 30), st.integers(0, 2**32 - 1), st.floats(0, 1))
 def test_brush_strokes_come_back(height: int, width: int, seed: int, share: float) -> None:
     mask = np.random.default_rng(seed).random((height, width)) < share
-    picture = unpacked(brush_runs(mask)).reshape(height, width, 4)
+    picture = unpacked(encode_label_studio_rle(mask)).reshape(height, width, 4)
     assert np.array_equal(picture[..., 3], mask * 255)
 
 
 def test_long_brush_strokes() -> None:
     mask = np.ones((300, 200), bool)
-    assert (unpacked(brush_runs(mask)) == 255).all()
+    assert (unpacked(encode_label_studio_rle(mask)) == 255).all()
 
 
 def test_coco_with_polygons_and_with_rle(tmp_path: Path) -> None:

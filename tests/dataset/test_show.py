@@ -1,7 +1,6 @@
 """`dataset show`: what is on the pictures, and which are chosen."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,18 +8,18 @@ import pytest
 import torch
 from PIL import Image
 
-from clothseg.config import Config, Picture
+from clothseg.config import Config, InputSettings
 from clothseg.dataset import CocoLikeDataset, load_example
-from clothseg.dataset.augment.preview import looks
-from clothseg.dataset.show import Grid, on_grid, show_dataset
+from clothseg.dataset.augment.preview import previews
+from clothseg.dataset.show import preview_input, show_dataset
 from clothseg.errors import ClothsegError, DataError
 from clothseg.instances import Instances, PixelMasks
-from clothseg.networks.input import place_window
-from clothseg.networks.mask_rcnn.conventions import TORCHVISION
-from clothseg.networks.resize import pad_images, padded_size, resize_image, resize_target
+from clothseg.networks import input_transform
+from clothseg.networks.input import InputConventions, InputTransform
 from clothseg.pictures import draw_masks, draw_outlines
 
 GREY = (128, 128, 128)
+DEFAULT = input_transform(Config())
 
 
 def write(folder: Path, photos: int = 4) -> Path:
@@ -81,35 +80,35 @@ def test_masks_alone_small_over_large_and_crowds_grey() -> None:
 @pytest.mark.parametrize(
     ("picture", "centred"),
     [
-        (Picture(resize="fit", height=96, width=64), False),
-        (Picture(min_side=50, max_side=70), False),
-        (Picture(resize="square", min_side=64, max_side=128), True),
-        (Picture(resize="square", min_side=64, max_side=192), False),
+        (InputSettings(resize="fit", height=96, width=64), False),
+        (InputSettings(min_side=50, max_side=70), False),
+        (InputSettings(resize="square", min_side=64, max_side=128), True),
+        (InputSettings(resize="square", min_side=64, max_side=192), False),
     ],
 )
-def test_the_grid_is_the_networks_own(picture: Picture, centred: bool) -> None:
-    conventions = replace(TORCHVISION, centred=centred, size_divisor=1, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+def test_the_grid_is_the_networks_own(picture: InputSettings, centred: bool) -> None:
+    conventions = InputConventions(centred=centred, size_divisor=1, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+    transform = InputTransform(picture, conventions)
     generator = np.random.default_rng(0)
     photo = generator.integers(0, 256, (133, 87, 3), dtype=np.uint8)
     mask = torch.from_numpy(generator.random((133, 87)) > 0.5)
     truth = Instances((133, 87), torch.tensor([[0.0, 0, 87, 133]]), torch.tensor([1]), PixelMasks(mask[None]))
-    size = picture.resized((133, 87))
     tensor = torch.from_numpy(photo).permute(2, 0, 1).float() / 255
-    window = place_window(size, padded_size([size], picture, conventions), conventions)
-    batch = pad_images([resize_image(tensor, size, conventions)], [window], conventions)[0]
-    small, masks = on_grid(photo, draw_masks(truth), Grid(picture, centred=centred))
+    batched, (window,) = transform.batch([tensor], torch.device("cpu"))
+    batch, size = batched[0], window.size
+    small, masks = preview_input(photo, draw_masks(truth), transform)
     inside = np.zeros(small.shape[:2], dtype=bool)
     inside[window.top : window.top + size[0], window.left : window.left + size[1]] = True
     assert small.shape == (*batch.shape[1:], 3)
     assert np.abs(small[inside].astype(float) - 255 * batch.permute(1, 2, 0).numpy()[inside]).max() <= 0.51
     assert (small[~inside] == 128).all()
-    theirs = resize_target(truth, window).masks[0].numpy() > 0
+    theirs = transform.target(truth, window).masks[0].numpy() > 0
     assert np.array_equal(masks[inside].any(axis=1).reshape(size), theirs)
 
 
 def test_a_folder_of_pictures_with_an_index(tmp_path: Path) -> None:
     data = CocoLikeDataset().load_data(write(tmp_path / "d")).prepare()
-    shown = show_dataset(data, tmp_path / "look", grid=Grid(Picture()), count=2)
+    shown = show_dataset(data, tmp_path / "look", transform=DEFAULT, count=2)
     names = ["overlays.png", "resized.png", "class-1-suit.png", "class-2-dress-co.png"]
     assert [sheet.file for sheet in shown.sheets] == names
     assert sorted(p.name for p in (tmp_path / "look").iterdir()) == sorted([*names, "index.html"])
@@ -123,7 +122,7 @@ def test_the_seed_chooses_and_repeats(tmp_path: Path) -> None:
     data = CocoLikeDataset().load_data(write(tmp_path / "d", photos=9)).prepare()
     chosen = []
     for number, seed in enumerate((1, 1, 2)):
-        show_dataset(data, tmp_path / str(number), grid=Grid(Picture()), count=3, per_class=1, seed=seed)
+        show_dataset(data, tmp_path / str(number), transform=DEFAULT, count=3, per_class=1, seed=seed)
         chosen.append((tmp_path / str(number) / "overlays.png").read_bytes())
     assert chosen[0] == chosen[1]
     assert chosen[0] != chosen[2]
@@ -132,38 +131,44 @@ def test_the_seed_chooses_and_repeats(tmp_path: Path) -> None:
 def test_wrong_wishes_write_nothing_and_bad_photos_are_told(tmp_path: Path) -> None:
     data = CocoLikeDataset().load_data(write(tmp_path / "d")).prepare()
     with pytest.raises(DataError, match="no class 'Hat' in the data set; it has Suit, Dress & co"):
-        show_dataset(data, tmp_path / "look", grid=Grid(Picture()), classes=["Hat"])
+        show_dataset(data, tmp_path / "look", transform=DEFAULT, classes=["Hat"])
     assert not (tmp_path / "look").exists()
     (tmp_path / "d" / "images" / "0.png").write_bytes(b"")
-    shown = show_dataset(data, tmp_path / "look", grid=Grid(Picture()))
+    shown = show_dataset(data, tmp_path / "look", transform=DEFAULT)
     assert list(shown.unread) == ["0.png"]
     with pytest.raises(ClothsegError, match="exists already"):
-        show_dataset(data, tmp_path / "look", grid=Grid(Picture()))
+        show_dataset(data, tmp_path / "look", transform=DEFAULT)
     for photo in (tmp_path / "d" / "images").iterdir():
         photo.unlink()
     with pytest.raises(DataError, match="none of the photos can be read"):
-        show_dataset(data, tmp_path / "none", grid=Grid(Picture()))
+        show_dataset(data, tmp_path / "none", transform=DEFAULT)
     assert not (tmp_path / "none").exists()
 
 
 def test_augmented_versions_stand_beside_their_photo_as_the_loader_gives_them(tmp_path: Path) -> None:
     data = CocoLikeDataset().load_data(write(tmp_path / "data", photos=3)).prepare()
-    turned = ["augment.flip=0", "augment.rotate=30", "augment.copies=0", "augment.scale=0", "augment.shift=0"]
+    turned = ["augment.flip=0", "augment.rotate=30", "augment.fixed_views=0", "augment.scale=0", "augment.shift=0"]
     shown: list[str] = []
-    for more in (turned, [*turned, "augment.rotate=0", "augment.multiply=0", "augment.colour=0"], ["augment.copies=3"]):
+    for more in (
+        turned,
+        [*turned, "augment.rotate=0", "augment.brightness=0", "augment.saturation=0"],
+        ["augment.fixed_views=3"],
+    ):
         config = Config.load("demo", more)
         out = tmp_path / f"look{len(shown)}"
-        sheets = show_dataset(data, out, grid=Grid(config.picture), count=4, augmented=config).sheets
+        sheets = show_dataset(data, out, transform=input_transform(config), count=4, augmented=config).sheets
         assert "augmented.png" in [sheet.file for sheet in sheets]
         shown.append(next(sheet.note for sheet in sheets if sheet.file == "augmented.png"))
     assert "rotate 30" in shown[0] and "flip" not in shown[0]
     assert "nothing is switched on" in shown[1]
     config = Config.load("demo", turned)
     values = set()
-    for version, (picture, _) in enumerate(looks(data, 2, config)):  # a photo without objects: nothing is drawn on it
+    for version, (picture, _) in enumerate(
+        previews(data, 2, config)
+    ):  # a photo without objects: nothing is drawn on it
         image, _ = load_example(data, 2, config.augment if version else None, version, config.train.seed)
         values.add(int(picture.mean()))
         assert (picture == (image.permute(1, 2, 0) * 255).round().numpy().astype(np.uint8)).all()
     assert len(values) > 1  # brightness changes
-    assert len(list(looks(data, 0, config))) == 5
-    assert len(list(looks(data, 0, Config.load("demo", ["augment.copies=3"])))) == 3
+    assert len(list(previews(data, 0, config))) == 5
+    assert len(list(previews(data, 0, Config.load("demo", ["augment.fixed_views=3"])))) == 3

@@ -9,10 +9,10 @@ import pytest
 from clothseg.errors import DataError
 from clothseg.evaluation import compare_results, evaluate_coco
 from clothseg.evaluation.coco import matches, run_evaluator
-from clothseg.evaluation.comparison import Difference
-from clothseg.evaluation.intervals import Interval, Resampler, draws
+from clothseg.evaluation.intervals import Resampler, draws
 from clothseg.evaluation.tables import comparison_table, verdict
 from clothseg.evaluation.truth import read_truth
+from clothseg.evaluation.values import Difference, Interval
 
 from .test_coco import generated
 
@@ -34,9 +34,9 @@ def test_the_same_twice_is_no_difference() -> None:
 def test_figures_are_those_of_the_evaluation_and_the_difference_that_of_the_library() -> None:
     truth, results = generated(4, photos=30, ties=False)
     worse = without(results, 0.4)
-    found = compare_results(truth, worse, results, resamples=100, min_confidence=0.2)
+    found = compare_results(truth, worse, results, resamples=100, score_threshold=0.2)
     for side, rows in (("a", worse), ("b", results)):
-        overall = evaluate_coco(truth, rows, resamples=0, min_confidence=0.2).overall
+        overall = evaluate_coco(truth, rows, resamples=0, score_threshold=0.2).overall
         for name in ("mask_AP", "mask_AP50", "box_AP", "boundary_AP", "report_mAP"):
             assert getattr(found.figures[name], side) == pytest.approx(overall[name], abs=1e-9), name
     known = read_truth(truth)

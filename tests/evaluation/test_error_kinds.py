@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from clothseg.evaluation import coco, evaluate_coco
-from clothseg.evaluation.error_kinds import Mistake, photo_mistakes
-from clothseg.evaluation.metrics import Confusion
+from clothseg.evaluation.error_kinds import DetectionError, detection_errors
 from clothseg.evaluation.truth import read_truth
+from clothseg.evaluation.values import Confusion
 from clothseg.instances import mask_iou
 
 Tree = dict[str, Any]
@@ -93,13 +93,13 @@ def test_confusion_with_background() -> None:
 def test_false_alarms_on_photos_without_objects() -> None:
     truth, results = planted()
     metrics = evaluate_coco(truth, [*results, results[-1] | {"image_id": 6, "score": 0.01}], resamples=0)
-    alarms, best = metrics.false_alarms, metrics.threshold
+    alarms, best = metrics.false_positives_on_empty, metrics.threshold
     assert alarms is not None
     assert best is not None
     assert (alarms.photos, alarms.alarmed, alarms.detections, alarms.threshold) == (2, 1, 1, best.score)
     truth["images"] = [i for i in truth["images"] if i["id"] not in (6, 9)]
     kept = [r for r in results if r["image_id"] != 6]
-    assert evaluate_coco(truth, kept, resamples=0).false_alarms is None
+    assert evaluate_coco(truth, kept, resamples=0).false_positives_on_empty is None
 
 
 def test_curves_are_the_referees(seed: int = 3) -> None:
@@ -124,14 +124,14 @@ def test_mistakes_photo_by_photo_are_as_many_as_the_library_counts(seed: int) ->
 
     tree, results = generated(seed, photos=8, ties=False)
     truth = read_truth(tree | {"annotations": [a | {"iscrowd": 0} for a in tree["annotations"]]})
-    counted = {name: kind.count for name, kind in coco.error_split(coco.run_evaluator(truth, results, "mask")).items()}
+    counted = {name: kind.count for name, kind in coco.tide_errors(coco.run_evaluator(truth, results, "mask")).items()}
     ours: Counter[str] = Counter(dict.fromkeys(counted, 0))
     for photo in truth.photos:
         found = sorted((r for r in results if r["image_id"] == photo), key=lambda r: -r["score"])
         objects = [a for a in truth.annotations if a["image_id"] == photo]
         overlap = mask_iou([r["segmentation"] for r in found], [a["segmentation"] for a in objects])
         labels, classes = (np.array([r["category_id"] for r in rows], dtype=np.int64) for rows in (found, objects))
-        ours.update(m.kind for m in photo_mistakes(overlap, labels, classes, np.zeros(len(objects), dtype=bool)))
+        ours.update(m.kind for m in detection_errors(overlap, labels, classes, np.zeros(len(objects), dtype=bool)))
     assert dict(ours) == counted
 
 
@@ -139,14 +139,14 @@ def test_a_mistake_names_its_detection_its_object_and_their_overlap() -> None:
     overlap = np.array([[0.8, 0.0, 0.0], [0.6, 0.0, 0.0], [0.0, 0.3, 0.0], [0.05, 0.7, 0.0], [0.0, 0.0, 0.9]])
     found, classes = np.array([1, 1, 1, 1, 1]), np.array([1, 2, 1])
     crowd = np.array([False, False, True])
-    assert photo_mistakes(overlap, found, classes, crowd) == [
-        Mistake("duplicate", 1, 0, 0.6),
-        Mistake("both", 2, 1, 0.3),
-        Mistake("class", 3, 1, 0.7),  # so object 1 is not missed; detection 4 lies on a crowd
+    assert detection_errors(overlap, found, classes, crowd) == [
+        DetectionError("duplicate", 1, 0, 0.6),
+        DetectionError("both", 2, 1, 0.3),
+        DetectionError("class", 3, 1, 0.7),  # so object 1 is not missed; detection 4 lies on a crowd
     ]
     nothing = np.zeros((0, 0)), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=bool)
-    assert photo_mistakes(*nothing) == []
-    alone = photo_mistakes(np.zeros((1, 0)), np.array([1]), nothing[2], nothing[3])
-    assert alone == [Mistake("background", 0, None, 0.0)]
-    unseen = photo_mistakes(np.zeros((0, 1)), nothing[1], np.array([1]), np.array([False]))
-    assert unseen == [Mistake("missed", None, 0, 0.0)]
+    assert detection_errors(*nothing) == []
+    alone = detection_errors(np.zeros((1, 0)), np.array([1]), nothing[2], nothing[3])
+    assert alone == [DetectionError("background", 0, None, 0.0)]
+    unseen = detection_errors(np.zeros((0, 1)), nothing[1], np.array([1]), np.array([False]))
+    assert unseen == [DetectionError("missed", None, 0, 0.0)]

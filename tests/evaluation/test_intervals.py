@@ -10,9 +10,10 @@ import pytest
 
 from clothseg.evaluation import evaluate_coco
 from clothseg.evaluation.coco import matches
-from clothseg.evaluation.intervals import Figures, Interval, Resampler, intervals
+from clothseg.evaluation.intervals import ResampledMetrics, Resampler, intervals
 from clothseg.evaluation.matches import THRESHOLDS, ClassMatches
 from clothseg.evaluation.truth import read_truth
+from clothseg.evaluation.values import Interval
 
 Tree = dict[str, Any]
 
@@ -49,7 +50,7 @@ def resampler(truth: Tree, results: list[Tree]) -> Resampler:
 
 
 def of_matches(one: ClassMatches, photos: int, resamples: int) -> dict[str, Interval]:
-    return intervals(Figures({"mask": Resampler([one])}, None, photos), resamples=resamples)
+    return intervals(ResampledMetrics({"mask": Resampler([one])}, None, photos), resamples=resamples)
 
 
 def copied(truth: Tree, results: list[Tree], counts: list[int]) -> tuple[Tree, list[Tree]]:

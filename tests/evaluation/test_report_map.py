@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from clothseg.evaluation import evaluate_coco
-from clothseg.evaluation.report_map import PhotoPrecision, photo_precision
+from clothseg.evaluation.report_map import PerImageAP, per_image_ap
 from clothseg.evaluation.truth import read_truth
 from clothseg.instances import decode, encode
 
@@ -29,7 +29,7 @@ def of_photos(objects: list[Tree], found: list[Tree], photos: int = 1, least: fl
         "annotations": [o | {"id": n} for n, o in enumerate(objects)],
         "categories": [{"id": 1, "name": "Suit"}, {"id": 2, "name": "Dress"}],
     }
-    return [float(value) for value in photo_precision(read_truth(tree), found, least).values]
+    return [float(value) for value in per_image_ap(read_truth(tree), found, least).values]
 
 
 def test_the_first_detection_takes_its_object_away() -> None:
@@ -72,9 +72,9 @@ def test_photos_without_objects_are_left_out_and_those_without_detections_count_
     values = of_photos([row(0, 1, 0), row(2, 1, 0)], [row(0, 1, 0, score=1), row(1, 1, 0, score=1)], photos=3)
     assert np.isnan(values[1])
     assert (values[0], values[2]) == (1.0, 0.0)
-    assert PhotoPrecision(np.array(values)).mean() == 0.5
-    assert PhotoPrecision(np.array(values)).mean(np.array([3, 9, 1])) == 0.75
-    assert PhotoPrecision(np.array([np.nan])).mean() is None
+    assert PerImageAP(np.array(values)).mean() == 0.5
+    assert PerImageAP(np.array(values)).mean(np.array([3, 9, 1])) == 0.75
+    assert PerImageAP(np.array([np.nan])).mean() is None
 
 
 def test_crowds_are_no_objects_and_excuse_what_lies_on_them() -> None:
@@ -119,16 +119,16 @@ def counted_otherwise(tree: Tree, results: list[Tree], least: float) -> list[flo
 @pytest.mark.parametrize("seed", range(4))
 def test_generated_photos(seed: int) -> None:
     tree, results = generated(seed, photos=12)
-    ours = photo_precision(read_truth(tree), results, 0.3).values
+    ours = per_image_ap(read_truth(tree), results, 0.3).values
     assert ours.tolist() == pytest.approx(counted_otherwise(tree, results, 0.3), abs=1e-12, nan_ok=True)
     assert len(set(ours[~np.isnan(ours)].tolist())) > 3
 
 
 def test_the_figure_is_named_and_told_apart() -> None:
     tree, results = generated(2, photos=12)
-    metrics = evaluate_coco(tree, results, min_confidence=0.3, resamples=30)
+    metrics = evaluate_coco(tree, results, score_threshold=0.3, resamples=30)
     assert metrics.overall["report_mAP"] == pytest.approx(np.nanmean(counted_otherwise(tree, results, 0.3)))
-    assert metrics.report_min_confidence == 0.3
+    assert metrics.report_score_threshold == 0.3
     interval = metrics.intervals["report_mAP"]
     assert interval.low < (metrics.overall["report_mAP"] or 0) < interval.high
     assert "not COCO's; score from 0.30" in metrics.table()

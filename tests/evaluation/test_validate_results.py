@@ -10,7 +10,7 @@ import pytest
 from clothseg.errors import DataError
 from clothseg.evaluation import evaluate_coco
 from clothseg.evaluation.truth import read_truth
-from clothseg.evaluation.validate_results import checked_results, read_results
+from clothseg.evaluation.validate_results import read_results, validate_results
 from clothseg.instances import encode, tight_box
 
 Tree = dict[str, Any]
@@ -86,7 +86,7 @@ def test_odd_rows_are_counted_and_judged(rows: list[Tree], sentence: str) -> Non
 
 
 def test_good_rows_have_no_note_and_boxes_may_touch_the_edge() -> None:
-    rows, notes = checked_results([result(bbox=[-0.4, 0, 50.8, 40])], read_truth(truth()))
+    rows, notes = validate_results([result(bbox=[-0.4, 0, 50.8, 40])], read_truth(truth()))
     assert notes == []
     assert rows[0]["segmentation"] == encode(SQUARE)
 
@@ -96,7 +96,7 @@ def test_polygons_and_uncompressed_masks_are_the_same_detection() -> None:
     uncompressed = {"size": [40, 50], "counts": runs}
     polygon = [[8, 5, 33, 5, 33, 30, 8, 30]]
     for segmentation in (uncompressed, polygon):
-        rows, _ = checked_results([result(segmentation=segmentation)], read_truth(truth()))
+        rows, _ = validate_results([result(segmentation=segmentation)], read_truth(truth()))
         assert rows[0]["segmentation"] == encode(SQUARE)
 
 
@@ -165,8 +165,8 @@ UNUSUAL: list[Tree] = [
 def test_rows_are_the_same_whether_looked_at_together_or_one_by_one(change: Tree) -> None:
     known = read_truth(truth())
     rows = [result(score=n / 10) for n in range(5)] + [result(**change)]
-    together, _ = checked_results(rows, known)
-    alone = [checked_results([row], known)[0][0] for row in rows]
+    together, _ = validate_results(rows, known)
+    alone = [validate_results([row], known)[0][0] for row in rows]
     assert together == alone
     assert together[:5] == rows[:5]
 
@@ -175,7 +175,7 @@ def test_rows_are_the_same_whether_looked_at_together_or_one_by_one(change: Tree
 def test_a_wrong_row_among_thousands_is_named_by_its_number(row: Any, message: str) -> None:
     rows = [result()] * 5000 + [row] + [result()] * 10
     with pytest.raises(DataError, match=f"result 5000 .*{message}"):
-        checked_results(rows, read_truth(truth()))
+        validate_results(rows, read_truth(truth()))
 
 
 def test_a_broken_mask_in_the_truth_is_named() -> None:

@@ -12,7 +12,7 @@ from clothseg import sample
 from clothseg.errors import ClothsegError, DataError, PhotoError
 from clothseg.garments import (
     Cutout,
-    Place,
+    Placement,
     compose,
     compose_files,
     cut_out,
@@ -112,9 +112,15 @@ def test_places_by_hand() -> None:
     assert place(cutout, (20, 200)) == (95, 0, 105, 20)
     assert keep_shape(cutout, (0, 0, 100, 40)) == (40, 0, 60, 40)
     assert keep_shape(cutout, (0, 10, 10, 100)) == (0, 10, 10, 30)
-    assert Place(at="50%,10").box_for(cutout, (100, 200)) == (90, -10, 110, 30)
-    assert Place(box="0,0,50%,100%").box_for(cutout, (100, 200)) == (0, 0, 100, 100)
-    for wrong in (Place(at="5"), Place(at="a,b"), Place(box="1,2,3"), Place(box="0,0,9,9", scale=2), Place(at="nan,1")):
+    assert Placement(at="50%,10").box_for(cutout, (100, 200)) == (90, -10, 110, 30)
+    assert Placement(box="0,0,50%,100%").box_for(cutout, (100, 200)) == (0, 0, 100, 100)
+    for wrong in (
+        Placement(at="5"),
+        Placement(at="a,b"),
+        Placement(box="1,2,3"),
+        Placement(box="0,0,9,9", scale=2),
+        Placement(at="nan,1"),
+    ):
         with pytest.raises(DataError):
             wrong.box_for(cutout, (100, 200))
 
@@ -229,7 +235,7 @@ def test_replacing(cutout: Cutout, tmp_path: Path) -> None:
             tmp_path / "dress.png", tmp_path / "street.png", tmp_path / "x.png", find, NAMES, class_name="Suit"
         )
     with pytest.raises(PhotoError, match="suffixes"):
-        compose_files(tmp_path / "dress.png", tmp_path / "street.png", tmp_path / "x.gif", Place())
+        compose_files(tmp_path / "dress.png", tmp_path / "street.png", tmp_path / "x.gif", Placement())
     with pytest.raises(ClothsegError, match="--overwrite"):
-        compose_files(tmp_path / "dress.png", tmp_path / "street.png", tmp_path / "out0.png", Place())
+        compose_files(tmp_path / "dress.png", tmp_path / "street.png", tmp_path / "out0.png", Placement())
     assert not (tmp_path / "x.png").exists()

@@ -1,21 +1,26 @@
-"""Masks in all forms, against pycocotools, torchvision and Pillow."""
+"""Masks in all forms, against pycocotools, torchvision, Pillow and grids worked out by hand."""
 
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+import torch.nn.functional as F
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from PIL import Image
 from pycocotools import mask as referee
+from torch import Tensor
 from torchvision.models.detection.roi_heads import paste_masks_in_image
 
 from clothseg.errors import DataError
 from clothseg.instances import (
     BoxMasks,
+    LabelMasks,
+    Masks,
+    PixelMasks,
     RleMasks,
     decode,
     encode,
@@ -33,7 +38,7 @@ any_mask = st.tuples(st.integers(1, 40), st.integers(1, 40)).flatmap(lambda size
 
 @given(any_mask)
 @settings(max_examples=100, deadline=None)
-def test_rle_is_the_referees(mask: NDArray[np.bool_]) -> None:
+def test_rle_is_that_of_pycocotools(mask: NDArray[np.bool_]) -> None:
     rle = encode(mask)
     theirs: Any = referee.encode(np.asfortranarray(mask, dtype=np.uint8))
     assert rle["counts"] == theirs["counts"].decode()
@@ -45,7 +50,7 @@ def test_rle_is_the_referees(mask: NDArray[np.bool_]) -> None:
     assert np.array_equal(decode(from_segmentation(uncompressed, *mask.shape)), mask)
 
 
-def test_polygons_are_drawn_as_the_referee_draws() -> None:
+def test_polygons_are_drawn_as_pycocotools_draws() -> None:
     polygons = [[3.2, 4.0, 30.5, 6.0, 20.0, 28.0], [1.0, 30.0, 9.0, 30.0, 9.0, 38.0, 1.0, 38.0]]
     theirs = referee.decode(referee.merge(referee.frPyObjects(polygons, 40, 50)))
     assert np.array_equal(decode(from_polygons(polygons, 40, 50)), theirs.astype(bool))
@@ -64,14 +69,14 @@ def test_polygons_are_drawn_as_the_referee_draws() -> None:
         (None, "neither"),
     ],
 )
-def test_broken_segmentations_are_told(segmentation: object, message: str) -> None:
+def test_broken_segmentations_are_errors(segmentation: object, message: str) -> None:
     with pytest.raises(DataError, match=message):
         from_segmentation(segmentation, 4, 4)
 
 
 @given(any_mask, st.integers(1, 60), st.integers(1, 60))
 @settings(max_examples=60, deadline=None)
-def test_resizing_is_pillows_nearest(mask: NDArray[np.bool_], height: int, width: int) -> None:
+def test_resizing_is_nearest_of_pillow(mask: NDArray[np.bool_], height: int, width: int) -> None:
     theirs = Image.fromarray(mask.astype(np.uint8)).resize((width, height), Image.Resampling.NEAREST)
     # Where a centre falls on the line between two pixels, either is the nearest.
     sure = [
@@ -89,7 +94,7 @@ def test_iou_of_crowds_is_over_the_found() -> None:
     assert mask_iou([], [encode(large)]).shape == (0, 1)
 
 
-def test_pasting_is_torchvisions_also_over_the_edge() -> None:
+def test_pasting_is_that_of_torchvision_also_over_the_edge() -> None:
     generator = torch.Generator().manual_seed(0)
     maps = torch.rand((12, 28, 28), generator=generator)
     corners = torch.rand((12, 4), generator=generator) * 60
@@ -99,3 +104,150 @@ def test_pasting_is_torchvisions_also_over_the_edge() -> None:
     assert torch.equal(ours.pixels(), theirs)
     assert torch.equal(RleMasks(ours.rle(), (70, 90)).pixels(), theirs)
     assert torch.equal(ours.select(torch.tensor([3, 0])).pixels(), theirs[[3, 0]])
+
+
+def random_box_masks(threshold: float = 0.5) -> BoxMasks:
+    """Some inside a photo of 50 x 70, some over its edges, one beside it."""
+    generator = torch.Generator().manual_seed(1)
+    maps = torch.rand((5, 9, 9), generator=generator)
+    boxes = torch.tensor(
+        [[5.3, 8.1, 61.7, 44.9], [-7, -9.5, 20, 30], [40, 30.2, 90, 71], [10, 10, 12.5, 11.2], [80, 60, 95, 90]]
+    )
+    return BoxMasks(maps, boxes, (50, 70), threshold)
+
+
+def sampled(values: Tensor, box: Tensor, size: tuple[int, int]) -> Tensor:
+    """A map in a box at all pixel centres of a photo, by torch; zeros around it."""
+    y = (torch.arange(size[0]) + 0.5 - box[1]) / (box[3] - box[1]) * 2 - 1
+    x = (torch.arange(size[1]) + 0.5 - box[0]) / (box[2] - box[0]) * 2 - 1
+    rows, columns = torch.meshgrid(y, x, indexing="ij")
+    return F.grid_sample(values[None, None], torch.stack([columns, rows], -1)[None], align_corners=False)[0, 0]
+
+
+@pytest.mark.parametrize("threshold", [0.5, 0.2, 0.8])
+def test_soft_masks_in_boxes_are_interpolated_as_torch_does_with_the_threshold_at_one_half(threshold: float) -> None:
+    masks = random_box_masks(threshold)
+    below = masks.probabilities / threshold * 0.5
+    above = 0.5 + (masks.probabilities - threshold) / (1 - threshold) * 0.5
+    moved = torch.where(masks.probabilities < threshold, below, above)
+    expected = torch.stack([sampled(m, box, masks.size) for m, box in zip(moved, masks.in_boxes, strict=True)])
+    assert masks.soft().dtype == torch.float32
+    torch.testing.assert_close(masks.soft(), expected, atol=1e-5, rtol=0)
+    part = masks.select(torch.tensor([2, 0])).soft(slice(20, 41), slice(33, 70))
+    torch.testing.assert_close(part, expected[[2, 0], 20:41, 33:70], atol=1e-5, rtol=0)
+    assert (masks.soft()[4] == 0).all()
+    nothing = masks.select(torch.zeros(0, dtype=torch.int64))
+    assert nothing.soft(slice(3, 8), slice(2, 4)).shape == (0, 5, 2)
+
+
+def hand_grid() -> LabelMasks:
+    """Two objects on a grid of 2 x 2, whose photo has 4 x 4 pixels: 1 is the cell at the top left, 2 all others."""
+    return LabelMasks(
+        torch.tensor([[1, 2], [2, 2]]), torch.tensor([[1.0, 0.6], [0.6, 0.6]]), torch.tensor([1, 2]), (4, 4)
+    )
+
+
+def test_label_masks_by_hand() -> None:
+    """Pixel centres lie at -0.25, 0.25, 0.75 and 1.25 of the cells, so the first cell weighs 1, 3/4, 1/4 and 0 there.
+
+    It counts (1 + 1) / 2 = 1 for its own object, the others (1 - 0.6) / 2 = 0.2; for object 2 it is the other way.
+    """
+    masks = hand_grid()
+    expected = torch.tensor(
+        [[1.0, 0.8, 0.4, 0.2], [0.8, 0.65, 0.35, 0.2], [0.4, 0.35, 0.25, 0.2], [0.2, 0.2, 0.2, 0.2]]
+    )
+    torch.testing.assert_close(masks.soft(), torch.stack([expected, 1 - expected]))
+    first = torch.zeros((4, 4), dtype=torch.bool)
+    first[:2, :2] = True
+    assert torch.equal(masks.pixels(), torch.stack([first, ~first]))
+    assert masks.boxes().tolist() == [[0, 0, 2, 2], [0, 0, 4, 4]]
+    swapped = masks.select(torch.tensor([1, 0]))
+    assert torch.equal(swapped.pixels(), torch.stack([~first, first]))
+    assert len(swapped) == 2
+    torch.testing.assert_close(masks.soft(slice(1, 3), slice(2, 4))[0], expected[1:3, 2:4])
+
+
+def test_label_masks_of_a_photo_that_fills_a_part_of_the_grid() -> None:
+    """Its 2 x 2 pixels lie on the cells of rows 1 and 2 and columns 2 and 3, exactly."""
+    labels = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 2, 1, 1], [1, 1, 0, 2, 1], [1, 1, 1, 1, 1]])
+    probabilities = torch.linspace(0.05, 1.0, 20).reshape(4, 5)
+    masks = LabelMasks(labels, probabilities, torch.tensor([2, 1, 7]), (2, 2), (1 / 4, 2 / 5, 2 / 4, 2 / 5))
+    own = probabilities[1:3, 2:4] / 2
+    two, one = (torch.where(labels[1:3, 2:4] == number, 0.5 + own, 0.5 - own) for number in (2, 1))
+    torch.testing.assert_close(masks.soft(), torch.stack([two, one, 0.5 - own]))
+    assert masks.pixels().tolist() == [
+        [[True, False], [False, True]],
+        [[False, True], [False, False]],
+        [[False] * 2] * 2,
+    ]
+    assert masks.boxes().tolist() == [[0, 0, 2, 2], [1, 0, 2, 1], [0, 0, 0, 0]]
+
+
+def test_label_masks_of_a_whole_grid_are_interpolated_as_torch_does() -> None:
+    generator = torch.Generator().manual_seed(2)
+    labels = torch.randint(4, (6, 9), generator=generator)
+    probabilities = torch.rand((6, 9), generator=generator)
+    masks = LabelMasks(labels, probabilities, torch.tensor([3, 1, 2]), (31, 40))
+    cells = torch.stack([torch.where(labels == n, 1 + probabilities, 1 - probabilities) / 2 for n in (3, 1, 2)])
+    expected = F.interpolate(cells[None], (31, 40), mode="bilinear", align_corners=False)[0]
+    torch.testing.assert_close(masks.soft(), expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(masks.soft(slice(3, 20), slice(39, 40)), expected[:, 3:20, 39:40], atol=1e-5, rtol=0)
+
+
+some_probabilities = st.sampled_from([0.0, 0.1, 0.3, 0.5, 0.7, 1.0]) | st.floats(0, 1, width=32)
+
+
+@st.composite
+def label_masks(draw: st.DrawFn) -> LabelMasks:
+    """All four labels of a grid, of a photo that fills all of it or a part."""
+    shape = draw(st.tuples(st.integers(1, 6), st.integers(1, 6)))
+    labels = torch.from_numpy(draw(arrays(np.int64, shape, elements=st.integers(0, 3))))
+    probabilities = torch.from_numpy(draw(arrays(np.float32, shape, elements=some_probabilities)))
+    size = draw(st.tuples(st.integers(1, 14), st.integers(1, 14)))
+    height, width = (draw(st.sampled_from([1.0, 0.75, 0.5])) for _ in range(2))
+    top, left = (draw(st.sampled_from([0.0, (1 - extent) / 2, 1 - extent])) for extent in (height, width))
+    return LabelMasks(labels, probabilities, torch.arange(4), size, (top, left, height, width))
+
+
+TIE = LabelMasks(torch.tensor([[1, 2], [2, 1]]), torch.full((2, 2), 0.45), torch.tensor([1, 2]), (5, 5))
+"""In the middle both masks are exactly 0.5, where rounding must not put both above it."""
+
+
+@example(TIE)
+@given(label_masks())
+@settings(max_examples=300, deadline=None)
+def test_label_masks_never_overlap_and_their_forms_agree(masks: LabelMasks) -> None:
+    pixels = masks.pixels()
+    assert pixels.sum(dim=0).max() <= 1
+    assert torch.equal(pixels, masks.soft() > 0.5)
+    as_rle, as_pixels = RleMasks(masks.rle(), masks.size), PixelMasks(pixels)
+    assert torch.equal(as_rle.pixels(), pixels)
+    assert torch.equal(masks.boxes(), as_pixels.boxes())
+    assert torch.equal(masks.boxes(), as_rle.boxes())
+    assert masks.soft().min() >= 0 and masks.soft().max() <= 1
+
+
+def test_all_forms_of_the_same_masks_agree_on_boxes_and_soft_values() -> None:
+    pixels = torch.zeros((3, 6, 8), dtype=torch.bool)
+    pixels[0, 1:4, 2:7] = True
+    pixels[2, 5, 0] = True
+    numbers = torch.tensor([[5, 0, 0], [5, 5, 0], [0, 0, 9]])
+    forms: list[Masks] = [PixelMasks(pixels), RleMasks(PixelMasks(pixels).rle(), (6, 8))]
+    tight = [[2.0, 1, 7, 4], [0, 0, 0, 0], [0, 5, 1, 6]]
+    for masks in forms:
+        assert masks.boxes().tolist() == tight
+        assert torch.equal(masks.soft(), pixels.float())
+        assert torch.equal(masks.soft(slice(1, 6), slice(0, 3)), pixels[:, 1:6, :3].float())
+        assert masks.size == (6, 8)
+    on_grid = LabelMasks(numbers, torch.ones((3, 3)), torch.tensor([9, 4, 5]), (3, 3))
+    assert on_grid.boxes().tolist() == [[2, 2, 3, 3], [0, 0, 0, 0], [0, 0, 2, 2]]
+    in_boxes = random_box_masks()
+    assert torch.equal(in_boxes.boxes(), in_boxes.in_boxes)
+    assert torch.equal(in_boxes.select(torch.tensor([1])).boxes(), in_boxes.in_boxes[1:2])
+    none = torch.zeros(0, dtype=torch.int64)
+    for masks in (*forms, on_grid, in_boxes):
+        left = masks.select(none)
+        assert len(left) == 0
+        assert left.boxes().shape == (0, 4)
+        assert left.soft().shape == left.pixels().shape == (0, *masks.size)
+        assert left.rle() == []

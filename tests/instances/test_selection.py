@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clothseg.instances import BoxMasks, Instances, PixelMasks, Selection, suppress_across_classes
+from clothseg.instances import BoxMasks, Instances, PixelMasks, Selection, class_agnostic_nms
 
 
 def strips(*rows: tuple[int, int, int, float]) -> Instances:
@@ -24,22 +24,22 @@ def strips(*rows: tuple[int, int, int, float]) -> Instances:
 def test_one_garment_as_two_classes_keeps_the_surer_name() -> None:
     # IoU by hand: first and second 80/100, first and third 60/100, second and third 60/80, first and fourth 80/100.
     found = strips((0, 100, 1, 0.9), (0, 80, 2, 0.8), (0, 60, 3, 0.7), (20, 100, 1, 0.6))
-    assert suppress_across_classes(found, 0.7).scores.tolist() == pytest.approx([0.9, 0.7, 0.6])
-    assert suppress_across_classes(found, 0.6).scores.tolist() == pytest.approx([0.9, 0.6])
-    assert suppress_across_classes(found, 0.80001).scores.tolist() == pytest.approx([0.9, 0.8, 0.7, 0.6])
-    assert suppress_across_classes(found, 0.8).scores.tolist() == pytest.approx([0.9, 0.7, 0.6]), "so much or more"
+    assert class_agnostic_nms(found, 0.7).scores.tolist() == pytest.approx([0.9, 0.7, 0.6])
+    assert class_agnostic_nms(found, 0.6).scores.tolist() == pytest.approx([0.9, 0.6])
+    assert class_agnostic_nms(found, 0.80001).scores.tolist() == pytest.approx([0.9, 0.8, 0.7, 0.6])
+    assert class_agnostic_nms(found, 0.8).scores.tolist() == pytest.approx([0.9, 0.7, 0.6]), "so much or more"
 
 
 def test_order_given_stays_and_the_first_of_equals_wins() -> None:
     found = strips((0, 50, 1, 0.5), (50, 100, 1, 0.7), (0, 50, 2, 0.5), (50, 100, 2, 0.9))
-    left = suppress_across_classes(found, 0.5)
+    left = class_agnostic_nms(found, 0.5)
     assert left.boxes[:, 0].tolist() == [0, 50]
     assert left.classes.tolist() == [1, 2]
     assert np.array_equal(left.masks.pixels().numpy(), found.masks.pixels()[[0, 3]].numpy())
 
 
 def test_nothing_found_is_nothing_left() -> None:
-    assert len(suppress_across_classes(strips(), 0.5)) == 0
+    assert len(class_agnostic_nms(strips(), 0.5)) == 0
     assert len(Selection(0.5, {1: 0.2}, 0.5)(strips())) == 0
 
 
@@ -75,7 +75,7 @@ def test_the_set_that_stays_is_the_only_one_without_contradiction(
         )
     ]
     assert len(fitting) == 1
-    assert suppress_across_classes(found, iou).scores.tolist() == [scores[n] for n in fitting[0]]
+    assert class_agnostic_nms(found, iou).scores.tolist() == [scores[n] for n in fitting[0]]
 
 
 def test_each_class_has_its_own_threshold_before_rivals_are_looked_at() -> None:
@@ -91,4 +91,4 @@ def test_masks_of_a_network_are_compared_as_they_are_drawn() -> None:
     boxes = torch.tensor([[0.0, 0, 40, 40], [0, 0, 40, 40], [39, 39, 60, 60]])
     masks = BoxMasks(torch.ones((3, 28, 28)), boxes, (80, 80))
     found = Instances((80, 80), boxes, torch.tensor([1, 2, 3]), masks, torch.tensor([0.6, 0.7, 0.5]))
-    assert suppress_across_classes(found, 0.9).classes.tolist() == [2, 3]
+    assert class_agnostic_nms(found, 0.9).classes.tolist() == [2, 3]

@@ -1,44 +1,48 @@
 """Faster detection against the usual: the same detections on photos of several sizes, and after new weights."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
 
 from clothseg.config import Config
-from clothseg.dataset import to_tensor
-from clothseg.networks import MaskRCNNNetwork, build_network
-from clothseg.photos import read_photo
-from clothseg.sample import folder
+from clothseg.networks.mask_rcnn.network import MaskRCNNNetwork
+
+Make = Callable[..., MaskRCNNNetwork]
 
 
-def network(seed: int) -> MaskRCNNNetwork:
-    """A small network whose scores differ from box to box."""
-    config = Config.model_validate(
-        {
-            "backbone": {"name": "resnet18"},
-            "picture": {"min_side": 128, "max_side": 256},
-            "pyramid": {"channels": 32},
-            "boxes": {"hidden": 64},
-            "mask": {"channels": 32},
-            "detect": {"min_confidence": 0.3, "max_detections": 20},
-            "train": {"seed": seed},
-        }
-    )
-    made = build_network(config, 3).eval()
-    with torch.no_grad():
-        made.box_head.score.weight.mul_(5)
-        made.rpn.score.weight.mul_(10)
+@pytest.fixture
+def make(build_mask_rcnn: Callable[[Config, int], MaskRCNNNetwork]) -> Make:
+    """Makes a small network whose scores differ from box to box."""
+
+    def made(seed: int, **inference: object) -> MaskRCNNNetwork:
+        config = Config.model_validate(
+            {
+                "backbone": {"name": "resnet18"},
+                "input": {"min_side": 128, "max_side": 256},
+                "network": {"fpn": {"channels": 32}, "box_head": {"fc_dim": 64}, "mask_head": {"channels": 32}},
+                "inference": {"score_threshold": 0.3, "max_detections": 20, **inference},
+                "train": {"seed": seed},
+            }
+        )
+        network = build_mask_rcnn(config, 3).eval()
+        with torch.no_grad():
+            network.box_head.score.weight.mul_(5)
+            network.rpn.score.weight.mul_(10)
+        return network
+
     return made
 
 
-def photos() -> list[Tensor]:
+@pytest.fixture(scope="module")
+def photos(sample_photos: list[Tensor]) -> list[Tensor]:
     """Three photos whose inputs have three sizes."""
-    paths = sorted((folder() / "train").glob("*.jpg"))[:3]
-    return [to_tensor(read_photo(path))[:, : 400 - 60 * n, :300] for n, path in enumerate(paths)]
+    return [photo[:, : 400 - 60 * n, :300] for n, photo in enumerate(sample_photos)]
 
 
-def compare(plain: MaskRCNNNetwork, compiled: MaskRCNNNetwork) -> None:
-    for photo in photos():
+def compare(plain: MaskRCNNNetwork, compiled: MaskRCNNNetwork, photos: list[Tensor]) -> None:
+    for photo in photos:
         mine, other = compiled.detect([photo])[0], plain.detect([photo])[0]
         assert len(other) > 5
         assert torch.equal(mine.classes, other.classes)
@@ -49,26 +53,26 @@ def compare(plain: MaskRCNNNetwork, compiled: MaskRCNNNetwork) -> None:
 
 
 @pytest.mark.slow
-def test_compiled_detection_is_the_same() -> None:
-    plain, compiled = network(0), network(0)
-    assert compiled.compile_maps() == "", "this test needs a C++ compiler"
-    compare(plain, compiled)
-    other = network(1)
+def test_compiled_detection_is_the_same(make: Make, photos: list[Tensor]) -> None:
+    plain, compiled = make(0), make(0)
+    assert compiled.compile_for_inference() == "", "this test needs a C++ compiler"
+    compare(plain, compiled, photos)
+    other = make(1)
     compiled.load_state_dict(other.state_dict())
-    compare(other, compiled)
+    compare(other, compiled, photos)
 
 
-def test_where_nothing_can_be_compiled_detection_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_detection_works_where_nothing_can_be_compiled(
+    make: Make, photos: list[Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def failing(_: object) -> object:
         raise RuntimeError("\nNo working C++ compiler found\nand more lines")
 
     monkeypatch.setattr(torch, "compile", failing)
-    plain, compiled = network(0), network(0)
-    assert compiled.compile_maps() == "No working C++ compiler found"
-    compare(plain, compiled)
+    plain, compiled = make(0), make(0)
+    assert compiled.compile_for_inference() == "No working C++ compiler found"
+    compare(plain, compiled, photos)
 
 
-def test_channels_last_is_the_same_but_for_the_last_digits() -> None:
-    plain, other = network(0), network(0)
-    other.config.detect.channels_last = True
-    compare(other, plain)
+def test_channels_last_differs_in_the_last_digits_only(make: Make, photos: list[Tensor]) -> None:
+    compare(make(0, channels_last=True), make(0), photos)

@@ -7,7 +7,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from clothseg.pictures import LOSSES, compare_curves, contact_sheet, loss_curve, loss_curves
+from clothseg.pictures import compare_curves, contact_sheet, loss_curve, loss_curves
+
+LOSSES = ("total", "class", "bbox", "mask", "rpn_class", "rpn_bbox")
 
 
 def plain(height: int, width: int, grey: int = 0) -> NDArray[np.uint8]:
@@ -101,11 +103,11 @@ def test_figures_stand_beside_the_losses_where_there_are_any() -> None:
         for row in plain_rows
     ]
     one, other = pixels(loss_curves(plain_rows)), pixels(loss_curves(rows))
-    assert (one.shape[1], other.shape[1]) == (1500, 1950)
+    assert (one.shape[1], other.shape[1]) == (1500, 2000)
     corner = other[:400, 1500:].astype(int)
     assert (np.abs(corner - (0x2A, 0x6F, 0xC9)).sum(axis=2) < 60).sum() > 50  # mask AP
     assert (np.abs(corner - (0xA2, 0x5C, 0xC4)).sum(axis=2) < 60).sum() > 50  # the report's
-    assert pixels(compare_curves({"a": plain_rows, "b": rows})).shape[1] == 1950
+    assert pixels(compare_curves({"a": plain_rows, "b": rows})).shape[1] == 2000
 
 
 def test_overfitting_is_marked_in_its_panel_alone() -> None:

@@ -8,26 +8,26 @@ from torch import Tensor
 from clothseg.config import Config
 from clothseg.instances import Instances
 from clothseg.models import MaskRCNN
-from clothseg.prediction import find_together
+from clothseg.prediction import detect_batch
 
 from .conftest import Picture
 
 SMALL = [
-    "picture.min_side=32",
-    "picture.max_side=64",
-    "pyramid.channels=16",
-    "boxes.hidden=32",
-    "mask.channels=16",
-    "detect.min_confidence=0",
-    "detect.max_detections=4",
+    "input.min_side=32",
+    "input.max_side=64",
+    "network.fpn.channels=16",
+    "network.box_head.fc_dim=32",
+    "network.mask_head.channels=16",
+    "inference.score_threshold=0",
+    "inference.max_detections=4",
     "backbone.name=resnet18",
 ]
 
 
 @pytest.fixture(scope="module", params=["keep_ratio", "square"])
 def model(request: pytest.FixtureRequest) -> MaskRCNN:
-    words = [*SMALL, f"picture.resize={request.param}", "rpn.proposals_detect=20"]
-    return MaskRCNN(Config.load("demo", ["pyramid={levels: [3, 4, 5]}", *words])).build(["Suit", "Dress"])
+    words = [*SMALL, f"input.resize={request.param}", "network.rpn.post_nms_top_n_test=20"]
+    return MaskRCNN(Config.load("demo", ["network.fpn.levels=[3,4,5]", *words])).build(["Suit", "Dress"])
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def test_answers_are_equal_to_the_last_bit(model: MaskRCNN, photos: list[Picture
     assert min(len(found) for found in alone) > 0
     for batch in (2, 5):
         groups = [photos[start : start + batch] for start in range(0, len(photos), batch)]
-        together = [found for group in groups for found in find_together(model, group)]
+        together = [found for group in groups for found in detect_batch(model, group)]
         for one, other in zip(alone, together, strict=True):
             assert torch.equal(one.boxes, other.boxes)
             assert torch.equal(one.scores, other.scores)
@@ -59,12 +59,12 @@ def test_together_only_inputs_of_one_size_meet_and_order_stays(
     detect = network.detect
 
     def watched(images: list[Tensor]) -> list[Instances]:
-        padded.append({tuple(network.batch([image])[0].shape) for image in images})
+        padded.append({tuple(network.transform.batch([image], network.device)[0].shape) for image in images})
         return detect(images)
 
     alone = [model.predict(photo) for photo in photos]
     monkeypatch.setattr(network, "detect", watched)
-    together = find_together(model, photos, together=True)
+    together = detect_batch(model, photos, together=True)
     assert all(len(shapes) == 1 for shapes in padded)
     assert len(padded) < len(photos)
     for photo, one, other in zip(photos, alone, together, strict=True):

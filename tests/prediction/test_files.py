@@ -13,13 +13,14 @@ from PIL import Image
 from pycocotools import mask as referee
 from pycocotools.coco import COCO
 
+from clothseg.distributed import DistributedContext
 from clothseg.errors import ClothsegError
 from clothseg.instances import Instances, Selection
-from clothseg.prediction import OutputFormat, Predicted, Team, Wanted, predict_files
+from clothseg.prediction import OutputFormat, Predicted, PredictOptions, predict_files
 
 from .conftest import NAMES, Picture, find
 
-EVERYTHING = Wanted(frozenset(OutputFormat))
+EVERYTHING = PredictOptions(frozenset(OutputFormat))
 
 
 def files_in(folder: Path) -> dict[str, bytes]:
@@ -76,7 +77,7 @@ def test_only_what_is_wanted_is_written_and_old_results_go(photos: list[Path], t
     (out / "class-maps" / "mine.png").write_text("mine")
     with pytest.raises(ClothsegError, match="--overwrite"):
         predict_files(find, NAMES, photos, out)
-    predict_files(find, NAMES, photos[:1], out, Wanted(frozenset({OutputFormat.CSV})), overwrite=True)
+    predict_files(find, NAMES, photos[:1], out, PredictOptions(frozenset({OutputFormat.CSV})), overwrite=True)
     assert sorted(files_in(out)) == ["class-maps/mine.png", "detections.csv", "images.json", "mine.txt"]
 
 
@@ -91,8 +92,8 @@ def test_where_nothing_can_be_read_nothing_is_written_or_deleted(photos: list[Pa
 
 
 def test_thresholds_of_classes_choose_what_is_shown(photos: list[Path], tmp_path: Path) -> None:
-    wanted = Wanted(shown=Selection(0.5, {2: 0.95, 1: 0.1}))
-    done = predict_files(find, NAMES, photos[:1], tmp_path / "out", wanted)
+    options = PredictOptions(shown=Selection(0.5, {2: 0.95, 1: 0.1}))
+    done = predict_files(find, NAMES, photos[:1], tmp_path / "out", options)
     assert done is not None
     assert done.instances == 2, "both suits, not the dress"
 
@@ -106,26 +107,27 @@ def test_batches_change_nothing(photos: list[Path], tmp_path: Path, batch: int) 
         return find(group)
 
     predict_files(find, NAMES, photos, tmp_path / "one", EVERYTHING)
-    predict_files(counted, NAMES, photos, tmp_path / "many", Wanted(frozenset(OutputFormat), batch=batch))
+    predict_files(counted, NAMES, photos, tmp_path / "many", PredictOptions(frozenset(OutputFormat), batch=batch))
     assert files_in(tmp_path / "one") == files_in(tmp_path / "many")
     assert max(sizes) == min(batch, 5)
 
 
-@pytest.mark.parametrize("size", [2, 3, 8])
-def test_several_processes_write_what_one_does(photos: list[Path], tmp_path: Path, size: int) -> None:
+@pytest.mark.parametrize("world_size", [2, 3, 8])
+def test_several_processes_write_what_one_does(photos: list[Path], tmp_path: Path, world_size: int) -> None:
     """Processes are threads here that wait for each other as processes do; 8 are more than there are photos."""
     predict_files(find, NAMES, photos, tmp_path / "one", EVERYTHING)
-    barrier = threading.Barrier(size, timeout=30)
+    meeting = threading.Barrier(world_size, timeout=30)
     answers: dict[int, Predicted | None] = {}
 
-    def wait() -> None:
-        barrier.wait()
+    class ThreadContext(DistributedContext):
+        def barrier(self) -> None:
+            meeting.wait()
 
     def work(rank: int) -> None:
-        team = Team(rank, size, wait=wait)
-        answers[rank] = predict_files(find, NAMES, photos, tmp_path / "shared", EVERYTHING, team=team)
+        context = ThreadContext(rank, world_size)
+        answers[rank] = predict_files(find, NAMES, photos, tmp_path / "shared", EVERYTHING, distributed=context)
 
-    threads = [threading.Thread(target=work, args=(rank,)) for rank in range(size)]
+    threads = [threading.Thread(target=work, args=(rank,)) for rank in range(world_size)]
     for thread in threads:
         thread.start()
     for thread in threads:

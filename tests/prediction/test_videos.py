@@ -14,7 +14,7 @@ from pycocotools.coco import COCO
 
 from clothseg.errors import ClothsegError, VideoError
 from clothseg.instances import Instances
-from clothseg.prediction import OutputFormat, Wanted, predict_files
+from clothseg.prediction import OutputFormat, PredictOptions, predict_files
 from clothseg.videos import Frame, open_video, write_video
 
 from .conftest import NAMES, Picture, find, make_sound, make_video
@@ -61,7 +61,7 @@ def test_a_video_gets_a_video_and_coco_annotations(tmp_path: Path) -> None:
     make_video(tmp_path / "clip.mp4", stamps=VARYING)
     out = tmp_path / "out"
     forms = frozenset({OutputFormat.COCO, OutputFormat.PICTURES, OutputFormat.CSV})
-    done = predict_files(find, NAMES, [tmp_path / "clip.mp4"], out, Wanted(forms, batch=3, every=2))
+    done = predict_files(find, NAMES, [tmp_path / "clip.mp4"], out, PredictOptions(forms, batch=3, frame_stride=2))
     assert done is not None
     assert (done.photos, done.videos, done.instances, done.failed) == (0, 1, 8, [])
     assert sorted(p.name for p in out.iterdir()) == ["0001-clip.csv", "0001-clip.json", "0001-clip.mp4", "images.json"]
@@ -81,7 +81,7 @@ def test_a_video_gets_a_video_and_coco_annotations(tmp_path: Path) -> None:
 def test_batches_change_nothing_in_a_video(tmp_path: Path) -> None:
     make_video(tmp_path / "clip.mp4")
     for batch in (1, 3):
-        predict_files(find, NAMES, [tmp_path / "clip.mp4"], tmp_path / str(batch), Wanted(batch=batch))
+        predict_files(find, NAMES, [tmp_path / "clip.mp4"], tmp_path / str(batch), PredictOptions(batch=batch))
     for name in ("0001-clip.json", "0001-clip.mp4", "images.json"):
         assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "3" / name).read_bytes()
 

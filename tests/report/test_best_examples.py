@@ -94,7 +94,7 @@ def test_wrong_words(run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     (run.parent / "bare").mkdir()
     for words, message in (
         (("run", "--threshold", "Sut=0.2"), "did you mean Suit?"),
-        (("run", "--min-confidence", "1"), "nothing was found rightly"),
+        (("run", "--score-threshold", "1"), "nothing was found rightly"),
         (("bare", "--data", "data"), "no evaluated run"),
         (("bare",), "say it with --data"),
         (("run", "--data", "nowhere"), "nowhere"),

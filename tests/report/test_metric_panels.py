@@ -2,7 +2,8 @@
 
 import pytest
 
-from clothseg.evaluation.metrics import Confusion, Curve, ErrorKind, Metrics, Threshold
+from clothseg.evaluation.metrics import Metrics
+from clothseg.evaluation.values import Confusion, Curve, ErrorKind, Threshold
 from clothseg.report.metric_panels import confusion_rows, curve_plots, mistakes
 
 

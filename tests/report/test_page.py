@@ -89,7 +89,7 @@ def run(tmp_path: Path, data: Path) -> Path:
     found[0] |= {"category_id": 2}
     (run / "predictions.json").write_text(json.dumps(found))
     (run / "metrics.json").write_text(evaluate_coco(truth, found, resamples=50).to_json())
-    (run / "metrics-untrained.json").write_text(evaluate_coco(truth, [], resamples=0).to_json())
+    (run / "metrics-initial.json").write_text(evaluate_coco(truth, [], resamples=0).to_json())
     (run / "config.yaml").write_text(Config().to_yaml())
     columns = [f"{split}_{loss}" for split in ("train", "val") for loss in LOSSES]
     with (run / "history.csv").open("w", newline="") as file:
@@ -159,7 +159,7 @@ def test_anchors_and_time_as_the_run_says_them(run: Path, data: Path) -> None:
     (run / "run.json").write_text(json.dumps(facts))
     text = Page(write_report(run, data).read_text(encoding="utf-8")).text
     assert "the anchors reach 97.3 % at an overlap of 0.5 and 61.0 % at an overlap of 0.7" in text
-    assert "anchors.scales = [[32.0], [64.0]]" in text
+    assert "network.anchors.scales = [[32.0], [64.0]]" in text
     assert "5 min 00 s" in text  # the whole, not the sum of the whole and its parts
 
 
@@ -207,7 +207,7 @@ def test_pictures_can_be_decoded_and_pairs_run_from_best_to_worst(run: Path, dat
         (["metrics.json"], "clothseg evaluate"),
         (["predictions.json"], "clothseg evaluate"),
         (["history.csv", "config.yaml"], "clothseg fit"),
-        (["run.json", "metrics-untrained.json"], ""),
+        (["run.json", "metrics-initial.json"], ""),
         (["run.json", "metrics.json", "predictions.json", "history.csv", "config.yaml"], "clothseg evaluate"),
     ],
 )

@@ -1,4 +1,4 @@
-"""A `clothseg fit` that is killed as hard as can be goes on as if it had not been, bit for bit."""
+"""A `clothseg fit` that is killed as hard as can be resumes as if it had not been, bit for bit."""
 
 import os
 import random
@@ -16,34 +16,37 @@ from clothseg.openimages import build_dataset
 from clothseg.runs import RunFolder
 from clothseg.training import read_checkpoint, read_history
 
+from .conftest import CLASSES
+
 CONFIG = """
 extends: demo
 weights: random
-picture: {height: 96, width: 64}
+input: {height: 96, width: 64}
 backbone: {name: resnet18, frozen_stages: 2, norm: group}
-pyramid: {channels: 16}
-boxes: {hidden: 32, dropout: 0.2}
-mask: {channels: 16}
-detect: {max_detections: 3, min_confidence: 0.0}
-augment: {copies: 0, rotate: 5}
+network:
+  fpn: {channels: 16}
+  box_head: {fc_dim: 32, dropout: 0.2}
+  mask_head: {channels: 16}
+inference: {max_detections: 3, score_threshold: 0.0}
+augment: {fixed_views: 0, rotate: 5}
 train:
   epochs: 4
   steps_per_epoch: 3
   batch_size: 2
-  average: 0.9
-  save_every: 1
+  ema_decay: 0.9
+  checkpoint_every_steps: 1
   evaluate_every: 2
-  best: val_total
+  monitor: val_total
   patience: 3
   repeat_threshold: 0.9
-  stages: [{layers: heads, until: 2}, {layers: 4+, until: 4}]
+  stages: [{trainable: heads, end_epoch: 2}, {trainable: 4+, end_epoch: 4}]
 """
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("data") / "tiny"
-    build_dataset(sample.folder(), out, ["Suit", "Dress", "Jeans"], limit=3, max_size=128)
+    build_dataset(sample.folder(), out, CLASSES, limit=3, max_size=128)
     (out.parent / "tiny.yaml").write_text(CONFIG)
     return out
 
@@ -92,7 +95,7 @@ def assert_same(one: Path, other: Path) -> None:
     first, second = (load_file(RunFolder(run).weights) for run in (one, other))
     assert first.keys() == second.keys()
     assert all(torch.equal(first[name], second[name]) for name in first)
-    for name in ("network", "average"):
+    for name in ("network", "ema"):
         ended, again = (getattr(read_checkpoint(RunFolder(run).last), name) for run in (one, other))
         assert all(torch.equal(ended[key], again[key]) for key in ended)
 
@@ -133,7 +136,7 @@ def test_killed_at_random_moments(seed: int, data: Path, whole: Path, tmp_path: 
         process.communicate()
         at = read_checkpoint(folder.last).step if folder.last.is_file() else 0
         process = start(data, run, "--resume")
-        while process.poll() is None and "going on" not in folder.log.read_text().splitlines()[-1]:
+        while process.poll() is None and "resuming at step" not in folder.log.read_text().splitlines()[-1]:
             time.sleep(0.01)
         print(f"killed at step {at}")
     process.communicate()

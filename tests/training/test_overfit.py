@@ -11,23 +11,25 @@ from clothseg.dataset import CocoLikeDataset
 from clothseg.networks import build_network
 from clothseg.openimages import build_dataset
 from clothseg.training import overfit
-from clothseg.training.overfit import contradictions, diagnose, overfit_one, overlaps
+from clothseg.training.overfit import contradictions, diagnose, overfit_one_image, overlaps
+
+from .conftest import CLASSES, SMALL_NETWORK
 
 START = {"rpn_class": 0.7, "rpn_bbox": 0.1, "class": 1.4, "bbox": 0.2, "mask": 0.8, "total": 3.2}
-SMALL = ["picture.height=96", "picture.width=64", "pyramid.channels=32", "boxes.hidden=64", "mask.channels=32"]
 
 
 @pytest.fixture
 def train(tmp_path: Path) -> CocoLikeDataset:
-    build_dataset(sample.folder(), tmp_path / "data", ["Suit", "Dress", "Jeans"], limit=3)
+    build_dataset(sample.folder(), tmp_path / "data", CLASSES, limit=3)
     return CocoLikeDataset().load_data(tmp_path / "data", "train").prepare()
 
 
 def causes(train: CocoLikeDataset, last: dict[str, float], found: int = 1, *overrides: str) -> list[str]:
-    return diagnose(Config.load("demo", list(overrides)), train, 0, START, last, found)
+    network = build_network(Config.load("demo", list(overrides)), 3)
+    return diagnose(network, train, 0, START, last, found)
 
 
-def test_a_planted_rate_is_named(train: CocoLikeDataset) -> None:
+def test_a_planted_learning_rate_is_named(train: CocoLikeDataset) -> None:
     assert "far too high" in causes(train, START | {"total": float("nan")})[0]
     assert "far too high" in causes(train, {name: value * 40 for name, value in START.items()})[0]
     assert "far too low" in causes(train, {name: value * 0.999 for name, value in START.items()})[0]
@@ -35,8 +37,8 @@ def test_a_planted_rate_is_named(train: CocoLikeDataset) -> None:
 
 def test_anchors_that_are_too_small_are_named(train: CocoLikeDataset) -> None:
     fell = {name: value * 0.2 for name, value in START.items()} | {"rpn_bbox": 0.3}
-    said = causes(train, fell, 1, "anchors.scales=[[4],[5],[6]]")
-    assert "no anchor reaches" in said[0]
+    said = causes(train, fell, 1, "network.anchors.scales=[[4],[5],[6]]")
+    assert "no anchor covers" in said[0]
     assert "rpn_bbox" in said[1]
 
 
@@ -56,10 +58,10 @@ def test_overlaps_by_hand(train: CocoLikeDataset) -> None:
     assert overlaps(truth, truth[:0]) == [0.0] * len(truth)
 
 
-def test_a_rate_of_nothing_learns_nothing(train: CocoLikeDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_learning_rate_of_nearly_0_learns_nothing(train: CocoLikeDataset, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(overfit, "STEPS", 6)
-    config = Config.load("demo", [*SMALL, "train.learning_rate=1e-9"])
-    answer = overfit_one(build_network(config, 3), train, config)
+    config = Config.load("demo", [*SMALL_NETWORK, "train.learning_rate=1e-9"])
+    answer = overfit_one_image(build_network(config, 3), train, config)
     assert answer.steps == 6
     assert max(answer.overlaps) < 0.7
     assert any("far too low" in cause for cause in answer.causes)
@@ -69,15 +71,15 @@ def test_a_rate_of_nothing_learns_nothing(train: CocoLikeDataset, monkeypatch: p
 def test_one_photo_of_the_sample_is_learned(train: CocoLikeDataset) -> None:
     torch.manual_seed(0)
     config = Config.load("demo")
-    answer = overfit_one(build_network(config, 3), train, config)
+    answer = overfit_one_image(build_network(config, 3), train, config)
     assert answer.causes == []
 
 
-def test_a_rate_far_too_high_is_named_and_breaks_nothing(
+def test_a_learning_rate_far_too_high_is_named_and_breaks_nothing(
     train: CocoLikeDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The weights may be so far off that not one proposal is left."""
     monkeypatch.setattr(overfit, "STEPS", 20)
-    config = Config.load("demo", [*SMALL, "train.learning_rate=10"])
-    answer = overfit_one(build_network(config, 3), train, config)
+    config = Config.load("demo", [*SMALL_NETWORK, "train.learning_rate=10"])
+    answer = overfit_one_image(build_network(config, 3), train, config)
     assert "far too high" in answer.causes[0]

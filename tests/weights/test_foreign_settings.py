@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from clothseg.config import Config
+from clothseg.config import Config, MaskRCNNSettings
 from clothseg.errors import ConfigError
-from clothseg.weights import Reading, config_of
+from clothseg.weights import ConvertedWeights, config_of
 
 MATTERPORT = """
 IMAGE_MIN_DIM: 800
@@ -30,28 +30,34 @@ TEST: {DETECTIONS_PER_IMAGE: 7}
 def read(text: str, folder: Path, *overrides: str) -> Config:
     path = folder / "settings.yaml"
     path.write_text(text)
-    return config_of(Reading("", "", settings={"picture": {"max_side": 99}}), path, overrides)
+    return config_of(ConvertedWeights("", "", settings={"input": {"max_side": 99}}), path, overrides)
+
+
+def mask_rcnn(config: Config) -> MaskRCNNSettings:
+    assert isinstance(config.network, MaskRCNNSettings)
+    return config.network
 
 
 def test_matterports_names(tmp_path: Path) -> None:
-    config = read(MATTERPORT, tmp_path, "detect.min_confidence=0.4")
-    assert config.conventions == "matterport"
-    assert (config.picture.resize, config.picture.min_side, config.picture.max_side) == ("square", 800, 1024)
-    assert config.anchors.scales == ((8,), (16,), (32,), (64,), (128,))
-    assert config.anchors.ratios == (2, 1, 0.5)  # width / height there, height / width here
-    assert (config.rpn.candidates_train, config.rpn.candidates_detect) == (3000, 3000)
-    assert config.losses.class_ == 2
-    assert config.detect.min_confidence == 0.4  # what is typed goes over the file
+    config = read(MATTERPORT, tmp_path, "inference.score_threshold=0.4")
+    network = mask_rcnn(config)
+    assert network.conventions == "matterport"
+    assert (config.input.resize, config.input.min_side, config.input.max_side) == ("square", 800, 1024)
+    assert network.anchors.scales == ((8,), (16,), (32,), (64,), (128,))
+    assert network.anchors.ratios == (2, 1, 0.5)  # width / height there, height / width here
+    assert (network.rpn.pre_nms_top_n_train, network.rpn.pre_nms_top_n_test) == (3000, 3000)
+    assert network.loss_weights.class_ == 2
+    assert config.inference.score_threshold == 0.4  # what is typed goes over the file
 
 
 def test_detectron2s_tree(tmp_path: Path) -> None:
     config = read(DETECTRON2, tmp_path)
-    assert config.conventions == "detectron2"
-    assert (config.picture.channels, config.picture.min_side, config.picture.max_side) == ("rgb", 640, 99)
-    assert config.picture.mean == (123.675, 116.28, 103.53)
+    assert mask_rcnn(config).conventions == "detectron2"
+    assert (config.input.channels, config.input.min_side, config.input.max_side) == ("rgb", 640, 99)
+    assert config.input.mean == (123.675, 116.28, 103.53)
     assert config.backbone.stride_first is False
-    assert config.anchors.scales[0] == (16,)
-    assert config.detect.max_detections == 7
+    assert mask_rcnn(config).anchors.scales[0] == (16,)
+    assert config.inference.max_detections == 7
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ import typer
 from rich.markup import escape
 
 from clothseg import __version__
-from clothseg.cli.lazy import commands_of
+from clothseg.cli.lazy import lazy_group
+from clothseg.cli.renamed import refuse_renamed_options
 from clothseg.cli.terminal import ERRORS
 from clothseg.errors import ClothsegError, InterruptedRun
 from clothseg.versions import library_versions
@@ -30,7 +31,7 @@ ORDER = (
 
 app = typer.Typer(
     name="clothseg",
-    cls=commands_of("clothseg.cli", ORDER),
+    cls=lazy_group("clothseg.cli", ORDER),
     help="Garments cut out of photos pixel by pixel: data sets, fine-tuning, honest evaluation, prediction.",
     no_args_is_help=True,
     add_completion=False,
@@ -57,6 +58,7 @@ def _options(
 def main() -> None:
     """Run the command line. Exit code 0: done; 1: done in part; 2: wrong input, nothing written."""
     try:
+        refuse_renamed_options(sys.argv[1:])
         app()
     except ClothsegError as error:
         if _debug["on"]:

@@ -10,10 +10,10 @@ from rich.markup import escape
 
 from clothseg.cli.inputs import Quiet, annotations_file
 from clothseg.cli.terminal import ERRORS
-from clothseg.evaluation import MIN_CONFIDENCE, compare_results
+from clothseg.evaluation import SCORE_THRESHOLD, compare_results
 from clothseg.evaluation.stored import shared_data, stored_results
 from clothseg.evaluation.tables import comparison_table
-from clothseg.files import refuse_existing, write_whole
+from clothseg.files import atomic_write, require_absent
 
 
 def compare(
@@ -23,7 +23,7 @@ def compare(
         Path | None, typer.Option(help="The data set's folder or COCO truth file; by default the one of the runs.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Where the differences go, as JSON.")] = None,
-    min_confidence: Annotated[float, typer.Option(min=0, max=1, help="Of report_mAP alone.")] = MIN_CONFIDENCE,
+    score_threshold: Annotated[float, typer.Option(min=0, max=1, help="Of report_mAP alone.")] = SCORE_THRESHOLD,
     resamples: Annotated[int, typer.Option(min=100, help="How often photos are drawn.")] = 1000,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file --out.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the differences as JSON.")] = False,
@@ -36,18 +36,18 @@ def compare(
     Example: [b]clothseg compare theirs.json runs/second --data data/clothes[/]
     """
     if out is not None:
-        refuse_existing(out, overwrite=overwrite)
+        require_absent(out, overwrite=overwrite)
     truth = annotations_file(data if data is not None else shared_data([a, b]))
     found = compare_results(
         truth,
         stored_results(a, truth),
         stored_results(b, truth),
-        min_confidence=min_confidence,
+        score_threshold=score_threshold,
         resamples=resamples,
     )
     text = json.dumps(asdict(found), indent=2)
     if out is not None:
-        write_whole(out, text + "\n")
+        atomic_write(out, text + "\n")
     print(text if as_json else comparison_table(found, a.name, b.name))
     if out is not None and not quiet:
         ERRORS.print(f"wrote {escape(str(out))}")

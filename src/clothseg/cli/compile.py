@@ -1,4 +1,4 @@
-"""The option `--compile`, and what is said about it."""
+"""The option `--compile`, and its messages."""
 
 from typing import Annotated
 
@@ -6,22 +6,22 @@ import typer
 from rich.markup import escape
 
 from clothseg.cli.terminal import ERRORS
-from clothseg.models import MaskRCNN
+from clothseg.models import Model
 
 Compile = Annotated[
     bool, typer.Option("--compile", help="Compile the network: a minute or two once, less time for each photo.")
 ]
 
 
-def compile_network(model: MaskRCNN, *, wanted: bool, quiet: bool) -> None:
-    """Compile if that is wanted here or in the settings; where this machine cannot, say so and go on without."""
-    if not wanted and not model.config.detect.compile:
+def compile_network(model: Model, *, compiled: bool, quiet: bool) -> None:
+    """Compiles the network if the option or the settings say so; if this machine cannot, reports it and continues."""
+    if not compiled and not model.config.inference.compile:
         return
     reason = model.compile()
-    model.config.detect.compile = not reason
+    model.config = model.config.changed("inference", compile=not reason)
     if quiet:
         return
     if reason:
-        ERRORS.print(f"not compiled, as this machine cannot: {escape(reason)}")
+        ERRORS.print(f"not compiled, because this machine cannot: {escape(reason)}")
     else:
-        ERRORS.print("compiling: the first photo takes a minute or two, the first of another size perhaps again")
+        ERRORS.print("compiling: the first photo takes a minute or two, and perhaps the first of another size")

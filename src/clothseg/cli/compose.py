@@ -8,11 +8,11 @@ import typer
 from rich.markup import escape
 
 from clothseg.cli.inputs import Quiet
-from clothseg.cli.selection import CrossClassIou, ThresholdOf, Thresholds, selection_settings
+from clothseg.cli.selection import ClassAgnosticNms, ThresholdOf, Thresholds, selection_settings
 from clothseg.cli.terminal import ERRORS
 from clothseg.errors import ClothsegError
-from clothseg.garments import Place, compose_files, replace_files
-from clothseg.models import MaskRCNN
+from clothseg.garments import Placement, compose_files, replace_files
+from clothseg.models import Model
 
 
 def compose(
@@ -28,12 +28,12 @@ def compose(
         Path | None, typer.Option(help="A run: find the garment of the same class, and cover that.", metavar="RUN")
     ] = None,
     class_name: Annotated[str | None, typer.Option("--class", help="With --replace: what to replace.")] = None,
-    min_confidence: Annotated[
+    score_threshold: Annotated[
         float, typer.Option(min=0, max=1, help="With --replace: overlook what is less sure.")
     ] = 0.5,
     threshold: ThresholdOf = None,
     thresholds: Thresholds = None,
-    cross_class_iou: CrossClassIou = None,
+    class_agnostic_nms_iou: ClassAgnosticNms = None,
     keep_shape: Annotated[
         bool, typer.Option("--keep-shape", help="Keep the garment's proportions in a box, do not stretch it.")
     ] = False,
@@ -52,20 +52,20 @@ def compose(
     Example: [b]clothseg compose anna.jpg street.jpg --replace runs/first --class Dress --out worn.jpg[/]
     """
     if replace is None:
-        if class_name is not None or threshold or thresholds or cross_class_iou:
+        if class_name is not None or threshold or thresholds or class_agnostic_nms_iou:
             raise ClothsegError("--class and thresholds are for what is replaced; give --replace RUN too")
-        where = Place(at, scale, box, keep_shape)
+        where = Placement(at, scale, box, keep_shape)
         compose_files(garment, background, out, where, match_light=not keep_colours, overwrite=overwrite)
     else:
         if at is not None or scale is not None or box is not None:
             raise ClothsegError("--replace finds the place itself; leave --at, --scale and --box away")
-        settings = selection_settings(replace, threshold, thresholds, cross_class_iou)
-        model = MaskRCNN.load(replace, overrides=settings)
+        settings = selection_settings(replace, threshold, thresholds, class_agnostic_nms_iou)
+        model = Model.load(replace, overrides=settings)
         done = replace_files(
             garment,
             background,
             out,
-            partial(model.predict, min_confidence=min_confidence),
+            partial(model.predict, score_threshold=score_threshold),
             model.classes,
             class_name=class_name,
             same_shape=keep_shape,

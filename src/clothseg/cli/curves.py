@@ -9,7 +9,7 @@ from rich.markup import escape
 from clothseg.cli.inputs import Quiet
 from clothseg.cli.terminal import ERRORS
 from clothseg.errors import RunError
-from clothseg.files import refuse_existing, write_whole
+from clothseg.files import atomic_write, require_absent
 from clothseg.pictures import compare_curves
 from clothseg.runs import RunFolder
 from clothseg.training import read_history
@@ -21,7 +21,7 @@ def curves(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the picture.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Draw the six losses of several runs, train and validation, into one picture.
+    """Draw the losses of several runs, train and validation, into one picture.
 
     A run without a finished epoch is named and left out; the exit code is 1 then.
 
@@ -38,8 +38,8 @@ def curves(
         raise RunError("\n".join(lost))
     if out.suffix not in {".png", ".svg"}:
         raise RunError(f"{out}: the picture ends in .png or .svg")
-    refuse_existing(out, overwrite=overwrite)
-    write_whole(out, compare_curves(histories, form="svg" if out.suffix == ".svg" else "png"))
+    require_absent(out, overwrite=overwrite)
+    atomic_write(out, compare_curves(histories, form="svg" if out.suffix == ".svg" else "png"))
     if not quiet:
         ERRORS.print(f"wrote {escape(str(out))}")
     for message in lost:

@@ -9,10 +9,10 @@ import typer
 from rich.markup import escape
 
 from clothseg.cli.inputs import Quiet, Recursive
-from clothseg.cli.selection import CrossClassIou, ThresholdOf, Thresholds, selection_settings
+from clothseg.cli.selection import ClassAgnosticNms, ThresholdOf, Thresholds, selection_settings
 from clothseg.cli.terminal import ERRORS, progress_bar, walk
 from clothseg.garments import write_cutouts
-from clothseg.models import MaskRCNN
+from clothseg.models import Model
 from clothseg.photos import find_photos
 
 
@@ -23,10 +23,10 @@ def cutout(
     classes: Annotated[
         list[str] | None, typer.Option("--class", help="Only garments of this class, repeated. Default: all.")
     ] = None,
-    min_confidence: Annotated[float, typer.Option(min=0, max=1, help="Leave out what is less sure.")] = 0.5,
+    score_threshold: Annotated[float, typer.Option(min=0, max=1, help="Leave out what is less sure.")] = 0.5,
     threshold: ThresholdOf = None,
     thresholds: Thresholds = None,
-    cross_class_iou: CrossClassIou = None,
+    class_agnostic_nms_iou: ClassAgnosticNms = None,
     recursive: Recursive = False,
     full_frame: Annotated[
         bool, typer.Option("--full-frame", help="PNGs of the photo's size, not trimmed to the garment.")
@@ -40,7 +40,7 @@ def cutout(
 
     Example: [b]clothseg cutout runs/first my-photos/ --out cut[/]
     """
-    model = MaskRCNN.load(run, overrides=selection_settings(run, threshold, thresholds, cross_class_iou))
+    model = Model.load(run, overrides=selection_settings(run, threshold, thresholds, class_agnostic_nms_iou))
     paths = find_photos(photos, recursive=recursive)
     with progress_bar(quiet=quiet) as bar:
 
@@ -48,7 +48,7 @@ def cutout(
             yield from walk(bar, places, len(places), "cutting out")
 
         done = write_cutouts(
-            partial(model.predict, min_confidence=min_confidence),
+            partial(model.predict, score_threshold=score_threshold),
             model.classes,
             paths,
             out,

@@ -12,7 +12,7 @@ from clothseg.cli.dataset.build import build
 from clothseg.cli.evaluate import evaluate
 from clothseg.cli.fit import fit
 from clothseg.cli.predict import predict
-from clothseg.files import refuse_existing
+from clothseg.files import require_absent
 from clothseg.report import write_report
 from clothseg.runs import RunFolder
 
@@ -29,15 +29,15 @@ def demo(
     Example: [b]clothseg demo --out runs/demo[/]
     """
     begun = time.monotonic()
-    refuse_existing(out, overwrite=overwrite)
+    require_absent(out, overwrite=overwrite)
     data = out / "data"
     _say("dataset", "build", "sample", "--keep-empty", "--out", data)
     build(sample.folder(), data, keep_empty=True, overwrite=overwrite, quiet=quiet)
     built = time.monotonic()
     _say("fit", data, "--config", "demo", "--out", out, "--overwrite")
     fit(data, out, config="demo", overwrite=True, quiet=quiet)
-    _say("evaluate", out, data, "--untrained")
-    evaluate(out, data, untrained=True, quiet=quiet)
+    _say("evaluate", out, data, "--initial-weights")
+    evaluate(out, data, initial=True, quiet=quiet)
     _say("evaluate", out, data)
     evaluate(out, data, quiet=quiet)
     pictures = out / "predictions"

@@ -12,9 +12,9 @@ from clothseg.cli.compile import Compile, compile_network
 from clothseg.cli.inputs import Quiet, annotations_file
 from clothseg.cli.terminal import ERRORS, progress_bar
 from clothseg.errors import ClothsegError
-from clothseg.evaluation import MIN_CONFIDENCE, Metrics, evaluate_coco
+from clothseg.evaluation import SCORE_THRESHOLD, Metrics, evaluate_coco
 from clothseg.evaluation.validate_results import read_results
-from clothseg.files import refuse_existing, write_whole
+from clothseg.files import atomic_write, require_absent
 from clothseg.runs import RunFolder
 
 
@@ -22,11 +22,11 @@ def evaluate(
     run: Annotated[Path, typer.Argument(help="A run's folder, or a COCO results file of any detector.")],
     data: Annotated[Path, typer.Argument(help="A data set's folder (its validation photos), or a COCO truth file.")],
     out: Annotated[Path | None, typer.Option(help="Where figures of a results file go, as JSON.")] = None,
-    min_confidence: Annotated[
+    score_threshold: Annotated[
         float | None, typer.Option(min=0, max=1, help="Of report_mAP alone; a run's own setting by default.")
     ] = None,
-    untrained: Annotated[
-        bool, typer.Option("--untrained", help="Judge the network as it was before training, for comparison.")
+    initial: Annotated[
+        bool, typer.Option("--initial-weights", help="Judge the network as it was before training, for comparison.")
     ] = False,
     compile_: Compile = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file --out.")] = False,
@@ -41,51 +41,51 @@ def evaluate(
     Example: [b]clothseg evaluate results.json data/clothes/annotations/val.json --out figures.json[/]
     """
     if run.is_file() and run.suffix == ".json":
-        if untrained:
-            raise ClothsegError("--untrained needs a run's folder; a results file has no network")
-        metrics = _results_file(run, data, out, min_confidence, overwrite=overwrite)
+        if initial:
+            raise ClothsegError("--initial-weights needs a run's folder; a results file has no network")
+        metrics = _results_file(run, data, out, score_threshold, overwrite=overwrite)
         written = out
     else:
         if out is not None:
             raise ClothsegError("--out goes with a results file; the figures of a run are written into its folder")
-        metrics, written = _run(run, data, min_confidence, untrained=untrained, compiled=compile_, quiet=quiet)
+        metrics, written = _run(run, data, score_threshold, initial=initial, compiled=compile_, quiet=quiet)
     print(metrics.to_json() if as_json else metrics.table())
     if written and not quiet:
         ERRORS.print(f"wrote {escape(str(written))}")
 
 
 def _results_file(
-    results: Path, data: Path, out: Path | None, min_confidence: float | None, *, overwrite: bool
+    results: Path, data: Path, out: Path | None, score_threshold: float | None, *, overwrite: bool
 ) -> Metrics:
     if out is not None:
-        refuse_existing(out, overwrite=overwrite)
+        require_absent(out, overwrite=overwrite)
     rows = read_results(results)
-    least = MIN_CONFIDENCE if min_confidence is None else min_confidence
-    metrics = evaluate_coco(annotations_file(data), rows, min_confidence=least)
+    least = SCORE_THRESHOLD if score_threshold is None else score_threshold
+    metrics = evaluate_coco(annotations_file(data), rows, score_threshold=least)
     if out is not None:
-        write_whole(out, metrics.to_json())
+        atomic_write(out, metrics.to_json())
     return metrics
 
 
 def _run(
-    run: Path, data: Path, min_confidence: float | None, *, untrained: bool, compiled: bool, quiet: bool
+    run: Path, data: Path, score_threshold: float | None, *, initial: bool, compiled: bool, quiet: bool
 ) -> tuple[Metrics, Path]:
     from clothseg.dataset import CocoLikeDataset  # noqa: PLC0415 - torch; a results file needs none
-    from clothseg.models import MaskRCNN  # noqa: PLC0415
+    from clothseg.models import Model  # noqa: PLC0415
     from clothseg.report import write_report  # noqa: PLC0415
 
     begun = time.monotonic()
     folder = RunFolder(run)
     val = CocoLikeDataset().load_data(data, "val").prepare()
-    model = MaskRCNN.load_untrained(run, val.classes) if untrained else MaskRCNN.load(run)
-    compile_network(model, wanted=compiled, quiet=quiet)
+    model = Model.load_initial(run, val.classes) if initial else Model.load(run)
+    compile_network(model, compiled=compiled, quiet=quiet)
     with progress_bar(quiet=quiet) as bar:
         photos = bar.track(model.predict_dataset(val), total=len(val), description="evaluating")
         results = [row for rows in photos for row in rows]
-    metrics = model.evaluate(val, results, min_confidence=min_confidence)
-    write_whole(folder.untrained_metrics if untrained else folder.metrics, metrics.to_json())
-    if not untrained:
-        write_whole(folder.predictions, json.dumps(results))
-    name = "evaluate untrained" if untrained else "evaluate"
+    metrics = model.evaluate(val, results, score_threshold=score_threshold)
+    atomic_write(folder.initial_metrics if initial else folder.metrics, metrics.to_json())
+    if not initial:
+        atomic_write(folder.predictions, json.dumps(results))
+    name = "evaluate initial weights" if initial else "evaluate"
     folder.add_facts({"timings": {name: round(time.monotonic() - begun, 1)}})
     return metrics, write_report(run, data)

@@ -11,9 +11,8 @@ from clothseg.cli.inputs import Quiet
 from clothseg.cli.selection import ThresholdOf, Thresholds, least_scores
 from clothseg.cli.terminal import ERRORS, progress_bar, walk
 from clothseg.evaluation.stored import shared_data
-from clothseg.files import refuse_existing
-from clothseg.instances import Selection
-from clothseg.models import class_id
+from clothseg.files import require_absent
+from clothseg.instances import Selection, class_number
 from clothseg.report.best_examples import write_figures
 
 
@@ -25,7 +24,7 @@ def figures(
     every_photo: Annotated[
         bool, typer.Option("--all", help="Draw every validation photo by itself, not only those of the sheets.")
     ] = False,
-    min_confidence: Annotated[float, typer.Option(min=0, max=1, help="Leave out what is less sure.")] = 0.5,
+    score_threshold: Annotated[float, typer.Option(min=0, max=1, help="Leave out what is less sure.")] = 0.5,
     threshold: ThresholdOf = None,
     thresholds: Thresholds = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is in --out.")] = False,
@@ -36,14 +35,14 @@ def figures(
 
     Example: [b]clothseg figures runs/first --thresholds best --out figures[/]
     """
-    refuse_existing(out, overwrite=overwrite)
+    require_absent(out, overwrite=overwrite)
     least = least_scores(run, threshold, thresholds)
 
     def shown(names: Mapping[int, str]) -> Selection:
         known = {name: number for number, name in names.items()}
         classes = list(names.values())
         return Selection(
-            min_confidence, {known[classes[class_id(name, classes) - 1]]: score for name, score in least.items()}
+            score_threshold, {known[classes[class_number(name, classes) - 1]]: score for name, score in least.items()}
         )
 
     with progress_bar(quiet=quiet) as bar:

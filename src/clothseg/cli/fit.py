@@ -14,16 +14,16 @@ from clothseg.cli.inputs import Data, Overrides, Quiet
 from clothseg.cli.terminal import ERRORS
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
+from clothseg.distributed import launch, world_size_for
 from clothseg.errors import ClothsegError
-from clothseg.files import refuse_existing
-from clothseg.models import MaskRCNN
-from clothseg.processes import processes_wanted
+from clothseg.files import require_absent
+from clothseg.models import Model
 from clothseg.runs import RunFolder
-from clothseg.training import batch_of_each, early_end, start_processes
+from clothseg.training import batch_per_rank, stopped_early_after
 from clothseg.training.memory.budget import within_budget
 
 
-class OnNan(StrEnum):
+class OnNonfinite(StrEnum):
     """What becomes of a step whose loss is not finite."""
 
     STOP = "stop"
@@ -37,73 +37,78 @@ def fit(
         str | None, typer.Option(help="A YAML file or the name of a preset. Default: demo, or the run's own.")
     ] = None,
     overrides: Overrides = None,
-    start_from: Annotated[
+    weights: Annotated[
         str | None,
         typer.Option(help="Begin with these weights: a run, a file of anybody's, or a published name such as coco."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
-    extend: Annotated[
+    more_epochs: Annotated[
         int | None, typer.Option(min=1, help="Go on with the finished run in --out for so many more epochs.")
     ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="With --resume: go on though the data set is another one.")
     ] = False,
-    on_nan: Annotated[
-        OnNan | None, typer.Option("--on-nan", help="A loss that is not finite stops the run, or its step is skipped.")
+    on_nonfinite: Annotated[
+        OnNonfinite | None,
+        typer.Option("--on-nonfinite", help="A loss that is not finite stops the run, or its step is skipped."),
     ] = None,
     devices: Annotated[
         int | None,
         typer.Option(min=1, help="Learn on so many GPUs, or processes of a CPU, with train.batch_size photos on each."),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")] = False,
-    memory: Annotated[
+    max_memory: Annotated[
         str | None, typer.Option(help="Choose settings that fit into so much memory, such as 4GB, and say which.")
     ] = None,
-    overfit_one: Annotated[
-        bool, typer.Option("--overfit-one", help="Only test whether one photo is learned; writes OUT-overfit-one.png.")
+    overfit_one_image: Annotated[
+        bool,
+        typer.Option(
+            "--overfit-one-image", help="Only test whether one photo is learned; writes OUT-overfit-one-image.png."
+        ),
     ] = False,
     quiet: Quiet = False,
 ) -> None:
     """Fine-tune a network on a data set and write a run: weights, history, curves, checkpoints.
 
-    Three ways to go on: --resume finishes a run that was stopped, exactly as if it had not been; --extend adds epochs
-    to a finished one, at its learning rate anew; --start-from begins a new run with the weights of another.
+    Three ways to continue: --resume finishes a run that was stopped, exactly as if it had not been; --more-epochs
+    trains a finished run longer; --weights starts a new run from the weights of another.
 
     Example: [b]clothseg fit data/clothes --config demo --out runs/first[/]
     """
-    goes_on = resume or extend is not None
-    if overfit_one and goes_on:
-        raise ClothsegError("--overfit-one is a test before a run; leave --resume and --extend away")
+    goes_on = resume or more_epochs is not None
+    if overfit_one_image and goes_on:
+        raise ClothsegError("--overfit-one-image is a test before a run; leave --resume and --more-epochs away")
     if goes_on:
-        refuse_settings({"--set": overrides, "--start-from": start_from, "--memory": memory})
-    if start_from is not None:
-        overrides = [*(overrides or []), f"weights={json.dumps(start_from)}"]
-    if on_nan is not None:
-        overrides = [*(overrides or []), f"train.on_nan={on_nan.value}"]
+        refuse_settings({"--set": overrides, "--weights": weights, "--max-memory": max_memory})
+    if weights is not None:
+        overrides = [*(overrides or []), f"weights={json.dumps(weights)}"]
+    if on_nonfinite is not None:
+        overrides = [*(overrides or []), f"train.on_nonfinite={on_nonfinite.value}"]
     run = RunFolder(out)
     if goes_on and not run.config.is_file():
         raise ClothsegError(f"{out}: no run is there to go on with (no {run.config.name} in it)")
     settings = Config.load(config or (run.config if goes_on else "demo"), overrides or [])
-    processes = processes_wanted(devices, settings.train.devices)
+    processes = world_size_for(devices, settings.train.devices)
     if not goes_on:
-        settings.train.devices = processes
-    batch_of_each(settings, processes)
-    if extend is not None:
-        settings = settings.extended(extend, early_end(run, settings.train))
+        settings = settings.changed("train", devices=processes)
+    batch_per_rank(settings, processes)
+    if more_epochs is not None:
+        settings = settings.extended(more_epochs, stopped_early_after(run, settings.train))
     train, val = (CocoLikeDataset().load_data(data, split).prepare() for split in ("train", "val"))
-    if memory is not None:
-        settings, words = within_budget(settings, memory, train, val)
+    if max_memory is not None:
+        settings, words = within_budget(settings, max_memory, train, val)
         if not quiet:
             ERRORS.print(escape(words))
-    model = MaskRCNN(settings).build(train.classes)
-    if overfit_one:
-        learn_one(model.load_weights(), train, out.with_name(f"{out.name}-overfit-one.png"), quiet=quiet)
+    model = Model(settings).build(train.classes)
+    if overfit_one_image:
+        learn_one(model.load_weights(), train, out.with_name(f"{out.name}-overfit-one-image.png"), quiet=quiet)
         return
     if not goes_on:
-        refuse_existing(out, overwrite=overwrite)
+        require_absent(out, overwrite=overwrite)
         with warnings.catch_warnings(action="ignore"):  # the first words of the run say the same
             model.load_weights()
-    fabric = start_processes(settings, processes)
+    unused = model.network is not None and model.network.has_unused_parameters
+    fabric = launch(processes, settings.train.precision, find_unused_parameters=unused)
     quiet = quiet or fabric.global_rank > 0
     model.fit(train, val, out, overwrite=overwrite, resume=goes_on, force=force, quiet=quiet, fabric=fabric)
     if not quiet:
@@ -123,11 +128,11 @@ def refuse_settings(options: Mapping[str, object]) -> None:
         )
 
 
-def learn_one(model: MaskRCNN, train: CocoLikeDataset, picture: Path, *, quiet: bool) -> None:
+def learn_one(model: Model, train: CocoLikeDataset, picture: Path, *, quiet: bool) -> None:
     """Show what came of learning one photo; exit code 1 where it was not learned."""
     if not quiet:
         ERRORS.print("learning one photo, for a minute at most")
-    answer = model.overfit_one(train, picture)
+    answer = model.overfit_one_image(train, picture)
     losses = ", ".join(f"{name} {value:.2f} -> {answer.last[name]:.2f}" for name, value in answer.first.items())
     found = ", ".join(f"{overlap:.2f}" for overlap in answer.overlaps)
     print(f"photo    {train.images[answer.position].path}")

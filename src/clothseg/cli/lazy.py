@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 
-def commands_of(package: str, names: Sequence[str]) -> type[TyperGroup]:
+def lazy_group(package: str, names: Sequence[str]) -> type[TyperGroup]:
     """A group whose commands `names` are modules of `package`, listed in that order.
 
     A module `fit` has a function `fit`, or `app`, a group of its own.

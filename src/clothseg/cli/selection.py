@@ -17,9 +17,15 @@ Thresholds = Annotated[
     str | None,
     typer.Option(help="Each class's best threshold: a metrics.json, or [b]best[/] for the run's own."),
 ]
-CrossClassIou = Annotated[
+ClassAgnosticNms = Annotated[
     float | None,
-    typer.Option(min=0.01, max=1, help="Where masks of two classes overlap by this IoU, only the surer one stays."),
+    typer.Option(
+        "--class-agnostic-nms",
+        min=0.01,
+        max=1,
+        metavar="IOU",
+        help="Where masks of two classes overlap by this IoU, only the surer one stays.",
+    ),
 ]
 
 
@@ -41,9 +47,11 @@ def least_scores(run: Path, threshold: list[str] | None, thresholds: str | None)
 
 
 def selection_settings(
-    run: Path, threshold: list[str] | None, thresholds: str | None, cross_class_iou: float | None
+    run: Path, threshold: list[str] | None, thresholds: str | None, class_agnostic_nms_iou: float | None
 ) -> list[str]:
     """What the options above mean, as overrides of the configuration."""
     least = least_scores(run, threshold, thresholds)
-    settings = [f"detect.thresholds={json.dumps(least)}"] if least else []
-    return settings + ([] if cross_class_iou is None else [f"detect.cross_class_iou={cross_class_iou}"])
+    settings = [f"inference.class_thresholds={json.dumps(least)}"] if least else []
+    return settings + (
+        [] if class_agnostic_nms_iou is None else [f"inference.class_agnostic_nms_iou={class_agnostic_nms_iou}"]
+    )

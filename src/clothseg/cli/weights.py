@@ -14,7 +14,7 @@ from rich.table import Table
 
 from clothseg.cli.terminal import ERRORS
 from clothseg.errors import ClothsegError
-from clothseg.files import refuse_existing
+from clothseg.files import require_absent
 from clothseg.weights import PUBLISHED, cache_folder, convert_weights, fetch, published
 from clothseg.weights.inspect import Inspection, inspect_weights
 
@@ -66,7 +66,7 @@ def inspect(
 def convert(
     file: File,
     out: Annotated[Path, typer.Option(help="The .safetensors file to write.")],
-    classes: Annotated[str | None, typer.Option(help="Names of the file's classes 1..K, with commas.")] = None,
+    class_names: Annotated[str | None, typer.Option(help="Names of the file's classes 1..K, with commas.")] = None,
     config: Settings = None,
     overrides: Overrides = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file at --out.")] = False,
@@ -78,11 +78,11 @@ def convert(
     """
     if out.suffix != ".safetensors":
         raise ClothsegError(f"--out {out}: the file is written as safetensors; let its name end with .safetensors")
-    refuse_existing(out, overwrite=overwrite)
-    names = [name.strip() for name in classes.split(",")] if classes else None
-    sentence = convert_weights(file, out, config, overrides or [], names)
+    require_absent(out, overwrite=overwrite)
+    names = [name.strip() for name in class_names.split(",")] if class_names else None
+    summary = convert_weights(file, out, config, overrides or [], names)
     if not quiet:
-        ERRORS.print(escape(f"{sentence}; wrote {out}"))
+        ERRORS.print(escape(f"{summary}; wrote {out}"))
 
 
 @app.command()

@@ -1,31 +1,48 @@
-"""`Config`: every number that describes a network and its training, in one tree that YAML files and overrides fill.
+"""Settings of a network and its training: one immutable tree, filled from YAML files and overrides.
 
-The sections follow the network from the photo to the loss. `docs/config.md` puts the names of the Keras implementation
-(`RPN_ANCHOR_SCALES`, ...) beside these.
+`config.py` has the tree, `shared.py`, `augment.py` and `train.py` its shared sections, and one file per network the
+section `network`; `parsing.py` reads files and presets, `renamed.py` knows the keys of earlier versions. It needs no
+PyTorch. `docs/config.md` lists every setting, and the upper-case names of the Keras implementation beside them.
 """
 
-from clothseg.config.config import Config
-from clothseg.config.mask_rcnn import Anchors, Backbone, Boxes, Detect, Losses, MaskHead, Picture, Pyramid, Rpn
-from clothseg.config.parsing import preset_names, read_settings
-from clothseg.config.section import LAYERS
-from clothseg.config.shared import Augment, Change, Stage, Train
+from clothseg.config.augment import AugmentSettings, Strength
+from clothseg.config.config import NETWORK_SETTINGS, Config
+from clothseg.config.mask_rcnn import (
+    AnchorSettings,
+    BoxHeadSettings,
+    FpnSettings,
+    LossWeights,
+    MaskHeadSettings,
+    MaskRCNNSettings,
+    RpnSettings,
+)
+from clothseg.config.parsing import deep_merge, preset_names, read_settings
+from clothseg.config.section import TRAINABLE, Section
+from clothseg.config.shared import BackboneSettings, InferenceSettings, InputSettings, NetworkSettings
+from clothseg.config.train import HEADLINE_METRICS, StageSettings, TrainSettings
 
 __all__ = [
-    "LAYERS",
-    "Anchors",
-    "Augment",
-    "Backbone",
-    "Boxes",
-    "Change",
+    "HEADLINE_METRICS",
+    "NETWORK_SETTINGS",
+    "TRAINABLE",
+    "AnchorSettings",
+    "AugmentSettings",
+    "BackboneSettings",
+    "BoxHeadSettings",
     "Config",
-    "Detect",
-    "Losses",
-    "MaskHead",
-    "Picture",
-    "Pyramid",
-    "Rpn",
-    "Stage",
-    "Train",
+    "FpnSettings",
+    "InferenceSettings",
+    "InputSettings",
+    "LossWeights",
+    "MaskHeadSettings",
+    "MaskRCNNSettings",
+    "NetworkSettings",
+    "RpnSettings",
+    "Section",
+    "StageSettings",
+    "Strength",
+    "TrainSettings",
+    "deep_merge",
     "preset_names",
     "read_settings",
 ]

@@ -1,65 +1,62 @@
 """`Config`: all sections together, from YAML and to YAML."""
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Self
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, model_validator
 
-from clothseg.config.mask_rcnn import Anchors, Backbone, Boxes, Detect, Losses, MaskHead, Picture, Pyramid, Rpn
-from clothseg.config.parsing import in_words, override, read_settings
-from clothseg.config.section import Section
-from clothseg.config.shared import Augment, Stage, Train
+from clothseg.config.augment import AugmentSettings, Strength
+from clothseg.config.mask_rcnn import MaskRCNNSettings
+from clothseg.config.parsing import describe_errors, override, read_settings
+from clothseg.config.renamed import take_renamed
+from clothseg.config.section import TRAINABLE, Section
+from clothseg.config.shared import BackboneSettings, InferenceSettings, InputSettings, NetworkSettings
+from clothseg.config.train import HEADLINE_METRICS, StageSettings, TrainSettings
 from clothseg.errors import ConfigError
+
+NETWORK_SETTINGS: dict[str, type[NetworkSettings]] = {"mask_rcnn": MaskRCNNSettings}
+"""The section of each network by its name: the tag of the discriminated union `Config.network`."""
+
+
+def _by_name(value: Any) -> Any:
+    """The section of the network that `name` says; Mask R-CNN where it is not given."""
+    if not isinstance(value, dict):
+        return value
+    name = value.get("name", "mask_rcnn")
+    if name not in NETWORK_SETTINGS:
+        raise ValueError(f"name is {name!r}, but must be one of {', '.join(NETWORK_SETTINGS)}")
+    return NETWORK_SETTINGS[name].model_validate(value)
+
+
+AnyNetworkSettings = Annotated[SerializeAsAny[NetworkSettings], BeforeValidator(_by_name)]
 
 
 class Config(Section):
-    """All settings of a network and its training.
+    """All settings of a network and its training. Immutable: `changed` makes another one."""
 
-    `weights` is what the network starts from: `random`, `imagenet-efficientnet-lite0` or `-lite2` (installed with
-    this package), the name of a published file (`clothseg weights download` lists them), or a file. `conventions` says
-    whose arithmetic it follows where implementations differ; a foreign file brings its own.
-    """
-
-    network: Literal["mask_rcnn"] = "mask_rcnn"
-    conventions: Literal["torchvision", "detectron2", "matterport"] = "torchvision"
     weights: str = "random"
-    picture: Picture = Field(default_factory=Picture)
-    backbone: Backbone = Field(default_factory=Backbone)
-    pyramid: Pyramid = Field(default_factory=Pyramid)
-    anchors: Anchors = Field(default_factory=Anchors)
-    rpn: Rpn = Field(default_factory=Rpn)
-    boxes: Boxes = Field(default_factory=Boxes)
-    mask: MaskHead = Field(default_factory=MaskHead)
-    detect: Detect = Field(default_factory=Detect)
-    losses: Losses = Field(default_factory=Losses)
-    augment: Augment = Field(default_factory=Augment)
-    train: Train = Field(default_factory=Train)
+    """Initial weights: `random`, `imagenet-efficientnet-lite0` or `-lite2`, a published name, or a file."""
+    input: InputSettings = Field(default_factory=InputSettings)
+    backbone: BackboneSettings = Field(default_factory=BackboneSettings)
+    network: AnyNetworkSettings = Field(default_factory=MaskRCNNSettings)
+    inference: InferenceSettings = Field(default_factory=InferenceSettings)
+    augment: AugmentSettings = Field(default_factory=AugmentSettings)
+    train: TrainSettings = Field(default_factory=TrainSettings)
 
     @model_validator(mode="after")
-    def _scales_for_every_level(self) -> Self:
-        if len(self.anchors.scales) != len(self.pyramid.levels):
-            raise ValueError(
-                f"anchors.scales has {len(self.anchors.scales)} entries, but pyramid.levels has "
-                f"{len(self.pyramid.levels)}; each level needs its own list of side lengths"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _as_many_scales_on_each(self) -> Self:
-        counts = [len(scales) for scales in self.anchors.scales]
-        if len(set(counts)) > 1 or not counts[0]:
-            raise ValueError(
-                f"anchors.scales has {counts} side lengths on the levels; the same head looks at every level, so each "
-                "needs as many, and at least one"
-            )
+    def _monitor_is_known(self) -> Self:
+        known = ["last", "val_total", *(f"val_{name}" for name in self.network.weight_by_loss), *HEADLINE_METRICS]
+        if self.train.monitor not in known:
+            raise ValueError(f"train.monitor is {self.train.monitor!r}, but must be one of {', '.join(known)}")
         return self
 
     @classmethod
     def load(cls, source: str | Path, overrides: Sequence[str] = ()) -> "Config":
-        """Read a YAML file, or a preset by its name, and apply `overrides` such as `train.epochs=3`.
+        """Reads a YAML file, or a preset by its name, and applies `overrides` such as `train.epochs=3`.
 
         Raises:
             ConfigError: with every problem of file and overrides, not just the first.
@@ -69,17 +66,18 @@ class Config(Section):
 
     @classmethod
     def from_tree(cls, tree: dict[str, Any], overrides: Sequence[str], name: str) -> "Config":
-        """Sections and values, and `overrides` over them; `name` says in messages where they come from.
+        """Validates sections and values with `overrides` applied; `name` names their source in messages.
 
         Raises:
             ConfigError: with every problem, not just the first.
         """
         tree = deepcopy(tree)
         problems = [problem for text in overrides if (problem := override(tree, text))]
+        problems += take_renamed(tree)
         try:
             config = cls.model_validate(tree)
         except ValidationError as error:
-            problems += in_words(error, cls)
+            problems += describe_errors(error, cls, _section_of(tree))
         if problems:
             what = f"{name} with these settings over it" if overrides else name
             raise ConfigError(
@@ -88,8 +86,13 @@ class Config(Section):
             )
         return config
 
+    def changed(self, section: str, **values: Any) -> "Config":
+        """The same configuration with other `values` in one of its sections; they are not validated."""
+        part = getattr(self, section).model_copy(update=values)
+        return self.model_copy(update={section: part})
+
     def extended(self, epochs: int, ended: int | None = None) -> "Config":
-        """The same training with so many more epochs, as a stage of their own that trains what the last one did.
+        """The same training with more epochs, as a stage of their own that trains what the last one did.
 
         Args:
             epochs: how many more.
@@ -97,24 +100,57 @@ class Config(Section):
         """
         train = self.train
         end = ended or train.epochs
-        stages = train.stages or (Stage(layers=self.backbone.frozen_stages, until=train.epochs),)
-        first = [stage for stage in stages if stage.until < end]
-        last = stages[len(first)].model_copy(update={"until": end})
-        more = last.model_copy(update={"until": end + epochs})
-        longer = train.model_copy(update={"epochs": end + epochs, "stages": (*first, last, more)})
-        return self.model_copy(update={"train": longer})
+        word = next(word for word, frozen in TRAINABLE.items() if frozen == self.backbone.frozen_stages)
+        stages = train.stages or (StageSettings.model_validate({"trainable": word, "end_epoch": train.epochs}),)
+        first = [stage for stage in stages if stage.end_epoch < end]
+        last = stages[len(first)].model_copy(update={"end_epoch": end})
+        more = last.model_copy(update={"end_epoch": end + epochs})
+        return self.changed("train", epochs=end + epochs, stages=(*first, last, more))
 
     def flat(self) -> dict[str, Any]:
         """Every value by its dotted name, as `--set` has it."""
-        tree = self.model_dump(mode="json", by_alias=True)
-        sections = {name: part for name, part in tree.items() if isinstance(part, dict)}
-        values = {f"{name}.{key}": value for name, part in sections.items() for key, value in part.items()}
-        return {name: value for name, value in tree.items() if name not in sections} | values
+        return dict(_flat(self, ""))
 
     def to_yaml(self) -> str:
         """Every value, as YAML that `load` reads back to an equal `Config`."""
         return yaml.safe_dump(self.model_dump(mode="json", by_alias=True), sort_keys=False, default_flow_style=None)
 
+    def explained(self) -> str:
+        """Every value as YAML, each with its meaning as a comment above it."""
+        return "\n".join(_explained(self, "")).strip() + "\n"
+
     def display(self) -> None:
-        """Print every value, in the manner of the Keras implementation."""
+        """Prints every value, like `display()` of the Keras implementation."""
         print(self.to_yaml(), end="")
+
+
+def _section_of(tree: dict[str, Any]) -> type[Section]:
+    network = tree.get("network")
+    return NETWORK_SETTINGS.get(str(network.get("name")) if isinstance(network, dict) else "", MaskRCNNSettings)
+
+
+def _is_leaf(value: Any) -> bool:
+    return not isinstance(value, Section) or isinstance(value, Strength)
+
+
+def _flat(section: Section, path: str) -> Iterator[tuple[str, Any]]:
+    tree = section.model_dump(mode="json", by_alias=True)
+    for name, field in type(section).model_fields.items():
+        key, value = field.alias or name, getattr(section, name)
+        if _is_leaf(value):
+            yield path + key, tree[key]
+        else:
+            yield from _flat(value, f"{path}{key}.")
+
+
+def _explained(section: Section, indent: str) -> Iterator[str]:
+    tree = section.model_dump(mode="json", by_alias=True)
+    for name, field in type(section).model_fields.items():
+        key, value = field.alias or name, getattr(section, name)
+        meaning = " ".join((field.description or type(value).__doc__ or "").split())
+        if _is_leaf(value):
+            yield from textwrap.wrap(meaning, 118, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# ")
+            text = yaml.safe_dump([tree[key]], default_flow_style=True, width=10_000).strip()
+            yield f"{indent}{key}: {text[1:-1]}"
+        else:
+            yield from ("", f"{indent}# {meaning}", f"{indent}{key}:", *_explained(value, indent + "  "))

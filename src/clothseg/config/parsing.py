@@ -46,16 +46,16 @@ def read_settings(source: str | Path) -> tuple[dict[str, Any], str]:
             raise ConfigError(f"{name}: extends goes round in a circle: {' -> '.join([*seen, other])}")
         seen.append(other)
         folder = beside.parent
-        tree = _over(below, tree)
+        tree = deep_merge(below, tree)
     return tree, name
 
 
-def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+def deep_merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     """`below` with the values of `above` over it, section by section."""
     both = dict(below)
     for key, value in above.items():
         known = both.get(key)
-        both[key] = _over(known, value) if isinstance(known, dict) and isinstance(value, dict) else value
+        both[key] = deep_merge(known, value) if isinstance(known, dict) and isinstance(value, dict) else value
     return both
 
 
@@ -115,24 +115,27 @@ def override(tree: dict[str, Any], text: str) -> str | None:
     return None
 
 
-def in_words(error: ValidationError, root: type[BaseModel]) -> list[str]:
-    """Every problem that pydantic found in a tree for `root`, a sentence each."""
+def describe_errors(error: ValidationError, root: type[BaseModel], network: type[BaseModel]) -> list[str]:
+    """Every problem that pydantic found in a tree for `root`, one sentence each; `network` is its section `network`."""
     problems = []
     for item in error.errors():
         place = ".".join(str(part) for part in item["loc"])
         if item["type"] == "extra_forbidden":
-            problems.append(f"{place}: unknown key{_near(item['loc'], root)}")
+            problems.append(f"{place}: unknown key{_near(item['loc'], root, network)}")
         else:
             given = f" (given: {item['input']!r})" if place and not isinstance(item["input"], dict) else ""
             problems.append(f"{place + ': ' if place else ''}{item['msg'].removeprefix('Value error, ')}{given}")
     return problems
 
 
-def _near(place: tuple[int | str, ...], root: type[BaseModel]) -> str:
-    """A word on the keys that stand where an unknown one was found."""
+def _near(place: tuple[int | str, ...], root: type[BaseModel], network: type[BaseModel]) -> str:
+    """The keys that exist where an unknown one was found, or the one that was probably meant."""
     section: Any = root
-    for part in place[:-1]:  # a number is a place in a list of sections
-        section = get_args(section)[0] if isinstance(part, int) else section.model_fields[part].annotation
+    for part in place[:-1]:  # a number is a position in a list of sections
+        if isinstance(part, int):
+            section = get_args(section)[0]
+        else:
+            section = network if section is root and part == "network" else section.model_fields[part].annotation
     known = [field.alias or name for name, field in section.model_fields.items()]
     close = difflib.get_close_matches(str(place[-1]), known, n=1)
     return f"; did you mean {close[0]}?" if close else f"; known here: {', '.join(known)}"

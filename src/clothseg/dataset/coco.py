@@ -152,7 +152,7 @@ class CocoLikeDataset:
             self._kept[position] = photo
         return photo
 
-    def keep_photos(self, most: int) -> int:
+    def cache_images(self, most: int) -> int:
         """Keep photos in memory once they are read, as pixels, in at most so many bytes.
 
         Returns:

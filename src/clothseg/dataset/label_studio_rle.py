@@ -8,7 +8,7 @@ _SIZES = (3, 4, 8, 16)
 """Bits that the length of a run may take; a run says which of the four it takes."""
 
 
-def brush_runs(mask: BoolMask) -> list[int]:
+def encode_label_studio_rle(mask: BoolMask) -> list[int]:
     """The bytes of a `[H, W]` mask, 255 in all four channels where it is set, row by row.
 
     A header: 32 bits for the number of values, 5 for the bits of a value, 4 times 4 for the bits of lengths (each less

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from clothseg.config import Augment
+from clothseg.config import AugmentSettings
 from clothseg.dataset.augment import augment, paste_instances
 from clothseg.dataset.coco import CocoLikeDataset
 from clothseg.instances import Instances
@@ -24,7 +24,7 @@ def to_tensor(photo: NDArray[np.uint8]) -> Tensor:
 
 
 def load_example(
-    dataset: CocoLikeDataset, position: int, settings: Augment | None, version: int = 0, seed: int = 0
+    dataset: CocoLikeDataset, position: int, settings: AugmentSettings | None, version: int = 0, seed: int = 0
 ) -> tuple[Tensor, Instances]:
     """A photo `[3, H, W]` in 0..1 and its instances, changed as `settings` say.
 
@@ -36,12 +36,12 @@ def load_example(
         seed: of all changes.
     """
     image, instances = to_tensor(dataset.load_image(position)), dataset.load_instances(position)
-    if settings is None or (settings.copies and version == 0):
+    if settings is None or (settings.fixed_views and version == 0):
         return image, instances
     own = np.random.SeedSequence([seed, position, version]).generate_state(1)[0]
     generator = torch.Generator().manual_seed(int(own))
     image, instances = augment(image, instances, settings, generator)
-    if float(torch.rand((), generator=generator)) < settings.paste:
+    if float(torch.rand((), generator=generator)) < settings.copy_paste:
         place = int(torch.randint(len(dataset), (), generator=generator))
         other = augment(to_tensor(dataset.load_image(place)), dataset.load_instances(place), settings, generator)
         image, instances = paste_instances(image, instances, *other, generator)
@@ -72,10 +72,10 @@ class Sampler:
 
     def next_batch(self) -> Batch:
         """The next positions, each with the number of its version."""
-        self.coming(1)
+        self.peek(1)
         return self._drawn.popleft()[1]
 
-    def coming(self, count: int) -> list[Batch]:
+    def peek(self, count: int) -> list[Batch]:
         """The `count` batches that `next_batch` will give next."""
         while len(self._drawn) < count:
             state = self._state()

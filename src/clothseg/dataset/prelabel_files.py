@@ -8,7 +8,7 @@ from typing import Any
 
 from clothseg.dataset.prelabels import Loss, coco_file, label_studio_config, label_studio_tasks
 from clothseg.errors import DataError
-from clothseg.files import write_whole
+from clothseg.files import atomic_write
 from clothseg.instances import Selection
 from clothseg.pictures import class_colour
 
@@ -61,12 +61,12 @@ def write_prelabels(
         if form is LabelFormat.LABEL_STUDIO:
             tree: Any = label_studio_tasks(images, categories, results, photos_url=photos_url, model="clothseg")
             colours = [class_colour(category["id"]) for category in categories]
-            write_whole(folder / f"labels-{form}.xml", label_studio_config(categories, colours))
+            atomic_write(folder / f"labels-{form}.xml", label_studio_config(categories, colours))
         else:
             exact = form is LabelFormat.COCO_RLE
             tree, loss = coco_file(images, categories, results, tolerance=None if exact else tolerance)
             lost = loss or lost
-        write_whole(folder / f"labels-{form}.json", json.dumps(tree))
+        atomic_write(folder / f"labels-{form}.json", json.dumps(tree))
     return lost
 
 

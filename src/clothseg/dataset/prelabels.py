@@ -13,7 +13,7 @@ from xml.sax.saxutils import quoteattr
 
 import numpy as np
 
-from clothseg.dataset.label_studio_rle import brush_runs
+from clothseg.dataset.label_studio_rle import encode_label_studio_rle
 from clothseg.errors import DataError
 from clothseg.instances import Rle, decode, from_polygons, mask_area, mask_iou, tight_box
 from clothseg.instances.contours import to_polygons
@@ -171,7 +171,11 @@ def _region(name: str, image: Row, label: str, result: Row) -> dict[str, Any]:
         "original_height": image["height"],
         "image_rotation": 0,
         "score": round(float(result["score"]), 4),
-        "value": {"format": "rle", "rle": brush_runs(decode(result["segmentation"])), "brushlabels": [label]},
+        "value": {
+            "format": "rle",
+            "rle": encode_label_studio_rle(decode(result["segmentation"])),
+            "brushlabels": [label],
+        },
     }
 
 

@@ -5,48 +5,29 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from numpy.typing import NDArray
 from PIL import Image
 
-from clothseg.config import Config, Picture
-from clothseg.dataset.augment.preview import in_words, looks, versions
+from clothseg.config import Config, InputSettings
+from clothseg.dataset.augment.preview import describe_augmentation, previews, versions
 from clothseg.dataset.coco import CocoLikeDataset
 from clothseg.errors import DataError, PhotoError
-from clothseg.files import whole_folder
+from clothseg.files import atomic_folder
 from clothseg.instances import Instances, PixelMasks, resize_instances
+from clothseg.networks.input import InputTransform
+from clothseg.photos import RgbImage
 from clothseg.pictures import contact_sheet, draw_masks, draw_outlines
 from clothseg.pictures.embed import shrink
+from clothseg.pictures.html import render_page
 
-Pixels = NDArray[np.uint8]
 Progress = Callable[[Sequence[int], str], Iterable[int]]
 _CELL_AREA = 150_000  # pixels that every picture is drawn at, so that lines are alike on the sheet
 _PADDING = 128
 _MARGIN = 0.15  # of an instance's box, around it on the page of its class
-
-
-@dataclass(frozen=True)
-class Grid:
-    """Where the network puts a photo: how it resizes, which way sides are rounded, in the middle or at the top left."""
-
-    picture: Picture
-    rounding: Literal["down", "half_up", "half_even"] = "down"
-    centred: bool = False
-
-    def size(self, photo: tuple[int, int]) -> tuple[int, int]:
-        """Height and width of a resized photo."""
-        return self.picture.resized(photo, self.rounding)
-
-    def frame(self, photo: tuple[int, int]) -> tuple[int, int]:
-        """Height and width with padding; with `keep_ratio` there is none for a photo alone."""
-        if self.picture.resize == "fit":
-            return self.picture.height, self.picture.width
-        return (self.picture.max_side,) * 2 if self.picture.resize == "square" else self.size(photo)
 
 
 @dataclass(frozen=True)
@@ -74,7 +55,7 @@ class _Reader:
     data: CocoLikeDataset
     unread: dict[str, str]
 
-    def read(self, position: int) -> tuple[Pixels, Instances] | None:
+    def read(self, position: int) -> tuple[RgbImage, Instances] | None:
         """`[H, W, 3]` and what is on it, or None."""
         try:
             return self.data.load_image(position), self.data.load_instances(position)
@@ -87,7 +68,7 @@ def show_dataset(
     data: CocoLikeDataset,
     out: Path,
     *,
-    grid: Grid,
+    transform: InputTransform,
     count: int = 12,
     per_class: int = 24,
     classes: Sequence[str] = (),
@@ -105,7 +86,7 @@ def show_dataset(
     Args:
         data: prepared.
         out: the folder.
-        grid: where the network puts a photo.
+        transform: how the network turns photos into its input.
         count: photos on `overlays.png`; `resized.png` has a third of them.
         per_class: instances on the page of a class, at most.
         classes: names to show; without any, all.
@@ -129,15 +110,20 @@ def show_dataset(
     if not everywhere:
         raise DataError(f"{data.source}: no photo shows {', '.join(classes) or 'any instance'}; nothing to look at")
     drawn = generator.permutation(everywhere)[:count].tolist()
-    with whole_folder(out, overwrite=overwrite) as folder:
+    with atomic_folder(out, overwrite=overwrite) as folder:
         sheets = [
             _save(folder, _overlays(reader, progress(drawn, "Drawing overlays")), _overlay_sheet(drawn, everywhere)),
-            _save(folder, _resized(reader, drawn[: math.ceil(count / 3)], grid), _resized_sheet(grid.picture), 4),
+            _save(
+                folder,
+                _resized(reader, drawn[: math.ceil(count / 3)], transform),
+                _resized_sheet(transform.settings),
+                4,
+            ),
         ]
         if augmented is not None:
             few = progress(drawn[: math.ceil(count / 2)], "Drawing augmented versions")
-            sheet = Sheet("augmented.png", "What augmentation makes of them", in_words(augmented.augment))
-            cells = _augmented(reader, few, augmented, grid)
+            sheet = Sheet("augmented.png", "What augmentation makes of them", describe_augmentation(augmented.augment))
+            cells = _augmented(reader, few, augmented, transform)
             sheets.append(_save(folder, cells, sheet, 1 + len(versions(augmented.augment))))
         for number in shown:
             chosen = generator.permutation(of_class[number])[:per_class].tolist()
@@ -155,7 +141,7 @@ def _positions(data: CocoLikeDataset, number: int) -> list[int]:
     return [p for p, entry in enumerate(data.images) if any(a["category_id"] == wanted for a in entry.annotations)]
 
 
-Cells = list[tuple[Pixels, str]]
+Cells = list[tuple[RgbImage, str]]
 
 
 def _overlays(reader: _Reader, positions: Iterable[int]) -> Cells:
@@ -168,49 +154,48 @@ def _overlays(reader: _Reader, positions: Iterable[int]) -> Cells:
     return cells
 
 
-def _resized(reader: _Reader, positions: Iterable[int], grid: Grid) -> Cells:
+def _resized(reader: _Reader, positions: Iterable[int], transform: InputTransform) -> Cells:
     """Four pictures a photo: as it is, its masks; as the network gets it, the masks on that grid."""
     cells: Cells = []
     for position in positions:
         if (example := reader.read(position)) is not None:
             photo, instances = example
-            small, mask = on_grid(photo, draw_masks(instances), grid)
+            small, mask = preview_input(photo, draw_masks(instances), transform)
             height, width = instances.size
             name = reader.data.images[position].path.name
-            tall, wide = grid.size(instances.size)
+            tall, wide = transform.resized(instances.size)
             framed = f" in {small.shape[1]} x {small.shape[0]}" if small.shape[:2] != (tall, wide) else ""
             cells += [(photo, f"{name}, {width} x {height}"), (draw_masks(instances), "masks")]
             cells += [(small, f"resized to {wide} x {tall}{framed}"), (mask, "masks, resized")]
     return cells
 
 
-def _augmented(reader: _Reader, positions: Iterable[int], config: Config, grid: Grid) -> Cells:
+def _augmented(reader: _Reader, positions: Iterable[int], config: Config, transform: InputTransform) -> Cells:
     """A row a photo: as it is, and changed versions, each on the network's grid."""
     cells: Cells = []
     for position in positions:
         try:
-            drawn = list(looks(reader.data, position, config))
+            drawn = list(previews(reader.data, position, config))
         except (PhotoError, DataError) as error:
             reader.unread[reader.data.images[position].path.name] = str(error)
             continue
-        cells += [(on_grid(picture, picture, grid)[0], caption) for picture, caption in drawn]
+        cells += [(preview_input(picture, picture, transform)[0], caption) for picture, caption in drawn]
     return cells
 
 
-def on_grid(photo: Pixels, masks: Pixels, grid: Grid) -> tuple[Pixels, Pixels]:
-    """A photo and a picture of its masks, both `[H, W, 3]`, as the network resizes them.
+def preview_input(photo: RgbImage, masks: RgbImage, transform: InputTransform) -> tuple[RgbImage, RgbImage]:
+    """A photo and a picture of its masks, both `[H, W, 3]`, resized and padded as the network's input.
 
     The photo is interpolated linearly, of masks the nearest pixel is taken; padding is grey.
     """
-    size, frame = (f((photo.shape[0], photo.shape[1])) for f in (grid.size, grid.frame))
-    top, left = ((frame[0] - size[0]) // 2, (frame[1] - size[1]) // 2) if grid.centred else (0, 0)
+    at = transform.place((photo.shape[0], photo.shape[1]))
     planes = torch.from_numpy(photo).permute(2, 0, 1)[None].float()
-    smooth = F.interpolate(planes, size=size, mode="bilinear", align_corners=False)[0].round().to(torch.uint8)
-    nearest = F.interpolate(torch.from_numpy(masks).permute(2, 0, 1)[None].float(), size=size)[0].to(torch.uint8)
+    smooth = F.interpolate(planes, size=at.size, mode="bilinear", align_corners=False)[0].round().to(torch.uint8)
+    nearest = F.interpolate(torch.from_numpy(masks).permute(2, 0, 1)[None].float(), size=at.size)[0].to(torch.uint8)
     answer = []
     for resized in (smooth, nearest):
-        canvas = np.full((*frame, 3), _PADDING, dtype=np.uint8)
-        canvas[top : top + size[0], left : left + size[1]] = resized.permute(1, 2, 0).numpy()
+        canvas = np.full((*at.padded, 3), _PADDING, dtype=np.uint8)
+        canvas[at.top : at.top + at.height, at.left : at.left + at.width] = resized.permute(1, 2, 0).numpy()
         answer.append(canvas)
     return answer[0], answer[1]
 
@@ -229,7 +214,7 @@ def _class_cells(reader: _Reader, number: int, positions: Iterable[int], most: i
     return cells
 
 
-def _cut_out(photo: Pixels, instance: Instances) -> Pixels:
+def _cut_out(photo: RgbImage, instance: Instances) -> RgbImage:
     """One instance with its outlines and a margin."""
     x1, y1, x2, y2 = instance.boxes[0].tolist()
     margin = _MARGIN * max(x2 - x1, y2 - y1) + 4
@@ -249,7 +234,7 @@ def _overlay_sheet(drawn: Sequence[int], everywhere: Sequence[int]) -> Sheet:
     return Sheet("overlays.png", "Photos with their annotations", note)
 
 
-def _resized_sheet(picture: Picture) -> Sheet:
+def _resized_sheet(picture: InputSettings) -> Sheet:
     if picture.resize == "fit":
         how = f"scaled into {picture.width} x {picture.height} (width x height), the rest padded (grey here)"
     elif picture.resize == "square":
@@ -278,13 +263,6 @@ def _save(folder: Path, cells: Cells, sheet: Sheet, columns: int = 6) -> Sheet |
 
 
 def _write_index(folder: Path, data: CocoLikeDataset, sheets: Sequence[Sheet], seed: int) -> None:
-    environment = Environment(
-        loader=PackageLoader("clothseg", "dataset"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     values: dict[str, Any] = {
         "source": data.source,
         "photos": len(data),
@@ -292,4 +270,4 @@ def _write_index(folder: Path, data: CocoLikeDataset, sheets: Sequence[Sheet], s
         "sheets": sheets,
         "seed": seed,
     }
-    (folder / "index.html").write_text(environment.get_template("show.html.jinja").render(values), encoding="utf-8")
+    (folder / "index.html").write_text(render_page("dataset", "show.html.jinja", values), encoding="utf-8")

@@ -6,15 +6,14 @@ truth, from which `thresholds.py` and `intervals.py` count; `mistakes.py` says w
 `metrics.py` is the answer, `tables.py` shows it, `comparison.py` sets two beside each other.
 """
 
-from clothseg.evaluation.comparison import Comparison, compare_results
-from clothseg.evaluation.evaluate import HEADLINES, MIN_CONFIDENCE, evaluate_coco, evaluate_network, headline_figures
-from clothseg.evaluation.intervals import Interval
-from clothseg.evaluation.metrics import PROTOCOL, ClassMetrics, Metrics
+from clothseg.evaluation.comparison import compare_results
+from clothseg.evaluation.evaluate import SCORE_THRESHOLD, evaluate_coco, evaluate_network, headline_metrics
+from clothseg.evaluation.metrics import PROTOCOL, Metrics
+from clothseg.evaluation.values import ClassMetrics, Comparison, Interval
 
 __all__ = [
-    "HEADLINES",
-    "MIN_CONFIDENCE",
     "PROTOCOL",
+    "SCORE_THRESHOLD",
     "ClassMetrics",
     "Comparison",
     "Interval",
@@ -22,5 +21,5 @@ __all__ = [
     "compare_results",
     "evaluate_coco",
     "evaluate_network",
-    "headline_figures",
+    "headline_metrics",
 ]

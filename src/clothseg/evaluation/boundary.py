@@ -13,7 +13,7 @@ from typing import Any
 import vernier
 
 from clothseg.evaluation.matches import ClassMatches, Records, class_matches
-from clothseg.evaluation.truth import Row, Truth
+from clothseg.evaluation.truth import GroundTruth, Row
 from clothseg.instances import mask_area, tight_box
 
 
@@ -32,14 +32,14 @@ class _Rows:
         return [category["id"] for category in self.dataset["categories"]]
 
 
-def run_boundary(truth: Truth, rows: Sequence[Row]) -> vernier.COCOeval:
+def run_boundary(truth: GroundTruth, rows: Sequence[Row]) -> vernier.COCOeval:
     """The library's evaluator for boundaries, matched and accumulated; `rows` are checked results with masks."""
     evaluator = _evaluator(truth, rows)
     evaluator.accumulate()
     return evaluator
 
 
-def _evaluator(truth: Truth, rows: Sequence[Row]) -> vernier.COCOeval:
+def _evaluator(truth: GroundTruth, rows: Sequence[Row]) -> vernier.COCOeval:
     found = [
         {"id": number, "bbox": list(tight_box(row["segmentation"])), "area": mask_area(row["segmentation"])}
         | {key: row[key] for key in ("image_id", "category_id", "score", "segmentation")}
@@ -50,10 +50,10 @@ def _evaluator(truth: Truth, rows: Sequence[Row]) -> vernier.COCOeval:
     return evaluator
 
 
-def boundary_matches(truth: Truth, rows: Sequence[Row]) -> dict[int, ClassMatches]:
+def boundary_matches(truth: GroundTruth, rows: Sequence[Row]) -> dict[int, ClassMatches]:
     """The library's matches of every class by category id, over objects of all sizes."""
 
-    def records(some_truth: Truth, some_rows: Sequence[Row]) -> Records:
+    def records(some_truth: GroundTruth, some_rows: Sequence[Row]) -> Records:
         return _evaluator(some_truth, some_rows).evalImgs
 
     return class_matches(truth, rows, records)

@@ -12,10 +12,10 @@ import hotcoco
 import numpy as np
 from numpy.typing import NDArray
 
-from clothseg.evaluation.gc_pause import collector_paused
+from clothseg.evaluation.gc_pause import gc_paused
 from clothseg.evaluation.matches import ClassMatches, Records, class_matches
-from clothseg.evaluation.metrics import Confusion, Curve, ErrorKind
-from clothseg.evaluation.truth import Row, Truth
+from clothseg.evaluation.truth import GroundTruth, Row
+from clothseg.evaluation.values import Confusion, Curve, ErrorKind
 
 FIELDS = {"mask": "segmentation", "box": "bbox"}
 OVERALL = ("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large", "AR_1", "AR_10", "AR_100")
@@ -25,7 +25,7 @@ _MOST = 100  # detections of a photo and class
 _KINDS = {"Cls": "class", "Loc": "location", "Both": "both", "Dupe": "duplicate", "Bkg": "background", "Miss": "missed"}
 
 
-def run_evaluator(truth: Truth, rows: Sequence[Row], kind: str) -> hotcoco.COCOeval:
+def run_evaluator(truth: GroundTruth, rows: Sequence[Row], kind: str) -> hotcoco.COCOeval:
     """The library's evaluator, matched and accumulated; `rows` are checked results, `kind` is mask or box."""
     evaluator = _evaluator(truth, rows, kind)
     evaluator.evaluate()
@@ -33,18 +33,18 @@ def run_evaluator(truth: Truth, rows: Sequence[Row], kind: str) -> hotcoco.COCOe
     return evaluator
 
 
-@collector_paused()
-def _evaluator(truth: Truth, rows: Sequence[Row], kind: str) -> hotcoco.COCOeval:
+@gc_paused()
+def _evaluator(truth: GroundTruth, rows: Sequence[Row], kind: str) -> hotcoco.COCOeval:
     kept = ("image_id", "category_id", "score", FIELDS[kind])
     ground = hotcoco.COCO(truth.tree)
     found = ground.load_res([{key: row[key] for key in kept} for row in rows])
     return hotcoco.COCOeval(ground, found, _EVALUATORS[kind])
 
 
-def matches(truth: Truth, rows: Sequence[Row], kind: str) -> dict[int, ClassMatches]:
+def matches(truth: GroundTruth, rows: Sequence[Row], kind: str) -> dict[int, ClassMatches]:
     """The library's matches of every class by category id, over objects of all sizes."""
 
-    def records(some_truth: Truth, some_rows: Sequence[Row]) -> Records:
+    def records(some_truth: GroundTruth, some_rows: Sequence[Row]) -> Records:
         evaluator = _evaluator(some_truth, some_rows, kind)
         evaluator.params.area_rng, evaluator.params.area_rng_lbl = [[0.0, 1e10]], ["all"]
         evaluator.evaluate()
@@ -105,7 +105,7 @@ def confusion(evaluator: hotcoco.COCOeval, threshold: float) -> Confusion:
     return Confusion(tuple(str(name) for name in found["cat_names"]), rows, threshold)
 
 
-def error_split(evaluator: hotcoco.COCOeval) -> dict[str, ErrorKind]:
+def tide_errors(evaluator: hotcoco.COCOeval) -> dict[str, ErrorKind]:
     """Mistakes by kind at IoU .50, with what each costs in AP50. Source: Bolya et al., "TIDE", ECCV 2020."""
     found = evaluator.tide_errors(pos_thr=0.5, bg_thr=0.1)
     return {name: ErrorKind(int(found["counts"][key]), float(found["delta_ap"][key])) for key, name in _KINDS.items()}

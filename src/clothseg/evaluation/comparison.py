@@ -9,45 +9,17 @@ intervals too narrow, and it knows neither contours nor the report's protocol.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from clothseg.errors import DataError
-from clothseg.evaluation.evaluate import MIN_CONFIDENCE, figures_for_resampling
-from clothseg.evaluation.intervals import Figures, Interval, draws, middle
+from clothseg.evaluation.evaluate import SCORE_THRESHOLD, metrics_for_resampling
+from clothseg.evaluation.intervals import ResampledMetrics, draws, middle
 from clothseg.evaluation.truth import read_truth
-from clothseg.evaluation.validate_results import checked_results
-
-
-@dataclass(frozen=True)
-class Difference:
-    """One figure of A and B, fractions in 0..1; `interval` is that of B minus A."""
-
-    a: float
-    b: float
-    interval: Interval
-
-    @property
-    def change(self) -> float:
-        """B minus A."""
-        return self.b - self.a
-
-    @property
-    def certain(self) -> bool:
-        """Whether the interval leaves out 0."""
-        return self.interval.low > 0 or self.interval.high < 0
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Differences by the name of the figure, those first that matter most; `photos` were judged."""
-
-    figures: Mapping[str, Difference]
-    photos: int
-    notes: tuple[str, ...] = ()
+from clothseg.evaluation.validate_results import validate_results
+from clothseg.evaluation.values import Comparison, Difference
 
 
 def compare_results(
@@ -55,7 +27,7 @@ def compare_results(
     a: Sequence[Any],
     b: Sequence[Any],
     *,
-    min_confidence: float = MIN_CONFIDENCE,
+    score_threshold: float = SCORE_THRESHOLD,
     resamples: int = 1000,
     seed: int = 0,
     level: float = 0.95,
@@ -66,7 +38,7 @@ def compare_results(
         truth: COCO instances, as a file or as read from one.
         a: results of the first.
         b: results of the second.
-        min_confidence: of `report_mAP`.
+        score_threshold: of `report_mAP`.
         resamples: draws of photos, the same for both.
         seed: of these draws.
         level: share of the differences that lies inside the interval.
@@ -76,14 +48,14 @@ def compare_results(
     """
     known = read_truth(truth)
     notes: list[str] = []
-    sides: list[Figures] = []
+    sides: list[ResampledMetrics] = []
     for name, results in (("A", a), ("B", b)):
         try:
-            rows, odd = checked_results(results, known)
+            rows, odd = validate_results(results, known)
         except DataError as error:
             raise DataError(f"{name}: {error}") from error
         notes += [f"{name}: {sentence}" for sentence in odd]
-        sides.append(figures_for_resampling(known, rows, min_confidence))
+        sides.append(metrics_for_resampling(known, rows, score_threshold))
     once = [side.of(np.ones(len(known.photos), dtype=np.int64)) for side in sides]
     shared = [name for name in once[0] if name in once[1] and not np.isnan(once[0][name])]
     if not shared:

@@ -1,4 +1,4 @@
-"""Which mistake each detection is, photo by photo: the examples behind the counts of `coco.error_split`.
+"""Which mistake each detection is, photo by photo: the examples behind the counts of `coco.tide_errors`.
 
 Source: Bolya et al., "TIDE", ECCV 2020. At IoU .50 each detection, best first, takes the free object of its class that
 it overlaps most. What takes none is a mistake of one kind, the first that fits:
@@ -21,7 +21,7 @@ RIGHT, NOTHING = 0.5, 0.1
 
 
 @dataclass(frozen=True)
-class Mistake:
+class DetectionError:
     """One mistake on a photo.
 
     Attributes:
@@ -37,12 +37,12 @@ class Mistake:
     overlap: float
 
 
-def photo_mistakes(
+def detection_errors(
     overlap: NDArray[np.float64],
     found: NDArray[np.int64],
     classes: NDArray[np.int64],
     crowd: NDArray[np.bool_],
-) -> list[Mistake]:
+) -> list[DetectionError]:
     """The mistakes on one photo.
 
     Args:
@@ -65,7 +65,7 @@ def photo_mistakes(
             stood_for[mistake.object] = True
         mistakes.append(mistake)
     missed = np.flatnonzero(~stood_for & ~crowd)
-    return mistakes + [Mistake("missed", None, int(position), 0.0) for position in missed]
+    return mistakes + [DetectionError("missed", None, int(position), 0.0) for position in missed]
 
 
 def _taken(overlap: NDArray[np.float64], same: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -78,19 +78,21 @@ def _taken(overlap: NDArray[np.float64], same: NDArray[np.bool_]) -> NDArray[np.
     return taken
 
 
-def _kind(position: int, overlap: NDArray[np.float64], same: NDArray[np.bool_], other: NDArray[np.bool_]) -> Mistake:
+def _kind(
+    position: int, overlap: NDArray[np.float64], same: NDArray[np.bool_], other: NDArray[np.bool_]
+) -> DetectionError:
     """What a detection is that takes no object; `overlap`, `same` and `other` are its rows."""
     own, own_place = _most(overlap, same)
     strange, strange_place = _most(overlap, other)
     if NOTHING <= own < RIGHT:
-        return Mistake("location", position, own_place, own)
+        return DetectionError("location", position, own_place, own)
     if strange >= RIGHT:
-        return Mistake("class", position, strange_place, strange)
+        return DetectionError("class", position, strange_place, strange)
     if own >= RIGHT:
-        return Mistake("duplicate", position, own_place, own)
+        return DetectionError("duplicate", position, own_place, own)
     if strange <= NOTHING:
-        return Mistake("background", position, None, 0.0)
-    return Mistake("both", position, strange_place, strange)
+        return DetectionError("background", position, None, 0.0)
+    return DetectionError("both", position, strange_place, strange)
 
 
 def _most(overlap: NDArray[np.float64], allowed: NDArray[np.bool_]) -> tuple[float, int | None]:

@@ -7,29 +7,29 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from clothseg.config import HEADLINE_METRICS
 from clothseg.errors import DataError
 from clothseg.evaluation import coco
 from clothseg.evaluation.boundary import boundary_matches, run_boundary
-from clothseg.evaluation.intervals import Figures, Resampler, intervals
+from clothseg.evaluation.intervals import ResampledMetrics, Resampler, intervals
 from clothseg.evaluation.matches import ClassMatches
-from clothseg.evaluation.metrics import ClassMetrics, FalseAlarms, Metrics, Threshold
-from clothseg.evaluation.report_map import PhotoPrecision, photo_precision
+from clothseg.evaluation.metrics import Metrics
+from clothseg.evaluation.report_map import PerImageAP, per_image_ap
 from clothseg.evaluation.thresholds import best_threshold
-from clothseg.evaluation.truth import Row, Truth, read_truth
-from clothseg.evaluation.validate_results import checked_results
+from clothseg.evaluation.truth import GroundTruth, Row, read_truth
+from clothseg.evaluation.validate_results import validate_results
+from clothseg.evaluation.values import ClassMetrics, FalsePositivesOnEmpty, Threshold
 
 if TYPE_CHECKING:
     from clothseg.dataset import CocoLikeDataset
     from clothseg.evaluation.results import Detector
 
-MIN_CONFIDENCE = 0.05
+SCORE_THRESHOLD = 0.05
 """Of `report_mAP` where nothing else is said: what the configuration has for detections too."""
-HEADLINES = ("mask_AP", "mask_AP50", "box_AP", "box_AP50", "report_mAP")
-"""The figures that a training is watched by."""
 
 
 def evaluate_network(
-    detector: "Detector", dataset: "CocoLikeDataset", *, min_confidence: float = MIN_CONFIDENCE, resamples: int = 500
+    detector: "Detector", dataset: "CocoLikeDataset", *, score_threshold: float = SCORE_THRESHOLD, resamples: int = 500
 ) -> Metrics:
     """What anything with `detect` is worth on a data set that was loaded from a file and prepared.
 
@@ -41,14 +41,14 @@ def evaluate_network(
     if dataset.source is None:
         raise DataError("to judge by, a data set must be loaded from a file")
     rows = [row for of_photo in detections(detector, dataset) for row in of_photo]
-    return evaluate_coco(dataset.source, rows, min_confidence=min_confidence, resamples=resamples)
+    return evaluate_coco(dataset.source, rows, score_threshold=score_threshold, resamples=resamples)
 
 
 def evaluate_coco(
     truth: Path | Mapping[str, Any],
     results: Sequence[Any],
     *,
-    min_confidence: float = MIN_CONFIDENCE,
+    score_threshold: float = SCORE_THRESHOLD,
     resamples: int = 500,
     seed: int = 0,
 ) -> Metrics:
@@ -57,7 +57,7 @@ def evaluate_coco(
     Args:
         truth: COCO instances (`images`, `annotations`, `categories`), as a file or as read from one.
         results: COCO results: `image_id`, `category_id`, `score`, and `segmentation`, `bbox` (x y w h) or both.
-        min_confidence: detections below do not count for `report_mAP`; the other figures count all.
+        score_threshold: detections below do not count for `report_mAP`; the other figures count all.
         resamples: draws of photos for the 95 % intervals; 0 leaves them out.
         seed: of these draws.
 
@@ -66,16 +66,18 @@ def evaluate_coco(
         are None, and a note says so.
 
     Raises:
-        DataError: the truth is not COCO instances, or a result is not for it; see `checked_results`.
+        DataError: the truth is not COCO instances, or a result is not for it; see `validate_results`.
     """
     known = read_truth(truth)
-    rows, odd = checked_results(results, known)
+    rows, odd = validate_results(results, known)
     metrics, matches = _coco_figures(known, rows)
-    report = photo_precision(known, rows, min_confidence) if "mask" in matches else None
+    report = per_image_ap(known, rows, score_threshold) if "mask" in matches else None
     if report is not None:
-        metrics = replace(metrics, report_min_confidence=min_confidence)
+        metrics = replace(metrics, report_score_threshold=score_threshold)
         metrics = replace(metrics, overall={**metrics.overall, "report_mAP": report.mean()})
-    figures = Figures({kind: Resampler(list(m.values())) for kind, m in matches.items()}, report, len(known.photos))
+    figures = ResampledMetrics(
+        {kind: Resampler(list(m.values())) for kind, m in matches.items()}, report, len(known.photos)
+    )
     return replace(
         metrics,
         intervals=intervals(figures, resamples=resamples, seed=seed),
@@ -84,25 +86,27 @@ def evaluate_coco(
     )
 
 
-def headline_figures(truth: Truth, rows: Sequence[Row], min_confidence: float) -> dict[str, float | None]:
-    """The figures `HEADLINES` of checked results with masks and boxes, without all that takes longer."""
-    figures: dict[str, float | None] = {"report_mAP": photo_precision(truth, rows, min_confidence).mean()}
+def headline_metrics(truth: GroundTruth, rows: Sequence[Row], score_threshold: float) -> dict[str, float | None]:
+    """The figures `HEADLINE_METRICS` of checked results with masks and boxes, without all that takes longer."""
+    figures: dict[str, float | None] = {"report_mAP": per_image_ap(truth, rows, score_threshold).mean()}
     for kind in coco.FIELDS:
         figures |= coco.overall(kind, coco.run_evaluator(truth, rows, kind))
-    return {name: figures[name] for name in HEADLINES}
+    return {name: figures[name] for name in HEADLINE_METRICS}
 
 
-def figures_for_resampling(truth: Truth, rows: Sequence[Row], min_confidence: float) -> Figures:
+def metrics_for_resampling(truth: GroundTruth, rows: Sequence[Row], score_threshold: float) -> ResampledMetrics:
     """The headline figures of checked results for any weights of the photos; what cannot be judged is left out."""
     matches = {kind: coco.matches(truth, rows, kind) for kind in coco.FIELDS if not lacking(kind, truth, rows)}
     report = None
     if "mask" in matches:
         matches["boundary"] = boundary_matches(truth, rows)
-        report = photo_precision(truth, rows, min_confidence)
-    return Figures({kind: Resampler(list(m.values())) for kind, m in matches.items()}, report, len(truth.photos))
+        report = per_image_ap(truth, rows, score_threshold)
+    return ResampledMetrics(
+        {kind: Resampler(list(m.values())) for kind, m in matches.items()}, report, len(truth.photos)
+    )
 
 
-def lacking(kind: str, truth: Truth, rows: Sequence[Row]) -> str:
+def lacking(kind: str, truth: GroundTruth, rows: Sequence[Row]) -> str:
     """A sentence on what cannot be judged for want of masks or boxes, or nothing."""
     key = coco.FIELDS[kind]
     for owner, given in (("truth", truth.annotations), ("detections", rows)):
@@ -111,7 +115,7 @@ def lacking(kind: str, truth: Truth, rows: Sequence[Row]) -> str:
     return ""
 
 
-def _coco_figures(truth: Truth, rows: Sequence[Row]) -> tuple[Metrics, dict[str, dict[int, ClassMatches]]]:
+def _coco_figures(truth: GroundTruth, rows: Sequence[Row]) -> tuple[Metrics, dict[str, dict[int, ClassMatches]]]:
     """Figures of the libraries, and the matches of each kind that could be judged."""
     overall: dict[str, float | None] = {}
     classes: dict[int, dict[str, float | None]] = {class_id: {} for class_id in truth.names}
@@ -144,7 +148,9 @@ def _coco_figures(truth: Truth, rows: Sequence[Row]) -> tuple[Metrics, dict[str,
     return metrics, matches
 
 
-def _details(truth: Truth, rows: Sequence[Row], evaluator: Any, matches: Mapping[int, ClassMatches]) -> dict[str, Any]:
+def _details(
+    truth: GroundTruth, rows: Sequence[Row], evaluator: Any, matches: Mapping[int, ClassMatches]
+) -> dict[str, Any]:
     """What helps to decide, of masks or of boxes where there are no masks."""
     found = {name: best_threshold([matches[c]]) for c, name in truth.names.items()}
     curves = {name: coco.curve(evaluator, position) for position, name in enumerate(truth.names.values())}
@@ -154,8 +160,8 @@ def _details(truth: Truth, rows: Sequence[Row], evaluator: Any, matches: Mapping
         "thresholds": {name: threshold for name, threshold in found.items() if threshold is not None},
         "threshold": best,
         "confusion": coco.confusion(evaluator, _score(best)),
-        "errors": coco.error_split(evaluator) if truth.objects else {},
-        "false_alarms": _false_alarms(truth, rows, _score(best)),
+        "errors": coco.tide_errors(evaluator) if truth.objects else {},
+        "false_positives_on_empty": _false_positives_on_empty(truth, rows, _score(best)),
     }
 
 
@@ -163,15 +169,17 @@ def _score(threshold: Threshold | None) -> float:
     return threshold.score if threshold is not None else 0.5
 
 
-def _false_alarms(truth: Truth, rows: Sequence[Row], threshold: float) -> FalseAlarms | None:
+def _false_positives_on_empty(
+    truth: GroundTruth, rows: Sequence[Row], threshold: float
+) -> FalsePositivesOnEmpty | None:
     empty = set(truth.photos) - {row["image_id"] for row in truth.annotations}
     if not empty:
         return None
     alarms = [row["image_id"] for row in rows if row["image_id"] in empty and row["score"] >= threshold]
-    return FalseAlarms(len(empty), len(set(alarms)), len(alarms), threshold)
+    return FalsePositivesOnEmpty(len(empty), len(set(alarms)), len(alarms), threshold)
 
 
-def _report_notes(report: PhotoPrecision | None) -> list[str]:
+def _report_notes(report: PerImageAP | None) -> list[str]:
     if report is None or not (left := int(np.isnan(report.values).sum())):
         return []
     return [f"{left} photos have no object; report_mAP is the mean over the other {report.judged}."]

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def collector_paused() -> Iterator[None]:
+def gc_paused() -> Iterator[None]:
     """No search for circular garbage inside.
 
     The collector looks through all that lives again and again while new rows appear. None of them is garbage, and with

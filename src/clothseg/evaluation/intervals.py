@@ -15,24 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clothseg.evaluation.matches import ClassMatches
-from clothseg.evaluation.report_map import PhotoPrecision
+from clothseg.evaluation.report_map import PerImageAP
+from clothseg.evaluation.values import Interval
 
 RECALLS = np.linspace(0.0, 1.0, 101)
 _EPSILON = np.spacing(1)
-
-
-@dataclass(frozen=True)
-class Interval:
-    """The middle `level` of a figure over `resamples` of the photos, in the figure's own unit (0..1)."""
-
-    low: float
-    high: float
-    level: float = 0.95
-    resamples: int = 500
-    seed: int = 0
-
-    def __str__(self) -> str:
-        return f"{self.level:.0%} interval {100 * self.low:.1f} to {100 * self.high:.1f} over photos"
 
 
 class _ThresholdCurve:
@@ -92,7 +79,7 @@ class Resampler:
 
 
 @dataclass(frozen=True)
-class Figures:
+class ResampledMetrics:
     """Headline figures of one set of detections, for any weights of the photos.
 
     Attributes:
@@ -102,7 +89,7 @@ class Figures:
     """
 
     kinds: Mapping[str, Resampler]
-    report: PhotoPrecision | None
+    report: PerImageAP | None
     photos: int
 
     def of(self, photo_counts: NDArray[np.int64]) -> dict[str, float]:
@@ -128,8 +115,10 @@ def draws(photos: int, resamples: int, seed: int) -> Iterator[NDArray[np.int64]]
         yield np.bincount(generator.integers(0, photos, size=photos), minlength=photos)
 
 
-def intervals(figures: Figures, *, resamples: int = 500, seed: int = 0, level: float = 0.95) -> dict[str, Interval]:
-    """The interval of each figure of `Figures.of`; a figure that no resample can judge is left out."""
+def intervals(
+    figures: ResampledMetrics, *, resamples: int = 500, seed: int = 0, level: float = 0.95
+) -> dict[str, Interval]:
+    """The interval of each figure of `ResampledMetrics.of`; a figure that no resample can judge is left out."""
     rows = [figures.of(counts) for counts in draws(figures.photos, resamples, seed)]
     found = {name: middle([row[name] for row in rows], level, seed) for name in (rows[0] if rows else ())}
     return {name: interval for name, interval in found.items() if interval is not None}

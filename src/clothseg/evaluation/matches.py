@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clothseg.evaluation.truth import Row, Truth
+from clothseg.evaluation.truth import GroundTruth, Row
 
 PHOTOS_TOGETHER = 250
 THRESHOLDS = 10  # IoU .50:.05:.95
@@ -45,7 +45,7 @@ class ClassMatches:
 
 
 def class_matches(
-    truth: Truth, rows: Sequence[Row], records: Callable[[Truth, Sequence[Row]], Records]
+    truth: GroundTruth, rows: Sequence[Row], records: Callable[[GroundTruth, Sequence[Row]], Records]
 ) -> dict[int, ClassMatches]:
     """The matches of every class by category id, over objects of all sizes.
 
@@ -91,8 +91,8 @@ def _joined(
 
 
 def some_photos(
-    truth: Truth, rows: Sequence[Row], together: int = PHOTOS_TOGETHER
-) -> Iterator[tuple[Truth, list[Row]]]:
+    truth: GroundTruth, rows: Sequence[Row], together: int = PHOTOS_TOGETHER
+) -> Iterator[tuple[GroundTruth, list[Row]]]:
     """Truth and results of `together` photos at a time, by rising photo id; rows of a photo keep their order."""
     part = {photo: position // together for position, photo in enumerate(truth.photos)}
     count = -(-len(part) // together)
@@ -105,4 +105,4 @@ def some_photos(
     for row in rows:
         found[part[row["image_id"]]].append(row)
     for number in range(count):
-        yield Truth(images[number], annotations[number], truth.categories), found[number]
+        yield GroundTruth(images[number], annotations[number], truth.categories), found[number]

@@ -21,18 +21,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clothseg.evaluation.matches import some_photos
-from clothseg.evaluation.truth import Row, Truth
+from clothseg.evaluation.truth import GroundTruth, Row
 from clothseg.instances import mask_iou
 
 IOU = 0.5
 
 
 @dataclass(frozen=True)
-class PhotoPrecision:
+class PerImageAP:
     """AP of each photo by the report's protocol.
 
     Attributes:
-        values: `[P]` float in the order of `Truth.photos`; NaN for a photo without objects.
+        values: `[P]` float in the order of `GroundTruth.photos`; NaN for a photo without objects.
     """
 
     values: NDArray[np.float64]
@@ -50,7 +50,7 @@ class PhotoPrecision:
         return float(self.values[counted] @ weights[counted]) / total if total else None
 
 
-def photo_precision(truth: Truth, rows: Sequence[Row], min_confidence: float) -> PhotoPrecision:
+def per_image_ap(truth: GroundTruth, rows: Sequence[Row], score_threshold: float) -> PerImageAP:
     """AP of every photo; `rows` are checked results with masks."""
     values = []
     for some_truth, some_rows in some_photos(truth, rows):
@@ -59,10 +59,10 @@ def photo_precision(truth: Truth, rows: Sequence[Row], min_confidence: float) ->
         for row in some_truth.annotations:
             objects[row["image_id"]].append(row)
         for row in some_rows:
-            if row["score"] >= min_confidence:
+            if row["score"] >= score_threshold:
                 found[row["image_id"]].append(row)
         values += [_of_photo(objects[photo], found[photo]) for photo in some_truth.photos]
-    return PhotoPrecision(np.asarray(values, dtype=np.float64))
+    return PerImageAP(np.asarray(values, dtype=np.float64))
 
 
 def _of_photo(objects: Sequence[Row], found: Sequence[Row]) -> float:

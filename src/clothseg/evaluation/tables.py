@@ -1,17 +1,12 @@
 """Figures for a terminal."""
 
-from __future__ import annotations
-
 import io
-from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-if TYPE_CHECKING:  # the values that tables are made of, which make them
-    from clothseg.evaluation.comparison import Comparison, Difference
-    from clothseg.evaluation.metrics import Confusion, Metrics
+from clothseg.evaluation.values import Comparison, Confusion, Difference, MetricValues
 
 _HEADLINES = ("mask_AP", "mask_AP50", "boundary_AP", "box_AP", "box_AP50", "report_mAP")
 _MOST_CLASSES = 12  # of a confusion matrix on a terminal
@@ -30,7 +25,7 @@ def percent(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.1f}"
 
 
-def metrics_table(metrics: Metrics) -> str:
+def metrics_table(metrics: MetricValues) -> str:
     """Everything that a person decides by, as percent with one decimal; a dash where there is no value."""
     parts = [_classes(metrics), _headlines(metrics)]
     if metrics.threshold is not None:
@@ -75,7 +70,7 @@ def _points(value: float) -> float:
     return round(100 * value, 1) + 0.0
 
 
-def _classes(metrics: Metrics) -> str:
+def _classes(metrics: MetricValues) -> str:
     table = _table("", "objects", "mask AP", "AP50", "AP75", "boundary AP", "box AP", "AP50", "AP75")
     keys = ("mask_AP", "mask_AP50", "mask_AP75", "boundary_AP", "box_AP", "box_AP50", "box_AP75")
     for name, part in metrics.classes.items():
@@ -86,7 +81,7 @@ def _classes(metrics: Metrics) -> str:
     return _shown(table)
 
 
-def _headlines(metrics: Metrics) -> str:
+def _headlines(metrics: MetricValues) -> str:
     table = _table("", "", "95 % interval over photos", "")
     for name in _HEADLINES:
         if metrics.overall.get(name) is None:
@@ -97,13 +92,13 @@ def _headlines(metrics: Metrics) -> str:
     return _shown(table) if table.row_count else "Nothing could be judged."
 
 
-def _protocol(name: str, metrics: Metrics) -> str:
+def _protocol(name: str, metrics: MetricValues) -> str:
     if name == "report_mAP":
-        return f"the report's, not COCO's; score from {metrics.report_min_confidence:.2f}"
+        return f"the report's, not COCO's; score from {metrics.report_score_threshold:.2f}"
     return "COCO's, at IoU .50" if name.endswith("50") else "COCO's, IoU .50:.95"
 
 
-def _thresholds(metrics: Metrics) -> str:
+def _thresholds(metrics: MetricValues) -> str:
     table = _table("best score threshold", "score", "F1", "precision", "recall")
     rows = [*metrics.thresholds.items()]
     if metrics.threshold is not None:
@@ -113,7 +108,7 @@ def _thresholds(metrics: Metrics) -> str:
     return _shown(table)
 
 
-def _errors(metrics: Metrics) -> str:
+def _errors(metrics: MetricValues) -> str:
     table = _table("mistakes at IoU .50", "", "how many", "cost in AP50")
     for name, part in metrics.errors.items():
         table.add_row(name, _ERRORS.get(name, ""), str(part.count), percent(part.cost))
@@ -129,9 +124,9 @@ def _confusion(found: Confusion) -> str:
     return _shown(table)
 
 
-def _sentences(metrics: Metrics) -> list[str]:
+def _sentences(metrics: MetricValues) -> list[str]:
     lines = [f"{metrics.detections} detections on {metrics.photos} photos."]
-    alarms = metrics.false_alarms
+    alarms = metrics.false_positives_on_empty
     if alarms is not None:
         lines.append(
             f"False alarms on {alarms.alarmed} of {alarms.photos} photos without objects: {alarms.detections} "

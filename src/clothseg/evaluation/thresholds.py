@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clothseg.evaluation.matches import ClassMatches
-from clothseg.evaluation.metrics import Threshold
+from clothseg.evaluation.values import Threshold
 
 
 def best_threshold(classes: Iterable[ClassMatches]) -> Threshold | None:

@@ -12,7 +12,7 @@ from typing import Any, TypeGuard
 
 from clothseg.dataset import CocoLikeDataset
 from clothseg.errors import DataError
-from clothseg.evaluation.gc_pause import collector_paused
+from clothseg.evaluation.gc_pause import gc_paused
 from clothseg.files import read_json
 from clothseg.instances import broken_mask, from_segmentation, mask_area
 
@@ -20,7 +20,7 @@ Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Truth:
+class GroundTruth:
     """COCO instances with what the evaluators need: annotation ids from 1, `iscrowd`, `area`, masks as RLE.
 
     Attributes:
@@ -71,8 +71,8 @@ class Truth:
         return hashlib.sha256(content.encode()).hexdigest()[:12]
 
 
-@collector_paused()
-def read_truth(source: Path | Mapping[str, Any]) -> Truth:
+@gc_paused()
+def read_truth(source: Path | Mapping[str, Any]) -> GroundTruth:
     """COCO instances from a file or as read from one.
 
     Raises:
@@ -104,10 +104,10 @@ def read_truth(source: Path | Mapping[str, Any]) -> Truth:
     if broken := broken_mask([annotations[n]["segmentation"] for n in masks]):
         position = masks[broken[0]]
         raise DataError(f"{_label(name, position + 1, tree['annotations'][position])} has {broken[1]}")
-    return Truth(images, annotations, categories, _notes(tree["annotations"], annotations))
+    return GroundTruth(images, annotations, categories, _notes(tree["annotations"], annotations))
 
 
-def truth_of(dataset: CocoLikeDataset) -> Truth:
+def truth_of(dataset: CocoLikeDataset) -> GroundTruth:
     """The truth of a prepared data set, as it is now.
 
     Raises:

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from clothseg.errors import DataError
-from clothseg.evaluation.gc_pause import collector_paused
-from clothseg.evaluation.truth import Row, Truth, four_numbers, is_number, usual_mask
+from clothseg.evaluation.gc_pause import gc_paused
+from clothseg.evaluation.truth import GroundTruth, Row, four_numbers, is_number, usual_mask
 from clothseg.files import read_json
 from clothseg.instances import broken_mask, from_segmentation
 
@@ -29,7 +29,7 @@ def read_results(path: Path) -> list[Any]:
         DataError: the file cannot be read, or is neither. What stands in the rows is not looked at here.
     """
     try:
-        with collector_paused():
+        with gc_paused():
             rows = read_json(path)
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read as COCO results ({error})") from error
@@ -40,8 +40,8 @@ def read_results(path: Path) -> list[Any]:
     return rows
 
 
-@collector_paused()
-def checked_results(results: Sequence[Any], truth: Truth) -> tuple[list[Row], list[str]]:
+@gc_paused()
+def validate_results(results: Sequence[Any], truth: GroundTruth) -> tuple[list[Row], list[str]]:
     """Results that the evaluators can be given, and sentences on what was found odd and how it counts.
 
     Returns:
@@ -63,7 +63,7 @@ def checked_results(results: Sequence[Any], truth: Truth) -> tuple[list[Row], li
     return rows, _notes(results, rows, truth)
 
 
-def _usual(rows: Sequence[Any], truth: Truth) -> bool:
+def _usual(rows: Sequence[Any], truth: GroundTruth) -> bool:
     """Whether all have known photos and classes, finite numbers, and masks, if any, as RLE of the photo's size.
 
     Where it is False, a row may still be right.
@@ -108,7 +108,7 @@ def _usual_masks(masks: Sequence[Any], sizes: Sequence[tuple[int, int]]) -> bool
     )
 
 
-def _checked(number: int, row: Any, truth: Truth) -> dict[str, Any]:
+def _checked(number: int, row: Any, truth: GroundTruth) -> dict[str, Any]:
     if not isinstance(row, Mapping):
         raise DataError(f"result {number} is no object with image_id, category_id and score")
     photo, class_id, score = row.get("image_id"), row.get("category_id"), row.get("score")
@@ -131,7 +131,7 @@ def _checked(number: int, row: Any, truth: Truth) -> dict[str, Any]:
     return answer
 
 
-def _unknown(number: int, row: Row, truth: Truth) -> str:
+def _unknown(number: int, row: Row, truth: GroundTruth) -> str:
     """What is wrong with the photo, class or score of a row."""
     absent = [key for key in ("image_id", "category_id", "score") if key not in row]
     if absent:
@@ -166,7 +166,7 @@ def _mask(number: int, photo: int, mask: Any, size: tuple[int, int]) -> Any:
         ) from error
 
 
-def _notes(given: Sequence[Row], rows: Sequence[Row], truth: Truth) -> list[str]:
+def _notes(given: Sequence[Row], rows: Sequence[Row], truth: GroundTruth) -> list[str]:
     if not rows:
         return ["There is not a single detection; figures that need one are 0."]
     notes = []
@@ -191,7 +191,7 @@ def _content(row: Row) -> int:
     return hash((row["image_id"], row["category_id"], row["score"], mask, tuple(row.get("bbox") or ())))
 
 
-def _outside(rows: Sequence[Row], truth: Truth) -> int:
+def _outside(rows: Sequence[Row], truth: GroundTruth) -> int:
     """How many of the rows, all with a box, have one that reaches over an edge of their photo."""
     box = np.array([row["bbox"] for row in rows], dtype=np.float64).reshape(-1, 4)
     size = np.array([truth.sizes[row["image_id"]] for row in rows], dtype=np.float64).reshape(-1, 2)[:, ::-1]

@@ -7,13 +7,13 @@ from clothseg.garments.compose import compose, keep_shape, place, worn
 from clothseg.garments.cutout import Cutout, cut_out
 from clothseg.garments.light import light_of
 from clothseg.garments.matting import SoftMask, own_colours, refine, soft_mask
-from clothseg.garments.paste import Place, Replaced, compose_files, replace_files
+from clothseg.garments.paste import Placement, Replaced, compose_files, replace_files
 from clothseg.garments.store import CutoutsWritten, class_id, read_cutout, save_cutout, write_cutouts
 
 __all__ = [
     "Cutout",
     "CutoutsWritten",
-    "Place",
+    "Placement",
     "Replaced",
     "SoftMask",
     "class_id",

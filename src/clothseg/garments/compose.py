@@ -8,8 +8,8 @@ from clothseg.errors import DataError
 from clothseg.garments.cutout import Cutout, cut_out
 from clothseg.garments.light import gains, light_of, relit
 from clothseg.instances import Instances
+from clothseg.photos import RgbImage
 
-Picture = NDArray[np.uint8]
 Box = tuple[float, float, float, float]
 
 
@@ -39,7 +39,7 @@ def keep_shape(cutout: Cutout, box: Box) -> Box:
     return middle - width * scale / 2, box[1], middle + width * scale / 2, box[1] + height * scale
 
 
-def worn(photo: Picture, found: Instances, class_id: int) -> Cutout | None:
+def worn(photo: RgbImage, found: Instances, class_id: int) -> Cutout | None:
     """The surest garment of a class on a photo, with the box of its refined edge; None where there is none."""
     for position in found.scores.argsort(descending=True, stable=True).tolist():
         if int(found.classes[position]) == class_id:
@@ -49,7 +49,7 @@ def worn(photo: Picture, found: Instances, class_id: int) -> Cutout | None:
     return None
 
 
-def compose(cutout: Cutout, background: Picture, box: Box, *, match_light: bool = True) -> Picture:
+def compose(cutout: Cutout, background: RgbImage, box: Box, *, match_light: bool = True) -> RgbImage:
     """The background with the cut-out blended over it, stretched to fill `box`.
 
     Args:
@@ -85,7 +85,7 @@ def compose(cutout: Cutout, background: Picture, box: Box, *, match_light: bool 
     return answer
 
 
-def _resized(picture: Picture, size: tuple[int, int]) -> NDArray[np.float32]:
+def _resized(picture: RgbImage, size: tuple[int, int]) -> NDArray[np.float32]:
     """RGBA on a grid of `size` (height, width): colours times alpha, so that none comes from where nothing is."""
     alpha = picture[..., 3:].astype(np.float32) / np.float32(255)
     layers = np.dstack([picture[..., :3] * alpha, alpha])

@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from clothseg.garments.light import Light, light_of
 from clothseg.garments.matting import own_colours, refine, soft_mask
 from clothseg.instances import Instances
+from clothseg.photos import RgbImage
 
-Picture = NDArray[np.uint8]
 _VISIBLE = 2
 """Alpha, of 255, below which nobody sees a pixel: it is cut to 0, so that trimming finds the garment."""
 
@@ -28,7 +27,7 @@ class Cutout:
         light: of the photo; None where it is not known.
     """
 
-    picture: Picture
+    picture: RgbImage
     left: int = 0
     top: int = 0
     size: tuple[int, int] = (0, 0)
@@ -42,7 +41,7 @@ class Cutout:
         height, width = self.picture.shape[:2]
         return self.left, self.top, self.left + width, self.top + height
 
-    def full_frame(self) -> Picture:
+    def full_frame(self) -> RgbImage:
         """`[H, W, 4]` uint8: the garment at its place on a transparent picture of the photo's size."""
         frame = np.zeros((*self.size, 4), dtype=np.uint8)
         height, width = self.picture.shape[:2]
@@ -50,7 +49,7 @@ class Cutout:
         return frame
 
 
-def cut_out(photo: Picture, found: Instances, position: int, class_name: str = "") -> Cutout | None:
+def cut_out(photo: RgbImage, found: Instances, position: int, class_name: str = "") -> Cutout | None:
     """The instance at `position`, its edge refined to the photo's; None where nothing of it is visible.
 
     Args:

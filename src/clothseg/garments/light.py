@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Picture = NDArray[np.uint8]
+from clothseg.photos import RgbImage
+
 Light = tuple[float, float, float]
 
 _NORM = 6
@@ -12,7 +13,7 @@ _STRONGEST = 2.0
 """Gains stay within a factor of this: a guess about the light must not repaint a garment."""
 
 
-def light_of(photo: Picture) -> Light:
+def light_of(photo: RgbImage) -> Light:
     """Red, green and blue of the light on a photo `[H, W, 3]`, linear, in 0..1.
 
     Source: G. Finlayson, E. Trezzi: Shades of Gray and Colour Constancy (2004), with the 6-norm.
@@ -31,18 +32,18 @@ def gains(before: Light, after: Light) -> NDArray[np.float64]:
     return np.clip(ratio, 1 / _STRONGEST, _STRONGEST)
 
 
-def relit(colours: Picture, factors: NDArray[np.float64]) -> Picture:
+def relit(colours: RgbImage, factors: NDArray[np.float64]) -> RgbImage:
     """`[..., 3]` uint8 colours with their linear values multiplied by `factors` `[3]`."""
     table = from_linear(_LINEAR[:, None] * factors)
     return np.stack([table[colours[..., channel], channel] for channel in range(3)], axis=-1)
 
 
-def to_linear(colours: Picture) -> NDArray[np.float64]:
+def to_linear(colours: RgbImage) -> NDArray[np.float64]:
     """Linear light in 0..1 of sRGB values. Source: IEC 61966-2-1."""
     return _LINEAR[colours]
 
 
-def from_linear(linear: NDArray[np.float64]) -> Picture:
+def from_linear(linear: NDArray[np.float64]) -> RgbImage:
     """sRGB values of linear light, cut off at 0 and 1."""
     light = np.clip(linear, 0, 1)
     values = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)

@@ -3,6 +3,7 @@
 Everything works on a crop around one instance, so that cost grows with the garment and not with the photo.
 """
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -10,9 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from clothseg.instances import BoxMasks, Masks
+from clothseg.instances import Masks
+from clothseg.photos import RgbImage
 
-Picture = NDArray[np.uint8]
 Plane = NDArray[np.float32]
 
 _COARSE_SIDE = 320
@@ -50,50 +51,25 @@ class SoftMask:
 def soft_mask(masks: Masks, position: int, margin: float = 0.15) -> SoftMask | None:
     """The mask at `position` on a crop with room for an edge that moves; None where it has no pixel.
 
-    A network's small map is interpolated linearly at the photo's pixels; other masks are 0 and 1 already.
-
     Args:
         masks: of one photo.
         position: of the mask among them.
         margin: room on each side, as a part of the longer side of the mask's box.
     """
+    one = masks.select(torch.tensor([position]))
+    x1, y1, x2, y2 = one.boxes()[0].double().tolist()
+    if x2 <= x1 or y2 <= y1:
+        return None
     height, width = masks.size
-    if isinstance(masks, BoxMasks):
-        box = masks.boxes[position].detach().double().cpu().numpy()
-    else:
-        pixels = masks.select(torch.tensor([position])).pixels()[0].cpu().numpy()
-        ys, xs = np.flatnonzero(pixels.any(axis=1)), np.flatnonzero(pixels.any(axis=0))
-        if not len(ys):
-            return None
-        box = np.array([xs[0], ys[0], xs[-1] + 1, ys[-1] + 1], dtype=np.float64)
-    room = int(margin * max(box[2] - box[0], box[3] - box[1])) + 4
-    left, top = max(int(box[0]) - room, 0), max(int(box[1]) - room, 0)
-    right, bottom = min(int(np.ceil(box[2])) + room, width), min(int(np.ceil(box[3])) + room, height)
+    room = int(margin * max(x2 - x1, y2 - y1)) + 4
+    left, top = max(int(x1) - room, 0), max(int(y1) - room, 0)
+    right, bottom = min(math.ceil(x2) + room, width), min(math.ceil(y2) + room, height)
     rows, columns = slice(top, max(bottom, top)), slice(left, max(right, left))
-    if isinstance(masks, BoxMasks):
-        grid = masks.probabilities[position].detach().float().cpu().numpy()
-        values = _interpolated(np.interp(grid, (0, masks.threshold, 1), (0, 0.5, 1)), box, rows, columns)
-    else:
-        values = pixels[rows, columns].astype(np.float32)
+    values = np.asarray(one.soft(rows, columns)[0].cpu().numpy(), dtype=np.float32)
     return SoftMask(rows, columns, values) if (values > 0.5).any() else None
 
 
-def _interpolated(grid: NDArray[np.float64], box: NDArray[np.float64], rows: slice, columns: slice) -> Plane:
-    """A map `[M, M]` that fills `box`, linear between its cells' centres and 0 one cell outside, at pixels' centres."""
-    framed = np.pad(grid, 1)
-    down = _weights(np.arange(rows.start, rows.stop) + 0.5, box[1], box[3], len(framed))
-    across = _weights(np.arange(columns.start, columns.stop) + 0.5, box[0], box[2], len(framed))
-    return (down @ framed @ across.T).astype(np.float32)
-
-
-def _weights(places: NDArray[np.float64], low: float, high: float, cells: int) -> NDArray[np.float64]:
-    """`[len(places), cells]`: the share of each cell of a framed map between `low` and `high` in each place."""
-    cell = (places - low) / max(high - low, 1e-6) * (cells - 2) + 0.5
-    away = np.abs(cell[:, None] - np.arange(cells)[None])
-    return np.where((cell[:, None] < 0) | (cell[:, None] > cells - 1), 0.0, np.clip(1 - away, 0, 1))
-
-
-def refine(photo: Picture, soft: SoftMask, band: float = 0.06, feather: float = 0.01) -> Plane:
+def refine(photo: RgbImage, soft: SoftMask, band: float = 0.06, feather: float = 0.01) -> Plane:
     """Alpha `[h, w]` in 0..1 of a garment, its edge moved to the photo's edges.
 
     First the edge is cut anew where the garment's colours differ most from those around it, within a band along the
@@ -112,7 +88,7 @@ def refine(photo: Picture, soft: SoftMask, band: float = 0.06, feather: float = 
     return np.asarray(np.clip((alpha - _HAZE) / (1 - 2 * _HAZE), 0, 1), dtype=np.float32)
 
 
-def _cut(part: Picture, soft: SoftMask, band: float) -> Plane:
+def _cut(part: RgbImage, soft: SoftMask, band: float) -> Plane:
     """`[h, w]` in 0..1, the edge moved within `band` by GrabCut on a coarse grid, where colours say where to.
 
     Source: C. Rother, V. Kolmogorov, A. Blake: GrabCut (2004), by OpenCV.
@@ -150,7 +126,7 @@ def _without_specks(mask: NDArray[np.uint8]) -> Plane:
     return np.asarray(kept[parts], dtype=np.float32)
 
 
-def _contrast(colours: Picture, mask: Plane) -> float:
+def _contrast(colours: RgbImage, mask: Plane) -> float:
     """By how much colours (0..255) change across the edge of a mask, on average along it; 0 without an edge."""
     inside = (mask > 0.5).astype(np.uint8)
     edge = inside != cv2.erode(inside, np.ones((3, 3), np.uint8))
@@ -204,7 +180,7 @@ def _linear(guide: Plane, values: Plane, radius: int, epsilon: float) -> tuple[P
     return mean(slopes), mean(offset)
 
 
-def own_colours(photo: Picture, alpha: Plane) -> Picture:
+def own_colours(photo: RgbImage, alpha: Plane) -> RgbImage:
     """The colours `[h, w, 3]` of what `alpha` `[h, w]` shows of the crop `photo`, without those that shine through.
 
     Source: T. Germer and others: Fast Multi-Level Foreground Estimation (2020), by PyMatting.

@@ -7,17 +7,17 @@ from pathlib import Path
 from PIL import Image
 
 from clothseg.errors import ClothsegError, DataError, PhotoError
-from clothseg.files import refuse_existing, whole_file
-from clothseg.garments.compose import Box, Picture, compose, keep_shape, place, worn
+from clothseg.files import atomic_file, require_absent
+from clothseg.garments.compose import Box, compose, keep_shape, place, worn
 from clothseg.garments.cutout import Cutout, cut_out
 from clothseg.garments.store import Finder, class_id, has_transparency, read_cutout
-from clothseg.photos import read_photo
+from clothseg.photos import RgbImage, read_photo
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
 
 
 @dataclass(frozen=True)
-class Place:
+class Placement:
     """Where a garment goes; nothing given is the middle of the photo, at its own size.
 
     Attributes:
@@ -73,7 +73,7 @@ def compose_files(
     garment: Path,
     background: Path,
     out: Path,
-    where: Place,
+    where: Placement,
     *,
     match_light: bool = True,
     overwrite: bool = False,
@@ -173,13 +173,13 @@ def check_out(out: Path, *, overwrite: bool) -> None:
         raise PhotoError(f"{out}: pictures are written as {', '.join(sorted(_SUFFIXES))}; choose one of these suffixes")
     if out.is_dir():
         raise ClothsegError(f"{out} is a folder; name a file")
-    refuse_existing(out, overwrite=overwrite)
+    require_absent(out, overwrite=overwrite)
 
 
-def save_picture(picture: Picture, out: Path) -> None:
+def save_picture(picture: RgbImage, out: Path) -> None:
     """Write `[H, W, 3]` in the format of the suffix, with little loss."""
     image = Image.fromarray(picture)
-    with whole_file(out) as temporary:
+    with atomic_file(out) as temporary:
         if out.suffix.lower() == ".png":
             image.save(temporary, format="PNG")
         else:

@@ -8,19 +8,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
 from clothseg.errors import DataError, PhotoError
-from clothseg.files import refuse_existing, whole_file, write_whole
+from clothseg.files import atomic_file, atomic_write, require_absent
 from clothseg.garments.cutout import Cutout, cut_out
 from clothseg.garments.light import Light
 from clothseg.instances import Instances
-from clothseg.photos import read_or_say
+from clothseg.photos import RgbImage, try_read_photo
 
-Picture = NDArray[np.uint8]
-Finder = Callable[[Picture], Instances]
+Finder = Callable[[RgbImage], Instances]
 _KEY = "clothseg"
 LIST = "cutouts.json"
 
@@ -69,12 +67,12 @@ def write_cutouts(
         ClothsegError: `out` holds something, and `overwrite` is not set; or a class is not known.
     """
     wanted = {class_id(name, names) for name in classes or names}
-    refuse_existing(out, overwrite=overwrite)
+    require_absent(out, overwrite=overwrite)
     rows: list[dict[str, Any]] = []
     failed: list[str] = []
     read = 0
     for number, path in enumerate(track(paths), start=1):
-        photo = read_or_say(path)
+        photo = try_read_photo(path)
         if isinstance(photo, PhotoError):
             failed.append(str(photo))
             continue
@@ -90,7 +88,7 @@ def write_cutouts(
                 save_cutout(cutout, out / name, full_frame=full_frame)
                 rows.append({"file_name": name, "photo": str(path), **_facts(cutout)})
     if read:
-        write_whole(out / LIST, json.dumps({"cutouts": rows}, indent=1))
+        atomic_write(out / LIST, json.dumps({"cutouts": rows}, indent=1))
     return CutoutsWritten(read, len(rows), failed)
 
 
@@ -111,7 +109,7 @@ def save_cutout(cutout: Cutout, path: Path, *, full_frame: bool = False) -> None
     text = PngInfo()
     text.add_text(_KEY, json.dumps(_facts(cutout) | {"light": cutout.light}))
     picture = cutout.full_frame() if full_frame else cutout.picture
-    with whole_file(path) as temporary:
+    with atomic_file(path) as temporary:
         Image.fromarray(picture).save(temporary, format="PNG", pnginfo=text)
 
 

@@ -1,9 +1,10 @@
-from .boxes import boxes_of_masks, clip_boxes, flip_boxes, from_xywh, scale_boxes, to_xywh
+from .boxes import boxes_of_masks, clip_boxes, clip_to, from_xywh, scale_boxes, to_xywh
+from .coco_types import CocoAnnotation, CocoCategory, CocoDataset, CocoImage, CocoResult
 from .contours import to_polygons
 from .instances import Instances
-from .mask_paste import PasteRule, paste, resize_fading
-from .masks import BoxMasks, Masks, PixelMasks, RleMasks
-from .png import read_mask_png, write_mask_png
+from .mask_paste import PasteRule, paste, resize_zero_padded
+from .masks import BoxMasks, LabelMasks, Masks, PixelMasks, RleMasks
+from .png import read_mask_png
 from .resize import resize_instances
 from .rle import (
     Rle,
@@ -18,11 +19,17 @@ from .rle import (
     tight_box,
 )
 from .rle_validation import broken_mask, filled_pixels
-from .selection import Selection, suppress_across_classes
+from .selection import Selection, class_agnostic_nms, class_number
 
 __all__ = [
     "BoxMasks",
+    "CocoAnnotation",
+    "CocoCategory",
+    "CocoDataset",
+    "CocoImage",
+    "CocoResult",
     "Instances",
+    "LabelMasks",
     "Masks",
     "PasteRule",
     "PixelMasks",
@@ -31,11 +38,13 @@ __all__ = [
     "Selection",
     "boxes_of_masks",
     "broken_mask",
+    "class_agnostic_nms",
+    "class_number",
     "clip_boxes",
+    "clip_to",
     "decode",
     "encode",
     "filled_pixels",
-    "flip_boxes",
     "from_polygons",
     "from_segmentation",
     "from_xywh",
@@ -43,14 +52,12 @@ __all__ = [
     "mask_iou",
     "paste",
     "read_mask_png",
-    "resize_fading",
     "resize_instances",
     "resize_mask",
+    "resize_zero_padded",
     "run_lengths",
     "scale_boxes",
-    "suppress_across_classes",
     "tight_box",
     "to_polygons",
     "to_xywh",
-    "write_mask_png",
 ]

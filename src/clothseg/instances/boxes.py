@@ -18,10 +18,17 @@ def from_xywh(boxes: Tensor) -> Tensor:
 
 
 def clip_boxes(boxes: Tensor, size: tuple[int, int]) -> Tensor:
-    """`boxes` `[..., 4]` cut off at the edges of a picture of `size` (height, width)."""
-    height, width = size
+    """`boxes` `[..., 4]` clipped to a picture of `size` (height, width)."""
+    return clip_to(boxes, (0, 0, size[1], size[0]))
+
+
+def clip_to(boxes: Tensor, bounds: tuple[float, float, float, float]) -> Tensor:
+    """`boxes` `[..., 4]` clipped to the bounds x1 y1 x2 y2."""
     x1, y1, x2, y2 = boxes.unbind(-1)
-    return torch.stack([x1.clamp(0, width), y1.clamp(0, height), x2.clamp(0, width), y2.clamp(0, height)], dim=-1)
+    left, top, right, bottom = bounds
+    return torch.stack(
+        [x1.clamp(left, right), y1.clamp(top, bottom), x2.clamp(left, right), y2.clamp(top, bottom)], dim=-1
+    )
 
 
 def scale_boxes(boxes: Tensor, old: tuple[int, int], new: tuple[int, int]) -> Tensor:
@@ -30,16 +37,11 @@ def scale_boxes(boxes: Tensor, old: tuple[int, int], new: tuple[int, int]) -> Te
     return boxes * boxes.new_tensor([x, y, x, y])
 
 
-def flip_boxes(boxes: Tensor, width: int) -> Tensor:
-    """`boxes` `[N, 4]` mirrored left to right in a picture of `width`."""
-    x1, y1, x2, y2 = boxes.unbind(-1)
-    return torch.stack([width - x2, y1, width - x1, y2], dim=-1)
-
-
 def boxes_of_masks(masks: Tensor) -> Tensor:
-    """The tight boxes `[N, 4]` round the pixels of masks `[N, H, W]` bool, none of which may be empty."""
+    """The tight boxes `[N, 4]` round the pixels of masks `[N, H, W]` bool; all 0 for an empty mask."""
     boxes = torch.zeros((len(masks), 4))
     for box, mask in zip(boxes, masks, strict=True):
         rows, columns = torch.where(mask.any(dim=1))[0], torch.where(mask.any(dim=0))[0]
-        box[:] = torch.stack([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1])
+        if len(rows):
+            box[:] = torch.stack([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1])
     return boxes

@@ -1,4 +1,7 @@
-"""Three ways to bring a network's small map back to pixels; each touches only those of its box."""
+"""Pastes a network's small mask back to the photo's pixels, as one of three implementations does it.
+
+Each touches only the pixels of its box.
+"""
 
 import math
 from typing import Literal
@@ -11,11 +14,11 @@ from torch import Tensor
 
 from clothseg.instances.rle import BoolMask
 
-PasteRule = Literal["framed", "centres", "fading"]
+PasteRule = Literal["torchvision", "detectron2", "matterport"]
 
 
 def paste(
-    probability: Tensor, box: Tensor, size: tuple[int, int], threshold: float, rule: PasteRule = "framed"
+    probability: Tensor, box: Tensor, size: tuple[int, int], threshold: float, rule: PasteRule = "torchvision"
 ) -> tuple[slice, slice, BoolMask]:
     """Bring one small map back to pixels.
 
@@ -24,34 +27,36 @@ def paste(
         box: `[4]` x1 y1 x2 y2 in pixels of a picture of `size` (height, width).
         size: height and width of the picture.
         threshold: what belongs to the object.
-        rule: `framed` puts a cell of zeros round the map, cuts the box to whole pixels, interpolates, and takes what is
-            above the threshold (torchvision); `centres` reads the map at the pixels' centres and takes the threshold
-            too (detectron2); `fading` resizes the map to the whole pixels of the box, zeros round it, and takes the
-            threshold too (Matterport).
+        rule: `torchvision` puts a cell of zeros around the map, cuts the box to whole pixels, interpolates, and takes
+            what is above the threshold; `detectron2` reads the map at the pixels' centres and takes the threshold too;
+            `matterport` resizes the map to the whole pixels of the box, zeros around it, and takes the threshold too.
 
     Returns:
         rows and columns of the picture that were touched, and the mask there.
     """
-    return {"framed": _framed, "centres": _centres, "fading": _fading}[rule](probability, box, size, threshold)
+    functions = {"torchvision": _torchvision, "detectron2": _detectron2, "matterport": _matterport}
+    return functions[rule](probability, box, size, threshold)
 
 
-def _framed(probability: Tensor, box: Tensor, size: tuple[int, int], threshold: float) -> tuple[slice, slice, BoolMask]:
+def _torchvision(
+    probability: Tensor, box: Tensor, size: tuple[int, int], threshold: float
+) -> tuple[slice, slice, BoolMask]:
     cells = probability.shape[-1]
-    framed = F.pad(probability[None, None], (1, 1, 1, 1))
+    padded = F.pad(probability[None, None], (1, 1, 1, 1))
     grown = (cells + 2) / cells
     half_width, half_height = (box[2] - box[0]) * 0.5 * grown, (box[3] - box[1]) * 0.5 * grown
     centre_x, centre_y = (box[2] + box[0]) * 0.5, (box[3] + box[1]) * 0.5
     x1, x2 = int(centre_x - half_width), int(centre_x + half_width)
     y1, y2 = int(centre_y - half_height), int(centre_y + half_height)
     height, width = max(y2 - y1 + 1, 1), max(x2 - x1 + 1, 1)
-    soft = F.interpolate(framed, size=(height, width), mode="bilinear", align_corners=False)[0, 0]
+    soft = F.interpolate(padded, size=(height, width), mode="bilinear", align_corners=False)[0, 0]
     top, left = max(y1, 0), max(x1, 0)
     bottom, right = max(min(y2 + 1, size[0]), top), max(min(x2 + 1, size[1]), left)
     crop = soft[top - y1 : bottom - y1, left - x1 : right - x1] > threshold
     return slice(top, bottom), slice(left, right), crop.cpu().numpy()
 
 
-def _centres(
+def _detectron2(
     probability: Tensor, box: Tensor, size: tuple[int, int], threshold: float
 ) -> tuple[slice, slice, BoolMask]:
     x1, y1, x2, y2 = box.tolist()
@@ -67,19 +72,21 @@ def _centres(
     return slice(top, bottom), slice(left, right), (soft >= threshold).cpu().numpy()
 
 
-def _fading(probability: Tensor, box: Tensor, size: tuple[int, int], threshold: float) -> tuple[slice, slice, BoolMask]:
+def _matterport(
+    probability: Tensor, box: Tensor, size: tuple[int, int], threshold: float
+) -> tuple[slice, slice, BoolMask]:
     x1, y1, x2, y2 = (int(side) for side in box.round().tolist())
     height, width = max(y2 - y1, 0), max(x2 - x1, 0)
     top, left = max(y1, 0), max(x1, 0)
     bottom, right = max(min(y2, size[0]), top), max(min(x2, size[1]), left)
     if not height or not width:
         return slice(top, top), slice(left, left), np.zeros((0, 0), dtype=np.bool_)
-    soft = resize_fading(probability.double().cpu().numpy()[:, :, None], (height, width))[:, :, 0]
+    soft = resize_zero_padded(probability.double().cpu().numpy()[:, :, None], (height, width))[:, :, 0]
     crop = soft[top - y1 : bottom - y1, left - x1 : right - x1] >= threshold
     return slice(top, bottom), slice(left, right), crop
 
 
-def resize_fading(values: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.float64]:
+def resize_zero_padded(values: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.float64]:
     """`[H, W, C]` on a grid of `size`, bilinear with half-pixel centres; beyond the edges everything is 0.
 
     The four products are added in the order of SciPy's `zoom`, so that what is cut down to whole numbers later is cut
@@ -104,3 +111,29 @@ def _taps(old: int, new: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArr
     near = np.where((first >= 0) & (first < old), 1.0 - after, 0.0)
     far = np.where((first + 1 >= 0) & (first + 1 < old), after, 0.0)
     return first.clip(0, old - 1), (first + 1).clip(0, old - 1), near, far
+
+
+def interpolate_map(
+    values: NDArray[np.float64], box: NDArray[np.float64], rows: slice, columns: slice
+) -> NDArray[np.float32]:
+    """A map `[M, M]` in a box at pixel centres: linear between cell centres, and 0 from one cell outside on.
+
+    Args:
+        values: the map.
+        box: x1 y1 x2 y2 in pixels.
+        rows, columns: of the pixels, `[h]` and `[w]`.
+
+    Returns:
+        `[h, w]`.
+    """
+    padded = np.pad(values, 1)
+    down = _linear_weights(np.arange(rows.start, rows.stop) + 0.5, box[1], box[3], len(padded))
+    across = _linear_weights(np.arange(columns.start, columns.stop) + 0.5, box[0], box[2], len(padded))
+    return (down @ padded @ across.T).astype(np.float32)
+
+
+def _linear_weights(places: NDArray[np.float64], low: float, high: float, cells: int) -> NDArray[np.float64]:
+    """`[len(places), cells]`: the weight of each cell of a padded map between `low` and `high` at each place."""
+    cell = (places - low) / max(high - low, 1e-6) * (cells - 2) + 0.5
+    distance = np.abs(cell[:, None] - np.arange(cells)[None])
+    return np.where((cell[:, None] < 0) | (cell[:, None] > cells - 1), 0.0, np.clip(1 - distance, 0, 1))

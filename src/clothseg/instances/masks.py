@@ -1,19 +1,20 @@
-"""Masks of one photo, behind one interface.
+"""The masks of one photo, in four forms behind one protocol.
 
-`Masks` is `RleMasks` (as on disk), `PixelMasks` (on one grid), or `BoxMasks`: a network's small maps that become pixels
-only when somebody asks.
+`RleMasks` (as on disk), `PixelMasks` (one grid of pixels each), `BoxMasks` (a network's small maps in boxes) and
+`LabelMasks` (one grid of labels for the whole photo). The last two become pixels only when pixels are asked for.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from clothseg.instances.mask_paste import PasteRule, paste
-from clothseg.instances.rle import Rle, decode, encode
+from clothseg.instances.boxes import boxes_of_masks, from_xywh
+from clothseg.instances.mask_paste import PasteRule, interpolate_map, paste
+from clothseg.instances.rle import Rle, decode, encode, tight_box
 
 
 class Masks(Protocol):
@@ -30,18 +31,30 @@ class Masks(Protocol):
         """Those at `positions`, int64 `[K]`, in that order."""
         ...
 
+    def boxes(self) -> Tensor:
+        """`[N, 4]` float, x1 y1 x2 y2: boxes that enclose the masks; all 0 for a mask without a pixel."""
+        ...
+
     def pixels(self) -> Tensor:
         """`[N, H, W]` bool."""
         ...
 
+    def soft(self, rows: slice | None = None, columns: slice | None = None) -> Tensor:
+        """`[N, H, W]` float32 in 0..1: how certainly each pixel belongs to the mask, whose edge lies at 0.5.
+
+        Args:
+            rows, columns: a part of the photo, for an answer of that size; all of it by default.
+        """
+        ...
+
     def rle(self) -> list[Rle]:
-        """N run-length forms."""
+        """N run-length encodings."""
         ...
 
 
 @dataclass(frozen=True)
 class RleMasks:
-    """Masks kept as run lengths: small, and exact."""
+    """Masks as run-length encodings: small, and exact."""
 
     runs: Sequence[Rle]
     size: tuple[int, int]
@@ -53,11 +66,19 @@ class RleMasks:
         """See `Masks.select`."""
         return RleMasks([self.runs[i] for i in positions.tolist()], self.size)
 
+    def boxes(self) -> Tensor:
+        """See `Masks.boxes`."""
+        return from_xywh(torch.tensor([tight_box(rle) for rle in self.runs], dtype=torch.float32).reshape(-1, 4))
+
     def pixels(self) -> Tensor:
         """See `Masks.pixels`."""
         if not self.runs:
             return torch.zeros((0, *self.size), dtype=torch.bool)
         return torch.from_numpy(np.stack([decode(rle) for rle in self.runs]))
+
+    def soft(self, rows: slice | None = None, columns: slice | None = None) -> Tensor:
+        """See `Masks.soft`."""
+        return self.pixels()[:, rows or slice(None), columns or slice(None)].float()
 
     def rle(self) -> list[Rle]:
         """See `Masks.rle`."""
@@ -66,7 +87,7 @@ class RleMasks:
 
 @dataclass(frozen=True)
 class PixelMasks:
-    """Masks kept as pixels, `[N, H, W]` bool: quick to work on, large."""
+    """Masks as pixels, `[N, H, W]` bool: quick to work on, large."""
 
     values: Tensor
 
@@ -82,9 +103,17 @@ class PixelMasks:
         """See `Masks.select`."""
         return PixelMasks(self.values[positions.to(self.values.device)])
 
+    def boxes(self) -> Tensor:
+        """See `Masks.boxes`."""
+        return boxes_of_masks(self.values)
+
     def pixels(self) -> Tensor:
         """See `Masks.pixels`."""
         return self.values
+
+    def soft(self, rows: slice | None = None, columns: slice | None = None) -> Tensor:
+        """See `Masks.soft`."""
+        return self.values[:, rows or slice(None), columns or slice(None)].float()
 
     def rle(self) -> list[Rle]:
         """See `Masks.rle`."""
@@ -93,33 +122,113 @@ class PixelMasks:
 
 @dataclass(frozen=True)
 class BoxMasks:
-    """Masks as a network gives them: `probabilities` `[N, M, M]`, each in its own box of `boxes` `[N, 4]`.
+    """Masks as small maps of probabilities, each in its own box.
 
-    `rule` says how they become pixels; see `paste`.
+    Attributes:
+        probabilities: `[N, M, M]` float in 0..1.
+        in_boxes: `[N, 4]` x1 y1 x2 y2 in pixels of the photo.
+        size: height and width of the photo.
+        threshold: probability from which a pixel belongs to the mask.
+        rule: how a map becomes pixels; see `paste`.
     """
 
     probabilities: Tensor
-    boxes: Tensor
+    in_boxes: Tensor
     size: tuple[int, int]
     threshold: float = 0.5
-    rule: PasteRule = "framed"
+    rule: PasteRule = "torchvision"
 
     def __len__(self) -> int:
-        return len(self.boxes)
+        return len(self.in_boxes)
 
     def select(self, positions: Tensor) -> "BoxMasks":
         """See `Masks.select`."""
-        positions = positions.to(self.boxes.device)
-        return BoxMasks(self.probabilities[positions], self.boxes[positions], self.size, self.threshold, self.rule)
+        positions = positions.to(self.in_boxes.device)
+        return replace(self, probabilities=self.probabilities[positions], in_boxes=self.in_boxes[positions])
+
+    def boxes(self) -> Tensor:
+        """See `Masks.boxes`."""
+        return self.in_boxes
 
     def pixels(self) -> Tensor:
         """See `Masks.pixels`."""
         canvas = np.zeros((len(self), *self.size), dtype=np.bool_)
-        for mask, probability, box in zip(canvas, self.probabilities, self.boxes, strict=True):
+        for mask, probability, box in zip(canvas, self.probabilities, self.in_boxes, strict=True):
             rows, columns, crop = paste(probability, box, self.size, self.threshold, self.rule)
             mask[rows, columns] = crop
         return torch.from_numpy(canvas)
 
+    def soft(self, rows: slice | None = None, columns: slice | None = None) -> Tensor:
+        """See `Masks.soft`. Maps are interpolated linearly at pixel centres, whatever `rule` says."""
+        rows, columns = rows or slice(0, self.size[0]), columns or slice(0, self.size[1])
+        maps = self.probabilities.detach().float().cpu().numpy()
+        centred = np.interp(maps, (0, self.threshold, 1), (0, 0.5, 1))
+        boxes = self.in_boxes.detach().double().cpu().numpy()
+        parts = [interpolate_map(m, box, rows, columns) for m, box in zip(centred, boxes, strict=True)]
+        shape = (0, rows.stop - rows.start, columns.stop - columns.start)
+        return torch.from_numpy(np.stack(parts)) if parts else torch.zeros(shape)
+
     def rle(self) -> list[Rle]:
         """See `Masks.rle`. One mask at a time, so that memory does not grow with their number."""
         return [encode(self.select(torch.tensor([i])).pixels()[0].numpy()) for i in range(len(self))]
+
+
+@dataclass(frozen=True)
+class LabelMasks:
+    """Masks as one grid of labels for the whole photo; no two masks overlap.
+
+    Attributes:
+        labels: `[h, w]` int64, the label of each cell.
+        probabilities: `[h, w]` float in 0..1, of a cell's own label.
+        numbers: `[N]` int64, the label of each mask.
+        size: height and width of the photo.
+        region: top, left, height and width of the photo on the grid, in fractions of the grid's sides.
+    """
+
+    labels: Tensor
+    probabilities: Tensor
+    numbers: Tensor
+    size: tuple[int, int]
+    region: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def select(self, positions: Tensor) -> "LabelMasks":
+        """See `Masks.select`."""
+        return replace(self, numbers=self.numbers[positions.to(self.numbers.device)])
+
+    def boxes(self) -> Tensor:
+        """See `Masks.boxes`."""
+        return torch.cat([torch.zeros((0, 4)), *(boxes_of_masks(mask[None]) for mask in self._each())])
+
+    def pixels(self) -> Tensor:
+        """See `Masks.pixels`."""
+        return torch.stack(list(self._each())) if len(self) else torch.zeros((0, *self.size), dtype=torch.bool)
+
+    def soft(self, rows: slice | None = None, columns: slice | None = None) -> Tensor:
+        """See `Masks.soft`. A cell counts 0.5 and half its probability up or down; between cells it is linear.
+
+        The sums are in double precision, so that rounding cannot put a pixel where two masks tie into both.
+        """
+        top, left, height, width = self.region
+        down = _cell_weights(rows or slice(0, self.size[0]), self.size[0], top, height, self.labels.shape[0])
+        across = _cell_weights(columns or slice(0, self.size[1]), self.size[1], left, width, self.labels.shape[1])
+        labels, half = self.labels.cpu(), self.probabilities.double().cpu() / 2
+        cells = [torch.where(labels == number, 0.5 + half, 0.5 - half) for number in self.numbers.tolist()]
+        parts = [(down @ part @ across.T).float() for part in cells]
+        return torch.stack(parts) if parts else torch.zeros((0, len(down), len(across)))
+
+    def rle(self) -> list[Rle]:
+        """See `Masks.rle`."""
+        return [encode(mask.numpy()) for mask in self._each()]
+
+    def _each(self) -> list[Tensor]:
+        return [self.select(torch.tensor([i])).soft()[0] > 0.5 for i in range(len(self))]
+
+
+def _cell_weights(pixels: slice, side: int, first: float, extent: float, cells: int) -> Tensor:
+    """`[pixels, cells]` float64: linear weights of the cells at pixel centres; beyond the edge cells they repeat."""
+    fractions = first + (torch.arange(pixels.start, pixels.stop, dtype=torch.float64) + 0.5) / side * extent
+    place = (fractions * cells - 0.5).clamp(0, cells - 1)
+    return (1 - (place[:, None] - torch.arange(cells)).abs()).clamp(min=0)

@@ -48,8 +48,3 @@ def _grey(picture: Image.Image, name: str) -> NDArray[Any]:
     if values.ndim != 2:
         raise DataError(f"{name}: a mask has one channel, this picture ({picture.mode}) has {values.shape[2]}")
     return values
-
-
-def write_mask_png(mask: BoolMask, path: Path) -> None:
-    """Write a `[H, W]` mask as a 1-bit PNG, the form of Open Images."""
-    Image.fromarray(np.asarray(mask, dtype=np.bool_)).save(path, format="PNG", optimize=True)

@@ -1,11 +1,13 @@
 """Which of the detections on a photo count: a least score for each class, and one name for each garment."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 
 import torch
 from torch import Tensor
 
+from clothseg.errors import ConfigError
 from clothseg.instances.instances import Instances
 from clothseg.instances.masks import RleMasks
 from clothseg.instances.rle import mask_iou
@@ -16,20 +18,22 @@ class Selection:
     """Chooses among the instances of a photo; call it with them.
 
     Attributes:
-        min_confidence: least score of a class that `thresholds` does not name.
+        score_threshold: least score of a class that `thresholds` does not name.
         thresholds: least score by class id (1..K).
-        cross_class_iou: of detections of different classes whose masks overlap by this IoU or more, only the surest
-            stays; None lets all stay.
+        class_agnostic_nms_iou: if masks of different classes overlap by this IoU or more, only the one with the
+            highest score stays; None keeps all.
     """
 
-    min_confidence: float = 0.0
+    score_threshold: float = 0.0
     thresholds: Mapping[int, float] = field(default_factory=dict)
-    cross_class_iou: float | None = None
+    class_agnostic_nms_iou: float | None = None
 
     def __call__(self, found: Instances) -> Instances:
         """Those of `found` that count, in their order."""
         chosen = found[self.sure(found)]
-        return chosen if self.cross_class_iou is None else suppress_across_classes(chosen, self.cross_class_iou)
+        return (
+            chosen if self.class_agnostic_nms_iou is None else class_agnostic_nms(chosen, self.class_agnostic_nms_iou)
+        )
 
     def sure(self, found: Instances) -> Tensor:
         """`[N]` bool: which of `found` have the score that their class needs."""
@@ -38,10 +42,10 @@ class Selection:
 
     def least(self, class_id: int) -> float:
         """The score that an instance of a class needs."""
-        return self.thresholds.get(class_id, self.min_confidence)
+        return self.thresholds.get(class_id, self.score_threshold)
 
 
-def suppress_across_classes(found: Instances, iou: float) -> Instances:
+def class_agnostic_nms(found: Instances, iou: float) -> Instances:
     """Leave out what another class has been found for with more confidence, in the same place.
 
     From the surest detection down, each stays unless its mask overlaps one that stays, and that is of another class, by
@@ -59,3 +63,17 @@ def suppress_across_classes(found: Instances, iou: float) -> Instances:
     for position in found.scores.argsort(descending=True, stable=True).tolist():
         staying[position] = not (rivals[position] & staying).any()
     return replace(found, masks=RleMasks(runs, found.size))[staying.to(found.boxes.device)]
+
+
+def class_number(name: str, classes: Sequence[str]) -> int:
+    """The number 1..K of a class by its name.
+
+    Raises:
+        ConfigError: there is no such class.
+    """
+    if name in classes:
+        return classes.index(name) + 1
+    near = get_close_matches(name.lower(), [known.lower() for known in classes], n=3)
+    meant = [known for known in classes if known.lower() in near]
+    hint = f"did you mean {' or '.join(meant)}?" if meant else f"it knows {', '.join(classes)}"
+    raise ConfigError(f"inference.class_thresholds: the network knows no class {name!r}; {hint}")

@@ -1,8 +1,10 @@
-"""Networks that find instances: `losses` while they learn, `detect` when they have learned."""
+"""Networks that find instances: `losses` while they learn, `detect` afterwards.
 
-from clothseg.networks.backbones.backbone import RESNETS
-from clothseg.networks.build import build_network
-from clothseg.networks.mask_rcnn.network import MaskRCNNNetwork
-from clothseg.networks.network import LOSS_NAMES, Network
+`network.py` is the contract and the template, `input.py` the way from photos to the input and back, `build.py` the list
+of networks. `backbones/` and `layers/` are shared; each network has a folder of its own.
+"""
 
-__all__ = ["LOSS_NAMES", "RESNETS", "MaskRCNNNetwork", "Network", "build_network"]
+from clothseg.networks.build import NETWORKS, build_network, input_transform
+from clothseg.networks.network import Check, Network
+
+__all__ = ["NETWORKS", "Check", "Network", "build_network", "input_transform"]

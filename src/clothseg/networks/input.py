@@ -1,96 +1,300 @@
-"""Where a resized photo lies in the network's input, and the coordinates that boxes have inside the network."""
+"""From photos to the network's input and back: size, padding, normalisation, and the coordinates of boxes.
 
+This is the only place that knows how a photo lies in the input. Four kinds of coordinates occur: image (pixels of the
+photo), resized (pixels of the resized photo), input (pixels of the padded input), and network (what boxes are in
+between the backbone and the detections: input pixels, or normalised by the input's size).
+"""
+
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
+import numpy as np
 import torch
+import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
 
-from clothseg.instances import scale_boxes
-from clothseg.networks.mask_rcnn.conventions import Conventions
+from clothseg.config import InputSettings
+from clothseg.instances import Instances, resize_zero_padded, scale_boxes
+
+Size = tuple[int, int]
+Bounds = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
-class Window:
-    """The place of one resized photo in the padded input.
+class InputConventions:
+    """How an implementation turns photos into its input.
 
     Attributes:
-        top, left, height, width: of the photo, in pixels of the input.
+        pixel_scale: pixel values in 0..1 are multiplied by this first.
+        mean, std: of the channels, in their order; subtracted, and divided by.
+        channels: order of the channels.
+        resampling: `bilinear` without antialiasing; `pillow`, Pillow's antialiased bilinear on bytes; `zero_padded`,
+            bilinear on bytes with zeros beyond the edges, truncated to whole grey levels.
+        size_rounding: of the resized photo's height and width.
+        size_divisor: the sides of the padded input are multiples of this.
+        centred: the photo lies in the middle of the padded input, not at its top left.
+        black_padding: padding is black before the mean is subtracted, not 0 afterwards.
+        normalised_boxes: in network coordinates a box is (x1, y1, x2 - 1, y2 - 1) over (width - 1, height - 1) of the
+            padded input, not in pixels.
+        whole_boxes: boxes of detections are rounded to whole pixels.
+    """
+
+    pixel_scale: float = 1.0
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    channels: Literal["rgb", "bgr"] = "rgb"
+    resampling: Literal["bilinear", "pillow", "zero_padded"] = "bilinear"
+    size_rounding: Literal["down", "half_up", "half_even"] = "down"
+    size_divisor: int = 32
+    centred: bool = False
+    black_padding: bool = False
+    normalised_boxes: bool = False
+    whole_boxes: bool = False
+
+
+@dataclass(frozen=True)
+class InputPlacement:
+    """Where one photo lies in the padded input.
+
+    Attributes:
+        top, left, height, width: of the resized photo, in pixels of the input.
         padded: height and width of the input.
+        photo: height and width of the photo itself.
     """
 
     top: int
     left: int
     height: int
     width: int
-    padded: tuple[int, int]
+    padded: Size
+    photo: Size
 
     @property
-    def size(self) -> tuple[int, int]:
+    def size(self) -> Size:
         """Height and width of the resized photo."""
         return self.height, self.width
 
-
-def place_window(size: tuple[int, int], padded: tuple[int, int], conventions: Conventions) -> Window:
-    """The window of a photo of `size` in an input of size `padded`: at its top left, or in its middle."""
-    top, left = ((padded[0] - size[0]) // 2, (padded[1] - size[1]) // 2) if conventions.centred else (0, 0)
-    return Window(top, left, *size, padded)
-
-
-def _ends(boxes: Tensor, padded: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """What turns pixels into normalised coordinates: taken off, and divided by."""
-    shift = torch.tensor([0, 0, 1, 1], dtype=torch.float64, device=boxes.device)
-    height, width = padded[0] - 1, padded[1] - 1
-    return shift, torch.tensor([width, height, width, height], dtype=torch.float64, device=boxes.device)
+    @property
+    def region(self) -> Bounds:
+        """Top, left, height and width of the photo in fractions of the input's sides."""
+        height, width = self.padded
+        return self.top / height, self.left / width, self.height / height, self.width / width
 
 
-def inward(boxes: Tensor, padded: tuple[int, int], conventions: Conventions) -> Tensor:
-    """Boxes `[N, 4]` in pixels of the input, in the network's own coordinates; float32."""
+@dataclass(frozen=True)
+class Target:
+    """The ground truth of one photo on the network's input.
+
+    Attributes:
+        boxes: `[N, 4]` float, x1 y1 x2 y2 in pixels of the input, of the instances to find.
+        classes: `[N]` int64, 1..K.
+        masks: `[N, h, w]` uint8 on the resized photo.
+        ignored: `[M, 4]` float, boxes of crowds: a detection there is neither right nor wrong.
+    """
+
+    boxes: Tensor
+    classes: Tensor
+    masks: Tensor
+    ignored: Tensor
+
+    def to(self, device: torch.device) -> "Target":
+        """The same on another device."""
+        return Target(*(t.to(device) for t in (self.boxes, self.classes, self.masks, self.ignored)))
+
+
+class InputTransform:
+    """Resizes, normalises and pads photos, and moves boxes between the photo, the input and the network.
+
+    Args:
+        settings: the section `input` of the configuration.
+        conventions: the arithmetic to follow.
+    """
+
+    def __init__(self, settings: InputSettings, conventions: InputConventions) -> None:
+        self.settings, self.conventions = settings, conventions
+
+    def resized(self, photo: Size) -> Size:
+        """Height and width of a photo (height, width) after resizing, before padding."""
+        return resized_size(photo, self.settings, self.conventions.size_rounding)
+
+    def padded(self, resized: Sequence[Size]) -> Size:
+        """Height and width of the input that holds photos of these resized sizes."""
+        settings = self.settings
+        if settings.resize == "fit":
+            sides = [settings.height, settings.width]
+        elif settings.resize == "square":
+            sides = [settings.max_side] * 2
+        else:
+            sides = [max(side) for side in zip(*resized, strict=True)]
+        divisor = self.conventions.size_divisor
+        height, width = (math.ceil(side / divisor) * divisor for side in sides)
+        return height, width
+
+    def place(self, photo: Size, padded: Size | None = None) -> InputPlacement:
+        """Where a photo lies in an input of size `padded`; by default in the input that it has alone."""
+        size = self.resized(photo)
+        padded = padded or self.padded([size])
+        room = padded[0] - size[0], padded[1] - size[1]
+        top, left = (room[0] // 2, room[1] // 2) if self.conventions.centred else (0, 0)
+        return InputPlacement(top, left, *size, padded, photo)
+
+    def batch(
+        self, images: Sequence[Tensor], device: torch.device, largest: Callable[[Size], Size] = lambda size: size
+    ) -> tuple[Tensor, list[InputPlacement]]:
+        """The padded input `[B, 3, H, W]` on `device`, and where each photo lies in it.
+
+        Args:
+            images: float RGB `[3, H, W]` in 0..1, of any sizes.
+            device: of the answer.
+            largest: enlarges the input's size to that of other processes, if there are any.
+        """
+        photos = [(image.shape[1], image.shape[2]) for image in images]
+        padded = largest(self.padded([self.resized(photo) for photo in photos]))
+        placements = [self.place(photo, padded) for photo in photos]
+        resized = [
+            self.normalise(image.to(device, non_blocking=True), placement.size)
+            for image, placement in zip(images, placements, strict=True)
+        ]
+        return self._pad(resized, placements), placements
+
+    def normalise(self, image: Tensor, size: Size) -> Tensor:
+        """`[3, h, w]` of `size` from a photo `[3, H, W]` in 0..1, its channels in order and normalised."""
+        conventions = self.conventions
+        mean, std = self._mean_std(image)
+        if conventions.resampling == "bilinear":
+            scaled = image if conventions.pixel_scale == 1 else image * conventions.pixel_scale
+            return F.interpolate(((self._ordered(scaled) - mean) / std)[None], size=size, mode="bilinear")[0]
+        grey_levels = self._ordered(resample_bytes(image, size, antialias=conventions.resampling == "pillow"))
+        return (grey_levels * (conventions.pixel_scale / 255) - mean) / std
+
+    def target(self, truth: Instances, placement: InputPlacement) -> Target:
+        """The ground truth of one photo on the network's input."""
+        wanted = ~truth.crowd
+        boxes = image_to_input(truth.boxes, placement)
+        masks = truth[wanted].masks.pixels()
+        if len(masks):
+            masks = F.interpolate(masks[:, None].float(), size=placement.size)[:, 0]
+        else:
+            masks = torch.zeros((0, *placement.size))
+        return Target(boxes[wanted], truth.classes[wanted], masks.to(torch.uint8), boxes[truth.crowd])
+
+    def _ordered(self, image: Tensor) -> Tensor:
+        return image.flip(0) if self.conventions.channels == "bgr" else image
+
+    def _mean_std(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        mean, std = (image.new_tensor(values) for values in (self.conventions.mean, self.conventions.std))
+        return mean[:, None, None], std[:, None, None]
+
+    def _pad(self, images: Sequence[Tensor], placements: Sequence[InputPlacement]) -> Tensor:
+        """One batch `[B, 3, H, W]` of resized photos, each at its place."""
+        batch = images[0].new_zeros((len(images), 3, *placements[0].padded))
+        if self.conventions.black_padding:
+            mean, std = self._mean_std(images[0])
+            batch += -mean / std
+        for canvas, image, at in zip(batch, images, placements, strict=True):
+            canvas[:, at.top : at.top + at.height, at.left : at.left + at.width] = image
+        return batch
+
+
+def resized_size(photo: Size, settings: InputSettings, rounding: Literal["down", "half_up", "half_even"]) -> Size:
+    """Height and width of a photo (height, width) after resizing, before padding."""
+    if settings.resize == "fit":
+        scale = min(settings.height / photo[0], settings.width / photo[1])
+    elif settings.resize == "square":
+        scale = max(1.0, settings.min_side / min(photo))
+        if round(max(photo) * scale) > settings.max_side:
+            scale = settings.max_side / max(photo)
+    elif rounding == "half_up":
+        return _keep_ratio_half_up(photo, settings)
+    else:
+        scale = min(settings.min_side / min(photo), settings.max_side / max(photo))
+    functions: dict[str, Callable[[float], int]] = {"down": math.floor, "half_up": _half_up, "half_even": round}
+    rounded = functions[rounding]
+    return max(1, rounded(photo[0] * scale)), max(1, rounded(photo[1] * scale))
+
+
+def _keep_ratio_half_up(photo: Size, settings: InputSettings) -> Size:
+    """Both sides by the short one's scale; if the long one is too long then, both sides again."""
+    short = settings.min_side / min(photo)
+    height, width = (short * photo[0], short * photo[1])
+    height, width = (settings.min_side, width) if photo[0] < photo[1] else (height, settings.min_side)
+    if (longest := max(height, width)) > settings.max_side:
+        again = settings.max_side / longest
+        height, width = height * again, width * again
+    return max(1, _half_up(height)), max(1, _half_up(width))
+
+
+def _half_up(value: float) -> int:
+    return int(value + 0.5)
+
+
+def resample_bytes(image: Tensor, size: Size, *, antialias: bool) -> Tensor:
+    """A photo `[3, H, W]` in 0..1 resampled as bytes to `size`, as whole grey levels 0..255.
+
+    Either by Pillow's antialiased bilinear, or bilinear with zeros beyond the edges, truncated.
+    """
+    pixels = (image * 255).round().clamp(0, 255).to("cpu", torch.uint8).permute(1, 2, 0).contiguous().numpy()
+    if antialias:
+        pixels = np.array(Image.fromarray(pixels).resize((size[1], size[0]), Image.Resampling.BILINEAR))
+    elif pixels.shape[:2] != size:
+        pixels = resize_zero_padded(pixels.astype(np.float64), size).astype(np.uint8)
+    return torch.from_numpy(pixels).permute(2, 0, 1).to(image.device, image.dtype)
+
+
+def image_to_input(boxes: Tensor, placement: InputPlacement) -> Tensor:
+    """Boxes `[N, 4]` from image to input coordinates."""
+    return scale_boxes(boxes, placement.photo, placement.size) + _offset(boxes, placement)
+
+
+def to_network_coords(boxes: Tensor, padded: Size, conventions: InputConventions) -> Tensor:
+    """Boxes `[N, 4]` from input to network coordinates; float32."""
     if not conventions.normalised_boxes:
         return boxes.float()
-    shift, scale = _ends(boxes, padded)
+    shift, scale = _normaliser(boxes, padded)
     return ((boxes.double() - shift) / scale).float()
 
 
-def limits(window: Window, conventions: Conventions, *, padded: bool) -> tuple[float, float, float, float]:
-    """x1 y1 x2 y2, in the network's own coordinates, of the photo, or of the whole input with `padded`."""
-    if padded:
-        edges = (0.0, 0.0, float(window.padded[1]), float(window.padded[0]))
-    else:
-        right, bottom = window.left + window.width, window.top + window.height
-        edges = (float(window.left), float(window.top), float(right), float(bottom))
-    return tuple(inward(torch.tensor([edges]), window.padded, conventions)[0].tolist())
-
-
-def cut(boxes: Tensor, edges: tuple[float, float, float, float]) -> Tensor:
-    """Boxes `[..., 4]` cut off at the edges x1 y1 x2 y2."""
-    x1, y1, x2, y2 = boxes.unbind(-1)
-    left, top, right, bottom = edges
-    return torch.stack(
-        [x1.clamp(left, right), y1.clamp(top, bottom), x2.clamp(left, right), y2.clamp(top, bottom)], dim=-1
-    )
-
-
-def into_photo(boxes: Tensor, window: Window, original: tuple[int, int], conventions: Conventions) -> Tensor:
-    """Boxes `[N, 4]` from the network's own coordinates to pixels of the photo of size `original`."""
+def network_to_image(boxes: Tensor, placement: InputPlacement, conventions: InputConventions) -> Tensor:
+    """Boxes `[N, 4]` from network to image coordinates; float32."""
     if conventions.normalised_boxes:
-        edges = torch.tensor(limits(window, conventions, padded=False), dtype=torch.float64, device=boxes.device)
+        bounds = placement_bounds(placement, conventions, padded=False)
+        edges = torch.tensor(bounds, dtype=torch.float64, device=boxes.device)
         corner, extent = edges[:2].repeat(2), (edges[2:] - edges[:2]).repeat(2)
-        shift, scale = _ends(boxes, original)
+        shift, scale = _normaliser(boxes, placement.photo)
         placed = (boxes.double() - corner) / extent * scale + shift
     else:
-        placed = boxes - boxes.new_tensor([window.left, window.top] * 2) if conventions.centred else boxes
-        placed = scale_boxes(placed, window.size, original)
+        placed = boxes - _offset(boxes, placement) if conventions.centred else boxes
+        placed = scale_boxes(placed, placement.size, placement.photo)
     return (placed.round() if conventions.whole_boxes else placed).float()
 
 
-def from_photo(boxes: Tensor, window: Window, original: tuple[int, int]) -> Tensor:
-    """Boxes `[N, 4]` from pixels of the photo of size `original` to pixels of the input."""
-    return scale_boxes(boxes, original, window.size) + boxes.new_tensor([window.left, window.top] * 2)
-
-
-def into_window(boxes: Tensor, window: Window, conventions: Conventions) -> Tensor:
-    """Boxes `[N, 4]` from the network's own coordinates to pixels of the resized photo, x2 and y2 outer edges."""
+def network_to_resized(boxes: Tensor, placement: InputPlacement, conventions: InputConventions) -> Tensor:
+    """Boxes `[N, 4]` from network to resized coordinates, x2 and y2 being outer edges."""
     if conventions.normalised_boxes:
-        shift, scale = _ends(boxes, window.padded)
+        shift, scale = _normaliser(boxes, placement.padded)
         boxes = (boxes.double() * scale + shift).float()
-    return boxes - boxes.new_tensor([window.left, window.top] * 2)
+    return boxes - _offset(boxes, placement)
+
+
+def placement_bounds(placement: InputPlacement, conventions: InputConventions, *, padded: bool) -> Bounds:
+    """x1 y1 x2 y2, in network coordinates, of the photo; of the whole input with `padded`."""
+    if padded:
+        edges = (0.0, 0.0, float(placement.padded[1]), float(placement.padded[0]))
+    else:
+        right, bottom = placement.left + placement.width, placement.top + placement.height
+        edges = (float(placement.left), float(placement.top), float(right), float(bottom))
+    return tuple(to_network_coords(torch.tensor([edges]), placement.padded, conventions)[0].tolist())
+
+
+def _offset(boxes: Tensor, placement: InputPlacement) -> Tensor:
+    return boxes.new_tensor([placement.left, placement.top] * 2)
+
+
+def _normaliser(boxes: Tensor, size: Size) -> tuple[Tensor, Tensor]:
+    """What turns pixels of a grid of `size` into normalised coordinates: subtracted, and divided by."""
+    shift = torch.tensor([0, 0, 1, 1], dtype=torch.float64, device=boxes.device)
+    height, width = size[0] - 1, size[1] - 1
+    return shift, torch.tensor([width, height, width, height], dtype=torch.float64, device=boxes.device)

@@ -1,30 +1,271 @@
-"""The contract that every network keeps."""
+"""The contract and the template that every network shares: input, backbone, neck, heads, and back to the photo.
 
-from abc import abstractmethod
+A network is one subclass. It must say which losses it has, and how its heads turn features into losses
+(`head_losses`) and into detections (`head_detections`); everything else has a default here.
+"""
 
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
 from torch import Tensor, nn
 
-from clothseg.instances import Instances
+from clothseg.config import Config
+from clothseg.distributed import SINGLE_PROCESS
+from clothseg.instances import BoxMasks, Instances, LabelMasks, Masks, PasteRule, clip_boxes
+from clothseg.networks.backbones.backbone import Backbone
+from clothseg.networks.compile import CompiledForward
+from clothseg.networks.input import InputConventions, InputPlacement, InputTransform, Size, Target, network_to_image
 
-LOSS_NAMES = ("rpn_class", "rpn_bbox", "class", "bbox", "mask")
+
+@dataclass(frozen=True)
+class BoxMaps:
+    """Masks as small maps of probabilities `[D, M, M]`, one in each box; `rule` says how they become pixels."""
+
+    probabilities: Tensor
+    rule: PasteRule = "torchvision"
 
 
-class Network(nn.Module):
-    """Two methods, not one whose answer changes with `.train()`."""
+@dataclass(frozen=True)
+class LabelGrid:
+    """Masks as one grid over the whole input.
+
+    Attributes:
+        labels: `[h, w]` int64; a cell with value d + 1 belongs to detection d, 0 to none.
+        probabilities: `[h, w]` float in 0..1, of a cell's own label.
+    """
+
+    labels: Tensor
+    probabilities: Tensor
+
+
+@dataclass(frozen=True)
+class Detections:
+    """Detections on one photo, best first.
+
+    Attributes:
+        boxes: `[D, 4]` in network coordinates.
+        classes: `[D]` int64, 1..K.
+        scores: `[D]` in 0..1.
+        masks: of these detections.
+    """
+
+    boxes: Tensor
+    classes: Tensor
+    scores: Tensor
+    masks: BoxMaps | LabelGrid
+
+
+@dataclass(frozen=True)
+class CachedFeatures:
+    """One photo up to the trained stages: what can be cached while the frozen stages stay as they are.
+
+    Attributes:
+        outputs: outputs `[C, h, w]` of the frozen stages, as `Backbone.forward_frozen` gives them.
+        placement: where the photo lies in the input.
+        target: the ground truth on the input.
+    """
+
+    outputs: dict[int, Tensor]
+    placement: InputPlacement
+    target: Target
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the tensors that grow with the input."""
+        return sum(t.numel() * t.element_size() for t in (*self.outputs.values(), self.target.masks))
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check before training.
+
+    Attributes:
+        name: one word.
+        summary: the result, for people.
+        facts: the same for `run.json`.
+        problem: what would keep the network from learning these objects; empty if nothing does.
+    """
+
+    name: str
+    summary: str
+    facts: dict[str, Any]
+    problem: str = ""
+
+
+class Network(nn.Module, ABC):
+    """A network that finds instances: `losses` while it learns, `detect` afterwards.
+
+    Attributes:
+        loss_names: the losses beside `total`. History, curves, TensorBoard and `monitor` take their columns from here.
+        head_prefixes: how the names of the heads' tensors begin; the backbone's begin with `backbone.`.
+        class_layers: how the names of those tensors begin that have rows for each class, background first.
+        generator: draws what a step learns from; seed it for a repeatable training.
+        distributed: which photos of a batch this process has.
+
+    Args:
+        config: all settings.
+        classes: number of classes besides background.
+        backbone: built for this network.
+        conventions: of the input.
+    """
+
+    loss_names: ClassVar[tuple[str, ...]]
+    head_prefixes: ClassVar[tuple[str, ...]]
+    class_layers: ClassVar[tuple[str, ...]]
+
+    def __init__(self, config: Config, classes: int, backbone: Backbone, conventions: InputConventions) -> None:
+        super().__init__()
+        self.config, self.classes = config, classes
+        self.transform = InputTransform(config.input, conventions)
+        self.backbone = backbone
+        self.backbone.recompute = config.train.activation_checkpointing
+        self.generator = torch.Generator().manual_seed(config.train.seed)
+        self.distributed = SINGLE_PROCESS
+        self._compiled: CompiledForward | None = None
+
+    @classmethod
+    @abstractmethod
+    def from_config(cls, config: Config, classes: int) -> "Network":
+        """The network for `classes` classes besides background, with random weights."""
+
+    @classmethod
+    @abstractmethod
+    def input_conventions(cls, config: Config) -> InputConventions:
+        """How this network, so configured, turns photos into its input."""
 
     @abstractmethod
+    def head_losses(
+        self, features: list[Tensor], placements: Sequence[InputPlacement], targets: Sequence[Target]
+    ) -> dict[str, Tensor]:
+        """The losses `loss_names` of a batch, unweighted.
+
+        Args:
+            features: what `neck` gives.
+            placements: where the photos lie in the input.
+            targets: the photos' ground truth. A photo without instances is allowed.
+        """
+
+    @abstractmethod
+    def head_detections(self, outputs: list[Tensor], placements: Sequence[InputPlacement]) -> list[Detections]:
+        """The detections on each photo.
+
+        Args:
+            outputs: what `forward_dense` gives.
+            placements: where the photos lie in the input.
+        """
+
+    def neck(self, outputs: list[Tensor]) -> list[Tensor]:
+        """Features `[B, C, h, w]`, finest first, from the backbone's outputs; the same ones without a neck."""
+        return outputs
+
+    def forward_dense(self, pixels: Tensor) -> list[Tensor]:
+        """All of inference whose shapes follow from the input alone; this part is compiled."""
+        return self.neck(self.backbone(pixels))
+
     def losses(self, images: list[Tensor], targets: list[Instances]) -> dict[str, Tensor]:
-        """Losses by name for photos and their truth; `total` is their weighted sum.
+        """Losses by name for photos and their ground truth; `total` is their weighted sum.
 
         Args:
             images: float RGB `[3, H, W]` in 0..1, of any sizes.
-            targets: what is on them, in the photos' own pixels. A photo without instances is welcome.
+            targets: what is on them, in the photos' own pixels. A photo without instances is allowed.
         """
+        pixels, placements = self.transform.batch(images, self.device, self.distributed.largest)
+        truth = [self.transform.target(t, p).to(self.device) for t, p in zip(targets, placements, strict=True)]
+        return self._with_total(self.head_losses(self.neck(self.backbone(pixels)), placements, truth))
 
-    @abstractmethod
+    @torch.no_grad()
+    def cache_features(self, image: Tensor, target: Instances) -> CachedFeatures:
+        """Runs the frozen stages on one photo, for `losses_cached`; needs the fixed frame of `input.resize: fit`."""
+        pixels, placements = self.transform.batch([image], self.device)
+        outputs = {stage: x[0] for stage, x in self.backbone.forward_frozen(pixels).items()}
+        return CachedFeatures(outputs, placements[0], self.transform.target(target, placements[0]).to(self.device))
+
+    def losses_cached(self, batch: list[CachedFeatures]) -> dict[str, Tensor]:
+        """The same as `losses`, for photos whose frozen stages ran before."""
+        outputs = {stage: torch.stack([p.outputs[stage] for p in batch]) for stage in batch[0].outputs}
+        features = self.neck(self.backbone.forward_trainable(outputs))
+        return self._with_total(self.head_losses(features, [p.placement for p in batch], [p.target for p in batch]))
+
+    def _with_total(self, losses: dict[str, Tensor]) -> dict[str, Tensor]:
+        weights = self.config.network.weight_by_loss
+        return losses | {"total": torch.stack([weights[name] * losses[name] for name in self.loss_names]).sum()}
+
+    @torch.no_grad()
     def detect(self, images: list[Tensor]) -> list[Instances]:
-        """What is on the photos, best first, in their own pixels.
+        """The instances on photos, best first, in the photos' own pixels. Masks stay small until pixels are needed.
 
         Args:
             images: float RGB `[3, H, W]` in 0..1, of any sizes.
         """
+        pixels, placements = self.transform.batch(images, self.device)
+        if self.config.inference.channels_last or self._compiled:
+            pixels = pixels.contiguous(memory_format=torch.channels_last)
+        outputs = (self._compiled or self.forward_dense)(pixels)
+        found = self.head_detections(outputs, placements)
+        return [self._on_photo(*one) for one in zip(found, placements, strict=True)]
+
+    def _on_photo(self, found: Detections, placement: InputPlacement) -> Instances:
+        """Detections in the photo's own pixels, without those that have no extent there."""
+        photo = placement.photo
+        boxes = clip_boxes(network_to_image(found.boxes, placement, self.transform.conventions), photo)
+        kept = torch.where((boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1]))[0]
+        threshold = self.config.inference.mask_threshold
+        masks: Masks
+        if isinstance(found.masks, BoxMaps):
+            masks = BoxMasks(found.masks.probabilities[kept], boxes[kept], photo, threshold, found.masks.rule)
+        else:
+            masks = LabelMasks(found.masks.labels, found.masks.probabilities, kept + 1, photo, placement.region)
+        return Instances(photo, boxes[kept], found.classes[kept], masks, found.scores[kept])
+
+    def compile_for_inference(self) -> str:
+        """Compiles `forward_dense`: the first photo takes about a minute, all others take less time.
+
+        Returns:
+            the empty string, or the reason why this machine cannot compile; `detect` then works uncompiled.
+        """
+        self._compiled = self._compiled or CompiledForward(self.forward_dense, self)
+        return self._compiled.reason_unavailable
+
+    def preflight(self, photos: Sequence[tuple[Size, Tensor]]) -> list[Check]:
+        """Checks of this network against the boxes that it will learn; none by default.
+
+        Args:
+            photos: height and width of each, and boxes `[N, 4]` as COCO has them, x y width height.
+        """
+        return []
+
+    def memory_probe(self, outputs: dict[int, Tensor], objects: int, *, on_cpu: bool) -> Tensor:
+        """A scalar that depends on every trained weight and takes the memory of a step's loss.
+
+        It runs on tensors without values (`meta`), so nothing in it may depend on values. The default suits networks
+        whose losses have fixed shapes.
+
+        Args:
+            outputs: of the frozen stages, as `Backbone.forward_frozen` gives them for tensors without values.
+            objects: on each photo.
+            on_cpu: whether the step will run there.
+        """
+        features = self.neck(self.backbone.forward_trainable(outputs))
+        batch, device = len(features[0]), features[0].device
+        height, width = (side * self.backbone.finest_stride for side in features[0].shape[-2:])
+        placement = InputPlacement(0, 0, height, width, (height, width), (height, width))
+        target = Target(
+            torch.zeros((objects, 4), device=device),
+            torch.ones(objects, dtype=torch.int64, device=device),
+            torch.zeros((objects, height, width), dtype=torch.uint8, device=device),
+            torch.zeros((0, 4), device=device),
+        )
+        return self._with_total(self.head_losses(features, [placement] * batch, [target] * batch))["total"]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
+
+    @property
+    def has_unused_parameters(self) -> bool:
+        """Whether a step leaves weights without a gradient that are trained otherwise."""
+        return self.backbone.has_idle_stages

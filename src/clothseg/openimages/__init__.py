@@ -2,7 +2,7 @@
 
 `classes`, `hierarchy` and `tree` know the classes, `scan` and `tables` read the CSV files, `stats` counts what is in
 them. A build goes through `plan` (which photos), `run` (all of them, on all cores), `convert` (one photo: `archives`
-finds its masks, `grid` its way up, `matching` its boxes), `gather` (who goes to train) and `write`; `work` keeps what
+finds its masks, `grid` its way up, `matching` its boxes), `assemble` (who goes to train) and `write`; `work` keeps what
 is done, and `summary` says what came of it. Source of the formats: https://storage.googleapis.com/openimages/web/
 """
 

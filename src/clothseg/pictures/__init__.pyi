@@ -1,13 +1,12 @@
 from .bars import bar_chart
 from .colours import Colour, class_colour, text_colour
-from .curves import LOSSES, compare_curves, loss_curve, loss_curves
+from .curves import compare_curves, loss_curve, loss_curves, loss_names
 from .instances import draw_instances
 from .outlines import draw_masks, draw_outlines
 from .sheets import contact_sheet
 from .tree import Twig, draw_tree
 
 __all__ = [
-    "LOSSES",
     "Colour",
     "Twig",
     "bar_chart",
@@ -20,5 +19,6 @@ __all__ = [
     "draw_tree",
     "loss_curve",
     "loss_curves",
+    "loss_names",
     "text_colour",
 ]

@@ -12,8 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-LOSSES = ("total", "class", "bbox", "mask", "rpn_class", "rpn_bbox")
-FIGURES = (("mask_AP", "mask AP"), ("mask_AP50", "mask AP50"), ("box_AP", "box AP"), ("report_mAP", "report mAP"))
+METRICS = (("mask_AP", "mask AP"), ("mask_AP50", "mask AP50"), ("box_AP", "box AP"), ("report_mAP", "report mAP"))
 Row = Mapping[str, object]
 Form = Literal["png", "svg"]
 
@@ -22,59 +21,61 @@ _STYLES: tuple[tuple[Literal["-", ":"], str], ...] = (("-", "validation"), (":",
 _WITHOUT_DATE = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}
 
 
+def loss_names(*histories: Sequence[Row]) -> list[str]:
+    """The losses that histories have columns for, `total` first."""
+    columns = dict.fromkeys(str(key) for history in histories for row in history for key in row)
+    names = [column.removeprefix("train_") for column in columns if column.startswith("train_")]
+    return sorted(names or ["total"], key=lambda name: name != "total")
+
+
 def loss_curves(history: Sequence[Row], *, marks: Mapping[str, int] | None = None, form: Form = "png") -> bytes:
-    """All six losses, train and validation, over the epochs; and the figures of evaluations, where there are any.
+    """All losses, train and validation, over the epochs; and the metrics of evaluations, if there are any.
 
     Args:
-        history: a row an epoch: `epoch`, `train_total`, `val_total`, ... for each of `LOSSES`, as numbers or as the
-            text of a CSV. An epoch without
-            a value is passed over; a value that is not finite leaves a gap.
-        marks: losses that overfit, and the epoch since which they do.
+        history: one row per epoch: `epoch`, `train_total`, `val_total`, ... for each loss, as numbers or as the text of
+            a CSV. An epoch without a value is skipped; a value that is not finite leaves a gap.
+        marks: losses that overfit, and the epoch from which they do.
         form: of the file.
 
     Returns:
-        The bytes of a PNG (1500 x 800 pixels; 1950 x 800 with figures) or SVG (transparent). The same history gives the
-        same bytes.
+        The bytes of a PNG (500 x 400 pixels for each plot) or SVG (transparent). The same history gives the same bytes.
     """
-    columns = 4 if any(_points(history, name) for name, _ in FIGURES) else 3
-    figure = Figure(figsize=(10 if columns == 3 else 13, 16 / 3), layout="constrained")
-    grid = figure.subplots(2, columns)
-    for axes, name in zip(grid[:, :3].flat, LOSSES, strict=True):
+    names = loss_names(history)
+    figure, of_losses, extra = _plots(len(names), with_metrics=_has_metrics(history), height=8 / 3)
+    for axes, name in zip(of_losses, names, strict=True):
         _draw(axes, history, name)
         if since := (marks or {}).get(name):
             axes.axvline(since, color=_INK, linestyle="--", linewidth=1)
             place = axes.get_xaxis_transform()
-            left = since > 0.7 * len(history)  # where the right side is near
+            left = since > 0.7 * len(history)  # near the right edge the text goes to the left
             axes.annotate(
                 "overfits", (since, 0), (-3 if left else 3, 5), xycoords=place, textcoords="offset points", fontsize=8,
                 color=_INK, ha="right" if left else "left",
             )  # fmt: skip
-    if columns == 4:
-        _draw_figures(grid[0, 3], history)
-        _line(grid[1, 3], history, "learning_rate", _TRAIN, "-", 1.6)
-        _dress(grid[1, 3], "learning rate", max(y for _, y in _points(history, "learning_rate")))
+    if extra:
+        _draw_metrics(extra[0], history)
+        _line(extra[1], history, "learning_rate", _TRAIN, "-", 1.6)
+        _dress(extra[1], "learning rate", max(y for _, y in _points(history, "learning_rate")))
     return _save(figure, form)
 
 
 def compare_curves(runs: Mapping[str, Sequence[Row]], *, form: Form = "png") -> bytes:
-    """All six losses of several runs over the epochs: each run a colour, validation solid, train thin and dotted.
+    """All losses of several runs over the epochs: one colour per run, validation solid, train thin and dotted.
 
-    Mask AP and the report's mAP stand beside them where a run has them.
+    Mask AP and the report's mAP stand beside them if a run has them.
 
     Args:
-        runs: histories, as `loss_curves` takes them, by the name that the legend shows.
+        runs: histories, as `loss_curves` takes them, by the name in the legend.
         form: of the file.
     """
-    columns = 4 if any(_points(history, name) for history in runs.values() for name, _ in FIGURES) else 3
-    figure = Figure(figsize=(10 if columns == 3 else 13, 6), layout="constrained")
-    grid = figure.subplots(2, columns)
+    names = loss_names(*runs.values())
+    figure, of_losses, extra = _plots(len(names), with_metrics=_has_metrics(*runs.values()), height=3)
     colours = {name: f"C{number}" for number, name in enumerate(runs)}
-    if columns == 4:
-        for axes, (figure_name, label) in zip(grid[:, 3], (FIGURES[0], FIGURES[-1]), strict=True):
-            for name, history in runs.items():
-                _line(axes, history, figure_name, colours[name], "-", 1.8, marker="o")
-            _dress(axes, label, 0.95)
-    for axes, loss in zip(grid[:, :3].flat, LOSSES, strict=True):
+    for axes, (metric, label) in zip(extra, (METRICS[0], METRICS[-1]), strict=False):
+        for name, history in runs.items():
+            _line(axes, history, metric, colours[name], "-", 1.8, marker="o")
+        _dress(axes, label, 0.95)
+    for axes, loss in zip(of_losses, names, strict=True):
         highest = 0.0
         for name, history in runs.items():
             for split, style, width in (("train", ":", 1.2), ("val", "-", 1.8)):
@@ -86,18 +87,33 @@ def compare_curves(runs: Mapping[str, Sequence[Row]], *, form: Form = "png") -> 
     return _save(figure, form)
 
 
+def _plots(losses: int, *, with_metrics: bool, height: float) -> tuple[Figure, list[Axes], list[Axes]]:
+    """A figure with two rows of plots: one for each loss, and two more at the right for metrics; `height` in inches."""
+    columns = max(2, -(-losses // 2))
+    figure = Figure(figsize=(10 / 3 * (columns + with_metrics), 2 * height), layout="constrained")
+    grid = figure.subplots(2, columns + with_metrics, squeeze=False)
+    of_losses = list(grid[:, :columns].flat)
+    for axes in of_losses[losses:]:
+        axes.set_axis_off()
+    return figure, of_losses[:losses], list(grid[:, columns]) if with_metrics else []
+
+
+def _has_metrics(*histories: Sequence[Row]) -> bool:
+    return any(_points(history, name) for history in histories for name, _ in METRICS)
+
+
 def loss_curve(history: Sequence[Row], name: str, *, form: Form = "svg") -> bytes:
-    """One of `LOSSES`, as `loss_curves` draws it."""
+    """One loss, as `loss_curves` draws it."""
     figure = Figure(figsize=(3.6, 2.4), layout="constrained")
     _draw(figure.subplots(), history, name)
     return _save(figure, form)
 
 
-def _draw_figures(axes: Axes, history: Sequence[Row]) -> None:
-    """The figures of evaluations, as 0..1."""
-    for (name, label), colour in zip(FIGURES, ("#2a6fc9", "#7fb0ea", "#3a9a5b", "#a25cc4"), strict=True):
+def _draw_metrics(axes: Axes, history: Sequence[Row]) -> None:
+    """The metrics of evaluations, as 0..1."""
+    for (name, label), colour in zip(METRICS, ("#2a6fc9", "#7fb0ea", "#3a9a5b", "#a25cc4"), strict=True):
         _line(axes, history, name, colour, "-", 1.6, label, marker="o")
-    _dress(axes, "figures on validation photos", 0.95)
+    _dress(axes, "metrics on validation photos", 0.95)
     axes.legend(frameon=False, fontsize=8, labelcolor=_INK, loc="best", handlelength=1.4)
 
 
@@ -120,7 +136,7 @@ def _line(
     label: str = "",
     marker: str = "",
 ) -> float:
-    """Draw one column of a history, if it has values; return the highest."""
+    """Draws one column of a history, if it has values; returns the highest."""
     points = _points(history, column)
     finite = [y for _, y in points if math.isfinite(y)]
     if not finite:
@@ -148,7 +164,7 @@ def _dress(axes: Axes, name: str, highest: float) -> None:
 
 
 def _points(history: Sequence[Row], column: str) -> list[tuple[float, float]]:
-    """Epoch and loss; epochs without a value are passed over, a value that is not finite stays, as a gap."""
+    """Epoch and loss; epochs without a value are skipped, a value that is not finite stays, as a gap."""
     return [
         (_number(row.get("epoch"), position), _number(row[column]))
         for position, row in enumerate(history, 1)

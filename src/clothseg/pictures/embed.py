@@ -5,13 +5,12 @@ import io
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-Picture = NDArray[np.uint8]
+from clothseg.photos import RgbImage
 
 
-def shrink(picture: Picture, area: int, *, grow: bool = False) -> Picture:
+def shrink(picture: RgbImage, area: int, *, grow: bool = False) -> RgbImage:
     """`picture` `[H, W, 3]` with about `area` pixels; where it has fewer, as it is unless it is to `grow`."""
     scale = math.sqrt(area / (picture.shape[0] * picture.shape[1]))
     if scale >= 1 and not grow:
@@ -20,7 +19,7 @@ def shrink(picture: Picture, area: int, *, grow: bool = False) -> Picture:
     return np.array(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS))
 
 
-def webp_uri(picture: Picture, quality: int = 75) -> str:
+def webp_uri(picture: RgbImage, quality: int = 75) -> str:
     """`picture` `[H, W, 3]` as a data URI that holds a WebP."""
     target = io.BytesIO()
     Image.fromarray(picture).save(target, format="WEBP", quality=quality, method=4)

@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from clothseg.instances import Instances
+from clothseg.photos import RgbImage
 from clothseg.pictures.colours import CROWD, Colour, class_colour
 from clothseg.pictures.labels import Label, draw_labels
 
-Picture = NDArray[np.uint8]
 _CASING: Colour = (255, 255, 255)
 
 
 def draw_instances(
-    photo: Picture,
+    photo: RgbImage,
     instances: Instances,
     names: Mapping[int, str] | Sequence[str],
     *,
@@ -28,7 +28,7 @@ def draw_instances(
     labels: bool = True,
     fill: float = 0.38,
     colours: Callable[[int], Colour] = class_colour,
-) -> Picture:
+) -> RgbImage:
     """Draw masks, boxes and labels. Large instances come first, so that small ones stay in sight.
 
     Crowds are hatched in grey and have no label. Lines and letters grow with the photo. The photo is not changed
@@ -111,7 +111,7 @@ def _rectangle(box: Sequence[float], size: tuple[int, int]) -> tuple[int, int, i
 
 
 def _draw_mask(
-    canvas: Picture, mask: NDArray[np.bool_], colour: Colour, fill: float, line: float, *, hatched: bool
+    canvas: RgbImage, mask: NDArray[np.bool_], colour: Colour, fill: float, line: float, *, hatched: bool
 ) -> None:
     """Blend the colour in, on the part of the canvas around the mask only."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
@@ -132,7 +132,7 @@ def _draw_mask(
     _blend(canvas[part], colour, _strokes(edges, inside.shape, line))
 
 
-def _blend(canvas: Picture, colour: Colour, opacity: NDArray[np.float32]) -> None:
+def _blend(canvas: RgbImage, colour: Colour, opacity: NDArray[np.float32]) -> None:
     """Lay `colour` over `canvas` `[H, W, 3]`, with an `opacity` `[H, W]` in 0..1."""
     share = opacity[..., None]
     canvas[:] = np.rint(canvas * (1 - share) + np.asarray(colour, np.float32) * share).astype(np.uint8)
@@ -151,7 +151,7 @@ def _stripes(size: tuple[int, int], period: float) -> NDArray[np.float32]:
     return np.where((x + y) % period < period / 2, 1.0, 0.35).astype(np.float32)
 
 
-def _draw_box(canvas: Picture, rectangle: tuple[int, int, int, int], colour: Colour, line: int) -> None:
+def _draw_box(canvas: RgbImage, rectangle: tuple[int, int, int, int], colour: Colour, line: int) -> None:
     """A frame of `line` pixels just inside the rectangle."""
     x1, y1, x2, y2 = rectangle
     if x2 <= x1 or y2 <= y1:

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from clothseg.files import whole_file
+from clothseg.files import atomic_file
 from clothseg.instances import Instances
 from clothseg.pictures.colours import Colour, class_colour
 
@@ -64,5 +64,5 @@ def save_map(values: LabelMap, palette: list[Colour], path: Path) -> None:
         picture.putpalette([part for colour in palette for part in colour])
     else:
         picture = Image.fromarray(values)
-    with whole_file(path) as temporary:
+    with atomic_file(path) as temporary:
         picture.save(temporary, format="PNG")

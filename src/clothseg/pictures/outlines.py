@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clothseg.instances import Instances
+from clothseg.photos import RgbImage
 from clothseg.pictures.colours import CROWD, class_colour
 
-Picture = NDArray[np.uint8]
 Box = tuple[float, float, float, float]
 _BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
 
 
-def draw_outlines(photo: Picture, instances: Instances) -> Picture:
+def draw_outlines(photo: RgbImage, instances: Instances) -> RgbImage:
     """Each box as a black line, each mask's contours as white lines: the manner of the report's Figure 5.
 
     Args:
@@ -36,7 +36,7 @@ def draw_outlines(photo: Picture, instances: Instances) -> Picture:
     return draw_lines(photo, boxes, contours)
 
 
-def draw_masks(instances: Instances) -> Picture:
+def draw_masks(instances: Instances) -> RgbImage:
     """Masks alone in the colours of their classes on black, crowds in grey; small ones over large ones.
 
     Returns:
@@ -50,7 +50,7 @@ def draw_masks(instances: Instances) -> Picture:
     return canvas
 
 
-def draw_lines(photo: Picture, boxes: Sequence[Box], contours: Sequence[NDArray[Any]]) -> Picture:
+def draw_lines(photo: RgbImage, boxes: Sequence[Box], contours: Sequence[NDArray[Any]]) -> RgbImage:
     """Boxes in black, closed contours in white, each with a faint rim of the other: seen on any cloth.
 
     Args:

@@ -4,16 +4,16 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-Picture = NDArray[np.uint8]
+from clothseg.photos import RgbImage
+
 _INK = (60, 60, 60)
 
 
 def contact_sheet(
-    pictures: Sequence[Picture], columns: int = 4, captions: Sequence[str] = (), width: int = 1600
-) -> Picture:
+    pictures: Sequence[RgbImage], columns: int = 4, captions: Sequence[str] = (), width: int = 1600
+) -> RgbImage:
     """Put pictures side by side on white, row by row, each scaled to its cell whole.
 
     Args:
@@ -55,7 +55,7 @@ def contact_sheet(
     return np.array(sheet)
 
 
-def _fit(picture: Picture, cell: int) -> Image.Image:
+def _fit(picture: RgbImage, cell: int) -> Image.Image:
     scale = min(cell / picture.shape[1], 2 * cell / picture.shape[0])
     size = max(round(picture.shape[1] * scale), 1), max(round(picture.shape[0] * scale), 1)
     return Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS)

@@ -1,24 +1,20 @@
 """From photos and videos on disk to files that say what is on them.
 
-`files.py` is the way through; `answers.py` writes what is one file for all photos, `videos.py` what a video gets,
-`batches.py` asks the network for several photos at once, `team.py` shares the work among processes.
+`files.py` is the way through; `writers.py` writes the files that cover all photos, `videos.py` handles one video,
+`batches.py` runs the network on several photos at once, `options.py` says what to write.
 """
 
-from clothseg.prediction.batches import find_together
+from clothseg.prediction.batches import detect_batch
 from clothseg.prediction.files import predict_files
-from clothseg.prediction.options import MAPS, OutputFormat, Wanted
-from clothseg.prediction.team import ALONE, Team, join_team
-from clothseg.prediction.writers import Answer, Predicted
+from clothseg.prediction.options import MAPS, OutputFormat, PredictOptions
+from clothseg.prediction.writers import Predicted, PredictionRecord
 
 __all__ = [
-    "ALONE",
     "MAPS",
-    "Answer",
     "OutputFormat",
+    "PredictOptions",
     "Predicted",
-    "Team",
-    "Wanted",
-    "find_together",
-    "join_team",
+    "PredictionRecord",
+    "detect_batch",
     "predict_files",
 ]

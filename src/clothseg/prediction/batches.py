@@ -5,16 +5,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from clothseg.dataset import to_tensor
 from clothseg.errors import RunError
 from clothseg.instances import Instances
-from clothseg.models import MaskRCNN
-from clothseg.networks.resize import padded_size
+from clothseg.models import Model
+from clothseg.photos import RgbImage
 
-Picture = NDArray[np.uint8]
 T = TypeVar("T")
 
 
@@ -25,8 +21,8 @@ def in_groups(items: Iterable[T], size: int) -> Iterator[list[T]]:
         yield group
 
 
-def find_together(
-    model: MaskRCNN, photos: Sequence[Picture], *, min_confidence: float = 0.0, together: bool | None = None
+def detect_batch(
+    model: Model, photos: Sequence[RgbImage], *, score_threshold: float = 0.0, together: bool | None = None
 ) -> list[Instances]:
     """What is on each of `photos`, `[H, W, 3]` uint8 RGB, of any sizes.
 
@@ -37,7 +33,7 @@ def find_together(
     Args:
         model: with a network.
         photos: what is looked at.
-        min_confidence: see `MaskRCNN.predict`.
+        score_threshold: see `Model.predict`.
         together: whether photos go together; by default, where the network is not on a processor.
     """
     if model.network is None:
@@ -47,16 +43,14 @@ def find_together(
     groups: dict[object, list[int]] = defaultdict(list)
     for position, photo in enumerate(photos):
         groups[_input_size(model, photo) if together else position].append(position)
-    answers: dict[int, Instances] = {}
+    records: dict[int, Instances] = {}
     for group in groups.values():
-        found = model.detect([to_tensor(photos[p]) for p in group], min_confidence=min_confidence)
-        answers |= dict(zip(group, found, strict=True))
-    return [answers[position] for position in range(len(photos))]
+        found = model.detect([to_tensor(photos[p]) for p in group], score_threshold=score_threshold)
+        records |= dict(zip(group, found, strict=True))
+    return [records[position] for position in range(len(photos))]
 
 
-def _input_size(model: MaskRCNN, photo: Picture) -> tuple[int, int]:
+def _input_size(model: Model, photo: RgbImage) -> tuple[int, int]:
     """Height and width of the network's input for a photo alone."""
     assert model.network is not None
-    picture, conventions = model.config.picture, model.network.conventions
-    resized = picture.resized((photo.shape[0], photo.shape[1]), conventions.size_rounding)
-    return padded_size([resized], picture, conventions)
+    return model.network.transform.place((photo.shape[0], photo.shape[1])).padded

@@ -8,18 +8,17 @@ from typing import Any
 
 from PIL import Image
 
+from clothseg.distributed import SINGLE_PROCESS, DistributedContext
 from clothseg.errors import PhotoError
 from clothseg.evaluation.results import coco_results
-from clothseg.files import refuse_existing, whole_file
+from clothseg.files import atomic_file, require_absent
 from clothseg.instances import Instances
-from clothseg.photos import read_or_say
+from clothseg.photos import RgbImage, try_read_photo
 from clothseg.pictures import draw_instances
 from clothseg.pictures.maps import class_map, class_palette, instance_map, instance_palette, save_map
-from clothseg.prediction.batches import Picture
-from clothseg.prediction.options import Find, OutputFormat, Track, Wanted, untracked
-from clothseg.prediction.team import ALONE, Team
+from clothseg.prediction.options import Find, OutputFormat, PredictOptions, ProgressBar, no_progress
 from clothseg.prediction.videos import predict_video
-from clothseg.prediction.writers import Answer, Predicted, merged_parts, write_answers, write_part
+from clothseg.prediction.writers import Predicted, PredictionRecord, merged_parts, write_part, write_records
 from clothseg.videos import check_library, is_video, open_video
 
 _OURS = re.compile(r"\d{4,}-.+\.(png|mp4|json|csv)|labels-.+|predictions\.json|images\.json|detections\.csv|\.part-\d+")
@@ -32,11 +31,11 @@ def predict_files(
     names: Mapping[int, str],
     paths: Sequence[Path],
     out: Path,
-    wanted: Wanted | None = None,
+    options: PredictOptions | None = None,
     *,
-    team: Team = ALONE,
+    distributed: DistributedContext = SINGLE_PROCESS,
     overwrite: bool = False,
-    track: Track = untracked,
+    track: ProgressBar = no_progress,
 ) -> Predicted | None:
     """Write results of photos and videos into a folder.
 
@@ -44,43 +43,43 @@ def predict_files(
     COCO results. A file that cannot be read is passed over. Where none can be read, nothing is written.
 
     Args:
-        find: gives the instances that count on some photos; see `find_together`.
+        find: gives the instances that count on some photos; see `detect_batch`.
         names: of classes by id.
         paths: photos and videos.
         out: folder.
         wanted: what is written.
-        team: this process among those that share the work, all with the same arguments.
+        distributed: the ranks that share the work, all with the same arguments.
         overwrite: whether the prediction that is in `out` may be replaced.
         track: for a progress bar.
 
     Returns:
-        what came of it; None in a process that is not the team's first.
+        what came of it; None on every rank but the first.
 
     Raises:
         ClothsegError: `out` holds something, and `overwrite` is not set; or there are videos, and PyAV is not there.
     """
-    wanted = wanted or Wanted()
+    options = options or PredictOptions()
     if any(is_video(path) for path in paths):
         check_library()
-    if team.rank == 0:
-        refuse_existing(out, overwrite=overwrite)
+    if distributed.is_first:
+        require_absent(out, overwrite=overwrite)
     if problems := _unreadable(paths):
-        return Predicted(0, 0, 0, problems) if team.rank == 0 else None
-    if team.rank == 0:
+        return Predicted(0, 0, 0, problems) if distributed.is_first else None
+    if distributed.is_first:
         _clear(out)
-    team.wait()
-    work = team.share(list(enumerate(paths, start=1)))
-    answers = _answers(find, names, work, out, wanted, track)
-    formats = wanted.formats if not all(is_video(path) for path in paths) else wanted.formats - _ABOUT_PHOTOS
-    if team.size == 1:
-        return write_answers(answers, out, names, formats)
-    parts = [out / f".part-{rank}" for rank in range(team.size)]
-    write_part(answers, parts[team.rank])
-    team.wait()
-    if team.rank:
+    distributed.barrier()
+    work = distributed.strided_shard(list(enumerate(paths, start=1)))
+    records = _answers(find, names, work, out, options, track)
+    formats = options.formats if not all(is_video(path) for path in paths) else options.formats - _ABOUT_PHOTOS
+    if distributed.world_size == 1:
+        return write_records(records, out, names, formats)
+    parts = [out / f".part-{rank}" for rank in range(distributed.world_size)]
+    write_part(records, parts[distributed.rank])
+    distributed.barrier()
+    if distributed.rank:
         return None
     with merged_parts(parts) as merged:
-        return write_answers(merged, out, names, formats)
+        return write_records(merged, out, names, formats)
 
 
 def _unreadable(paths: Sequence[Path]) -> list[str]:
@@ -91,7 +90,7 @@ def _unreadable(paths: Sequence[Path]) -> list[str]:
             if is_video(path):
                 with open_video(path):
                     return []
-            if not isinstance(problem := read_or_say(path), PhotoError):
+            if not isinstance(problem := try_read_photo(path), PhotoError):
                 return []
             problems.append(str(problem))
         except PhotoError as error:
@@ -100,63 +99,74 @@ def _unreadable(paths: Sequence[Path]) -> list[str]:
 
 
 def _answers(
-    find: Find, names: Mapping[int, str], work: Sequence[Work], out: Path, wanted: Wanted, track: Track
-) -> Iterator[Answer]:
+    find: Find, names: Mapping[int, str], work: Sequence[Work], out: Path, options: PredictOptions, track: ProgressBar
+) -> Iterator[PredictionRecord]:
     """An answer for each photo and video, in their order."""
-    with ThreadPoolExecutor(max_workers=wanted.batch) as pool:
+    with ThreadPoolExecutor(max_workers=options.batch) as pool:
         waiting: list[Work] = []
         for number, path in track(work, len(work), "predicting"):
             if not is_video(path):
                 waiting.append((number, path))
-            if waiting and (is_video(path) or len(waiting) == wanted.batch):
-                yield from _photos(find, names, waiting, out, wanted, pool)
+            if waiting and (is_video(path) or len(waiting) == options.batch):
+                yield from _photos(find, names, waiting, out, options, pool)
                 waiting = []
             if is_video(path):
                 try:
-                    yield predict_video(number, path, out, find, names, wanted, track)
+                    yield predict_video(number, path, out, find, names, options, track)
                 except PhotoError as error:
-                    yield Answer(number, problem=str(error))
-        yield from _photos(find, names, waiting, out, wanted, pool)
+                    yield PredictionRecord(number, problem=str(error))
+        yield from _photos(find, names, waiting, out, options, pool)
 
 
 def _photos(
-    find: Find, names: Mapping[int, str], work: Sequence[Work], out: Path, wanted: Wanted, pool: ThreadPoolExecutor
-) -> Iterator[Answer]:
+    find: Find,
+    names: Mapping[int, str],
+    work: Sequence[Work],
+    out: Path,
+    options: PredictOptions,
+    pool: ThreadPoolExecutor,
+) -> Iterator[PredictionRecord]:
     """Answers for some photos that are in memory together: read side by side, looked at, written side by side."""
-    read = list(pool.map(read_or_say, [path for _, path in work]))
+    read = list(pool.map(try_read_photo, [path for _, path in work]))
     found = iter(find([photo for photo in read if not isinstance(photo, PhotoError)]))
 
-    def answer(place: Work, photo: Picture | PhotoError, instances: Instances | None) -> Answer:
+    def answer(place: Work, photo: RgbImage | PhotoError, instances: Instances | None) -> PredictionRecord:
         if instances is None or isinstance(photo, PhotoError):
-            return Answer(place[0], problem=str(photo))
-        return _write(*place, photo, instances, out, names, wanted)
+            return PredictionRecord(place[0], problem=str(photo))
+        return _write(*place, photo, instances, out, names, options)
 
     instances = [None if isinstance(photo, PhotoError) else next(found) for photo in read]
     yield from pool.map(answer, work, read, instances)
 
 
 def _write(
-    number: int, path: Path, photo: Picture, found: Instances, out: Path, names: Mapping[int, str], wanted: Wanted
-) -> Answer:
+    number: int,
+    path: Path,
+    photo: RgbImage,
+    found: Instances,
+    out: Path,
+    names: Mapping[int, str],
+    options: PredictOptions,
+) -> PredictionRecord:
     """Write the files of one photo."""
-    sure = wanted.shown.sure(found).cpu()
+    sure = options.shown.sure(found).cpu()
     shown = found[sure]
     name = f"{number:04d}-{path.stem}.png"
     entry: dict[str, Any] = {"id": number, "file_name": str(path), "width": photo.shape[1], "height": photo.shape[0]}
-    if OutputFormat.PICTURES in wanted.formats:
-        with whole_file(out / name) as temporary:
+    if OutputFormat.PICTURES in options.formats:
+        with atomic_file(out / name) as temporary:
             Image.fromarray(draw_instances(photo, shown, names)).save(temporary, format="PNG")
         entry["picture"] = name
-    if OutputFormat.CLASS_MAPS in wanted.formats:
+    if OutputFormat.CLASS_MAPS in options.formats:
         save_map(class_map(shown), class_palette(max(names)), out / "class-maps" / name)
         entry["class_map"] = f"class-maps/{name}"
-    if OutputFormat.INSTANCE_MAPS in wanted.formats:
+    if OutputFormat.INSTANCE_MAPS in options.formats:
         numbers = (sure.nonzero()[:, 0] + 1).tolist()
         save_map(instance_map(shown, numbers), instance_palette(found.classes.tolist()), out / "instance-maps" / name)
         entry["instance_map"] = f"instance-maps/{name}"
-    needed = _ABOUT_PHOTOS & wanted.formats
+    needed = _ABOUT_PHOTOS & options.formats
     rows = coco_results(number, found, lambda label: label) if needed else []
-    return Answer(number, entry, rows, len(shown))
+    return PredictionRecord(number, entry, rows, len(shown))
 
 
 def _clear(out: Path) -> None:

@@ -16,7 +16,7 @@ Find = Callable[[Sequence[NDArray[np.uint8]]], Sequence[Instances]]
 """Gives the instances on each of some photos `[H, W, 3]`."""
 
 
-class Track(Protocol):
+class ProgressBar(Protocol):
     """Walks through work, for a progress bar."""
 
     def __call__(self, items: Iterable[T], total: int, what: str, /) -> Iterable[T]:
@@ -24,7 +24,7 @@ class Track(Protocol):
         ...
 
 
-def untracked(items: Iterable[T], total: int, what: str, /) -> Iterable[T]:
+def no_progress(items: Iterable[T], total: int, what: str, /) -> Iterable[T]:
     """No bar."""
     return items
 
@@ -44,7 +44,7 @@ MAPS = frozenset({OutputFormat.CLASS_MAPS, OutputFormat.INSTANCE_MAPS})
 
 
 @dataclass(frozen=True)
-class Wanted:
+class PredictOptions:
     """What is written of photos and videos, and how.
 
     Attributes:
@@ -57,4 +57,4 @@ class Wanted:
     formats: frozenset[OutputFormat] = frozenset({OutputFormat.COCO, OutputFormat.PICTURES})
     shown: Selection = field(default_factory=lambda: Selection(SHOWN_FROM))
     batch: int = 1
-    every: int = 1
+    frame_stride: int = 1

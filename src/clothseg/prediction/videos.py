@@ -15,8 +15,8 @@ from clothseg.evaluation.results import coco_results
 from clothseg.instances import Instances, mask_area
 from clothseg.pictures import draw_instances
 from clothseg.prediction.batches import in_groups
-from clothseg.prediction.options import Find, OutputFormat, Track, Wanted, untracked
-from clothseg.prediction.writers import Answer, Row, RowList, Table, categories, text_file
+from clothseg.prediction.options import Find, OutputFormat, PredictOptions, ProgressBar, no_progress
+from clothseg.prediction.writers import PredictionRecord, Row, RowList, Table, categories, text_file
 from clothseg.videos import Frame, Video, VideoWriter, open_video, write_video
 
 
@@ -26,9 +26,9 @@ def predict_video(
     out: Path,
     find: Find,
     names: Mapping[int, str],
-    wanted: Wanted,
-    track: Track = untracked,
-) -> Answer:
+    options: PredictOptions,
+    track: ProgressBar = no_progress,
+) -> PredictionRecord:
     """Write `NUMBER-NAME.mp4`, `.json` and `.csv` into `out`, as far as they are wanted.
 
     Frames are read, looked at and written a few at a time: memory does not grow with the length. The drawn video has
@@ -44,11 +44,11 @@ def predict_video(
         first = next(frames, None)
         if first is None:
             raise VideoError(video.complaint())
-        files = _Files.open(stack, out / stem, video, names, wanted)
+        files = _Files.open(stack, out / stem, video, names, options)
         everything = track(itertools.chain([first], frames), video.declared, path.name)
-        chosen = (frame for frame in everything if frame.number % wanted.every == 0)
+        chosen = (frame for frame in everything if frame.number % options.frame_stride == 0)
         looked_at = shown = 0
-        for group in in_groups(chosen, wanted.batch):
+        for group in in_groups(chosen, options.batch):
             for frame, found in zip(group, find([frame.pixels for frame in group]), strict=True):
                 looked_at += 1
                 shown += files.write(frame, _image(looked_at, frame, video), found)
@@ -56,7 +56,7 @@ def predict_video(
         entry = {"file_name": str(path), "width": width, "height": height, "frames": looked_at}
         written = [("video", files.film, "mp4"), ("results", files.coco, "json"), ("table", files.table, "csv")]
         entry |= {kind: f"{stem}.{suffix}" for kind, file, suffix in written if file is not None}
-        return Answer(number, entry, shown=shown, problem=video.complaint(), video=True)
+        return PredictionRecord(number, entry, shown=shown, problem=video.complaint(), video=True)
 
 
 def _image(number: int, frame: Frame, video: Video) -> dict[str, object]:
@@ -110,27 +110,29 @@ class _Files:
     """The files of one video; None is not wanted."""
 
     names: Mapping[int, str]
-    wanted: Wanted
+    options: PredictOptions
     film: VideoWriter | None
     coco: _CocoFile | None
     table: Table | None
 
     @classmethod
-    def open(cls, stack: ExitStack, stem: Path, video: Video, names: Mapping[int, str], wanted: Wanted) -> "_Files":
+    def open(
+        cls, stack: ExitStack, stem: Path, video: Video, names: Mapping[int, str], options: PredictOptions
+    ) -> "_Files":
         """Begin those that are wanted; `stack` ends them. `stem` is their path up to the suffix."""
         film = coco = table = None
-        if OutputFormat.PICTURES in wanted.formats:
-            rate = video.rate / wanted.every
+        if OutputFormat.PICTURES in options.formats:
+            rate = video.rate / options.frame_stride
             film = stack.enter_context(write_video(stem.with_name(f"{stem.name}.mp4"), rate, video.unit))
-        if OutputFormat.COCO in wanted.formats:
+        if OutputFormat.COCO in options.formats:
             coco = stack.enter_context(_coco_file(stem.with_name(f"{stem.name}.json"), names))
-        if OutputFormat.CSV in wanted.formats:
+        if OutputFormat.CSV in options.formats:
             table = Table(stack.enter_context(text_file(stem.with_name(f"{stem.name}.csv"))), names)
-        return cls(names, wanted, film, coco, table)
+        return cls(names, options, film, coco, table)
 
     def write(self, frame: Frame, image: dict[str, object], found: Instances) -> int:
         """Write what was found on a frame; how much of it is shown."""
-        shown = found[self.wanted.shown.sure(found)]
+        shown = found[self.options.shown.sure(found)]
         rows = coco_results(int(str(image["id"])), found, lambda label: label)
         if self.film is not None:
             self.film.add(draw_instances(frame.pixels, shown, self.names), frame.stamp)

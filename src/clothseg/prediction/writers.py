@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from clothseg.files import whole_file, write_whole
+from clothseg.files import atomic_file, atomic_write
 from clothseg.instances import mask_area
 from clothseg.prediction.options import OutputFormat
 
@@ -21,7 +21,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Answer:
+class PredictionRecord:
     """What came of one photo or video.
 
     Attributes:
@@ -94,12 +94,12 @@ class Table:
 @contextmanager
 def text_file(path: Path) -> Iterator[IO[str]]:
     """A UTF-8 file for writing that appears whole or not at all."""
-    with whole_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+    with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         yield file
 
 
-def write_answers(
-    answers: Iterable[Answer], out: Path, names: Mapping[int, str], formats: frozenset[OutputFormat]
+def write_records(
+    records: Iterable[PredictionRecord], out: Path, names: Mapping[int, str], formats: frozenset[OutputFormat]
 ) -> Predicted:
     """Write `images.json`, and `predictions.json` and `detections.csv` as far as they are wanted.
 
@@ -116,7 +116,7 @@ def write_answers(
     with ExitStack() as stack:
         results = RowList(stack.enter_context(text_file(out / "predictions.json"))) if "coco" in formats else None
         table = Table(stack.enter_context(text_file(out / "detections.csv")), names) if "csv" in formats else None
-        for answer in answers:
+        for answer in records:
             if answer.problem:
                 failed.append(answer.problem)
             if answer.image:
@@ -130,7 +130,7 @@ def write_answers(
         if results is not None:
             results.close()
     listed = {"images": images} | ({"videos": videos} if videos else {}) | {"categories": categories(names)}
-    write_whole(out / "images.json", json.dumps(listed, indent=1))
+    atomic_write(out / "images.json", json.dumps(listed, indent=1))
     return Predicted(len(images), len(videos), shown, failed)
 
 
@@ -139,15 +139,15 @@ def categories(names: Mapping[int, str]) -> list[dict[str, Any]]:
     return [{"id": number, "name": name} for number, name in names.items()]
 
 
-def write_part(answers: Iterable[Answer], path: Path) -> None:
+def write_part(records: Iterable[PredictionRecord], path: Path) -> None:
     """Write answers to a file of their own, a line each, for another process to put together with others."""
     with text_file(path) as file:
-        for answer in answers:
+        for answer in records:
             file.write(json.dumps(asdict(answer)) + "\n")
 
 
 @contextmanager
-def merged_parts(paths: Sequence[Path]) -> Iterator[Iterator[Answer]]:
+def merged_parts(paths: Sequence[Path]) -> Iterator[Iterator[PredictionRecord]]:
     """The answers of several part files in the order of the inputs; the files are gone afterwards."""
     with ExitStack() as stack:
         parts = [map(_answer, stack.enter_context(path.open(encoding="utf-8"))) for path in paths]
@@ -156,5 +156,5 @@ def merged_parts(paths: Sequence[Path]) -> Iterator[Iterator[Answer]]:
         path.unlink()
 
 
-def _answer(line: str) -> Answer:
-    return Answer(**json.loads(line))
+def _answer(line: str) -> PredictionRecord:
+    return PredictionRecord(**json.loads(line))

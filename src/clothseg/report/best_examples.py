@@ -10,9 +10,9 @@ from PIL import Image
 
 from clothseg.errors import PhotoError, RunError
 from clothseg.evaluation.stored import stored_results
-from clothseg.files import whole_file, whole_folder
+from clothseg.files import atomic_file, atomic_folder
 from clothseg.instances import Instances, Selection, mask_iou, resize_instances
-from clothseg.photos import read_or_say
+from clothseg.photos import try_read_photo
 from clothseg.pictures import contact_sheet, draw_instances
 from clothseg.pictures.embed import shrink
 from clothseg.report.reading import Row, Truth, by_photo, read_run, to_instances
@@ -22,7 +22,7 @@ _FOUND = 0.5  # IoU from which on something counts as found
 
 
 @dataclass(frozen=True)
-class Example:
+class BestExample:
     """A photo on which something of a class was found.
 
     Attributes:
@@ -82,13 +82,13 @@ def write_figures(
     truth = read_run(run, data).val
     if truth is None:
         raise RunError(f"{data}: no annotations/val.json in it")
-    select = replace(shown(truth.names), cross_class_iou=None)
+    select = replace(shown(truth.names), class_agnostic_nms_iou=None)
     results = by_photo(truth.images, [row for row in predictions if row["score"] >= select.least(row["category_id"])])
     chosen = {c: best_examples(truth, results, c)[:best] for c in truth.names}
     wanted = {example.image["id"] for examples in chosen.values() for example in examples}
     unread: dict[str, str] = {}
     drawn = 0
-    with whole_folder(out, overwrite=overwrite) as folder:
+    with atomic_folder(out, overwrite=overwrite) as folder:
         for image in track([image for image in truth.images if every_photo or image["id"] in wanted]):
             photo = _photo(data, image, unread)
             if photo is not None:
@@ -107,7 +107,7 @@ def write_figures(
     return FiguresWritten(counts, drawn, list(unread.values()))
 
 
-def best_examples(truth: Truth, results: Mapping[int, Sequence[Row]], class_id: int) -> list[Example]:
+def best_examples(truth: Truth, results: Mapping[int, Sequence[Row]], class_id: int) -> list[BestExample]:
     """Photos on which an object of the class was found with IoU .5 or more, the best fitting mask first."""
     examples = []
     for image in truth.images:
@@ -118,12 +118,16 @@ def best_examples(truth: Truth, results: Mapping[int, Sequence[Row]], class_id: 
         iou = mask_iou(to_instances(found, image).masks.rle(), to_instances(objects, image).masks.rle())
         if iou.size and iou.max() >= _FOUND:
             surest = found[int(iou.max(axis=1).argmax())]
-            examples.append(Example(image, float(iou.max()), float(surest["score"])))
+            examples.append(BestExample(image, float(iou.max()), float(surest["score"])))
     return sorted(examples, key=lambda example: -example.iou)
 
 
 def _pairs(
-    data: Path, truth: Truth, results: Mapping[int, Sequence[Row]], examples: Sequence[Example], unread: dict[str, str]
+    data: Path,
+    truth: Truth,
+    results: Mapping[int, Sequence[Row]],
+    examples: Sequence[BestExample],
+    unread: dict[str, str],
 ) -> tuple[list[NDArray[np.uint8]], list[str]]:
     """Truth and what was found, in turn, with a caption for each."""
     pictures, captions = [], []
@@ -141,7 +145,7 @@ def _pairs(
 def _photo(data: Path, image: Row, unread: dict[str, str]) -> NDArray[np.uint8] | None:
     """A photo of the size that its annotations have; None, and a word on it, where there is no such."""
     path = data / "images" / str(image["file_name"])
-    photo = read_or_say(path)
+    photo = try_read_photo(path)
     if isinstance(photo, PhotoError):
         unread[str(path)] = str(photo)
         return None
@@ -160,5 +164,5 @@ def _small(
 
 
 def _save(picture: NDArray[np.uint8], path: Path) -> None:
-    with whole_file(path) as temporary:
+    with atomic_file(path) as temporary:
         Image.fromarray(picture).save(temporary, format="PNG")

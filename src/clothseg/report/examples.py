@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clothseg.errors import PhotoError
-from clothseg.evaluation.error_kinds import Mistake, photo_mistakes
+from clothseg.evaluation.error_kinds import DetectionError, detection_errors
 from clothseg.instances import Instances, PixelMasks, mask_iou, resize_instances
 from clothseg.photos import read_photo
 from clothseg.pictures import draw_instances
 from clothseg.pictures.embed import shrink
 from clothseg.pictures.outlines import draw_lines, mask_contours
-from clothseg.report.figures import Photo, photo_uri
+from clothseg.report.figures import EmbeddedPhoto, photo_uri
 from clothseg.report.reading import Row, Truth, by_photo, to_instances
 
 _AREA = 110_000  # pixels of a picture
@@ -26,10 +26,10 @@ _TALL = 1.25  # height over width of a picture, as far as the photo goes
 
 
 @dataclass(frozen=True)
-class Example:
+class ErrorExample:
     """One mistake: its picture, what it is in a few words, and the file of its photo."""
 
-    photo: Photo
+    photo: EmbeddedPhoto
     caption: str
     name: str
 
@@ -38,7 +38,7 @@ class Example:
 class _Found:
     """A mistake with its photo and both sides of it; `weight` says how much it is worth showing."""
 
-    mistake: Mistake
+    mistake: DetectionError
     image: Row
     found: Instances
     truth: Instances
@@ -47,7 +47,7 @@ class _Found:
 
 def mistake_examples(
     truth: Truth, predictions: Sequence[Row], images: Path, *, threshold: float, wanted: int = 4
-) -> tuple[dict[str, tuple[int, list[Example]]], list[str]]:
+) -> tuple[dict[str, tuple[int, list[ErrorExample]]], list[str]]:
     """For each kind how many mistakes there are from `threshold` on, and the surest of them, or the largest missed.
 
     Photos are shown once for a kind as long as there are enough others.
@@ -65,7 +65,9 @@ def mistake_examples(
                 picture = _picture(read_photo(images / name), choice, truth.names)
                 caption = _caption(choice, truth.names)
                 shown.append(
-                    Example(Photo(photo_uri(picture), picture.shape[1], picture.shape[0], caption), caption, name)
+                    ErrorExample(
+                        EmbeddedPhoto(photo_uri(picture), picture.shape[1], picture.shape[0], caption), caption, name
+                    )
                 )
             except PhotoError:
                 unread.append(name)
@@ -81,7 +83,7 @@ def _mistakes(truth: Truth, predictions: Sequence[Row], threshold: float) -> dic
         found, right = to_instances(rows, image), to_instances(truth.by_photo[image["id"]], image)
         crowd = right.crowd.numpy()
         overlap = mask_iou(found.masks.rle(), right.masks.rle(), crowd.tolist())
-        for mistake in photo_mistakes(overlap, found.classes.numpy(), right.classes.numpy(), crowd):
+        for mistake in detection_errors(overlap, found.classes.numpy(), right.classes.numpy(), crowd):
             one = found[:0] if mistake.detection is None else found[mistake.detection : mistake.detection + 1]
             other = right[:0] if mistake.object is None else right[mistake.object : mistake.object + 1]
             of_kind[mistake.kind].append(_Found(mistake, image, one, other, _weight(one, other)))

@@ -13,7 +13,7 @@ from PIL import Image
 from clothseg.errors import PhotoError
 from clothseg.instances import Instances, resize_instances
 from clothseg.photos import read_photo
-from clothseg.pictures import LOSSES, draw_instances, loss_curve
+from clothseg.pictures import draw_instances, loss_curve, loss_names
 from clothseg.pictures.embed import shrink
 from clothseg.report.choice import ends_and_between, ranked_photos
 from clothseg.report.reading import Row, Truth, by_photo, to_instances
@@ -23,7 +23,7 @@ _QUALITIES = (82, 70, 55, 40, 25)
 
 
 @dataclass(frozen=True)
-class Photo:
+class EmbeddedPhoto:
     """A drawn photo: `source` is a data URI, width and height are its pixels, `text` says what is on it."""
 
     source: str
@@ -36,15 +36,15 @@ class Photo:
 class Pair:
     """Truth and detections of one photo, with their agreement in 0..1."""
 
-    truth: Photo
-    found: Photo
+    truth: EmbeddedPhoto
+    found: EmbeddedPhoto
     agreement: float
     name: str
 
 
 def curve_figures(history: Sequence[Mapping[str, str]]) -> list[tuple[str, str]]:
     """Name and data URI of each loss curve."""
-    return [(name, data_uri(loss_curve(history, name), "image/svg+xml")) for name in LOSSES]
+    return [(name, data_uri(loss_curve(history, name), "image/svg+xml")) for name in loss_names(history)]
 
 
 def prediction_pairs(
@@ -80,7 +80,7 @@ def _drawn(
     area: int,
     *,
     scores: bool,
-) -> Photo:
+) -> EmbeddedPhoto:
     """Shrink to about `area` pixels first and draw then, so that lines and letters have the size they are seen in."""
     if photo.shape[:2] != instances.size:
         raise PhotoError(f"the photo is {photo.shape[:2]}, but its annotations say {instances.size} (height, width)")
@@ -89,7 +89,7 @@ def _drawn(
     drawn = draw_instances(small, resize_instances(instances, size), names, scores=scores)
     found = [names.get(int(c), f"class {c}") for c in instances.classes]
     text = ", ".join(found) if found else "nothing"
-    return Photo(photo_uri(drawn), size[1], size[0], text)
+    return EmbeddedPhoto(photo_uri(drawn), size[1], size[0], text)
 
 
 def photo_uri(picture: NDArray[np.uint8]) -> str:

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from clothseg.evaluation import Metrics
-from clothseg.evaluation.metrics import Confusion, Threshold
-from clothseg.report.examples import Example
+from clothseg.evaluation.values import Confusion, Threshold
+from clothseg.report.examples import ErrorExample
 
 _WIDTH, _HEIGHT = 200.0, 130.0  # of a curve's plot, in units of its SVG
 _MOST_CLASSES = 20
@@ -31,7 +31,7 @@ class CurvePlot:
 
 
 @dataclass(frozen=True)
-class Mistake:
+class ErrorPanel:
     """A kind of mistake, what it means, how often it happened, what it costs in AP50 and as a share of the dearest.
 
     `sure` of them have a score from the threshold on; `examples` are some of these.
@@ -43,7 +43,7 @@ class Mistake:
     cost: float
     share: float
     sure: int
-    examples: list[Example]
+    examples: list[ErrorExample]
 
 
 @dataclass(frozen=True)
@@ -71,11 +71,11 @@ def curve_plots(metrics: Metrics) -> list[CurvePlot]:
     return plots
 
 
-def mistakes(metrics: Metrics, examples: Mapping[str, tuple[int, list[Example]]]) -> list[Mistake]:
+def mistakes(metrics: Metrics, examples: Mapping[str, tuple[int, list[ErrorExample]]]) -> list[ErrorPanel]:
     """The kinds, the dearest first."""
     dearest = max((kind.cost for kind in metrics.errors.values()), default=0.0)
     rows = [
-        Mistake(
+        ErrorPanel(
             name,
             _MISTAKES.get(name, ""),
             kind.count,

@@ -5,17 +5,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from clothseg.evaluation import Metrics
 from clothseg.evaluation.tables import percent
-from clothseg.files import write_whole
+from clothseg.files import atomic_write
 from clothseg.pictures import class_colour
+from clothseg.pictures.html import render_page
 from clothseg.report import metric_panels as judgement
 from clothseg.report import text as words
-from clothseg.report.examples import Example, mistake_examples
+from clothseg.report.examples import ErrorExample, mistake_examples
 from clothseg.report.figures import Pair, curve_figures, prediction_pairs
-from clothseg.report.inputs import grid_of, training_photos
+from clothseg.report.inputs import training_photos, transform_of
 from clothseg.report.reading import RunFiles, Truth, read_run
 from clothseg.runs import RunFolder
 
@@ -27,7 +26,7 @@ def write_report(run: Path, data: Path, *, threshold: float = 0.5) -> Path:
     """Write `report.html` into a run folder, from the files that are there.
 
     Args:
-        run: the folder with `run.json`, `config.yaml`, `history.csv`, `metrics.json`, `metrics-untrained.json` and
+        run: the folder with `run.json`, `config.yaml`, `history.csv`, `metrics.json`, `metrics-initial.json` and
             `predictions.json`. For what is missing the page says which command makes it.
         data: the COCO data set, with `images/`, `annotations/{train,val}.json` and `dataset.yaml`.
         threshold: detections with at least this score are drawn. Figures are made from all of them.
@@ -40,17 +39,10 @@ def write_report(run: Path, data: Path, *, threshold: float = 0.5) -> Path:
         DataError: a file of the data set is broken.
     """
     files = read_run(run, data)
-    environment = Environment(
-        loader=PackageLoader("clothseg", "report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"percent": percent, "duration": words.duration}
-    page = environment.get_template("page.html.jinja").render(_values(files, threshold))
+    filters = {"percent": percent, "duration": words.duration}
+    page = render_page("report", "page.html.jinja", _values(files, threshold), filters)
     path = RunFolder(run).report
-    write_whole(path, page)
+    atomic_write(path, page)
     return path
 
 
@@ -63,7 +55,7 @@ def _values(files: RunFiles, threshold: float) -> dict[str, Any]:
         pairs, unread = prediction_pairs(files.val, files.predictions, files.data / "images", threshold=threshold)
     examples, unread_there = _examples(files, threshold)
     train = files.train or Truth([], [], {})
-    grid = grid_of(RunFolder(files.run).config)
+    grid = transform_of(RunFolder(files.run).config)
     samples, resized, unread_too = training_photos(train, files.data / "images", grid)
     timings, whole = _timings(files.facts)
     return {
@@ -73,8 +65,8 @@ def _values(files: RunFiles, threshold: float) -> dict[str, Any]:
         "colours": colours,
         "missing": words.missing_parts(files),
         "metrics": files.metrics,
-        "untrained": files.untrained,
-        "headline": _headline(files.metrics, files.untrained),
+        "initial": files.initial,
+        "headline": _headline(files.metrics, files.initial),
         "meaning": words.meaning(files.metrics) if files.metrics else "",
         "caution": words.caution(files),
         "weakest": words.weakest_class(files.metrics) if files.metrics else "",
@@ -107,7 +99,7 @@ def _sure(files: RunFiles, threshold: float) -> float:
     return best.score if best is not None else threshold
 
 
-def _examples(files: RunFiles, threshold: float) -> tuple[Mapping[str, tuple[int, list[Example]]], list[str]]:
+def _examples(files: RunFiles, threshold: float) -> tuple[Mapping[str, tuple[int, list[ErrorExample]]], list[str]]:
     if files.val is None or files.predictions is None or not files.metrics or not files.metrics.overall.get("mask_AP"):
         return {}, []
     return mistake_examples(files.val, files.predictions, files.data / "images", threshold=_sure(files, threshold))
@@ -120,7 +112,7 @@ def _ids(files: RunFiles) -> dict[str, int]:
     return {name: class_id for class_id, name in enumerate(files.names, 1)}
 
 
-def _headline(metrics: Metrics | None, untrained: Metrics | None) -> dict[str, Any] | None:
+def _headline(metrics: Metrics | None, initial: Metrics | None) -> dict[str, Any] | None:
     """The figure on top with its interval, and that of the untrained network; None without any."""
     if metrics is None or metrics.overall.get(key := words.headline_key(metrics)) is None:
         return None
@@ -128,7 +120,7 @@ def _headline(metrics: Metrics | None, untrained: Metrics | None) -> dict[str, A
         "name": key.replace("_", " "),
         "value": metrics.overall[key],
         "interval": metrics.intervals.get(key),
-        "before": untrained.overall.get(key) if untrained else None,
+        "before": initial.overall.get(key) if initial else None,
     }
 
 

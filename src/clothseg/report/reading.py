@@ -43,7 +43,7 @@ class RunFiles:
     config: str | None
     history: Sequence[Mapping[str, str]]
     metrics: Metrics | None
-    untrained: Metrics | None
+    initial: Metrics | None
     predictions: Sequence[Row] | None
     train: Truth | None
     val: Truth | None
@@ -75,7 +75,7 @@ def read_run(run: Path, data: Path) -> RunFiles:
         config=_read(folder.config, str, RunError),
         history=_read(folder.history, _table, RunError) or [],
         metrics=_read(folder.metrics, Metrics.from_json, RunError),
-        untrained=_read(folder.untrained_metrics, Metrics.from_json, RunError),
+        initial=_read(folder.initial_metrics, Metrics.from_json, RunError),
         predictions=_read(folder.predictions, _list, RunError),
         train=_read(data / "annotations" / "train.json", _truth, DataError),
         val=_read(data / "annotations" / "val.json", _truth, DataError),

@@ -119,5 +119,5 @@ def anchors(known: Any) -> list[str]:
     shares = [f"{percent(float(share))} % at an overlap of {iou}" for iou, share in known["reach"].items()]
     sentences = [f"Of the training boxes the anchors reach {listed(shares)}."] if shares else []
     if known.get("suggested_scales"):
-        sentences.append(f"These scales would reach more: anchors.scales = {known['suggested_scales']}.")
+        sentences.append(f"These scales would reach more: network.anchors.scales = {known['suggested_scales']}.")
     return sentences

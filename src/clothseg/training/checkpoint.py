@@ -11,8 +11,8 @@ import torch
 
 from clothseg.dataset import CocoLikeDataset
 from clothseg.errors import RunError
-from clothseg.files import whole_file
-from clothseg.training.history import Row
+from clothseg.files import atomic_file
+from clothseg.training.history import HistoryRow
 
 
 @dataclass
@@ -37,18 +37,18 @@ class Checkpoint:
     optimizer: dict[str, Any]
     sampler: dict[str, Any]
     generator: torch.Tensor
-    rows: list[Row]
+    rows: list[HistoryRow]
     sums: dict[str, float]
-    average: dict[str, torch.Tensor]
+    ema: dict[str, torch.Tensor]
     data: str
     classes: list[str]
     seconds: float
-    parts: int = 1
+    micro_batches: int = 1
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write it whole or not at all; the one before stays beside it, as `previous(path)`."""
-    with whole_file(path) as temporary:
+    with atomic_file(path) as temporary:
         torch.save(asdict(checkpoint), temporary)
         if path.is_file():
             path.replace(previous(path))

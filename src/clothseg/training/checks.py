@@ -2,15 +2,16 @@
 
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
-from clothseg.errors import DataError, RunError
-from clothseg.runs import RunFolder
+from clothseg.errors import ConfigError, DataError, RunError
+from clothseg.files import atomic_write, require_absent
+from clothseg.runs import RunFolder, refuse_data_set
 from clothseg.training.checkpoint import Checkpoint
 
-MAY_CHANGE = ("train.epochs", "train.stages", "train.patience", "train.on_nan", "train.save_every")
+MAY_CHANGE = ("train.epochs", "train.stages", "train.patience", "train.on_nonfinite", "train.checkpoint_every_steps")
 """Settings that a run may go on with when they are others than before: they change nothing of what was done."""
 
 
-def check_photos(train: CocoLikeDataset, val: CocoLikeDataset, config: Config) -> None:
+def check_datasets(train: CocoLikeDataset, val: CocoLikeDataset, config: Config) -> None:
     """Whether the data sets can be trained on and judged by.
 
     Raises:
@@ -33,7 +34,7 @@ def check_photos(train: CocoLikeDataset, val: CocoLikeDataset, config: Config) -
             raise DataError(
                 f"{dataset.source or name}: {len(gone)} of its {len(dataset)} photos are not there, the first is "
                 f"{gone[0]}; put them back, or make a copy of the data set without them: clothseg dataset check DATA "
-                "--quarantine COPY"
+                "--write-clean COPY"
             )
     if config.train.batch_size > len(train):
         raise DataError(
@@ -55,7 +56,7 @@ def check_same_config(run: RunFolder, config: Config) -> None:
         rows = "".join(f"\n  {name}: {before.get(name)} in the run, {now[name]} now" for name in different)
         raise RunError(
             f"{run.path}: the run has another configuration, so it cannot go on with this one:{rows}\nLeave --config "
-            "away to go on with its own, or begin a new run with --start-from"
+            "out to continue with its own, or start a new run with --weights"
         )
 
 
@@ -78,7 +79,7 @@ def check_same_data(run: RunFolder, before: Checkpoint, data: str, classes: list
     if before.classes != classes:
         raise RunError(
             f"{run.path}: the run learned the classes {before.classes}, but the data set has {classes}; begin a new "
-            f"run with --start-from {run.path}"
+            f"run with --weights {run.path}"
         )
     if before.data == data:
         return ""
@@ -86,3 +87,44 @@ def check_same_data(run: RunFolder, before: Checkpoint, data: str, classes: list
     if not force:
         raise RunError(f"{run.path}: {words}; give the same ones, or say --force to go on")
     return f"{words}; going on by force"
+
+
+def batch_per_rank(config: Config, world_size: int) -> int:
+    """Photos that each rank has at once, so that all ranks together have as many as the run began with.
+
+    Raises:
+        ConfigError: the photos cannot be shared evenly.
+    """
+    photos = config.train.batch_size * config.train.devices
+    if photos % world_size:
+        raise ConfigError(
+            f"a step of this run learns from {photos} photos at once, which {world_size} devices cannot share evenly; "
+            "choose another --devices"
+        )
+    return photos // world_size
+
+
+def open_run(run: RunFolder, config: Config, *, resume: bool, overwrite: bool) -> None:
+    """Prepares the folder of a run and writes its configuration.
+
+    Args:
+        run: the folder.
+        config: of the run.
+        resume: whether the run in the folder continues.
+        overwrite: whether another run in the folder may be replaced.
+
+    Raises:
+        ClothsegError: something is in the way, or the run has another configuration, or the folder is a data set.
+        RunError: the folder cannot be written.
+    """
+    if resume:
+        check_same_config(run, config)
+    else:
+        require_absent(run.path, overwrite=overwrite)
+        refuse_data_set(run)
+    try:
+        if not resume:
+            run.clear()
+        atomic_write(run.config, config.to_yaml())
+    except OSError as error:
+        raise RunError(f"{run.path}: the run cannot be written ({error}); choose another place") from error

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
-class WeightAverage:
+class EmaWeights:
     """Exponential average of a network's weights.
 
     Args:

@@ -1,4 +1,4 @@
-"""Examples for a step, with the frozen stages' outputs kept where nothing changes them."""
+"""Losses of a data set's examples, with the outputs of frozen stages cached while nothing changes them."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -6,110 +6,100 @@ import torch
 from torch import Tensor
 
 from clothseg.config import Config
-from clothseg.dataset import CocoLikeDataset, load_example
+from clothseg.dataset import Batch, CocoLikeDataset, load_example
+from clothseg.distributed import DistributedContext, single_process
 from clothseg.instances import Instances
-from clothseg.networks import MaskRCNNNetwork
-from clothseg.networks.mask_rcnn.network import Prepared
-from clothseg.training.history import LOSSES
-from clothseg.training.team import Team, alone
-
-Batch = list[tuple[int, int]]
-"""Positions of photos and their versions."""
+from clothseg.networks import Network
+from clothseg.networks.network import CachedFeatures
 
 
 class Examples:
-    """Losses of examples of a data set, by position and version.
+    """Losses of a data set's examples, by position and version.
 
-    The outputs of frozen stages are kept when the frame is fixed and each photo has a fixed number of versions, as long
-    as they fit into `train.keep_features_mb`; the others are computed again each time. The answer is the same.
+    The outputs of frozen stages are cached if the frame is fixed and each photo has a fixed number of versions, up to
+    `train.feature_cache_mb`; the others are computed each time. The losses are the same.
 
     Attributes:
         network: the network itself.
         learner: the network as it is called for losses, wrapped for the precision and the devices of the training.
     """
 
-    def __init__(self, network: MaskRCNNNetwork, dataset: CocoLikeDataset, config: Config, augmented: bool) -> None:
+    def __init__(self, network: Network, dataset: CocoLikeDataset, config: Config, augmented: bool) -> None:
         self.network, self.learner, self.dataset = network, network, dataset
         self.settings = config.augment if augmented else None
         self.seed = config.train.seed
-        self.fixed = (not augmented or config.augment.copies > 0) and config.picture.resize == "fit"
-        self.bytes = config.train.keep_features_mb * 1_000_000
+        self.fixed = (not augmented or config.augment.fixed_views > 0) and config.input.resize == "fit"
+        self.bytes = config.train.feature_cache_mb * 1_000_000
         workers = config.train.workers if augmented else 0
         self.threads = ThreadPoolExecutor(workers, "loader") if workers else None
-        self.coming: dict[tuple[int, int], Future[tuple[Tensor, Instances]]] = {}
-        self.forget()
+        self.pending: dict[tuple[int, int], Future[tuple[Tensor, Instances]]] = {}
+        self.clear_cache()
 
-    def forget(self) -> None:
-        """Keep nothing of what was kept: other stages are frozen now."""
-        self.keeps = self.fixed and self.network.backbone.frozen > 0
-        self.room = self.bytes
-        self.kept: dict[tuple[int, int], Prepared] = {}
+    def clear_cache(self) -> None:
+        """Empties the cache: other stages are frozen now."""
+        self.caches = self.fixed and self.network.backbone.frozen > 0
+        self.budget = self.bytes
+        self.cached: dict[tuple[int, int], CachedFeatures] = {}
 
-    def keep_nothing(self) -> None:
-        """Let go what was kept, and keep nothing any more."""
+    def disable_cache(self) -> None:
+        """Empties the cache, and caches nothing any more."""
         self.bytes = 0
-        self.forget()
+        self.clear_cache()
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Losses by name for the examples at these positions and versions."""
-        if self.keeps:
-            return self.learner.losses_prepared([self._prepared(*place) for place in batch])
+        if self.caches:
+            return self.learner.losses_cached([self.features(*place) for place in batch])
         loaded = [self._loaded(*place) for place in batch]
         return self.learner.losses([image for image, _ in loaded], [truth for _, truth in loaded])
 
-    def prepare(self, position: int, version: int) -> None:
-        """Run the frozen stages on an example now, if they will be kept."""
-        if self.keeps:
-            self._prepared(position, version)
-
-    def _prepared(self, position: int, version: int) -> Prepared:
-        found = self.kept.get((position, version))
+    def features(self, position: int, version: int) -> CachedFeatures:
+        """The outputs of the frozen stages for an example, from the cache if they are there."""
+        found = self.cached.get((position, version))
         if found is None:
-            found = self.network.prepare(*self._loaded(position, version))
-            tensors = [*found.outputs.values(), found.target.masks]
-            needed = sum(t.numel() * t.element_size() for t in tensors)
-            if needed <= self.room:
-                self.room -= needed
-                self.kept[position, version] = found
+            found = self.network.cache_features(*self._loaded(position, version))
+            if found.nbytes <= self.budget:
+                self.budget -= found.nbytes
+                self.cached[position, version] = found
         return found
 
-    def expect(self, places: Batch) -> None:
-        """Begin to load these examples now, in threads of their own, and forget others that were begun."""
+    def prefetch(self, places: Batch) -> None:
+        """Starts to load these examples in threads, and drops others that were started."""
         if self.threads is None:
             return
-        wanted = [place for place in places if place not in self.kept]
-        self.coming = {
-            place: self.coming.get(place) or self.threads.submit(self._load_ahead, *place) for place in wanted
+        wanted = [place for place in places if place not in self.cached]
+        self.pending = {
+            place: self.pending.get(place) or self.threads.submit(self._load_pinned, *place) for place in wanted
         }
 
-    def _load_ahead(self, position: int, version: int) -> tuple[Tensor, Instances]:
+    def _load_pinned(self, position: int, version: int) -> tuple[Tensor, Instances]:
         image, truth = self.load(position, version)
         return (image.pin_memory() if torch.cuda.is_available() else image), truth
 
     def _loaded(self, position: int, version: int) -> tuple[Tensor, Instances]:
-        begun = self.coming.pop((position, version), None)
-        return begun.result() if begun else self.load(position, version)
+        started = self.pending.pop((position, version), None)
+        return started.result() if started else self.load(position, version)
 
     def load(self, position: int, version: int) -> tuple[Tensor, Instances]:
-        """The photo as the network gets it, `[3, H, W]` in 0..1, and its truth."""
+        """The photo as the network gets it, `[3, H, W]` in 0..1, and its ground truth."""
         return load_example(self.dataset, position, self.settings, version, self.seed)
 
 
 @torch.no_grad()
-def mean_losses(examples: Examples, batch_size: int, seed: int, team: Team) -> dict[str, float]:
-    """Mean of the losses over all photos of a data set, unchanged, with the same draws each time.
+def mean_losses(examples: Examples, batch_size: int, seed: int, distributed: DistributedContext) -> dict[str, float]:
+    """Mean losses over all photos of a data set, without augmentation, with the same draws each time.
 
-    The batches are shared out among the processes, whole, so that the answer is the same however many there are.
+    Whole batches are shared among the ranks, so that the answer does not depend on their number.
     """
     network = examples.network
     state, training = network.generator.get_state(), network.training
     network.eval()
-    sums = dict.fromkeys(LOSSES, 0.0)
-    photos, rank, processes = len(examples.dataset), team.share.rank, team.share.processes
+    sums = dict.fromkeys(("total", *network.loss_names), 0.0)
+    photos = len(examples.dataset)
     try:
-        with alone(network):
+        with single_process(network):
             for number, start in enumerate(range(0, photos, batch_size)):
-                if number % processes == rank:
+                if number % distributed.world_size == distributed.rank:
                     network.generator.manual_seed(seed + number)
                     batch = [(position, 0) for position in range(start, min(start + batch_size, photos))]
                     for name, loss in examples.losses(batch).items():
@@ -117,4 +107,4 @@ def mean_losses(examples: Examples, batch_size: int, seed: int, team: Team) -> d
     finally:
         network.generator.set_state(state)
         network.train(training)
-    return {name: value / photos for name, value in zip(sums, team.total(list(sums.values())), strict=True)}
+    return {name: value / photos for name, value in zip(sums, distributed.sum(list(sums.values())), strict=True)}

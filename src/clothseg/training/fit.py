@@ -7,20 +7,20 @@ from lightning_fabric import Fabric
 
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
+from clothseg.distributed import DistributedContext, launch, lost_another_process
 from clothseg.errors import DataError, InterruptedRun, PhotoError, RunError, SpoiledRun
-from clothseg.networks import MaskRCNNNetwork
+from clothseg.networks import Network
 from clothseg.runs import RunFolder
-from clothseg.training.checks import check_photos
-from clothseg.training.history import Row
+from clothseg.training.checks import check_datasets
+from clothseg.training.history import HistoryRow
 from clothseg.training.run_log import RunLog, step_bar
-from clothseg.training.run_summary import Pace, announce
+from clothseg.training.run_summary import EtaEstimator, describe_plan, summarize_run
 from clothseg.training.stop import StopRequest
-from clothseg.training.team import Team, lost_another, start_processes
-from clothseg.training.trainer import Training
+from clothseg.training.trainer import Trainer
 
 
 def fit(
-    network: MaskRCNNNetwork,
+    network: Network,
     train: CocoLikeDataset,
     val: CocoLikeDataset,
     config: Config,
@@ -31,7 +31,7 @@ def fit(
     quiet: bool = False,
     fabric: Fabric | None = None,
     loaded: str = "as they are",
-) -> list[Row]:
+) -> list[HistoryRow]:
     """Train `network` and write the run: history, checkpoints `last` and `best`, weights, log.
 
     Args:
@@ -54,59 +54,59 @@ def fit(
             cannot be written; another process of the training is gone.
         InterruptedRun: Ctrl-C or SIGTERM; the state is saved.
     """
-    check_photos(train, val, config)
-    fabric = fabric or start_processes(config, 1)
-    team = Team(fabric)
-    log = RunLog(run.log if team.first else Path(os.devnull), quiet=quiet or not team.first)
-    training = Training(network, train, val, config, run, log, fabric)
+    check_datasets(train, val, config)
+    fabric = fabric or launch(1, config.train.precision)
+    distributed = DistributedContext.of(fabric)
+    log = RunLog(run.log if distributed.is_first else Path(os.devnull), quiet=quiet or not distributed.is_first)
+    trainer = Trainer(network, train, val, config, run, log, fabric)
     if resume:
-        training.resume(force=force)
-        log.say(f"going on at step {training.state.step}: {training.plan()}")
+        trainer.resume(force=force)
+        log.info(f"resuming at step {trainer.state.step}: {describe_plan(trainer)}")
     else:
-        lines, facts = announce(network, train, val, config, training.plan(), loaded, training.fabric.device)
+        lines, facts = summarize_run(trainer, train, val, loaded)
         for line in lines:
-            log.say(line)
-        if team.first:
+            log.info(line)
+        if distributed.is_first:
             run.add_facts(facts)
-    pace = Pace(training.state.step, training.steps, training.per_epoch, training.photos, len(val))
-    if training.finished:
-        log.say("nothing is left to do; --extend N trains it longer")
+    eta = EtaEstimator(trainer, len(val))
+    if trainer.finished:
+        log.info("nothing is left to do; --more-epochs N trains it longer")
     again = f"clothseg fit {_folder(train)} --out {run.path} --resume"
     try:
         with StopRequest() as stop, step_bar(log.console) as progress:
-            bar = progress.add_task("training", total=training.steps, completed=training.state.step, losses="")
-            while training.due or not training.finished:
-                training.go_on()
-                if words := pace.after(training.state.step):
-                    log.say(words)
-                progress.update(bar, completed=training.state.step, losses=training.losses_so_far())
-                if team.any(stop.asked) and (training.due or not training.finished):
-                    training.save()
-                    team.leave()
-                    log.say(f"stopped after step {training.state.step}", shown=False)
-                    raise InterruptedRun(f"after step {training.state.step}, all is saved; go on with: {again}")
+            bar = progress.add_task("training", total=trainer.steps, completed=trainer.state.step, losses="")
+            while trainer.epoch_due or not trainer.finished:
+                trainer.advance()
+                if message := eta.after(trainer.state.step):
+                    log.info(message)
+                progress.update(bar, completed=trainer.state.step, losses=trainer.describe_losses())
+                if distributed.any(stop.asked) and (trainer.epoch_due or not trainer.finished):
+                    trainer.save()
+                    distributed.end_others()
+                    log.info(f"stopped after step {trainer.state.step}", shown=False)
+                    raise InterruptedRun(f"after step {trainer.state.step}, all is saved; continue with: {again}")
     except (DataError, PhotoError, RunError, RuntimeError, OSError) as error:
-        raise _told(error, run, team, again) from error
-    return training.state.rows
+        raise _explained(error, run, distributed, again) from error
+    return trainer.state.rows
 
 
-def _told(error: Exception, run: RunFolder, team: Team, again: str) -> BaseException:
-    """An error with what is saved and how to go on; one that nobody expected as it is."""
+def _explained(error: Exception, run: RunFolder, distributed: DistributedContext, again: str) -> BaseException:
+    """The error with what is saved and how to continue; an unexpected one as it is."""
     if isinstance(error, SpoiledRun):
         return error
     if isinstance(error, DataError | PhotoError | RunError):
-        mend = "mend the photo, then " if isinstance(error, PhotoError) else ""
-        return type(error)(f"{error}. What was learned is saved; {mend}go on with: {again}")
+        mend = "repair the photo, then " if isinstance(error, PhotoError) else ""
+        return type(error)(f"{error}. What was learned is saved; {mend}continue with: {again}")
     if isinstance(error, OSError):
         return RunError(
             f"{run.path}: the run cannot be written ({error}); what was saved before is still there. Make room, then "
-            f"go on with: {again}"
+            f"continue with: {again}"
         )
-    if team.share.processes == 1 or not lost_another(error):
+    if distributed.world_size == 1 or not lost_another_process(error):
         return error
-    if not team.first:
+    if not distributed.is_first:
         return SystemExit(1)
-    return RunError(f"another process of the training is gone; go on from the last checkpoint with: {again}")
+    return RunError(f"another process of the training is gone; continue from the last checkpoint with: {again}")
 
 
 def _folder(dataset: CocoLikeDataset) -> str:

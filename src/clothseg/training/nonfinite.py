@@ -7,25 +7,24 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from clothseg.files import whole_file, write_whole
+from clothseg.config import TrainSettings
+from clothseg.dataset import Batch
+from clothseg.distributed import DistributedContext, single_process
+from clothseg.errors import RunError, SpoiledRun
+from clothseg.files import atomic_file, atomic_write
 from clothseg.pictures import draw_instances
-from clothseg.training.examples import Batch, Examples
-from clothseg.training.team import alone
+from clothseg.runs import RunFolder
+from clothseg.training.examples import Examples
+from clothseg.training.run_log import RunLog
+from clothseg.training.step import GRADIENT, is_finite
 
-GRADIENT = "gradient"
-"""Name that the length of the gradient has among losses."""
 OTHERS = 3
 """Photos that are asked whether the network has diverged."""
 HOPELESS = 1000.0
 """A total loss beyond it is none that a network has that learns; one that knows nothing begins below 20."""
 
 
-def is_broken(losses: dict[str, float]) -> bool:
-    """Whether a loss is infinite or not a number."""
-    return not all(math.isfinite(value) for value in losses.values())
-
-
-def broken_losses(losses: dict[str, float]) -> str:
+def nonfinite_losses(losses: dict[str, float]) -> str:
     """What is not finite, in words; `total`, which follows from the others, only where it alone is broken."""
     names = [name for name, value in losses.items() if not math.isfinite(value)]
     names = [name for name in names if name != "total"] or names
@@ -46,29 +45,31 @@ def has_diverged(examples: Examples, batch: Batch) -> bool:
     own = {position for position, _ in batch}
     others = [position for position in range(len(examples.dataset)) if position not in own][:OTHERS]
     found = _losses_alone(examples, [(position, 0) for position in others])
-    return bool(found) and all(is_broken(losses) or losses["total"] > HOPELESS for losses in found)
+    return bool(found) and all(not is_finite(losses) or losses["total"] > HOPELESS for losses in found)
 
 
 @torch.no_grad()
-def find_culprits(examples: Examples, batch: Batch) -> Batch:
+def find_faulty_photos(examples: Examples, batch: Batch) -> Batch:
     """The examples of a batch whose losses are broken when each is alone; all of them where none is.
 
     The network's random numbers are left where they were.
     """
     losses = _losses_alone(examples, batch)
-    return [place for place, found in zip(batch, losses, strict=True) if is_broken(found)] or batch
+    return [place for place, found in zip(batch, losses, strict=True) if not is_finite(found)] or batch
 
 
 def _losses_alone(examples: Examples, places: Batch) -> list[dict[str, float]]:
     """The losses of each example when it is alone."""
     state = examples.network.generator.get_state()
-    with alone(examples.network):
+    with single_process(examples.network):
         found = [{name: float(loss) for name, loss in examples.losses([place]).items()} for place in places]
     examples.network.generator.set_state(state)
     return found
 
 
-def save_fault(folder: Path, step: int, examples: Examples, batch: Batch, losses: dict[str, float], rate: float) -> str:
+def save_nonfinite_step(
+    folder: Path, step: int, examples: Examples, batch: Batch, losses: dict[str, float], rate: float
+) -> str:
     """Write `step-N.json` and a picture of each suspected photo, as the network saw it, into `folder`.
 
     Args:
@@ -84,12 +85,12 @@ def save_fault(folder: Path, step: int, examples: Examples, batch: Batch, losses
     """
     dataset = examples.dataset
     suspects = []
-    for position, version in find_culprits(examples, batch):
+    for position, version in find_faulty_photos(examples, batch):
         entry = dataset.images[position]
         image, truth = examples.load(position, version)
         picture = f"step-{step}-photo-{entry.id}.png"
         pixels = (image.nan_to_num().clamp(0, 1) * 255).byte().permute(1, 2, 0).cpu().numpy()
-        with whole_file(folder / picture) as temporary:
+        with atomic_file(folder / picture) as temporary:
             Image.fromarray(draw_instances(pixels, truth, dataset.class_names[1:], scores=False)).save(
                 temporary, format="PNG"
             )
@@ -108,8 +109,8 @@ def save_fault(folder: Path, step: int, examples: Examples, batch: Batch, losses
         "losses": {name: value if math.isfinite(value) else str(value) for name, value in losses.items()},
         "suspects": suspects,
     }
-    write_whole(folder / f"step-{step}.json", json.dumps(tree, indent=1))
-    words = f"step {step}: {broken_losses(losses)} not finite at learning rate {rate:.3g}"
+    atomic_write(folder / f"step-{step}.json", json.dumps(tree, indent=1))
+    words = f"step {step}: {nonfinite_losses(losses)} not finite at learning rate {rate:.3g}"
     if not suspects:
         return (
             f"{words}, and other photos fare no better: the network has diverged, no photo is to blame. Numbers are in "
@@ -117,3 +118,51 @@ def save_fault(folder: Path, step: int, examples: Examples, batch: Batch, losses
         )
     photos = "; ".join(f"{s['photo']} (annotations {s['annotations']})" for s in suspects)
     return f"{words}; it can come from {photos}. Pictures and numbers are in {folder}"
+
+
+def handle_nonfinite(
+    examples: Examples,
+    batch: Batch,
+    losses: dict[str, float],
+    learning_rate: float,
+    step: int,
+    settings: TrainSettings,
+    run: RunFolder,
+    log: RunLog,
+    distributed: DistributedContext,
+) -> None:
+    """Saves what is known of a loss or gradient that is not finite, and logs it. The weights were not changed.
+
+    Args:
+        examples: of the photos.
+        batch: the examples that may be to blame.
+        losses: by name.
+        learning_rate: of the step.
+        step: in which it happened.
+        settings: `on_nonfinite` says whether to stop or to skip the step.
+        run: where to write.
+        log: where to report.
+        distributed: the ranks that learn together.
+
+    Raises:
+        SpoiledRun: the network has diverged, so continuing would not help.
+        RunError: unless `train.on_nonfinite` is `skip`.
+    """
+    message = ""
+    diverged = distributed.any(distributed.is_first and has_diverged(examples, batch))
+    if distributed.is_first:
+        suspects = [] if diverged else batch
+        message = save_nonfinite_step(run.nonfinite, step, examples, suspects, losses, learning_rate)
+    log.info(message, shown=settings.on_nonfinite == "skip" and not diverged)
+    if diverged:
+        distributed.end_others()
+        raise SpoiledRun(
+            f"{message}. --resume would only repeat it: start again (--overwrite) with a smaller train.learning_rate, "
+            "a longer train.warmup_steps or a smaller train.grad_clip_norm"
+        )
+    if settings.on_nonfinite == "stop":
+        distributed.end_others()
+        raise RunError(
+            f"{message}. A smaller train.learning_rate or train.grad_clip_norm may help; --on-nonfinite skip leaves "
+            "such steps out"
+        )

@@ -3,18 +3,21 @@
 import math
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
+from PIL import Image
 from torch import nn
 from torchvision.ops import box_iou
 
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset, load_example
 from clothseg.errors import DataError
+from clothseg.files import atomic_file
 from clothseg.instances import Instances, boxes_of_masks, from_xywh
-from clothseg.networks import MaskRCNNNetwork
-from clothseg.networks.layers.anchor_coverage import measure_reach
-from clothseg.training.optimizer import make_optimizer
+from clothseg.networks import Network
+from clothseg.pictures import contact_sheet, draw_instances
+from clothseg.training.schedule import make_optimizer
 
 SECONDS, STEPS, LOOK_EVERY, WARM_UP = 60.0, 300, 20, 10
 FEWEST = 100
@@ -26,7 +29,7 @@ FOUND_IOU, FOUND_SCORE = 0.7, 0.5
 
 
 @dataclass(frozen=True)
-class Overfit:
+class OverfitResult:
     """What came of it.
 
     Attributes:
@@ -49,7 +52,7 @@ class Overfit:
     causes: list[str]
 
 
-def overfit_one(network: MaskRCNNNetwork, dataset: CocoLikeDataset, config: Config) -> Overfit:
+def overfit_one_image(network: Network, dataset: CocoLikeDataset, config: Config) -> OverfitResult:
     """Learn one photo, unchanged, for about a minute at most, at the configuration's learning rate.
 
     Args:
@@ -76,8 +79,8 @@ def overfit_one(network: MaskRCNNNetwork, dataset: CocoLikeDataset, config: Conf
             break
         optimizer.zero_grad()
         torch.autograd.backward(losses["total"])
-        if config.train.clip_gradients is not None:
-            nn.utils.clip_grad_norm_(network.parameters(), config.train.clip_gradients)
+        if config.train.grad_clip_norm is not None:
+            nn.utils.clip_grad_norm_(network.parameters(), config.train.grad_clip_norm)
         optimizer.step()
         if len(history) % LOOK_EVERY == 0:
             found = network.eval().detect([image])[0]
@@ -89,10 +92,18 @@ def overfit_one(network: MaskRCNNNetwork, dataset: CocoLikeDataset, config: Conf
     last = history[-1] if broken else _mean(history[-5:])
     causes = contradictions(dataset, position, truth)
     if min(overlap) < FOUND_IOU:
-        causes += diagnose(config, dataset, position, history[0], last, len(found))
-    return Overfit(
+        causes += diagnose(network, dataset, position, history[0], last, len(found))
+    return OverfitResult(
         position, truth, found, len(history), time.monotonic() - begun, history[0], last, overlap, causes
     )  # fmt: skip
+
+
+def write_picture(result: OverfitResult, dataset: CocoLikeDataset, path: Path) -> None:
+    """Writes a PNG with the photo's ground truth beside the detections."""
+    photo = dataset.load_image(result.position)
+    sides = [draw_instances(photo, found, dataset.classes) for found in (result.truth, result.found)]
+    with atomic_file(path) as temporary:
+        Image.fromarray(contact_sheet(sides, 2, ["truth", "found"], 1000)).save(temporary, format="PNG")
 
 
 def choose_photo(dataset: CocoLikeDataset) -> int:
@@ -134,33 +145,33 @@ def contradictions(dataset: CocoLikeDataset, position: int, truth: Instances) ->
 
 
 def diagnose(
-    config: Config, dataset: CocoLikeDataset, position: int, first: dict[str, float], last: dict[str, float], found: int
+    network: Network,
+    dataset: CocoLikeDataset,
+    position: int,
+    first: dict[str, float],
+    last: dict[str, float],
+    found: int,
 ) -> list[str]:
-    """Why a photo was not learned, the likeliest first."""
+    """Why a photo was not learned, the likeliest cause first."""
+    config = network.config
     rate = config.train.learning_rate
     causes = []
     entry = dataset.images[position]
     boxes = torch.tensor([a["bbox"] for a in entry.annotations if len(a.get("bbox") or ()) == 4])
-    reach = measure_reach(config, [((entry.height, entry.width), boxes.reshape(-1, 4).float())])
-    still = [name for name, value in last.items() if name != "total" and value > max(SMALL, FALLEN * first[name])]
+    checks = network.preflight([((entry.height, entry.width), boxes.reshape(-1, 4).float())])
+    high = [name for name, value in last.items() if name != "total" and value > max(SMALL, FALLEN * first[name])]
     if not all(map(math.isfinite, last.values())) or last["total"] > 2 * first["total"]:
         causes.append(f"the losses grew or broke: train.learning_rate={rate:g} is far too high; try a tenth of it")
     elif abs(last["total"] - first["total"]) < 0.05 * first["total"]:
         causes.append(
-            f"the losses stand still: train.learning_rate={rate:g} is far too low; try ten or a hundred times it"
+            f"the losses are not decreasing: train.learning_rate={rate:g} is far too low; try 10 or 100 times as much"
         )
-    if reach.boxes and reach.shares[0.5] < 1:
-        sides = [scale for level in config.anchors.scales for scale in level]
-        causes.append(
-            f"no anchor reaches IoU 0.5 with {1 - reach.shares[0.5]:.0%} of its boxes; anchors.scales go from "
-            f"{min(sides):g} to {max(sides):g} pixels"
-            + (f", better {[list(s) for s in reach.better]}" if reach.better else "")
-        )
-    if still:
-        causes.append(f"{', '.join(still)} did not fall by half: look at the truth in the picture")
+    causes += [check.problem for check in checks if check.problem]
+    if high:
+        causes.append(f"{', '.join(high)} did not fall by half: look at the ground truth in the picture")
     if not found:
-        causes.append(f"nothing is detected: detect.min_confidence is {config.detect.min_confidence:g}")
-    return causes or ["all losses fell, but the masks are not there yet: more steps may do it, or a larger picture"]
+        causes.append(f"nothing is detected: inference.score_threshold is {config.inference.score_threshold:g}")
+    return causes or ["all losses fell, but the masks are not there yet: train more steps, or with a larger input"]
 
 
 def _mean(rows: list[dict[str, float]]) -> dict[str, float]:

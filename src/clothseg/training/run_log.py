@@ -1,13 +1,13 @@
 """What a training says: `log.txt`, with the time, and what is shown while it runs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from clothseg.evaluation import HEADLINES
+from clothseg.config import HEADLINE_METRICS
 
 
 class RunLog:
@@ -23,7 +23,7 @@ class RunLog:
         self.console = Console(stderr=True, soft_wrap=True, highlight=False, quiet=quiet)
         path.parent.mkdir(parents=True, exist_ok=True)
 
-    def say(self, text: str, *, shown: bool = True) -> None:
+    def info(self, text: str, *, shown: bool = True) -> None:
         """One line; only into the file where it is not to be `shown`."""
         if shown:
             self.console.print(text, markup=False)
@@ -31,16 +31,15 @@ class RunLog:
             file.write(f"{datetime.now():%Y-%m-%d %H:%M:%S} {text}\n")
 
 
-def epoch_line(row: Mapping[str, float], epochs: int) -> str:
-    """A row of the history in words."""
-    parts = [
-        f"{split} {row[f'{split}_total']:.3f} (class {row[f'{split}_class']:.3f}, bbox {row[f'{split}_bbox']:.3f}, "
-        f"mask {row[f'{split}_mask']:.3f})"
-        for split in ("train", "val")
-    ]
-    figures = [f"{name.replace('_', ' ')} {100 * row[name]:.1f}" for name in HEADLINES if name in row]
-    said = "; ".join([f"losses {', '.join(parts)}", *([", ".join(figures)] if figures else [])])
-    return f"epoch {row['epoch']:.0f} of {epochs}: {said}, {row['seconds']:.0f} s"
+def epoch_line(row: Mapping[str, float], epochs: int, loss_names: Sequence[str]) -> str:
+    """A row of the history for people."""
+    parts = []
+    for split in ("train", "val"):
+        losses = ", ".join(f"{name} {row[f'{split}_{name}']:.3f}" for name in loss_names)
+        parts.append(f"{split} {row[f'{split}_total']:.3f} ({losses})")
+    metrics = [f"{name.replace('_', ' ')} {100 * row[name]:.1f}" for name in HEADLINE_METRICS if name in row]
+    texts = [f"losses {', '.join(parts)}", *([", ".join(metrics)] if metrics else [])]
+    return f"epoch {row['epoch']:.0f} of {epochs}: {'; '.join(texts)}, {row['seconds']:.0f} s"
 
 
 def step_bar(console: Console) -> Progress:

@@ -1,186 +1,181 @@
-"""What a training is about to do, said before its first step, and how long it will take, said after a few."""
+"""What a training will do, summarized before its first step, and how long it will take, estimated after a few."""
 
 import time
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
-from clothseg.networks import MaskRCNNNetwork
-from clothseg.networks.layers.anchor_coverage import POOR, Reach, measure_reach
-from clothseg.processes import processes_here
-from clothseg.training.memory.device import free_memory, in_words, resident
-from clothseg.training.memory.forecast import Forecast, forecast, photo_needs
+from clothseg.distributed import local_world_size
+from clothseg.networks import Network
+from clothseg.training.memory.device import format_bytes, free_memory, resident
+from clothseg.training.memory.forecast import Forecast, forecast_memory
+from clothseg.training.schedule import describe_lr_scale
+from clothseg.training.trainer import Trainer
+from clothseg.versions import library_versions
 
 
-def foretell(
-    config: Config, train: CocoLikeDataset, val: CocoLikeDataset, device: torch.device, network: nn.Module | None = None
-) -> Forecast:
-    """The forecast for a data set in this process.
-
-    Args:
-        config: of network and training.
-        train, val: prepared.
-        device: that is trained on.
-        network: the one that is in memory already, if it is.
-
-    Raises:
-        PhotoError, DataError: the largest photo cannot be read.
-    """
-    there = sum(tensor.nbytes for tensor in network.state_dict().values()) if network else 0
-    libraries = max(0, (resident() or 0) - there)
-    return forecast(config, len(train.classes), photo_needs(train, config), photo_needs(val, config), device, libraries)
-
-
-def announce(
-    network: MaskRCNNNetwork,
-    train: CocoLikeDataset,
-    val: CocoLikeDataset,
-    config: Config,
-    plan: str,
-    loaded: str,
-    device: torch.device,
+def summarize_run(
+    trainer: Trainer, train: CocoLikeDataset, val: CocoLikeDataset, weights: str
 ) -> tuple[list[str], dict[str, Any]]:
     """What is about to happen.
 
     Args:
-        network: as it is trained first.
+        trainer: before its first step.
         train, val: prepared data sets.
-        config: of network and training.
-        plan: epochs, steps and stages, in words.
-        loaded: what the weights are, in words.
-        device: that is trained on.
+        weights: what the initial weights are, for people.
 
     Returns:
-        a line for each subject, and the facts that the run keeps: `anchors` and `memory`.
+        one line per subject, and the facts for `run.json`.
     """
-    reach = measure_reach(config, [((e.height, e.width), _boxes(e.annotations)) for e in train.images])
-    memory = foretell(config, train, val, device, network)
+    network, config, device = trainer.network, trainer.config, trainer.fabric.device
+    checks = network.preflight([((e.height, e.width), coco_boxes(e.annotations)) for e in train.images])
+    memory = forecast_memory(config, train, val, device, network)
     objects = sum(len(entry.annotations) for entry in train.images)
     lines = {
-        "network": f"{config.backbone.name}, {learning_in_words(network, config)}",
-        "weights": loaded,
+        "network": f"{config.backbone.name}, {describe_trainable(network, config)}",
+        "weights": weights,
         "photos": f"{len(train)} to learn from with {objects} objects, {len(val)} to validate; "
-        f"{', '.join(train.classes)}{without_objects(train)}",
-        "steps": plan,
-        "anchors": reach_in_words(reach),
-        "memory": memory_in_words(memory, device, resident() or 0, processes_here(config.train.devices)),
+        f"{', '.join(train.classes)}{warn_missing_classes(train)}",
+        "steps": describe_plan(trainer),
+        **{check.name: check.summary for check in checks},
+        "memory": describe_memory(memory, device, resident() or 0, local_world_size(config.train.devices)),
     }
-    facts = {"anchors": reach_as_facts(reach), "memory": {"forecast": vars(memory) | {"total": memory.total}}}
-    return [f"{name:<9}{words}" for name, words in lines.items()], facts
+    facts: dict[str, Any] = {check.name: check.facts for check in checks}
+    facts["memory"] = {"forecast": vars(memory) | {"total": memory.total}}
+    return [f"{name:<9}{text}" for name, text in lines.items()], facts
 
 
-def without_objects(train: CocoLikeDataset) -> str:
-    """A warning of classes that have nothing to be learned from; empty where all have."""
+def run_facts(network: Network, train: CocoLikeDataset, val: CocoLikeDataset, weights: str) -> dict[str, Any]:
+    """What `run.json` keeps of a run: data, classes, device, weights, sizes, versions.
+
+    Args:
+        network: as trained.
+        train, val: prepared data sets.
+        weights: what the initial weights were, for people.
+    """
+    frozen = network.config.backbone.frozen_stages
+    return {
+        "data": str(train.source.parent.parent) if train.source else "",
+        "classes": train.classes,
+        "device": str(network.device),
+        "weights": weights,
+        "parameters": {
+            "total": sum(p.numel() for p in network.parameters()),
+            "trained": sum(p.numel() for p in network.parameters() if p.requires_grad),
+        },
+        "frozen": f"the first {frozen} of 5 stages of the backbone" if frozen else "nothing",
+        "photos": {"train": len(train), "val": len(val)},
+        "versions": library_versions(),
+    }
+
+
+def describe_plan(trainer: Trainer) -> str:
+    """Epochs, steps, stages and devices, for people."""
+    settings, stages = trainer.config.train, trainer.stages
+    trained = "; ".join(
+        f"{stage.name} until epoch {stage.end // trainer.steps_per_epoch} at {stage.learning_rate:g}"
+        for stage in stages
+    )
+    shortest = min(stage.end - stage.first for stage in stages)
+    slow = (
+        f"; the warm-up of {settings.warmup_steps} steps is longer than a stage of {shortest} steps"
+        if settings.warmup_steps > shortest
+        else ""
+    )
+    photos = len(trainer.train)
+    cached = f"; {trainer.cached_photos} of {photos} photos are cached as pixels" if trainer.cached_photos else ""
+    return (
+        f"{settings.epochs} epochs of {trainer.steps_per_epoch} steps of {trainer.photos} photos, on "
+        f"{trainer.distributed.description}; trained: {trained}{describe_lr_scale(settings, trainer.photos)}{slow}"
+        f"{cached}"
+    )
+
+
+def warn_missing_classes(train: CocoLikeDataset) -> str:
+    """A warning about classes without an object to learn from; empty if all have some."""
     there = {
         train.map_source_class_id(a["category_id"])
         for entry in train.images
         for a in entry.annotations
         if not a.get("iscrowd")
     }
-    lost = [name for number, name in enumerate(train.classes, start=1) if number not in there]
-    return f"; NOT one object to learn from: {', '.join(lost)}" if lost else ""
+    missing = [name for number, name in enumerate(train.classes, start=1) if number not in there]
+    return f"; NO object to learn from: {', '.join(missing)}" if missing else ""
 
 
-def learning_in_words(network: MaskRCNNNetwork, config: Config) -> str:
+def describe_trainable(network: Network, config: Config) -> str:
     """How much of the network learns, in each stage of the training."""
     total = sum(p.numel() for p in network.parameters())
-    begun = network.backbone.frozen
+    before = network.backbone.frozen
     parts = []
-    for frozen, until in [(stage.layers, stage.until) for stage in config.train.stages] or [(begun, 0)]:
+    for frozen, end in [(stage.frozen_stages, stage.end_epoch) for stage in config.train.stages] or [(before, 0)]:
         network.backbone.freeze(frozen)
         learning = sum(p.numel() for p in network.parameters() if p.requires_grad)
         stages = f"the first {frozen} of 5" if frozen else "none of the 5"
-        when = f" until epoch {until}" if len(config.train.stages) > 1 else ""
+        when = f" until epoch {end}" if len(config.train.stages) > 1 else ""
         parts.append(f"{learning / 1e6:.1f} of {total / 1e6:.1f} million weights learn{when}, {stages} stages frozen")
-    network.backbone.freeze(begun)
+    network.backbone.freeze(before)
     return "; ".join(parts)
 
 
-def reach_in_words(reach: Reach) -> str:
-    """How well the anchors fit, and what would fit better."""
-    if not reach.boxes:
-        return "no boxes to reach: every photo is without objects"
-    words = f"{reach.shares[0.5]:.0%} of the {reach.boxes} boxes are reached at IoU 0.5, {reach.shares[0.7]:.0%} at 0.7"
-    if reach.better is None or reach.better_shares is None:
-        return words if reach.shares[0.5] >= POOR else f"{words}; other scales do not help, other ratios may"
-    scales = [list(level) for level in reach.better]
-    return (
-        f"{words}; better: anchors.scales={scales} with {reach.better_shares[0.5]:.0%} and "
-        f"{reach.better_shares[0.7]:.0%}"
-    )
-
-
-def reach_as_facts(reach: Reach) -> dict[str, Any]:
-    """The same for `run.json`."""
-    facts: dict[str, Any] = {
-        "boxes": reach.boxes,
-        "reach": {str(iou): round(share, 4) for iou, share in reach.shares.items()},
-        "scales": [list(level) for level in reach.scales],
-        "suggested_scales": None,
-        "suggested_reach": None,
-    }
-    if reach.better is not None and reach.better_shares is not None:
-        facts["suggested_scales"] = [list(level) for level in reach.better]
-        facts["suggested_reach"] = {str(iou): round(share, 4) for iou, share in reach.better_shares.items()}
-    return facts
-
-
-def memory_in_words(memory: Forecast, device: torch.device, there: int, processes: int = 1) -> str:
-    """The forecast, whether it fits, and what most of it is for; `there` is what the process has on the CPU already.
-
-    On a CPU all `processes` that learn together live in one memory.
-    """
-    shared = processes if device.type == "cpu" else 1
-    total = memory.total * shared
-    parts = sorted(((size, name) for name, size in vars(memory).items() if size), reverse=True)
-    mostly = ", ".join(f"{name} {in_words(size)}" for size, name in parts[:4])
-    mostly = f"{in_words(memory.total)} for each of {shared} processes: {mostly}" if shared > 1 else mostly
-    free = free_memory(device)
-    if free is None:
-        return f"about {in_words(total)} at the fullest moment ({mostly})"
-    room = free + there if device.type == "cpu" else free + torch.cuda.memory_reserved(device)
-    fits = "" if total <= room else ": it does NOT fit; --memory chooses settings that do"
-    return f"about {in_words(total)} of {in_words(room)} at the fullest moment ({mostly}){fits}"
-
-
-class Pace:
-    """How long a training will take, by its first steps.
+def describe_memory(memory: Forecast, device: torch.device, resident_bytes: int, world_size: int = 1) -> str:
+    """The forecast, whether it fits, and what most of it is for.
 
     Args:
-        first: the step that it begins with.
-        steps: where it ends.
-        per_epoch: steps of an epoch.
-        photos: of a step.
-        checked: photos that each epoch ends with.
+        memory: of one rank.
+        device: that the network learns on.
+        resident_bytes: what this process has on the CPU already.
+        world_size: number of ranks, which on a CPU share one memory.
+    """
+    sharing = world_size if device.type == "cpu" else 1
+    total = memory.total * sharing
+    parts = sorted(((size, name) for name, size in vars(memory).items() if size), reverse=True)
+    mostly = ", ".join(f"{name} {format_bytes(size)}" for size, name in parts[:4])
+    mostly = f"{format_bytes(memory.total)} for each of {sharing} processes: {mostly}" if sharing > 1 else mostly
+    free = free_memory(device)
+    if free is None:
+        return f"about {format_bytes(total)} at the peak ({mostly})"
+    available = free + resident_bytes if device.type == "cpu" else free + torch.cuda.memory_reserved(device)
+    fits = "" if total <= available else ": it does NOT fit; --max-memory chooses settings that do"
+    return f"about {format_bytes(total)} of {format_bytes(available)} at the peak ({mostly}){fits}"
+
+
+class EtaEstimator:
+    """Estimates the duration of a training from its first steps.
+
+    Args:
+        trainer: before its first step.
+        val_photos: photos that each epoch ends with.
     """
 
     MEASURED = 5
     """Steps that are timed, after one to warm up."""
-    WORTH = 10
-    """Seconds: less is not worth a word."""
+    SHORTEST = 10
+    """Seconds: a shorter duration is not reported."""
 
-    def __init__(self, first: int, steps: int, per_epoch: int, photos: int, checked: int) -> None:
-        self.first, self.steps, self.per_epoch, self.photos, self.checked = first, steps, per_epoch, photos, checked
-        self.begun: float | None = None
+    def __init__(self, trainer: Trainer, val_photos: int) -> None:
+        self.first, self.steps, self.per_epoch = trainer.state.step, trainer.steps, trainer.steps_per_epoch
+        self.photos, self.val_photos = trainer.photos, val_photos
+        self.started: float | None = None
 
     def after(self, step: int) -> str:
-        """What there is to say after a step: once the time that is left, else nothing."""
+        """The remaining time, once, after the measured steps; empty after all others."""
         if step == self.first + 1:
-            self.begun = time.monotonic()
-        if self.begun is None or step != self.first + 1 + self.MEASURED:
+            self.started = time.monotonic()
+        if self.started is None or step != self.first + 1 + self.MEASURED:
             return ""
-        each = (time.monotonic() - self.begun) / self.MEASURED
-        checks = self.checked * each / self.photos / 3  # a look forward takes about a third of a step
-        left = (self.steps - step) * each + (self.steps - step) / self.per_epoch * checks
-        self.begun = None
-        if left < self.WORTH:
+        each = (time.monotonic() - self.started) / self.MEASURED
+        validation = self.val_photos * each / self.photos / 3  # a forward pass takes about a third of a step
+        left = (self.steps - step) * each + (self.steps - step) / self.per_epoch * validation
+        self.started = None
+        if left < self.SHORTEST:
             return ""
         return (
             f"{'time':<9}about {_duration(left)} to go: {each:.2g} s a step, measured on steps {self.first + 2} to "
-            f"{step}; a validation photo taken as a third of a photo's share"
+            f"{step}; a validation photo is counted as a third of a training photo"
         )
 
 
@@ -190,7 +185,7 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def _boxes(annotations: list[dict[str, Any]]) -> Tensor:
+def coco_boxes(annotations: list[dict[str, Any]]) -> Tensor:
     """`[N, 4]` x y width height; without crowds, and without annotations that have no box."""
     rows = [a["bbox"] for a in annotations if len(a.get("bbox") or ()) == 4 and not a.get("iscrowd")]
     return torch.tensor(rows, dtype=torch.float32).reshape(-1, 4)

@@ -1,50 +1,125 @@
-"""Which layers learn when: the stages of a training in steps."""
+"""What learns when, and how fast: the stages of a training, its optimizer, and the learning rate of a step."""
 
+import math
 from dataclasses import dataclass
 
-from clothseg.config import Config
-from clothseg.training.optimizer import rate_scale
+import torch
+from torch import nn
+
+from clothseg.config import Config, TrainSettings
+from clothseg.networks import Network
 
 
 @dataclass(frozen=True)
-class Span:
-    """One stage.
+class StageSpan:
+    """One stage of the training, in steps.
 
     Attributes:
-        first, end: its steps, `end` not among them.
-        frozen: stages of the trunk that keep their weights.
-        rate: the learning rate that warm-up and schedule take a part of.
-        name: for people.
+        first, end: its steps, without `end`.
+        frozen: number of frozen stages of the backbone.
+        learning_rate: what warm-up and schedule take a fraction of.
+        name: what is trained, for people.
     """
 
     first: int
     end: int
     frozen: int
-    rate: float
+    learning_rate: float
     name: str
 
 
-def plan_spans(config: Config, per_epoch: int, photos: int) -> list[Span]:
-    """The stages of a configuration, in order, for epochs of `per_epoch` steps of so many `photos`."""
+def plan_stages(config: Config, steps_per_epoch: int, photos: int) -> list[StageSpan]:
+    """The stages of a configuration, in order.
+
+    Args:
+        config: with stages, or without any for a single one.
+        steps_per_epoch: steps of an epoch.
+        photos: of a step.
+    """
     settings = config.train
-    scale = rate_scale(settings, photos)
+    scale = lr_scale(settings, photos)
     frozen = config.backbone.frozen_stages
     if not settings.stages:
-        return [Span(0, settings.epochs * per_epoch, frozen, settings.learning_rate * scale, _in_words(frozen))]
-    spans: list[Span] = []
+        end = settings.epochs * steps_per_epoch
+        return [StageSpan(0, end, frozen, settings.learning_rate * scale, _trained(frozen))]
+    spans: list[StageSpan] = []
     for stage in settings.stages:
         first = spans[-1].end if spans else 0
         rate = (stage.learning_rate or settings.learning_rate) * scale
-        spans.append(Span(first, stage.until * per_epoch, stage.layers, rate, _in_words(stage.layers)))
+        end = stage.end_epoch * steps_per_epoch
+        spans.append(StageSpan(first, end, stage.frozen_stages, rate, _trained(stage.frozen_stages)))
     return spans
 
 
-def span_of(spans: list[Span], step: int) -> Span:
+def stage_at(stages: list[StageSpan], step: int) -> StageSpan:
     """The stage that a step belongs to; after the last step, the last stage."""
-    return next((span for span in spans if step < span.end), spans[-1])
+    return next((stage for stage in stages if step < stage.end), stages[-1])
 
 
-def _in_words(frozen: int) -> str:
+def _trained(frozen: int) -> str:
     if frozen == 5:
         return "heads"
-    return f"all but the first {frozen} stages of the trunk" if frozen else "all layers"
+    return f"all but the first {frozen} stages of the backbone" if frozen else "all layers"
+
+
+def make_optimizer(network: Network, settings: TrainSettings, learning_rate: float) -> torch.optim.Optimizer:
+    """SGD or AdamW over what is trained; the backbone has its own learning rate, norms and biases no weight decay."""
+    of_backbone = {id(p) for p in network.backbone.parameters()}
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for parameter in network.parameters():
+        if parameter.requires_grad:
+            key = id(parameter) in of_backbone, parameter.dim() > 1
+            groups.setdefault(key, []).append(parameter)
+    rows = []
+    for (in_backbone, decays), parameters in sorted(groups.items(), reverse=True):
+        rate = learning_rate * (settings.backbone_lr_scale if in_backbone else 1.0)
+        decay = settings.weight_decay if decays else 0.0
+        rows.append({"params": parameters, "lr": rate, "initial_lr": rate, "weight_decay": decay})
+    if settings.optimizer == "adamw":
+        return torch.optim.AdamW(rows)
+    return torch.optim.SGD(rows, momentum=settings.momentum)
+
+
+def transfer_optimizer_state(old: torch.optim.Optimizer, new: torch.optim.Optimizer) -> None:
+    """Gives `new` the state (momentum, running means) of the weights that both optimizers train."""
+    for group in new.param_groups:
+        for parameter in group["params"]:
+            if parameter in old.state:
+                new.state[parameter] = old.state[parameter]
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, step: int, stage: StageSpan, settings: TrainSettings) -> None:
+    """Sets the learning rate of each group for a step of a stage."""
+    factor = lr_factor(step - stage.first, settings, stage.end - stage.first)
+    for group in optimizer.param_groups:
+        group["lr"] = group["initial_lr"] * factor
+
+
+def lr_factor(step: int, settings: TrainSettings, steps: int) -> float:
+    """Fraction of the learning rate at a step of a stage of `steps`: linear warm-up, then constant or cosine to 0."""
+    if step < settings.warmup_steps:
+        return (step + 1) / settings.warmup_steps
+    if settings.schedule == "constant":
+        return 1.0
+    done = (step - settings.warmup_steps) / max(1, steps - settings.warmup_steps)
+    return 0.5 * (1 + math.cos(math.pi * done))
+
+
+def lr_scale(settings: TrainSettings, photos: int) -> float:
+    """Factor of the learning rates for steps of another number of photos than `train.lr_reference_batch`.
+
+    Linear for SGD (Goyal et al., "Accurate, Large Minibatch SGD", section 2.1), square root for AdamW (Malladi et al.,
+    "On the SDEs and Scaling Rules for Adaptive Gradient Algorithms", NeurIPS 2022).
+    """
+    if settings.lr_reference_batch is None:
+        return 1.0
+    scale = photos / settings.lr_reference_batch
+    return math.sqrt(scale) if settings.optimizer == "adamw" else scale
+
+
+def describe_lr_scale(settings: TrainSettings, photos: int) -> str:
+    """`lr_scale` for people; empty if it changes nothing."""
+    scale = lr_scale(settings, photos)
+    if scale == 1:
+        return ""
+    return f" (learning rates times {scale:.3g}, because they are for {settings.lr_reference_batch} photos a step)"

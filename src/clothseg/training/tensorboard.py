@@ -15,21 +15,22 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from clothseg.evaluation import HEADLINES
-from clothseg.training.history import LOSSES, Row
+from clothseg.config import HEADLINE_METRICS
+from clothseg.training.history import HistoryRow
 
 _FILE = "events.out.tfevents.clothseg"
-_TRAIN = {"learning_rate": "learning_rate", **{f"loss/{name}": f"train_{name}" for name in LOSSES}}
-_VAL = {f"loss/{name}": f"val_{name}" for name in LOSSES} | {f"figure/{name}": name for name in HEADLINES}
 
 
-def write_events(folder: Path, rows: Sequence[Row]) -> None:
-    """Bring the event files in `folder` up to the last of `rows`.
+def write_tensorboard(folder: Path, rows: Sequence[HistoryRow], loss_names: Sequence[str]) -> None:
+    """Brings the event files in `folder` up to the last of `rows`.
 
-    Points of epochs before it stay as they are, or are added where they are missing; those of it and of later ones,
-    which a run that was killed has left, are taken away first. So no epoch has two points.
+    Points of earlier epochs stay as they are, or are added where they are missing; those of the last epoch and later,
+    which a killed run has left, are removed first. So no epoch has two points.
     """
-    for split, columns in (("train", _TRAIN), ("val", _VAL)):
+    losses = ("total", *loss_names)
+    train = {"learning_rate": "learning_rate"} | {f"loss/{name}": f"train_{name}" for name in losses}
+    val = {f"loss/{name}": f"val_{name}" for name in losses} | {f"metric/{name}": name for name in HEADLINE_METRICS}
+    for split, columns in (("train", train), ("val", val)):
         points = {int(row["epoch"]): {tag: row[name] for tag, name in columns.items() if name in row} for row in rows}
         _bring_up_to(folder / split / _FILE, points)
 

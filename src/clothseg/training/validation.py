@@ -1,49 +1,56 @@
-"""The end of an epoch: how good the network is on photos that it did not learn from, and what is kept of it."""
+"""The end of an epoch: validation, the best epoch, early stopping, overfitting.
 
-from collections.abc import Callable
+What the rows of the history say is not remembered beside them, so a resumed run comes to the same conclusions.
+"""
+
+import math
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 
-from clothseg.config import Config
-from clothseg.evaluation import headline_figures
+from clothseg.config import Config, TrainSettings
+from clothseg.distributed import DistributedContext, single_process
+from clothseg.evaluation import headline_metrics
 from clothseg.evaluation.results import detections
-from clothseg.evaluation.truth import Truth, truth_of
-from clothseg.evaluation.validate_results import checked_results
-from clothseg.networks import MaskRCNNNetwork
+from clothseg.evaluation.truth import GroundTruth, truth_of
+from clothseg.evaluation.validate_results import validate_results
+from clothseg.networks import Network
 from clothseg.runs import RunFolder
 from clothseg.training.checkpoint import Checkpoint, write_checkpoint
-from clothseg.training.ema import WeightAverage
+from clothseg.training.ema import EmaWeights
 from clothseg.training.examples import Examples, mean_losses
-from clothseg.training.history import Row, write_history
-from clothseg.training.team import Team, alone
-from clothseg.training.tensorboard import write_events
-from clothseg.training.verdicts import best_row
+from clothseg.training.history import HistoryRow, loss_names_in, read_history, write_history
+from clothseg.training.tensorboard import write_tensorboard
 from clothseg.weights import write_network
+
+OVERFIT_EPOCHS = 3
+"""So many epochs one after the other a validation loss has risen when it is said to overfit."""
 
 
 @dataclass
-class Judge:
+class Validator:
     """Judges a network after each epoch and keeps the best.
 
     Attributes:
         network: with the weights of the last step.
-        checks: losses of the validation photos.
+        examples: losses of the validation photos.
         average: of the weights; where there is one, it is what is judged and handed out.
         config: how to judge.
         classes: names of the classes 1..K.
         run: where to write.
-        team: the processes that judge together; the first one writes.
+        distributed: the ranks that validate together; the first one writes.
     """
 
-    network: MaskRCNNNetwork
-    checks: Examples
-    average: WeightAverage | None
+    network: Network
+    examples: Examples
+    ema: EmaWeights | None
     config: Config
     classes: list[str]
     run: RunFolder
-    team: Team
+    distributed: DistributedContext
 
     def end_epoch(self, state: Checkpoint, snapshot: Callable[[Checkpoint], Checkpoint]) -> Checkpoint:
         """Judge, and write history, events, checkpoints and, where they are the best so far, the weights to hand out.
@@ -55,46 +62,129 @@ class Judge:
         Returns:
             the state after it.
         """
-        with self.average.applied(self.network) if self.average else nullcontext():
-            row = state.rows[-1] | self.look(int(state.rows[-1]["epoch"]), state.parts)
+        with self.ema.applied(self.network) if self.ema else nullcontext():
+            row = state.rows[-1] | self.validate(int(state.rows[-1]["epoch"]), state.micro_batches)
             after = replace(state, rows=[*state.rows[:-1], row])
             better = best_row(after.rows, self.config.train) is row
-            if self.team.first:
-                write_history(self.run.history, after.rows)
-                write_events(self.run.events, after.rows)
-            if better and self.team.first:
+            if self.distributed.is_first:
+                write_history(self.run.history, after.rows, self.network.loss_names)
+                write_tensorboard(self.run.events, after.rows, self.network.loss_names)
+            if better and self.distributed.is_first:
                 write_network(self.run.weights, self.network.state_dict(), self.config, self.classes)
-        if self.team.first:
+        if self.distributed.is_first:
             if better:
                 write_checkpoint(self.run.best, snapshot(after))
             write_checkpoint(self.run.last, snapshot(after))
-        self.team.wait()
+        self.distributed.barrier()
         return after
 
-    def look(self, epoch: int, parts: int) -> Row:
+    def validate(self, epoch: int, micro_batches: int) -> HistoryRow:
         """What the network is worth after an epoch, by the history's columns; batches go in so many parts."""
         settings = self.config.train
-        together = -(-settings.batch_size * settings.devices // parts)
-        losses = mean_losses(self.checks, together, settings.seed, self.team)
+        together = -(-settings.batch_size * settings.devices // micro_batches)
+        losses = mean_losses(self.examples, together, settings.seed, self.distributed)
         row = {f"val_{name}": value for name, value in losses.items()}
         if settings.evaluate_every and (epoch % settings.evaluate_every == 0 or epoch == settings.epochs):
             row |= self.figures()
         return row
 
-    def figures(self) -> Row:
+    def figures(self) -> HistoryRow:
         """COCO's and the report's figures on the validation photos, those that there is something to judge by."""
         training = self.network.training
         self.network.eval()
-        part = copy(self.checks.dataset)
-        part.images = self.team.every(part.images)
-        with alone(self.network):
+        part = copy(self.examples.dataset)
+        part.images = list(self.distributed.strided_shard(part.images))
+        with single_process(self.network):
             found_here = list(detections(self.network, part))
-        rows = [row for of_photo in self.team.gather(found_here) for row in of_photo]
+        rows = [row for of_photo in self.distributed.gather(found_here) for row in of_photo]
         self.network.train(training)
-        found = headline_figures(self.truth, checked_results(rows, self.truth)[0], self.config.detect.min_confidence)
+        found = headline_metrics(
+            self.truth, validate_results(rows, self.truth)[0], self.config.inference.score_threshold
+        )
         return {name: value for name, value in found.items() if value is not None}
 
     @cached_property
-    def truth(self) -> Truth:
+    def truth(self) -> GroundTruth:
         """What is on the validation photos."""
-        return truth_of(self.checks.dataset)
+        return truth_of(self.examples.dataset)
+
+
+def best_row(rows: Sequence[HistoryRow], settings: TrainSettings) -> HistoryRow:
+    """The row of the epoch whose weights are handed out: the best by `train.monitor`, the first one of equals.
+
+    Epochs without that figure, or with one that is not finite, do not count; where none has it, the last one.
+    """
+    name = settings.monitor
+    judged = [row for row in rows if math.isfinite(row.get(name, math.nan))]
+    if not judged:
+        return rows[-1]
+    if name.startswith("val_"):
+        return min(judged, key=lambda row: row[name])
+    return max(judged, key=lambda row: row[name])
+
+
+def should_stop(rows: Sequence[HistoryRow], settings: TrainSettings) -> bool:
+    """Whether `train.patience` epochs of a stage went by without a better one.
+
+    It is only asked in epochs that have the figure of `train.monitor`, and counted anew from the end of each stage.
+    """
+    if settings.patience is None or not rows or settings.monitor not in rows[-1]:
+        return False
+    epoch = rows[-1]["epoch"]
+    begun = max((stage.end_epoch for stage in settings.stages if stage.end_epoch <= epoch), default=0)
+    return epoch - max(begun, best_row(rows, settings)["epoch"]) >= settings.patience
+
+
+def stopped_early_after(run: RunFolder, settings: TrainSettings) -> int | None:
+    """The epoch after which a run gave up; None where it did not."""
+    rows = read_history(run.history) if run.history.is_file() else []
+    return int(rows[-1]["epoch"]) if should_stop(rows, settings) else None
+
+
+def overfitting(rows: Sequence[HistoryRow]) -> dict[str, int]:
+    """Losses that fall on the training photos only, and the epoch since which they do.
+
+    A loss counts from the first epoch in which it rises on the validation photos, when it does so for `OVERFIT_EPOCHS`
+    consecutive epochs while it falls on the training photos; until it is lower than ever before. Nothing is said as
+    long as the total is: at the beginning one loss rises because others fall.
+    """
+    return {name: since for name in loss_names_in(rows) if (since := _rising_since(rows, name))}
+
+
+def epoch_messages(rows: Sequence[HistoryRow], settings: TrainSettings) -> list[str]:
+    """What the last epoch of `rows` brings to tell: losses that begin to overfit, an early end."""
+    before, row, best = overfitting(rows[:-1]), rows[-1], best_row(rows, settings)
+    sentences = []
+    if lost := [name for name in loss_names_in(rows) if not math.isfinite(row.get(f"val_{name}", 0.0))]:
+        sentences.append(
+            f"not finite on the validation photos: {', '.join(lost)}; the weights of this epoch are of no use there. A "
+            "smaller train.learning_rate or train.grad_clip_norm may help"
+        )
+    if started := {name: since for name, since in overfitting(rows).items() if name not in before}:
+        losses = ", ".join(f"{name} (since epoch {since})" for name, since in started.items())
+        sentences.append(
+            f"overfitting: {losses} rises on the validation photos while it falls on the training photos; more photos "
+            "or augmentation, or fewer epochs"
+        )
+    if should_stop(rows, settings):
+        sentences.append(
+            f"early stopping: {settings.monitor} was best in epoch {best['epoch']:.0f} ({best[settings.monitor]:.4f}), "
+            f"and train.patience is {settings.patience}; the weights of epoch {best['epoch']:.0f} are handed out"
+        )
+    elif row["epoch"] == settings.epochs and best is not row:
+        sentences.append(f"{settings.monitor} was best in epoch {best['epoch']:.0f}; its weights are handed out")
+    return sentences
+
+
+def _rising_since(rows: Sequence[HistoryRow], name: str) -> int:
+    since, lowest, least = 0, math.inf, math.inf
+    for last, row in enumerate(rows):
+        improves, least = row.get("val_total", math.inf) < least, min(least, row.get("val_total", math.inf))
+        recent = rows[max(0, last - OVERFIT_EPOCHS) : last + 1]
+        values = [r.get(f"val_{name}", math.nan) for r in recent]
+        if values[-1] < lowest:
+            since, lowest = 0, values[-1]
+        rises = len(recent) > OVERFIT_EPOCHS and all(a < b for a, b in pairwise(values))
+        if not since and rises and not improves and row[f"train_{name}"] < recent[0][f"train_{name}"]:
+            since = int(recent[1]["epoch"])
+    return since

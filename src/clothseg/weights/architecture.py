@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from clothseg.networks import RESNETS
+from clothseg.networks.backbones import RESNETS
 
 Tree = dict[str, Any]
 
@@ -32,16 +32,16 @@ def backbone_name(tensors: Mapping[str, Tensor]) -> str | None:
     return None
 
 
-def found_settings(tensors: Mapping[str, Tensor]) -> Tree:
+def infer_settings(tensors: Mapping[str, Tensor]) -> Tree:
     """Sections and values of `Config` that the tensors (our names) show; nothing on what they do not show."""
     tree: Tree = {}
     if name := backbone_name(tensors):
         grouped = "backbone.model.norm1.weight" in tensors and "backbone.model.norm1.running_mean" not in tensors
         tree["backbone"] = {"name": name, "norm": "group" if grouped else "frozen"}
-    lateral = tensors.get("pyramid.lateral.0.0.weight")
+    lateral = tensors.get("fpn.lateral.0.0.weight")
     if lateral is not None:
-        tree["pyramid"] = {"channels": len(lateral), "norm": _norm(tensors, "pyramid.lateral.0.1")}
-        tree |= _rpn(tensors, len(lateral)) | _boxes(tensors, len(lateral)) | _mask(tensors)
+        tree["network"] = {"fpn": {"channels": len(lateral), "norm": _norm(tensors, "fpn.lateral.0.1")}}
+        tree["network"] |= _rpn(tensors, len(lateral)) | _boxes(tensors, len(lateral)) | _mask(tensors)
     return tree
 
 
@@ -66,7 +66,7 @@ def _rpn(tensors: Mapping[str, Tensor], channels: int) -> Tree:
     score = tensors.get("rpn.score.weight")
     if score is None or score.dim() != 4:
         return {}
-    tree: Tree = {"convolutions": max(1, _count(tensors, r"rpn\.convs\.(\d+)\.weight"))}
+    tree: Tree = {"num_conv": max(1, _count(tensors, r"rpn\.convs\.(\d+)\.weight"))}
     if score.shape[1] != channels:
         tree["channels"] = score.shape[1]
     return {"rpn": tree}
@@ -77,14 +77,14 @@ def _boxes(tensors: Mapping[str, Tensor], channels: int) -> Tree:
     if first is None or first.dim() != 2:
         return {}
     tree: Tree = {
-        "convolutions": _count(tensors, r"box_head\.convs\.(\d+)\.conv\.weight"),
+        "num_conv": _count(tensors, r"box_head\.convs\.(\d+)\.conv\.weight"),
         "norm": _norm(tensors, "box_head.convs.0.norm"),
-        "dense": _count(tensors, r"box_head\.dense\.(\d+)\.weight"),
-        "hidden": len(first),
-        "dense_norm": _norm(tensors, "box_head.norms.0"),
-        "pooled": math.isqrt(first.shape[1] // channels),
+        "num_fc": _count(tensors, r"box_head\.dense\.(\d+)\.weight"),
+        "fc_dim": len(first),
+        "fc_norm": _norm(tensors, "box_head.norms.0"),
+        "pool_size": math.isqrt(first.shape[1] // channels),
     }
-    return {"boxes": tree}
+    return {"box_head": tree}
 
 
 def _mask(tensors: Mapping[str, Tensor]) -> Tree:
@@ -92,9 +92,9 @@ def _mask(tensors: Mapping[str, Tensor]) -> Tree:
     if up is None or up.dim() != 4:
         return {}
     return {
-        "mask": {
+        "mask_head": {
             "channels": up.shape[1],
-            "convolutions": _count(tensors, r"mask_head\.convs\.(\d+)\.conv\.weight") or 4,  # nobody's has none
+            "num_conv": _count(tensors, r"mask_head\.convs\.(\d+)\.conv\.weight") or 4,  # nobody's has none
             "norm": _norm(tensors, "mask_head.convs.0.norm"),
         }
     }

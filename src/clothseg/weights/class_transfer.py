@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
-from clothseg.weights.converted import LAST_LAYERS
-
 
 def plain_name(name: str) -> str:
     """A class's name without what spelling adds: case, spaces, hyphens and underscores."""
@@ -20,8 +18,12 @@ def shared_classes(old: Sequence[str], new: Sequence[str]) -> dict[int, int]:
     return {0: 0} | {number: places[name] for number, name in plain if name in places}
 
 
-def carried_over(
-    tensors: Mapping[str, Tensor], fresh: Mapping[str, Tensor], old: Sequence[str], new: Sequence[str]
+def transfer_class_rows(
+    tensors: Mapping[str, Tensor],
+    fresh: Mapping[str, Tensor],
+    old: Sequence[str],
+    new: Sequence[str],
+    layers: Sequence[str],
 ) -> dict[str, Tensor]:
     """`tensors` with the last layers made for the `new` classes.
 
@@ -29,11 +31,12 @@ def carried_over(
         tensors: of a network for the `old` classes, our names.
         fresh: of a new network for the `new` classes; its rows stay where `old` has no such class.
         old, new: names of the classes 1..K.
+        layers: how the names of tensors with rows for each class begin.
     """
     shared = shared_classes(old, new)
     answer = dict(tensors)
     for name, tensor in tensors.items():
-        if name.startswith(LAST_LAYERS) and name in fresh:
+        if name.startswith(tuple(layers)) and name in fresh:
             made, rows = fresh[name].clone(), len(tensor) // (len(old) + 1)
             if len(made) != rows * (len(new) + 1) or made.shape[1:] != tensor.shape[1:]:
                 continue  # the report will say that the shape is another

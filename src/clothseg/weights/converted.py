@@ -7,12 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-LAST_LAYERS = ("box_head.score.", "box_head.delta.", "mask_head.logits.")
-"""Beginnings of the names of those tensors that have a row, or four, for each class."""
-
 
 @dataclass
-class Reading:
+class ConvertedWeights:
     """A file in our terms.
 
     Attributes:
@@ -31,11 +28,11 @@ class Reading:
     tensors: dict[str, Tensor] = field(default_factory=dict)
     renamed: dict[str, str] = field(default_factory=dict)
     changed: dict[str, str] = field(default_factory=dict)
-    left_out: dict[str, str] = field(default_factory=dict)
+    unused: dict[str, str] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     classes: list[str] | None = None
 
-    def take(self, key: str, name: str, tensor: Tensor, change: str = "") -> None:
+    def add(self, key: str, name: str, tensor: Tensor, change: str = "") -> None:
         """Note that the file's `key` became `name`."""
         self.tensors[name] = tensor.contiguous()
         self.renamed[key] = name

@@ -10,27 +10,27 @@ from clothseg.errors import ConfigError
 Tree = dict[str, Any]
 
 MATTERPORT = {
-    "IMAGE_MIN_DIM": "picture.min_side",
-    "IMAGE_MAX_DIM": "picture.max_side",
-    "MEAN_PIXEL": "picture.mean",
+    "IMAGE_MIN_DIM": "input.min_side",
+    "IMAGE_MAX_DIM": "input.max_side",
+    "MEAN_PIXEL": "input.mean",
     "BACKBONE": "backbone.name",
-    "TOP_DOWN_PYRAMID_SIZE": "pyramid.channels",
-    "RPN_NMS_THRESHOLD": "rpn.nms_iou",
-    "RPN_TRAIN_ANCHORS_PER_IMAGE": "rpn.samples",
-    "POST_NMS_ROIS_TRAINING": "rpn.proposals_train",
-    "POST_NMS_ROIS_INFERENCE": "rpn.proposals_detect",
-    "TRAIN_ROIS_PER_IMAGE": "boxes.samples",
-    "ROI_POSITIVE_RATIO": "boxes.positive_share",
-    "POOL_SIZE": "boxes.pooled",
-    "FPN_CLASSIF_FC_LAYERS_SIZE": "boxes.hidden",
-    "MASK_POOL_SIZE": "mask.pooled",
-    "DETECTION_MIN_CONFIDENCE": "detect.min_confidence",
-    "DETECTION_NMS_THRESHOLD": "detect.nms_iou",
-    "DETECTION_MAX_INSTANCES": "detect.max_detections",
+    "TOP_DOWN_PYRAMID_SIZE": "network.fpn.channels",
+    "RPN_NMS_THRESHOLD": "network.rpn.nms_iou",
+    "RPN_TRAIN_ANCHORS_PER_IMAGE": "network.rpn.samples",
+    "POST_NMS_ROIS_TRAINING": "network.rpn.post_nms_top_n_train",
+    "POST_NMS_ROIS_INFERENCE": "network.rpn.post_nms_top_n_test",
+    "TRAIN_ROIS_PER_IMAGE": "network.box_head.samples",
+    "ROI_POSITIVE_RATIO": "network.box_head.positive_fraction",
+    "POOL_SIZE": "network.box_head.pool_size",
+    "FPN_CLASSIF_FC_LAYERS_SIZE": "network.box_head.fc_dim",
+    "MASK_POOL_SIZE": "network.mask_head.pool_size",
+    "DETECTION_MIN_CONFIDENCE": "inference.score_threshold",
+    "DETECTION_NMS_THRESHOLD": "inference.nms_iou",
+    "DETECTION_MAX_INSTANCES": "inference.max_detections",
     "LEARNING_RATE": "train.learning_rate",
     "LEARNING_MOMENTUM": "train.momentum",
     "WEIGHT_DECAY": "train.weight_decay",
-    "GRADIENT_CLIP_NORM": "train.clip_gradients",
+    "GRADIENT_CLIP_NORM": "train.grad_clip_norm",
     "BATCH_SIZE": "train.batch_size",
     "STEPS_PER_EPOCH": "train.steps_per_epoch",
 }
@@ -43,26 +43,26 @@ LOSSES = {
 }
 
 DETECTRON2 = {
-    "INPUT.MIN_SIZE_TEST": "picture.min_side",
-    "INPUT.MAX_SIZE_TEST": "picture.max_side",
-    "MODEL.PIXEL_MEAN": "picture.mean",
-    "MODEL.PIXEL_STD": "picture.std",
+    "INPUT.MIN_SIZE_TEST": "input.min_side",
+    "INPUT.MAX_SIZE_TEST": "input.max_side",
+    "MODEL.PIXEL_MEAN": "input.mean",
+    "MODEL.PIXEL_STD": "input.std",
     "MODEL.BACKBONE.FREEZE_AT": "backbone.frozen_stages",
     "MODEL.RESNETS.STRIDE_IN_1X1": "backbone.stride_first",
-    "MODEL.RPN.PRE_NMS_TOPK_TRAIN": "rpn.candidates_train",
-    "MODEL.RPN.PRE_NMS_TOPK_TEST": "rpn.candidates_detect",
-    "MODEL.RPN.POST_NMS_TOPK_TRAIN": "rpn.proposals_train",
-    "MODEL.RPN.POST_NMS_TOPK_TEST": "rpn.proposals_detect",
-    "MODEL.RPN.NMS_THRESH": "rpn.nms_iou",
-    "MODEL.RPN.BATCH_SIZE_PER_IMAGE": "rpn.samples",
-    "MODEL.RPN.POSITIVE_FRACTION": "rpn.positive_share",
-    "MODEL.ROI_HEADS.BATCH_SIZE_PER_IMAGE": "boxes.samples",
-    "MODEL.ROI_HEADS.POSITIVE_FRACTION": "boxes.positive_share",
-    "MODEL.ROI_HEADS.SCORE_THRESH_TEST": "detect.min_confidence",
-    "MODEL.ROI_HEADS.NMS_THRESH_TEST": "detect.nms_iou",
-    "MODEL.ROI_BOX_HEAD.POOLER_RESOLUTION": "boxes.pooled",
-    "MODEL.ROI_MASK_HEAD.POOLER_RESOLUTION": "mask.pooled",
-    "TEST.DETECTIONS_PER_IMAGE": "detect.max_detections",
+    "MODEL.RPN.PRE_NMS_TOPK_TRAIN": "network.rpn.pre_nms_top_n_train",
+    "MODEL.RPN.PRE_NMS_TOPK_TEST": "network.rpn.pre_nms_top_n_test",
+    "MODEL.RPN.POST_NMS_TOPK_TRAIN": "network.rpn.post_nms_top_n_train",
+    "MODEL.RPN.POST_NMS_TOPK_TEST": "network.rpn.post_nms_top_n_test",
+    "MODEL.RPN.NMS_THRESH": "network.rpn.nms_iou",
+    "MODEL.RPN.BATCH_SIZE_PER_IMAGE": "network.rpn.samples",
+    "MODEL.RPN.POSITIVE_FRACTION": "network.rpn.positive_fraction",
+    "MODEL.ROI_HEADS.BATCH_SIZE_PER_IMAGE": "network.box_head.samples",
+    "MODEL.ROI_HEADS.POSITIVE_FRACTION": "network.box_head.positive_fraction",
+    "MODEL.ROI_HEADS.SCORE_THRESH_TEST": "inference.score_threshold",
+    "MODEL.ROI_HEADS.NMS_THRESH_TEST": "inference.nms_iou",
+    "MODEL.ROI_BOX_HEAD.POOLER_RESOLUTION": "network.box_head.pool_size",
+    "MODEL.ROI_MASK_HEAD.POOLER_RESOLUTION": "network.mask_head.pool_size",
+    "TEST.DETECTIONS_PER_IMAGE": "inference.max_detections",
     "SOLVER.BASE_LR": "train.learning_rate",
     "SOLVER.MOMENTUM": "train.momentum",
     "SOLVER.WEIGHT_DECAY": "train.weight_decay",
@@ -90,7 +90,7 @@ FIXED = {
 """What the conventions compute; a file that says otherwise is of a network that would come out wrong."""
 
 
-def in_our_terms(tree: Tree, name: str = "the settings") -> Tree:
+def to_our_settings(tree: Tree, name: str = "the settings") -> Tree:
     """Our sections and values from a settings file of any of the three; ours comes back as it is.
 
     Raises:
@@ -107,36 +107,36 @@ def in_our_terms(tree: Tree, name: str = "the settings") -> Tree:
 
 
 def _from_matterport(tree: Tree) -> Tree:
-    answer: Tree = {"conventions": "matterport"}
+    answer: Tree = {"network": {"conventions": "matterport"}}
     for theirs, ours in MATTERPORT.items():
         if tree.get(theirs) is not None:
             _put(answer, ours, tree[theirs])
-    _put(answer, "picture.resize", "square")
+    _put(answer, "input.resize", "square")
     if tree.get("RPN_ANCHOR_SCALES"):
-        _put(answer, "anchors.scales", [[scale] for scale in tree["RPN_ANCHOR_SCALES"]])
+        _put(answer, "network.anchors.scales", [[scale] for scale in tree["RPN_ANCHOR_SCALES"]])
     if tree.get("RPN_ANCHOR_RATIOS"):
-        _put(answer, "anchors.ratios", [1 / ratio for ratio in tree["RPN_ANCHOR_RATIOS"]])
+        _put(answer, "network.anchors.ratios", [1 / ratio for ratio in tree["RPN_ANCHOR_RATIOS"]])
     if tree.get("PRE_NMS_LIMIT"):
-        _put(answer, "rpn.candidates_train", tree["PRE_NMS_LIMIT"])
-        _put(answer, "rpn.candidates_detect", tree["PRE_NMS_LIMIT"])
+        _put(answer, "network.rpn.pre_nms_top_n_train", tree["PRE_NMS_LIMIT"])
+        _put(answer, "network.rpn.pre_nms_top_n_test", tree["PRE_NMS_LIMIT"])
     for theirs, ours in LOSSES.items():
         if (weight := (tree.get("LOSS_WEIGHTS") or {}).get(f"{theirs}_loss")) is not None:
-            _put(answer, f"losses.{ours}", weight)
+            _put(answer, f"network.loss_weights.{ours}", weight)
     return answer
 
 
 def _from_detectron2(tree: Tree) -> Tree:
-    answer: Tree = {"conventions": "detectron2"}
+    answer: Tree = {"network": {"conventions": "detectron2"}}
     for theirs, ours in DETECTRON2.items():
         if (value := _get(tree, theirs)) is not None:
             _put(answer, ours, value)
     if order := _get(tree, "INPUT.FORMAT"):
-        _put(answer, "picture.channels", str(order).lower())
+        _put(answer, "input.channels", str(order).lower())
     sizes, ratios = _get(tree, "MODEL.ANCHOR_GENERATOR.SIZES"), _get(tree, "MODEL.ANCHOR_GENERATOR.ASPECT_RATIOS")
     if sizes:
-        _put(answer, "anchors.scales", sizes)
+        _put(answer, "network.anchors.scales", sizes)
     if ratios and isinstance(ratios[0], list):
-        _put(answer, "anchors.ratios", ratios[0])
+        _put(answer, "network.anchors.ratios", ratios[0])
     return answer
 
 
@@ -148,5 +148,7 @@ def _get(tree: Tree, dotted: str) -> Any:
 
 
 def _put(tree: Tree, dotted: str, value: Any) -> None:
-    section, key = dotted.split(".")
-    tree.setdefault(section, {})[key] = value
+    *sections, key = dotted.split(".")
+    for section in sections:
+        tree = tree.setdefault(section, {})
+    tree[key] = value

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from clothseg.networks import build_network
-from clothseg.weights.converted import Reading
+from clothseg.weights.converted import ConvertedWeights
 from clothseg.weights.load_model import config_of
 from clothseg.weights.read import read_weights
 
@@ -75,35 +75,35 @@ def inspect_weights(path: Path, settings: str | Path | None = None, overrides: S
         WeightsError: it cannot be read, or is of another network.
         ConfigError: settings or overrides are wrong.
     """
-    reading = read_weights(path)
-    config = config_of(reading, settings, overrides)
-    known = "backbone" in reading.settings or any("backbone.name" in word for word in overrides)
+    converted = read_weights(path)
+    config = config_of(converted, settings, overrides)
+    known = "backbone" in converted.settings or any("backbone.name" in word for word in overrides)
     with torch.device("meta"):
-        network = build_network(config, len(reading.classes or []) or 1)
+        network = build_network(config, len(converted.classes or []) or 1)
     wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()} if known else {}
-    if reading.classes is None:
+    if converted.classes is None:
         wanted = {name: shape for name, shape in wanted.items() if name.startswith("backbone.")}
     return Inspection(
         str(path),
-        reading.origin,
-        reading.layout,
+        converted.origin,
+        converted.layout,
         config.backbone.name if known else "not known; give it with --set backbone.name=timm/NAME",
-        config.conventions,
-        reading.classes,
-        {section: value for section, value in reading.settings.items() if value != {}},
-        _keys(reading, wanted, known=known),
+        str(getattr(config.network, "conventions", "")),
+        converted.classes,
+        {section: value for section, value in converted.settings.items() if value != {}},
+        _keys(converted, wanted, known=known),
     )
 
 
-def _keys(reading: Reading, wanted: dict[str, tuple[int, ...]], *, known: bool) -> list[Key]:
+def _keys(converted: ConvertedWeights, wanted: dict[str, tuple[int, ...]], *, known: bool) -> list[Key]:
     keys = []
-    for key, name in reading.renamed.items():
-        shape, note = tuple(reading.tensors[name].shape), reading.changed.get(key, "")
+    for key, name in converted.renamed.items():
+        shape, note = tuple(converted.tensors[name].shape), converted.changed.get(key, "")
         fate = "changed" if note else "taken" if key == name else "renamed"
         if known and name not in wanted:
             fate, note = "left out", "no such part in this network"
         elif known and wanted[name] != shape:
             fate, note = "wrong shape", f"expected {'x'.join(map(str, wanted[name]))}"
         keys.append(Key(key, name, fate, shape, note))
-    keys += [Key(key, "", "left out", (), why) for key, why in reading.left_out.items()]
-    return keys + [Key("", name, "missing", shape) for name, shape in wanted.items() if name not in reading.tensors]
+    keys += [Key(key, "", "left out", (), why) for key, why in converted.unused.items()]
+    return keys + [Key("", name, "missing", shape) for name, shape in wanted.items() if name not in converted.tensors]

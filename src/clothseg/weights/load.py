@@ -8,17 +8,15 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from clothseg.errors import WeightsError
-from clothseg.networks import MaskRCNNNetwork
+from clothseg.networks import Network
 from clothseg.runs import RunFolder
 from clothseg.weights.catalogue import PUBLISHED, fetch, published
-from clothseg.weights.class_transfer import carried_over, plain_name, shared_classes
-from clothseg.weights.converted import LAST_LAYERS, Reading
+from clothseg.weights.class_transfer import plain_name, shared_classes, transfer_class_rows
+from clothseg.weights.converted import ConvertedWeights
 from clothseg.weights.download import Progress
 from clothseg.weights.formats.efficientnet_lite import BUNDLED
 from clothseg.weights.formats.timm import for_extractor
 from clothseg.weights.read import read_weights
-
-HEADS = ("rpn.", "box_head.", "mask_head.")
 
 
 @dataclass(frozen=True)
@@ -39,24 +37,26 @@ class LoadReport:
     """
 
     source: str
-    taken: list[str] = field(default_factory=list)
-    left_out: list[str] = field(default_factory=list)
+    loaded: list[str] = field(default_factory=list)
+    unused: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
-    wrong_shape: list[str] = field(default_factory=list)
+    shape_mismatch: list[str] = field(default_factory=list)
     renamed: dict[str, str] = field(default_factory=dict)
     changed: dict[str, str] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
-    carried: list[str] | None = None
+    transferred: list[str] | None = None
     notes: list[str] = field(default_factory=list)
 
-    def sentence(self) -> str:
+    def summary(self) -> str:
         """The report in one sentence."""
-        parts = [f"{len(self.taken)} tensors taken from {self.source}"]
-        other = f", {len(self.wrong_shape)} of them because the file's have another shape" if self.wrong_shape else ""
+        parts = [f"{len(self.loaded)} tensors taken from {self.source}"]
+        other = (
+            f", {len(self.shape_mismatch)} of them because the file's have another shape" if self.shape_mismatch else ""
+        )
         parts += [f"{len(self.missing)} start new{other}"] if self.missing else []
-        parts += [f"{len(self.left_out)} of the file not needed"] if self.left_out else []
-        if self.carried is not None:
-            kept = f"of background and of {', '.join(self.carried)}" if self.carried else "of background alone"
+        parts += [f"{len(self.unused)} of the file not needed"] if self.unused else []
+        if self.transferred is not None:
+            kept = f"of background and of {', '.join(self.transferred)}" if self.transferred else "of background alone"
             parts.append(f"last layers new for these classes, with the rows {kept}")
         return "; ".join([", ".join(parts), *self.notes])
 
@@ -81,18 +81,18 @@ def load_tensors(
     chosen = {}
     for name, tensor in tensors.items():
         if name not in state:
-            report.left_out.append(name)
+            report.unused.append(name)
         elif name.startswith(tuple(exclude)):
-            report.left_out.append(name)
+            report.unused.append(name)
             report.reasons[name] = "excluded by wish"
         elif state[name].shape != tensor.shape:
-            report.wrong_shape.append(f"{name}: {tuple(state[name].shape)} here, {tuple(tensor.shape)} in the file")
+            report.shape_mismatch.append(f"{name}: {tuple(state[name].shape)} here, {tuple(tensor.shape)} in the file")
         elif _layer(name) in misfits:
-            report.left_out.append(name)
+            report.unused.append(name)
             report.reasons[name] = "another tensor of its layer has another shape"
         else:
             chosen[name] = tensor
-    report.taken.extend(chosen)
+    report.loaded.extend(chosen)
     report.missing.extend(name for name in state if name not in chosen)
     if not chosen:
         raise WeightsError(f"{source}: no tensor of it fits this network; was it made for another backbone?")
@@ -104,9 +104,9 @@ def _layer(name: str) -> str:
     return name.rpartition(".")[0]
 
 
-def load_reading(
-    network: nn.Module,
-    reading: Reading,
+def load_converted(
+    network: Network,
+    converted: ConvertedWeights,
     source: str,
     exclude: Sequence[str] = (),
     classes: Sequence[str] | None = None,
@@ -118,24 +118,24 @@ def load_reading(
     Raises:
         WeightsError: not one tensor fits.
     """
-    tensors, old, carried = reading.tensors, reading.classes, None
+    tensors, old, transferred = converted.tensors, converted.classes, None
     if old is not None and classes is not None and [plain_name(n) for n in old] != [plain_name(n) for n in classes]:
-        tensors = carried_over(tensors, network.state_dict(), old, classes)
-        if not all(layer.startswith(tuple(exclude)) for layer in LAST_LAYERS):
-            carried = [classes[number - 1] for number in shared_classes(old, classes) if number]
+        tensors = transfer_class_rows(tensors, network.state_dict(), old, classes, network.class_layers)
+        if not all(layer.startswith(tuple(exclude)) for layer in network.class_layers):
+            transferred = [classes[number - 1] for number in shared_classes(old, classes) if number]
     report = load_tensors(network, tensors, source, exclude)
-    whole = LoadReport(**(vars(report) | {"carried": carried}))
-    keys = {name: key for key, name in reading.renamed.items() if key not in reading.changed}
-    whole.renamed.update({key: name for key, name in reading.renamed.items() if key != name})
-    whole.changed.update(reading.changed)
+    whole = LoadReport(**(vars(report) | {"transferred": transferred}))
+    keys = {name: key for key, name in converted.renamed.items() if key not in converted.changed}
+    whole.renamed.update({key: name for key, name in converted.renamed.items() if key != name})
+    whole.changed.update(converted.changed)
     whole.reasons.update({keys.get(name, name): why for name, why in report.reasons.items()})
-    whole.reasons.update(reading.left_out)
-    whole.left_out[:] = [keys.get(name, name) for name in whole.left_out] + list(reading.left_out)
+    whole.reasons.update(converted.unused)
+    whole.unused[:] = [keys.get(name, name) for name in whole.unused] + list(converted.unused)
     return whole
 
 
-def load_start(
-    network: MaskRCNNNetwork,
+def load_initial_weights(
+    network: Network,
     source: str,
     exclude: Sequence[str] = (),
     classes: Sequence[str] | None = None,
@@ -156,7 +156,7 @@ def load_start(
     """
     if source == "random":
         return LoadReport("random numbers", missing=list(network.state_dict()))
-    prefixes = [prefix for name in exclude for prefix in (HEADS if name == "heads" else (name,))]
+    prefixes = [prefix for name in exclude for prefix in (network.head_prefixes if name == "heads" else (name,))]
     if bundled := BUNDLED.get(source):
         tensors = {f"backbone.model.{name}": tensor for name, tensor in bundled.tensors().items()}
         report = load_tensors(network, tensors, bundled.title, prefixes)
@@ -168,12 +168,14 @@ def load_start(
         )
     if not path.exists():
         path = fetch(published(_known(source), network.config.backbone.name), progress=progress)
-    reading = read_weights(path)
-    if network.config.backbone.name.startswith("timm/") and reading.classes is None:
-        reading = for_extractor(reading, network.state_dict().keys())
-    theirs = str(reading.settings.get("backbone", {}).get("name", ""))
-    report = _with_whole_backbone(load_reading(network, reading, source, prefixes, classes), prefixes, theirs, network)
-    report.notes.extend(_differences(reading, network))
+    converted = read_weights(path)
+    if network.config.backbone.name.startswith("timm/") and converted.classes is None:
+        converted = for_extractor(converted, network.state_dict().keys())
+    theirs = str(converted.settings.get("backbone", {}).get("name", ""))
+    report = _with_whole_backbone(
+        load_converted(network, converted, source, prefixes, classes), prefixes, theirs, network
+    )
+    report.notes.extend(_differences(converted, network))
     return report
 
 
@@ -193,9 +195,7 @@ def _known(source: str) -> str:
     raise WeightsError(f"weights {source!r}: no such file or folder, and no name of published weights; {meant}")
 
 
-def _with_whole_backbone(
-    report: LoadReport, exclude: Sequence[str], theirs: str, network: MaskRCNNNetwork
-) -> LoadReport:
+def _with_whole_backbone(report: LoadReport, exclude: Sequence[str], theirs: str, network: Network) -> LoadReport:
     """The report, if the file, whose trunk is called `theirs`, filled the trunk but for what `exclude` says."""
     missing = [name for name in report.missing if name.startswith("backbone.")]
     if not (unfilled := [name for name in missing if not name.startswith(tuple(exclude))]):
@@ -206,16 +206,19 @@ def _with_whole_backbone(
             f"{report.source}: its backbone is {theirs}, the configuration's is {ours}; "
             f"`clothseg weights inspect {report.source} --settings > FILE.yaml` makes one for --config that fits"
         )
-    wrong = f" ({'; '.join(report.wrong_shape[:2])})" if report.wrong_shape else ""
+    wrong = f" ({'; '.join(report.shape_mismatch[:2])})" if report.shape_mismatch else ""
     raise WeightsError(
         f"{report.source}: {len(unfilled)} tensors of the backbone are not in it, among them "
         f"{', '.join(unfilled[:3])}{wrong}; was it made for another backbone?"
     )
 
 
-def _differences(reading: Reading, network: MaskRCNNNetwork) -> list[str]:
-    """A word where the file was made under other conventions than the network's."""
-    theirs, ours = reading.settings.get("conventions", "torchvision"), network.config.conventions
+def _differences(converted: ConvertedWeights, network: Network) -> list[str]:
+    """A note if the file was made under other conventions than the network's."""
+    theirs = converted.settings.get("network", {}).get("conventions", "torchvision")
+    ours = getattr(network.config.network, "conventions", theirs)
     if theirs == ours:
         return []
-    return [f"the file was trained with {theirs}'s conventions, this network has {ours}'s: set conventions={theirs}"]
+    return [
+        f"the file was trained with {theirs}'s conventions, this network has {ours}'s: set network.conventions={theirs}"
+    ]

@@ -5,13 +5,14 @@ from typing import Any
 
 import yaml
 
+from clothseg.config import deep_merge
 from clothseg.errors import WeightsError
 from clothseg.runs import RunFolder
-from clothseg.weights.architecture import class_count, found_settings
+from clothseg.weights.architecture import class_count, infer_settings
 from clothseg.weights.catalogue import PUBLISHED
 from clothseg.weights.coco_classes import class_names
-from clothseg.weights.converted import Reading
-from clothseg.weights.files.tensor_file import RawWeights, read_raw
+from clothseg.weights.converted import ConvertedWeights
+from clothseg.weights.files.tensor_file import TensorFile, read_tensor_file
 from clothseg.weights.formats.detectron2 import is_caffe2, is_detectron2, read_detectron2
 from clothseg.weights.formats.matterport import is_matterport, read_matterport
 from clothseg.weights.formats.native import FORMAT, parse_metadata
@@ -19,7 +20,7 @@ from clothseg.weights.formats.timm import is_timm, read_timm
 from clothseg.weights.formats.torchvision import is_resnet, is_torchvision, read_resnet, read_torchvision
 
 
-def read_weights(path: Path) -> Reading:
+def read_weights(path: Path) -> ConvertedWeights:
     """Read a weights file of anybody's, or the one of a run's folder.
 
     Raises:
@@ -29,29 +30,29 @@ def read_weights(path: Path) -> Reading:
         path = RunFolder(path).weights
     if not path.exists() and str(path) in PUBLISHED:
         raise WeightsError(f"{path}: no such file; `clothseg weights download {path}` fetches it and prints its path")
-    raw = read_raw(path)
-    reading = _recognised(raw)
-    if broken := [name for name, tensor in reading.tensors.items() if not bool(tensor.isfinite().all())]:
+    raw = read_tensor_file(path)
+    converted = _recognised(raw)
+    if broken := [name for name, tensor in converted.tensors.items() if not bool(tensor.isfinite().all())]:
         raise WeightsError(
-            f"{path}: {len(broken)} of {len(reading.tensors)} tensors hold values that are not finite, among them "
+            f"{path}: {len(broken)} of {len(converted.tensors)} tensors hold values that are not finite, among them "
             f"{', '.join(broken[:3])}; the training that it comes from has diverged, or the file is damaged"
         )
     for key, kind in raw.cast.items():
-        if key in reading.renamed:
-            reading.changed[key] = "; ".join(filter(None, [f"from {kind} to float32", reading.changed.get(key, "")]))
-    reading.left_out |= raw.others
-    if reading.origin != "clothseg":
-        found = found_settings(reading.tensors)
-        for section, values in found.items():
-            reading.settings[section] = {**reading.settings.get(section, {}), **values}
-        count = class_count(reading.tensors)
-        reading.classes = None if count is None else class_names(count)
+        if key in converted.renamed:
+            converted.changed[key] = "; ".join(
+                filter(None, [f"from {kind} to float32", converted.changed.get(key, "")])
+            )
+    converted.unused |= raw.others
+    if converted.origin != "clothseg":
+        converted.settings = deep_merge(converted.settings, infer_settings(converted.tensors))
+        count = class_count(converted.tensors)
+        converted.classes = None if count is None else class_names(count)
         if count is not None and count < 1:
             raise WeightsError(f"{path}: the class layer has {count + 1} row(s); a detector has 2 at least")
-    return reading
+    return converted
 
 
-def _recognised(raw: RawWeights) -> Reading:
+def _recognised(raw: TensorFile) -> ConvertedWeights:
     names: dict[str, Any] = raw.tensors
     if raw.facts.get("format") == FORMAT:
         return _read_own(raw)
@@ -76,11 +77,10 @@ def _recognised(raw: RawWeights) -> Reading:
     )
 
 
-def _read_own(raw: RawWeights) -> Reading:
+def _read_own(raw: TensorFile) -> ConvertedWeights:
     saved = parse_metadata(raw.path, raw.facts)
-    heads = any(name.startswith("box_head.") for name in raw.tensors)
-    reading = Reading("clothseg", "our own file", classes=saved[1] if heads else None)
-    reading.settings = yaml.safe_load(saved[0].to_yaml())
+    converted = ConvertedWeights("clothseg", "our own file", classes=saved[1] or None)  # a backbone alone has none
+    converted.settings = yaml.safe_load(saved[0].to_yaml())
     for key, tensor in raw.tensors.items():
-        reading.take(key, key, tensor)
-    return reading
+        converted.add(key, key, tensor)
+    return converted

@@ -8,24 +8,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from clothseg.config import Augment, Config
+from clothseg.config import AugmentSettings, Config
 from clothseg.dataset.augment import augment, paste_instances
 from clothseg.dataset.augment.geometry import draw_affine, move
 from clothseg.errors import ConfigError
 from clothseg.instances import Instances, PixelMasks
 
-EVERYTHING = Augment.model_validate(
+EVERYTHING = AugmentSettings.model_validate(
     {
         "scale": 0.3,
         "stretch": 0.2,
         "shift": 0.3,
-        "rotate": {"most": 40, "chance": 0.7},
+        "rotate": {"max": 40, "p": 0.7},
         "shear": 15,
-        "waves": {"most": 0.03, "chance": 0.7},
-        "jitter": [0.4, 2.0],
+        "piecewise_affine": {"max": 0.03, "p": 0.7},
+        "large_scale_jitter": [0.4, 2.0],
     }
 )
-LIGHT = Augment.model_validate({"flip": 0, "multiply": 0.5, "contrast": 0.5, "colour": 0.5, "blur": 2, "sharpen": 3})
+LIGHT = AugmentSettings.model_validate(
+    {"flip": 0, "brightness": 0.5, "contrast": 0.5, "saturation": 0.5, "blur": 2, "sharpen": 3}
+)
 
 
 def seeded(seed: int) -> torch.Generator:
@@ -64,7 +66,7 @@ def test_pixels_masks_and_boxes_agree(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(6))
 def test_the_map_is_the_one_of_opencv(seed: int) -> None:
     image, truth = scene()
-    changes = EVERYTHING.model_copy(update={"flip": 0.0, "waves": Augment().waves})
+    changes = EVERYTHING.model_copy(update={"flip": 0.0, "piecewise_affine": AugmentSettings().piecewise_affine})
     generator = seeded(seed)
     torch.rand((), generator=generator)  # the flip's draw
     affine = draw_affine(changes, truth.size, generator).numpy()
@@ -91,7 +93,7 @@ def test_light_moves_nothing() -> None:
 
 def test_nothing_asked_nothing_changed() -> None:
     image, truth = scene()
-    changed, found = augment(image, truth, Augment(flip=0), seeded(1))
+    changed, found = augment(image, truth, AugmentSettings(flip=0), seeded(1))
     assert torch.equal(changed, image)
     assert torch.equal(found.masks.pixels(), truth.masks.pixels())
 
@@ -99,7 +101,7 @@ def test_nothing_asked_nothing_changed() -> None:
 def test_a_change_happens_as_often_as_its_chance() -> None:
     image, truth = scene(24, 20)
     image = image / 2  # so that no brighter value is cut off at 1
-    settings_ = Augment.model_validate({"flip": 0, "multiply": {"most": 0.5, "chance": 0.3}})
+    settings_ = AugmentSettings.model_validate({"flip": 0, "brightness": {"max": 0.5, "p": 0.3}})
     changed = sum(not torch.equal(augment(image, truth, settings_, seeded(s))[0], image) for s in range(400))
     assert 85 < changed < 155  # 120 expected; four standard deviations
 
@@ -109,7 +111,7 @@ def test_what_leaves_the_photo_is_left_out() -> None:
     mask[0, :2, :2] = True
     mask[1, 20:30, 15:25] = True
     truth = Instances((50, 40), torch.zeros(2, 4), torch.tensor([3, 5]), PixelMasks(mask))
-    settings_ = Augment.model_validate({"jitter": [2.0, 2.0], "flip": 0})
+    settings_ = AugmentSettings.model_validate({"large_scale_jitter": [2.0, 2.0], "flip": 0})
     for seed in range(10):
         _, found = augment(torch.rand(3, 50, 40), truth, settings_, seeded(seed))
         assert 5 in found.classes.tolist() or not len(found)
@@ -142,10 +144,10 @@ def test_pasted_objects_are_in_front(seed: int) -> None:
 
 
 def test_bare_numbers_and_bad_ones() -> None:
-    config = Config.load("demo", ["augment.rotate={most: 10, chance: 0.25}", "augment.shear=5"])
-    assert (config.augment.rotate.most, config.augment.rotate.chance) == (10, 0.25)
-    assert (config.augment.shear.most, config.augment.shear.chance) == (5, 1)
+    config = Config.load("demo", ["augment.rotate={max: 10, p: 0.25}", "augment.shear=5"])
+    assert (config.augment.rotate.max, config.augment.rotate.p) == (10, 0.25)
+    assert (config.augment.shear.max, config.augment.shear.p) == (5, 1)
     with pytest.raises(ConfigError, match=r"(?s)rotate.*jitter"):
-        Config.load("demo", ["augment.jitter=[-2, 1]", "augment.rotate=200"])
+        Config.load("demo", ["augment.large_scale_jitter=[-2, 1]", "augment.rotate=200"])
     with pytest.raises(ConfigError, match="smaller factor comes first"):
-        Config.load("demo", ["augment.jitter=[2, 1]"])
+        Config.load("demo", ["augment.large_scale_jitter=[2, 1]"])

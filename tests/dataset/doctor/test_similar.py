@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from clothseg.dataset.doctor.photos import Look, look_at
+from clothseg.dataset.doctor.photos import ImageStats, look_at
 from clothseg.dataset.doctor.splits import similar
 
 
@@ -43,17 +43,17 @@ def test_flat_pictures_are_not_alike(tmp_path: Path) -> None:
     assert list(similar([look_at(tmp_path / "a.png")], [look_at(tmp_path / "b.png")])) == []
 
 
-def many(count: int, generator: np.random.Generator) -> list[Look]:
+def many(count: int, generator: np.random.Generator) -> list[ImageStats]:
     thumbs = generator.normal(size=(count, 1024)).astype(np.float32)
     thumbs /= np.linalg.norm(thumbs, axis=1, keepdims=True)
     bits = generator.integers(0, 2**64, count, dtype=np.uint64)
-    return [Look(size=(1, 1), bits=int(b), thumb=t) for b, t in zip(bits, thumbs, strict=True)]
+    return [ImageStats(size=(1, 1), bits=int(b), thumb=t) for b, t in zip(bits, thumbs, strict=True)]
 
 
 @pytest.mark.parametrize("count", [3000])
 def test_one_among_thousands_is_found(count: int) -> None:
     ours, theirs = many(count, np.random.default_rng(0)), many(count, np.random.default_rng(1))
-    theirs[1234] = Look(size=(1, 1), bits=ours[777].bits ^ 0b10011, thumb=ours[777].thumb)
+    theirs[1234] = ImageStats(size=(1, 1), bits=ours[777].bits ^ 0b10011, thumb=ours[777].thumb)
     ((left, right, bits, correlation),) = similar(ours, theirs)
     assert (left, right, bits) == (777, 1234, 3)
     assert correlation == pytest.approx(1.0)

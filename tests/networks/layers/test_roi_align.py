@@ -1,18 +1,21 @@
-"""Pooling of boxes on a CPU against torchvision's RoI Align; the choice of the best boxes against suppressing all."""
+"""Pooling of boxes on a CPU against torchvision's RoI Align, and what it lacks by hand."""
 
 import pytest
 import torch
-from torchvision.ops import batched_nms, roi_align
+from torch import Tensor
+from torchvision.ops import roi_align
 
-from clothseg.config import Detect
-from clothseg.networks.input import Window
-from clothseg.networks.layers.gathering import gather_boxes
-from clothseg.networks.layers.roi_align import pool_boxes
-from clothseg.networks.mask_rcnn.conventions import DETECTRON2, TORCHVISION, Conventions
-from clothseg.networks.mask_rcnn.postprocess import choose_detections
+from clothseg.networks.layers.roi_align import (
+    RoiAlignConventions,
+    box_levels,
+    crop_and_resize,
+    roi_align_cpu,
+    roi_align_levels,
+)
+from clothseg.networks.mask_rcnn.conventions import DETECTRON2, MATTERPORT, TORCHVISION
 
 
-def boxes_of_all_kinds(count: int, generator: torch.Generator) -> torch.Tensor:
+def boxes_of_all_kinds(count: int, generator: torch.Generator) -> Tensor:
     """Boxes on a map of 33 x 25 cells of 4 pixels: inside, across each edge, without extent, tiny and large."""
     corner = torch.rand(count, 2, generator=generator) * torch.tensor([150.0, 120]) - 10
     boxes = torch.cat([corner, corner + torch.rand(count, 2, generator=generator) ** 2 * 150], dim=1)
@@ -22,42 +25,97 @@ def boxes_of_all_kinds(count: int, generator: torch.Generator) -> torch.Tensor:
 
 @pytest.mark.parametrize("aligned", [False, True])
 @pytest.mark.parametrize("samples", [0, 1, 2, 3])
-def test_gathering_is_roi_align(samples: int, aligned: bool) -> None:
+def test_pooling_on_a_cpu_is_torchvisions(samples: int, aligned: bool) -> None:
     generator = torch.Generator().manual_seed(0)
     feature = torch.randn(2, 5, 25, 33, generator=generator)
     boxes = boxes_of_all_kinds(200, generator)
     photo = torch.arange(len(boxes)) % 2
     for size in (1, 7):
-        found = gather_boxes(feature, photo, boxes, size, scale=0.25, samples=samples, aligned=aligned)
+        found = roi_align_cpu(feature, photo, boxes, size, scale=0.25, samples=samples, aligned=aligned)
         wanted = roi_align(feature, torch.cat([photo[:, None], boxes], dim=1), size, 0.25, samples, aligned)
         torch.testing.assert_close(found, wanted, atol=2e-6, rtol=0)
-    assert gather_boxes(feature, photo[:0], boxes[:0], 7, scale=0.25, samples=samples, aligned=aligned).shape[0] == 0
+    assert roi_align_cpu(feature, photo[:0], boxes[:0], 7, scale=0.25, samples=samples, aligned=aligned).shape[0] == 0
 
 
-@pytest.mark.parametrize("conventions", [TORCHVISION, DETECTRON2])
-def test_pooling_is_the_same_with_and_without_gradients(conventions: Conventions) -> None:
+def levels(batch: int, channels: int) -> dict[int, Tensor]:
+    generator = torch.Generator().manual_seed(5)
+    sizes = {2: (24, 32), 3: (12, 16), 4: (6, 8)}
+    return {
+        level: torch.randn((batch, channels, *size), generator=generator).requires_grad_()
+        for level, size in sizes.items()
+    }
+
+
+@pytest.mark.parametrize("aligned", [False, True])
+@pytest.mark.parametrize(("size", "samples"), [(7, 2), (14, 2), (3, 1), (5, 3), (7, 0)])
+def test_gradients_on_a_cpu_are_torchvisions(aligned: bool, size: int, samples: int) -> None:
+    generator = torch.Generator().manual_seed(1)
+    corner = torch.rand((40, 2), generator=generator) * torch.tensor([128.0, 96.0])
+    boxes = torch.cat([corner, corner + torch.rand((40, 2), generator=generator) * 90], dim=1)
+    boxes[0] = torch.tensor([0.0, 0.0, 128.0, 96.0])  # the whole input
+    boxes[1] = torch.tensor([127.5, 95.5, 128.0, 96.0])  # a speck in the corner
+    boxes[2] = torch.tensor([-40.0, -30.0, 200.0, 150.0])  # beyond all edges
+    boxes[3] = torch.tensor([60.0, 50.0, 60.0, 50.0])  # without extent
+    photo = torch.arange(40) % 2
+    level = torch.arange(40) % 3 + 2
+    weights = torch.randn((40, 4, size, size), generator=generator)
+    mine, theirs = levels(2, 4), levels(2, 4)
+    found = expected = torch.zeros((40, 4, size, size))
+    for number, feature in mine.items():
+        here = torch.where(level == number)[0]
+        pooled = roi_align_cpu(
+            feature, photo[here], boxes[here], size, scale=2.0**-number, samples=samples, aligned=aligned
+        )
+        found = found.index_copy(0, here, pooled)
+    for number, feature in theirs.items():
+        here = torch.where(level == number)[0]
+        regions = torch.cat([photo[here, None], boxes[here]], dim=1)
+        pooled = roi_align(feature, regions, size, 2.0**-number, samples, aligned)
+        expected = expected.index_copy(0, here, pooled)
+    torch.testing.assert_close(found, expected, atol=2e-5, rtol=1e-5)
+    for answer in (found, expected):
+        torch.autograd.backward((answer * weights).sum())
+    for one, other in zip(mine.values(), theirs.values(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad, atol=2e-4, rtol=1e-5)
+
+
+@pytest.mark.parametrize("conventions", [TORCHVISION.roi_align, DETECTRON2.roi_align])
+def test_pooling_is_the_same_with_and_without_gradients(conventions: RoiAlignConventions) -> None:
     generator = torch.Generator().manual_seed(1)
     features = [torch.randn(2, 6, 64 >> level, 96 >> level, generator=generator) for level in range(4)]
     boxes = [boxes_of_all_kinds(80, generator) * 2 for _ in range(2)]
-    wanted = pool_boxes(features, (2, 3, 4, 5), boxes, 7, conventions, 60.0, (256, 384))
+    wanted = roi_align_levels(features, (2, 3, 4, 5), boxes, 7, conventions, 60.0)
     with torch.no_grad():
-        found = pool_boxes(features, (2, 3, 4, 5), boxes, 7, conventions, 60.0, (256, 384))
+        found = roi_align_levels(features, (2, 3, 4, 5), boxes, 7, conventions, 60.0)
     torch.testing.assert_close(found, wanted, atol=2e-6, rtol=0)
 
 
-@pytest.mark.parametrize("most", [10, 5000])
-def test_the_best_of_very_many_boxes(most: int) -> None:
-    """With so many candidates only the best are looked at first; suppressing all of them gives the same."""
-    generator = torch.Generator().manual_seed(2)
-    corner = torch.rand(900, 2, generator=generator) * 300
-    proposals = torch.cat([corner, corner + 10 + torch.rand(900, 2, generator=generator) * 80], dim=1)
-    logits = torch.randn(900, 6, generator=generator)
-    window = Window(0, 0, 400, 400, (400, 400))
-    settings = Detect(min_confidence=0.0, max_detections=most, nms_iou=0.3)
-    found = choose_detections(proposals, logits, torch.zeros(900, 6, 4), window, settings, TORCHVISION)
-    boxes, scores = proposals.repeat_interleave(5, 0), logits.softmax(-1)[:, 1:].flatten()
-    classes = torch.arange(1, 6).repeat(900)
-    keep = batched_nms(boxes, scores, classes, 0.3)[:most]
-    assert torch.equal(found.scores, scores[keep])
-    assert torch.equal(found.classes, classes[keep])
-    torch.testing.assert_close(found.boxes, boxes[keep])
+def test_levels_by_hand() -> None:
+    """A square of the canonical side belongs to level 4, one of twice the side to 5; limits are 2 and 5."""
+    sides = torch.tensor([0.0, 20, 56, 111, 112, 159, 223.9, 224, 317, 400, 448, 2000])
+    boxes = torch.stack([torch.zeros(12), torch.zeros(12), sides, sides], dim=1)
+    down = [2, 2, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5]
+    assert box_levels(boxes, (2, 3, 4, 5), TORCHVISION.roi_align, 224).tolist() == down
+    assert box_levels(boxes, (2, 3, 4, 5), DETECTRON2.roi_align, 224).tolist() == down
+    nearest = [2, 2, 2, 3, 3, 4, 4, 4, 5, 5, 5, 5]  # from a factor of the root of 2 on: 158.4, 316.8
+    assert box_levels(boxes, (2, 3, 4, 5), MATTERPORT.roi_align, 224).tolist() == nearest
+    assert box_levels(boxes, (3, 4), TORCHVISION.roi_align, 224).tolist() == [min(max(x, 3), 4) for x in down]
+
+
+def test_one_sample_a_cell_by_hand() -> None:
+    feature = torch.arange(20.0).reshape(1, 1, 4, 5)
+    whole = crop_and_resize(feature, torch.tensor([0]), torch.tensor([[0.0, 0, 1, 1]]), 3)
+    assert whole[0, 0].tolist() == [[0, 2, 4], [7.5, 9.5, 11.5], [15, 17, 19]]
+    beyond = crop_and_resize(feature, torch.tensor([0]), torch.tensor([[-0.5, 0, 0.5, 1]]), 3)
+    assert beyond[0, 0].tolist() == [[0, 0, 2], [0, 7.5, 9.5], [0, 15, 17]]
+
+
+def test_many_boxes_are_sampled_as_they_are_alone() -> None:
+    generator = torch.Generator().manual_seed(4)
+    feature, boxes = torch.rand((2, 3, 9, 7), generator=generator), torch.rand((600, 4), generator=generator)
+    photo = torch.arange(600) % 2
+    found = crop_and_resize(feature, photo, boxes, 7)
+    assert found.shape == (600, 3, 7, 7)
+    for row in (0, 255, 256, 599):
+        alone = crop_and_resize(feature, photo[row : row + 1], boxes[row : row + 1], 7)
+        assert torch.equal(found[row], alone[0])

@@ -1,36 +1,99 @@
-"""Scores that count how sure a mask is, by hand and in a whole network."""
+"""From the heads' outputs to detections: by hand, and against NMS of all candidates."""
+
+import math
+from collections.abc import Callable
 
 import pytest
 import torch
+from torch import Tensor
+from torchvision.ops import batched_nms
 
-from clothseg.config import Config
-from clothseg.dataset import to_tensor
-from clothseg.networks import build_network
-from clothseg.networks.mask_rcnn.postprocess import Found, with_mask_scores
-from clothseg.photos import read_photo
-from clothseg.sample import folder
+from clothseg.config import Config, InferenceSettings
+from clothseg.networks.input import InputPlacement, to_network_coords
+from clothseg.networks.mask_rcnn.conventions import CONVENTIONS, TORCHVISION
+from clothseg.networks.mask_rcnn.network import MaskRCNNNetwork
+from clothseg.networks.mask_rcnn.postprocess import BoxDetections, postprocess_detections, rescore_by_mask
 
 
-def test_by_hand() -> None:
-    """Own pixels with 0.5 and 0.7 make 0.6, with 1 make 1; a mask without own pixels makes 0, what is low goes."""
+def placement(side: int) -> InputPlacement:
+    return InputPlacement(0, 0, side, side, (side, side), (side, side))
+
+
+@pytest.mark.parametrize("most", [10, 5000])
+def test_the_best_of_very_many_boxes(most: int) -> None:
+    """With so many candidates only the best are looked at first; NMS of all of them gives the same."""
+    generator = torch.Generator().manual_seed(2)
+    corner = torch.rand(900, 2, generator=generator) * 300
+    proposals = torch.cat([corner, corner + 10 + torch.rand(900, 2, generator=generator) * 80], dim=1)
+    logits = torch.randn(900, 6, generator=generator)
+    settings = InferenceSettings(score_threshold=0.0, max_detections=most, nms_iou=0.3)
+    found = postprocess_detections(proposals, logits, torch.zeros(900, 6, 4), placement(400), settings, TORCHVISION)
+    boxes, scores = proposals.repeat_interleave(5, 0), logits.softmax(-1)[:, 1:].flatten()
+    classes = torch.arange(1, 6).repeat(900)
+    keep = batched_nms(boxes, scores, classes, 0.3)[:most]
+    assert torch.equal(found.scores, scores[keep])
+    assert torch.equal(found.classes, classes[keep])
+    torch.testing.assert_close(found.boxes, boxes[keep])
+
+
+@pytest.mark.parametrize("name", list(CONVENTIONS))
+def test_detections_by_hand(name: str) -> None:
+    """Three proposals: two classes are likely in the first, background in the second, one class in the third.
+
+    The third is moved by half its width and cut at the photo's edge.
+    """
+    conventions = CONVENTIONS[name]
+    proposals = torch.tensor([[0.0, 0, 20, 20], [60, 60, 80, 80], [60, 0, 100, 40]])
+    logits = torch.tensor([[0.1, 0.6, 0.3], [0.5, 0.3, 0.2], [0.15, 0.05, 0.8]]).log()
+    deltas = torch.zeros(3, 3, 4)
+    deltas[2, 2, 0] = 5  # with weight 10
+    settings = InferenceSettings(score_threshold=0.25)
+    inside = to_network_coords(proposals, (100, 100), conventions.input)
+    found = postprocess_detections(inside, logits, deltas, placement(100), settings, conventions)
+    first, third, second = [0.0, 0, 20, 20], [80.0, 0, 100, 40], [60.0, 60, 80, 80]
+    if conventions.single_class:
+        scores, classes, boxes = [0.8, 0.6], [2, 1], [[79.5, 0, 100, 40], first]  # half of the width less one pixel
+    else:
+        scores, classes, boxes = [0.8, 0.6, 0.3, 0.3], [2, 1, 2, 1], [third, first, first, second]
+    assert found.scores.tolist() == pytest.approx(scores)
+    order = torch.tensor([0, 1, *(2 + found.classes[2:].argsort(descending=True)).tolist()])  # two have equal scores
+    assert found.classes[order].tolist() == classes
+    expected = to_network_coords(torch.tensor(boxes), (100, 100), conventions.input)
+    torch.testing.assert_close(found.boxes[order], expected)
+
+
+@pytest.mark.parametrize(("name", "count"), [("torchvision", 0), ("detectron2", 0), ("matterport", 1)])
+def test_a_score_at_the_threshold(name: str, count: int) -> None:
+    logits = torch.tensor([[0.0, math.log(3)]])
+    settings = InferenceSettings(score_threshold=float(logits.softmax(-1)[0, 1]))
+    box = to_network_coords(torch.tensor([[0.0, 0, 20, 20]]), (100, 100), CONVENTIONS[name].input)
+    found = postprocess_detections(box, logits, torch.zeros(1, 2, 4), placement(100), settings, CONVENTIONS[name])
+    assert len(found.scores) == count
+
+
+def test_rescoring_by_hand() -> None:
+    """Own pixels with 0.5 and 0.7 make 0.6, with 1 make 1; a mask without own pixels makes 0 and is dropped."""
     masks = torch.tensor([[[0.5, 0.7], [0.4, 0.1]], [[1.0, 1.0], [1.0, 0.0]], [[0.4, 0.4], [0.4, 0.4]]])
-    found = Found(torch.arange(12.0).reshape(3, 4), torch.tensor([1, 2, 3]), torch.tensor([0.9, 0.6, 0.5]))
-    settings = Config.load("demo", ["detect.min_confidence=0.1"]).detect
-    again, ordered = with_mask_scores(found, masks, settings)
+    found = BoxDetections(torch.arange(12.0).reshape(3, 4), torch.tensor([1, 2, 3]), torch.tensor([0.9, 0.6, 0.5]))
+    again, ordered = rescore_by_mask(found, masks, InferenceSettings(score_threshold=0.1))
     assert again.scores.tolist() == pytest.approx([0.6, 0.54])
     assert again.classes.tolist() == [2, 1]
     assert torch.equal(again.boxes, found.boxes[[1, 0]])
     assert torch.equal(ordered, masks[[1, 0]])
 
 
-def test_a_network_finds_the_same_in_another_order() -> None:
-    detect = ["detect.min_confidence=0", "detect.max_detections=8", "detect.mask_score=false"]
-    config = Config.load("demo", ["weights=random", *detect])
-    network = build_network(config, 3).eval()
-    photo = to_tensor(read_photo(min((folder() / "train").glob("*.jpg"))))
-    plain = network.detect([photo])[0]
-    config.detect.mask_score = True
-    other = network.detect([photo])[0]
+def test_a_network_that_rescores_finds_the_same_in_another_order(
+    build_mask_rcnn: Callable[[Config, int], MaskRCNNNetwork], sample_photos: list[Tensor]
+) -> None:
+    words = ["weights=random", "inference.score_threshold=0", "inference.max_detections=8"]
+    plain, other = (
+        build_mask_rcnn(Config.load("demo", [*words, f"inference.mask_rescoring={rescored}"]), 3)
+        .eval()
+        .detect(sample_photos[:1])[0]
+        for rescored in ("false", "true")
+    )
+    assert plain.scores is not None
+    assert other.scores is not None
     assert len(other) == len(plain) > 3
     assert torch.all(other.scores[:-1] >= other.scores[1:])
     places = [int((plain.boxes == box).all(1).nonzero()[0]) for box in other.boxes]

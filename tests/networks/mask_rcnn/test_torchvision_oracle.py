@@ -1,7 +1,6 @@
 """Our Mask R-CNN against torchvision's, with the same weights: detections and losses."""
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -11,19 +10,14 @@ from torch import Tensor
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.ops import FrozenBatchNorm2d
 
+from clothseg.distributed import DistributedContext
 from clothseg.instances import Instances, PixelMasks
-from clothseg.networks import LOSS_NAMES, MaskRCNNNetwork
-from clothseg.networks.share import Share
-from clothseg.photos import read_photo
-from clothseg.sample import folder
-from clothseg.weights import open_network
+from clothseg.networks import Network
+from clothseg.networks.mask_rcnn.network import MaskRCNNNetwork
+from clothseg.weights import load_model
 
 CLASSES = 4
-
-
-def photos() -> list[Tensor]:
-    paths: list[Path] = sorted((folder() / "train").glob("*.jpg"))[:2]
-    return [torch.from_numpy(read_photo(path)).permute(2, 0, 1) / 255 for path in paths]
+Ours = Callable[..., MaskRCNNNetwork]
 
 
 def livened(theirs: Any, factors: Mapping[str, float]) -> Any:
@@ -59,8 +53,8 @@ SIZES = {"num_classes": CLASSES + 1, "min_size": 320, "max_size": 480, "box_scor
 def first(backbone: str) -> Any:
     """The first version with frozen norms, as it is trained."""
     torch.manual_seed(0)
-    trunk = resnet_fpn_backbone(backbone_name=backbone, weights=None, norm_layer=FrozenBatchNorm2d, trainable_layers=3)
-    return livened(torchvision.models.detection.MaskRCNN(trunk, **SIZES), V1)
+    body = resnet_fpn_backbone(backbone_name=backbone, weights=None, norm_layer=FrozenBatchNorm2d, trainable_layers=3)
+    return livened(torchvision.models.detection.MaskRCNN(body, **SIZES), V1)
 
 
 def second() -> Any:
@@ -69,18 +63,28 @@ def second() -> Any:
     return livened(made(weights=None, weights_backbone=None, trainable_backbone_layers=5, **SIZES), V2)
 
 
-def ours_of(theirs: Any, folder: Path) -> MaskRCNNNetwork:
-    """Our network from a file of their weights, nothing told but the size of the picture."""
-    torch.save(theirs.state_dict(), folder / "theirs.pth")
-    opened = open_network(folder / "theirs.pth", overrides=["picture.min_side=320", "picture.max_side=480"])
-    opened.network.eval()
-    return opened.network
+@pytest.fixture(scope="module")
+def ours_of(tmp_path_factory: pytest.TempPathFactory, as_mask_rcnn: Callable[[Network], MaskRCNNNetwork]) -> Ours:
+    """From their network to ours, by a file of their weights; only the size of the input and `words` are told."""
+
+    def made(theirs: Any, *words: str) -> MaskRCNNNetwork:
+        path = tmp_path_factory.mktemp("weights") / "theirs.pth"
+        torch.save(theirs.state_dict(), path)
+        opened = load_model(path, overrides=["input.min_side=320", "input.max_side=480", *words])
+        path.unlink()
+        return as_mask_rcnn(opened.network.eval())
+
+    return made
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, MaskRCNNNetwork]]:
-    theirs = first("resnet50")
-    yield theirs, ours_of(theirs, tmp_path_factory.mktemp("resnet50"))
+def theirs() -> Any:
+    return first("resnet50")
+
+
+@pytest.fixture(scope="module")
+def photos(sample_photos: list[Tensor]) -> list[Tensor]:
+    return sample_photos[:2]
 
 
 def compare(theirs: Any, ours: MaskRCNNNetwork, images: list[Tensor]) -> None:
@@ -91,6 +95,7 @@ def compare(theirs: Any, ours: MaskRCNNNetwork, images: list[Tensor]) -> None:
     found = ours.detect(images)
     assert sum(len(f) for f in found) > 20
     for mine, other in zip(found, expected, strict=True):
+        assert mine.scores is not None
         assert torch.equal(mine.classes, other["labels"])
         torch.testing.assert_close(mine.boxes, other["boxes"], atol=1e-3, rtol=0)
         torch.testing.assert_close(mine.scores, other["scores"], atol=1e-5, rtol=0)
@@ -100,24 +105,24 @@ def compare(theirs: Any, ours: MaskRCNNNetwork, images: list[Tensor]) -> None:
         assert not (differ & ~on_the_edge).any()
 
 
-def test_the_same_detections(pair: tuple[Any, MaskRCNNNetwork]) -> None:
-    compare(*pair, photos())
+def test_the_same_detections(theirs: Any, ours_of: Ours, photos: list[Tensor]) -> None:
+    compare(theirs, ours_of(theirs), photos)
 
 
-def test_the_same_detections_of_the_second_version(tmp_path: Path) -> None:
+def test_the_same_detections_of_the_second_version(ours_of: Ours, photos: list[Tensor]) -> None:
     theirs = second()
-    compare(theirs, ours_of(theirs, tmp_path), photos()[:1])
+    compare(theirs, ours_of(theirs), photos[:1])
 
 
 @pytest.mark.parametrize("backbone", ["resnet101", pytest.param("resnext101_32x8d", marks=pytest.mark.slow)])
-def test_the_same_detections_of_larger_backbones(backbone: str, tmp_path: Path) -> None:
+def test_the_same_detections_of_larger_backbones(backbone: str, ours_of: Ours, photos: list[Tensor]) -> None:
     theirs = first(backbone)
-    ours = ours_of(theirs, tmp_path)
+    ours = ours_of(theirs)
     assert ours.config.backbone.name == backbone
-    compare(theirs, ours, photos()[:1])
+    compare(theirs, ours, photos[:1])
 
 
-class OneAfterTheOther(Share):
+class OneAfterTheOther(DistributedContext):
     """All photos draw from one generator, as in torchvision."""
 
     def generators(self, generator: torch.Generator, photos: int) -> list[torch.Generator]:
@@ -125,18 +130,17 @@ class OneAfterTheOther(Share):
 
 
 @pytest.mark.parametrize("samples", [512, 64])
-def test_the_same_losses_with_the_same_draws(samples: int, pair: tuple[Any, MaskRCNNNetwork]) -> None:
+def test_the_same_losses_with_the_same_draws(samples: int, theirs: Any, ours_of: Ours, photos: list[Tensor]) -> None:
     """Every draw is the same as long as every proposal is, to the last bit: one more would shuffle all draws after it.
 
     So both sides have frozen norms, and ours freezes no stage.
     """
-    theirs, ours = pair
+    ours = ours_of(theirs, f"network.box_head.samples={samples}")
     theirs.train()
     ours.train()
     ours.backbone.freeze(0)
-    images = photos()
     targets = []
-    for image in images:
+    for image in photos:
         height, width = image.shape[1:]
         masks = torch.zeros((3, height, width), dtype=torch.bool)
         boxes = torch.tensor([[30.0, 40, 200, 300], [100, 220, 260, 480], [5, 5, 90, 120]])
@@ -148,16 +152,15 @@ def test_the_same_losses_with_the_same_draws(samples: int, pair: tuple[Any, Mask
         {"boxes": t.boxes, "labels": t.classes, "masks": t.masks.pixels().to(torch.uint8)} for t in targets
     ]
     theirs.roi_heads.fg_bg_sampler.batch_size_per_image = samples
-    ours.config.boxes.samples = samples
     torch.manual_seed(7)
-    expected = theirs(images, theirs_targets)
-    ours.share = OneAfterTheOther()
+    expected = theirs(photos, theirs_targets)
+    ours.distributed = OneAfterTheOther()
     ours.generator.manual_seed(7)
-    for _ in images:  # torchvision draws a number for each photo to choose among its input sizes
+    for _ in photos:  # torchvision draws a number for each photo to choose among its input sizes
         torch.empty(1).uniform_(generator=ours.generator)
-    found = ours.losses(images, targets)
+    found = ours.losses(photos, targets)
     names = ("loss_objectness", "loss_rpn_box_reg", "loss_classifier", "loss_box_reg", "loss_mask")
-    for mine, other in zip(LOSS_NAMES, names, strict=True):
+    for mine, other in zip(ours.loss_names, names, strict=True):
         assert found[mine].item() > 0
         torch.testing.assert_close(found[mine], expected[other], atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(found["total"], sum(expected.values()), atol=1e-5, rtol=1e-5)

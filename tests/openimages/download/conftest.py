@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from clothseg import sample
-from clothseg.openimages.download import Patience
+from clothseg.openimages.download import RetryPolicy
 
 
 @dataclass(frozen=True)
@@ -180,9 +180,9 @@ def sample_files() -> dict[str, bytes]:
 
 
 @pytest.fixture
-def patience() -> Patience:
+def retry_policy() -> RetryPolicy:
     """A short one."""
-    return Patience(attempts=4, timeout=1.0, first_wait=0.01, longest_wait=0.05)
+    return RetryPolicy(attempts=4, timeout=1.0, first_wait=0.01, longest_wait=0.05)
 
 
 @pytest.fixture

@@ -25,13 +25,13 @@ from PIL import Image
 from clothseg import sample
 from clothseg.errors import DataError, DownloadError, InterruptedRun
 from clothseg.openimages import build_dataset
-from clothseg.openimages.download import FAILED, DownloadSummary, Patience, download
+from clothseg.openimages.download import FAILED, DownloadSummary, RetryPolicy, download
 
 CLASSES = ["Suit", "Dress", "Jeans"]
 
 
-def fetch(site: Any, out: Path, patience: Patience, classes: list[str] = CLASSES, **how: Any) -> DownloadSummary:
-    return download(out, classes, source_url=site.url, patience=patience, **how)
+def fetch(site: Any, out: Path, retry_policy: RetryPolicy, classes: list[str] = CLASSES, **how: Any) -> DownloadSummary:
+    return download(out, classes, source_url=site.url, retry_policy=retry_policy, **how)
 
 
 def tree(folder: Path) -> dict[str, str]:
@@ -56,10 +56,10 @@ def assert_same_data_set(original: Path, ours: Path) -> None:
 
 @pytest.mark.parametrize("ranges", [True, False])
 def test_building_from_the_download_equals_building_from_the_original(
-    serve: Any, sample_files: dict[str, bytes], patience: Patience, tmp_path: Path, ranges: bool
+    serve: Any, sample_files: dict[str, bytes], retry_policy: RetryPolicy, tmp_path: Path, ranges: bool
 ) -> None:
     site = serve(sample_files, ranges=ranges)
-    summary = fetch(site, tmp_path / "raw", patience)
+    summary = fetch(site, tmp_path / "raw", retry_policy)
     assert summary.failed == ()
     assert summary.fetched == {"tables": 6, "masks": 112 + 24, "photos": 94 + 23}
     build_dataset(sample.folder(), tmp_path / "original", CLASSES)
@@ -68,15 +68,17 @@ def test_building_from_the_download_equals_building_from_the_original(
     names = {p.name for p in (tmp_path / "raw").rglob("*.png")}
     assert (len(names) == 136) is ranges
     site.log.clear()
-    again = fetch(site, tmp_path / "raw", patience)
+    again = fetch(site, tmp_path / "raw", retry_policy)
     assert again.fetched == {"tables": 0, "masks": 0, "photos": 0}
     assert again.there == summary.fetched
     assert {line[0] for line in site.log} == {"v5/class-descriptions-boxable.csv"}
 
 
-def test_only_what_is_chosen(serve: Any, sample_files: dict[str, bytes], patience: Patience, tmp_path: Path) -> None:
+def test_only_what_is_chosen(
+    serve: Any, sample_files: dict[str, bytes], retry_policy: RetryPolicy, tmp_path: Path
+) -> None:
     site = serve(sample_files)
-    summary = fetch(site, tmp_path / "raw", patience, ["Hat"], splits=["train"], partitions="0-3", limit=2)
+    summary = fetch(site, tmp_path / "raw", retry_policy, ["Hat"], splits=["train"], partitions="0-3", limit=2)
     with (sample.folder() / "train-annotations-object-segmentation.csv").open() as stream:
         rows = [r for r in csv.DictReader(stream) if r["LabelName"] == "/m/02dl1y" and r["ImageID"][0] in "0123"]
     photos = sorted({r["ImageID"] for r in rows})[:2]
@@ -92,10 +94,10 @@ def test_only_what_is_chosen(serve: Any, sample_files: dict[str, bytes], patienc
 
 
 def test_a_class_with_the_kinds_below_it(
-    serve: Any, sample_files: dict[str, bytes], patience: Patience, tmp_path: Path
+    serve: Any, sample_files: dict[str, bytes], retry_policy: RetryPolicy, tmp_path: Path
 ) -> None:
     site = serve(sample_files)
-    summary = fetch(site, tmp_path / "raw", patience, ["Clothing"], include_children=True, limit=8)
+    summary = fetch(site, tmp_path / "raw", retry_policy, ["Clothing"], include_children=True, limit=8)
     assert summary.failed == ()
     for source, out in ((sample.folder(), "original"), (tmp_path / "raw", "ours")):
         build_dataset(source, tmp_path / out, ["Clothing"], include_children=True, limit=8)
@@ -106,10 +108,10 @@ def test_a_class_with_the_kinds_below_it(
 
 
 def test_the_plan_comes_first_and_tells_the_true_sizes(
-    serve: Any, sample_files: dict[str, bytes], patience: Patience, tmp_path: Path
+    serve: Any, sample_files: dict[str, bytes], retry_policy: RetryPolicy, tmp_path: Path
 ) -> None:
     site = serve(sample_files)
-    dry = fetch(site, tmp_path / "raw", patience, splits=["train"], dry_run=True)
+    dry = fetch(site, tmp_path / "raw", retry_policy, splits=["train"], dry_run=True)
     assert not dry.done
     assert sorted(tree(tmp_path / "raw")) == [
         "class-descriptions-boxable.csv",
@@ -117,7 +119,7 @@ def test_the_plan_comes_first_and_tells_the_true_sizes(
     ]
     assert not [line for line in site.log if line[0].endswith(".jpg") and line[1] != "bytes=0-0"]
     site.sent = 0
-    wet = fetch(site, tmp_path / "raw", patience, splits=["train"])
+    wet = fetch(site, tmp_path / "raw", retry_policy, splits=["train"])
     told = {name: size for name, _, _, size, _ in wet.plan.lines()}
     for name in ("train-annotations-bbox.csv", "train-images-boxable-with-rotation.csv"):
         assert told[name] == len(sample_files[f"2018_04/train/{name}"])
@@ -130,20 +132,20 @@ def test_the_plan_comes_first_and_tells_the_true_sizes(
     assert wet.received == site.sent
 
 
-def test_a_plain_folder_of_the_files_serves_as_well(serve: Any, patience: Patience, tmp_path: Path) -> None:
+def test_a_plain_folder_of_the_files_serves_as_well(serve: Any, retry_policy: RetryPolicy, tmp_path: Path) -> None:
     files = [p for p in sample.folder().rglob("*") if p.suffix in {".csv", ".zip", ".jpg"}]
     site = serve({p.relative_to(sample.folder()).as_posix(): p.read_bytes() for p in files})
-    summary = fetch(site, tmp_path / "raw", patience, limit=3)
+    summary = fetch(site, tmp_path / "raw", retry_policy, limit=3)
     assert summary.failed == ()
     assert summary.fetched["photos"] == 6
     assert not (tmp_path / "raw" / "bbox_labels_600_hierarchy.json").exists()
 
 
 def test_a_server_with_every_fault_gives_the_same_files_in_the_end(
-    serve: Any, fault: Any, sample_files: dict[str, bytes], patience: Patience, tmp_path: Path
+    serve: Any, fault: Any, sample_files: dict[str, bytes], retry_policy: RetryPolicy, tmp_path: Path
 ) -> None:
     site = serve(sample_files)
-    fetch(site, tmp_path / "good", patience, limit=25)
+    fetch(site, tmp_path / "good", retry_policy, limit=25)
     faults = [
         fault(status=500),
         fault(status=503, headers={"Retry-After": "0"}),
@@ -161,18 +163,18 @@ def test_a_server_with_every_fault_gives_the_same_files_in_the_end(
     site.rule = lambda path, count: draw.choice(faults) if count % 2 == 0 else None
     site.counts.clear()
     summary = fetch(
-        site, tmp_path / "bad", Patience(attempts=6, timeout=5, first_wait=0.01, longest_wait=0.05), limit=25
+        site, tmp_path / "bad", RetryPolicy(attempts=6, timeout=5, first_wait=0.01, longest_wait=0.05), limit=25
     )
     assert summary.failed == ()
     assert tree(tmp_path / "bad") == tree(tmp_path / "good")
 
 
 def test_what_fails_is_counted_listed_and_fetched_by_a_rerun(
-    serve: Any, fault: Any, sample_files: dict[str, bytes], patience: Patience, tmp_path: Path
+    serve: Any, fault: Any, sample_files: dict[str, bytes], retry_policy: RetryPolicy, tmp_path: Path
 ) -> None:
     site, out = serve(sample_files), tmp_path / "raw"
     photos = sorted(k for k in sample_files if k.startswith("train/"))
-    summary = fetch(site, tmp_path / "good", patience)
+    summary = fetch(site, tmp_path / "good", retry_policy)
     wanted = {f"train/{p.name}" for p in (tmp_path / "good" / "train").iterdir()}
     gone, broken, html, cut, box = *[p for p in photos if p in wanted][:4], "2018_04/validation/validation-images"
     kinds = {
@@ -184,7 +186,7 @@ def test_what_fails_is_counted_listed_and_fetched_by_a_rerun(
     }
     site.rule = lambda path, count: kinds.get(path) or (fault(status=500) if path.startswith(box) else None)
     lost = len(list((tmp_path / "good" / "train-masks" / "train-masks-c").iterdir()))
-    summary = fetch(site, out, patience)
+    summary = fetch(site, out, retry_policy)
     told = {f.file: f.reason for f in summary.failed}
     for path, reason in ((gone, "404"), (broken, "500"), (html, "cannot be decoded"), (cut, "truncated")):
         assert reason in told[path.rpartition("/")[2]]
@@ -197,7 +199,7 @@ def test_what_fails_is_counted_listed_and_fetched_by_a_rerun(
     assert summary.fetched["photos"] == 94 + 23 - 4
     assert summary.fetched["masks"] == 112 + 24 - lost
     site.rule = lambda path, count: None
-    again = fetch(site, out, patience)
+    again = fetch(site, out, retry_policy)
     assert again.failed == ()
     assert again.fetched == {"tables": 1, "masks": lost, "photos": 4}
     assert tree(out) == tree(tmp_path / "good")
@@ -208,17 +210,17 @@ def test_a_dead_server_is_not_asked_a_thousand_times(
 ) -> None:
     site = serve(sample_files)
     site.always(fault(status=503), ".jpg")
-    summary = fetch(site, tmp_path / "raw", Patience(attempts=1), workers=2)
+    summary = fetch(site, tmp_path / "raw", RetryPolicy(attempts=1), workers=2)
     assert sum(f.kind == "photo" for f in summary.failed) == 94 + 23
     assert any("not tried, as the last" in f.reason for f in summary.failed)
     assert len([line for line in site.log if ".jpg" in line[0]]) < 100
 
 
 def test_spoilt_files_are_fetched_again_and_others_kept(
-    serve: Any, sample_files: dict[str, bytes], patience: Patience, tmp_path: Path
+    serve: Any, sample_files: dict[str, bytes], retry_policy: RetryPolicy, tmp_path: Path
 ) -> None:
     site, out = serve(sample_files), tmp_path / "raw"
-    fetch(site, out, patience, limit=10)
+    fetch(site, out, retry_policy, limit=10)
     before = tree(out)
     photos, masks = sorted((out / "train").iterdir()), sorted(out.rglob("*.png"))
     photos[0].write_bytes(photos[0].read_bytes()[:-500])
@@ -230,13 +232,13 @@ def test_spoilt_files_are_fetched_again_and_others_kept(
     table = out / "train-annotations-bbox.csv"
     table.write_bytes(table.read_bytes()[:-100])
     os.utime(photos[2])
-    again = fetch(site, out, patience, limit=10)
+    again = fetch(site, out, retry_policy, limit=10)
     assert again.fetched == {"tables": 1, "masks": 2, "photos": 2}
     assert tree(out) == before
 
 
 def test_files_that_somebody_put_there_are_used_if_they_are_right(
-    serve: Any, sample_files: dict[str, bytes], patience: Patience, tmp_path: Path
+    serve: Any, sample_files: dict[str, bytes], retry_policy: RetryPolicy, tmp_path: Path
 ) -> None:
     site, out = serve(sample_files), tmp_path / "raw"
     (out / "train-masks").mkdir(parents=True)
@@ -245,7 +247,7 @@ def test_files_that_somebody_put_there_are_used_if_they_are_right(
         (out / name).write_bytes((sample.folder() / name).read_bytes())
     photo = min((sample.folder() / "train").iterdir())
     (out / "train" / photo.name).write_bytes(photo.read_bytes())
-    summary = fetch(site, out, patience, partitions="0-1", splits=["train"])
+    summary = fetch(site, out, retry_policy, partitions="0-1", splits=["train"])
     assert summary.failed == ()
     assert summary.there["tables"] == 1
     assert summary.there["photos"] == 1
@@ -268,7 +270,7 @@ def claims(width: int, height: int) -> bytes:
 
 @pytest.mark.parametrize("ranges", [True, False])
 def test_hostile_and_broken_archives(
-    serve: Any, sample_files: dict[str, bytes], patience: Patience, tmp_path: Path, ranges: bool
+    serve: Any, sample_files: dict[str, bytes], retry_policy: RetryPolicy, tmp_path: Path, ranges: bool
 ) -> None:
     with (sample.folder() / "train-annotations-object-segmentation.csv").open() as stream:
         rows = [
@@ -301,7 +303,7 @@ def test_hostile_and_broken_archives(
     before = tree(tmp_path)
     site = serve(files, ranges=ranges)
     how: dict[str, Any] = {"splits": ["train"], "partitions": "0-2"}
-    summary = fetch(site, tmp_path / "deep" / "raw", patience, **how)
+    summary = fetch(site, tmp_path / "deep" / "raw", retry_policy, **how)
     told = {f.file: f.reason for f in summary.failed}
     in_two = [n for n in rows if n[0] == "2"]
     expected = {
@@ -325,7 +327,7 @@ def test_hostile_and_broken_archives(
     assert {k: v for k, v in tree(tmp_path).items() if not k.startswith("deep/raw/")} == before
     assert summary.fetched["masks"] == len([n for n in rows if n[0] in "012"]) - len(expected) + 2
     site.log.clear()
-    again = fetch(site, tmp_path / "deep" / "raw", patience, **how)
+    again = fetch(site, tmp_path / "deep" / "raw", retry_policy, **how)
     assert {f.file: f.reason for f in again.failed} == told
     assert again.fetched == {"tables": 0, "masks": 0, "photos": 0}
     if not ranges:  # whole zips that are there are not fetched again: the server has no others
@@ -348,15 +350,15 @@ def stops_after(steps: int, left: list[int]) -> Iterator[Any]:
 
 
 def test_stopped_by_hand_at_many_places_it_goes_on(
-    serve: Any, sample_files: dict[str, bytes], patience: Patience, tmp_path: Path
+    serve: Any, sample_files: dict[str, bytes], retry_policy: RetryPolicy, tmp_path: Path
 ) -> None:
     site = serve(sample_files)
-    fetch(site, tmp_path / "good", patience, limit=12)
+    fetch(site, tmp_path / "good", retry_policy, limit=12)
     stopped = 0
     for steps in (0, 1, 2, 5, 9, 14, 20, 1000):
         left = [steps]
         try:
-            fetch(site, tmp_path / "raw", patience, limit=12, progress=lambda *_, **__: stops_after(0, left))  # noqa: B023
+            fetch(site, tmp_path / "raw", retry_policy, limit=12, progress=lambda *_, **__: stops_after(0, left))  # noqa: B023
         except InterruptedRun:
             stopped += 1
     assert stopped >= 5
@@ -364,10 +366,10 @@ def test_stopped_by_hand_at_many_places_it_goes_on(
 
 
 def test_killed_at_random_moments_a_rerun_gives_the_same_bytes(
-    serve: Any, fault: Any, sample_files: dict[str, bytes], patience: Patience, tmp_path: Path
+    serve: Any, fault: Any, sample_files: dict[str, bytes], retry_policy: RetryPolicy, tmp_path: Path
 ) -> None:
     site, out = serve(sample_files), tmp_path / "raw"
-    fetch(site, tmp_path / "good", patience)
+    fetch(site, tmp_path / "good", retry_policy)
     site.always(fault(pause=0.02))
     words = ["dataset", "download", "--source-url", site.url, "--out", str(out), "--workers", "3", "--quiet"]
     site.log.clear()
@@ -379,14 +381,14 @@ def test_killed_at_random_moments_a_rerun_gives_the_same_bytes(
     child.send_signal(signal.SIGKILL)
     child.wait()
     assert tree(out).items() <= tree(tmp_path / "good").items(), "what is there is whole"
-    summary = fetch(site, out, patience)
+    summary = fetch(site, out, retry_policy)
     assert summary.failed == ()
     assert sum(summary.there.values()) > 0
     assert tree(out) == tree(tmp_path / "good")
 
 
 def test_wrong_requests_leave_nothing_behind(
-    serve: Any, fault: Any, sample_files: dict[str, bytes], patience: Patience, tmp_path: Path
+    serve: Any, fault: Any, sample_files: dict[str, bytes], retry_policy: RetryPolicy, tmp_path: Path
 ) -> None:
     site, out = serve(sample_files), tmp_path / "raw"
     for how, told in (
@@ -398,54 +400,58 @@ def test_wrong_requests_leave_nothing_behind(
         ({"workers": 0}, "workers is 0"),
     ):
         with pytest.raises(DataError, match=told):
-            fetch(site, out, patience, **how)
+            fetch(site, out, retry_policy, **how)
     with pytest.raises(DataError, match="source url 'ftp://x'"):
         download(out, CLASSES, source_url="ftp://x")
     site.always(fault(status=404))
     with pytest.raises(DownloadError, match=r"class-descriptions-boxable\.csv: status 404"):
-        fetch(site, out, patience)
+        fetch(site, out, retry_policy)
     assert not out.exists()
     out.write_bytes(b"")
     with pytest.raises(DataError, match="is a file"):
-        fetch(site, out, patience)
+        fetch(site, out, retry_policy)
 
 
 def test_a_class_without_masks_and_a_table_that_is_none(
-    serve: Any, sample_files: dict[str, bytes], patience: Patience, tmp_path: Path
+    serve: Any, sample_files: dict[str, bytes], retry_policy: RetryPolicy, tmp_path: Path
 ) -> None:
     site = serve(sample_files)
     with pytest.raises(DataError, match="no mask of Tortoise in train, validation"):
-        fetch(site, tmp_path / "raw", patience, ["Tortoise"])
+        fetch(site, tmp_path / "raw", retry_policy, ["Tortoise"])
     site.files["v5/train-annotations-object-segmentation.csv"] = b"<html>busy</html>"
     with pytest.raises(DownloadError, match="begins with '<html>"):
-        fetch(site, tmp_path / "other", patience)
+        fetch(site, tmp_path / "other", retry_policy)
 
 
 def test_two_at_once_in_one_folder(
-    serve: Any, sample_files: dict[str, bytes], patience: Patience, tmp_path: Path
+    serve: Any, sample_files: dict[str, bytes], retry_policy: RetryPolicy, tmp_path: Path
 ) -> None:
     site = serve(sample_files)
 
     def second(_: object) -> None:
         with pytest.raises(DownloadError, match="another download is at work"):
-            fetch(site, tmp_path / "raw", patience)
+            fetch(site, tmp_path / "raw", retry_policy)
 
-    assert fetch(site, tmp_path / "raw", patience, limit=1, show_plan=second).failed == ()
+    assert fetch(site, tmp_path / "raw", retry_policy, limit=1, show_plan=second).failed == ()
 
 
 def test_a_disk_that_is_too_small(
-    serve: Any, sample_files: dict[str, bytes], patience: Patience, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    serve: Any,
+    sample_files: dict[str, bytes],
+    retry_policy: RetryPolicy,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     import shutil
 
     free = shutil.disk_usage(tmp_path)._replace(free=1000)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: free)
     with pytest.raises(DataError, match=r"only 0\.0 GB are free"):
-        fetch(serve(sample_files), tmp_path / "raw", patience)
+        fetch(serve(sample_files), tmp_path / "raw", retry_policy)
 
 
 def test_the_originals_checksum_counts_where_the_photo_is_the_original(
-    serve: Any, fault: Any, sample_files: dict[str, bytes], patience: Patience, tmp_path: Path
+    serve: Any, fault: Any, sample_files: dict[str, bytes], retry_policy: RetryPolicy, tmp_path: Path
 ) -> None:
     path = next(k for k in sorted(sample_files) if k.startswith("train/"))
     image_id = path[6:-4]
@@ -461,8 +467,8 @@ def test_the_originals_checksum_counts_where_the_photo_is_the_original(
     size = len(sample_files[path])
     wrong = "AAAAAAAAAAAAAAAAAAAAAA=="
     how: dict[str, Any] = {"splits": ["train"], "partitions": "0"}
-    assert fetch(site_with(size + 1, wrong), tmp_path / "copy", patience, **how).failed == ()
-    summary = fetch(site_with(size, wrong), tmp_path / "raw", patience, **how)
+    assert fetch(site_with(size + 1, wrong), tmp_path / "copy", retry_policy, **how).failed == ()
+    summary = fetch(site_with(size, wrong), tmp_path / "raw", retry_policy, **how)
     assert [(f.file, "MD5" in f.reason) for f in summary.failed] == [(f"{image_id}.jpg", True)]
     right = base64.b64encode(hashlib.md5(sample_files[path]).digest()).decode()
-    assert fetch(site_with(size, right), tmp_path / "same", patience, **how).failed == ()
+    assert fetch(site_with(size, right), tmp_path / "same", retry_policy, **how).failed == ()

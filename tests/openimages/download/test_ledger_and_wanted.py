@@ -8,7 +8,7 @@ import pytest
 from clothseg import sample
 from clothseg.errors import DataError
 from clothseg.openimages.download.ledger import Ledger
-from clothseg.openimages.download.wanted import check_table, read_wanted
+from clothseg.openimages.download.wanted import check_table, read_split_request
 
 HEADER = "MaskPath,ImageID,LabelName,BoxID,BoxXMin,BoxXMax,BoxYMin,BoxYMax,PredictedIoU,Clicks"
 SUIT, DRESS = "/m/01xyhv", "/m/01d40f"
@@ -54,12 +54,12 @@ def listed(tmp_path: Path, *rows: str, start: str = "") -> Path:
 def test_classes_partitions_and_limit(tmp_path: Path, start: str) -> None:
     ids = ["f" * 16, "0" * 16, "12345678e9012345", "1" * 16]
     path = listed(tmp_path, *map(row, ids), row("2" * 16, DRESS), row("1" * 16, DRESS), start=start)
-    found = read_wanted(path, "train", [SUIT], None, None)
+    found = read_split_request(path, "train", [SUIT], None, None)
     assert found.photos == sorted(ids)
     assert {p: len(names) for p, names in found.masks.items()} == {"0": 1, "1": 2, "f": 1}
     assert found.rows == {SUIT: 4}
-    assert read_wanted(path, "train", [SUIT], "1f", 2).photos == ["1" * 16, "12345678e9012345"]
-    both = read_wanted(path, "train", [SUIT, DRESS], "1", 1)
+    assert read_split_request(path, "train", [SUIT], "1f", 2).photos == ["1" * 16, "12345678e9012345"]
+    both = read_split_request(path, "train", [SUIT, DRESS], "1", 1)
     assert both.masks == {"1": [f"{'1' * 16}_01d40f_00000001.png", f"{'1' * 16}_01xyhv_00000001.png"]}
     assert both.rows == {SUIT: 1, DRESS: 1}
 
@@ -78,7 +78,7 @@ def test_rows_that_name_no_photo_or_lead_out_are_told_with_their_number(tmp_path
         f"short.png,{good}",
         row(good, mask_path="f/" + good + "_b.png"),
     )
-    found = read_wanted(path, "train", [SUIT], None, None)
+    found = read_split_request(path, "train", [SUIT], None, None)
     assert found.photos == [good]
     assert found.masks == {"a": [f"{good}_01xyhv_00000001.png", f"{good}_b.png"]}
     told = "\n".join(found.broken)
@@ -86,10 +86,10 @@ def test_rows_that_name_no_photo_or_lead_out_are_told_with_their_number(tmp_path
     assert all(f"MaskPath is {path!r}" in told for path in ("../x.png", "/etc/x.png"))
     with pytest.raises(DataError, match=r"no column .*MaskPath"):
         (tmp_path / "other.csv").write_text("ImageID,LabelName\n")
-        read_wanted(tmp_path / "other.csv", "train", [SUIT], None, None)
+        read_split_request(tmp_path / "other.csv", "train", [SUIT], None, None)
     with pytest.raises(DataError, match="empty"):
         (tmp_path / "empty.csv").touch()
-        read_wanted(tmp_path / "empty.csv", "train", [SUIT], None, None)
+        read_split_request(tmp_path / "empty.csv", "train", [SUIT], None, None)
 
 
 def test_a_table_cut_anywhere_in_its_last_row_is_seen(tmp_path: Path) -> None:

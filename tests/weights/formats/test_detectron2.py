@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from clothseg.dataset import to_tensor
-from clothseg.networks import MaskRCNNNetwork
+from clothseg.networks import Network
+from clothseg.networks.input import Target
 from clothseg.networks.layers.box_coder import encode_boxes
-from clothseg.networks.layers.matching import IGNORED, NEGATIVE, mask_targets, match_boxes
-from clothseg.networks.mask_rcnn import network as mask_rcnn
+from clothseg.networks.layers.matching import IGNORED, NEGATIVE, match_boxes
 from clothseg.networks.mask_rcnn.losses import rpn_losses
-from clothseg.networks.resize import Target
+from clothseg.networks.mask_rcnn.network import MaskRCNNNetwork
+from clothseg.networks.mask_rcnn.targets import mask_targets
 from clothseg.photos import read_photo
-from clothseg.weights import OpenedNetwork, open_network, read_weights
+from clothseg.weights import LoadedModel, load_model, read_weights
 
 PHOTOS = ("0008", "0042_landscape", "0137_square")
 LATER = [pytest.param(name, marks=pytest.mark.slow) for name in PHOTOS[1:]]
@@ -28,11 +29,16 @@ LEVELS = {"p2": (8, 4), "p3": (8, 2), "p4": (4, 1), "p5": (2, 1), "p6": (1, 1)}
 
 
 @pytest.fixture(scope="module")
-def opened(reference: Path, reference_weights: Callable[[str], Path]) -> OpenedNetwork:
+def opened(reference: Path, reference_weights: Callable[[str], Path]) -> LoadedModel:
     """The network of the zoo file, with detectron2's own settings file."""
-    opened = open_network(reference_weights("detectron2"), reference / "detectron2" / "config.yaml")
+    opened = load_model(reference_weights("detectron2"), reference / "detectron2" / "config.yaml")
     opened.network.eval()
     return opened
+
+
+@pytest.fixture(scope="module")
+def network(opened: LoadedModel, as_mask_rcnn: Callable[[Network], MaskRCNNNetwork]) -> MaskRCNNNetwork:
+    return as_mask_rcnn(opened.network)
 
 
 @pytest.fixture(scope="module")
@@ -58,36 +64,36 @@ def close(found: Tensor, wanted: NDArray[Any], tolerance: float, name: str) -> N
 
 
 @pytest.mark.parametrize("name", ["0008", *LATER])
-def test_every_stage(name: str, opened: OpenedNetwork, reference: Path, tolerances: dict[str, float]) -> None:
-    network, truth = opened.network, stored(reference, name)
+def test_every_stage(name: str, network: MaskRCNNNetwork, reference: Path, tolerances: dict[str, float]) -> None:
+    truth = stored(reference, name)
     with torch.no_grad():
-        pixels, windows = network.batch([photo(reference, name)])
+        pixels, placements = network.transform.batch([photo(reference, name)], network.device)
         assert list(pixels.shape) == truth["input_shape"].tolist()
         close(pixels[0, :, ::8, ::8], truth["input"], tolerances["input"], "input")
         features = network.backbone(pixels)
-        levels = network.pyramid(features)
+        levels = network.fpn(features)
         for outputs, places in ((features, STAGES), (levels, LEVELS)):
             for output, (stage, (channels, step)) in zip(outputs, places.items(), strict=True):
                 close(output[0, ::channels, ::step, ::step], truth[stage], tolerances[stage], stage)
-        scores, deltas, anchors = network.rpn(levels, windows[0].padded)
+        scores, deltas, anchors = network.rpn(levels, placements[0].padded)
         by_level = torch.split(anchors, [score.shape[1] for score in scores])
         for place, (feature, score, delta) in enumerate(zip(levels, scores, deltas, strict=True)):
             stage, (height, width) = f"p{place + 2}", feature.shape[-2:]
             step = 2 if place == 0 else 1
             logits = score[0].reshape(height, width, 3).permute(2, 0, 1)[:, ::step, ::step]
-            codes = delta[0].reshape(height, width, 12).permute(2, 0, 1)[:, ::step, ::step]
+            shifts = delta[0].reshape(height, width, 12).permute(2, 0, 1)[:, ::step, ::step]
             close(logits, truth[f"rpn_logits_{stage}"], tolerances[f"rpn_logits_{stage}"], f"rpn_logits_{stage}")
-            close(codes, truth[f"rpn_deltas_{stage}"], tolerances[f"rpn_deltas_{stage}"], f"rpn_deltas_{stage}")
+            close(shifts, truth[f"rpn_deltas_{stage}"], tolerances[f"rpn_deltas_{stage}"], f"rpn_deltas_{stage}")
             rows = torch.from_numpy(truth[f"anchor_rows_{stage}"])
             close(by_level[place][rows], truth[f"anchors_{stage}"], 1e-4, f"anchors_{stage}")
-        proposals = network.rpn.proposals(scores, deltas, anchors, windows, train=False)[0]
+        proposals = network.rpn.proposals(scores, deltas, anchors, placements, train=False)[0]
         wanted = torch.from_numpy(truth["proposal_boxes"])
         nearest = torch.cdist(wanted, proposals, p=torch.inf).min(dim=1).values
         assert int((nearest > tolerances["proposals"]).sum()) <= tolerances["proposals_unmatched"]
-        _heads(network, levels, windows[0].padded, truth, tolerances)
+        check_heads(network, levels, placements[0].padded, truth, tolerances)
 
 
-def _heads(
+def check_heads(
     network: MaskRCNNNetwork,
     levels: list[Tensor],
     padded: tuple[int, int],
@@ -98,9 +104,9 @@ def _heads(
     pooled = network.pool(levels, [torch.from_numpy(truth["proposal_boxes"])], 7, padded)
     rows = torch.from_numpy(truth["box_pooled_rows"])
     close(pooled[rows, ::8], truth["box_pooled"], tolerances["box_pooled"], "box_pooled")
-    logits, codes = network.box_head(pooled)
+    logits, deltas = network.box_head(pooled)
     close(logits.roll(-1, 1), truth["class_logits"], tolerances["class_logits"], "class_logits")
-    close(codes[:, 1:].flatten(1), truth["box_deltas"], tolerances["box_deltas"], "box_deltas")
+    close(deltas[:, 1:].flatten(1), truth["box_deltas"], tolerances["box_deltas"], "box_deltas")
     pooled = network.pool(levels, [torch.from_numpy(truth["det_boxes_input"])], 14, padded)
     close(pooled[:4, ::8], truth["mask_pooled"], tolerances["mask_pooled"], "mask_pooled")
     maps = network.mask_head(pooled)
@@ -117,9 +123,10 @@ def _heads(
 
 
 @pytest.mark.parametrize("name", ["0008", *LATER])
-def test_every_detection(name: str, opened: OpenedNetwork, reference: Path) -> None:
+def test_every_detection(name: str, network: MaskRCNNNetwork, reference: Path) -> None:
     truth = stored(reference, name)
-    found = opened.network.detect([photo(reference, name)])[0]
+    found = network.detect([photo(reference, name)])[0]
+    assert found.scores is not None
     assert truth["final_stable"].all()
     assert (found.classes.numpy() - 1).tolist() == truth["final_classes"].tolist()
     close(found.boxes, truth["final_boxes"], 0.1, "boxes")
@@ -144,21 +151,23 @@ def test_the_other_layouts_hold_the_same(layout: str, reference_weights: Callabl
 
 
 def test_folded_norms_compute_what_detectron2_computes(
-    opened: OpenedNetwork, reference: Path, reference_weights: Callable[[str], Path], tolerances: dict[str, float]
+    network: MaskRCNNNetwork,
+    reference: Path,
+    reference_weights: Callable[[str], Path],
+    tolerances: dict[str, float],
 ) -> None:
-    reading = read_weights(reference_weights("caffe2"))
-    network = opened.network
+    converted = read_weights(reference_weights("caffe2"))
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    network.load_state_dict(reading.tensors, strict=False)
+    network.load_state_dict(converted.tensors, strict=False)
     with torch.no_grad():
-        features = network.backbone(network.batch([photo(reference, "0008")])[0])
+        features = network.backbone(network.transform.batch([photo(reference, "0008")], network.device)[0])
     network.load_state_dict(before)
     truth = stored(reference, "caffe2_0008")
     for output, (stage, (channels, step)) in zip(features, STAGES.items(), strict=True):
         close(output[0, ::channels, ::step, ::step], truth[stage], tolerances[stage], stage)
 
 
-def _targets(truth: dict[str, NDArray[Any]]) -> list[Target]:
+def stored_targets(truth: dict[str, NDArray[Any]]) -> list[Target]:
     targets = []
     for number in range(2):
         height, width = truth[f"image{number}_resized_size"]
@@ -171,16 +180,18 @@ def _targets(truth: dict[str, NDArray[Any]]) -> list[Target]:
 
 
 @pytest.mark.slow
-def test_losses_and_gradients(opened: OpenedNetwork, reference: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    network, truth = opened.network, stored(reference, "training")
-    pixels, windows = network.batch([photo(reference, name) for name in truth["photos"]])
+def test_losses_and_gradients(
+    opened: LoadedModel, network: MaskRCNNNetwork, reference: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    truth = stored(reference, "training")
+    pixels, placements = network.transform.batch([photo(reference, name) for name in truth["photos"]], network.device)
     assert list(pixels.shape) == truth["input_shape"].tolist()
-    targets = _targets(truth)
+    targets = stored_targets(truth)
     network.zero_grad()
-    levels = network.pyramid(network.backbone(pixels))
-    scores, deltas, anchors = network.rpn(levels, windows[0].padded)
-    losses = _proposal_losses(network, scores, deltas, anchors.float(), targets, truth)
-    proposals = network.rpn.proposals(scores, deltas, anchors, windows, train=True)
+    levels = network.fpn(network.backbone(pixels))
+    scores, deltas, anchors = network.rpn(levels, placements[0].padded)
+    losses = proposal_losses(network, scores, deltas, anchors.float(), targets, truth)
+    proposals = network.rpn.proposals(scores, deltas, anchors, placements, train=True)
     boxes, matches, polygons = [], [], []
     for number, target in enumerate(targets):
         wanted = torch.from_numpy(truth[f"image{number}_proposal_boxes"])
@@ -191,35 +202,35 @@ def test_losses_and_gradients(opened: OpenedNetwork, reference: Path, monkeypatc
         matches.append(torch.where(found, index, NEGATIVE))
         ours = match_boxes(boxes[-1], target.boxes, target.ignored, foreground=0.5, background=0.5, keep_best=False)
         assert torch.equal(ours, matches[-1])
-        cut = mask_targets(target.masks, boxes[-1][found], index[found], 28, windows[number], network.conventions)
+        cut = mask_targets(target.masks, boxes[-1][found], index[found], 28, placements[number], network.conventions)
         packed = truth[f"image{number}_mask_targets_bitmap"]
         assert torch.equal(cut.flatten(1), torch.from_numpy(np.unpackbits(packed, axis=1)).float())
         packed = truth[f"image{number}_mask_targets_polygon"]
         polygons.append(torch.from_numpy(np.unpackbits(packed, axis=1)).float().reshape(-1, 28, 28))
     expected = dict(zip(truth["loss_names"].tolist(), truth["losses"].tolist(), strict=True))
     with torch.no_grad():
-        bitmaps = network.head_losses(levels, windows, boxes, matches, targets)["mask"]
+        bitmaps = network.box_and_mask_losses(levels, placements, boxes, matches, targets)["mask"]
     assert bitmaps.item() == pytest.approx(expected["loss_mask_bitmap_targets"], rel=1e-5)
     drawn = iter(polygons)
-    monkeypatch.setattr(mask_rcnn, "mask_targets", lambda *_: next(drawn))
-    losses |= network.head_losses(levels, windows, boxes, matches, targets)
+    monkeypatch.setattr("clothseg.networks.mask_rcnn.network.mask_targets", lambda *_: next(drawn))
+    losses |= network.box_and_mask_losses(levels, placements, boxes, matches, targets)
     names = {"rpn_class": "rpn_cls", "rpn_bbox": "rpn_loc", "class": "cls", "bbox": "box_reg", "mask": "mask"}
     for ours_, theirs in names.items():
         assert losses[ours_].item() == pytest.approx(expected[f"loss_{theirs}"], rel=1e-5), ours_
     torch.autograd.backward(torch.stack(list(losses.values())).sum())
-    _gradients(network, truth, opened.report.renamed)
+    check_gradients(network, truth, opened.report.renamed)
     network.zero_grad()
 
 
-def _proposal_losses(
+def proposal_losses(
     network: MaskRCNNNetwork,
     scores: list[Tensor],
-    deltas: list[Tensor],
+    level_deltas: list[Tensor],
     anchors: Tensor,
     targets: list[Target],
     truth: dict[str, NDArray[Any]],
 ) -> dict[str, Tensor]:
-    logits, codes = torch.cat(scores, dim=1), torch.cat(deltas, dim=1)
+    logits, deltas = torch.cat(scores, dim=1), torch.cat(level_deltas, dim=1)
     chosen, labels, found, wanted = [], [], [], []
     for number, target in enumerate(targets):
         matches = match_boxes(anchors, target.boxes, target.ignored, foreground=0.7, background=0.3, keep_best=True)
@@ -230,7 +241,7 @@ def _proposal_losses(
         )
         chosen += [logits[number, positive], logits[number, negative]]
         labels += [torch.ones(len(positive)), torch.zeros(len(negative))]
-        found.append(codes[number, positive])
+        found.append(deltas[number, positive])
         boxes = target.boxes[matches[positive]]
         close(boxes, truth[f"image{number}_anchor_positive_gt_boxes"], 1e-4, "matched boxes")
         wanted.append(encode_boxes(boxes, anchors[positive], network.conventions.rpn_box_weights))
@@ -239,7 +250,7 @@ def _proposal_losses(
     )
 
 
-def _gradients(network: MaskRCNNNetwork, truth: dict[str, NDArray[Any]], renamed: dict[str, str]) -> None:
+def check_gradients(network: MaskRCNNNetwork, truth: dict[str, NDArray[Any]], renamed: dict[str, str]) -> None:
     parameters = dict(network.named_parameters())
     for name, norm in zip(truth["grad_names"].tolist(), truth["grad_norms"].tolist(), strict=True):
         gradient = parameters[renamed[name]].grad

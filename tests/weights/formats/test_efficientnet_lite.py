@@ -12,7 +12,7 @@ from clothseg.dataset import to_tensor
 from clothseg.errors import WeightsError
 from clothseg.networks import build_network
 from clothseg.photos import read_photo
-from clothseg.weights import BUNDLED, load_start, timm_names
+from clothseg.weights import BUNDLED, load_initial_weights, timm_names
 from clothseg.weights.formats.efficientnet_lite import Bundled
 
 GARMENTS = {
@@ -82,9 +82,9 @@ def test_photos_of_garments_get_classes_of_garments(bundled: Bundled) -> None:
 @pytest.mark.parametrize("name", BUNDLED)
 def test_the_network_takes_its_whole_backbone(name: str) -> None:
     network = build_network(Config.load("demo", [f"backbone.name={BUNDLED[name].backbone}"]), 3)
-    report = load_start(network, name)
+    report = load_initial_weights(network, name)
     assert not [name for name in report.missing if name.startswith("backbone.")]
-    assert report.wrong_shape == []
+    assert report.shape_mismatch == []
     assert all(
         name.startswith(
             (
@@ -94,7 +94,7 @@ def test_the_network_takes_its_whole_backbone(name: str) -> None:
             )
         )
         or name.endswith("num_batches_tracked")
-        for name in report.left_out
+        for name in report.unused
     )
     weight = BUNDLED[name].tensors()["blocks.3.0.conv_pw.weight"]
     assert torch.equal(network.state_dict()["backbone.model.blocks.3.0.conv_pw.weight"], weight)
@@ -103,8 +103,8 @@ def test_the_network_takes_its_whole_backbone(name: str) -> None:
 def test_what_does_not_fit_is_told() -> None:
     network = build_network(Config.load("demo", ["backbone.name=resnet18", "backbone.frozen_stages=0"]), 3)
     with pytest.raises(WeightsError, match="no tensor of it fits"):
-        load_start(network, "imagenet-efficientnet-lite0")
+        load_initial_weights(network, "imagenet-efficientnet-lite0")
     with pytest.raises(WeightsError, match=r"no name of published weights; did you mean coco"):
-        load_start(network, "cocoo")
+        load_initial_weights(network, "cocoo")
     with pytest.raises(WeightsError, match="not a name"):
         timm_names({"_blocks.99._bn1.weight": torch.zeros(1)}, (1, 2))

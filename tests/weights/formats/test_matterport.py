@@ -1,10 +1,12 @@
 """Our network against the numbers of Matterport's Keras implementation, with the same weights: stages to losses."""
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -13,11 +15,14 @@ from torch import Tensor
 from torchvision.ops import box_iou
 
 from clothseg.dataset import to_tensor
-from clothseg.networks.input import inward
+from clothseg.networks import Network
+from clothseg.networks.backbones import Backbone
+from clothseg.networks.input import to_network_coords
 from clothseg.networks.layers.roi_align import box_levels
-from clothseg.networks.mask_rcnn.losses import head_losses, mask_loss, rpn_losses
+from clothseg.networks.mask_rcnn.losses import box_head_losses, mask_loss, rpn_losses
+from clothseg.networks.mask_rcnn.network import MaskRCNNNetwork
 from clothseg.photos import read_photo
-from clothseg.weights import OpenedNetwork, open_network
+from clothseg.weights import load_model, read_weights
 
 PHOTOS = ("ccp0700_small", "ccp0005_portrait", "ccp0044_landscape")
 LATER = [pytest.param(name, marks=pytest.mark.slow) for name in PHOTOS[1:]]
@@ -42,11 +47,12 @@ SWAPPED = [1, 0, 3, 2]
 
 
 @pytest.fixture(scope="module")
-def opened(reference: Path, reference_weights: Callable[[str], Path]) -> OpenedNetwork:
+def network(
+    reference: Path, reference_weights: Callable[[str], Path], as_mask_rcnn: Callable[[Network], MaskRCNNNetwork]
+) -> MaskRCNNNetwork:
     """The network of the file, with the implementation's own settings."""
-    opened = open_network(reference_weights("matterport"), reference / "matterport" / "config.json")
-    opened.network.eval()
-    return opened
+    opened = load_model(reference_weights("matterport"), reference / "matterport" / "config.json")
+    return as_mask_rcnn(opened.network.eval())
 
 
 @pytest.fixture(scope="module")
@@ -64,9 +70,9 @@ def photo(reference: Path, name: str) -> Tensor:
     return to_tensor(read_photo(reference / "matterport" / "photos" / f"{name}.png"))
 
 
-def molded(opened: OpenedNetwork, truth: dict[str, NDArray[Any]]) -> Tensor:
+def molded(network: MaskRCNNNetwork, truth: dict[str, NDArray[Any]]) -> Tensor:
     """The stored network input, so that resizing stays out of the comparison."""
-    mean = torch.tensor(opened.network.conventions.mean)
+    mean = torch.tensor(network.conventions.input.mean)
     return (torch.from_numpy(truth["molded_uint8"]).float() - mean).permute(2, 0, 1)[None]
 
 
@@ -79,56 +85,63 @@ def close(found: Tensor, wanted: NDArray[Any], tolerances: dict[str, Any], name:
 
 
 @pytest.mark.parametrize("name", ["ccp0700_small", *LATER])
-def test_every_stage(name: str, opened: OpenedNetwork, reference: Path, tolerances: dict[str, Any]) -> None:
-    network, truth = opened.network, stored(reference, f"outputs_{name}")
+def test_every_stage(name: str, network: MaskRCNNNetwork, reference: Path, tolerances: dict[str, Any]) -> None:
+    truth = stored(reference, f"outputs_{name}")
     with torch.no_grad():
-        pixels, windows = network.batch([photo(reference, name)])
-        window = windows[0]
-        ends = [window.top, window.left, window.top + window.height, window.left + window.width]
+        pixels, placements = network.transform.batch([photo(reference, name)], network.device)
+        placement = placements[0]
+        ends = [placement.top, placement.left, placement.top + placement.height, placement.left + placement.width]
         assert ends == truth["window"].tolist()
-        off = (pixels - molded(opened, truth)).abs().round()
+        off = (pixels - molded(network, truth)).abs().round()
         assert off.max() <= 1  # one grey level, where another order of adding cuts to the other side
         assert (off > 0).float().mean() <= 0.003
-        pixels = molded(opened, truth)
-        trunk = network.backbone
-        features = [trunk._run(pixels, range(1))[0], *trunk(pixels)]
-        levels = network.pyramid(features[1:])
+        pixels = molded(network, truth)
+        features = [stem(network.backbone, pixels), *network.backbone(pixels)]
+        levels = network.fpn(features[1:])
         for output, (stage, (step, channels)) in zip([*features, *levels], STAGES.items(), strict=True):
             assert list(output[0].permute(1, 2, 0).shape) == truth[f"{stage}_shape"].tolist()
             close(output[0].permute(1, 2, 0)[::step, ::step, ::channels], truth[stage], tolerances, stage)
             close(output[0].mean(dim=(1, 2)), truth[f"{stage}_mean"], tolerances, stage)
-        scores, deltas, anchors = network.rpn(levels, window.padded)
-        exact = inward(anchors, window.padded, network.conventions)[:, SWAPPED]
+        scores, deltas, anchors = network.rpn(levels, placement.padded)
+        exact = to_network_coords(anchors, placement.padded, network.conventions.input)[:, SWAPPED]
         assert np.array_equal(exact.numpy(), stored(reference, "anchors")["anchors"])
         logits = torch.cat(scores, dim=1)[0]
         pair = truth["rpn_class_logits"]
         close(logits, pair[:, 1] - pair[:, 0], tolerances, "rpn_class_logits")
         close(logits[::4].sigmoid(), truth["rpn_probs"][:, 1], tolerances, "rpn_probs")
         close(torch.cat(deltas, dim=1)[0][:, SWAPPED], truth["rpn_bbox"], tolerances, "rpn_bbox")
-        proposals = network.rpn.proposals(scores, deltas, anchors, windows, train=False)[0][:, SWAPPED]
+        proposals = network.rpn.proposals(scores, deltas, anchors, placements, train=False)[0][:, SWAPPED]
         same = (proposals - torch.from_numpy(truth["proposals"])).abs().max(dim=1).values < 2e-4
         assert int(same.sum()) >= 970  # near-equal scores may swap rows; the original itself keeps 981 of 1000
-        _heads(opened, levels, window.padded, truth, tolerances)
+        check_heads(network, levels, placement.padded, truth, tolerances)
 
 
-def _heads(
-    opened: OpenedNetwork,
+def stem(backbone: Backbone, pixels: Tensor) -> Tensor:
+    """The output of the first stage."""
+    frozen = backbone.frozen
+    backbone.freeze(1)
+    output = backbone.forward_frozen(pixels)[0]
+    backbone.freeze(frozen)
+    return output
+
+
+def check_heads(
+    network: MaskRCNNNetwork,
     levels: list[Tensor],
     padded: tuple[int, int],
     truth: dict[str, NDArray[Any]],
     tolerances: dict[str, Any],
 ) -> None:
     """The heads on the stored boxes, bit-equal ones, so that boxes at the edge pool alike too."""
-    network = opened.network
     proposals = torch.from_numpy(truth["proposals"])[:, SWAPPED]
-    level = box_levels(proposals, (2, 3, 4, 5), network.conventions, 224, padded)
+    level = box_levels(proposals, (2, 3, 4, 5), network.conventions.roi_align, 224 / math.sqrt(padded[0] * padded[1]))
     assert np.array_equal(level.numpy(), truth["roi_level"])
     pooled = network.pool(levels, [proposals], 7, padded)
     close(pooled[truth["pooled_index"], ::2].permute(0, 2, 3, 1), truth["pooled7"], tolerances, "pooled7")
-    logits, codes = network.box_head(pooled)
+    logits, deltas = network.box_head(pooled)
     close(logits, truth["mrcnn_class_logits"], tolerances, "mrcnn_class_logits")
     close(logits.softmax(-1), truth["mrcnn_probs"], tolerances, "mrcnn_probs")
-    close(codes[..., SWAPPED], truth["mrcnn_bbox"], tolerances, "mrcnn_bbox")
+    close(deltas[..., SWAPPED], truth["mrcnn_bbox"], tolerances, "mrcnn_bbox")
     detections = torch.from_numpy(truth["detections"][: len(truth["mrcnn_mask"]), :4])[:, SWAPPED]
     pooled = network.pool(levels, [detections], 14, padded)
     close(pooled[:6, ::8].permute(0, 2, 3, 1), truth["pooled14"], tolerances, "pooled7")
@@ -136,9 +149,10 @@ def _heads(
 
 
 @pytest.mark.parametrize("name", DETECTED)
-def test_every_detection(name: str, opened: OpenedNetwork, reference: Path, tolerances: dict[str, Any]) -> None:
+def test_every_detection(name: str, network: MaskRCNNNetwork, reference: Path, tolerances: dict[str, Any]) -> None:
     truth, expected = stored(reference, f"outputs_{name}"), tolerances["detections"][name]
-    found = opened.network.detect([photo(reference, name)])[0]
+    found = network.detect([photo(reference, name)])[0]
+    assert found.scores is not None
     height, width, count = truth["mask_shape"]
     masks = np.unpackbits(truth["masks_packed"], axis=1)[:, : height * width].reshape(count, height, width) > 0
     mine = found.masks.pixels().numpy()
@@ -165,35 +179,38 @@ def test_every_detection(name: str, opened: OpenedNetwork, reference: Path, tole
         assert found.scores[place] < 0.7 + 1e-3 or (overlap > 0.5).any(), found.boxes[place]
 
 
-def test_pooling_at_the_edges_of_its_rule(opened: OpenedNetwork, reference: Path, tolerances: dict[str, Any]) -> None:
+def test_pooling_at_the_edges_of_its_rule(
+    network: MaskRCNNNetwork, reference: Path, tolerances: dict[str, Any]
+) -> None:
     probe = stored(reference, "roi_probe")
     truth = stored(reference, f"outputs_{probe['photo']}")
-    network = opened.network
     with torch.no_grad():
-        levels = network.pyramid(network.backbone(molded(opened, truth)))
+        levels = network.fpn(network.backbone(molded(network, truth)))
         pooled = network.pool(levels, [torch.from_numpy(probe["boxes"])[:, SWAPPED]], 7, (256, 256))
         close(pooled[:, ::4].permute(0, 2, 3, 1), probe["pooled7"], tolerances, "pooled7")
         close(network.box_head(pooled)[0], probe["mrcnn_class_logits"], tolerances, "mrcnn_class_logits")
 
 
-def test_losses_at_the_fixed_targets(opened: OpenedNetwork, reference: Path) -> None:
-    fixed, network = stored(reference, "losses"), opened.network
+def test_losses_at_the_fixed_targets(network: MaskRCNNNetwork, reference: Path) -> None:
+    fixed = stored(reference, "losses")
     truth = stored(reference, f"outputs_{fixed['photo']}")
     with torch.no_grad():
-        levels = network.pyramid(network.backbone(molded(opened, truth)))
+        levels = network.fpn(network.backbone(molded(network, truth)))
         scores, deltas, _ = network.rpn(levels, (256, 256))
         match = torch.from_numpy(fixed["rpn_match"]).long()
         used, positive = torch.where(match != 0)[0], torch.where(match == 1)[0]
         wanted = torch.from_numpy(fixed["rpn_bbox_target"])[: len(positive), SWAPPED]
-        logits, codes = torch.cat(scores, dim=1)[0], torch.cat(deltas, dim=1)[0]
+        logits, deltas = torch.cat(scores, dim=1)[0], torch.cat(deltas, dim=1)[0]
         labels = (match[used] == 1).float()
-        found = rpn_losses(logits[used], labels, codes[positive], wanted, 256, "smooth_l1", network.conventions)
+        found = rpn_losses(logits[used], labels, deltas[positive], wanted, 256, "smooth_l1", network.conventions)
         rois = torch.from_numpy(fixed["rois"])[:, SWAPPED]
         label = torch.from_numpy(fixed["target_class_ids"]).long()
-        logits, codes = network.box_head(network.pool(levels, [rois], 7, (256, 256)))
+        logits, deltas = network.box_head(network.pool(levels, [rois], 7, (256, 256)))
         objects = torch.where(label > 0)[0]
         wanted = torch.from_numpy(fixed["target_bbox"])[objects][:, SWAPPED]
-        found |= head_losses(logits, label, codes[objects, label[objects]], wanted, "smooth_l1", network.conventions)
+        found |= box_head_losses(
+            logits, label, deltas[objects, label[objects]], wanted, "smooth_l1", network.conventions
+        )
         maps = network.mask_head(network.pool(levels, [rois[objects]], 14, (256, 256)))
         chosen = maps[torch.arange(len(objects)), label[objects]]
         found["mask"] = mask_loss(chosen, torch.from_numpy(fixed["target_mask"]).float()[objects])
@@ -201,3 +218,26 @@ def test_losses_at_the_fixed_targets(opened: OpenedNetwork, reference: Path) -> 
     for name, loss in found.items():
         expected = float(fixed[f"{theirs.get(name, 'mrcnn_mask')}_loss"])
         assert loss.item() == pytest.approx(expected, rel=1e-4), name
+
+
+def test_a_keras_resnet_without_top_fills_the_backbone(
+    tmp_path: Path, reference_weights: Callable[[str], Path]
+) -> None:
+    """The same arrays under the names of the older files, which give no layer before the array's name."""
+    whole = reference_weights("matterport")
+    path = tmp_path / "resnet50_notop.h5"
+    with h5py.File(whole) as old, h5py.File(path, "w") as new:
+        names = [n for n in old.attrs["layer_names"] if n.startswith((b"conv1", b"bn", b"res"))]
+        new.attrs["layer_names"] = names
+        for layer in (name.decode() for name in names):
+            group = new.create_group(layer)
+            inside = [n.decode() for n in old[layer].attrs["weight_names"]]
+            kept = [f"{layer}_{'Wbcd'[number]}_1:0" for number in range(len(inside))]
+            group.attrs["weight_names"] = [n.encode() for n in kept]
+            for name, array in zip(kept, inside, strict=True):
+                group.create_dataset(name, data=np.asarray(old[layer][array]))
+    alone, all_of_it = read_weights(path), read_weights(whole)
+    assert alone.classes is None
+    assert alone.settings["backbone"]["name"] == "resnet50"
+    assert alone.tensors.keys() == {name for name in all_of_it.tensors if name.startswith("backbone.")}
+    assert all(torch.equal(tensor, all_of_it.tensors[name]) for name, tensor in alone.tensors.items())

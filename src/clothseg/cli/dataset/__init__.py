@@ -2,12 +2,12 @@
 
 import typer
 
-from clothseg.cli.lazy import commands_of
+from clothseg.cli.lazy import lazy_group
 
 ORDER = ("classes", "stats", "download", "build", "check", "show")
 
 app = typer.Typer(
-    cls=commands_of("clothseg.cli.dataset", ORDER),
+    cls=lazy_group("clothseg.cli.dataset", ORDER),
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -18,7 +18,7 @@ from clothseg.openimages import BuildSummary, build_dataset
 from clothseg.openimages.build.summary import REASONS
 
 
-class UnmaskedChoice(StrEnum):
+class BoxesWithoutMask(StrEnum):
     """What becomes of boxes without mask."""
 
     CROWD = "crowd"
@@ -52,10 +52,10 @@ def build(
     keep_empty: Annotated[
         bool, typer.Option("--keep-empty", help="Also take photos that show none of the classes.")
     ] = False,
-    unmasked: Annotated[
-        UnmaskedChoice,
+    boxes_without_mask: Annotated[
+        BoxesWithoutMask,
         typer.Option(help="Boxes without mask, and groups: regions with iscrowd 1, left out, or their photo dropped."),
-    ] = UnmaskedChoice.CROWD,
+    ] = BoxesWithoutMask.CROWD,
     max_size: Annotated[int | None, typer.Option(min=1, help="Longest side of photos and masks, in pixels.")] = None,
     upright: Annotated[
         bool, typer.Option("--upright", help="Turn photos and masks together as the image list's Rotation says.")
@@ -94,7 +94,7 @@ def build(
             val_fraction=val_fraction,
             seed=seed,
             keep_empty=keep_empty,
-            unmasked=unmasked.value,
+            unmasked=boxes_without_mask.value,
             max_size=max_size,
             upright=upright,
             polygons=polygon_tolerance if polygons else None,

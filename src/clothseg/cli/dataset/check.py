@@ -13,7 +13,7 @@ from rich.table import Table
 from clothseg.cli.terminal import progress_bar
 from clothseg.dataset.doctor import KINDS, MIN_INSTANCES, Cleaned, Diagnosis, Severity, examine, write_cleaned
 from clothseg.dataset.doctor.page import write_page
-from clothseg.files import refuse_existing
+from clothseg.files import require_absent
 
 _COLOURS = {Severity.ERROR: "bold red", Severity.WARNING: "yellow"}
 
@@ -30,14 +30,14 @@ def check(
     out: Annotated[
         Path | None, typer.Option("--out", help="Write a page with pictures of the worst: page.html.")
     ] = None,
-    quarantine: Annotated[
+    write_clean: Annotated[
         Path | None,
-        typer.Option("--quarantine", help="Folder for a cleaned copy, with the list of what it leaves out."),
+        typer.Option("--write-clean", help="Folder for a cleaned copy, with the list of what it leaves out."),
     ] = None,
     min_instances: Annotated[
         int, typer.Option(min=0, help="A class with fewer instances in all files together is told.")
     ] = MIN_INSTANCES,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is at --quarantine.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is at --write-clean.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar and no table.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print every finding as JSON.")] = False,
 ) -> None:
@@ -45,10 +45,10 @@ def check(
 
     Exit code 0: no errors (there may be warnings); 1: errors were found; 2: the input is no data set.
 
-    Example: [b]clothseg dataset check data/clothes --out check.html --quarantine data/clean[/]
+    Example: [b]clothseg dataset check data/clothes --out check.html --write-clean data/clean[/]
     """
-    if quarantine is not None:
-        refuse_existing(quarantine, overwrite=overwrite)
+    if write_clean is not None:
+        require_absent(write_clean, overwrite=overwrite)
     with progress_bar(quiet=quiet) as bar:
 
         def progress(photos: Sequence[Path], text: str) -> Iterator[Path]:
@@ -57,7 +57,7 @@ def check(
         diagnosis = examine(data, images or [], min_instances=min_instances, progress=progress)
     if out is not None:
         write_page(diagnosis, out)
-    cleaned = write_cleaned(diagnosis, quarantine, overwrite=overwrite) if quarantine is not None else None
+    cleaned = write_cleaned(diagnosis, write_clean, overwrite=overwrite) if write_clean is not None else None
     if as_json:
         typer.echo(json.dumps(diagnosis.as_dict(), ensure_ascii=False, indent=2))
     elif not quiet:
@@ -93,7 +93,7 @@ def _show_cleaned(cleaned: Cleaned) -> None:
     console = Console(highlight=False, soft_wrap=True)
     console.print(
         f"{escape(str(cleaned.folder))}: {cleaned.photos} photos, {cleaned.annotations} annotations; left out "
-        f"{len(cleaned.left_out)} rows, set right {len(cleaned.set_right)}; quarantine.csv lists them."
+        f"{len(cleaned.left_out)} rows, set right {len(cleaned.set_right)}; changes.csv lists them."
     )
     thin = sum(len(names) for names in cleaned.thinned.values())
     if thin:

@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from clothseg.cli.inputs import folder_called
 from clothseg.cli.terminal import ERRORS
-from clothseg.files import write_whole
+from clothseg.files import atomic_write
 from clothseg.openimages import class_trees, tree_lines, tree_picture
 
 DEFAULT_ROOTS = ["Person", "Vehicle", "Clothing"]
@@ -32,7 +32,7 @@ def classes(
     """
     trees = class_trees(folder_called(source), [] if everything else roots or DEFAULT_ROOTS)
     if out is not None:
-        write_whole(out, tree_picture(trees, masks_only=masks_only))
+        atomic_write(out, tree_picture(trees, masks_only=masks_only))
     if as_json:
         print(json.dumps([tree.as_dict() for tree in trees], ensure_ascii=False, indent=2))
     elif not quiet:

@@ -15,7 +15,7 @@ from rich.table import Table
 from clothseg.cli.dataset.build import DEFAULT_CLASSES
 from clothseg.cli.inputs import names_in
 from clothseg.cli.terminal import ERRORS, transfer_bar
-from clothseg.openimages.download import FAILED, DownloadPlan, DownloadSummary, Patience
+from clothseg.openimages.download import FAILED, DownloadPlan, DownloadSummary, RetryPolicy
 from clothseg.openimages.download import download as fetch
 from clothseg.openimages.download.fetch import Advance
 
@@ -65,7 +65,7 @@ def download(
         limit=limit,
         source_url=source_url,
         workers=workers,
-        patience=Patience(attempts=tries, timeout=timeout),
+        retry_policy=RetryPolicy(attempts=tries, timeout=timeout),
         dry_run=dry_run,
         show_plan=(lambda plan: None) if quiet or as_json else _show_plan,
         progress=_bars(quiet=quiet),

@@ -12,10 +12,10 @@ from rich.markup import escape
 from clothseg.cli.terminal import ERRORS, progress_bar
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
-from clothseg.dataset.show import Grid, show_dataset
+from clothseg.dataset.show import show_dataset
 from clothseg.errors import ConfigError
-from clothseg.files import refuse_existing
-from clothseg.networks.build import conventions_for
+from clothseg.files import require_absent
+from clothseg.networks import input_transform
 
 _LISTED = 10
 
@@ -48,14 +48,13 @@ def show(
 
     Example: [b]clothseg dataset show data/clothes --config demo --out look[/]
     """
-    refuse_existing(out, overwrite=overwrite)
+    require_absent(out, overwrite=overwrite)
     if config and augment and config != augment:
         raise ConfigError("--config and --augment name two configurations; the network sees what one of them makes")
     named = augment or config
     if overrides and named is None:
         raise ConfigError("--set changes a configuration; say with --config or --augment which one")
     settings = Config.load(named, overrides or []) if named else Config()
-    conventions = conventions_for(settings)
     loaded = CocoLikeDataset().load_data(data, split, annotations).prepare()
     names = [name.strip() for given in classes or [] for name in given.split(",") if name.strip()]
     with progress_bar(quiet=quiet) as bar:
@@ -66,7 +65,7 @@ def show(
         shown = show_dataset(
             loaded,
             out,
-            grid=Grid(settings.picture, conventions.size_rounding, conventions.centred),
+            transform=input_transform(settings),
             count=count,
             per_class=per_class,
             classes=names,

@@ -12,7 +12,7 @@ from rich.table import Table
 from clothseg.cli.dataset.build import DEFAULT_CLASSES
 from clothseg.cli.inputs import folder_called, names_in
 from clothseg.cli.terminal import ERRORS
-from clothseg.files import write_whole
+from clothseg.files import atomic_write
 from clothseg.openimages import Stats, choose_classes, class_file, count_classes, parse_partitions, read_classes
 
 _SHOWN = 40
@@ -46,7 +46,7 @@ def stats(
     mids = {c.mid for c in chosen}
     counted = count_classes(folder, split, partitions, parse_partitions(partitions))
     if out is not None:
-        write_whole(out, counted.chart(min_instances, mids))
+        atomic_write(out, counted.chart(min_instances, mids))
     if as_json:
         print(json.dumps(counted.as_dict(min_instances, mids), ensure_ascii=False, indent=2))
     elif not quiet:

@@ -7,7 +7,7 @@ photo. Boxes are made anew from the masks, so that the two never disagree.
 import torch
 from torch import Tensor
 
-from clothseg.config import Augment
+from clothseg.config import AugmentSettings
 from clothseg.dataset.augment.geometry import move
 from clothseg.dataset.augment.light import relight
 from clothseg.dataset.augment.mixing import paste_instances
@@ -17,7 +17,7 @@ __all__ = ["augment", "paste_instances"]
 
 
 def augment(
-    image: Tensor, instances: Instances, settings: Augment, generator: torch.Generator
+    image: Tensor, instances: Instances, settings: AugmentSettings, generator: torch.Generator
 ) -> tuple[Tensor, Instances]:
     """One random change of a photo, as far as `settings` allow each kind.
 

@@ -4,12 +4,12 @@ import math
 
 import torch
 
-from clothseg.config import Change
+from clothseg.config import Strength
 
 
-def happens(change: Change, generator: torch.Generator) -> bool:
+def happens(change: Strength, generator: torch.Generator) -> bool:
     """Whether a change falls on this photo. A number is drawn in any case, so that changes do not shift one another."""
-    return float(torch.rand((), generator=generator)) < change.chance and change.most > 0
+    return float(torch.rand((), generator=generator)) < change.p and change.max > 0
 
 
 def between(low: float, high: float, generator: torch.Generator) -> float:
@@ -17,15 +17,15 @@ def between(low: float, high: float, generator: torch.Generator) -> float:
     return low + (high - low) * float(torch.rand((), generator=generator))
 
 
-def factor(change: Change, generator: torch.Generator) -> float:
+def factor(change: Strength, generator: torch.Generator) -> float:
     """A factor from 1 - most to 1 + most, or 1 where the change does not happen."""
-    drawn = between(1 - change.most, 1 + change.most, generator)
+    drawn = between(1 - change.max, 1 + change.max, generator)
     return drawn if happens(change, generator) else 1.0
 
 
-def offset(change: Change, generator: torch.Generator) -> float:
+def offset(change: Strength, generator: torch.Generator) -> float:
     """A number from -most to most, or 0 where the change does not happen."""
-    drawn = between(-change.most, change.most, generator)
+    drawn = between(-change.max, change.max, generator)
     return drawn if happens(change, generator) else 0.0
 
 

@@ -12,14 +12,14 @@ from torch import Tensor
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as transforms
 
-from clothseg.config import Augment
+from clothseg.config import AugmentSettings
 from clothseg.dataset.augment.draws import between, factor, happens, offset, zoom
 
 GRID = 4
 """Cells of the waves' grid along a side."""
 
 
-def move(image: Tensor, masks: Tensor, settings: Augment, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def move(image: Tensor, masks: Tensor, settings: AugmentSettings, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Move a photo `[3, H, W]` and its masks `[N, H, W]` bool alike; sizes stay."""
     size = (image.shape[1], image.shape[2])
     if float(torch.rand((), generator=generator)) < settings.flip:
@@ -35,14 +35,14 @@ def move(image: Tensor, masks: Tensor, settings: Augment, generator: torch.Gener
     return image, masks
 
 
-def draw_affine(settings: Augment, size: tuple[int, int], generator: torch.Generator) -> Tensor:
+def draw_affine(settings: AugmentSettings, size: tuple[int, int], generator: torch.Generator) -> Tensor:
     """A random map `[3, 3]` from pixels of a photo of `size` (height, width) to where they go, about its middle."""
     height, width = size
     alike = factor(settings.scale, generator)
     x, y = alike * factor(settings.stretch, generator), alike * factor(settings.stretch, generator)
     shift = [offset(settings.shift, generator) * width, offset(settings.shift, generator) * height]
     angle, shear = (math.radians(offset(part, generator)) for part in (settings.rotate, settings.shear))
-    jitter = zoom(*settings.jitter, generator) if settings.jitter else 1.0
+    jitter = zoom(*settings.large_scale_jitter, generator) if settings.large_scale_jitter else 1.0
     room = [abs(jitter - 1) / 2 * side * between(-1, 1, generator) for side in (width, height)]
     turn = torch.tensor([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     lean = torch.tensor([[1.0, math.tan(shear)], [0.0, 1.0]])
@@ -69,11 +69,11 @@ def _if_any(masks: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
     return change(masks.float()) > 0.5 if len(masks) else masks
 
 
-def _waves(settings: Augment, size: tuple[int, int], generator: torch.Generator) -> Tensor | None:
+def _waves(settings: AugmentSettings, size: tuple[int, int], generator: torch.Generator) -> Tensor | None:
     """Displacements `[1, H, W, 2]` of a coarse grid's points, linear in between (piecewise affine); the rim stays."""
-    if not happens(settings.waves, generator):
+    if not happens(settings.piecewise_affine, generator):
         return None
     points = torch.zeros((1, 2, GRID + 1, GRID + 1))
     inner = torch.rand((1, 2, GRID - 1, GRID - 1), generator=generator)
-    points[..., 1:-1, 1:-1] = (2 * inner - 1) * settings.waves.most * 2  # torchvision's unit is half a side
+    points[..., 1:-1, 1:-1] = (2 * inner - 1) * settings.piecewise_affine.max * 2  # torchvision's unit is half a side
     return torch.nn.functional.interpolate(points, size=size, mode="bilinear", align_corners=True).permute(0, 2, 3, 1)

@@ -4,14 +4,14 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional as transforms
 
-from clothseg.config import Augment
+from clothseg.config import AugmentSettings
 from clothseg.dataset.augment.draws import between, factor, happens
 
 
-def relight(image: Tensor, settings: Augment, generator: torch.Generator) -> Tensor:
+def relight(image: Tensor, settings: AugmentSettings, generator: torch.Generator) -> Tensor:
     """A photo `[3, H, W]` in 0..1 under other light."""
     brightness, contrast, colour = (
-        factor(part, generator) for part in (settings.multiply, settings.contrast, settings.colour)
+        factor(part, generator) for part in (settings.brightness, settings.contrast, settings.saturation)
     )
     if brightness != 1:
         image = transforms.adjust_brightness(image, brightness)
@@ -19,10 +19,10 @@ def relight(image: Tensor, settings: Augment, generator: torch.Generator) -> Ten
         image = transforms.adjust_contrast(image, contrast)
     if colour != 1:
         image = transforms.adjust_saturation(image, colour)
-    sigma = between(0, settings.blur.most, generator)
+    sigma = between(0, settings.blur.max, generator)
     if happens(settings.blur, generator) and sigma > 0.05:
         image = transforms.gaussian_blur(image, [2 * round(3 * sigma) + 1] * 2, [sigma, sigma])
-    sharper = between(0, settings.sharpen.most, generator)
+    sharper = between(0, settings.sharpen.max, generator)
     if happens(settings.sharpen, generator):
         image = transforms.adjust_sharpness(image, 1 + sharper)
     return image

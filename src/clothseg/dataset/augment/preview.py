@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clothseg.config import Augment, Config
+from clothseg.config import AugmentSettings, Config
 from clothseg.dataset.coco import CocoLikeDataset
 from clothseg.dataset.loader import load_example
 from clothseg.pictures import draw_instances
@@ -14,15 +14,15 @@ from clothseg.pictures import draw_instances
 _LOOKS = 4
 
 
-def versions(settings: Augment) -> range:
+def versions(settings: AugmentSettings) -> range:
     """Numbers of the changed versions that are shown: where they are fixed, as many as there are."""
-    return range(1, 1 + (min(_LOOKS, settings.copies - 1) if settings.copies else _LOOKS))
+    return range(1, 1 + (min(_LOOKS, settings.fixed_views - 1) if settings.fixed_views else _LOOKS))
 
 
-def looks(data: CocoLikeDataset, position: int, config: Config) -> Iterator[tuple[NDArray[np.uint8], str]]:
+def previews(data: CocoLikeDataset, position: int, config: Config) -> Iterator[tuple[NDArray[np.uint8], str]]:
     """The photo with boxes and masks, then changed versions of it, `[H, W, 3]` each, with a caption.
 
-    They are drawn by the loader that training draws from: where `augment.copies` fixes the versions, they are those.
+    The training's own loader makes them, so fixed views (`augment.fixed_views`) are those of the training.
 
     Raises:
         PhotoError: a photo cannot be read.
@@ -36,7 +36,7 @@ def looks(data: CocoLikeDataset, position: int, config: Config) -> Iterator[tupl
         yield draw_instances(pixels, instances, data.classes, scores=False), caption
 
 
-def in_words(settings: Augment) -> str:
+def describe_augmentation(settings: AugmentSettings) -> str:
     """Which changes are switched on, and how far they go."""
     on = [f"{name} {_short(value)}" for name, value in settings.model_dump().items() if _is_on(value)]
     words = ", ".join(on) or "nothing is switched on"
@@ -44,10 +44,10 @@ def in_words(settings: Augment) -> str:
 
 
 def _is_on(value: Any) -> bool:
-    return bool(value["most"] and value["chance"]) if isinstance(value, dict) else bool(value)
+    return bool(value["max"] and value["p"]) if isinstance(value, dict) else bool(value)
 
 
 def _short(value: Any) -> str:
     if not isinstance(value, dict):
         return str(list(value) if isinstance(value, tuple) else value)
-    return f"{value['most']:g}" + (f" (chance {value['chance']:g})" if value["chance"] < 1 else "")
+    return f"{value['max']:g}" + (f" (p {value['p']:g})" if value["p"] < 1 else "")

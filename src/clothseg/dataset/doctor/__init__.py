@@ -6,7 +6,7 @@ A new check is a function in the file of its subject, called in `examine.py`, an
 from clothseg.dataset.doctor.balance import MIN_INSTANCES
 from clothseg.dataset.doctor.clean import Cleaned, write_cleaned
 from clothseg.dataset.doctor.examine import Diagnosis, examine
-from clothseg.dataset.doctor.findings import KINDS, Finding, Kind, Place, Severity
+from clothseg.dataset.doctor.findings import KINDS, Finding, Kind, Location, Severity
 
 __all__ = [
     "KINDS",
@@ -15,7 +15,7 @@ __all__ = [
     "Diagnosis",
     "Finding",
     "Kind",
-    "Place",
+    "Location",
     "Severity",
     "examine",
     "write_cleaned",

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from clothseg.dataset.doctor.findings import Finding, Place
+from clothseg.dataset.doctor.findings import Finding, Location
 from clothseg.dataset.doctor.rows import Split
 from clothseg.dataset.doctor.splits import same_class
 
@@ -41,8 +41,8 @@ def count_instances(split: Split) -> Counter[str]:
     return Counter(names[r.category_id] for r in split.annotations if r.category_id in names and not r.crowd)
 
 
-def _classes(splits: Sequence[Split]) -> dict[str, Place]:
-    places: dict[str, Place] = {}
+def _classes(splits: Sequence[Split]) -> dict[str, Location]:
+    places: dict[str, Location] = {}
     for split in splits:
         for row in split.categories:
             if row.name.strip():
@@ -54,7 +54,7 @@ def _all_crowd(split: Split) -> Finding | None:
     if not split.annotations or not all(row.crowd for row in split.annotations):
         return None
     words = f"all {len(split.annotations)} annotations have iscrowd 1"
-    return Finding("all_crowd", Place(str(split.file)), words)
+    return Finding("all_crowd", Location(str(split.file)), words)
 
 
 def _uneven(split: Split, counts: Counter[str]) -> Finding | None:
@@ -65,4 +65,4 @@ def _uneven(split: Split, counts: Counter[str]) -> Finding | None:
     if many <= _UNEVEN * few:
         return None
     words = f"{many} instances of {most!r} against {few} of {least!r} in {split.name}: {many / few:.0f} times as many"
-    return Finding("class_imbalance", Place(str(split.file)), words)
+    return Finding("class_imbalance", Location(str(split.file)), words)

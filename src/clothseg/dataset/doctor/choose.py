@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from clothseg.dataset.doctor.findings import Finding, Place, Severity
+from clothseg.dataset.doctor.findings import Finding, Location, Severity
 from clothseg.dataset.doctor.ids import ambiguous_ids
 from clothseg.dataset.doctor.masks import whole_polygons
 from clothseg.dataset.doctor.rows import AnnotationRow, CategoryRow, ImageRow, Split
@@ -19,7 +19,7 @@ SET_RIGHT = frozenset(
 class LeftOut:
     """A row that is not in the copy, and why: the kind of finding, and words."""
 
-    place: Place
+    place: Location
     kind: str
     words: str
 

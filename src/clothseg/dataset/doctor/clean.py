@@ -11,16 +11,16 @@ from typing import Any
 
 from clothseg.dataset.doctor.choose import SET_RIGHT, Kept, LeftOut, choose, thinned
 from clothseg.dataset.doctor.examine import Diagnosis
-from clothseg.dataset.doctor.findings import Finding, Place
+from clothseg.dataset.doctor.findings import Finding, Location
 from clothseg.dataset.doctor.masks import check_mask, whole_polygons
 from clothseg.dataset.doctor.reading import SECTIONS
 from clothseg.dataset.doctor.rows import AnnotationRow, CategoryRow, Id, ImageRow
 from clothseg.dataset.doctor.splits import same_class
 from clothseg.errors import DataError
-from clothseg.files import whole_folder
+from clothseg.files import atomic_folder
 from clothseg.instances import mask_area, tight_box
 
-LIST = "quarantine.csv"
+LIST = "changes.csv"
 _MENDED = SET_RIGHT | {"missing_figure", "id_below_one", "few_points", "unsafe_name"}
 _COLUMNS = ("done", "file", "list", "row", "image_id", "annotation_id", "photo", "kind", "words")
 
@@ -65,7 +65,7 @@ def write_cleaned(diagnosis: Diagnosis, folder: Path, *, overwrite: bool = False
         f for f in diagnosis.findings if f.kind in _MENDED and (f.place.file, f.place.section, f.place.row) not in gone
     )
     names = _file_names(left)
-    with whole_folder(folder, overwrite=overwrite) as temporary:
+    with atomic_folder(folder, overwrite=overwrite) as temporary:
         (temporary / "annotations").mkdir()
         for part in left:
             _write(part, categories, names, _kinds(diagnosis.findings, part), temporary)
@@ -196,5 +196,5 @@ def _write_list(path: Path, left_out: Iterable[LeftOut], set_right: Iterable[Fin
             writer.writerows([done, *_cells(row.place), row.kind, row.words] for row in rows)
 
 
-def _cells(place: Place) -> list[Any]:
+def _cells(place: Location) -> list[Any]:
     return [place.file, place.section, place.row, place.image_id, place.annotation_id, place.photo]

@@ -14,10 +14,10 @@ from clothseg.dataset.doctor.boxes import check_box
 from clothseg.dataset.doctor.findings import KINDS, Finding, Severity
 from clothseg.dataset.doctor.ids import check_ids
 from clothseg.dataset.doctor.masks import check_mask, check_twice
-from clothseg.dataset.doctor.photos import Look, check_photo, look_at
+from clothseg.dataset.doctor.photos import ImageStats, check_photo, look_at
 from clothseg.dataset.doctor.reading import find_files, read_splits
 from clothseg.dataset.doctor.rows import AnnotationRow, Id, ImageRow, Split
-from clothseg.dataset.doctor.splits import check_classes, check_photos
+from clothseg.dataset.doctor.splits import check_classes, check_datasets
 from clothseg.instances import Rle
 
 Progress = Callable[[Sequence[Path], str], Iterable[Path]]
@@ -77,7 +77,7 @@ def examine(
     splits, findings = read_splits(find_files(inputs), photo_folders)
     for split in splits:
         findings += check_ids(split)
-    looks: dict[Path, Look] = {}
+    looks: dict[Path, ImageStats] = {}
     wanted = _Wanted(splits)
     for path, look in _look_at_all(wanted.paths, progress):
         looks[path] = look
@@ -85,7 +85,7 @@ def examine(
             findings += check_photo(image, look)
             findings += _check_annotations(wanted.annotations[split.name, image.id], image)
     findings += wanted.homeless()
-    findings += check_photos(splits, looks) + check_classes(splits) + check_balance(splits, min_instances)
+    findings += check_datasets(splits, looks) + check_classes(splits) + check_balance(splits, min_instances)
     order = {kind: number for number, kind in enumerate(KINDS)}
     findings.sort(key=lambda f: (-f.severity, order[f.kind], f.place.file, f.place.row or 0))
     return Diagnosis(tuple(splits), tuple(findings))
@@ -134,7 +134,7 @@ def _check_annotations(rows: list[AnnotationRow], image: ImageRow) -> list[Findi
     return findings + check_twice(masks)
 
 
-def _look_at_all(paths: Sequence[Path], progress: Progress) -> Iterator[tuple[Path, Look]]:
+def _look_at_all(paths: Sequence[Path], progress: Progress) -> Iterator[tuple[Path, ImageStats]]:
     """Photos opened by all cores, in order; only a few wait at a time, whatever the size of the data set."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         coming = iter(paths)

@@ -20,7 +20,7 @@ class Severity(IntEnum):
 
 
 @dataclass(frozen=True)
-class Place:
+class Location:
     """Where: a file, one of its three lists, the row in it from 0, and ids as the file has them.
 
     Without a section it is the whole file. `photo` is the `file_name` of the image, where there is one.
@@ -52,9 +52,9 @@ class Finding:
     """One fault: its kind, its place, what is wrong in words, and the other party where it takes two."""
 
     kind: str
-    place: Place
+    place: Location
     words: str
-    other: Place | None = None
+    other: Location | None = None
 
     @property
     def severity(self) -> Severity:
@@ -76,7 +76,7 @@ class Kind:
     cure: str
 
 
-def _place(place: Place) -> dict[str, Any]:
+def _place(place: Location) -> dict[str, Any]:
     return {
         "file": place.file,
         "list": place.section,
@@ -107,23 +107,23 @@ KINDS: dict[str, Kind] = {
     "wrong_type": _error("A value is not what its key asks for.", "Correct the value."),
     "missing_figure": _warning(
         "bbox, area or iscrowd is not given; evaluators of other projects stop there.",
-        "--quarantine fills them in from the mask.",
+        "--write-clean fills them in from the mask.",
     ),
     "no_photos": _error("The file lists no photo.", "Export it again."),
     "no_annotations": _warning("The file has no annotation: there is nothing to learn or judge by.", "Add some."),
     # ids and references
     "id_not_whole": _error(
-        "An id is a string or a fraction; loaders want whole numbers.", "--quarantine numbers anew."
+        "An id is a string or a fraction; loaders want whole numbers.", "--write-clean numbers anew."
     ),
     "category_below_one": _error(
-        "A category has an id below 1; 0 is background, so its objects vanish.", "--quarantine numbers anew."
+        "A category has an id below 1; 0 is background, so its objects vanish.", "--write-clean numbers anew."
     ),
     "id_below_one": _warning(
-        "An id is below 1; COCO's evaluator takes annotation 0 for no match.", "--quarantine numbers anew."
+        "An id is below 1; COCO's evaluator takes annotation 0 for no match.", "--write-clean numbers anew."
     ),
     "duplicate_id": _error(
         "An id is given twice: which of the two is meant stays open.",
-        "Give each its own. --quarantine numbers annotations anew; it leaves out photos and classes that are unclear.",
+        "Give each its own. --write-clean numbers annotations anew; it leaves out photos and classes that are unclear.",
     ),
     "unknown_image": _error(
         "An annotation belongs to a photo that is not in the file.", "Add the photo, or take it out."
@@ -148,7 +148,7 @@ KINDS: dict[str, Kind] = {
     # masks
     "no_segmentation": _error("The annotation has no mask.", "Draw one, or take it out."),
     "broken_segmentation": _error("The segmentation is neither polygons nor RLE.", "Export it again."),
-    "few_points": _error("A polygon has fewer than 3 points.", "--quarantine leaves that polygon out."),
+    "few_points": _error("A polygon has fewer than 3 points.", "--write-clean leaves that polygon out."),
     "broken_rle": _error("The run lengths cannot be read or do not fill the photo.", "Export it again."),
     "rle_size": _error("The RLE was made for another size than its photo's.", "Export it again at the photo's size."),
     "empty_mask": _error("The mask has no pixel.", "Draw it again, or take it out."),
@@ -169,7 +169,7 @@ KINDS: dict[str, Kind] = {
     "loose_box": _warning("The box does not fit its mask closely.", "Take the box of the mask."),
     "wrong_area": _error(
         "area is not the number of the mask's pixels, so figures by size (small, medium, large) are wrong.",
-        "--quarantine counts anew.",
+        "--write-clean counts anew.",
     ),
     # splits
     "photo_in_two_splits": _error(
@@ -181,11 +181,11 @@ KINDS: dict[str, Kind] = {
     ),
     "duplicate_photo": _warning("The same photo is in one split twice.", "Put its annotations together."),
     "class_name_case": _error(
-        "Names of one class differ by case or blanks, so it counts as two.", "Write it one way. --quarantine does."
+        "Names of one class differ by case or blanks, so it counts as two.", "Write it one way. --write-clean does."
     ),
     "class_id_differs": _error(
         "A class has different ids in two files, or an id different classes: training and judging disagree.",
-        "Number alike. --quarantine does.",
+        "Number alike. --write-clean does.",
     ),
     "class_in_one_split": _warning("A class is listed in one file and not in another.", "List it in all."),
     # balance

@@ -3,27 +3,19 @@
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from clothseg.dataset.doctor.examine import Diagnosis
 from clothseg.dataset.doctor.findings import KINDS, Severity
 from clothseg.dataset.doctor.pictures import worst
-from clothseg.files import write_whole
+from clothseg.files import atomic_write
 from clothseg.pictures.embed import webp_uri
+from clothseg.pictures.html import render_page
 
 _LISTED = 100  # findings of a kind on the page; --json has all
 
 
 def write_page(diagnosis: Diagnosis, path: Path) -> None:
     """Write the page: no scripts, no links to other places."""
-    environment = Environment(
-        loader=PackageLoader("clothseg", "dataset/doctor"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    write_whole(path, environment.get_template("page.html.jinja").render(_values(diagnosis)))
+    atomic_write(path, render_page("dataset/doctor", "page.html.jinja", _values(diagnosis)))
 
 
 def _values(diagnosis: Diagnosis) -> dict[str, Any]:

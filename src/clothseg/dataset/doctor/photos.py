@@ -19,7 +19,7 @@ THUMB = 32
 
 
 @dataclass(frozen=True)
-class Look:
+class ImageStats:
     """What was seen of a photo file.
 
     Attributes:
@@ -42,11 +42,11 @@ class Look:
     thumb: NDArray[np.float32] | None = None
 
 
-def look_at(path: Path) -> Look:
+def look_at(path: Path) -> ImageStats:
     """Decode a photo whole and take what the checks need. Never raises for a bad file."""
     try:
         if not path.is_file():
-            return Look(error="no such file", missing=True)
+            return ImageStats(error="no such file", missing=True)
         photo = read_photo(path)
         with Image.open(path) as picture:
             stored = (picture.height, picture.width)
@@ -54,11 +54,11 @@ def look_at(path: Path) -> Look:
         with path.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").digest()
     except (PhotoError, OSError, ValueError, SyntaxError, MemoryError) as error:
-        return Look(error=str(error).removeprefix(f"{path}: "))
+        return ImageStats(error=str(error).removeprefix(f"{path}: "))
     grey = Image.fromarray(photo).convert("L")
     bits = int.from_bytes(np.packbits(imagehash.phash(grey).hash.ravel()).tobytes(), "big")
     valid = orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
-    return Look("", False, (photo.shape[0], photo.shape[1]), stored, valid, digest, bits, _thumb(grey))
+    return ImageStats("", False, (photo.shape[0], photo.shape[1]), stored, valid, digest, bits, _thumb(grey))
 
 
 def _thumb(grey: Image.Image) -> NDArray[np.float32]:
@@ -68,7 +68,7 @@ def _thumb(grey: Image.Image) -> NDArray[np.float32]:
     return values / norm if norm > THUMB else np.zeros_like(values)  # under 1 grey level of contrast: flat
 
 
-def check_photo(row: ImageRow, look: Look) -> list[Finding]:
+def check_photo(row: ImageRow, look: ImageStats) -> list[Finding]:
     """A photo of the JSON against its file."""
     if look.missing:
         return [Finding("missing_photo", row.place, f"{row.path} is not there{_web(row.file_name)}")]
@@ -77,7 +77,7 @@ def check_photo(row: ImageRow, look: Look) -> list[Finding]:
     return _check_size(row, row.size, look) if row.size is not None else []
 
 
-def _check_size(row: ImageRow, size: tuple[int, int], look: Look) -> list[Finding]:
+def _check_size(row: ImageRow, size: tuple[int, int], look: ImageStats) -> list[Finding]:
     said, stored, upright = (f"{w} x {h}" for h, w in (size, look.stored, look.size))
     turned = look.orientation >= 5
     if size != look.size:

@@ -8,16 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clothseg.dataset.doctor.examine import Diagnosis
-from clothseg.dataset.doctor.findings import Finding, Place
+from clothseg.dataset.doctor.findings import Finding, Location
 from clothseg.dataset.doctor.reading import numbers
 from clothseg.dataset.doctor.rows import AnnotationRow, ImageRow
 from clothseg.errors import DataError, PhotoError
 from clothseg.instances import decode, from_segmentation
-from clothseg.photos import read_photo
+from clothseg.photos import RgbImage, read_photo
 from clothseg.pictures.embed import shrink
 from clothseg.pictures.outlines import Box, draw_lines, mask_contours
 
-Picture = NDArray[np.uint8]
 _AREA = 160_000
 # Kinds that say nothing about how a photo looks.
 _UNSEEN = frozenset(
@@ -30,7 +29,7 @@ class Shown:
     """A finding with its picture, `[H, W, 3]`."""
 
     finding: Finding
-    picture: Picture
+    picture: RgbImage
 
 
 def worst(diagnosis: Diagnosis, wanted: int = 24, of_a_kind: int = 3) -> list[Shown]:
@@ -62,7 +61,7 @@ class _Finder:
             for row in split.annotations:
                 self.of_image.setdefault((split.name, row.image_id), []).append(row)
 
-    def draw(self, finding: Finding) -> Picture | None:
+    def draw(self, finding: Finding) -> RgbImage | None:
         """The place of the finding; beside it the other place, where that is another photo."""
         first, second = self._look_up(finding.place), self._look_up(finding.other)
         if first is None:
@@ -73,7 +72,7 @@ class _Finder:
         pictures = [p for p in (_drawn(image, rows), _drawn(*second) if second else None) if p is not None]
         return _side_by_side(pictures) if pictures else None
 
-    def _look_up(self, place: Place | None) -> tuple[ImageRow, list[AnnotationRow]] | None:
+    def _look_up(self, place: Location | None) -> tuple[ImageRow, list[AnnotationRow]] | None:
         if place is None:
             return None
         key = (place.file, place.row)
@@ -87,7 +86,7 @@ class _Finder:
         return None
 
 
-def _drawn(image: ImageRow, rows: Sequence[AnnotationRow]) -> Picture | None:
+def _drawn(image: ImageRow, rows: Sequence[AnnotationRow]) -> RgbImage | None:
     if image.path is None:
         return None
     try:
@@ -124,7 +123,7 @@ def _edges(row: AnnotationRow) -> list[NDArray[Any]]:
         return []
 
 
-def _side_by_side(pictures: Sequence[Picture]) -> Picture:
+def _side_by_side(pictures: Sequence[RgbImage]) -> RgbImage:
     if len(pictures) == 1:
         return pictures[0]
     height = max(p.shape[0] for p in pictures)

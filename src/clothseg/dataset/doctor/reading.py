@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-from clothseg.dataset.doctor.findings import Finding, Place, Section
+from clothseg.dataset.doctor.findings import Finding, Location, Section
 from clothseg.dataset.doctor.rows import AnnotationRow, CategoryRow, Id, ImageRow, Split
 from clothseg.errors import DataError
 
@@ -56,7 +56,7 @@ def read_splits(files: Sequence[Path], photo_folders: Sequence[Path] = ()) -> tu
         tree = _read_json(file)
         if not isinstance(tree, dict) or not any(section in tree for section in SECTIONS):
             what = "a list (COCO results?)" if isinstance(tree, list) else "an object without COCO's three lists"
-            findings.append(Finding("not_coco", Place(str(file)), f"the file holds {what}, no COCO instances"))
+            findings.append(Finding("not_coco", Location(str(file)), f"the file holds {what}, no COCO instances"))
             continue
         split = Split(name, file, tree)
         findings += _fill(split, list(photo_folders) or _usual_folders(file, name))
@@ -94,10 +94,10 @@ def _fill(split: Split, folders: Sequence[Path]) -> list[Finding]:
         rows = split.tree.get(section)
         if not isinstance(rows, list):
             what = "is missing" if rows is None else f"is no list but {_kind(rows)}"
-            findings.append(Finding("not_coco", Place(str(split.file), section), f"{section} {what}"))
+            findings.append(Finding("not_coco", Location(str(split.file), section), f"{section} {what}"))
             continue
         for number, raw in enumerate(rows):
-            place = Place(str(split.file), section, number)
+            place = Location(str(split.file), section, number)
             if not isinstance(raw, dict):
                 findings.append(Finding("wrong_type", place, f"the entry is no object but {_kind(raw)}"))
             elif section == "categories":
@@ -111,11 +111,11 @@ def _fill(split: Split, folders: Sequence[Path]) -> list[Finding]:
                 findings += _annotation(split, place, raw, photos)
     for kind, empty in (("no_photos", not split.images), ("no_annotations", not split.annotations)):
         if empty:
-            findings.append(Finding(kind, Place(str(split.file)), f"no {kind.removeprefix('no_')} in the file"))
+            findings.append(Finding(kind, Location(str(split.file)), f"no {kind.removeprefix('no_')} in the file"))
     return findings
 
 
-def _category(split: Split, place: Place, raw: dict[str, Any]) -> list[Finding]:
+def _category(split: Split, place: Location, raw: dict[str, Any]) -> list[Finding]:
     findings = _missing(place, raw, "categories")
     number, told = read_id(raw, "id", place)
     name = raw.get("name")
@@ -125,10 +125,10 @@ def _category(split: Split, place: Place, raw: dict[str, Any]) -> list[Finding]:
     return findings + told
 
 
-def _image(split: Split, place: Place, raw: dict[str, Any], folders: Sequence[Path]) -> list[Finding]:
+def _image(split: Split, place: Location, raw: dict[str, Any], folders: Sequence[Path]) -> list[Finding]:
     name = raw.get("file_name")
     text = name if isinstance(name, str) else ""
-    place = Place(place.file, "images", place.row, raw.get("id"), None, text)
+    place = Location(place.file, "images", place.row, raw.get("id"), None, text)
     findings = _missing(place, raw, "images")
     number, told = read_id(raw, "id", place)
     if "file_name" in raw and not text.strip():
@@ -149,11 +149,11 @@ def _image(split: Split, place: Place, raw: dict[str, Any], folders: Sequence[Pa
     return findings + told
 
 
-def _annotation(split: Split, place: Place, raw: dict[str, Any], photos: dict[Id, str]) -> list[Finding]:
-    plain = Place(place.file, "annotations", place.row, raw.get("image_id"), raw.get("id"))
+def _annotation(split: Split, place: Location, raw: dict[str, Any], photos: dict[Id, str]) -> list[Finding]:
+    plain = Location(place.file, "annotations", place.row, raw.get("image_id"), raw.get("id"))
     image, told = read_id(raw, "image_id", plain)
     name = photos.get(image, "") if image is not None else ""
-    place = Place(place.file, "annotations", place.row, raw.get("image_id"), raw.get("id"), name)
+    place = Location(place.file, "annotations", place.row, raw.get("image_id"), raw.get("id"), name)
     findings = _missing(place, raw, "annotations") + [Finding(f.kind, place, f.words) for f in told]
     number, about_id = read_id(raw, "id", place)
     category, about_category = read_id(raw, "category_id", place)
@@ -163,7 +163,7 @@ def _annotation(split: Split, place: Place, raw: dict[str, Any], photos: dict[Id
     return findings + about_id + about_category
 
 
-def read_id(raw: dict[str, Any], key: str, place: Place) -> tuple[Id | None, list[Finding]]:
+def read_id(raw: dict[str, Any], key: str, place: Location) -> tuple[Id | None, list[Finding]]:
     """An id as a whole number where it can be one (`"7"` and `7.0` are 7), or as a word; None where it is neither."""
     if key not in raw:
         return None, []
@@ -179,7 +179,7 @@ def read_id(raw: dict[str, Any], key: str, place: Place) -> tuple[Id | None, lis
     return None, [Finding("wrong_type", place, f"{key} is {_kind(value)}, not an id")]
 
 
-def _missing(place: Place, raw: dict[str, Any], section: str) -> list[Finding]:
+def _missing(place: Location, raw: dict[str, Any], section: str) -> list[Finding]:
     absent = [key for key in _REQUIRED[section] if key not in raw]
     return [Finding("missing_key", place, f"the entry has no {', '.join(absent)}")] if absent else []
 

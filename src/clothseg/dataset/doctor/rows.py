@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from clothseg.dataset.doctor.findings import Place
+from clothseg.dataset.doctor.findings import Location
 
 Id = int | str
 
@@ -13,7 +13,7 @@ Id = int | str
 class CategoryRow:
     """A class. `name` is empty where it was none."""
 
-    place: Place
+    place: Location
     id: Id | None
     name: str
     raw: dict[str, Any]
@@ -23,7 +23,7 @@ class CategoryRow:
 class ImageRow:
     """A photo as the JSON has it. `size` is height, width; `path` is where it was found, or where it should be."""
 
-    place: Place
+    place: Location
     id: Id | None
     file_name: str
     size: tuple[int, int] | None
@@ -35,7 +35,7 @@ class ImageRow:
 class AnnotationRow:
     """One annotation; ids are None where they were no ids."""
 
-    place: Place
+    place: Location
     id: Id | None
     image_id: Id | None
     category_id: Id | None

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clothseg.dataset.doctor.findings import Finding
-from clothseg.dataset.doctor.photos import Look
+from clothseg.dataset.doctor.photos import ImageStats
 from clothseg.dataset.doctor.rows import CategoryRow, Id, ImageRow, Split
 
 # On 640 street photos, all different, no pair reaches both; copies resized, recompressed, made a third brighter, cut
@@ -19,7 +19,7 @@ _BATCH = 4096
 _CHUNK = 512  # photos compared at once with all of the other split: 512 x 100,000 bits stay under 100 MB
 
 
-def check_photos(splits: Sequence[Split], looks: Mapping[Path, Look]) -> list[Finding]:
+def check_datasets(splits: Sequence[Split], looks: Mapping[Path, ImageStats]) -> list[Finding]:
     """Photos that are in one split twice or, alike byte for byte or to the eye, in two."""
     findings = []
     for split in splits:
@@ -31,12 +31,12 @@ def check_photos(splits: Sequence[Split], looks: Mapping[Path, Look]) -> list[Fi
     return findings
 
 
-def _readable(split: Split, looks: Mapping[Path, Look]) -> list[tuple[ImageRow, Look]]:
+def _readable(split: Split, looks: Mapping[Path, ImageStats]) -> list[tuple[ImageRow, ImageStats]]:
     pairs = [(row, looks[row.path]) for row in split.images if row.path is not None and row.path in looks]
     return [(row, look) for row, look in pairs if not look.error]
 
 
-def _twice(split: Split, looks: Mapping[Path, Look]) -> list[Finding]:
+def _twice(split: Split, looks: Mapping[Path, ImageStats]) -> list[Finding]:
     first: dict[bytes, ImageRow] = {}
     findings = []
     for row, look in _readable(split, looks):
@@ -47,7 +47,7 @@ def _twice(split: Split, looks: Mapping[Path, Look]) -> list[Finding]:
     return findings
 
 
-def _in_both(larger: Split, smaller: Split, looks: Mapping[Path, Look]) -> list[Finding]:
+def _in_both(larger: Split, smaller: Split, looks: Mapping[Path, ImageStats]) -> list[Finding]:
     ours, theirs = _readable(larger, looks), _readable(smaller, looks)
     by_digest = {look.digest: row for row, look in theirs}
     findings = []
@@ -67,7 +67,7 @@ def _in_both(larger: Split, smaller: Split, looks: Mapping[Path, Look]) -> list[
     return findings
 
 
-def similar(ours: Sequence[Look], theirs: Sequence[Look]) -> Iterator[tuple[int, int, int, float]]:
+def similar(ours: Sequence[ImageStats], theirs: Sequence[ImageStats]) -> Iterator[tuple[int, int, int, float]]:
     """Photos of ours that look like one of theirs, each with the one that it is most like.
 
     Yields:
@@ -97,7 +97,7 @@ def _correlations(
     return np.concatenate(found) if found else np.zeros(0, dtype=np.float32)
 
 
-def _thumb(look: Look) -> NDArray[np.float32]:
+def _thumb(look: ImageStats) -> NDArray[np.float32]:
     if look.thumb is None:
         raise ValueError("a photo that could not be read has no picture to compare")
     return look.thumb

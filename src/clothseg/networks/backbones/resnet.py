@@ -1,10 +1,27 @@
 """ResNets. Source: He et al., Deep Residual Learning (2015); Xie et al., ResNeXt (2017)."""
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from clothseg.networks.layers.norms import Norm
+
+
+@dataclass(frozen=True)
+class ResNetConventions:
+    """What differs between implementations of a ResNet.
+
+    Attributes:
+        stride_first: a bottleneck strides in its first 1 x 1 convolution, not in its 3 x 3 one.
+        norm_eps: epsilon of every norm.
+        pool_symmetric: the stem's max pooling pads on all sides, not at the bottom and right only.
+    """
+
+    stride_first: bool = False
+    norm_eps: float = 1e-5
+    pool_symmetric: bool = True
 
 
 def _convolution(inside: int, outside: int, size: int, stride: int = 1, groups: int = 1) -> nn.Conv2d:
@@ -155,3 +172,13 @@ class ResNet(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+
+RESNETS: dict[str, tuple[type[BasicBlock] | type[Bottleneck], tuple[int, int, int, int], int, int]] = {
+    "resnet18": (BasicBlock, (2, 2, 2, 2), 1, 64),
+    "resnet34": (BasicBlock, (3, 4, 6, 3), 1, 64),
+    "resnet50": (Bottleneck, (3, 4, 6, 3), 1, 64),
+    "resnet101": (Bottleneck, (3, 4, 23, 3), 1, 64),
+    "resnext101_32x8d": (Bottleneck, (3, 4, 23, 3), 32, 8),
+}
+"""Block, blocks of the last four stages, groups and width by name."""

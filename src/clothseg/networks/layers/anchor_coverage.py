@@ -1,97 +1,142 @@
-"""How well anchors fit the boxes that they should find, and scales that fit better."""
+"""How well anchors cover the boxes that they should find, and scales that cover them better."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from clothseg.config import Config
+from clothseg.config import AnchorSettings
 from clothseg.instances import from_xywh
-from clothseg.networks.build import conventions_for
-from clothseg.networks.input import from_photo, place_window
-from clothseg.networks.layers.anchors import cell_anchors
-from clothseg.networks.mask_rcnn.conventions import Conventions
-from clothseg.networks.resize import padded_size
+from clothseg.networks.input import InputTransform, Size, image_to_input
+from clothseg.networks.layers.anchors import AnchorConventions, cell_anchors
 
 IOUS = (0.5, 0.7)
 POOR = 0.9
-"""Below this share of boxes reached at IoU 0.5 other scales are looked for."""
+"""Below this recall at IoU 0.5 other scales are searched."""
 
-Size = tuple[int, int]
 Scales = tuple[tuple[float, ...], ...]
 
 
 @dataclass(frozen=True)
-class Reach:
-    """How many boxes have an anchor that lies well over them.
+class AnchorCoverage:
+    """How many boxes have an anchor that overlaps them well.
 
     Attributes:
-        boxes: how many boxes were looked at.
-        shares: the share of them with an anchor of at least an IoU, by IoU.
+        boxes: number of boxes.
+        recall: fraction of them with an anchor of at least an IoU, by IoU.
         scales: of the anchors.
-        better: scales that reach more boxes at IoU 0.5, or None where there is no need or they are none.
-        better_shares: what those would reach.
+        better: scales that cover more boxes at IoU 0.5, or None if there is no need or there are none.
+        better_recall: what those would cover.
     """
 
     boxes: int
-    shares: dict[float, float]
+    recall: dict[float, float]
     scales: Scales
     better: Scales | None = None
-    better_shares: dict[float, float] | None = None
+    better_recall: dict[float, float] | None = None
+
+    def summary(self) -> str:
+        """How well the anchors fit, and what would fit better."""
+        if not self.boxes:
+            return "no boxes to cover: every photo is without objects"
+        text = f"cover {self.recall[0.5]:.0%} of the {self.boxes} boxes at IoU 0.5, {self.recall[0.7]:.0%} at IoU 0.7"
+        if self.better is None or self.better_recall is None:
+            return text if self.recall[0.5] >= POOR else f"{text}; other scales do not help, other ratios may"
+        scales = [list(level) for level in self.better]
+        better = f"{self.better_recall[0.5]:.0%} and {self.better_recall[0.7]:.0%}"
+        return f"{text}; better: network.anchors.scales={scales} with {better}"
+
+    def problem(self) -> str:
+        """What keeps boxes from being learned; empty if every box is covered at IoU 0.5."""
+        if not self.boxes or self.recall[0.5] == 1:
+            return ""
+        sides = [scale for level in self.scales for scale in level]
+        better = f"; better scales: {[list(level) for level in self.better]}" if self.better else ""
+        return (
+            f"no anchor covers {1 - self.recall[0.5]:.0%} of the boxes at IoU 0.5; network.anchors.scales go from "
+            f"{min(sides):g} to {max(sides):g} pixels{better}"
+        )
+
+    def facts(self) -> dict[str, Any]:
+        """The same for `run.json`."""
+        return {
+            "boxes": self.boxes,
+            "recall": {str(iou): round(share, 4) for iou, share in self.recall.items()},
+            "scales": [list(level) for level in self.scales],
+            "suggested_scales": [list(level) for level in self.better] if self.better else None,
+            "suggested_recall": {str(iou): round(share, 4) for iou, share in self.better_recall.items()}
+            if self.better_recall
+            else None,
+        }
 
 
-def boxes_in_network(config: Config, photos: Sequence[tuple[Size, Tensor]]) -> tuple[Tensor, Tensor]:
+@dataclass(frozen=True)
+class AnchorLayout:
+    """Where anchors are.
+
+    Attributes:
+        transform: of the network's input.
+        levels: FPN levels, as powers of two of their strides.
+        settings: scales and ratios.
+        conventions: steps and rounding.
+    """
+
+    transform: InputTransform
+    levels: tuple[int, ...]
+    settings: AnchorSettings
+    conventions: AnchorConventions
+
+
+def boxes_in_input(transform: InputTransform, photos: Sequence[tuple[Size, Tensor]]) -> tuple[Tensor, Tensor]:
     """Boxes as the network sees them.
 
     Args:
-        config: of the network.
+        transform: of the network's input.
         photos: height and width of each, and boxes `[N, 4]` as COCO has them, x y width height.
 
     Returns:
         boxes of all photos `[N, 4]`, x1 y1 x2 y2 in pixels of the padded input; the input's height and width `[N, 2]`.
     """
-    conventions = conventions_for(config)
     boxes, inputs = [torch.zeros((0, 4))], [torch.zeros((0, 2), dtype=torch.int64)]
     for size, found in photos:
-        resized = config.picture.resized(size, conventions.size_rounding)
-        padded = padded_size([resized], config.picture, conventions)
-        boxes.append(from_photo(from_xywh(found), place_window(resized, padded, conventions), size))
-        inputs.append(torch.tensor(padded).expand(len(found), 2))
+        placement = transform.place(size)
+        boxes.append(image_to_input(from_xywh(found), placement))
+        inputs.append(torch.tensor(placement.padded).expand(len(found), 2))
     return torch.cat(boxes), torch.cat(inputs)
 
 
-def best_overlaps(config: Config, scales: Scales, boxes: Tensor, inputs: Tensor) -> Tensor:
+def best_ious(layout: AnchorLayout, scales: Scales, boxes: Tensor, inputs: Tensor) -> Tensor:
     """The IoU `[N]` of each box with the anchor that overlaps it most.
 
-    Of anchors of one shape it is the one whose centre is nearest, so only that one is looked at.
+    Of anchors of one shape it is the one with the nearest centre, so only that one is compared.
 
     Args:
-        config: of the network; its own scales are not used.
+        layout: of the anchors; its own scales are not used.
         scales: for each level.
-        boxes, inputs: as `boxes_in_network` gives them.
+        boxes, inputs: as `boxes_in_input` gives them.
     """
-    conventions = conventions_for(config)
     best = boxes.new_zeros(len(boxes), dtype=torch.float64)
     boxes = boxes.double()
-    for level, sides in zip(config.pyramid.levels, scales, strict=True):
-        for cell in cell_anchors(sides, config.anchors.ratios, conventions):
-            anchors = _nearest(cell, level, boxes, inputs, conventions)
-            best = torch.maximum(best, _overlap(boxes, anchors))
+    for level, sides in zip(layout.levels, scales, strict=True):
+        for cell in cell_anchors(sides, layout.settings.ratios, layout.conventions):
+            anchors = _nearest(cell, level, boxes, inputs, layout.conventions)
+            best = torch.maximum(best, _paired_iou(boxes, anchors))
     return best
 
 
-def _nearest(cell: Tensor, level: int, boxes: Tensor, inputs: Tensor, conventions: Conventions) -> Tensor:
+def _nearest(cell: Tensor, level: int, boxes: Tensor, inputs: Tensor, conventions: AnchorConventions) -> Tensor:
     """For each box the anchor of the shape `cell` on one level whose centre is nearest."""
     cells = -(-inputs // 2**level)
-    step = inputs // cells if conventions.anchor_step == "fitted" else torch.full_like(inputs, 2**level)
+    step = inputs // cells if conventions.step == "fitted" else torch.full_like(inputs, 2**level)
     cells, step = cells.flip(1).double(), step.flip(1).double()  # x before y
     wanted = (boxes[:, :2] + boxes[:, 2:] - cell[:2] - cell[2:]) / 2
     places = torch.minimum((wanted / step).round().clamp(min=0), cells - 1) * step
     return places.repeat(1, 2) + cell
 
 
-def _overlap(boxes: Tensor, others: Tensor) -> Tensor:
+def _paired_iou(boxes: Tensor, others: Tensor) -> Tensor:
     """IoU `[N]` of boxes `[N, 4]` with `others` `[N, 4]`, each with its own."""
     sides = (torch.minimum(boxes, others)[:, 2:] - torch.maximum(boxes, others)[:, :2]).clamp(min=0)
     inside = sides.prod(dim=1)
@@ -99,26 +144,26 @@ def _overlap(boxes: Tensor, others: Tensor) -> Tensor:
     return inside / (areas - inside).clamp(min=1e-9)
 
 
-def measure_reach(config: Config, photos: Sequence[tuple[Size, Tensor]]) -> Reach:
-    """How many boxes the anchors of a configuration reach, and other scales where those are few.
+def measure_anchor_coverage(layout: AnchorLayout, photos: Sequence[tuple[Size, Tensor]]) -> AnchorCoverage:
+    """How many boxes the anchors cover, and other scales if those are few.
 
     Args:
-        config: of the network.
-        photos: as for `boxes_in_network`, without crowds.
+        layout: of the anchors.
+        photos: as for `boxes_in_input`, without crowds.
     """
-    boxes, inputs = boxes_in_network(config, photos)
-    scales = config.anchors.scales
-    shares = _shares(best_overlaps(config, scales, boxes, inputs))
-    if not len(boxes) or shares[0.5] >= POOR:
-        return Reach(len(boxes), shares, scales)
-    better = fitting_scales(boxes, len(scales), len(scales[0]))
-    better_shares = _shares(best_overlaps(config, better, boxes, inputs))
-    if better_shares[0.5] < shares[0.5] + 0.02:
-        return Reach(len(boxes), shares, scales)
-    return Reach(len(boxes), shares, scales, better, better_shares)
+    boxes, inputs = boxes_in_input(layout.transform, photos)
+    scales = layout.settings.scales
+    recall = _recall(best_ious(layout, scales, boxes, inputs))
+    if not len(boxes) or recall[0.5] >= POOR:
+        return AnchorCoverage(len(boxes), recall, scales)
+    better = suggest_scales(boxes, len(scales), len(scales[0]))
+    better_recall = _recall(best_ious(layout, better, boxes, inputs))
+    if better_recall[0.5] < recall[0.5] + 0.02:
+        return AnchorCoverage(len(boxes), recall, scales)
+    return AnchorCoverage(len(boxes), recall, scales, better, better_recall)
 
 
-def fitting_scales(boxes: Tensor, levels: int, per_level: int, rounds: int = 50) -> Scales:
+def suggest_scales(boxes: Tensor, levels: int, per_level: int, rounds: int = 50) -> Scales:
     """Side lengths for anchors: the means of as many groups of the boxes' sides (k-means of their logarithms).
 
     Args:
@@ -142,5 +187,5 @@ def fitting_scales(boxes: Tensor, levels: int, per_level: int, rounds: int = 50)
     return tuple(tuple(sides[level * per_level : (level + 1) * per_level]) for level in range(levels))
 
 
-def _shares(overlaps: Tensor) -> dict[float, float]:
+def _recall(overlaps: Tensor) -> dict[float, float]:
     return {iou: float((overlaps >= iou).double().mean()) if len(overlaps) else 0.0 for iou in IOUS}

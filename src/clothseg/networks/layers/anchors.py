@@ -1,13 +1,30 @@
 """Anchor boxes: the same few shapes at every cell of every pyramid level."""
 
+from dataclasses import dataclass
+from typing import Literal
+
 import torch
 from torch import Tensor
 
-from clothseg.config import Anchors
-from clothseg.networks.mask_rcnn.conventions import Conventions
+from clothseg.config import AnchorSettings
 
 
-def cell_anchors(scales: tuple[float, ...], ratios: tuple[float, ...], conventions: Conventions) -> Tensor:
+@dataclass(frozen=True)
+class AnchorConventions:
+    """How an implementation lays out anchors.
+
+    Attributes:
+        step: anchors are a level's stride apart, or fitted evenly into an input that it does not divide.
+        scales_outer: of several scales and ratios on a level, all ratios of the first scale come first.
+        round_corners: the corners of anchors around the origin are whole pixels.
+    """
+
+    step: Literal["stride", "fitted"] = "fitted"
+    scales_outer: bool = False
+    round_corners: bool = True
+
+
+def cell_anchors(scales: tuple[float, ...], ratios: tuple[float, ...], conventions: AnchorConventions) -> Tensor:
     """Boxes `[A, 4]` float64 round the origin; ratio is height / width at the same area."""
     side = torch.tensor(scales, dtype=torch.float64)
     root = torch.tensor(ratios, dtype=torch.float64).sqrt()[:, None]
@@ -16,15 +33,15 @@ def cell_anchors(scales: tuple[float, ...], ratios: tuple[float, ...], conventio
         widths, heights = widths.T, heights.T
     widths, heights = widths.flatten(), heights.flatten()
     cell = torch.stack([-widths, -heights, widths, heights], dim=1) / 2
-    return cell.round() if conventions.round_anchors else cell
+    return cell.round() if conventions.round_corners else cell
 
 
 def make_anchors(
-    settings: Anchors,
+    settings: AnchorSettings,
     levels: tuple[int, ...],
     sizes: list[tuple[int, int]],
     padded: tuple[int, int],
-    conventions: Conventions,
+    conventions: AnchorConventions,
 ) -> list[Tensor]:
     """Anchors of all levels.
 
@@ -39,7 +56,7 @@ def make_anchors(
         for each level `[h * w * A, 4]` float64, x1 y1 x2 y2 in pixels of the input, in the order row, column, shape.
     """
     anchors = []
-    fitted = conventions.anchor_step == "fitted"
+    fitted = conventions.step == "fitted"
     for level, (height, width), scales in zip(levels, sizes, settings.scales, strict=True):
         cell = cell_anchors(scales, settings.ratios, conventions)
         y = torch.arange(height) * (padded[0] // height if fitted else 2**level)

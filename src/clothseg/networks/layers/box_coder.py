@@ -13,11 +13,11 @@ def encode_boxes(boxes: Tensor, references: Tensor, weights: tuple[float, ...]) 
     return torch.cat([(new_centre - centre) / size, torch.log(new_size / size)], dim=1) * boxes.new_tensor(weights)
 
 
-def decode_boxes(codes: Tensor, references: Tensor, weights: tuple[float, ...], clip: float) -> Tensor:
+def decode_boxes(deltas: Tensor, references: Tensor, weights: tuple[float, ...], clip: float) -> Tensor:
     """Boxes `[N, ..., 4]` from codes `[N, ..., 4]` and their `references` `[N, 4]`."""
-    references = references.reshape(len(references), *[1] * (codes.dim() - 2), 4)
-    codes = codes / codes.new_tensor(weights)
+    references = references.reshape(len(references), *[1] * (deltas.dim() - 2), 4)
+    deltas = deltas / deltas.new_tensor(weights)
     size = references[..., 2:] - references[..., :2]
-    centre = codes[..., :2] * size + (references[..., :2] + 0.5 * size)
-    half = 0.5 * (torch.exp(codes[..., 2:].clamp(max=clip)) * size)
+    centre = deltas[..., :2] * size + (references[..., :2] + 0.5 * size)
+    half = 0.5 * (torch.exp(deltas[..., 2:].clamp(max=clip)) * size)
     return torch.cat([centre - half, centre + half], dim=-1)

@@ -3,8 +3,8 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from clothseg.config import Pyramid
-from clothseg.networks.layers.norms import norm_called
+from clothseg.config import FpnSettings
+from clothseg.networks.layers.norms import make_norm
 
 
 class FeaturePyramid(nn.Module):
@@ -16,10 +16,10 @@ class FeaturePyramid(nn.Module):
         norm_eps: of the norms.
     """
 
-    def __init__(self, inside: list[int], settings: Pyramid, norm_eps: float = 1e-5) -> None:
+    def __init__(self, inside: list[int], settings: FpnSettings, norm_eps: float = 1e-5) -> None:
         super().__init__()
         self.extra = len(settings.levels) - len(inside)
-        norm = norm_called(settings.norm, norm_eps)
+        norm = make_norm(settings.norm, norm_eps)
 
         def convolution(channels: int, size: int) -> nn.Module:
             layer = nn.Conv2d(channels, settings.channels, size, padding=size // 2, bias=norm is None)

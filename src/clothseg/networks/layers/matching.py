@@ -1,13 +1,9 @@
-"""Which truth an anchor or proposal stands for, and which of them a step learns from."""
+"""Assigns anchors and proposals to ground truth, and samples those that a step learns from."""
 
 import torch
 from torch import Tensor
-from torchvision.ops import box_area, box_iou, roi_align
+from torchvision.ops import box_area, box_iou
 from torchvision.ops.boxes import _box_inter_union
-
-from clothseg.networks.input import Window, into_window
-from clothseg.networks.layers.roi_align import sample_boxes
-from clothseg.networks.mask_rcnn.conventions import Conventions
 
 NEGATIVE, IGNORED = -1, -2
 
@@ -61,31 +57,3 @@ def sample(matches: Tensor, count: int, positive_share: float, generator: torch.
     chosen_positive = torch.randperm(len(positive), generator=generator)[:positives].to(positive.device)
     chosen_negative = torch.randperm(len(negative), generator=generator)[:negatives].to(negative.device)
     return positive[chosen_positive].sort().values, negative[chosen_negative].sort().values
-
-
-def mask_targets(
-    masks: Tensor, boxes: Tensor, matches: Tensor, size: int, window: Window, conventions: Conventions
-) -> Tensor:
-    """What the mask head should give for boxes that stand for an object.
-
-    Args:
-        masks: `[N, h, w]` uint8, the truth on the resized photo.
-        boxes: `[P, 4]` in the network's own coordinates.
-        matches: `[P]`, which of the masks belongs to each.
-        size: side of the answer.
-        window: the photo's place in the input.
-        conventions: how it is sampled, and whether the answer is cut to 0 and 1.
-
-    Returns:
-        `[P, size, size]` float in 0..1.
-    """
-    if not len(boxes):
-        return boxes.new_zeros((0, size, size))
-    placed = into_window(boxes, window, conventions)
-    if conventions.pooling == "sample":
-        last = placed.new_tensor([window.width - 1, window.height - 1] * 2).clamp(min=1)
-        cut = sample_boxes(masks[:, None].to(placed), matches, (placed - placed.new_tensor([0, 0, 1, 1])) / last, size)
-    else:
-        regions = torch.cat([matches[:, None].to(placed), placed], dim=1)
-        cut = roi_align(masks[:, None].to(placed), regions, size, spatial_scale=1.0, aligned=conventions.roi_aligned)
-    return (cut[:, 0] >= 0.5).to(placed.dtype) if conventions.binary_mask_targets else cut[:, 0]

@@ -29,7 +29,7 @@ class FrozenNorm(FrozenBatchNorm2d):  # type: ignore[misc]
         return x.mul_(scale.view(places)).add_(shift.view(places))
 
 
-def norm_called(name: str, eps: float) -> Norm | None:
+def make_norm(name: str, eps: float) -> Norm | None:
     """The norm called `none`, `frozen` or `group`; `eps` is added to its variances."""
     if name == "frozen":
         return lambda channels: FrozenNorm(channels, eps=eps)

@@ -1,17 +1,24 @@
-"""What differs between implementations of the same network, as one value that the modules read.
+"""What differs between implementations of Mask R-CNN, as one value that the modules read.
 
 Sources: torchvision's reference detection models; detectron2's model zoo; the Keras implementation of Mask R-CNN by
 Matterport. Each constant below says how one of them computes.
 """
 
 import math
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
+from clothseg.config import Config, MaskRCNNSettings
 from clothseg.instances import PasteRule
+from clothseg.networks.backbones import ResNetConventions
+from clothseg.networks.input import InputConventions
+from clothseg.networks.layers.anchors import AnchorConventions
+from clothseg.networks.layers.roi_align import RoiAlignConventions
 
 EMPTY_ONLY = 1e-30
 """As a smallest side: only boxes without any extent are dropped."""
+
+Weights = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -19,64 +26,29 @@ class Conventions:
     """How numbers are computed, as opposed to which network it is.
 
     Attributes:
-        pixel_scale: a photo's values in 0..1 are multiplied by this first.
-        mean, std: of the input's channels, in their order; taken off and divided by before the trunk.
-        channels: order of the input's channels.
-        resampling: how a photo is resized: `float` bilinear without antialiasing; `pillow`, Pillow's antialiased
-            bilinear on bytes; `fading`, bilinear on bytes, black beyond the edges, cut down to whole grey levels.
-        size_rounding: of the resized photo's height and width.
-        size_divisor: the padded input's sides are multiples of this.
-        centred: the photo lies in the middle of the padded input, not at its top left.
-        black_padding: padding is black before the mean is taken off, not 0 afterwards.
-        stride_first: a bottleneck strides in its first 1 x 1 convolution, not in its 3 x 3 one.
-        norm_eps: of every norm.
-        pool_symmetric: the stem's max pooling pads on all sides, not at the bottom and right only.
-        anchor_step: anchors are a level's stride apart, or fitted evenly into an input that it does not divide.
-        scales_outer: of several scales and ratios on a level, all ratios of the first scale come first.
-        round_anchors: the corners of anchors round the origin are whole pixels.
-        normalised_boxes: inside the network a box is (x1, y1, x2 - 1, y2 - 1) over (width - 1, height - 1) of the
-            padded input, not in pixels.
-        rpn_box_weights, box_weights: of x, y, log width and log height in the box codes of both stages.
-        box_clip: largest log width or height that a code may ask for.
+        input, backbone, anchors, roi_align: of these parts.
+        rpn_box_weights, box_weights: of x, y, log width and log height in the box deltas of both stages.
+        box_clip: largest log width or height that a delta may ask for.
         candidate_score, proposal_score: what orders the anchors, and then the proposals.
         levels_together: candidates are chosen, and suppressed, over all levels at once.
-        clip_to_padded: proposals are cut off at the padded input's edges, not the photo's.
-        pad_proposals: in detection, missing proposals are made up by empty boxes, which go through the heads too.
-        rpn_min_side, min_side: boxes with a shorter side (pixels of the input) are dropped.
-        pooling: `align` is RoI Align, `sample` one bilinear sample a cell, the first and last on the box's edges.
-        roi_samples: sampling points of RoI Align along a cell's side; 0 takes as many as the cell has pixels.
-        roi_aligned: whether RoI Align shifts by half a pixel.
-        level_at: a box of `boxes.level_side` pixels is pooled from this pyramid level.
-        level_rounding: of the level of a box.
-        level_eps, side_eps: added to the level, and to the side over `level_side`, before rounding.
+        clip_to_padded: proposals are clipped to the padded input, not to the photo.
+        pad_proposals: in inference, missing proposals are replaced by empty boxes, which go through the heads too.
+        rpn_min_side, min_side: boxes with a shorter side (network coordinates) are dropped.
         single_class: a proposal becomes a detection of its likeliest class only, background included.
-        confidence_included: a score equal to the smallest confidence counts.
-        whole_boxes: detected boxes have whole pixels.
+        score_threshold_included: a score equal to the threshold counts.
         paste: how a small mask becomes pixels.
         smooth_l1_beta: where smooth L1 turns from a parabola to a line.
-        rpn_average: both proposal losses are divided by the `sampled` anchors, or by the `budget` of `rpn.samples`.
+        rpn_average: both RPN losses are divided by the `sampled` anchors, or by the `budget` of `network.rpn.samples`.
         box_average: box losses are divided by all `sampled` boxes, or by the coordinates of the `positive` ones.
-        binary_mask_targets: the masks that the mask head learns from are cut to 0 and 1.
+        binary_mask_targets: the mask targets are thresholded to 0 and 1.
     """
 
-    pixel_scale: float = 1.0
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
-    channels: Literal["rgb", "bgr"] = "rgb"
-    resampling: Literal["float", "pillow", "fading"] = "float"
-    size_rounding: Literal["down", "half_up", "half_even"] = "down"
-    size_divisor: int = 32
-    centred: bool = False
-    black_padding: bool = False
-    stride_first: bool = False
-    norm_eps: float = 1e-5
-    pool_symmetric: bool = True
-    anchor_step: Literal["stride", "fitted"] = "fitted"
-    scales_outer: bool = False
-    round_anchors: bool = True
-    normalised_boxes: bool = False
-    rpn_box_weights: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
-    box_weights: tuple[float, float, float, float] = (10.0, 10.0, 5.0, 5.0)
+    input: InputConventions = field(default_factory=InputConventions)
+    backbone: ResNetConventions = field(default_factory=ResNetConventions)
+    anchors: AnchorConventions = field(default_factory=AnchorConventions)
+    roi_align: RoiAlignConventions = field(default_factory=RoiAlignConventions)
+    rpn_box_weights: Weights = (1.0, 1.0, 1.0, 1.0)
+    box_weights: Weights = (10.0, 10.0, 5.0, 5.0)
     box_clip: float = math.log(1000.0 / 16)
     candidate_score: Literal["logit", "probability"] = "logit"
     proposal_score: Literal["logit", "probability"] = "probability"
@@ -85,17 +57,9 @@ class Conventions:
     pad_proposals: bool = False
     rpn_min_side: float = 1e-3
     min_side: float = 1e-2
-    pooling: Literal["align", "sample"] = "align"
-    roi_samples: int = 2
-    roi_aligned: bool = False
-    level_at: int = 4
-    level_rounding: Literal["down", "half_even"] = "down"
-    level_eps: float = 1e-6
-    side_eps: float = 0.0
     single_class: bool = False
-    confidence_included: bool = False
-    whole_boxes: bool = False
-    paste: PasteRule = "framed"
+    score_threshold_included: bool = False
+    paste: PasteRule = "torchvision"
     smooth_l1_beta: float = 1 / 9
     rpn_average: Literal["sampled", "budget"] = "sampled"
     box_average: Literal["sampled", "positive"] = "sampled"
@@ -105,44 +69,42 @@ class Conventions:
 TORCHVISION = Conventions()
 
 DETECTRON2 = Conventions(
-    pixel_scale=255.0,
-    mean=(103.53, 116.28, 123.675),
-    std=(1.0, 1.0, 1.0),
-    channels="bgr",
-    resampling="pillow",
-    size_rounding="half_up",
-    stride_first=True,
-    anchor_step="stride",
-    scales_outer=True,
-    round_anchors=False,
+    input=InputConventions(
+        pixel_scale=255.0,
+        mean=(103.53, 116.28, 123.675),
+        std=(1.0, 1.0, 1.0),
+        channels="bgr",
+        resampling="pillow",
+        size_rounding="half_up",
+    ),
+    backbone=ResNetConventions(stride_first=True),
+    anchors=AnchorConventions(step="stride", scales_outer=True, round_corners=False),
+    roi_align=RoiAlignConventions(sampling_ratio=0, aligned=True, level_eps=0.0, side_eps=1e-8),
     proposal_score="logit",
     rpn_min_side=EMPTY_ONLY,
     min_side=0.0,
-    roi_samples=0,
-    roi_aligned=True,
-    level_eps=0.0,
-    side_eps=1e-8,
-    paste="centres",
+    paste="detectron2",
     smooth_l1_beta=0.0,
     rpn_average="budget",
     binary_mask_targets=True,
 )
 
 MATTERPORT = Conventions(
-    pixel_scale=255.0,
-    mean=(123.7, 116.8, 103.9),
-    std=(1.0, 1.0, 1.0),
-    resampling="fading",
-    size_rounding="half_even",
-    size_divisor=64,
-    centred=True,
-    black_padding=True,
-    stride_first=True,
-    norm_eps=1e-3,
-    pool_symmetric=False,
-    anchor_step="stride",
-    round_anchors=False,
-    normalised_boxes=True,
+    input=InputConventions(
+        pixel_scale=255.0,
+        mean=(123.7, 116.8, 103.9),
+        std=(1.0, 1.0, 1.0),
+        resampling="zero_padded",
+        size_rounding="half_even",
+        size_divisor=64,
+        centred=True,
+        black_padding=True,
+        normalised_boxes=True,
+        whole_boxes=True,
+    ),
+    backbone=ResNetConventions(stride_first=True, norm_eps=1e-3, pool_symmetric=False),
+    anchors=AnchorConventions(step="stride", round_corners=False),
+    roi_align=RoiAlignConventions(method="crop_and_resize", level_rounding="half_even", level_eps=0.0),
     rpn_box_weights=(10.0, 10.0, 5.0, 5.0),
     box_clip=math.inf,
     candidate_score="probability",
@@ -151,17 +113,36 @@ MATTERPORT = Conventions(
     pad_proposals=True,
     rpn_min_side=0.0,
     min_side=0.0,
-    pooling="sample",
-    level_rounding="half_even",
-    level_eps=0.0,
     single_class=True,
-    confidence_included=True,
-    whole_boxes=True,
-    paste="fading",
+    score_threshold_included=True,
+    paste="matterport",
     smooth_l1_beta=1.0,
     box_average="positive",
     binary_mask_targets=True,
 )
 
 CONVENTIONS = {"torchvision": TORCHVISION, "detectron2": DETECTRON2, "matterport": MATTERPORT}
-"""By the names that `Config.conventions` takes."""
+"""By the names that `network.conventions` takes."""
+
+
+def conventions_for(config: Config) -> Conventions:
+    """The conventions that the configuration names, with its own values for some of them.
+
+    Mean and scale of the input are those of the backbone's own pretraining, where they are known.
+    """
+    settings = config.network
+    assert isinstance(settings, MaskRCNNSettings)
+    base = CONVENTIONS[settings.conventions]
+    of_input, of_backbone = base.input, base.backbone
+    if config.backbone.name.startswith("timm/tf_efficientnet_lite") and settings.conventions == "torchvision":
+        of_input = replace(of_input, mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
+    return replace(
+        base,
+        input=replace(of_input, **_given(config.input, "mean", "std", "channels")),
+        backbone=replace(of_backbone, **_given(config.backbone, "stride_first", "norm_eps")),
+    )
+
+
+def _given(section: object, *names: str) -> dict[str, Any]:
+    values = {name: getattr(section, name) for name in names}
+    return {name: value for name, value in values.items() if value is not None}

@@ -6,24 +6,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from clothseg.config import Config
-from clothseg.networks.layers.norms import Convolution, norm_called
+from clothseg.config import BoxHeadSettings, MaskHeadSettings
+from clothseg.networks.layers.norms import Convolution, make_norm
 
 
 class BoxHead(nn.Module):
     """Convolutions if any, wide layers, then class scores and box codes for every class. Class 0 is background."""
 
-    def __init__(self, config: Config, classes: int, norm_eps: float = 1e-5) -> None:
+    def __init__(self, settings: BoxHeadSettings, channels: int, classes: int, norm_eps: float = 1e-5) -> None:
         super().__init__()
-        settings, channels = config.boxes, config.pyramid.channels
-        norm, dense_norm = norm_called(settings.norm, norm_eps), norm_called(settings.dense_norm, norm_eps)
-        self.convs = nn.ModuleList(Convolution(channels, channels, 3, norm) for _ in range(settings.convolutions))
-        sizes = [channels * settings.pooled**2] + [settings.hidden] * settings.dense
+        norm, dense_norm = make_norm(settings.norm, norm_eps), make_norm(settings.fc_norm, norm_eps)
+        self.convs = nn.ModuleList(Convolution(channels, channels, 3, norm) for _ in range(settings.num_conv))
+        sizes = [channels * settings.pool_size**2] + [settings.fc_dim] * settings.num_fc
         self.dense = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
-        self.norms = nn.ModuleList(dense_norm(settings.hidden) if dense_norm else nn.Identity() for _ in self.dense)
+        self.norms = nn.ModuleList(dense_norm(settings.fc_dim) if dense_norm else nn.Identity() for _ in self.dense)
         self.dropout = nn.Dropout(settings.dropout)
-        self.score = nn.Linear(settings.hidden, classes + 1)
-        self.delta = nn.Linear(settings.hidden, 4 * (classes + 1))
+        self.score = nn.Linear(settings.fc_dim, classes + 1)
+        self.delta = nn.Linear(settings.fc_dim, 4 * (classes + 1))
 
     def forward(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
         """Logits `[P, K + 1]` and codes `[P, K + 1, 4]` of proposals' features `[P, C, 7, 7]`."""
@@ -39,11 +38,10 @@ class BoxHead(nn.Module):
 class MaskHead(nn.Module):
     """A few convolutions, one doubling of the size, and a map of logits for every class."""
 
-    def __init__(self, config: Config, classes: int, norm_eps: float = 1e-5) -> None:
+    def __init__(self, settings: MaskHeadSettings, channels: int, classes: int, norm_eps: float = 1e-5) -> None:
         super().__init__()
-        settings = config.mask
-        norm = norm_called(settings.norm, norm_eps)
-        widths = [config.pyramid.channels] + [settings.channels] * settings.convolutions
+        norm = make_norm(settings.norm, norm_eps)
+        widths = [channels] + [settings.channels] * settings.num_conv
         self.convs = nn.ModuleList(Convolution(a, b, 3, norm) for a, b in pairwise(widths))
         self.up = nn.ConvTranspose2d(widths[-1], settings.channels, 2, 2)
         self.logits = nn.Conv2d(settings.channels, classes + 1, 1)
@@ -58,7 +56,7 @@ class MaskHead(nn.Module):
         answer: Tensor = self.logits(torch.relu_(self.up(pooled)))
         return answer
 
-    def of_class(self, pooled: Tensor, classes: Tensor) -> Tensor:
+    def forward_for_class(self, pooled: Tensor, classes: Tensor) -> Tensor:
         """Logits `[P, 28, 28]` of one class for each box, `classes` `[P]`; what `forward` has in that row.
 
         The doubling is one product of matrices here, which is several times as fast as the transposed convolution, and

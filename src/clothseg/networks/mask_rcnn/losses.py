@@ -4,19 +4,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from clothseg.distributed import SINGLE_PROCESS, DistributedContext
 from clothseg.networks.mask_rcnn.conventions import Conventions
-from clothseg.networks.share import ALONE, Share
 
 
 def rpn_losses(
     logits: Tensor,
     labels: Tensor,
-    codes: Tensor,
+    deltas: Tensor,
     wanted: Tensor,
     budget: int,
     kind: str,
     conventions: Conventions,
-    share: Share = ALONE,
+    distributed: DistributedContext = SINGLE_PROCESS,
 ) -> dict[str, Tensor]:
     """Losses of the region proposals.
 
@@ -28,24 +28,24 @@ def rpn_losses(
         budget: anchors that could have been sampled.
         kind: `smooth_l1` or `l2`.
         conventions: what the sums are divided by.
-        share: this process's part of what they are divided by.
+        distributed: the processes whose counts are added up.
 
     Returns:
         `rpn_class` and `rpn_bbox`.
     """
-    count = budget if conventions.rpn_average == "budget" else share.divisor(len(logits))
+    count = budget if conventions.rpn_average == "budget" else distributed.mean_divisor(len(logits))
     unsure = F.binary_cross_entropy_with_logits(logits, labels, reduction="sum")
-    return {"rpn_class": unsure / count, "rpn_bbox": _box_loss(codes, wanted, kind, count, conventions, share)}
+    return {"rpn_class": unsure / count, "rpn_bbox": _box_loss(deltas, wanted, kind, count, conventions, distributed)}
 
 
-def head_losses(
+def box_head_losses(
     logits: Tensor,
     labels: Tensor,
-    codes: Tensor,
+    deltas: Tensor,
     wanted: Tensor,
     kind: str,
     conventions: Conventions,
-    share: Share = ALONE,
+    distributed: DistributedContext = SINGLE_PROCESS,
 ) -> dict[str, Tensor]:
     """Losses of the box head.
 
@@ -56,31 +56,31 @@ def head_losses(
         wanted: `[P, 4]`, the codes of their true boxes.
         kind: `smooth_l1` or `l2`.
         conventions: what the sums are divided by.
-        share: this process's part of what they are divided by.
+        distributed: the processes whose counts are added up.
 
     Returns:
         `class` and `bbox`.
     """
-    count = share.divisor(len(labels))
+    count = distributed.mean_divisor(len(labels))
     return {
         "class": F.cross_entropy(logits, labels, reduction="sum") / count,
-        "bbox": _box_loss(codes, wanted, kind, count, conventions, share),
+        "bbox": _box_loss(deltas, wanted, kind, count, conventions, distributed),
     }
 
 
-def mask_loss(maps: Tensor, truth: Tensor, share: Share = ALONE) -> Tensor:
+def mask_loss(maps: Tensor, truth: Tensor, distributed: DistributedContext = SINGLE_PROCESS) -> Tensor:
     """Mean cross entropy of logits `[P, M, M]` of the true classes' maps against `truth` `[P, M, M]` in 0..1."""
-    return F.binary_cross_entropy_with_logits(maps, truth, reduction="sum") / share.divisor(truth.numel())
+    return F.binary_cross_entropy_with_logits(maps, truth, reduction="sum") / distributed.mean_divisor(truth.numel())
 
 
 def _box_loss(
-    codes: Tensor, wanted: Tensor, kind: str, sampled: float, conventions: Conventions, share: Share
+    deltas: Tensor, wanted: Tensor, kind: str, sampled: float, conventions: Conventions, distributed: DistributedContext
 ) -> Tensor:
     """Smooth L1, or half the squared difference (`l2`), summed and divided as the conventions say."""
     if kind == "l2":
-        total = 0.5 * F.mse_loss(codes, wanted, reduction="sum")
+        total = 0.5 * F.mse_loss(deltas, wanted, reduction="sum")
     else:
-        total = F.smooth_l1_loss(codes, wanted, beta=conventions.smooth_l1_beta, reduction="sum")
-    count = share.divisor(codes.numel()) if conventions.box_average == "positive" else sampled
+        total = F.smooth_l1_loss(deltas, wanted, beta=conventions.smooth_l1_beta, reduction="sum")
+    count = distributed.mean_divisor(deltas.numel()) if conventions.box_average == "positive" else sampled
     answer: Tensor = torch.div(total, count)
     return answer

@@ -1,7 +1,7 @@
-"""A training step without numbers: the tensors that it makes have their shapes and nothing else.
+"""The memory of a training step of Mask R-CNN, without values: tensors have their shapes and nothing else.
 
-What a step does with boxes depends on the photos; here each photo has the most objects there are, and as many proposals
-are learned from as the configuration allows, spread evenly over the pyramid's levels.
+What a step does with boxes depends on the photos; here each photo has the most objects that there are, and a step
+learns from as many proposals as the configuration allows, spread evenly over the levels of the pyramid.
 """
 
 import math
@@ -10,69 +10,81 @@ import torch
 from torch import Tensor
 from torchvision.ops import box_iou, roi_align
 
-from clothseg.networks.layers.gathering import gather_boxes
-from clothseg.networks.layers.roi_align import sample_boxes
-from clothseg.networks.mask_rcnn.network import MaskRCNNNetwork
-from clothseg.networks.mask_rcnn.rpn import neighbours
+from clothseg.config import MaskRCNNSettings
+from clothseg.networks.layers.roi_align import RoiAlignConventions, crop_and_resize, roi_align_cpu
+from clothseg.networks.mask_rcnn.heads import BoxHead, MaskHead
+from clothseg.networks.mask_rcnn.rpn import RegionProposalNetwork, patches_3x3
 
 
-def outline_loss(network: MaskRCNNNetwork, outputs: dict[int, Tensor], objects: int, *, on_cpu: bool = True) -> Tensor:
-    """A number that hangs on every weight as the loss of a batch does.
+def probe_rpn(rpn: RegionProposalNetwork, features: list[Tensor], objects: int) -> Tensor:
+    """A scalar that depends on the RPN's weights and takes the memory of its losses.
 
     Args:
-        network: on the device of `outputs`.
-        outputs: of the frozen stages, as `Trunk.frozen_part` gives them.
+        rpn: the head.
+        features: FPN levels `[B, C, h, w]`.
         objects: on each photo.
-        on_cpu: whether the step will run there, where boxes are pooled in another way.
     """
-    batch = len(next(iter(outputs.values())))
-    features = network.pyramid(network.backbone.trained_part(outputs))
-    loss = _proposals(network, features, objects)
-    settings = network.config.boxes
-    learned = min(settings.samples, network.config.rpn.proposals_train + objects)
-    positive = int(min(settings.samples * settings.positive_share, learned)) if objects else 0
-    logits, codes = network.box_head(_pool(network, features, batch * learned, settings.pooled, on_cpu=on_cpu))
-    loss = loss + logits.sum() + codes.sum()
-    pooled = _pool(network, features, batch * positive, network.config.mask.pooled, on_cpu=on_cpu)
-    classes = torch.zeros(len(pooled), dtype=torch.int64, device=pooled.device)
-    answer: Tensor = loss + network.mask_head.of_class(pooled, classes).sum()
-    return answer
-
-
-def _proposals(network: MaskRCNNNetwork, features: list[Tensor], objects: int) -> Tensor:
-    rpn = network.rpn
     if len(rpn.convs) > 1:
-        scores, deltas = rpn.head(features)
-        logits, codes = torch.cat(scores, dim=1), torch.cat(deltas, dim=1)
+        logits, deltas = (torch.cat(part, dim=1) for part in rpn.head(features))
         anchors = logits.shape[1]
     else:
         with torch.no_grad():
             scores, _ = rpn.head(features)
         anchors = sum(score.shape[1] for score in scores)
-        share = math.ceil(min(network.config.rpn.samples, anchors) * len(features[0]) / len(features))
+        share = math.ceil(min(rpn.settings.samples, anchors) * len(features[0]) / len(features))
         places = torch.zeros(share, dtype=torch.int64, device=features[0].device)
-        rows = torch.cat([neighbours(feature, places, places) for feature in features])
-        rows = rows[torch.arange(len(rows), device=rows.device)]  # put back in the order of the photos
-        logits, codes = rpn.answers_of(rows, torch.zeros(len(rows), dtype=torch.int64, device=rows.device))
-    box_iou(codes.new_empty((objects, 4)), codes.new_empty((anchors, 4)))  # the matching of one photo
-    return logits.sum() + codes.sum()
+        rows = torch.cat([patches_3x3(feature, places, places) for feature in features])
+        rows = rows[torch.arange(len(rows), device=rows.device)]  # put back into the order of the photos
+        logits, deltas = rpn.sparse_head_rows(rows, torch.zeros(len(rows), dtype=torch.int64, device=rows.device))
+    box_iou(deltas.new_empty((objects, 4)), deltas.new_empty((anchors, 4)))  # the matching of one photo
+    return logits.sum() + deltas.sum()
 
 
-def _pool(network: MaskRCNNNetwork, features: list[Tensor], count: int, size: int, *, on_cpu: bool) -> Tensor:
-    levels = features[: len(network.pooled_levels)]
-    share = math.ceil(count / len(levels))
-    answer = features[0].new_zeros((share * len(levels), features[0].shape[1], size, size))
+def probe_heads(
+    box_head: BoxHead,
+    mask_head: MaskHead,
+    features: list[Tensor],
+    objects: int,
+    settings: MaskRCNNSettings,
+    conventions: RoiAlignConventions,
+    *,
+    on_cpu: bool,
+) -> Tensor:
+    """A scalar that depends on the heads' weights and takes the memory of their losses.
+
+    Args:
+        box_head, mask_head: the heads.
+        features: those FPN levels `[B, C, h, w]` from which boxes are pooled.
+        objects: on each photo.
+        settings: of the network.
+        conventions: of pooling.
+        on_cpu: whether the step will run there, where boxes are pooled in another way.
+    """
+    batch, of_boxes = len(features[0]), settings.box_head
+    learned = min(of_boxes.samples, settings.rpn.post_nms_top_n_train + objects)
+    positive = int(min(of_boxes.samples * of_boxes.positive_fraction, learned)) if objects else 0
+    pooled = _pool(features, batch * learned, of_boxes.pool_size, conventions, on_cpu=on_cpu)
+    logits, deltas = box_head(pooled)
+    pooled = _pool(features, batch * positive, settings.mask_head.pool_size, conventions, on_cpu=on_cpu)
+    classes = torch.zeros(len(pooled), dtype=torch.int64, device=pooled.device)
+    answer: Tensor = logits.sum() + deltas.sum() + mask_head.forward_for_class(pooled, classes).sum()
+    return answer
+
+
+def _pool(features: list[Tensor], count: int, size: int, conventions: RoiAlignConventions, *, on_cpu: bool) -> Tensor:
+    share = math.ceil(count / len(features))
+    answer = features[0].new_zeros((share * len(features), features[0].shape[1], size, size))
     places = torch.zeros(share, dtype=torch.int64, device=answer.device)
-    for feature in levels:
-        if network.conventions.pooling == "sample":
-            pooled = sample_boxes(feature, places, feature.new_empty((share, 4)), size)
+    for feature in features:
+        if conventions.method == "crop_and_resize":
+            pooled = crop_and_resize(feature, places, feature.new_empty((share, 4)), size)
+        elif on_cpu:
+            boxes = feature.new_empty((share, 4), dtype=torch.float32)
+            samples = conventions.sampling_ratio or 1  # 0: it depends on the boxes, and is at least 1
+            aligned = conventions.aligned
+            pooled = roi_align_cpu(feature, places, boxes, size, scale=1.0, samples=samples, aligned=aligned)
         else:
-            aligned, samples = network.conventions.roi_aligned, network.conventions.roi_samples
-            if on_cpu:
-                boxes = feature.new_empty((share, 4), dtype=torch.float32)
-                how_often = samples or 1  # it depends on the boxes; once at least
-                pooled = gather_boxes(feature, places, boxes, size, scale=1.0, samples=how_often, aligned=aligned)
-            else:
-                pooled = roi_align(feature, feature.new_empty((share, 5)), size, 1.0, samples, aligned)
+            boxes = feature.new_empty((share, 5))
+            pooled = roi_align(feature, boxes, size, 1.0, conventions.sampling_ratio, conventions.aligned)
         answer = answer.index_copy(0, places, pooled.to(answer.dtype))
     return answer

@@ -1,5 +1,6 @@
 """The region proposal network: where there may be something. Source: Ren et al., Faster R-CNN (2015)."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -7,28 +8,27 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.ops import batched_nms, remove_small_boxes
 
-from clothseg.config import Config
-from clothseg.networks.input import Window, cut, inward, limits
+from clothseg.config import AnchorSettings, FpnSettings, RpnSettings
+from clothseg.distributed import DistributedContext
+from clothseg.instances import clip_to
+from clothseg.networks.input import InputPlacement, Target, placement_bounds, to_network_coords
 from clothseg.networks.layers.anchors import make_anchors
 from clothseg.networks.layers.box_coder import decode_boxes, encode_boxes
 from clothseg.networks.layers.matching import match_boxes, sample
 from clothseg.networks.mask_rcnn.conventions import Conventions
 from clothseg.networks.mask_rcnn.losses import rpn_losses
-from clothseg.networks.resize import Target
-from clothseg.networks.share import Share
 
 
-class RegionProposals(nn.Module):
+class RegionProposalNetwork(nn.Module):
     """Scores and refines the anchors of every level with the same small head."""
 
-    def __init__(self, config: Config, conventions: Conventions) -> None:
+    def __init__(
+        self, settings: RpnSettings, anchors: AnchorSettings, fpn: FpnSettings, conventions: Conventions
+    ) -> None:
         super().__init__()
-        self.settings, self.anchors, self.loss_kind = config.rpn, config.anchors, config.losses.rpn_box_loss
-        self.conventions, self.levels = conventions, config.pyramid.levels
-        channels = [config.pyramid.channels] + [
-            config.rpn.channels or config.pyramid.channels
-        ] * config.rpn.convolutions
-        shapes = {len(scales) * len(config.anchors.ratios) for scales in config.anchors.scales}
+        self.settings, self.anchors, self.conventions, self.levels = settings, anchors, conventions, fpn.levels
+        channels = [fpn.channels] + [settings.channels or fpn.channels] * settings.num_conv
+        shapes = {len(scales) * len(anchors.ratios) for scales in anchors.scales}
         self.convs = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(channels))
         self.score = nn.Conv2d(channels[-1], max(shapes), 1)
         self.delta = nn.Conv2d(channels[-1], max(shapes) * 4, 1)
@@ -64,18 +64,23 @@ class RegionProposals(nn.Module):
     def anchors_of(self, features: list[Tensor], padded: tuple[int, int]) -> Tensor:
         """Anchors `[N, 4]` float64 of all levels, in pixels of the input, whose height and width are `padded`."""
         sizes = [(feature.shape[2], feature.shape[3]) for feature in features]
-        anchors = torch.cat(make_anchors(self.anchors, self.levels, sizes, padded, self.conventions))
+        anchors = torch.cat(make_anchors(self.anchors, self.levels, sizes, padded, self.conventions.anchors))
         return anchors.to(features[0].device)
 
     @torch.no_grad()
     def proposals(
-        self, scores: list[Tensor], deltas: list[Tensor], anchors: Tensor, windows: list[Window], train: bool
+        self,
+        scores: list[Tensor],
+        deltas: list[Tensor],
+        anchors: Tensor,
+        placements: Sequence[InputPlacement],
+        train: bool,
     ) -> list[Tensor]:
         """Boxes that go on to the heads, best first: `[P, 4]` for each photo, in the network's own coordinates."""
         settings, conventions = self.settings, self.conventions
-        candidates = settings.candidates_train if train else settings.candidates_detect
-        most = settings.proposals_train if train else settings.proposals_detect
-        references = inward(anchors, windows[0].padded, conventions)
+        candidates = settings.pre_nms_top_n_train if train else settings.pre_nms_top_n_test
+        most = settings.post_nms_top_n_train if train else settings.post_nms_top_n_test
+        references = to_network_coords(anchors, placements[0].padded, conventions.input)
         if conventions.levels_together:
             scores, deltas = [torch.cat(scores, dim=1)], [torch.cat(deltas, dim=1)]
         if conventions.candidate_score == "probability":
@@ -92,15 +97,15 @@ class RegionProposals(nn.Module):
             boxes.append(decoded.view_as(chosen))
             tops.append(top)
             levels.append(torch.full_like(index, number))
-        parts = zip(torch.cat(boxes, dim=1), torch.cat(tops, dim=1), torch.cat(levels, dim=1), windows, strict=True)
-        kept = [self._suppress(box, score, level, window)[:most] for box, score, level, window in parts]
+        parts = zip(torch.cat(boxes, dim=1), torch.cat(tops, dim=1), torch.cat(levels, dim=1), placements, strict=True)
+        kept = [self._suppress(box, score, level, placement)[:most] for box, score, level, placement in parts]
         if conventions.pad_proposals and not train:
             kept = [F.pad(box, (0, 0, 0, most - len(box))) for box in kept]
         return kept
 
-    def _suppress(self, box: Tensor, score: Tensor, level: Tensor, window: Window) -> Tensor:
+    def _suppress(self, box: Tensor, score: Tensor, level: Tensor, placement: InputPlacement) -> Tensor:
         conventions = self.conventions
-        box = cut(box, limits(window, conventions, padded=conventions.clip_to_padded))
+        box = clip_to(box, placement_bounds(placement, conventions.input, padded=conventions.clip_to_padded))
         if conventions.proposal_score == "probability" and conventions.candidate_score == "logit":
             score = score.sigmoid()
         if conventions.rpn_min_side:
@@ -112,9 +117,9 @@ class RegionProposals(nn.Module):
         self,
         features: list[Tensor],
         anchors: Tensor,
-        targets: list[Target],
-        generators: list[torch.Generator],
-        share: Share,
+        targets: Sequence[Target],
+        generators: Sequence[torch.Generator],
+        distributed: DistributedContext,
     ) -> dict[str, Tensor]:
         """`rpn_class` and `rpn_bbox`, both over the sampled anchors of the whole batch; each photo has a generator."""
         settings, anchors = self.settings, anchors.to(features[0].dtype)
@@ -128,21 +133,21 @@ class RegionProposals(nn.Module):
                 background=settings.background_iou,
                 keep_best=True,
             )
-            positive, negative = sample(matches, settings.samples, settings.positive_share, generator)
+            positive, negative = sample(matches, settings.samples, settings.positive_fraction, generator)
             truth = target.boxes[matches[positive]]
             wanted.append(encode_boxes(truth, anchors[positive], self.conventions.rpn_box_weights))
             places += [positive, negative]
             photos.append(torch.full((len(positive) + len(negative),), photo, device=anchors.device))
             labels += [torch.ones_like(positive), torch.zeros_like(negative)]
         label = torch.cat(labels)
-        logits, codes = self.answers(features, torch.cat(photos), torch.cat(places))
+        logits, codes = self.sparse_head(features, torch.cat(photos), torch.cat(places))
         budget = settings.samples * len(targets)
         return rpn_losses(
-            logits, label.to(logits.dtype), codes[label == 1], torch.cat(wanted), budget, self.loss_kind,
-            self.conventions, share,
+            logits, label.to(logits.dtype), codes[label == 1], torch.cat(wanted), budget, self.settings.box_loss,
+            self.conventions, distributed,
         )  # fmt: skip
 
-    def answers(self, features: list[Tensor], photo: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
+    def sparse_head(self, features: list[Tensor], photo: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
         """Logits `[S]` and codes `[S, 4]` of chosen anchors, as `forward` gives them.
 
         With one convolution they need no more of the features than the 3 x 3 cells round each anchor, so that a step
@@ -161,16 +166,16 @@ class RegionProposals(nn.Module):
         for feature in features:
             last = first + feature.shape[2] * feature.shape[3] * shapes
             here = torch.where((place >= first) & (place < last))[0]
-            rows.append(neighbours(feature, photo[here], (place[here] - first) // shapes))
+            rows.append(patches_3x3(feature, photo[here], (place[here] - first) // shapes))
             order.append(here)
             first = last
-        return self.answers_of(torch.cat(rows)[torch.cat(order).argsort()], place % shapes)
+        return self.sparse_head_rows(torch.cat(rows)[torch.cat(order).argsort()], place % shapes)
 
-    def answers_of(self, rows: Tensor, shape: Tensor) -> tuple[Tensor, Tensor]:
+    def sparse_head_rows(self, rows: Tensor, shape: Tensor) -> tuple[Tensor, Tensor]:
         """Logits `[S]` and codes `[S, 4]` of anchors by what is around them.
 
         Args:
-            rows: `[S, C * 9]`; see `neighbours`.
+            rows: `[S, C * 9]`; see `patches_3x3`.
             shape: `[S]` int64, which of its cell's anchors each is.
         """
         weight, bias = (self.convs[0].get_parameter(name) for name in ("weight", "bias"))
@@ -180,7 +185,7 @@ class RegionProposals(nn.Module):
         return logits, codes.gather(1, shape[..., None].expand(-1, -1, 4))[:, 0]
 
 
-def neighbours(feature: Tensor, photo: Tensor, cell: Tensor) -> Tensor:
+def patches_3x3(feature: Tensor, photo: Tensor, cell: Tensor) -> Tensor:
     """The 3 x 3 cells round each of `cell` `[S]`, in the order of a convolution's weights; zeros beyond the edges.
 
     Args:

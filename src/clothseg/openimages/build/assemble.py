@@ -8,16 +8,16 @@ from pathlib import Path
 from clothseg.dataset.duplicates import near_duplicates
 from clothseg.dataset.split import split_photos
 from clothseg.openimages.archives import MaskArchive
-from clothseg.openimages.classes import ClassName
 from clothseg.openimages.build.convert import Converted
 from clothseg.openimages.build.plan import Source
 from clothseg.openimages.build.summary import BuildSummary, Dropped, PolygonCounts, Speed, SplitCounts, UnmaskedBox
-from clothseg.openimages.tables import Box, Flags
 from clothseg.openimages.build.work_folder import read_chunk
+from clothseg.openimages.classes import ClassName
+from clothseg.openimages.tables import Box, Flags
 
 
 @dataclass(frozen=True, slots=True)
-class Photo:
+class PlannedPhoto:
     """A photo of the data set, without its annotations. `masks` and `regions` count by category id."""
 
     image_id: str
@@ -30,7 +30,7 @@ class Photo:
 
 
 @dataclass(frozen=True)
-class Gathered:
+class DatasetPlan:
     """All that is known before the data set is written.
 
     Attributes:
@@ -43,7 +43,7 @@ class Gathered:
     """
 
     chunks: Sequence[tuple[Source, Path]]
-    photos: Mapping[str, Mapping[str, Photo]]
+    photos: Mapping[str, Mapping[str, PlannedPhoto]]
     counts: Mapping[str, SplitCounts]
     dropped: Sequence[Dropped]
     unmasked: Sequence[UnmaskedBox]
@@ -74,7 +74,7 @@ class Gathered:
         )
 
 
-def gather(
+def assemble(
     sources: Sequence[Source],
     chunks: Sequence[tuple[Source, Path]],
     chosen: Sequence[ClassName],
@@ -83,14 +83,14 @@ def gather(
     val_fraction: float | None,
     seed: int,
     limit: int | None,
-) -> Gathered:
+) -> DatasetPlan:
     """Read what came of the chunks and share out the photos. The arguments are those of `build_dataset`.
 
     Raises:
         DataError: a photo alone cannot be split.
     """
     names = {m.mid: c.name for c in chosen for m in (c, *included[c.mid])}
-    kept: dict[str, dict[str, Photo]] = {"train": {}, "val": {}}
+    kept: dict[str, dict[str, PlannedPhoto]] = {"train": {}, "val": {}}
     lost: list[tuple[Source, str, tuple[str, str, str, str]]] = []
     unmasked: list[tuple[Source, str, tuple[str, Box, Flags]]] = []
     ious: list[float] = []
@@ -121,7 +121,7 @@ def gather(
                 Dropped(split_of.get(row.image_id, source.name), "broken_row", row.image_id, "", "", str(row))
             )
     boxes = [*_told_boxes(unmasked, names, split_of), *_boxes_elsewhere(sources, names)]
-    return Gathered(
+    return DatasetPlan(
         chunks=chunks,
         photos=kept,
         counts={name: _count(found.values(), chosen) for name, found in kept.items()},
@@ -134,18 +134,18 @@ def gather(
     )
 
 
-def _light(photo: Converted) -> Photo:
+def _light(photo: Converted) -> PlannedPhoto:
     counts: tuple[Counter[int], Counter[int]] = (Counter(), Counter())
     for annotation in photo.annotations:
         counts[annotation["iscrowd"]][annotation["category_id"]] += 1
-    return Photo(
+    return PlannedPhoto(
         photo.image_id, photo.height, photo.width, tuple(photo.changed), dict(counts[0]), dict(counts[1]), photo.hash
     )
 
 
 def _split(
-    photos: Mapping[str, Photo], near: Iterable[Sequence[str]], fraction: float, seed: int
-) -> dict[str, dict[str, Photo]]:
+    photos: Mapping[str, PlannedPhoto], near: Iterable[Sequence[str]], fraction: float, seed: int
+) -> dict[str, dict[str, PlannedPhoto]]:
     labels = {image_id: [str(n) for n in photo.masks] for image_id, photo in photos.items()}
     train, val = split_photos(labels, fraction, seed, near)
     return {name: {i: photos[i] for i in sorted(ids)} for name, ids in (("train", train), ("val", val))}
@@ -186,7 +186,7 @@ def _unnamed(source: Source, names: Mapping[str, str]) -> list[str]:
     return [name for name in found if name[17:-13] in short or "/" in name or "\\" in name]
 
 
-def _count(photos: Iterable[Photo], chosen: Sequence[ClassName]) -> SplitCounts:
+def _count(photos: Iterable[PlannedPhoto], chosen: Sequence[ClassName]) -> SplitCounts:
     photos = list(photos)
     numbered = list(enumerate((c.name for c in chosen), start=1))
     return SplitCounts(

@@ -4,18 +4,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from clothseg.errors import ClothsegError, DataError
-from clothseg.files import refuse_existing
-from clothseg.openimages.classes import ClassName, choose_classes, read_classes
+from clothseg.files import require_absent
+from clothseg.openimages.build.assemble import DatasetPlan, assemble
 from clothseg.openimages.build.convert import Settings, Unmasked
-from clothseg.openimages.build.assemble import Gathered, gather
-from clothseg.openimages.hierarchy import read_hierarchy
-from clothseg.openimages.layout import class_file, hierarchy_file, split_files
 from clothseg.openimages.build.plan import Source, check_apart, folder_of, included_classes, load_source, pool_for
 from clothseg.openimages.build.run import Progress, convert_all
 from clothseg.openimages.build.summary import BuildSummary
-from clothseg.openimages.tables import parse_partitions
 from clothseg.openimages.build.work_folder import WorkFolder
 from clothseg.openimages.build.write import write_dataset
+from clothseg.openimages.classes import ClassName, choose_classes, read_classes
+from clothseg.openimages.hierarchy import read_hierarchy
+from clothseg.openimages.layout import class_file, hierarchy_file, split_files
+from clothseg.openimages.tables import parse_partitions
 
 
 def build_dataset(
@@ -109,11 +109,11 @@ def build_dataset(
     with work.open({"source": str(source.resolve()), "max_size": max_size, "upright": upright}):
         try:
             speed, chunks = convert_all(sources, settings, work, workers, progress)
-            gathered = gather(sources, chunks, chosen, included, val_fraction=val_fraction, seed=seed, limit=limit)
-            summary = gathered.summary(out, chosen, included, speed)
-            _check_not_empty(gathered, val_fraction)
-            write_dataset(work.data, gathered, summary, sources=sources, chosen=chosen, options=options)
-            refuse_existing(out, overwrite=overwrite)
+            plan = assemble(sources, chunks, chosen, included, val_fraction=val_fraction, seed=seed, limit=limit)
+            summary = plan.summary(out, chosen, included, speed)
+            _check_not_empty(plan, val_fraction)
+            write_dataset(work.data, plan, summary, sources=sources, chosen=chosen, options=options)
+            require_absent(out, overwrite=overwrite)
         except ClothsegError:
             work.remove()
             raise
@@ -151,7 +151,7 @@ def _sources(
 
 def _check_out(source: Path, out: Path, *, overwrite: bool) -> None:
     """A folder is replaced only if it is a data set, and never one that holds the source."""
-    refuse_existing(out, overwrite=overwrite)
+    require_absent(out, overwrite=overwrite)
     if source.resolve().is_relative_to(out.resolve()):
         raise ClothsegError(f"{out} holds the source {source}; choose another place for the data set")
     if out.exists() and not (out.is_dir() and ((out / "dataset.yaml").is_file() or not any(out.iterdir()))):
@@ -175,10 +175,10 @@ def _check_numbers(
         raise DataError(f"the validation fraction is {val_fraction}, but must lie above 0 and below 1")
 
 
-def _check_not_empty(gathered: Gathered, val_fraction: float | None) -> None:
+def _check_not_empty(plan: DatasetPlan, val_fraction: float | None) -> None:
     for name in ("train", "val"):
-        if gathered.counts[name].masks == 0:
-            lost = [d for d in gathered.dropped if d.split == name]
+        if plan.counts[name].masks == 0:
+            lost = [d for d in plan.dropped if d.split == name]
             why = f"all {len(lost)} mask rows were lost, the first: {lost[0].detail}" if lost else "no mask row fits"
             hint = "; a fraction of train can stand in for it (--val-fraction)"
             raise DataError(

@@ -16,7 +16,7 @@ import numpy as np
 
 from clothseg.dataset.duplicates import perceptual_hash
 from clothseg.errors import DataError, PhotoError
-from clothseg.files import write_whole
+from clothseg.files import atomic_write
 from clothseg.instances import (
     Rle,
     encode,
@@ -30,8 +30,8 @@ from clothseg.instances import (
     to_polygons,
 )
 from clothseg.openimages.archives import MaskArchive, MissingMaskError
-from clothseg.openimages.build.orientation import Size, Standing, fits, stand, turn_box
 from clothseg.openimages.build.matching import match_boxes
+from clothseg.openimages.build.orientation import OrientedPhoto, Size, fits, orient_photo, turn_box
 from clothseg.openimages.tables import FLAGS, UNKNOWN, Box, BoxRow, Flags, MaskRow
 
 Unmasked = Literal["crowd", "ignore", "drop"]
@@ -68,7 +68,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Job:
+class PhotoJob:
     """A photo and its rows of the chosen classes."""
 
     image_id: str
@@ -121,7 +121,7 @@ class Clock:
             self.seconds[work] += time.perf_counter() - begun
 
 
-def convert_photo(job: Job, archive: MaskArchive, settings: Settings, images: Path, clock: Clock) -> Converted:
+def convert_photo(job: PhotoJob, archive: MaskArchive, settings: Settings, images: Path, clock: Clock) -> Converted:
     """Convert one photo; if it is kept, its file is written to the folder `images`.
 
     Photos, masks and rows that are missing or wrong are told in the answer; nothing is raised for them.
@@ -136,7 +136,7 @@ def convert_photo(job: Job, archive: MaskArchive, settings: Settings, images: Pa
     try:
         with clock("photo"):
             sizes = [picture.shape for picture in pictures.values()]
-            standing = stand(path, sizes, job.rotation, upright=settings.upright, max_size=settings.max_size)
+            standing = orient_photo(path, sizes, job.rotation, upright=settings.upright, max_size=settings.max_size)
     except PhotoError as error:
         reason = "unreadable_photo" if path.exists() else "missing_photo"
         told = _told(error, settings)
@@ -159,7 +159,7 @@ def convert_photo(job: Job, archive: MaskArchive, settings: Settings, images: Pa
             _add_regions(unmasked, standing, settings, result)
         with clock("write"):
             data = standing.jpeg()
-            write_whole(images / f"{job.image_id}.jpg", path.read_bytes() if data is None else data)
+            atomic_write(images / f"{job.image_id}.jpg", path.read_bytes() if data is None else data)
     if settings.hashed and result.kept:
         with clock("hash"):
             result.hash = perceptual_hash(standing.pixels)
@@ -171,7 +171,7 @@ def _told(detail: object, settings: Settings) -> str:
     return str(detail).replace(f"{settings.source}/", "")
 
 
-def _without_repeats(job: Job, result: Converted) -> list[MaskRow]:
+def _without_repeats(job: PhotoJob, result: Converted) -> list[MaskRow]:
     rows: dict[tuple[str, str], MaskRow] = {}
     for row in job.masks:
         if rows.setdefault((row.box_id, row.mask_path), row) is not row:
@@ -215,7 +215,7 @@ def _add_mask(
     row: MaskRow,
     box: BoxRow | None,
     picture: BoolMask,
-    standing: Standing,
+    standing: OrientedPhoto,
     settings: Settings,
     result: Converted,
     clock: Clock,
@@ -262,7 +262,7 @@ def _as_polygons(mask: BoolMask, rle: Rle, tolerance: float) -> tuple[Any, Rle, 
     return polygons, drawn, {"polygon_iou": round(float(mask_iou([drawn], [rle])[0, 0]), 6)}
 
 
-def _add_regions(boxes: Sequence[BoxRow], standing: Standing, settings: Settings, result: Converted) -> None:
+def _add_regions(boxes: Sequence[BoxRow], standing: OrientedPhoto, settings: Settings, result: Converted) -> None:
     """Boxes without mask, as crowds: their pixels count neither as the class nor as background."""
     height, width = standing.pixels.shape[:2]
     for box in boxes:

@@ -11,12 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-from clothseg.photos import exif_orientation, read_photo
+from clothseg.photos import RgbImage, exif_orientation, read_photo
 
-Pixels = NDArray[np.uint8]
 Size = tuple[int, int]
 
 _QUALITY = 95
@@ -27,7 +25,7 @@ _SLACK = 0.03
 
 
 @dataclass(frozen=True)
-class Standing:
+class OrientedPhoto:
     """A photo as it goes into the data set.
 
     Attributes:
@@ -37,7 +35,7 @@ class Standing:
         changed: what was done to the photo: `turned`, `resized`, both or nothing.
     """
 
-    pixels: Pixels
+    pixels: RgbImage
     drawn_on: Size
     quarter_turns: int
     changed: tuple[str, ...]
@@ -51,9 +49,9 @@ class Standing:
         return stream.getvalue()
 
 
-def stand(
+def orient_photo(
     path: Path, mask_sizes: Sequence[Size], rotation: int | None, *, upright: bool, max_size: int | None
-) -> Standing:
+) -> OrientedPhoto:
     """Find the way up that fits the masks; then turn it upright by `rotation` if asked, and make it smaller.
 
     Args:
@@ -78,10 +76,10 @@ def stand(
         pixels = np.asarray(
             Image.fromarray(pixels).resize((smaller[1], smaller[0]), Image.Resampling.LANCZOS), dtype=np.uint8
         )
-    return Standing(np.ascontiguousarray(pixels), drawn_on, quarter_turns, tuple(changed))
+    return OrientedPhoto(np.ascontiguousarray(pixels), drawn_on, quarter_turns, tuple(changed))
 
 
-def _ways(path: Path, rotation: int | None) -> list[tuple[Pixels, bool, bool]]:
+def _ways(path: Path, rotation: int | None) -> list[tuple[RgbImage, bool, bool]]:
     """Ways up, the likeliest first: pixels, whether that differs from the file, whether `rotation` is still to do."""
     upright = read_photo(path)
     mark = exif_orientation(path)

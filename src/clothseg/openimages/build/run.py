@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from clothseg.openimages.archives import MaskArchive
-from clothseg.openimages.build.convert import Clock, Job, Settings, convert_photo
+from clothseg.openimages.build.convert import Clock, PhotoJob, Settings, convert_photo
 from clothseg.openimages.build.plan import Source
 from clothseg.openimages.build.summary import Speed
 from clothseg.openimages.build.work_folder import WorkFolder, chunk_key, read_chunk, write_chunk
@@ -33,12 +33,12 @@ class Task:
 
     path: Path
     settings: Settings
-    jobs: Sequence[Job]
+    jobs: Sequence[PhotoJob]
 
 
-def _jobs(source: Source, image_ids: Iterable[str]) -> list[Job]:
+def _jobs(source: Source, image_ids: Iterable[str]) -> list[PhotoJob]:
     return [
-        Job(
+        PhotoJob(
             image_id,
             source.masks.of(image_id),
             source.boxes.of(image_id),

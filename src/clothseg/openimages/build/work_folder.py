@@ -16,9 +16,9 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from clothseg.errors import ClothsegError
-from clothseg.files import write_whole
+from clothseg.files import atomic_write
 from clothseg.openimages.archives import MaskArchive
-from clothseg.openimages.build.convert import Converted, Job, Settings
+from clothseg.openimages.build.convert import Converted, PhotoJob, Settings
 
 _FORMAT = 1
 
@@ -57,7 +57,7 @@ class WorkFolder:
         if not known.is_file() or known.read_text(encoding="utf-8") != facts:
             shutil.rmtree(self.data, ignore_errors=True)
             shutil.rmtree(self.chunks, ignore_errors=True)
-        write_whole(known, facts)
+        atomic_write(known, facts)
         self.images.mkdir(parents=True, exist_ok=True)
         self.chunks.mkdir(exist_ok=True)
 
@@ -82,7 +82,7 @@ class WorkFolder:
         return self.chunks / f"{key}.json"
 
 
-def chunk_key(jobs: Iterable[Job], settings: Settings, archive: MaskArchive) -> str:
+def chunk_key(jobs: Iterable[PhotoJob], settings: Settings, archive: MaskArchive) -> str:
     """A checksum of all that the conversion of these photos depends on."""
     facts: list[Any] = [_FORMAT, {k: str(v) if isinstance(v, Path) else v for k, v in vars(settings).items()}]
     for job in jobs:
@@ -95,7 +95,7 @@ def chunk_key(jobs: Iterable[Job], settings: Settings, archive: MaskArchive) -> 
 
 def write_chunk(path: Path, photos: Iterable[Converted]) -> None:
     """Write what came of a chunk, whole or not at all."""
-    write_whole(path, json.dumps([vars(photo) for photo in photos], ensure_ascii=False, separators=(",", ":")))
+    atomic_write(path, json.dumps([vars(photo) for photo in photos], ensure_ascii=False, separators=(",", ":")))
 
 
 def read_chunk(path: Path) -> list[Converted]:

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from clothseg.files import whole_file, write_whole
-from clothseg.openimages.classes import ClassName
-from clothseg.openimages.build.assemble import Gathered, Photo
-from clothseg.openimages.layout import class_file
+from clothseg.files import atomic_file, atomic_write
+from clothseg.openimages.build.assemble import DatasetPlan, PlannedPhoto
 from clothseg.openimages.build.plan import Source
 from clothseg.openimages.build.summary import BuildSummary, record
-from clothseg.openimages.tables import FLAGS, PhotoCredit
 from clothseg.openimages.build.work_folder import read_chunk
+from clothseg.openimages.classes import ClassName
+from clothseg.openimages.layout import class_file
+from clothseg.openimages.tables import FLAGS, PhotoCredit
 
 _LICENSE_NAMES = {
     "https://creativecommons.org/licenses/by/2.0/": "CC BY 2.0",
@@ -25,7 +25,7 @@ _NO_CREDIT = PhotoCredit(author="", license="", source_url="")
 
 def write_dataset(
     folder: Path,
-    gathered: Gathered,
+    gathered: DatasetPlan,
     summary: BuildSummary,
     *,
     sources: Sequence[Source],
@@ -53,7 +53,7 @@ def write_dataset(
         {"id": number, "name": c.name, "supercategory": "", "mid": c.mid} for number, c in enumerate(chosen, start=1)
     ]
     for split, photos in gathered.photos.items():
-        with whole_file(folder / "annotations" / f"{split}.json") as path, path.open("w", encoding="utf-8") as stream:
+        with atomic_file(folder / "annotations" / f"{split}.json") as path, path.open("w", encoding="utf-8") as stream:
             info = {"description": f"{', '.join(summary.classes)} from Open Images masks: {split}"}
             stream.write("{")
             _write(stream, "info", info)
@@ -64,7 +64,7 @@ def write_dataset(
             stream.write("}\n")
     tables = _tables(sources)
     _write_unmasked(folder / "unmasked-boxes.csv", summary)
-    write_whole(folder / "dataset.yaml", record(summary, tables, categories, options))
+    atomic_write(folder / "dataset.yaml", record(summary, tables, categories, options))
     wanted = {f"{image_id}.jpg" for photos in gathered.photos.values() for image_id in photos}
     for path in (folder / "images").iterdir():
         if path.name not in wanted:
@@ -87,7 +87,7 @@ def _compact(value: object) -> str:
 
 
 def _images(
-    photos: Mapping[str, Photo], credit: Mapping[str, PhotoCredit], licenses: Sequence[str]
+    photos: Mapping[str, PlannedPhoto], credit: Mapping[str, PhotoCredit], licenses: Sequence[str]
 ) -> Iterator[dict[str, Any]]:
     for number, photo in enumerate(photos.values(), start=1):
         line = credit.get(photo.image_id, _NO_CREDIT)
@@ -104,7 +104,7 @@ def _images(
         yield image | ({"changed": list(photo.changed)} if photo.changed else {})
 
 
-def _annotations(gathered: Gathered, photos: Mapping[str, Photo]) -> Iterator[dict[str, Any]]:
+def _annotations(gathered: DatasetPlan, photos: Mapping[str, PlannedPhoto]) -> Iterator[dict[str, Any]]:
     numbers = {image_id: number for number, image_id in enumerate(photos, start=1)}
     number = 0
     for _, path in gathered.chunks:
@@ -117,7 +117,7 @@ def _annotations(gathered: Gathered, photos: Mapping[str, Photo]) -> Iterator[di
 
 
 def _write_unmasked(path: Path, summary: BuildSummary) -> None:
-    with whole_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+    with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
         table = csv.writer(stream, lineterminator="\n")
         table.writerow(["Split", "ImageID", "Class", "XMin", "YMin", "XMax", "YMax", *FLAGS, "PhotoKept"])
         for box in summary.unmasked:

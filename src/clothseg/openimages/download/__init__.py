@@ -8,6 +8,6 @@ remembers what is there, `work` does many things at once, `run` all of it.
 from clothseg.openimages.download.plan import DownloadPlan, DownloadSummary, Failure
 from clothseg.openimages.download.run import FAILED, download
 from clothseg.openimages.download.sources import SPLITS
-from clothseg.openimages.download.web import Patience
+from clothseg.openimages.download.web import RetryPolicy
 
-__all__ = ["FAILED", "SPLITS", "DownloadPlan", "DownloadSummary", "Failure", "Patience", "download"]
+__all__ = ["FAILED", "SPLITS", "DownloadPlan", "DownloadSummary", "Failure", "RetryPolicy", "download"]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clothseg.errors import ClothsegError, DataError, GoneError
-from clothseg.files import write_whole
+from clothseg.files import atomic_write
 from clothseg.openimages.build.plan import included_classes
 from clothseg.openimages.classes import ClassName, choose_classes, read_classes
 from clothseg.openimages.download import sources
@@ -16,7 +16,7 @@ from clothseg.openimages.download.plan import Failure, TablePlan
 from clothseg.openimages.download.sources import FileSource, Publisher
 from clothseg.openimages.download.wanted import check_table
 from clothseg.openimages.download.web import Web
-from clothseg.openimages.download.work import Job, each
+from clothseg.openimages.download.work import DownloadJob, map_concurrently
 from clothseg.openimages.hierarchy import read_hierarchy
 
 
@@ -70,7 +70,7 @@ def _small(web: Web, source: FileSource, folder: Path, check: Callable[[Path], o
     return path
 
 
-def fetch_mask_list(job: Job, split: str) -> Path:
+def fetch_mask_list(job: DownloadJob, split: str) -> Path:
     """The list of a split's masks, which the plan needs.
 
     Raises:
@@ -83,7 +83,7 @@ def fetch_mask_list(job: Job, split: str) -> Path:
     return plan.path
 
 
-def plan_tables(job: Job, splits: Sequence[str]) -> list[TablePlan]:
+def plan_tables(job: DownloadJob, splits: Sequence[str]) -> list[TablePlan]:
     """The other tables. The class tree and the list of classes with masks are taken along where there are such."""
     plans = []
     for split in splits:
@@ -105,14 +105,14 @@ def plan_tables(job: Job, splits: Sequence[str]) -> list[TablePlan]:
     return plans
 
 
-def fetch_tables(job: Job, plans: Sequence[TablePlan]) -> int:
+def fetch_tables(job: DownloadJob, plans: Sequence[TablePlan]) -> int:
     """Fetch what is missing of the planned tables; how many came."""
     missing = [plan for plan in plans if not plan.there and plan.remote is not None]
     if not missing:
         return 0
     came = 0
     with job.progress("tables", sum(plan.size or 0 for plan in missing), in_bytes=True) as advance:
-        for plan, error in each(job, missing, lambda plan: _fetch(job, plan, advance)):
+        for plan, error in map_concurrently(job, missing, lambda plan: _fetch(job, plan, advance)):
             if isinstance(error, Exception):
                 job.failed.append(Failure("table", plan.name.partition("-")[0], plan.name, str(error)))
             else:
@@ -120,7 +120,7 @@ def fetch_tables(job: Job, plans: Sequence[TablePlan]) -> int:
     return came
 
 
-def _plan_table(job: Job, source: FileSource, first_column: str | None) -> TablePlan:
+def _plan_table(job: DownloadJob, source: FileSource, first_column: str | None) -> TablePlan:
     """See whether a table is there, under any of its names. One that nobody vouches for must be as the server's."""
     check = _check(first_column)
     names = dict.fromkeys(url.rpartition("/")[2] for url in source.urls)
@@ -136,7 +136,7 @@ def _plan_table(job: Job, source: FileSource, first_column: str | None) -> Table
     return TablePlan(path.name, path, remote.size, there=there, remote=remote, md5=md5, first_column=first_column)
 
 
-def _fetch(job: Job, plan: TablePlan, advance: Advance) -> None:
+def _fetch(job: DownloadJob, plan: TablePlan, advance: Advance) -> None:
     assert plan.remote is not None
     check = _check(plan.first_column)
     job.ledger.add(
@@ -168,5 +168,5 @@ def keep(out: Path, files: Mapping[str, bytes], ledger: Ledger) -> None:
     for name, content in files.items():
         path = out / name
         if not path.is_file() or path.read_bytes() != content:
-            write_whole(path, content)
+            atomic_write(path, content)
         ledger.add(path)

@@ -23,7 +23,7 @@ MAX_BLOCK = 8 << 20
 
 
 @dataclass(frozen=True)
-class Place:
+class ArchiveEntry:
     """The masks of a split's partition on disk."""
 
     out: Path
@@ -51,7 +51,7 @@ class Place:
 
 
 def plan_archive(
-    web: Web, publisher: Publisher, place: Place, names: Sequence[str], ledger: Ledger
+    web: Web, publisher: Publisher, place: ArchiveEntry, names: Sequence[str], ledger: Ledger
 ) -> tuple[ArchivePlan, list[Failure]]:
     """See what is missing of the masks `names`, and read the directory of their zip if anything is.
 
@@ -99,7 +99,9 @@ def _absent(directory: Directory, names: Iterable[str], archive: str, split: str
     ]
 
 
-def take_block(web: Web, plan: ArchivePlan, place: Place, block: Block, parts: Path, ledger: Ledger) -> list[Failure]:
+def take_block(
+    web: Web, plan: ArchivePlan, place: ArchiveEntry, block: Block, parts: Path, ledger: Ledger
+) -> list[Failure]:
     """Fetch a range and write its masks. A mask that comes out wrong is fetched once more by itself.
 
     Raises:
@@ -127,7 +129,7 @@ def take_block(web: Web, plan: ArchivePlan, place: Place, block: Block, parts: P
 def fetch_whole(
     web: Web,
     plan: ArchivePlan,
-    place: Place,
+    place: ArchiveEntry,
     names: Sequence[str],
     parts: Path,
     ledger: Ledger,
@@ -144,7 +146,7 @@ def fetch_whole(
     return _failures_in_zip(place, names)
 
 
-def _failures_in_zip(place: Place, names: Sequence[str]) -> list[Failure]:
+def _failures_in_zip(place: ArchiveEntry, names: Sequence[str]) -> list[Failure]:
     """What of the masks `names` a zip on disk does not give. One that cannot be opened is removed."""
     good, directory = _good_in_zip(place.zip, names)
     archive = place.zip.name

@@ -14,7 +14,7 @@ from clothseg.openimages.download.fetch import fetch_file
 from clothseg.openimages.download.ledger import Ledger, md5_of
 from clothseg.openimages.download.plan import PhotoPlan
 from clothseg.openimages.download.sources import Publisher
-from clothseg.openimages.download.wanted import Wanted
+from clothseg.openimages.download.wanted import SplitRequest
 from clothseg.openimages.download.web import Remote, Web
 
 # The copies in the public bucket have at most 1024 pixels a side; a mirror may have originals.
@@ -30,7 +30,7 @@ class Original:
     md5: str
 
 
-def plan_photos(web: Web, publisher: Publisher, wanted: Wanted, out: Path, ledger: Ledger) -> PhotoPlan:
+def plan_photos(web: Web, publisher: Publisher, wanted: SplitRequest, out: Path, ledger: Ledger) -> PhotoPlan:
     """See which photos of a split are missing, and ask for the sizes of a few of them."""
     missing = [image_id for image_id in wanted.photos if not _is_there(out / wanted.split / f"{image_id}.jpg", ledger)]
     sizes = []

@@ -10,18 +10,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from clothseg.errors import DataError, InterruptedRun
-from clothseg.files import write_whole
+from clothseg.files import atomic_write
 from clothseg.openimages.download.fetch import Advance
 from clothseg.openimages.download.ledger import Ledger
 from clothseg.openimages.download.lists import Choice, choose, fetch_mask_list, fetch_tables, keep, plan_tables
-from clothseg.openimages.download.masks import Place, fetch_whole, plan_archive, take_block
+from clothseg.openimages.download.masks import ArchiveEntry, fetch_whole, plan_archive, take_block
 from clothseg.openimages.download.photos import Original, fetch_photo, plan_photos, read_originals
 from clothseg.openimages.download.plan import ArchivePlan, DownloadPlan, DownloadSummary, Failure, PhotoPlan
 from clothseg.openimages.download.remote_zip import Block
 from clothseg.openimages.download.sources import SPLITS, Publisher
-from clothseg.openimages.download.wanted import Wanted, read_wanted
-from clothseg.openimages.download.web import NoRangesError, Patience, Web
-from clothseg.openimages.download.work import Job, Progress, alone, each, state_folder
+from clothseg.openimages.download.wanted import SplitRequest, read_split_request
+from clothseg.openimages.download.web import NoRangesError, RetryPolicy, Web
+from clothseg.openimages.download.work import DownloadJob, Progress, exclusive_lock, map_concurrently, state_folder
 from clothseg.openimages.tables import parse_partitions
 
 FAILED = "download-failed.csv"
@@ -42,7 +42,7 @@ def download(
     limit: int | None = None,
     source_url: str | None = None,
     workers: int = 8,
-    patience: Patience | None = None,
+    retry_policy: RetryPolicy | None = None,
     dry_run: bool = False,
     show_plan: Callable[[DownloadPlan], None] = lambda _: None,
     progress: Progress = _no_bar,
@@ -77,11 +77,11 @@ def download(
     _check_options(out, splits, limit, workers)
     digits = parse_partitions(partitions)
     publisher = Publisher.at(source_url)
-    with Web(patience or Patience(), workers) as web:
+    with Web(retry_policy or RetryPolicy(), workers) as web:
         choice = choose(web, publisher, classes, include_children=include_children)
         state_folder(out).mkdir(parents=True, exist_ok=True)
-        with alone(out), Ledger(out, state_folder(out) / "ledger.jsonl") as ledger:
-            job = Job(out, web, publisher, ledger, workers, progress)
+        with exclusive_lock(out), Ledger(out, state_folder(out) / "ledger.jsonl") as ledger:
+            job = DownloadJob(out, web, publisher, ledger, workers, progress)
             try:
                 keep(out, choice.files, ledger)
                 wanted = [_wanted(job, split, choice, digits, limit) for split in splits]
@@ -112,14 +112,16 @@ def _check_options(out: Path, splits: Sequence[str], limit: int | None, workers:
         raise DataError(f"{out}: is a file; give a folder")
 
 
-def _wanted(job: Job, split: str, choice: Choice, digits: Collection[str] | None, limit: int | None) -> Wanted:
-    found = read_wanted(fetch_mask_list(job, split), split, choice.mids, digits, limit)
+def _wanted(
+    job: DownloadJob, split: str, choice: Choice, digits: Collection[str] | None, limit: int | None
+) -> SplitRequest:
+    found = read_split_request(fetch_mask_list(job, split), split, choice.mids, digits, limit)
     for message in found.broken:
         job.failed.append(Failure("row", split, f"{split}-annotations-object-segmentation.csv", message))
     return found
 
 
-def _plan(job: Job, choice: Choice, wanted: Sequence[Wanted]) -> DownloadPlan:
+def _plan(job: DownloadJob, choice: Choice, wanted: Sequence[SplitRequest]) -> DownloadPlan:
     names = [c.name for c in choice.classes]
     if not any(w.photos for w in wanted):
         raise DataError(f"no mask of {', '.join(names)} in {', '.join(w.split for w in wanted)} fits the choice")
@@ -127,7 +129,7 @@ def _plan(job: Job, choice: Choice, wanted: Sequence[Wanted]) -> DownloadPlan:
     for split in wanted:
         with job.progress(f"{split.split} zips", len(split.masks), in_bytes=False) as advance:
             for partition, masks in split.masks.items():
-                place = Place(job.out, split.split, partition)
+                place = ArchiveEntry(job.out, split.split, partition)
                 plan, failed = plan_archive(job.web, job.publisher, place, masks, job.ledger)
                 archives.append(plan)
                 job.failed += failed
@@ -151,7 +153,7 @@ def _check_space(plan: DownloadPlan) -> None:
         )
 
 
-def _fetch(job: Job, plan: DownloadPlan, wanted: Sequence[Wanted]) -> Counter[str]:
+def _fetch(job: DownloadJob, plan: DownloadPlan, wanted: Sequence[SplitRequest]) -> Counter[str]:
     """Do what is planned; how much came, by kind."""
     for split in wanted:
         (job.out / split.split).mkdir(exist_ok=True)
@@ -167,8 +169,8 @@ def _fetch(job: Job, plan: DownloadPlan, wanted: Sequence[Wanted]) -> Counter[st
     return fetched
 
 
-def _fetch_archive(job: Job, plan: ArchivePlan, names: Sequence[str]) -> int:
-    place = Place(job.out, plan.split, plan.partition)
+def _fetch_archive(job: DownloadJob, plan: ArchivePlan, names: Sequence[str]) -> int:
+    place = ArchiveEntry(job.out, plan.split, plan.partition)
     failed: list[Failure] = []
     no_ranges = plan.whole
     came = 0
@@ -176,7 +178,7 @@ def _fetch_archive(job: Job, plan: ArchivePlan, names: Sequence[str]) -> int:
         count = sum(len(block.members) for block in plan.blocks)
         with job.progress(f"{plan.split} masks {plan.partition}", count, in_bytes=False) as advance:
             work = lambda block: take_block(job.web, plan, place, block, job.parts, job.ledger)  # noqa: E731
-            for block, result in each(job, plan.blocks, work):
+            for block, result in map_concurrently(job, plan.blocks, work):
                 no_ranges |= isinstance(result, NoRangesError)
                 lost = _lost(place, block, result) if isinstance(result, Exception) else result
                 failed += lost
@@ -191,11 +193,11 @@ def _fetch_archive(job: Job, plan: ArchivePlan, names: Sequence[str]) -> int:
     return came
 
 
-def _lost(place: Place, block: Block, error: Exception) -> list[Failure]:
+def _lost(place: ArchiveEntry, block: Block, error: Exception) -> list[Failure]:
     return [Failure("mask", place.split, member.name, str(error)) for member in block.members]
 
 
-def _fetch_photos(job: Job, plan: DownloadPlan, photos: PhotoPlan) -> int:
+def _fetch_photos(job: DownloadJob, plan: DownloadPlan, photos: PhotoPlan) -> int:
     if not photos.missing:
         return 0
     originals = _originals(job, plan, photos)
@@ -207,7 +209,7 @@ def _fetch_photos(job: Job, plan: DownloadPlan, photos: PhotoPlan) -> int:
 
     came = 0
     with job.progress(f"{photos.split} photos", len(photos.missing), in_bytes=False) as advance:
-        for image_id, result in each(job, photos.missing, take):
+        for image_id, result in map_concurrently(job, photos.missing, take):
             if isinstance(result, Exception):
                 job.failed.append(Failure("photo", photos.split, f"{image_id}.jpg", str(result)))
             came += result is None
@@ -215,7 +217,7 @@ def _fetch_photos(job: Job, plan: DownloadPlan, photos: PhotoPlan) -> int:
     return came
 
 
-def _originals(job: Job, plan: DownloadPlan, photos: PhotoPlan) -> dict[str, Original]:
+def _originals(job: DownloadJob, plan: DownloadPlan, photos: PhotoPlan) -> dict[str, Original]:
     path = next((t.path for t in plan.tables if t.name.startswith(f"{photos.split}-images")), None)
     if path is None or not path.is_file():
         return {}
@@ -226,7 +228,7 @@ def _originals(job: Job, plan: DownloadPlan, photos: PhotoPlan) -> dict[str, Ori
         return {}
 
 
-def _note_failed(job: Job) -> None:
+def _note_failed(job: DownloadJob) -> None:
     path = job.out / FAILED
     if not job.failed:
         path.unlink(missing_ok=True)
@@ -235,7 +237,7 @@ def _note_failed(job: Job) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["kind", "split", "file", "reason"])
     writer.writerows((f.kind, f.split, f.file, f.reason) for f in _in_order(job.failed))
-    write_whole(path, text.getvalue())
+    atomic_write(path, text.getvalue())
 
 
 def _in_order(failed: Sequence[Failure]) -> tuple[Failure, ...]:
@@ -244,7 +246,9 @@ def _in_order(failed: Sequence[Failure]) -> tuple[Failure, ...]:
     return tuple(once[key] for key in sorted(once))
 
 
-def _summary(job: Job, plan: DownloadPlan, fetched: Counter[str], seconds: float, *, done: bool) -> DownloadSummary:
+def _summary(
+    job: DownloadJob, plan: DownloadPlan, fetched: Counter[str], seconds: float, *, done: bool
+) -> DownloadSummary:
     there = {
         "tables": sum(t.there for t in plan.tables),
         "masks": sum(a.there for a in plan.archives),

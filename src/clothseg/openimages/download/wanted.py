@@ -16,7 +16,7 @@ _MASK_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]*\.png")
 
 
 @dataclass(frozen=True)
-class Wanted:
+class SplitRequest:
     """What one split is asked for.
 
     Attributes:
@@ -34,9 +34,9 @@ class Wanted:
     broken: list[str]
 
 
-def read_wanted(
+def read_split_request(
     path: Path, split: str, mids: Collection[str], partitions: Collection[str] | None, limit: int | None
-) -> Wanted:
+) -> SplitRequest:
     """Go through the mask list at `path`.
 
     Args:
@@ -62,7 +62,7 @@ def read_wanted(
         else:
             broken.append(f"{path.name}: photo {image_id}: MaskPath is {mask_path!r}, but should be the name of a PNG")
     counts = dict(found.group_by("LabelName").len().iter_rows())
-    return Wanted(split, photos, {p: sorted(names) for p, names in sorted(masks.items())}, counts, broken)
+    return SplitRequest(split, photos, {p: sorted(names) for p, names in sorted(masks.items())}, counts, broken)
 
 
 def check_table(path: Path, first_column: str) -> None:

@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """How long a server is borne with. Times in seconds.
 
     Attributes:
@@ -93,8 +93,8 @@ class Web:
         received: bytes of their bodies.
     """
 
-    def __init__(self, patience: Patience, workers: int) -> None:
-        self.patience = patience
+    def __init__(self, retry_policy: RetryPolicy, workers: int) -> None:
+        self.retry_policy = retry_policy
         self.requests = 0
         self.received = 0
         self._lock = threading.Lock()
@@ -102,7 +102,7 @@ class Web:
         self._not_before = 0.0
         self._client = httpx.Client(
             limits=httpx.Limits(max_connections=workers + 1, max_keepalive_connections=workers + 1),
-            timeout=httpx.Timeout(patience.timeout, pool=None),
+            timeout=httpx.Timeout(retry_policy.timeout, pool=None),
             follow_redirects=True,
             # A compressed answer would have other lengths and ranges than the file.
             headers={"User-Agent": f"clothseg/{__version__}", "Accept-Encoding": "identity"},
@@ -126,9 +126,9 @@ class Web:
         Raises:
             DownloadError: it did so too often; the message tells the last reason.
         """
-        allowed = most or self.patience.attempts
+        allowed = most or self.retry_policy.attempts
         attempts = Attempts(allowed)
-        first, longest = self.patience.first_wait, self.patience.longest_wait
+        first, longest = self.retry_policy.first_wait, self.retry_policy.longest_wait
         growing = wait_exponential(multiplier=first, max=longest) + wait_random(0, first)
 
         def wait(state: RetryCallState) -> float:
@@ -242,7 +242,7 @@ class Web:
             kind = GoneError if status in (401, 403, 404, 410) else DownloadError
             raise kind(f"{url}: {told}")
         asked = retry_after(response)
-        if asked is not None and asked > self.patience.longest_asked:
+        if asked is not None and asked > self.retry_policy.longest_asked:
             raise DownloadError(f"{url}: {told}; the server asks to wait {asked:.0f} s, so run it again then")
         if status == 429 and asked:
             with self._lock:  # the server speaks of all requests, not of this one

@@ -32,7 +32,7 @@ class Progress(Protocol):
 
 
 @dataclass
-class Job:
+class DownloadJob:
     """One run: where to, where from, and what has failed so far."""
 
     out: Path
@@ -54,7 +54,9 @@ def state_folder(out: Path) -> Path:
     return out / ".download"
 
 
-def each(job: Job, items: Iterable[Item], work: Callable[[Item], Result]) -> Iterator[tuple[Item, Result | Exception]]:
+def map_concurrently(
+    job: DownloadJob, items: Iterable[Item], work: Callable[[Item], Result]
+) -> Iterator[tuple[Item, Result | Exception]]:
     """Do `work` on all items, several at a time, and give item and result, or its ClothsegError, as they come.
 
     An exception of another kind, or one thrown in here, as by Ctrl-C, ends the requests under way and goes on up.
@@ -95,7 +97,7 @@ def _result(future: "Future[Result]") -> Result | Exception:
 
 
 @contextmanager
-def alone(out: Path) -> Iterator[None]:
+def exclusive_lock(out: Path) -> Iterator[None]:
     """Keep a second download out of the same folder.
 
     Raises:

@@ -7,11 +7,10 @@ import torch
 
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
+from clothseg.distributed import local_world_size
 from clothseg.errors import ConfigError
-from clothseg.processes import processes_here
-from clothseg.training.memory.device import in_words
-from clothseg.training.memory.forecast import Forecast
-from clothseg.training.run_summary import foretell
+from clothseg.training.memory.device import format_bytes
+from clothseg.training.memory.forecast import Forecast, forecast_memory
 
 UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
 
@@ -28,7 +27,7 @@ def parse_size(text: str) -> int:
     return int(float(match[1]) * UNITS[match[2].upper()])
 
 
-def fit_budget(config: Config, budget: int, foretell: Callable[[Config], Forecast]) -> tuple[Config, Forecast]:
+def fit_budget(config: Config, budget: int, forecast_of: Callable[[Config], Forecast]) -> tuple[Config, Forecast]:
     """The first settings that fit, in this order: the configuration's own; activations computed again instead of kept;
     then the batch halved and the accumulation doubled, until one photo is in memory at a time. With each of them as
     many outputs of frozen stages are kept as there is room for, up to what the configuration says.
@@ -45,22 +44,22 @@ def fit_budget(config: Config, budget: int, foretell: Callable[[Config], Forecas
     """
     smallest: Forecast | None = None
     for candidate in _candidates(config):
-        forecast = foretell(candidate)
-        bare = forecast.total - forecast.kept
+        forecast = forecast_of(candidate)
+        bare = forecast.total - forecast.cached
         if bare <= budget:
             if forecast.total <= budget:
                 return candidate, forecast
             room = (budget - bare) // 2_000_000  # for the training photos and as much for the others
-            less = _changed(candidate, keep_features_mb=room)
-            return less, foretell(less)
-        if smallest is None or bare < smallest.total - smallest.kept:
+            less = _changed(candidate, feature_cache_mb=room)
+            return less, forecast_of(less)
+        if smallest is None or bare < smallest.total - smallest.cached:
             smallest = forecast
     assert smallest is not None
-    least = smallest.total - smallest.kept
+    least = smallest.total - smallest.cached
     raise ConfigError(
-        f"nothing fits into {in_words(budget)}: the least that this training takes is {in_words(least)} "
+        f"nothing fits into {format_bytes(budget)}: the least that this training takes is {format_bytes(least)} "
         f"({smallest.libraries / least:.0%} of it for the libraries), with one photo at a time and activations "
-        "computed again. Give that much, or make the input (picture), the backbone or boxes.samples smaller"
+        "computed again. Give that much, or make the input, the backbone or network.box_head.samples smaller"
     )
 
 
@@ -77,11 +76,13 @@ def within_budget(config: Config, text: str, train: CocoLikeDataset, val: CocoLi
     """
     budget = parse_size(text)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    sharing = processes_here(config.train.devices) if device.type == "cpu" else 1
-    chosen, found = fit_budget(config, budget // sharing, lambda candidate: foretell(candidate, train, val, device))
+    sharing = local_world_size(config.train.devices) if device.type == "cpu" else 1
+    chosen, found = fit_budget(
+        config, budget // sharing, lambda candidate: forecast_memory(candidate, train, val, device)
+    )
     what = ", ".join(changes(config, chosen)) or "the settings as they are"
     each = f" for each of {sharing} processes" if sharing > 1 else ""
-    return chosen, f"{in_words(budget)} of memory: {what}; about {in_words(found.total)}{each}"
+    return chosen, f"{format_bytes(budget)} of memory: {what}; about {format_bytes(found.total)}{each}"
 
 
 def changes(before: Config, after: Config) -> list[str]:
@@ -92,17 +93,21 @@ def changes(before: Config, after: Config) -> list[str]:
 
 def _candidates(config: Config) -> Iterator[Config]:
     yield config
-    config = _changed(config, checkpoint_activations=True)
+    config = _changed(config, activation_checkpointing=True)
     while True:
         yield config
         train = config.train
         if train.batch_size == 1:
             return
         if train.batch_size % 2:  # the next even division; an odd batch goes to single photos
-            config = _changed(config, batch_size=1, accumulate=train.accumulate * train.batch_size)
+            config = _changed(
+                config, batch_size=1, grad_accumulation_steps=train.grad_accumulation_steps * train.batch_size
+            )
         else:
-            config = _changed(config, batch_size=train.batch_size // 2, accumulate=train.accumulate * 2)
+            config = _changed(
+                config, batch_size=train.batch_size // 2, grad_accumulation_steps=train.grad_accumulation_steps * 2
+            )
 
 
 def _changed(config: Config, **settings: object) -> Config:
-    return config.model_copy(update={"train": config.train.model_copy(update=settings)})
+    return config.changed("train", **settings)

@@ -32,7 +32,7 @@ def resident(root: Path = Path("/")) -> Bytes | None:
     return None if pages is None else pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def in_words(size: Bytes) -> str:
+def format_bytes(size: Bytes) -> str:
     """`873 MB`, `4.3 GB`."""
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 

@@ -8,18 +8,15 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset, load_example
-from clothseg.networks import MaskRCNNNetwork, build_network
-from clothseg.networks.build import conventions_for
-from clothseg.networks.input import place_window
-from clothseg.networks.mask_rcnn.memory_probe import outline_loss
-from clothseg.networks.resize import padded_size, resize_target
+from clothseg.networks import Network, build_network, input_transform
+from clothseg.training.memory.device import resident
 from clothseg.training.memory.tensors import LiveBytes
-from clothseg.training.optimizer import make_optimizer
+from clothseg.training.schedule import make_optimizer
 
 FIRST_USE = 60_000_000
 """What libraries take when first used (threads, kernels, drawing); found by `benchmarks/forecast_memory.py`."""
@@ -52,7 +49,7 @@ class Forecast:
     Attributes:
         libraries: the program, its libraries and the data set's tables; on a GPU nothing.
         weights, gradients, optimizer, average: of the network.
-        kept: outputs of frozen stages.
+        cached: outputs of frozen stages.
         activations: what a step needs beyond all of these.
         photos: those of a batch, and the making of one.
     """
@@ -61,8 +58,8 @@ class Forecast:
     weights: int
     gradients: int
     optimizer: int
-    average: int
-    kept: int
+    ema: int
+    cached: int
     activations: int
     photos: int
 
@@ -73,7 +70,7 @@ class Forecast:
 
 
 def photo_needs(dataset: CocoLikeDataset, config: Config) -> PhotoNeeds:
-    """Load and change the largest photo, and count.
+    """Loads and augments the largest photo, and counts.
 
     Raises:
         PhotoError, DataError: it cannot be read.
@@ -81,11 +78,12 @@ def photo_needs(dataset: CocoLikeDataset, config: Config) -> PhotoNeeds:
     counts = [len(entry.annotations) for entry in dataset.images]
     areas = [entry.height * entry.width for entry in dataset.images]
     largest = max(range(len(areas)), key=lambda i: areas[i] * (12 + counts[i]))  # 3 floats, and a byte for each object
+    transform = input_transform(config)
     with LiveBytes() as live:
         image, truth = load_example(dataset, largest, config.augment, 1, config.train.seed)
         held = live.now
-        size = config.picture.resized(truth.size)
-        target = resize_target(truth, place_window(size, size, conventions_for(config)))
+        size = transform.resized(truth.size)
+        target = transform.target(truth, transform.place(truth.size, size))
     del image, target
     decoded = areas[largest] * (3 + counts[largest])  # made by other libraries, which are not counted
     sizes = sorted({(entry.height, entry.width) for entry in dataset.images})
@@ -95,7 +93,7 @@ def photo_needs(dataset: CocoLikeDataset, config: Config) -> PhotoNeeds:
 def forecast(
     config: Config, classes: int, train: PhotoNeeds, val: PhotoNeeds, device: torch.device, libraries: int
 ) -> Forecast:
-    """What the fullest moment of a training needs.
+    """The memory of a training at its peak.
 
     Args:
         config: of the network and the training.
@@ -107,59 +105,60 @@ def forecast(
     Raises:
         ConfigError: the backbone is not known.
     """
-    frozen = {stage.layers for stage in config.train.stages} or {config.backbone.frozen_stages}
-    with _without_numbers(config):
+    frozen = {stage.frozen_stages for stage in config.train.stages} or {config.backbone.frozen_stages}
+    with _without_values(config):
         network = build_network(config, classes)
         stages = [_stage_forecast(network, config, number, train, val, device) for number in sorted(frozen)]
-    fullest = max(stages, key=lambda stage: stage.total)
-    return replace(fullest, libraries=libraries + FIRST_USE) if device.type == "cpu" else fullest
+    peak = max(stages, key=lambda stage: stage.total)
+    return replace(peak, libraries=libraries + FIRST_USE) if device.type == "cpu" else peak
 
 
 def _stage_forecast(
-    network: MaskRCNNNetwork, config: Config, frozen: int, train: PhotoNeeds, val: PhotoNeeds, device: torch.device
+    network: Network, config: Config, frozen: int, train: PhotoNeeds, val: PhotoNeeds, device: torch.device
 ) -> Forecast:
     settings, on_cpu = config.train, device.type == "cpu"
     network.backbone.freeze(frozen)
     optimizer = make_optimizer(network, settings, settings.learning_rate)
     gradients = sum(_size(p) for p in network.parameters() if p.requires_grad)
-    fullest = _step_bytes(network, config, train, on_cpu=on_cpu)
+    peak = _step_bytes(network, config, train, on_cpu=on_cpu)
     with LiveBytes() as live:
         optimizer.step()
     changing = live.peak - live.now + (0 if on_cpu else gradients)  # on a GPU all weights are changed at once
     weights = sum(_size(t) for t in network.state_dict().values())
-    average = sum(_size(p) for p in network.parameters()) if settings.average else 0
-    writing = weights if on_cpu else average  # a copy for their file; validation puts them aside for their average
+    ema = sum(_size(p) for p in network.parameters()) if settings.ema_decay else 0
+    writing = weights if on_cpu else ema  # a copy for their file; validation puts them aside for their average
     photos = max(settings.batch_size * train.held, (settings.batch_size - 1) * train.held + train.making)
+    cached = _cached_bytes(network, config, train, config.augment.fixed_views) + _cached_bytes(network, config, val, 1)
     return Forecast(
         libraries=0,
         weights=weights,
         gradients=gradients,
         optimizer=live.now,
-        average=average,
-        kept=_kept_bytes(network, config, train, config.augment.copies) + _kept_bytes(network, config, val, 1),
-        activations=max(fullest - gradients, changing, writing),
+        ema=ema,
+        cached=cached,
+        activations=max(peak - gradients, changing, writing),
         photos=photos if on_cpu else 0,
     )
 
 
-def _without_numbers(config: Config) -> AbstractContextManager[object]:
-    """Tensors made within it have no numbers.
+def _without_values(config: Config) -> AbstractContextManager[object]:
+    """Tensors made within it have no values.
 
-    Those of `meta` do for full precision. Autocast, which decides by the device, needs fake ones, which are slow.
+    Those on `meta` do for full precision. Autocast, which decides by the device, needs fake tensors, which are slow.
     """
     return torch.device("meta") if config.train.precision == "32-true" else FakeTensorMode()
 
 
-def _step_bytes(network: MaskRCNNNetwork, config: Config, photos: PhotoNeeds, *, on_cpu: bool) -> int:
+def _step_bytes(network: Network, config: Config, photos: PhotoNeeds, *, on_cpu: bool) -> int:
     """Most bytes of tensors, gradients among them, that live at once in a step before the weights change."""
     settings = config.train
     precision = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(settings.precision)
     shape = (settings.batch_size, 3, *input_size(config, network, photos))
     with LiveBytes() as live:
-        for _ in range(min(settings.accumulate, 2)):  # the second backward pass begins with all gradients there
+        for _ in range(min(settings.grad_accumulation_steps, 2)):  # the second backward begins with all gradients there
             with torch.autocast("cpu", precision) if precision else nullcontext():
-                outputs = network.backbone.frozen_part(torch.empty(shape))
-                loss = outline_loss(network, outputs, photos.most, on_cpu=on_cpu)
+                outputs = network.backbone.forward_frozen(torch.empty(shape))
+                loss = network.memory_probe(outputs, photos.most, on_cpu=on_cpu)
             del outputs
             torch.autograd.backward(loss)
             del loss
@@ -167,24 +166,43 @@ def _step_bytes(network: MaskRCNNNetwork, config: Config, photos: PhotoNeeds, *,
     return peak
 
 
-def input_size(config: Config, network: MaskRCNNNetwork, photos: PhotoNeeds) -> tuple[int, int]:
-    """Height and width of the largest input that a batch of these photos can make."""
-    picture, conventions = config.picture, network.conventions
-    sizes = [picture.resized(size, conventions.size_rounding) for size in photos.sizes]
+def input_size(config: Config, network: Network, photos: PhotoNeeds) -> tuple[int, int]:
+    """Height and width of the largest input that a batch of these photos can have."""
+    transform = network.transform
+    sizes = [transform.resized(size) for size in photos.sizes]
     if config.train.batch_size > 1:  # a high and a wide one share an input
-        return padded_size(sizes, picture, conventions)
-    return max((padded_size([size], picture, conventions) for size in sizes), key=lambda size: size[0] * size[1])
+        return transform.padded(sizes)
+    return max((transform.padded([size]) for size in sizes), key=lambda size: size[0] * size[1])
 
 
-def _kept_bytes(network: MaskRCNNNetwork, config: Config, photos: PhotoNeeds, versions: int) -> int:
-    """Of the outputs of frozen stages and the truth of every version of every photo, as far as they may be kept."""
-    if not (versions and network.backbone.frozen and config.picture.resize == "fit"):
+def _cached_bytes(network: Network, config: Config, photos: PhotoNeeds, versions: int) -> int:
+    """Of the frozen stages' outputs and the ground truth of every version of every photo, as far as they are cached."""
+    if not (versions and network.backbone.frozen and config.input.resize == "fit"):
         return 0
-    height, width = config.picture.height, config.picture.width
-    outputs = network.backbone.frozen_part(torch.empty((1, 3, *input_size(config, network, photos))))
+    height, width = config.input.height, config.input.width
+    outputs = network.backbone.forward_frozen(torch.empty((1, 3, *input_size(config, network, photos))))
     each = sum(_size(x) for x in outputs.values()) + photos.objects * height * width
-    return min(config.train.keep_features_mb * 1_000_000, int(photos.photos * versions * each))
+    return min(config.train.feature_cache_mb * 1_000_000, int(photos.photos * versions * each))
 
 
 def _size(tensor: Tensor) -> int:
     return tensor.numel() * tensor.element_size()
+
+
+def forecast_memory(
+    config: Config, train: CocoLikeDataset, val: CocoLikeDataset, device: torch.device, network: nn.Module | None = None
+) -> Forecast:
+    """The forecast for a data set in this process.
+
+    Args:
+        config: of network and training.
+        train, val: prepared.
+        device: that is trained on.
+        network: the one that is in memory already, if it is.
+
+    Raises:
+        PhotoError, DataError: the largest photo cannot be read.
+    """
+    there = sum(tensor.nbytes for tensor in network.state_dict().values()) if network else 0
+    libraries = max(0, (resident() or 0) - there)
+    return forecast(config, len(train.classes), photo_needs(train, config), photo_needs(val, config), device, libraries)

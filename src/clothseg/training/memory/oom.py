@@ -1,12 +1,12 @@
-"""Memory that runs out in the middle of a training: what it looks like, and going on with fewer photos at a time."""
+"""Out-of-memory in the middle of a training: how to recognise it, and how to continue with less at a time."""
 
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
 import torch
 
 from clothseg.errors import RunError
-from clothseg.training.examples import Examples
 
 SIGNS = (
     "can't allocate memory",
@@ -22,58 +22,67 @@ SIGNS = (
 T = TypeVar("T")
 
 
-def is_shortage(error: BaseException) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that there was not enough memory."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in SIGNS)
 
 
-def split_batches(batches: list[list[T]], parts: int) -> list[list[T]]:
-    """Each batch in at most `parts` pieces of nearly the same size, in order."""
+def split_batches(batches: list[list[T]], micro_batches: int) -> list[list[T]]:
+    """Each batch in at most `micro_batches` pieces of nearly the same size, in order."""
     pieces = []
     for batch in batches:
-        count = min(parts, len(batch))
+        count = min(micro_batches, len(batch))
         ends = [len(batch) * number // count for number in range(count + 1)]
         pieces += [batch[first:end] for first, end in pairwise(ends)]
     return pieces
 
 
-def make_room(parts: int, batch_size: int, examples: list[Examples], processes: int) -> tuple[int, str]:
-    """What to do about a shortage: batches in twice as many parts, or else nothing kept of frozen stages.
+class FeatureCache(Protocol):
+    """Anything that caches outputs of frozen stages, such as `Examples`."""
+
+    cached: dict[Any, Any]
+
+    def disable_cache(self) -> None:
+        """Empties the cache, and caches nothing any more."""
+        ...
+
+
+def handle_oom(micro_batches: int, batch_size: int, caches: Sequence[FeatureCache], world_size: int) -> tuple[int, str]:
+    """What to do after out-of-memory: twice as many micro-batches, or else no feature cache.
 
     Args:
-        parts: that each batch was in.
+        micro_batches: into which each batch was split.
         batch_size: photos of a whole batch.
-        examples: whose kept outputs can be let go.
-        processes: that learn together.
+        caches: that can be emptied.
+        world_size: number of ranks that learn together.
 
     Returns:
-        parts to go on with, and what was done, in words.
+        the number of micro-batches from here on, and a message.
 
     Raises:
-        RunError: one photo alone does not fit; or several processes learn together, which would lose step with each
-            other.
+        RunError: one photo alone does not fit; or several ranks learn together, which would lose step with each other.
     """
-    if processes > 1:
+    if world_size > 1:
         raise RunError(
-            f"memory ran out, and {processes} processes that learn together cannot change the batch on their way: make "
-            "train.batch_size smaller and train.accumulate larger by as much"
+            f"out of memory, and {world_size} processes that learn together cannot change the batch on their way: make "
+            "train.batch_size smaller and train.grad_accumulation_steps larger by as much"
         )
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-    if parts < batch_size:
-        parts = min(2 * parts, batch_size)
-        return parts, (
-            f"memory ran out; from here on {-(-batch_size // parts)} of the {batch_size} photos of a batch are in "
-            f"memory at once, {parts} times one after the other: the mean over the photos stays"
+    if micro_batches < batch_size:
+        micro_batches = min(2 * micro_batches, batch_size)
+        return micro_batches, (
+            f"out of memory: from here on {-(-batch_size // micro_batches)} of the {batch_size} photos of a batch are "
+            f"in memory at once, {micro_batches} micro-batches one after the other; the mean over photos is the same"
         )
-    if any(part.kept for part in examples):
-        for part in examples:
-            part.keep_nothing()
-        return parts, "memory ran out; the outputs of frozen stages are not kept any more, but computed each time"
+    if any(cache.cached for cache in caches):
+        for cache in caches:
+            cache.disable_cache()
+        return micro_batches, "out of memory: outputs of frozen stages are computed each time from here on, not cached"
     raise RunError(
-        "one photo alone does not fit into the memory. Make the input smaller (picture), keep less for the backward "
-        "pass (train.checkpoint_activations=true), freeze more stages (backbone.frozen_stages), learn from fewer "
-        "proposals (boxes.samples), take a smaller backbone.name, or close other programs"
+        "one photo alone does not fit into memory. Make the input smaller (input), keep less for the backward pass "
+        "(train.activation_checkpointing=true), freeze more stages (backbone.frozen_stages), take a smaller "
+        "backbone.name, learn from less of each photo (such as network.box_head.samples), or close other programs"
     )

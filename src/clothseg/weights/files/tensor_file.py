@@ -26,7 +26,7 @@ WRAPPERS = ("model", "state_dict", "model_state_dict", "model_state", "module", 
 
 
 @dataclass(frozen=True)
-class RawWeights:
+class TensorFile:
     """What is in a file.
 
     Attributes:
@@ -46,7 +46,7 @@ class RawWeights:
     cast: dict[str, str] = field(default_factory=dict)
 
 
-def read_raw(path: Path) -> RawWeights:
+def read_tensor_file(path: Path) -> TensorFile:
     """Read a weights file without running anything that is in it.
 
     Raises:
@@ -129,8 +129,8 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         raise WeightsError(f"{path}: cannot be read as safetensors ({error}); is it cut short?") from error
 
 
-def _sorted_out(path: Path, kind: str, content: Mapping[Any, Any], facts: dict[str, Any]) -> RawWeights:
-    raw = RawWeights(path, kind, {}, {}, facts)
+def _sorted_out(path: Path, kind: str, content: Mapping[Any, Any], facts: dict[str, Any]) -> TensorFile:
+    raw = TensorFile(path, kind, {}, {}, facts)
     while True:
         inner = next((content[key] for key in WRAPPERS if isinstance(content.get(key), Mapping)), None)
         for name, value in content.items():
@@ -146,7 +146,7 @@ def _sorted_out(path: Path, kind: str, content: Mapping[Any, Any], facts: dict[s
     return raw
 
 
-def _add(raw: RawWeights, name: str, value: object) -> None:
+def _add(raw: TensorFile, name: str, value: object) -> None:
     name = name.removeprefix("module.")
     if isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
         value = torch.from_numpy(value.astype(value.dtype.newbyteorder("="), copy=not value.flags.writeable))

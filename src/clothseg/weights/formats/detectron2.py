@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from clothseg.weights.converted import Reading, background_first
-from clothseg.weights.files.tensor_file import RawWeights
+from clothseg.weights.converted import ConvertedWeights, background_first
+from clothseg.weights.files.tensor_file import TensorFile
 from clothseg.weights.formats.torchvision import TRACKED
 
 PREFIX = r"(?:^|^.*\.)"
@@ -33,7 +33,7 @@ def _layer(match: re.Match[str]) -> str:
 def _level(match: re.Match[str]) -> str:
     which, stage, normed, kind = match.groups()
     part = {"lateral": "lateral", "output": "smooth"}[which]
-    return f"pyramid.{part}.{int(stage) - 2}.{1 if normed else 0}.{kind}"
+    return f"fpn.{part}.{int(stage) - 2}.{1 if normed else 0}.{kind}"
 
 
 def _numbered(place: str) -> Made:
@@ -101,11 +101,13 @@ CAFFE2_PLACES = (
     (r"conv5_mask", "mask_head.deconv"),
     (r"mask_fcn_logits", "mask_head.predictor"),
 )
-DEFAULTS: dict[str, Any] = {"conventions": "detectron2", "rpn": {"proposals_train": 1000}}
+DEFAULTS: dict[str, Any] = {
+    "network": {"conventions": "detectron2", "rpn": {"post_nms_top_n_train": 1000}},
+}
 GROUPED = {"stride_first": False}
-GROUPED_PICTURE = {"std": [57.375, 57.12, 58.395]}
+GROUPED_INPUT = {"std": [57.375, 57.12, 58.395]}
 """Detectron2's ResNeXt-101 was trained by others: it strides in the second convolution, on scaled pixels."""
-TORCHVISION_PICTURE = {"channels": "rgb", "mean": [123.675, 116.28, 103.53], "std": [58.395, 57.12, 57.375]}
+TORCHVISION_INPUT = {"channels": "rgb", "mean": [123.675, 116.28, 103.53], "std": [58.395, 57.12, 57.375]}
 
 
 def is_detectron2(names: Mapping[str, object]) -> bool:
@@ -132,22 +134,22 @@ def caffe2_name(old: str) -> str | None:
     return None
 
 
-def read_detectron2(raw: RawWeights) -> Reading:
+def read_detectron2(raw: TensorFile) -> ConvertedWeights:
     """A file in either of detectron2's namings."""
     caffe2 = is_caffe2(raw.tensors)
-    reading = Reading("detectron2", "detectron2, in Caffe2's names" if caffe2 else "detectron2")
+    converted = ConvertedWeights("detectron2", "detectron2, in Caffe2's names" if caffe2 else "detectron2")
     for key, tensor in raw.tensors.items():
         reason = next((why for pattern, why in NOT_NEEDED if re.match(pattern, key)), None)
         name = None if reason else _our_name(caffe2_name(key) if caffe2 else key)
         if name is None:
-            reading.left_out[key] = reason or "no such part in this network"
+            converted.unused[key] = reason or "no such part in this network"
         else:
-            reading.take(key, name, tensor)
+            converted.add(key, name, tensor)
     if caffe2:
-        _fill_folded_norms(reading)
-    _order_classes(reading, background_is_first=caffe2)
-    reading.settings = _settings(reading, raw)
-    return reading
+        _fill_folded_norms(converted)
+    _order_classes(converted, background_is_first=caffe2)
+    converted.settings = _settings(converted, raw)
+    return converted
 
 
 def _our_name(theirs: str | None) -> str | None:
@@ -157,37 +159,39 @@ def _our_name(theirs: str | None) -> str | None:
     return None
 
 
-def _fill_folded_norms(reading: Reading) -> None:
+def _fill_folded_norms(converted: ConvertedWeights) -> None:
     """Norms whose statistics went into weight and bias get mean 0 and variance 1, as detectron2 fills them."""
-    for key, name in list(reading.renamed.items()):
+    for key, name in list(converted.renamed.items()):
         base = name.removesuffix(".weight")
-        if name == base or not re.search(r"norm\d$|shortcut\.1$", base) or f"{base}.running_mean" in reading.tensors:
+        if name == base or not re.search(r"norm\d$|shortcut\.1$", base) or f"{base}.running_mean" in converted.tensors:
             continue
-        weight = reading.tensors[name]
-        reading.tensors[f"{base}.running_mean"] = torch.zeros_like(weight)
-        reading.tensors[f"{base}.running_var"] = torch.ones_like(weight)
-        reading.changed[key] = "statistics are folded in: mean 0 and variance 1 beside it"
+        weight = converted.tensors[name]
+        converted.tensors[f"{base}.running_mean"] = torch.zeros_like(weight)
+        converted.tensors[f"{base}.running_var"] = torch.ones_like(weight)
+        converted.changed[key] = "statistics are folded in: mean 0 and variance 1 beside it"
 
 
-def _order_classes(reading: Reading, *, background_is_first: bool) -> None:
+def _order_classes(converted: ConvertedWeights, *, background_is_first: bool) -> None:
     """Bring the rows of the last layers to ours: background first, in all of them."""
-    keys = {name: key for key, name in reading.renamed.items()}
-    scores = reading.tensors.get("box_head.score.weight")
+    keys = {name: key for key, name in converted.renamed.items()}
+    scores = converted.tensors.get("box_head.score.weight")
     if scores is None:
         return
     classes = len(scores) - 1
     for kind in ("weight", "bias"):
         if background_is_first:
-            _change(reading, keys, f"box_head.delta.{kind}", lambda t: background_first(t[4:], 4), "background: 0")
-            _change(reading, keys, f"mask_head.logits.{kind}", lambda t: background_first(t[1:]), "background: 0")
+            _change(converted, keys, f"box_head.delta.{kind}", lambda t: background_first(t[4:], 4), "background: 0")
+            _change(converted, keys, f"mask_head.logits.{kind}", lambda t: background_first(t[1:]), "background: 0")
             continue
-        _change(reading, keys, f"box_head.score.{kind}", lambda t: t.roll(1, 0), "background moved from last to first")
         _change(
-            reading, keys, f"box_head.delta.{kind}", lambda t: background_first(_for_all(t, classes, 4), 4),
+            converted, keys, f"box_head.score.{kind}", lambda t: t.roll(1, 0), "background moved from last to first"
+        )
+        _change(
+            converted, keys, f"box_head.delta.{kind}", lambda t: background_first(_for_all(t, classes, 4), 4),
             "4 rows of zeros for background",
         )  # fmt: skip
         _change(
-            reading, keys, f"mask_head.logits.{kind}", lambda t: background_first(_for_all(t, classes, 1)),
+            converted, keys, f"mask_head.logits.{kind}", lambda t: background_first(_for_all(t, classes, 1)),
             "a row of zeros for background",
         )  # fmt: skip
 
@@ -197,20 +201,22 @@ def _for_all(rows: Tensor, classes: int, each: int) -> Tensor:
     return rows.repeat(classes, *[1] * (rows.dim() - 1)) if len(rows) == each and classes > 1 else rows
 
 
-def _change(reading: Reading, keys: dict[str, str], name: str, work: Callable[[Tensor], Tensor], words: str) -> None:
-    if name in reading.tensors:
-        reading.fold(name, keys[name], words, work)
+def _change(
+    converted: ConvertedWeights, keys: dict[str, str], name: str, work: Callable[[Tensor], Tensor], words: str
+) -> None:
+    if name in converted.tensors:
+        converted.fold(name, keys[name], words, work)
 
 
-def _settings(reading: Reading, raw: RawWeights) -> dict[str, Any]:
-    settings: dict[str, Any] = {**DEFAULTS, "picture": {}, "backbone": {}}
-    middle = reading.tensors.get("backbone.model.layer1.0.conv2.weight")
+def _settings(converted: ConvertedWeights, raw: TensorFile) -> dict[str, Any]:
+    settings: dict[str, Any] = {**DEFAULTS, "input": {}, "backbone": {}}
+    middle = converted.tensors.get("backbone.model.layer1.0.conv2.weight")
     if middle is not None and middle.shape[1] != middle.shape[0]:
-        settings["backbone"], settings["picture"] = dict(GROUPED), dict(GROUPED_PICTURE)
+        settings["backbone"], settings["input"] = dict(GROUPED), dict(GROUPED_INPUT)
     if raw.facts.get("__author__") == "torchvision":
-        settings["backbone"], settings["picture"] = dict(GROUPED), dict(TORCHVISION_PICTURE)
+        settings["backbone"], settings["input"] = dict(GROUPED), dict(TORCHVISION_INPUT)
     for word in ("mean", "std"):
         given = next((t for key, t in raw.tensors.items() if re.fullmatch(rf"(.*\.)?pixel_{word}", key)), None)
         if given is not None and given.numel() == 3:
-            settings["picture"][word] = given.flatten().tolist()
+            settings["input"][word] = given.flatten().tolist()
     return settings

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from clothseg.errors import WeightsError
-from clothseg.weights.converted import Reading
-from clothseg.weights.files.tensor_file import RawWeights
+from clothseg.weights.converted import ConvertedWeights
+from clothseg.weights.files.tensor_file import TensorFile
 
 NORM_KINDS = ("weight", "bias", "running_mean", "running_var")
 PLACES = {
@@ -32,12 +32,14 @@ PLACES = {
     "mrcnn_mask": "mask_head.logits",
 }
 DEFAULTS: dict[str, Any] = {
-    "conventions": "matterport",
-    "picture": {"resize": "square", "min_side": 800, "max_side": 1024},
-    "anchors": {"ratios": [2.0, 1.0, 0.5]},
-    "rpn": {"candidates_train": 6000, "candidates_detect": 6000},
-    "boxes": {"samples": 200, "positive_share": 0.33},
-    "detect": {"min_confidence": 0.7, "nms_iou": 0.3, "max_detections": 100},
+    "input": {"resize": "square", "min_side": 800, "max_side": 1024},
+    "network": {
+        "conventions": "matterport",
+        "anchors": {"ratios": [2.0, 1.0, 0.5]},
+        "rpn": {"pre_nms_top_n_train": 6000, "pre_nms_top_n_test": 6000},
+        "box_head": {"samples": 200, "positive_fraction": 0.33},
+    },
+    "inference": {"score_threshold": 0.7, "nms_iou": 0.3, "max_detections": 100},
 }
 """Those of its `Config`; anchors come with the wide ones last there, which are the low ratios here."""
 
@@ -59,41 +61,41 @@ def place_of(layer: str) -> str | None:
             part = f"shortcut.{0 if kind == 'res' else 1}"
         return f"backbone.model.layer{int(stage) - 1}.{block}.{part}"
     if match := re.fullmatch(r"fpn_c([2-5])p\1", layer):
-        return f"pyramid.lateral.{int(match[1]) - 2}.0"
+        return f"fpn.lateral.{int(match[1]) - 2}.0"
     if match := re.fullmatch(r"fpn_p([2-5])", layer):
-        return f"pyramid.smooth.{int(match[1]) - 2}.0"
+        return f"fpn.smooth.{int(match[1]) - 2}.0"
     if match := re.fullmatch(r"mrcnn_mask_(conv|bn)(\d)", layer):
         return f"mask_head.convs.{int(match[2]) - 1}.{'conv' if match[1] == 'conv' else 'norm'}"
     return None
 
 
-def read_matterport(raw: RawWeights) -> Reading:
+def read_matterport(raw: TensorFile) -> ConvertedWeights:
     """A file of the whole network, or of the ResNet alone."""
     whole = any(name.startswith("mrcnn_") for name in raw.tensors)
     layout = "Mask R-CNN of Matterport (Keras)" if whole else "ResNet without top (Keras)"
-    reading = Reading("matterport", layout)
+    converted = ConvertedWeights("matterport", layout)
     biases: dict[str, tuple[str, Tensor]] = {}
     for key, tensor in raw.tensors.items():
         layer, number, _ = key.split("/", 2)
         place, order = place_of(layer), int(number)
         if place is None:
-            reading.left_out[key] = "ImageNet's classifier" if layer == "fc1000" else "no such part in this network"
+            converted.unused[key] = "ImageNet's classifier" if layer == "fc1000" else "no such part in this network"
         elif layer.startswith("bn") or "_bn" in layer:
-            reading.take(key, f"{place}.{NORM_KINDS[order]}", tensor)
+            converted.add(key, f"{place}.{NORM_KINDS[order]}", tensor)
         elif order == 0:
-            reading.take(key, f"{place}.weight", *_kernel(layer, tensor, key))
+            converted.add(key, f"{place}.weight", *_kernel(layer, tensor, key))
         elif _norm_after(place):
             biases[key] = (_norm_after(place), tensor)
         else:
-            reading.take(key, f"{place}.bias", *_rows(layer, tensor))
+            converted.add(key, f"{place}.bias", *_rows(layer, tensor))
     for key, (norm, bias) in biases.items():
         name = f"{norm}.running_mean"
-        if name not in reading.tensors:
+        if name not in converted.tensors:
             raise WeightsError(f"{raw.path}: layer {key.split('/')[0]} has a bias, but the norm after it is missing")
         words = "taken off the mean of the norm after it, which comes to the same"
-        reading.fold(name, key, words, partial(_less, bias))
-    reading.settings = dict(DEFAULTS)
-    return reading
+        converted.fold(name, key, words, partial(_less, bias))
+    converted.settings = dict(DEFAULTS)
+    return converted
 
 
 def _less(bias: Tensor, mean: Tensor) -> Tensor:

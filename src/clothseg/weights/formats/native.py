@@ -13,8 +13,8 @@ from torch import Tensor
 
 from clothseg.config import Config
 from clothseg.errors import WeightsError
-from clothseg.files import whole_file
-from clothseg.weights.files.tensor_file import read_raw
+from clothseg.files import atomic_file
+from clothseg.weights.files.tensor_file import read_tensor_file
 
 FORMAT = "clothseg-1"
 
@@ -31,7 +31,7 @@ class SavedNetwork:
 def write_network(path: Path, tensors: Mapping[str, Tensor], config: Config, classes: Sequence[str]) -> None:
     """Write the network alone; `classes` are the names of 1..K."""
     metadata = {"format": FORMAT, "config": config.to_yaml(), "classes": json.dumps(list(classes))}
-    with whole_file(path) as temporary:
+    with atomic_file(path) as temporary:
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, metadata)
 
 
@@ -41,7 +41,7 @@ def read_network(path: Path) -> SavedNetwork:
     Raises:
         WeightsError: no such file, or not one of ours.
     """
-    raw = read_raw(path)
+    raw = read_tensor_file(path)
     if raw.facts.get("format") != FORMAT:
         raise WeightsError(f"{path}: a {raw.kind} file, but not one that clothseg wrote (no format in its metadata)")
     config, classes = parse_metadata(path, raw.facts)

@@ -5,18 +5,18 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from clothseg.weights.converted import Reading
-from clothseg.weights.files.tensor_file import RawWeights
+from clothseg.weights.converted import ConvertedWeights
+from clothseg.weights.files.tensor_file import TensorFile
 
 BODY = (
     (r"\bbn(\d)\.", r"norm\1."),
     (r"\bdownsample\.", "shortcut."),
 )
 RENAMES = (
-    (r"^backbone\.fpn\.inner_blocks\.(\d)\.(?:0\.)?(weight|bias)$", r"pyramid.lateral.\1.0.\2"),
-    (r"^backbone\.fpn\.layer_blocks\.(\d)\.(?:0\.)?(weight|bias)$", r"pyramid.smooth.\1.0.\2"),
-    (r"^backbone\.fpn\.inner_blocks\.(\d)\.1\.", r"pyramid.lateral.\1.1."),
-    (r"^backbone\.fpn\.layer_blocks\.(\d)\.1\.", r"pyramid.smooth.\1.1."),
+    (r"^backbone\.fpn\.inner_blocks\.(\d)\.(?:0\.)?(weight|bias)$", r"fpn.lateral.\1.0.\2"),
+    (r"^backbone\.fpn\.layer_blocks\.(\d)\.(?:0\.)?(weight|bias)$", r"fpn.smooth.\1.0.\2"),
+    (r"^backbone\.fpn\.inner_blocks\.(\d)\.1\.", r"fpn.lateral.\1.1."),
+    (r"^backbone\.fpn\.layer_blocks\.(\d)\.1\.", r"fpn.smooth.\1.1."),
     (r"^rpn\.head\.conv\.(\d)\.0\.", r"rpn.convs.\1."),
     (r"^rpn\.head\.conv\.(weight|bias)$", r"rpn.convs.0.\1"),
     (r"^rpn\.head\.cls_logits\.", "rpn.score."),
@@ -67,44 +67,44 @@ def _body(name: str) -> str:
 
 def from_torchvision(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The detector's tensors under our names; none is changed."""
-    reading = Reading("torchvision", "")
-    _take_all(reading, tensors)
-    return reading.tensors
+    converted = ConvertedWeights("torchvision", "")
+    _take_all(converted, tensors)
+    return converted.tensors
 
 
-def read_torchvision(raw: RawWeights) -> Reading:
+def read_torchvision(raw: TensorFile) -> ConvertedWeights:
     """A file of torchvision's Mask R-CNN."""
     second = any(name.startswith("rpn.head.conv.1.") for name in raw.tensors)
-    reading = Reading("torchvision", f"Mask R-CNN {'v2' if second else 'v1'} of torchvision")
-    _take_all(reading, raw.tensors)
-    reading.settings = {"conventions": "torchvision"}
+    converted = ConvertedWeights("torchvision", f"Mask R-CNN {'v2' if second else 'v1'} of torchvision")
+    _take_all(converted, raw.tensors)
+    converted.settings = {"network": {"conventions": "torchvision"}}
     if "coco-bf2d0c1e" in raw.path.name:  # published before the norms had an epsilon; torchvision loads it with 0
-        reading.settings["backbone"] = {"norm_eps": 0.0}
-    return reading
+        converted.settings["backbone"] = {"norm_eps": 0.0}
+    return converted
 
 
-def _take_all(reading: Reading, tensors: Mapping[str, Tensor]) -> None:
+def _take_all(converted: ConvertedWeights, tensors: Mapping[str, Tensor]) -> None:
     for key, tensor in tensors.items():
         name = our_name(key)
         if key.endswith("num_batches_tracked"):
-            reading.left_out[key] = TRACKED
+            converted.unused[key] = TRACKED
         elif match := BOX_DENSE.match(key):  # the version with convolutions has one dense layer, after a Flatten
-            reading.take(key, f"box_head.dense.0.{match[2]}", tensor)
+            converted.add(key, f"box_head.dense.0.{match[2]}", tensor)
         elif name is None:
-            reading.left_out[key] = "no such part in this network"
+            converted.unused[key] = "no such part in this network"
         else:
-            reading.take(key, name, tensor)
+            converted.add(key, name, tensor)
 
 
-def read_resnet(raw: RawWeights, origin: str) -> Reading:
+def read_resnet(raw: TensorFile, origin: str) -> ConvertedWeights:
     """A bare ResNet, as torchvision and timm publish them after ImageNet."""
-    reading = Reading(origin, f"ResNet alone, in the names of {origin}")
+    converted = ConvertedWeights(origin, f"ResNet alone, in the names of {origin}")
     for key, tensor in raw.tensors.items():
         if key.endswith("num_batches_tracked"):
-            reading.left_out[key] = TRACKED
+            converted.unused[key] = TRACKED
         elif key.startswith("fc."):
-            reading.left_out[key] = "ImageNet's classifier"
+            converted.unused[key] = "ImageNet's classifier"
         else:
-            reading.take(key, _body(key), tensor)
-    reading.settings = {"conventions": "torchvision"}
-    return reading
+            converted.add(key, _body(key), tensor)
+    converted.settings = {"network": {"conventions": "torchvision"}}
+    return converted

@@ -1,0 +1,44 @@
+"""From the name of a backbone to the backbone."""
+
+from clothseg.config import BackboneSettings
+from clothseg.errors import ConfigError
+from clothseg.networks.backbones.backbone import Backbone
+from clothseg.networks.backbones.resnet import RESNETS, ResNet, ResNetConventions
+from clothseg.networks.backbones.timm import build_timm
+from clothseg.networks.layers.norms import make_norm
+
+
+def build_backbone(
+    settings: BackboneSettings, levels: tuple[int, ...], conventions: ResNetConventions | None = None
+) -> Backbone:
+    """The backbone that the settings name.
+
+    Args:
+        settings: the section `backbone` of the configuration.
+        levels: outputs that the network needs, by the power of two of their stride; those above 5 are not made here.
+        conventions: of our ResNets; torchvision's by default.
+
+    Raises:
+        ConfigError: the name is not known, or the model cannot be cut into stages.
+    """
+    if settings.name.startswith("timm/"):
+        return build_timm(settings, levels)
+    if settings.name not in RESNETS:
+        raise ConfigError(f"backbone.name: {settings.name!r} is none of {', '.join(RESNETS)}, nor timm/NAME")
+    conventions = conventions or ResNetConventions()
+    block, depths, groups, width = RESNETS[settings.name]
+    norm = make_norm(settings.norm, conventions.norm_eps)
+    if norm is None:
+        raise ConfigError("backbone.norm: a ResNet needs a norm; choose frozen or group")
+    model = ResNet(
+        block,
+        depths,
+        norm,
+        groups,
+        width,
+        dropout=settings.dropout,
+        stride_first=conventions.stride_first,
+        pool_symmetric=conventions.pool_symmetric,
+    )
+    plan = [["conv1", "norm1", "relu", "maxpool"], ["layer1"], ["layer2"], ["layer3"], ["layer4"]]
+    return Backbone(model, plan, model.channels, [4, 4, 8, 16, 32], levels, settings.frozen_stages)

@@ -1,0 +1,52 @@
+"""Backbones of timm: any convolutional feature extractor, cut into stages."""
+
+from itertools import pairwise
+from typing import Any
+
+import timm
+from timm.utils.model import freeze_batch_norm_2d  # type: ignore[attr-defined]
+from torch import nn
+
+from clothseg.config import BackboneSettings
+from clothseg.errors import ConfigError
+from clothseg.networks.backbones.backbone import STAGES, Backbone
+
+
+def build_timm(settings: BackboneSettings, levels: tuple[int, ...]) -> Backbone:
+    """The feature extractor `timm/NAME`; see `build_backbone`."""
+    name = settings.name.removeprefix("timm/")
+    if settings.dropout:
+        raise ConfigError(f"backbone.dropout: only our own ResNets have it, not {settings.name}")
+    try:
+        model: Any = timm.create_model(name, features_only=True)
+    except (RuntimeError, AttributeError, TypeError) as error:
+        close = ", ".join(timm.list_models(f"*{name}*")[:5]) or "see timm.list_models()"
+        raise ConfigError(f"backbone.name: timm has no feature extractor {name!r} ({error}); near: {close}") from error
+    if str(getattr(model, "output_fmt", "NCHW")).rsplit(".", 1)[-1] != "NCHW":
+        raise ConfigError(f"backbone.name: {settings.name} orders its features other than [B, C, H, W]; choose another")
+    ends = [
+        place.replace(".", "_") if isinstance(model, nn.ModuleDict) else place
+        for place in model.feature_info.module_name()
+    ]
+    parts = _parts(model)
+    if any(end not in parts for end in ends):
+        raise ConfigError(f"backbone.name: {settings.name} cannot be cut into stages; choose a plain convolutional one")
+    cuts = [0, *(parts.index(end) + 1 for end in ends)]
+    plan = [parts[start:stop] for start, stop in pairwise(cuts)]
+    channels, strides = list(model.feature_info.channels()), list(model.feature_info.reduction())
+    while len(plan) < STAGES:  # networks whose first stage has stride 4, such as ConvNeXt
+        plan, channels, strides = [[], *plan], [3, *channels], [1, *strides]
+    if settings.norm == "frozen":
+        model = freeze_batch_norm_2d(model)  # type: ignore[no-untyped-call]
+    return Backbone(model, plan, channels, strides, levels, settings.frozen_stages, channels_last=True)
+
+
+def _parts(model: nn.Module) -> list[str]:
+    """Names of the parts of a timm extractor in the order in which they run."""
+    parts: list[str] = []
+    for name, child in model.named_children():
+        if name == "blocks" and not isinstance(model, nn.ModuleDict):
+            parts += [f"blocks.{number}" for number in range(len(list(child.children())))]
+        else:
+            parts.append(name)
+    return parts

@@ -1,0 +1,39 @@
+"""Backbones by name, and what is said of those that cannot be built."""
+
+import pytest
+
+from clothseg.config import BackboneSettings
+from clothseg.errors import ConfigError
+from clothseg.networks.backbones import ResNetConventions, build_backbone
+from clothseg.networks.backbones.resnet import StemPool
+from clothseg.networks.layers.norms import FrozenNorm
+
+
+@pytest.mark.parametrize(
+    ("name", "levels"),
+    [
+        ("resnet19", (3, 4, 5)),
+        ("timm/no_such_network", (3, 4, 5)),
+        ("timm/swin_tiny_patch4_window7_224", (3, 4, 5)),
+        ("resnet18", (1, 2, 3)),
+    ],
+)
+def test_what_cannot_be_built_is_told(name: str, levels: tuple[int, ...]) -> None:
+    with pytest.raises(ConfigError):
+        build_backbone(BackboneSettings(name=name), levels)
+
+
+def test_dropout_is_refused_where_it_does_nothing() -> None:
+    with pytest.raises(ConfigError, match="only our own ResNets"):
+        build_backbone(BackboneSettings(name="timm/resnet18", dropout=0.1), (3, 4, 5))
+
+
+def test_conventions_reach_the_resnet() -> None:
+    conventions = ResNetConventions(stride_first=True, norm_eps=0.25, pool_symmetric=False)
+    model = build_backbone(BackboneSettings(name="resnet50"), (3, 4, 5), conventions).model
+    assert {norm.eps for norm in model.modules() if isinstance(norm, FrozenNorm)} == {0.25}
+    assert model.get_submodule("layer2.0.conv1").stride == (2, 2)
+    assert model.get_submodule("layer2.0.conv2").stride == (1, 1)
+    pool = model.get_submodule("maxpool")
+    assert isinstance(pool, StemPool)
+    assert not pool.symmetric

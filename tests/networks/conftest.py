@@ -1,0 +1,14 @@
+"""Photos and shapes that the tests of networks share."""
+
+import pytest
+from torch import Tensor
+
+from clothseg.dataset import to_tensor
+from clothseg.photos import read_photo
+from clothseg.sample import folder
+
+
+@pytest.fixture(scope="session")
+def sample_photos() -> list[Tensor]:
+    """The first three photos of the sample, float RGB `[3, H, W]` in 0..1."""
+    return [to_tensor(read_photo(path)) for path in sorted((folder() / "train").glob("*.jpg"))[:3]]

@@ -1,0 +1,298 @@
+"""What every network must do: one row per network, through training, resume, prediction, evaluation and cut-outs.
+
+`TinyGridNetwork` exists only here. It has a few layers, other losses than Mask R-CNN and one label grid for the whole
+photo instead of masks in boxes, so it fails wherever something outside `networks/mask_rcnn/` expects Mask R-CNN.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from pydantic import Field
+from torch import Tensor, nn
+
+from clothseg.config import NETWORK_SETTINGS, Config, NetworkSettings, Section
+from clothseg.dataset import CocoLikeDataset
+from clothseg.garments.store import write_cutouts
+from clothseg.instances import LabelMasks
+from clothseg.models import MaskRCNN, Model
+from clothseg.networks import NETWORKS, Network, build_network
+from clothseg.networks.backbones import build_backbone
+from clothseg.networks.input import InputConventions, InputPlacement, Target
+from clothseg.networks.network import Detections, LabelGrid
+from clothseg.prediction import detect_batch
+from clothseg.report import write_report
+from clothseg.runs import RunFolder
+from clothseg.training import read_history
+from clothseg.training.memory.forecast import forecast_memory
+from clothseg.training.run_log import RunLog
+from clothseg.training.trainer import Trainer
+
+STRIDE = 8
+SMALL = {
+    "input": {"resize": "fit", "height": 96, "width": 64},
+    "backbone": {"name": "resnet18", "norm": "group", "frozen_stages": 1},
+    "train": {
+        "epochs": 2, "steps_per_epoch": 3, "batch_size": 2, "warmup_steps": 1, "workers": 0, "evaluate_every": 2,
+        "learning_rate": 0.01, "ema_decay": 0.5,
+    },
+}  # fmt: skip
+ROWS: dict[str, dict[str, Any]] = {
+    "mask_rcnn": {
+        "name": "mask_rcnn",
+        "fpn": {"channels": 16, "levels": [3, 4, 5], "norm": "group"},
+        "anchors": {"scales": [[16.0], [32.0], [64.0]]},
+        "rpn": {"samples": 16, "pre_nms_top_n_train": 50, "post_nms_top_n_train": 20, "post_nms_top_n_test": 20},
+        "box_head": {"samples": 8, "fc_dim": 16},
+        "mask_head": {"channels": 8, "num_conv": 1},
+    },
+    "tiny_grid": {"name": "tiny_grid", "loss_weights": {"area": 0.5}},
+}
+
+
+class TinyLossWeights(Section):
+    semantic: float = 1.0
+    area: float = 1.0
+
+
+class TinySettings(NetworkSettings):
+    name: Literal["tiny_grid"] = "tiny_grid"
+    loss_weights: TinyLossWeights = Field(default_factory=TinyLossWeights)
+
+
+class TinyGridNetwork(Network):
+    """Classifies each cell of a grid; all cells of one class are one instance."""
+
+    loss_names = ("semantic", "area")
+    head_prefixes = ("head.",)
+    class_layers = ("head.",)
+
+    def __init__(self, config: Config, classes: int) -> None:
+        super().__init__(config, classes, build_backbone(config.backbone, (3,)), self.input_conventions(config))
+        self.head = nn.Conv2d(self.backbone.channels[0], classes + 1, 1)
+
+    @classmethod
+    def from_config(cls, config: Config, classes: int) -> "TinyGridNetwork":
+        return cls(config, classes)
+
+    @classmethod
+    def input_conventions(cls, config: Config) -> InputConventions:
+        return InputConventions(centred=True)
+
+    def head_losses(
+        self, features: list[Tensor], placements: Sequence[InputPlacement], targets: Sequence[Target]
+    ) -> dict[str, Tensor]:
+        logits = self.head(features[0])
+        truth = torch.stack([self._grid(t, p, logits.shape[-2:]) for t, p in zip(targets, placements, strict=True)])
+        area = (logits.softmax(1)[:, 1:].sum(1).mean() - (truth > 0).float().mean()).abs()
+        return {"semantic": F.cross_entropy(logits, truth), "area": area}
+
+    @staticmethod
+    def _grid(target: Target, at: InputPlacement, size: Sequence[int]) -> Tensor:
+        canvas = torch.zeros(at.padded, dtype=torch.int64, device=target.masks.device)
+        inside = canvas[at.top : at.top + at.height, at.left : at.left + at.width]
+        for number in range(len(target.classes)):
+            inside.copy_(torch.where(target.masks[number] > 0, target.classes[number], inside))
+        return canvas[STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE][: size[0], : size[1]]
+
+    def head_detections(self, outputs: list[Tensor], placements: Sequence[InputPlacement]) -> list[Detections]:
+        probabilities = self.head(outputs[0]).softmax(1)
+        return [self._instances(p) for p in probabilities]
+
+    def _instances(self, probabilities: Tensor) -> Detections:
+        highest, labels = probabilities.max(0)
+        grid, rows = torch.zeros_like(labels), []
+        for label in sorted(set(labels[labels > 0].tolist())):
+            cells = labels == label
+            y, x = torch.where(cells)
+            box = [float(side) * STRIDE for side in (x.min(), y.min(), x.max() + 1, y.max() + 1)]
+            rows.append((float(highest[cells].mean()), label, box))
+        rows.sort(reverse=True)
+        for number, (_, label, _) in enumerate(rows, start=1):
+            grid[labels == label] = number
+        boxes = torch.tensor([box for *_, box in rows]).reshape(-1, 4)
+        classes = torch.tensor([label for _, label, _ in rows], dtype=torch.int64)
+        return Detections(boxes, classes, torch.tensor([score for score, *_ in rows]), LabelGrid(grid, highest))
+
+
+@pytest.fixture(autouse=True)
+def tiny_grid(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(NETWORK_SETTINGS, "tiny_grid", TinySettings)
+    monkeypatch.setitem(NETWORKS, "tiny_grid", TinyGridNetwork)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Six photos in train and two in val: a red and a blue rectangle on grey each."""
+    folder, number = tmp_path / "data", 0
+    (folder / "images").mkdir(parents=True)
+    (folder / "annotations").mkdir()
+    for split, count in (("train", 6), ("val", 2)):
+        images: list[dict[str, Any]] = []
+        annotations: list[dict[str, Any]] = []
+        for position in range(count):
+            number += 1
+            photo = np.full((96, 64, 3), 110, dtype=np.uint8)
+            images.append({"id": number, "file_name": f"{number}.png", "height": 96, "width": 64})
+            for label, (top, colour) in enumerate(((8, (200, 30, 30)), (56, (30, 30, 200))), start=1):
+                left = 8 + 4 * position
+                photo[top : top + 32, left : left + 24] = colour
+                corners = [left, top, left + 24, top, left + 24, top + 32, left, top + 32]
+                annotations.append(
+                    {"id": len(annotations) + 1, "image_id": number, "category_id": label, "iscrowd": 0, "area": 768}
+                    | {"segmentation": [corners], "bbox": [left, top, 24, 32]}
+                )
+            Image.fromarray(photo).save(folder / "images" / f"{number}.png")
+        tree = {"images": images, "annotations": annotations}
+        tree["categories"] = [{"id": 1, "name": "Red"}, {"id": 2, "name": "Blue"}]
+        (folder / "annotations" / f"{split}.json").write_text(json.dumps(tree))
+    return folder
+
+
+def config_of(name: str) -> Config:
+    return Config.from_tree(SMALL | {"network": ROWS[name]}, [], name)
+
+
+def splits(data: Path) -> tuple[CocoLikeDataset, CocoLikeDataset]:
+    train, val = (CocoLikeDataset().load_data(data, split).prepare() for split in ("train", "val"))
+    return train, val
+
+
+def test_every_network_has_a_row() -> None:
+    assert set(NETWORKS) == set(NETWORK_SETTINGS) == set(ROWS)
+
+
+def test_a_network_without_heads_cannot_be_made() -> None:
+    class Headless(Network):
+        loss_names = ()
+
+    with pytest.raises(TypeError, match="abstract"):
+        Headless(Config(), 1, nn.Identity(), InputConventions())  # type: ignore[abstract,arg-type]
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_names_come_from_the_network(name: str) -> None:
+    config = config_of(name)
+    network = build_network(config, 2)
+    assert set(config.network.weight_by_loss) == set(network.loss_names)
+    names = list(network.state_dict())
+    for prefixes in (("backbone.",), network.head_prefixes, network.class_layers):
+        assert all(any(tensor.startswith(prefix) for tensor in names) for prefix in prefixes)
+    rows = {
+        tensor: len(value) for tensor, value in network.state_dict().items() if tensor.startswith(network.class_layers)
+    }
+    assert all(count % 3 == 0 for count in rows.values())
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_losses_with_and_without_the_feature_cache_are_equal(name: str, data: Path) -> None:
+    train, _ = splits(data)
+    network = build_network(config_of(name), 2).eval()
+    images = [torch.from_numpy(train.load_image(i)).permute(2, 0, 1).float() / 255 for i in range(2)]
+    targets = [train.load_instances(i) for i in range(2)]
+    network.generator.manual_seed(1)
+    direct = network.losses(images, targets)
+    network.generator.manual_seed(1)
+    cached = network.losses_cached([network.cache_features(*pair) for pair in zip(images, targets, strict=True)])
+    assert set(direct) == {"total", *network.loss_names}
+    weights = network.config.network.weight_by_loss
+    total = sum(weights[loss] * direct[loss].item() for loss in network.loss_names)
+    assert direct["total"].item() == pytest.approx(total, rel=1e-5)
+    for loss, value in direct.items():
+        torch.testing.assert_close(cached[loss], value)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_from_training_to_cutouts(name: str, data: Path, tmp_path: Path) -> None:
+    train, val = splits(data)
+    run = RunFolder(tmp_path / "run")
+    model = Model(config_of(name)).build(train.classes)
+    model.fit(train, val, run.path, quiet=True)
+    rows = read_history(run.history)
+    assert len(rows) == 2
+    for loss in ("total", *NETWORKS[name].loss_names):
+        assert {f"train_{loss}", f"val_{loss}"} <= rows[0].keys()
+    log = run.log.read_text()
+    assert all(f"{loss} " in log.partition("epoch 1 of 2")[2] for loss in NETWORKS[name].loss_names)
+    assert "mask_AP" in rows[1] and run.curves.read_bytes().startswith(b"\x89PNG")
+    again = Model.load(run.path)
+    assert type(again.network) is NETWORKS[name]
+    photo = val.load_image(0)
+    found = again.predict(photo)
+    assert found.size == (96, 64)
+    assert found.masks.pixels().shape == (len(found), 96, 64)
+    assert len(detect_batch(again, [photo, photo], together=True)) == 2
+    assert again.evaluate(val).photos == 2
+    written = write_cutouts(again.predict, again.classes, [data / "images" / "7.png"], tmp_path / "cut")
+    assert (written.photos, written.failed) == (1, [])
+    assert "<html" in write_report(run.path, data).read_text()
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_resume_is_exact(name: str, data: Path, tmp_path: Path) -> None:
+    train, val = splits(data)
+
+    def trainer(folder: str) -> Trainer:
+        config, run = config_of(name), RunFolder(tmp_path / folder)
+        return Trainer(build_network(config, 2), train, val, config, run, RunLog(run.log, quiet=True))
+
+    straight, stopped = trainer("straight"), trainer("stopped")
+    for _ in range(5):
+        straight.advance()
+    for _ in range(2):
+        stopped.advance()
+    stopped.save()
+    resumed = trainer("stopped")
+    resumed.resume(force=False)
+    for _ in range(3):
+        resumed.advance()
+    for tensor, value in straight.network.state_dict().items():
+        assert torch.equal(value, resumed.network.state_dict()[tensor]), tensor
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_memory_is_forecast(name: str, data: Path) -> None:
+    train, val = splits(data)
+    forecast = forecast_memory(config_of(name), train, val, torch.device("cpu"))
+    network = build_network(config_of(name), 2)
+    assert forecast.weights == sum(t.numel() * t.element_size() for t in network.state_dict().values())
+    features = 2 * 64 * (96 // 4) * (64 // 4) * 4  # the output of the second stage, which trains, of two photos
+    assert forecast.activations > features
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_compiled_or_not_detections_are_the_same(name: str) -> None:
+    network = build_network(config_of(name), 2).eval()
+    image = torch.rand((3, 96, 64), generator=torch.Generator().manual_seed(0))
+    plain = network.detect([image])[0]
+    if reason := network.compile_for_inference():
+        pytest.skip(f"this machine cannot compile: {reason}")
+    compiled = network.detect([image])[0]
+    torch.testing.assert_close(compiled.boxes, plain.boxes, atol=1e-2, rtol=1e-3)
+
+
+def test_the_grid_network_learns_and_its_masks_are_a_label_grid(data: Path, tmp_path: Path) -> None:
+    train, val = splits(data)
+    config = config_of("tiny_grid").changed("train", epochs=12, ema_decay=0.0, learning_rate=0.05, evaluate_every=None)
+    model = Model(config).build(train.classes)
+    model.fit(train, val, tmp_path / "run", quiet=True)
+    found = model.predict(val.load_image(0))
+    assert isinstance(found.masks, LabelMasks)
+    truth = val.load_instances(0).masks.pixels()
+    masks = dict(zip(found.classes.tolist(), found.masks.pixels(), strict=True))
+    for label in (1, 2):
+        both = (masks[label] & truth[label - 1]).sum() / (masks[label] | truth[label - 1]).sum()
+        assert both > 0.6
+
+
+def test_a_model_class_refuses_another_network() -> None:
+    from clothseg.errors import ConfigError
+
+    with pytest.raises(ConfigError, match="MaskRCNN needs"):
+        MaskRCNN(config_of("tiny_grid"))

@@ -1,0 +1,203 @@
+"""From photos to the network's input and back, under each implementation's conventions."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from clothseg.config import InputSettings
+from clothseg.instances import Instances, PixelMasks
+from clothseg.networks.input import (
+    InputTransform,
+    image_to_input,
+    network_to_image,
+    network_to_resized,
+    placement_bounds,
+    to_network_coords,
+)
+from clothseg.networks.mask_rcnn.conventions import CONVENTIONS, DETECTRON2, MATTERPORT
+
+ALL = pytest.mark.parametrize("name", list(CONVENTIONS))
+SMALL = InputSettings(min_side=320, max_side=512)
+LARGE_SQUARE = InputSettings(resize="square", min_side=800, max_side=1024)
+
+
+@pytest.mark.parametrize(
+    ("photo", "settings", "name", "expected"),
+    [
+        ((427, 640), InputSettings(), "torchvision", (800, 1199)),  # 1199.06 down
+        ((427, 640), InputSettings(), "detectron2", (800, 1199)),
+        ((480, 641), InputSettings(), "torchvision", (800, 1068)),  # 1068.3
+        ((333, 500), InputSettings(), "detectron2", (800, 1201)),  # 1201.2
+        ((300, 999), InputSettings(), "torchvision", (400, 1333)),  # 400.3, 1333
+        ((300, 999), InputSettings(), "detectron2", (400, 1333)),
+        ((601, 400), SMALL, "detectron2", (481, 320)),  # 480.8 up
+        ((601, 400), SMALL, "torchvision", (480, 320)),
+        ((421, 275), InputSettings(resize="square", min_side=256, max_side=256), "matterport", (256, 167)),  # 167.2
+        ((500, 400), LARGE_SQUARE, "matterport", (1000, 800)),
+        ((1000, 900), LARGE_SQUARE, "matterport", (1000, 900)),  # not down
+        ((3000, 2001), LARGE_SQUARE, "matterport", (1024, 683)),
+        ((400, 125), InputSettings(resize="square", min_side=100, max_side=200), "matterport", (200, 62)),  # 62.5 even
+    ],
+)
+def test_sizes_of_resized_photos(
+    photo: tuple[int, int], settings: InputSettings, name: str, expected: tuple[int, int]
+) -> None:
+    assert InputTransform(settings, CONVENTIONS[name].input).resized(photo) == expected
+
+
+@ALL
+@pytest.mark.parametrize(
+    ("resize", "photo"),
+    [
+        ("keep_ratio", (150, 261)),
+        ("keep_ratio", (901, 347)),
+        ("fit", (150, 261)),
+        ("square", (150, 261)),
+        ("square", (901, 347)),
+    ],
+)
+def test_the_padded_input_holds_the_photo(name: str, resize: str, photo: tuple[int, int]) -> None:
+    conventions = CONVENTIONS[name].input
+    settings = InputSettings.model_validate(
+        {"resize": resize, "height": 250, "width": 190, "min_side": 200, "max_side": 333}
+    )
+    placement = InputTransform(settings, conventions).place(photo)
+    assert all(side % conventions.size_divisor == 0 for side in placement.padded)
+    assert 0 <= placement.top <= placement.top + placement.height <= placement.padded[0]
+    assert 0 <= placement.left <= placement.left + placement.width <= placement.padded[1]
+    before, after = placement.left, placement.padded[1] - placement.left - placement.width
+    assert after - before in {0, 1} if conventions.centred else before == 0
+    ratio = placement.height / placement.width * photo[1] / photo[0]
+    assert ratio == pytest.approx(1, abs=1 / min(placement.size))
+
+
+@ALL
+def test_boxes_go_in_and_come_out(name: str) -> None:
+    conventions = CONVENTIONS[name].input
+    transform = InputTransform(InputSettings(resize="fit", height=256, width=256), conventions)
+    placement = transform.place((668, 1024))
+    assert (placement.size, placement.padded) == ((167, 256), (256, 256))
+    assert (placement.top, placement.left) == ((44, 0) if conventions.centred else (0, 0))
+    boxes = torch.tensor([[100.0, 40, 300, 200], [0, 0, 1024, 668], [8, 8, 12, 12]])
+    inside = to_network_coords(image_to_input(boxes, placement), placement.padded, conventions)
+    back = network_to_image(inside, placement, conventions)
+    # Matterport shortens a box by a pixel of the input on its way in, and lengthens it by one of the photo.
+    torch.testing.assert_close(back, boxes, atol=4.0 if conventions.normalised_boxes else 1e-3, rtol=0)
+    on_photo = network_to_resized(inside, placement, conventions)
+    torch.testing.assert_close(on_photo, boxes / 4, atol=1e-3, rtol=0)
+
+
+@ALL
+@pytest.mark.parametrize("resize", ["keep_ratio", "fit", "square"])
+@pytest.mark.parametrize("photo", [(150, 261), (901, 347), (64, 64)])
+def test_the_round_trip_of_boxes_ends_where_it_began(name: str, resize: str, photo: tuple[int, int]) -> None:
+    """Image to input to network to image, for boxes at any place of photos that grow and photos that shrink."""
+    conventions = CONVENTIONS[name].input
+    settings = InputSettings.model_validate(
+        {"resize": resize, "height": 250, "width": 190, "min_side": 200, "max_side": 333}
+    )
+    placement = InputTransform(settings, conventions).place(photo)
+    generator = torch.Generator().manual_seed(3)
+    sides = torch.tensor([photo[1], photo[0]] * 2)
+    corners = torch.rand((200, 2, 2), generator=generator).sort(dim=1).values.flatten(1) * sides
+    boxes = torch.cat([corners, torch.tensor([[0.0, 0, photo[1], photo[0]]])])
+    inside = to_network_coords(image_to_input(boxes, placement), placement.padded, conventions)
+    back = network_to_image(inside, placement, conventions)
+    torch.testing.assert_close(back[-1], boxes[-1], atol=1e-3, rtol=0)  # the whole photo, exactly
+    # Matterport maps w - 1 pixels of the resized photo to W - 1 of the photo, not w to W, and rounds at the end.
+    allowed = torch.full((2,), 1e-3)
+    if conventions.normalised_boxes:
+        pairs = zip(placement.size[::-1], photo[::-1], strict=True)
+        allowed = torch.tensor([abs(old - new) / (new - 1) + 0.5 + 1e-3 for new, old in pairs])
+    assert bool(((back - boxes).abs() <= allowed.repeat(2)).all())
+
+
+@ALL
+def test_bounds_of_photo_and_input_in_network_coordinates(name: str) -> None:
+    conventions = CONVENTIONS[name].input
+    placement = InputTransform(InputSettings(resize="fit", height=128, width=128), conventions).place((64, 128))
+    whole, photo = (placement_bounds(placement, conventions, padded=padded) for padded in (True, False))
+    if name == "matterport":  # 64 rows in the middle of 128
+        assert whole == (0, 0, 1, 1)
+        assert photo == pytest.approx((0, 32 / 127, 1, 95 / 127))
+    else:
+        assert (whole, photo) == ((0, 0, 128, 128), (0, 0, 128, 64))
+
+
+def test_resampling_follows_each_rule() -> None:
+    generator = np.random.default_rng(0)
+    photo = generator.integers(0, 256, (37, 53, 3), dtype=np.uint8)
+    image = torch.from_numpy(photo).permute(2, 0, 1) / 255
+    found = InputTransform(InputSettings(), DETECTRON2.input).normalise(image, (64, 40))
+    pillow = np.asarray(Image.fromarray(photo).resize((40, 64), Image.Resampling.BILINEAR), dtype=np.float32)
+    mean = torch.tensor(DETECTRON2.input.mean)[:, None, None]
+    assert torch.equal(found, torch.from_numpy(pillow[:, :, ::-1].copy()).permute(2, 0, 1) - mean)
+    white = torch.ones(3, 10, 10)
+    square = InputTransform(InputSettings(resize="square", max_side=1000), MATTERPORT.input)
+    faded = square.normalise(white, (20, 20)) + torch.tensor(MATTERPORT.input.mean)[:, None, None]
+    assert faded[0, 10, 10] >= 254
+    assert faded[0, 0, 10].round() == 191  # three quarters of the border pixel, cut down
+    assert square.padded([(500, 400)]) == (1024, 1024)
+
+
+@pytest.mark.parametrize(
+    ("name", "inside", "padding"),
+    [
+        ("torchvision", [(1 - 0.485) / 0.229, (0.5 - 0.456) / 0.224, (0 - 0.406) / 0.225], [0, 0, 0]),
+        ("detectron2", [0 - 103.53, 128 - 116.28, 255 - 123.675], [0, 0, 0]),  # blue first
+        ("matterport", [255 - 123.7, 128 - 116.8, 0 - 103.9], [-123.7, -116.8, -103.9]),  # black, less the mean
+    ],
+)
+def test_a_batch_has_each_photo_at_its_place(name: str, inside: list[float], padding: list[float]) -> None:
+    """Two photos of one colour that need no resizing: one fills the frame's width, the other its height.
+
+    Bytes have no half grey level: 127.5 becomes 128.
+    """
+    transform = InputTransform(InputSettings(resize="fit", height=64, width=64), CONVENTIONS[name].input)
+    colour = torch.tensor([1.0, 0.5, 0.0])[:, None, None]
+    images = [colour.expand(3, 32, 64), colour.expand(3, 64, 48)]
+    pixels, placements = transform.batch(images, torch.device("cpu"))
+    assert pixels.shape == (2, 3, 64, 64)
+    assert [p.photo for p in placements] == [(32, 64), (64, 48)]
+    for canvas, at in zip(pixels, placements, strict=True):
+        assert at.size == at.photo
+        photo = torch.zeros(64, 64, dtype=torch.bool)
+        photo[at.top : at.top + at.height, at.left : at.left + at.width] = True
+        for found, wanted in ((canvas[:, photo], inside), (canvas[:, ~photo], padding)):
+            expected = torch.tensor(wanted, dtype=torch.float32)[:, None].expand_as(found)
+            torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
+
+
+def test_several_processes_agree_on_the_size_of_the_input() -> None:
+    transform = InputTransform(SMALL, DETECTRON2.input)
+    pixels, placements = transform.batch([torch.rand(3, 320, 330)], torch.device("cpu"), lambda size: (size[0], 512))
+    assert pixels.shape == (1, 3, 320, 512)
+    assert placements[0].padded == (320, 512)
+    assert not pixels[..., 330:].any()
+
+
+@ALL
+def test_the_ground_truth_moves_with_its_photo(name: str) -> None:
+    """A photo of 32 x 48 in a frame of 64 x 128: everything doubles, and Matterport's photo lies 16 to the right."""
+    conventions = CONVENTIONS[name].input
+    transform = InputTransform(InputSettings(resize="fit", height=64, width=128), conventions)
+    placement = transform.place((32, 48))
+    masks = torch.zeros(2, 32, 48, dtype=torch.bool)
+    masks[0, 4:12, 2:10] = True
+    masks[1, 20:30, 20:40] = True
+    truth = Instances(
+        (32, 48),
+        torch.tensor([[2.0, 4, 10, 12], [20, 20, 40, 30]]),
+        torch.tensor([3, 1]),
+        PixelMasks(masks),
+        crowd=torch.tensor([False, True]),
+    )
+    found = transform.target(truth, placement)
+    left = 16 if conventions.centred else 0
+    assert found.boxes.tolist() == [[4 + left, 8, 20 + left, 24]]
+    assert found.ignored.tolist() == [[40 + left, 40, 80 + left, 60]]
+    assert found.classes.tolist() == [3]
+    expected = torch.zeros(1, 64, 96, dtype=torch.uint8)
+    expected[0, 8:24, 4:20] = 1
+    assert torch.equal(found.masks, expected)

@@ -1,0 +1,22 @@
+"""The exponential moving average of the weights."""
+
+import pytest
+import torch
+
+from clothseg.training.ema import EmaWeights
+
+
+def test_the_average_by_hand() -> None:
+    layer = torch.nn.Linear(1, 1, bias=False)
+    with torch.no_grad():
+        layer.weight.fill_(1.0)
+        ema = EmaWeights(layer, decay=0.5)
+        layer.weight.fill_(3.0)
+        ema.update(layer, 1)  # keeps 2/11, since that is less than a half
+        assert float(ema.weights["weight"]) == pytest.approx(3 - 2 * 2 / 11)
+        layer.weight.fill_(5.0)
+        ema.update(layer, 100)  # keeps a half
+    expected = (3 - 4 / 11) / 2 + 2.5
+    with ema.applied(layer):
+        assert layer.weight.item() == pytest.approx(expected)
+    assert layer.weight.item() == 5.0

@@ -1,0 +1,61 @@
+"""What is said before the first step, and the time that is left."""
+
+from dataclasses import fields
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+import torch
+
+from clothseg.config import Config
+from clothseg.networks import build_network
+from clothseg.training.memory.device import format_bytes
+from clothseg.training.memory.forecast import Forecast
+from clothseg.training.run_summary import EtaEstimator, describe_memory, describe_trainable, warn_missing_classes
+from clothseg.training.trainer import Trainer
+
+from .conftest import Photos
+
+
+def test_the_time_left_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """2 s a step of 4 photos from the second step on; 100 steps in 10 epochs, 12 photos to validate after each."""
+    clock = iter([50.0, 60.0])
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    plan = SimpleNamespace(state=SimpleNamespace(step=0), steps=100, steps_per_epoch=10, photos=4)
+    eta = EtaEstimator(cast(Trainer, plan), 12)
+    said = [eta.after(step) for step in range(1, 101)]
+    assert [number for number, words in enumerate(said, start=1) if words] == [6]
+    assert "about 3 min to go: 2 s a step, measured on steps 2 to 6" in said[5]  # 94 * 2 s + 9.4 * 12 * 2 / 4 / 3 s
+
+
+def test_processes_on_a_cpu_share_one_memory() -> None:
+    forecast = Forecast(*[100_000_000] * len(fields(Forecast)))
+    alone, both = (describe_memory(forecast, torch.device("cpu"), 0, world_size) for world_size in (1, 2))
+    one, two = format_bytes(forecast.total), format_bytes(2 * forecast.total)
+    assert alone.startswith(f"about {one} ")
+    assert both.startswith(f"about {two} ")
+    assert f"({one} for each of 2 processes: " in both
+
+
+def test_every_stage_says_how_much_is_trained() -> None:
+    config = Config.load(
+        "demo", ["train.epochs=9", "train.stages=[{trainable: heads, end_epoch: 3}, {trainable: all, end_epoch: 9}]"]
+    )
+    network = build_network(config, 3)
+    backbone = sum(p.numel() for p in network.backbone.parameters())
+    total = sum(p.numel() for p in network.parameters())
+    trained = [p.requires_grad for p in network.parameters()]
+    first, last = describe_trainable(network, config).split("; ")
+    assert first.startswith(
+        f"{(total - backbone) / 1e6:.1f} of {total / 1e6:.1f} million weights learn until epoch 3, "
+    )
+    assert last.startswith(f"{total / 1e6:.1f} of {total / 1e6:.1f} million weights learn until epoch 9, none ")
+    assert [p.requires_grad for p in network.parameters()] == trained
+
+
+def test_a_class_without_objects_is_a_warning(photos: Photos) -> None:
+    train, _ = photos
+    assert warn_missing_classes(train) == "; NO object to learn from: Dress"
+    annotation = train.images[0].annotations[0]
+    train.images[0].annotations.append(annotation | {"category_id": train.source_class_id(2)})
+    assert warn_missing_classes(train) == ""

@@ -1,0 +1,50 @@
+"""Stages, optimizer and learning rate, against numbers worked out by hand."""
+
+import pytest
+
+from clothseg.config import Config, TrainSettings
+from clothseg.networks import build_network
+from clothseg.training.schedule import StageSpan, lr_factor, lr_scale, make_optimizer, plan_stages, stage_at
+
+from .conftest import SMALL, TWO_STAGES
+
+
+def test_norms_and_biases_do_not_decay() -> None:
+    network = build_network(Config.load("demo", [*SMALL, "train.weight_decay=0.1"]), 3)
+    settings = Config.load("demo", ["train.weight_decay=0.1"]).train
+    optimizer = make_optimizer(network, settings, settings.learning_rate)
+    decay = {id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
+    rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
+    trained = {name: p for name, p in network.named_parameters() if p.requires_grad}
+    assert decay.keys() == {id(p) for p in trained.values()}
+    for name, parameter in trained.items():
+        assert decay[id(parameter)] == (0.0 if name.endswith("bias") or parameter.dim() == 1 else 0.1)
+        assert rates[id(parameter)] == pytest.approx(3e-4 if name.startswith("backbone.") else 1e-3)
+
+
+def test_the_learning_rate_warms_up_and_ends_at_0() -> None:
+    settings = Config.load("demo", ["train.warmup_steps=10"]).train
+    assert lr_factor(0, settings, 100) == pytest.approx(0.1)
+    assert lr_factor(10, settings, 100) == 1.0
+    assert lr_factor(55, settings, 100) == pytest.approx(0.5)
+    assert lr_factor(100, settings, 100) == pytest.approx(0.0)
+
+
+def test_the_learning_rate_follows_the_photos_of_a_step() -> None:
+    assert lr_scale(TrainSettings(), 64) == 1.0
+    assert lr_scale(TrainSettings(lr_reference_batch=16), 2) == 0.125
+    assert lr_scale(TrainSettings(lr_reference_batch=16, optimizer="adamw"), 4) == 0.5
+    config = Config.load("paper", ["train.lr_reference_batch=8"])
+    assert [span.learning_rate for span in plan_stages(config, 131, 2)] == pytest.approx([0.00025, 0.000025])
+
+
+def test_stages_in_steps_by_hand() -> None:
+    config = Config.load("demo", [*SMALL, TWO_STAGES])
+    stages = plan_stages(config, 7, 2)
+    assert stages == [
+        StageSpan(0, 7, 5, 0.001, "heads"),
+        StageSpan(7, 14, 3, 0.0005, "all but the first 3 stages of the backbone"),
+    ]
+    assert [stage_at(stages, step) for step in (0, 6, 7, 13, 14)] == [stages[number] for number in (0, 0, 1, 1, 1)]
+    without = Config.load("demo", [*SMALL, "backbone.frozen_stages=0"])
+    assert plan_stages(without, 7, 2) == [StageSpan(0, 14, 0, 0.001, "all layers")]

@@ -1,0 +1,73 @@
+"""Pickles are read without running what they ask for."""
+
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from clothseg.errors import WeightsError
+from clothseg.weights import read_weights
+from clothseg.weights.files.pickled import read_pickle
+
+
+class Touch:
+    """Unpickled by Python itself, it makes a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (self.path,))
+
+
+@pytest.mark.parametrize("protocol", [2, 4, 5])
+def test_a_pickle_does_not_run_code(protocol: int, save: Callable[[object, str], Path], tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    path = tmp_path / "weights.pkl"
+    path.write_bytes(pickle.dumps({"model": {"res2.0.conv1.weight": Touch(mark)}}, protocol=protocol))
+    with pytest.raises(WeightsError, match="could run code"):
+        read_weights(path)
+    with pytest.raises(WeightsError, match="would run code"):
+        read_weights(save({"model": Touch(mark)}, "weights.pth"))
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize(
+    "opcodes",
+    [
+        b"cbuiltins\neval\n(U\x011tR.",
+        b"cnumpy.core.multiarray\n_reconstruct\n(cbuiltins\nlist\n(K\x00tU\x01btR(K\x01(K\x01tNNU\x00tb.",
+        b"c_codecs\nencode\n(X\x01\x00\x00\x00aX\x03\x00\x00\x00bz2tR.",
+        b"cnumpy\ndtype\n(U\x02O8K\x00K\x01tR.",
+        b"cnumpy\nload\n(U\x01xtR.",
+        b"\x8c\x08builtins\x8c\x04exec\x93(U\x011tR.",
+    ],
+)
+def test_no_other_name_is_answered(opcodes: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "weights.pkl"
+    path.write_bytes(b"\x80\x04" + opcodes)
+    with pytest.raises(WeightsError):
+        read_pickle(path)
+
+
+def test_arrays_of_every_age_come_out_as_they_went_in(tmp_path: Path) -> None:
+    arrays: dict[str, Any] = {
+        "f4": np.arange(6, dtype=np.float32).reshape(2, 3),
+        "f2": np.arange(4, dtype=np.float16),
+        "columns": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+        "big": np.arange(3, dtype=">f4"),
+        "value": np.float32(1.5),
+        "whole": np.array(7),
+        "empty": np.zeros((0, 4), np.float32),
+    }
+    for protocol in (2, 3, 4, 5):
+        path = tmp_path / f"{protocol}.pkl"
+        path.write_bytes(pickle.dumps({"model": arrays, "__author__": "somebody"}, protocol=protocol))
+        found = read_pickle(path)
+        assert found["__author__"] == "somebody"
+        for name, array in arrays.items():
+            same = np.array_equal(np.asarray(found["model"][name]), np.asarray(array))
+            assert same, (protocol, name)
