@@ -1,21 +1,21 @@
-"""How many masks does a core convert in a second, where does the time go, and what do more processes bring?
+"""How many masks does a core convert in a second, what takes the time, and how much faster are more processes?
 
     python benchmarks/convert_masks.py [SOURCE] [--times 4]
 
-SOURCE's photos and masks (those of the sample by default) are converted several times under other ids, so that there is
-enough to do. A process needs some seconds to start, which the first line of each pair shows.
+The photos and masks of SOURCE (default: the sample) are converted several times under other ids, so that there is enough
+work. A process needs some seconds to start, which the first line of each pair includes.
 """
 
 import argparse
 import csv
-import os
 import shutil
 import tempfile
 import zipfile
 from pathlib import Path
 
 from clothseg import sample
-from clothseg.openimages import build_dataset, class_file, read_classes
+from clothseg.cores import usable_cores
+from clothseg.openimages import BuildOptions, build_dataset, class_file, read_classes
 
 
 def multiply(source: Path, out: Path, times: int) -> None:
@@ -58,9 +58,9 @@ def main() -> None:
         many = Path(folder) / "many"
         multiply(given.source, many, given.times)
         names = [c.name for c in read_classes(class_file(many))]
-        for workers in (1, os.cpu_count() or 1):
+        for workers in (1, usable_cores()):
             out = Path(folder) / f"out{workers}"
-            speed = build_dataset(many, out, names, val_fraction=0.1, workers=workers).speed
+            speed = build_dataset(many, out, names, BuildOptions(val_fraction=0.1), workers=workers).speed
             shares = ", ".join(f"{kind} {share:.0%}" for kind, share in speed.shares().items())
             print(f"{speed.workers} process(es): {speed.masks} masks in {speed.seconds:.1f} s: {shares}")
             print(f"  {speed.masks_per_second_and_core:.0f} masks/s and core, photos and hashes included")

@@ -1,9 +1,8 @@
-"""How many bytes and requests do masks by byte ranges take, beside the whole archive, at several gaps?
+"""How many bytes and requests do masks by byte ranges need, compared with the whole archive, at several gaps?
 
-Generates an archive like those of Open Images (1-bit PNGs of some 1.5 kB, in random order), serves it
-on this machine, and takes out the masks of a class of which one in n members is one. Beside ours stands `remotezip`,
-which fetches member by member, if it is installed. `--delay` adds a round trip to every request, `--speed` is that of
-the line.
+Makes an archive like those of Open Images (1-bit PNGs of about 1.5 kB, in random order), serves it on this machine, and
+reads every Nth member. If `remotezip` is installed, it is measured too: it fetches one member after the other.
+`--delay` adds a round trip to every request, `--speed` is the speed of the line.
 """
 
 import argparse
@@ -23,14 +22,12 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from clothseg.openimages.download import RetryPolicy
-from clothseg.openimages.download.fetch import fetch_file
+from clothseg.http import HttpClient, fetch_file
 from clothseg.openimages.download.remote_zip import Block, blocks, read_directory, unpack
-from clothseg.openimages.download.web import Web
 
 
 class Line:
-    """What all connections share: so many bytes a second."""
+    """The bytes per second that all connections share."""
 
     speed = 1e7
     free_at = 0.0
@@ -38,7 +35,7 @@ class Line:
 
     @classmethod
     def carry(cls, count: int) -> None:
-        """Wait until `count` bytes are through."""
+        """Waits until the line has carried `count` bytes."""
         with cls.lock:
             cls.free_at = max(cls.free_at, time.monotonic()) + count / cls.speed
             until = cls.free_at
@@ -46,7 +43,7 @@ class Line:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One file, in ranges or whole; counts what it sends."""
+    """Serves one file, in ranges or whole, and counts what it sends."""
 
     protocol_version = "HTTP/1.1"
     path_on_disk = Path()
@@ -55,10 +52,10 @@ class Handler(BaseHTTPRequestHandler):
     sent = 0
 
     def log_message(self, format: str, *args: object) -> None:
-        """Nothing."""
+        """Logs nothing."""
 
     def do_GET(self) -> None:
-        """Serve the range asked for, or all."""
+        """Serves the requested range, or all."""
         time.sleep(self.delay)
         size = self.path_on_disk.stat().st_size
         start, _, last = self.headers.get("Range", "bytes=0-").removeprefix("bytes=").partition("-")
@@ -84,7 +81,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def make_archive(path: Path, members: int, draw: random.Random) -> list[str]:
-    """A zip of mask PNGs; their names."""
+    """Writes a zip of mask PNGs. Returns their names."""
     pictures = []
     for _ in range(200):
         picture = Image.new("1", (1024, 768))
@@ -105,15 +102,15 @@ def make_archive(path: Path, members: int, draw: random.Random) -> list[str]:
 
 
 def by_ranges(url: str, wanted: set[str], gap: int, workers: int) -> int:
-    """Take the members out; how many."""
-    with Web(RetryPolicy(), workers) as web:
-        remote = web.probe(url)
+    """Reads the members by ranges. Returns their number."""
+    with HttpClient(workers=workers) as client:
+        remote = client.probe(url)
         assert remote.size is not None
-        directory = read_directory(lambda a, b: web.part(remote, a, b), remote.size, wanted)
+        directory = read_directory(lambda a, b: client.read_range(remote, a, b), remote.size, wanted)
         found = blocks(directory.members.values(), gap, 8 << 20)
 
         def take(block: Block) -> int:
-            data = web.part(remote, block.start, block.stop)
+            data = client.read_range(remote, block.start, block.stop)
             pieces = [data[m.start - block.start : m.stop - block.start] for m in block.members]
             return sum(len(unpack(m, piece)) > 0 for m, piece in zip(block.members, pieces, strict=True))
 
@@ -122,15 +119,15 @@ def by_ranges(url: str, wanted: set[str], gap: int, workers: int) -> int:
 
 
 def whole(url: str, wanted: set[str], folder: Path) -> int:
-    """Fetch the archive and take the members out."""
-    with Web(RetryPolicy(), 1) as web:
-        fetch_file(web, web.probe(url), folder / "whole.zip", folder / "parts")
+    """Fetches the whole archive and reads the members. Returns their number."""
+    with HttpClient() as client:
+        fetch_file(client, client.probe(url), folder / "whole.zip")
     with zipfile.ZipFile(folder / "whole.zip") as archive:
         return sum(len(archive.read(name)) > 0 for name in wanted)
 
 
 def member_by_member(url: str, wanted: set[str]) -> int:
-    """The same with remotezip."""
+    """Reads the members with remotezip. Returns their number."""
     remotezip = importlib.import_module("remotezip")
 
     with remotezip.RemoteZip(url) as archive:
@@ -138,7 +135,7 @@ def member_by_member(url: str, wanted: set[str]) -> int:
 
 
 def measure(what: str, work: Callable[[], int], wanted: int, size: int, whole_time: float | None) -> float:
-    """Run and print a line; the seconds."""
+    """Runs one way and prints its row. Returns the seconds."""
     Handler.requests = Handler.sent = 0
     begun = time.perf_counter()
     assert work() == wanted
@@ -149,7 +146,7 @@ def measure(what: str, work: Callable[[], int], wanted: int, size: int, whole_ti
 
 
 def main() -> None:
-    """Print a table for each share of wanted masks."""
+    """Prints a table for each share of masks."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--members", type=int, default=40_000)
     parser.add_argument("--every", type=int, nargs="+", default=[28, 280])
@@ -171,7 +168,7 @@ def main() -> None:
         print(f"{len(names):,} masks, {size / 1e6:.1f} MB; {options.delay:g} s a request, {options.speed:g} MB/s")
         for every in options.every:
             wanted = set(draw.sample(names, len(names) // every))
-            print(f"\n{len(wanted):,} of them wanted      requests        MB       %  seconds  times as fast")
+            print(f"\n{len(wanted):,} of them needed      requests        MB       %  seconds  times as fast")
             base = measure("whole archive", partial(whole, url, wanted, folder), len(wanted), size, None)
             for gap in options.gaps:
                 work = partial(by_ranges, url, wanted, gap, options.workers)

@@ -1,7 +1,8 @@
 from .archives import MaskArchive, MissingMaskError
 from .build.build import build_dataset
 from .build.matching import match_boxes
-from .build.summary import BuildSummary, Dropped, UnmaskedBox
+from .build.options import BoxRule, BuildOptions
+from .build.summary import BoxWithoutMask, BuildSummary, Dropped
 from .classes import ClassName, choose_classes, read_classes, read_segmentable
 from .hierarchy import Branch, Hierarchy, read_hierarchy
 from .layout import (
@@ -29,8 +30,11 @@ from .tree import NamedBranch, class_trees, tree_lines, tree_picture
 
 __all__ = [
     "BoxRow",
+    "BoxRule",
+    "BoxWithoutMask",
     "Branch",
     "BrokenRow",
+    "BuildOptions",
     "BuildSummary",
     "ByPhoto",
     "ClassName",
@@ -44,7 +48,6 @@ __all__ = [
     "PhotoCredit",
     "SplitFiles",
     "Stats",
-    "UnmaskedBox",
     "box_list",
     "build_dataset",
     "choose_classes",

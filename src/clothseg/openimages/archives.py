@@ -1,4 +1,4 @@
-"""Mask pictures: out of the published zips, one a partition, or out of folders where somebody unpacked them."""
+"""Mask pictures from the published zips, one for each partition, or from folders with unpacked masks."""
 
 import re
 import zipfile
@@ -9,20 +9,20 @@ from types import TracebackType
 
 from clothseg.errors import DataError
 
-# A mask of 1600 x 1200 pixels that nothing compresses has 240 kB at 1 bit, 2 MB at 8.
-_MOST_BYTES = 32_000_000
+# An uncompressed mask of 1600 x 1200 pixels has 240 kB with 1 bit a pixel, 2 MB with 8.
+_MAX_BYTES = 32_000_000
 
 
 class MissingMaskError(DataError):
-    """No file holds this mask. The message says which were looked for."""
+    """No file has this mask. The message lists the places."""
 
 
 class MaskArchive:
-    """The masks of one split, opened as they are asked for. A context manager: leaving it closes the zips.
+    """The masks of one split. Zips are opened when they are needed. A context manager that closes the zips.
 
-    Looked for, in this order, for split `train` and partition `f`: loose in `train-masks/`,
-    `train-masks/train-masks-f/` or `train-masks-f/`; in `train-masks/train-masks-f.zip` or `train-masks-f.zip`, with
-    or without folders inside. Nothing is unpacked to disk, and members with `..` or an absolute path are not read.
+    The places for split `train` and partition `f`, in this order: loose files in `train-masks/`,
+    `train-masks/train-masks-f/` or `train-masks-f/`; the zips `train-masks/train-masks-f.zip` or `train-masks-f.zip`,
+    with or without folders inside. Nothing is unpacked to disk. Members with `..` or an absolute path are not read.
 
     Raises:
         DataError: none of these places exists.
@@ -33,7 +33,9 @@ class MaskArchive:
         self._split = split
         self._zips: dict[str, _MaskZip | DataError | None] = {}
         if not any(source.glob(f"{split}-masks*")):
-            raise DataError(f"{source / f'{split}-masks'}: no such folder; it holds the zips with the {split} masks")
+            raise DataError(
+                f"{source / f'{split}-masks'}: no such folder; it should have the zips with the {split} masks"
+            )
 
     def __enter__(self) -> "MaskArchive":
         return self
@@ -46,11 +48,11 @@ class MaskArchive:
                 opened.file.close()
 
     def read(self, mask_path: str) -> bytes:
-        """The PNG called `mask_path`; its folders, if it has any, do not count.
+        """Returns the bytes of the PNG `mask_path`. Folders in this path are ignored.
 
         Raises:
-            MissingMaskError: it is in no folder and no zip.
-            DataError: the file or zip that holds it cannot be read.
+            MissingMaskError: no folder and no zip has it.
+            DataError: its file or zip cannot be read.
         """
         name = PurePosixPath(mask_path).name
         loose = self._loose(name)
@@ -61,26 +63,26 @@ class MaskArchive:
             raise opened
         if opened is None:
             masks = self._source / f"{self._split}-masks"
-            raise MissingMaskError(f"{name}: neither loose in {masks} nor is there a {self._partition(name[:1])}.zip")
+            raise MissingMaskError(f"{name}: not in {masks}, and there is no {self._partition(name[:1])}.zip")
         return opened.read(name)
 
     def stamp(self, mask_path: str) -> tuple[str, int, int] | None:
-        """Name, bytes and time of change of the file that would be read for a mask; None where there is none."""
+        """Name, size and modification time (ns) of the file or zip that has a mask; None if there is none."""
         name = PurePosixPath(mask_path).name
         path = self._loose(name) or self._zip_path(name[:1])
         if path is None:
             return None
-        facts = path.stat()
-        return path.name, facts.st_size, facts.st_mtime_ns
+        state = path.stat()
+        return path.name, state.st_size, state.st_mtime_ns
 
     def unnamed(self, partitions: Collection[str], named: Collection[str]) -> list[str]:
-        """Masks of the partitions that are in a zip but not among the names `named`, and members that are not read."""
-        found = []
+        """Masks in the zips of `partitions` that are not in `named`, and members with an unsafe path."""
+        unnamed = []
         for digit in sorted(partitions):
             opened = self._zip(digit)
             if isinstance(opened, _MaskZip):
-                found += [*opened.refused, *(n for n in opened.names if n not in named)]
-        return sorted(found)
+                unnamed += [*opened.refused, *(n for n in opened.names if n not in named)]
+        return sorted(unnamed)
 
     def _partition(self, digit: str) -> str:
         return f"{self._split}-masks-{digit}"
@@ -107,27 +109,27 @@ class MaskArchive:
 
 def _read_loose(path: Path) -> bytes:
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise DataError(f"{path}: {path.stat().st_size} bytes are too many for a mask")
+        if path.stat().st_size > _MAX_BYTES:
+            raise DataError(f"{path}: {path.stat().st_size} bytes; a mask has at most {_MAX_BYTES}")
         return path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: the mask cannot be read ({error})") from error
 
 
 class _MaskZip:
-    """One zip and its members by base name. `refused` are those with a path that leads out of a folder."""
+    """One zip and its members by base name. `refused` lists members whose path leads out of a folder."""
 
     def __init__(self, path: Path) -> None:
         try:
             self.file = zipfile.ZipFile(path)
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-            raise DataError(f"{path}: not a zip that can be read ({error}); fetch it again") from error
+            raise DataError(f"{path}: not a zip that can be read ({error}); download it again") from error
         self._members: dict[str, zipfile.ZipInfo] = {}
         self.refused: list[str] = []
         for member in self.file.infolist():
             if member.is_dir():
                 continue
-            # `orig_filename` is the name as the file has it; `filename` has been tidied.
+            # `orig_filename` is the name in the file; `filename` is a cleaned version of it.
             inside = PurePosixPath(member.orig_filename.replace("\\", "/"))
             if inside.is_absolute() or ".." in inside.parts or re.match("[A-Za-z]:", str(inside)):
                 self.refused.append(member.orig_filename)
@@ -143,13 +145,13 @@ class _MaskZip:
         member = self._members.get(name)
         if member is None:
             refused = next((path for path in self.refused if PurePosixPath(path).name == name), None)
-            told = f", only under the path {refused}, which is not trusted" if refused else ""
-            raise MissingMaskError(f"{name}: not in {self.file.filename}{told}")
-        if member.file_size > _MOST_BYTES:
+            hint = f", except under the unsafe path {refused}" if refused else ""
+            raise MissingMaskError(f"{name}: not in {self.file.filename}{hint}")
+        if member.file_size > _MAX_BYTES:
             raise DataError(
-                f"{self.file.filename}: {name} would unpack to {member.file_size} bytes, too many for a mask"
+                f"{self.file.filename}: {name} has {member.file_size} unpacked bytes; a mask has at most {_MAX_BYTES}"
             )
         try:
             return self.file.read(member)
         except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, NotImplementedError) as error:
-            raise DataError(f"{self.file.filename}: {name} cannot be read ({error}); fetch the zip again") from error
+            raise DataError(f"{self.file.filename}: {name} cannot be read ({error}); download the zip again") from error

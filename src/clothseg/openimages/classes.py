@@ -1,4 +1,4 @@
-"""Class names of Open Images: read, and found again by what people call them."""
+"""Class names of Open Images: reads them, and finds the class that a user means."""
 
 import csv
 import difflib
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from clothseg.errors import DataError
 
-# V5 renamed 16 classes. Eleven only got a remark, as in `Egg (Food)`; these got another name. First V4's, then V5's.
+# V5 renamed 16 classes. Eleven only got a note in brackets, as in `Egg (Food)`. These five: (name in V4, name in V5).
 RENAMED = {
     "/m/0284d": ("Dairy", "Dairy Product"),
     "/m/0319l": ("Horn", "French horn"),
@@ -28,10 +28,10 @@ class ClassName:
 
 
 def read_classes(path: Path) -> list[ClassName]:
-    """The classes of `class-descriptions-boxable.csv` (no header, CRLF) or of V7's (`LabelName,DisplayName` on top).
+    """Reads `class-descriptions-boxable.csv`: that of V5 has no header, that of V7 has `LabelName,DisplayName`.
 
     Raises:
-        DataError: a row is not an id and a name.
+        DataError: a row is not an id and a name, or there is no class.
     """
     classes: list[ClassName] = []
     try:
@@ -45,15 +45,15 @@ def read_classes(path: Path) -> list[ClassName]:
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: not a table in UTF-8 ({error})") from error
     if not classes:
-        raise DataError(f"{path}: no class in it")
+        raise DataError(f"{path}: the file has no class")
     return classes
 
 
 def read_segmentable(path: Path) -> frozenset[str]:
-    """Ids of the classes that can have masks, from `classes-segmentation.txt`: one id a line.
+    """Reads the ids of the classes that can have masks from `classes-segmentation.txt`, one id in each line.
 
     Raises:
-        DataError: a line is no class id.
+        DataError: a line is not a class id.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").split("\n")
@@ -67,43 +67,47 @@ def read_segmentable(path: Path) -> frozenset[str]:
 
 
 def choose_classes(requests: Sequence[str], known: Sequence[ClassName]) -> list[ClassName]:
-    """The classes asked for, in that order, by id (`/m/01xyhv`) or by name.
+    """Finds classes by id (`/m/01xyhv`) or name, in the order of the requests.
 
-    A name may differ in upper and lower case and in white space; a remark in brackets may be missing (`Egg` for
-    `Egg (Food)`); the names that V4 had are known too. The strictest reading that finds a class counts.
+    A name may differ in case and white space; a note in brackets may be missing (`Egg` for `Egg (Food)`); the names of
+    V4 work too. An exact match wins over a looser one.
+
+    Args:
+        requests: ids or names.
+        known: all classes, from `read_classes`.
 
     Raises:
-        DataError: no request; an unknown name (near ones are offered); a name that several classes have; a class asked
-            for twice. All problems stand in one message.
+        DataError: there is no request; a name is unknown (the message has similar names); several classes have the
+            name; a class is requested twice. One message has all problems.
     """
-    chosen: list[ClassName] = []
+    selected: list[ClassName] = []
     problems: list[str] = []
     for request in (" ".join(r.split()) for r in requests):
         found = _find(request, known)
         if not found:
             problems.append(_unknown(request, known))
         elif len(found) > 1:
-            problems.append(f"{request!r} is the name of {', '.join(c.mid for c in found)}: give the id instead")
-        elif found[0] in chosen:
-            problems.append(f"{found[0].name!r} is asked for twice")
+            problems.append(f"{request!r} is the name of {', '.join(c.mid for c in found)}; give the id instead")
+        elif found[0] in selected:
+            problems.append(f"{found[0].name!r} is requested twice")
         else:
-            chosen.append(found[0])
+            selected.append(found[0])
     if not requests:
-        problems.append("no class was asked for")
+        problems.append("no class is requested")
     if problems:
         raise DataError("classes: " + "; ".join(problems))
-    return chosen
+    return selected
 
 
 def _find(request: str, known: Sequence[ClassName]) -> list[ClassName]:
     lower = request.lower()
-    readings: list[Callable[[ClassName], bool]] = [
+    rules: list[Callable[[ClassName], bool]] = [
         lambda c: request in (c.mid, c.name),
         lambda c: lower == c.name.lower(),
         lambda c: _bare(request) == _bare(c.name),
         lambda c: lower in (name.lower() for name in RENAMED.get(c.mid, ())),
     ]
-    for fits in readings:
+    for fits in rules:
         found = [c for c in known if fits(c)]
         if found:
             return found
@@ -111,7 +115,7 @@ def _find(request: str, known: Sequence[ClassName]) -> list[ClassName]:
 
 
 def _bare(name: str) -> str:
-    """Without a remark in brackets at the end, in lower case."""
+    """The name in lower case, without a note in brackets at its end."""
     return re.sub(r"\s*\([^()]*\)$", "", name).lower()
 
 
@@ -121,5 +125,5 @@ def _unknown(request: str, known: Sequence[ClassName]) -> str:
     by_lower = {c.name.lower(): c.name for c in known}
     close = difflib.get_close_matches(request.lower(), by_lower, n=5, cutoff=0.6)
     close += [name for name in by_lower if request and request.lower() in name.split() and name not in close][:5]
-    offer = f"; near it: {', '.join(by_lower[name] for name in close)}" if close else ""
+    offer = f"; similar: {', '.join(by_lower[name] for name in close)}" if close else ""
     return f"no class is called {request!r}{offer}"

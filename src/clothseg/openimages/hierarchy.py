@@ -1,7 +1,7 @@
-"""The class tree of Open Images: 848 places for 602 classes, since a class can stand in several.
+"""The class tree of Open Images: 848 nodes for 602 classes, because a class can have several parents.
 
-A node's `Subcategory` are kinds of it (a dress is clothing); its `Part` belong to it (a hand is part of a person) and
-are no kind of it.
+The `Subcategory` of a node are kinds of it (a dress is clothing). The `Part` of a node belong to it (a hand is a part
+of a person), but are not kinds of it.
 """
 
 import json
@@ -16,7 +16,7 @@ from clothseg.errors import DataError
 
 @dataclass(frozen=True)
 class Branch:
-    """A class at one place of a tree: what is below it as kinds, and as parts."""
+    """A class at one place of a tree, with the kinds and parts below it."""
 
     mid: str
     kinds: tuple["Branch", ...]
@@ -25,10 +25,10 @@ class Branch:
 
 @dataclass(frozen=True)
 class Hierarchy:
-    """The relations between classes, by class id, whichever places they stand at.
+    """The relations between classes, by class id.
 
     Attributes:
-        root: id of the class above all, which has no name.
+        root: id of the topmost class, which has no name.
         kinds: the direct kinds of each class, in the file's order.
         parts: the direct parts of each class.
     """
@@ -41,23 +41,23 @@ class Hierarchy:
         return mid in self.kinds
 
     def parents(self, mid: str) -> list[str]:
-        """Classes that `mid` is a direct kind or part of."""
-        return [above for above in self.kinds if mid in self.kinds[above] or mid in self.parts[above]]
+        """The classes of which `mid` is a direct kind or part."""
+        return [parent for parent in self.kinds if mid in self.kinds[parent] or mid in self.parts[parent]]
 
     def below(self, mid: str) -> dict[str, int]:
-        """All kinds of a class, near or far, with the steps down to them. Parts are none."""
+        """All kinds below a class, with the number of steps down to each. Parts are not included."""
         steps: dict[str, int] = {}
-        waiting = deque([(mid, 0)])
-        while waiting:
-            above, depth = waiting.popleft()
-            for kind in self.kinds.get(above, ()):
+        queue = deque([(mid, 0)])
+        while queue:
+            parent, depth = queue.popleft()
+            for kind in self.kinds.get(parent, ()):
                 if kind != mid and kind not in steps:
                     steps[kind] = depth + 1
-                    waiting.append((kind, depth + 1))
+                    queue.append((kind, depth + 1))
         return steps
 
     def tree(self, mid: str) -> Branch:
-        """What hangs below a class. A class with several parents is at each of them.
+        """The tree below a class. A class with several parents occurs below each of them.
 
         Raises:
             DataError: the class is not in the tree.
@@ -66,8 +66,8 @@ class Hierarchy:
             raise DataError(f"class {mid} is not in the class tree")
         return self._branch(mid, frozenset())
 
-    def _branch(self, mid: str, above: frozenset[str]) -> Branch:
-        seen = above | {mid}  # a circle in a spoilt file ends here
+    def _branch(self, mid: str, parents: frozenset[str]) -> Branch:
+        seen = parents | {mid}  # a circle in a broken file ends here
         kinds, parts = (
             tuple(self._branch(low, seen) for low in links[mid] if low not in seen)
             for links in (self.kinds, self.parts)
@@ -76,25 +76,25 @@ class Hierarchy:
 
 
 def read_hierarchy(path: Path) -> Hierarchy:
-    """The tree of `bbox_labels_600_hierarchy.json`.
+    """Reads `bbox_labels_600_hierarchy.json`.
 
     Raises:
-        DataError: not JSON, or a node without `LabelName`.
+        DataError: it is not JSON, or a node has no `LabelName`.
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
-        raise DataError(f"{path}: not readable as JSON ({error})") from error
+        raise DataError(f"{path}: cannot be read as JSON ({error})") from error
     kinds: dict[str, dict[str, None]] = {}
     parts: dict[str, dict[str, None]] = {}
-    waiting: list[Any] = [document]
-    while waiting:
-        node = waiting.pop()
+    stack: list[Any] = [document]
+    while stack:
+        node = stack.pop()
         mid = _mid(node, path)
         for key, links in (("Subcategory", kinds), ("Part", parts)):
             low = node.get(key, [])
             links.setdefault(mid, {}).update(dict.fromkeys(_mid(n, path) for n in low))
-            waiting += low
+            stack += low
     return Hierarchy(
         root=document["LabelName"],
         kinds={mid: tuple(low) for mid, low in kinds.items()},

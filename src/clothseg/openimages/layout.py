@@ -1,4 +1,4 @@
-"""Where the parts of a folder of Open Images files lie, under their published names."""
+"""The places of the files in a folder of Open Images files, under their published names."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,16 @@ from clothseg.errors import DataError
 
 @dataclass(frozen=True)
 class SplitFiles:
-    """Where the parts of one split lie in a folder of Open Images files."""
+    """The paths of one split in a folder of Open Images files.
+
+    Attributes:
+        source: the folder.
+        split: `train`, `validation` or `test`.
+        photos: folder of the photos.
+        masks: list of masks.
+        boxes: list of boxes.
+        credits: list of photos and authors.
+    """
 
     source: Path
     split: str
@@ -19,34 +28,34 @@ class SplitFiles:
     credits: Path
 
 
-def _first_there(source: Path, names: Sequence[str], what: str) -> Path:
+def _first_existing(source: Path, names: Sequence[str], what: str) -> Path:
     for name in names:
         if (source / name).exists():
             return source / name
-    raise DataError(f"{source / names[0]}: no such file; it is {what} in the layout of Open Images V5")
+    raise DataError(f"{source / names[0]}: no such file; in the layout of Open Images V5 it is {what}")
 
 
 def class_file(source: Path) -> Path:
-    """The class names of a folder: the file of V5, or else that of V7.
+    """The file of class names: that of V5, or else that of V7.
 
     Raises:
-        DataError: there is none.
+        DataError: it does not exist.
     """
     names = ["class-descriptions-boxable.csv", "oidv7-class-descriptions-boxable.csv"]
-    return _first_there(source, names, "the list of class names")
+    return _first_existing(source, names, "the list of class names")
 
 
 def hierarchy_file(source: Path) -> Path:
-    """The class tree of a folder.
+    """The file of the class tree.
 
     Raises:
-        DataError: there is none.
+        DataError: it does not exist.
     """
-    return _first_there(source, ["bbox_labels_600_hierarchy.json"], "the class tree")
+    return _first_existing(source, ["bbox_labels_600_hierarchy.json"], "the class tree")
 
 
 def segmentable_file(source: Path) -> Path | None:
-    """The list of the classes that can have masks, or None."""
+    """The list of the classes that can have masks; None if it does not exist."""
     path = source / "classes-segmentation.txt"
     return path if path.exists() else None
 
@@ -55,33 +64,33 @@ def mask_list(source: Path, split: str) -> Path:
     """The list of masks of a split.
 
     Raises:
-        DataError: there is none.
+        DataError: it does not exist.
     """
-    return _first_there(source, [f"{split}-annotations-object-segmentation.csv"], "the list of masks")
+    return _first_existing(source, [f"{split}-annotations-object-segmentation.csv"], "the list of masks")
 
 
 def box_list(source: Path, split: str) -> Path:
     """The list of boxes of a split: of V5, or else of V6.
 
     Raises:
-        DataError: there is none.
+        DataError: it does not exist.
     """
     names = [f"{split}-annotations-bbox.csv", f"oidv6-{split}-annotations-bbox.csv"]
-    return _first_there(source, names, "the list of boxes")
+    return _first_existing(source, names, "the list of boxes")
 
 
 def split_files(source: Path, split: str) -> SplitFiles:
-    """The files of one split (`train`, `validation`, `test`), under their published names.
+    """The files of one split: `train`, `validation` or `test`.
 
     Raises:
-        DataError: one of them is not there.
+        DataError: one of them does not exist.
     """
     lists = [f"{split}-images-boxable-with-rotation.csv", f"{split}-images-with-rotation.csv"]
     return SplitFiles(
         source=source,
         split=split,
-        photos=_first_there(source, [split], f"the folder of {split} photos"),
+        photos=_first_existing(source, [split], f"the folder of {split} photos"),
         masks=mask_list(source, split),
         boxes=box_list(source, split),
-        credits=_first_there(source, lists if split == "train" else lists[::-1], "the list of photos and authors"),
+        credits=_first_existing(source, lists if split == "train" else lists[::-1], "the list of photos and authors"),
     )

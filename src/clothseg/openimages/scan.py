@@ -1,16 +1,15 @@
-"""The lists of masks and boxes, read quickly: 807 MB and 1.2 GB for train, of which a data set needs a few rows.
+"""Fast reading of the lists of masks and boxes: 807 MB and 1.2 GB for train, of which a data set needs a few rows.
 
-A file is read in blocks of lines, several at once. Two looks at a block decide what is worth parsing: the number of
-its commas tells whether every row is whole, and one regular expression over its lines finds those of the wanted
-classes. Only these become cells. Memory holds a few blocks and the wanted rows, never the file.
+A file is read in blocks of lines, several at once. Two fast tests decide what is parsed: the number of commas in a
+block shows whether every row is complete, and one regular expression finds the lines of the needed classes. Only these
+become cells. Memory has a few blocks and the needed rows, never the whole file.
 
-Every cell is text first: ids such as `12345678e9012345` or `00000123` are no numbers, however much they look like it.
-The published lists hold no quotes; a block that does is read slowly, and rightly.
+Every cell is text first: ids such as `12345678e9012345` or `00000123` look like numbers, but are not. The published
+lists have no quotes; a block with quotes is parsed line by line, which is slower.
 """
 
 import csv
 import io
-import os
 import re
 from collections import deque
 from collections.abc import Collection, Iterator, Sequence
@@ -21,15 +20,16 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from clothseg.cores import usable_cores
 from clothseg.errors import DataError
 
-_BLOCK = 8 << 20
-_MOST_BROKEN = 10_000
+BLOCK_BYTES = 8 << 20
+_MAX_BROKEN = 10_000
 
 IMAGE_ID = "^[0-9a-f]{16}$"
 _PATTERNS = {
     "ImageID": (IMAGE_ID, "16 hex digits"),
-    "BoxID": ("^[0-9a-f]+$", "hex digits (was the table saved by a program that takes ids for numbers?)"),
+    "BoxID": ("^[0-9a-f]+$", "hex digits (was the table saved by a program that reads ids as numbers?)"),
     "LabelName": ("^/[a-z]+/[A-Za-z0-9_]+$", "a class id such as /m/01xyhv"),
     "MaskPath": (r"\.png$", "the name of a PNG"),
 }
@@ -37,7 +37,10 @@ _PATTERNS = {
 
 @dataclass(frozen=True)
 class BrokenRow:
-    """A row that breaks the format and is left out. `image_id` is empty where the row does not say it."""
+    """A row with a wrong format, which is left out. `image_id` is empty if the row does not have it.
+
+    `row` counts from 1, with the header.
+    """
 
     file: str
     row: int
@@ -50,7 +53,7 @@ class BrokenRow:
 
 @dataclass(frozen=True)
 class Columns:
-    """What is wanted of a table: ids by their pattern, numbers that must be finite, flags that default to -1."""
+    """The columns to read: ids that must fit a pattern, numbers that must be finite, flags that default to -1."""
 
     ids: Sequence[str]
     numbers: Sequence[str]
@@ -60,7 +63,7 @@ class Columns:
 
 @dataclass(frozen=True)
 class _Table:
-    """A table being read."""
+    """The table and what is read from it."""
 
     path: Path
     header: list[str]
@@ -73,10 +76,10 @@ class _Table:
         return [flag for flag in self.columns.flags if flag in self.header]
 
     def line_pattern(self) -> str | None:
-        """Finds the lines of the wanted classes, and those that name no class at all."""
+        """A regular expression for the lines of the needed classes, and for lines without any class."""
         if self.mids is None:
             return None
-        # The lists begin with the image id or with the mask's name, which begins with it.
+        # The first column is the image id, or the name of the mask, which begins with the image id.
         by_digit = self.partitions is not None and self.header[0] in {"ImageID", "MaskPath"}
         names = "|".join(map(re.escape, sorted(self.mids)))
         if by_digit:
@@ -85,34 +88,39 @@ class _Table:
 
 
 def scan(
-    path: Path, columns: Columns, mids: Collection[str] | None, partitions: Collection[str] | None
+    path: Path,
+    columns: Columns,
+    mids: Collection[str] | None,
+    partitions: Collection[str] | None,
+    block_bytes: int = BLOCK_BYTES,
 ) -> tuple[pl.DataFrame, list[BrokenRow]]:
-    """The rows of a list of masks or boxes with one of the classes `mids` (None: any), in the file's order.
+    """Reads the rows of some classes from a list of masks or boxes, in the order of the file.
 
     Args:
         path: the list.
-        columns: what to read.
-        mids: class ids.
-        partitions: first hex digits of the image ids; None: all.
+        columns: the columns to read.
+        mids: class ids; None for all.
+        partitions: first hex digits of the image ids; None for all.
+        block_bytes: size of the blocks that are read at a time.
 
     Returns:
-        A column for each id (text), number (float64) and flag (int8); and the rows left out because they break the
-        format: short or long ones anywhere, other faults in rows of the wanted classes.
+        A column for each id (text), number (float64) and flag (int8); and the rows that are left out: short and long
+        ones of any class, and rows of the needed classes with a wrong value.
 
     Raises:
-        DataError: no such file, no such column, or so many broken rows that it is hardly the right table.
+        DataError: the file or a column does not exist, or more than 10000 rows are broken.
     """
     frames: list[pl.DataFrame] = []
     broken: list[BrokenRow] = []
     with _open(path) as stream:
         header = _header(path, stream, columns)
         table = _Table(path, header, columns, _frozen(mids), _frozen(partitions))
-        for frame, faults in _in_parallel(table, stream):
+        for frame, faults in _in_parallel(table, stream, block_bytes):
             frames.append(frame)
             broken += faults
-            if len(broken) > _MOST_BROKEN:
+            if len(broken) > _MAX_BROKEN:
                 raise DataError(
-                    f"{path}: more than {_MOST_BROKEN} rows are broken, the first: row {broken[0].row}: "
+                    f"{path}: more than {_MAX_BROKEN} rows are broken, the first: row {broken[0].row}: "
                     f"{broken[0].problem}; is this the right table?"
                 )
     return pl.concat(frames) if frames else _typed(table, pl.DataFrame(schema=_text_schema(header))), broken
@@ -130,7 +138,7 @@ def _open(path: Path) -> io.BufferedReader:
 
 
 def _header(path: Path, stream: io.BufferedReader, columns: Columns) -> list[str]:
-    """The column names, with or without a byte-order mark; the stream stands after them."""
+    """Reads the column names, with or without a byte-order mark, and moves the stream behind them."""
     start = stream.read(1 << 16)
     line, newline, _ = start.partition(b"\n")
     stream.seek(len(line) + len(newline))
@@ -144,16 +152,18 @@ def _header(path: Path, stream: io.BufferedReader, columns: Columns) -> list[str
     return header
 
 
-def _blocks(stream: io.BufferedReader) -> Iterator[bytes]:
-    """Whole lines, some megabytes at a time, the last one ended too."""
-    while data := stream.read(_BLOCK):
+def _blocks(stream: io.BufferedReader, block_bytes: int) -> Iterator[bytes]:
+    """Yields blocks of complete lines. The last line gets a line end too."""
+    while data := stream.read(block_bytes):
         block = data if data.endswith(b"\n") else data + stream.readline()
         yield block if block.endswith(b"\n") else block + b"\n"
 
 
-def _in_parallel(table: _Table, stream: io.BufferedReader) -> Iterator[tuple[pl.DataFrame, list[BrokenRow]]]:
-    """The wanted rows of each block, in order; the header is row 1 of the file."""
-    workers = os.cpu_count() or 1
+def _in_parallel(
+    table: _Table, stream: io.BufferedReader, block_bytes: int
+) -> Iterator[tuple[pl.DataFrame, list[BrokenRow]]]:
+    """Yields the needed rows of each block, in order. The header is row 1 of the file."""
+    workers = usable_cores()
     running: deque[Future[tuple[pl.DataFrame, list[BrokenRow], int]]] = deque()
     row = 2
 
@@ -165,7 +175,7 @@ def _in_parallel(table: _Table, stream: io.BufferedReader) -> Iterator[tuple[pl.
         return frame, broken
 
     with ThreadPoolExecutor(workers) as pool:
-        for block in _blocks(stream):
+        for block in _blocks(stream, block_bytes):
             running.append(pool.submit(_read_block, table, block))
             if len(running) > workers:
                 yield finished()
@@ -174,7 +184,7 @@ def _in_parallel(table: _Table, stream: io.BufferedReader) -> Iterator[tuple[pl.
 
 
 def _read_block(table: _Table, block: bytes) -> tuple[pl.DataFrame, list[BrokenRow], int]:
-    """The wanted rows, the broken ones with their number in the block from 0, and the number of lines."""
+    """Returns the needed rows, the broken rows with their number in the block from 0, and the number of lines."""
     values = np.frombuffer(block, np.uint8)
     commas, lines = int(np.count_nonzero(values == ord(","))), int(np.count_nonzero(values == ord("\n")))
     if commas == lines * (len(table.header) - 1) and b'"' not in block:
@@ -189,7 +199,7 @@ def _text_schema(header: Sequence[str]) -> dict[str, pl.DataType]:
 
 
 def _quick(table: _Table, block: bytes) -> pl.DataFrame:
-    """The wanted lines as text cells; every line is known to have as many as the header."""
+    """The needed lines as text cells. Every line must have the same number of cells as the header."""
     pattern = table.line_pattern()
     if pattern is None:
         return _cells(table, block).with_row_index("row")
@@ -202,24 +212,24 @@ def _quick(table: _Table, block: bytes) -> pl.DataFrame:
         encoding="utf8-lossy",
         row_index_name="row",
     )
-    found = lines.filter(pl.col("line").str.contains(pattern)).collect(engine="streaming")
-    if found.is_empty():
+    selected = lines.filter(pl.col("line").str.contains(pattern)).collect(engine="streaming")
+    if selected.is_empty():
         return pl.DataFrame(schema=_text_schema(table.header))
-    text = "\n".join(found["line"]).encode()
-    return _cells(table, text).with_columns(row=found["row"])
+    text = "\n".join(selected["line"]).encode()
+    return _cells(table, text).with_columns(row=selected["row"])
 
 
 def _cells(table: _Table, lines: bytes) -> pl.DataFrame:
     schema = dict.fromkeys(table.header, pl.String)
-    wanted = [*table.columns.ids, *table.columns.numbers, *table.present_flags]
+    columns = [*table.columns.ids, *table.columns.numbers, *table.present_flags]
     if b"\r" in lines:
         lines = lines.replace(b"\r\n", b"\n").removesuffix(b"\r")
     read = pl.scan_csv(io.BytesIO(lines), has_header=False, quote_char=None, schema=schema, encoding="utf8-lossy")
-    return read.select(wanted).collect(engine="streaming")
+    return read.select(columns).collect(engine="streaming")
 
 
 def _slow(table: _Table, block: bytes) -> tuple[pl.DataFrame, list[BrokenRow]]:
-    """The same, line by line: for blocks with a row that is short or long, a blank line or quotes."""
+    """The same line by line, for blocks with short or long rows, blank lines or quotes."""
     pattern = table.line_pattern()
     good: list[list[str | int | None]] = []
     broken: list[BrokenRow] = []
@@ -241,7 +251,7 @@ def _image_id(table: _Table, cells: Sequence[str]) -> str:
 
 
 def _check(table: _Table, cells: pl.DataFrame) -> tuple[pl.DataFrame, list[BrokenRow]]:
-    """Rows with values of the right kind, typed; and those without."""
+    """Splits rows into those with valid values, typed, and broken ones."""
     columns = table.columns
     if table.mids is not None:
         named = pl.col("LabelName").str.contains(_PATTERNS["LabelName"][0]).fill_null(False)
@@ -258,15 +268,17 @@ def _check(table: _Table, cells: pl.DataFrame) -> tuple[pl.DataFrame, list[Broke
         marks = faults.select(**faulty).rows(named=True)
         for row, mark in zip(faults.rows(named=True), marks, strict=True):
             column = next(c for c in faulty if mark[c])
-            broken.append(BrokenRow(table.path.name, row["row"], _told(column, row[column]), _known_id(row["ImageID"])))
+            broken.append(
+                BrokenRow(table.path.name, row["row"], _problem(column, row[column]), _known_id(row["ImageID"]))
+            )
         cells = cells.filter(~any_faulty)
     return _typed(table, cells), broken
 
 
-def _told(column: str, value: str | None) -> str:
-    meant = _PATTERNS[column][1] if column in _PATTERNS else "a number"
-    found = "is missing" if value is None else f"is {value!r}"
-    return f"{column} {found}, but should be {meant}"
+def _problem(column: str, value: str | None) -> str:
+    expected = _PATTERNS[column][1] if column in _PATTERNS else "a number"
+    actual = "is missing" if value is None else f"is {value!r}"
+    return f"{column} {actual}, but should be {expected}"
 
 
 def _known_id(value: str | None) -> str:

@@ -1,4 +1,4 @@
-"""How much there is of each class, from the tables alone: before anything large is downloaded."""
+"""Counts of masks, photos and boxes by class, from the tables alone, without photos or masks."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
@@ -11,7 +11,7 @@ from clothseg.openimages.build.matching import TOLERANCE
 from clothseg.openimages.classes import read_classes
 from clothseg.openimages.layout import box_list, class_file, mask_list
 from clothseg.openimages.scan import BrokenRow
-from clothseg.openimages.tables import BoxRow, ByPhoto, MaskRow, read_boxes, read_masks
+from clothseg.openimages.tables import BoxRow, ByPhoto, MaskRow, parse_partitions, read_boxes, read_masks
 from clothseg.pictures.bars import bar_chart
 
 _MASK_SIDES = ("BoxXMin", "BoxYMin", "BoxXMax", "BoxYMax")
@@ -21,16 +21,16 @@ _KEYS = ["ImageID", "LabelName"]
 
 @dataclass(frozen=True)
 class ClassStats:
-    """A class in a split and its partitions.
+    """The counts of one class in a split.
 
     Attributes:
         mid, name: of the class.
-        masks, mask_photos: masks, and photos with one.
-        boxes, box_photos: boxes, and photos with one.
-        boxes_without_mask: of these boxes.
-        groups: boxes that stand for a group.
-        size_10, size_50, size_90: how large the objects with masks are: the root of their box's share of the photo, of
-            which 10, 50 and 90 % are smaller. 0.5 is half the photo's width by half its height. None without masks.
+        masks, mask_photos: number of masks, and of photos with a mask.
+        boxes, box_photos: number of boxes, and of photos with a box.
+        boxes_without_mask: number of boxes without a mask.
+        groups: number of boxes around a group.
+        size_10, size_50, size_90: quantiles at 10, 50 and 90 % of the size of objects with masks. The size is the
+            square root of the box's share of the photo: 0.5 is half the width by half the height. None without masks.
     """
 
     mid: str
@@ -48,7 +48,15 @@ class ClassStats:
 
 @dataclass(frozen=True)
 class Stats:
-    """The classes of a split with a mask or a box, those with most masks first; and rows that break the format."""
+    """The classes of a split with a mask or a box, and rows with a wrong format.
+
+    Attributes:
+        split: of Open Images.
+        partitions: as the user gave them; None for all.
+        classes: those with most masks first.
+        mask_photos, box_photos: number of photos with a mask, and with a box.
+        broken: rows that were not counted.
+    """
 
     split: str
     partitions: str | None
@@ -57,9 +65,14 @@ class Stats:
     box_photos: int
     broken: tuple[BrokenRow, ...]
 
-    def as_dict(self, min_instances: int, chosen: Collection[str]) -> dict[str, Any]:
-        """For JSON. `chosen` are class ids."""
-        rows = [asdict(c) | {"enough": c.masks >= min_instances, "chosen": c.mid in chosen} for c in self.classes]
+    def as_dict(self, min_instances: int, selected: Collection[str]) -> dict[str, Any]:
+        """The counts as plain values, for JSON.
+
+        Args:
+            min_instances: the number of masks that a class needs.
+            selected: ids of the classes to mark.
+        """
+        rows = [asdict(c) | {"enough": c.masks >= min_instances, "chosen": c.mid in selected} for c in self.classes]
         return {
             "split": self.split,
             "partitions": self.partitions,
@@ -72,34 +85,34 @@ class Stats:
             "classes": rows,
         }
 
-    def chart(self, min_instances: int, chosen: Collection[str], most: int = 40) -> bytes:
-        """Bars of the masks by class, as a PNG: the `most` first classes and the chosen ones, in another colour."""
-        shown = [c for place, c in enumerate(self.classes) if c.masks and (place < most or c.mid in chosen)]
+    def chart(self, min_instances: int, selected: Collection[str], max_classes: int = 40) -> bytes:
+        """Draws the masks of the first `max_classes` classes and of the selected ones as bars, in a PNG."""
+        shown = [c for place, c in enumerate(self.classes) if c.masks and (place < max_classes or c.mid in selected)]
         where = f"partition {self.partitions}" if self.partitions else "all partitions"
         return bar_chart(
             {c.name: c.masks for c in shown},
-            {c.name for c in shown if c.mid in chosen},
+            {c.name for c in shown if c.mid in selected},
             title=f"Masks by class: {self.split}, {where}",
             floor=min_instances,
         )
 
 
-def count_classes(source: Path, split: str, partitions: str | None, digits: Collection[str] | None) -> Stats:
-    """Count masks and boxes of every class.
+def count_classes(source: Path, split: str, partitions: str | None = None) -> Stats:
+    """Counts masks and boxes of every class.
 
     Args:
-        source: a folder with the class names and the lists of masks and boxes; neither photos nor masks are needed.
+        source: a folder with the class names and the lists of masks and boxes. Photos and masks are not needed.
         split: `train`, `validation` or `test`.
-        partitions: as the user gave them, for the record.
-        digits: the same as first hex digits of the photos; None for all.
+        partitions: first hex digits of the image ids, as `f`, `0,f` or `0-3`; None for all.
 
     Raises:
-        DataError: a table is missing or no such table.
+        DataError: a table is missing or broken.
     """
+    digits = parse_partitions(partitions)
     names = {c.mid: c.name for c in read_classes(class_file(source))}
     masks = read_masks(mask_list(source, split), None, digits)
     boxes = read_boxes(box_list(source, split), None, digits)
-    columns = _of_masks(masks), _of_boxes(boxes), _unmasked(masks, boxes)
+    columns = _of_masks(masks), _of_boxes(boxes), _boxes_with_mask(masks, boxes)
     table = (
         columns[0]
         .join(columns[1], on="LabelName", how="full", coalesce=True)
@@ -157,8 +170,8 @@ def _of_boxes(boxes: ByPhoto[BoxRow]) -> pl.DataFrame:
     )
 
 
-def _unmasked(masks: ByPhoto[MaskRow], boxes: ByPhoto[BoxRow]) -> pl.DataFrame:
-    """Boxes that a mask lies on, by class: as `matching` finds them, for all photos at once."""
+def _boxes_with_mask(masks: ByPhoto[MaskRow], boxes: ByPhoto[BoxRow]) -> pl.DataFrame:
+    """The number of boxes with a mask by class, as `match_boxes` finds them, for all photos at once."""
     pairs = (
         masks.frame.lazy()
         .select(*_KEYS, *_MASK_SIDES)
@@ -168,7 +181,7 @@ def _unmasked(masks: ByPhoto[MaskRow], boxes: ByPhoto[BoxRow]) -> pl.DataFrame:
     near = pl.all_horizontal(
         (pl.col(a) - pl.col(b)).abs() <= TOLERANCE for a, b in zip(_MASK_SIDES, _BOX_SIDES, strict=True)
     )
-    # One mask on two boxes, or two on one, make one pair.
+    # One mask near two boxes, or two masks near one box, are one pair.
     of_photo = (
         pairs.filter(near)
         .group_by(_KEYS)

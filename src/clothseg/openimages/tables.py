@@ -1,6 +1,6 @@
-"""Rows of Open Images' tables: masks, boxes, photos with their authors.
+"""The rows of the tables of Open Images: masks, boxes, and photos with their authors.
 
-Rows stay in columns, by photo, until somebody asks for those of one photo: so millions of them fit into memory.
+Rows stay in columns, ordered by photo, until the rows of one photo are needed. So millions of them fit into memory.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -52,16 +52,16 @@ class BoxRow:
 
     @property
     def is_group(self) -> bool:
-        """Whether the box stands for a group of more than five that touch."""
+        """Whether the box is around a group of more than five objects that touch."""
         return self.flags[FLAGS.index("IsGroupOf")] == 1
 
 
 @dataclass(frozen=True)
 class PhotoCredit:
-    """Whom a photo comes from, out of an image list, and how it should be turned.
+    """The author, licence and page of a photo, and its rotation, from an image list.
 
-    `rotation` is 0, 90, 180 or 270, the degrees counter-clockwise that photo and boxes are to be turned together to
-    stand upright, or None where nobody knows. Source: the page "Rotated images in Open Images".
+    `rotation` is 0, 90, 180 or 270: by these degrees counter-clockwise, photo and boxes together become upright. None
+    means unknown. Source: the page "Rotated images in Open Images".
     """
 
     author: str
@@ -74,11 +74,11 @@ T = TypeVar("T")
 
 
 class ByPhoto(Generic[T]):
-    """Rows of a table, ordered by photo.
+    """The rows of a table, ordered by photo.
 
     Attributes:
-        frame: the rows as columns, with the table's own names.
-        broken: rows that were left out because they break the format.
+        frame: the rows as columns, with the names of the table.
+        broken: rows that were left out because their format is wrong.
     """
 
     def __init__(self, frame: pl.DataFrame, make: Callable[[tuple[Any, ...]], T], broken: Sequence[BrokenRow]) -> None:
@@ -91,7 +91,7 @@ class ByPhoto(Generic[T]):
 
     @property
     def photos(self) -> Collection[str]:
-        """Ids of the photos that have a row, in order."""
+        """Ids of the photos with a row, in order."""
         return self._places.keys()
 
     def of(self, image_id: str) -> list[T]:
@@ -109,30 +109,35 @@ class ByPhoto(Generic[T]):
 
 
 def parse_partitions(text: str | None) -> frozenset[str] | None:
-    """First hex digits of image ids from `f`, `0f`, `0,f` or `0-3`; None, for all of them, from None.
+    """The first hex digits of image ids that `f`, `0f`, `0,f` or `0-3` means. None means all of them.
 
     Raises:
         DataError: it is none of these.
     """
     if text is None:
         return None
-    digits, chosen = "0123456789abcdef", set[str]()
+    digits, selected = "0123456789abcdef", set[str]()
     for part in text.lower().replace(" ", "").split(","):
         first, dash, last = part.partition("-")
         if dash and len(first) == len(last) == 1 and set(first + last) <= set(digits) and first <= last:
-            chosen.update(digits[int(first, 16) : int(last, 16) + 1])
+            selected.update(digits[int(first, 16) : int(last, 16) + 1])
         elif part and not dash and set(part) <= set(digits):
-            chosen.update(part)
+            selected.update(part)
         else:
-            raise DataError(f"partitions {text!r}: give first hex digits of image ids, as f, 0f, e,f or 0-3")
-    return frozenset(chosen)
+            raise DataError(f"partitions {text!r}: give the first hex digits of image ids, as f, 0f, e,f or 0-3")
+    return frozenset(selected)
 
 
 def read_masks(path: Path, mids: Collection[str] | None, partitions: Collection[str] | None = None) -> ByPhoto[MaskRow]:
-    """Rows of a mask list with one of the classes `mids`, ordered by image, box and path; repeated ones too.
+    """Reads the rows of a mask list, ordered by image, box and path. Repeated rows are kept.
+
+    Args:
+        path: the list.
+        mids: class ids; None for all.
+        partitions: first hex digits of the image ids; None for all.
 
     Raises:
-        DataError: no such file or column.
+        DataError: there is no such file or column, or too many rows are broken.
     """
     frame, broken = scan(path, _MASK, mids, partitions)
     return ByPhoto(
@@ -143,10 +148,10 @@ def read_masks(path: Path, mids: Collection[str] | None, partitions: Collection[
 
 
 def read_boxes(path: Path, mids: Collection[str] | None, partitions: Collection[str] | None = None) -> ByPhoto[BoxRow]:
-    """Rows of a box list with one of the classes `mids`, ordered by image, class and place.
+    """Reads the rows of a box list, ordered by image, class and place. The arguments are those of `read_masks`.
 
     Raises:
-        DataError: no such file or column.
+        DataError: there is no such file or column, or too many rows are broken.
     """
     frame, broken = scan(path, _BOX, mids, partitions)
     return ByPhoto(
@@ -157,10 +162,10 @@ def read_boxes(path: Path, mids: Collection[str] | None, partitions: Collection[
 
 
 def read_credits(path: Path, image_ids: Collection[str]) -> dict[str, PhotoCredit]:
-    """Author, licence, page and rotation of the photos `image_ids`; one that is not listed is not in the answer.
+    """Reads author, licence, page and rotation of the photos `image_ids`. Photos that are not listed are left out.
 
     Raises:
-        DataError: no such column, or no table.
+        DataError: a column is missing, or it is not a table.
     """
     text = ["Author", "License", "OriginalLandingURL", "OriginalURL"]
     try:
@@ -170,10 +175,10 @@ def read_credits(path: Path, image_ids: Collection[str]) -> dict[str, PhotoCredi
         if missing:
             raise DataError(f"{path}: row 1: no column {', '.join(missing)}; is this the right table?")
         rotation = pl.col("Rotation") if "Rotation" in names else pl.lit("").alias("Rotation")
-        wanted = table.filter(pl.col("ImageID").is_in(sorted(image_ids))).select("ImageID", *text, rotation)
-        rows = wanted.collect(engine="streaming")
+        selected = table.filter(pl.col("ImageID").is_in(sorted(image_ids))).select("ImageID", *text, rotation)
+        rows = selected.collect(engine="streaming")
     except pl.exceptions.PolarsError as error:
-        raise DataError(f"{path}: not a table that can be read ({str(error).splitlines()[0]})") from error
+        raise DataError(f"{path}: the table cannot be read ({str(error).splitlines()[0]})") from error
     return {
         image_id: PhotoCredit(author or "", terms or "", landing or url or "", _degrees(turn))
         for image_id, author, terms, landing, url, turn in rows.iter_rows()
@@ -181,5 +186,5 @@ def read_credits(path: Path, image_ids: Collection[str]) -> dict[str, PhotoCredi
 
 
 def _degrees(text: str | None) -> int | None:
-    """`90.0` as 90; None for an empty cell or anything else."""
+    """Converts `90.0` to 90; returns None for an empty cell or anything else."""
     return {"0": 0, "90": 90, "180": 180, "270": 270}.get((text or "").strip().removesuffix(".0"))

@@ -1,4 +1,4 @@
-"""The class tree with names, and with a mark at the classes that can have masks."""
+"""The class tree with names, as text and as a picture. Classes that can have masks are marked."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ class NamedBranch:
 
     Attributes:
         mid, name: of the class.
-        masks: whether it can have masks; None if nobody knows.
-        part: whether it is a part of what is above it, and not a kind of it.
-        parents: names of all classes that it is directly below of.
-        below: kinds and parts, by name.
+        masks: whether it can have masks; None if that is unknown.
+        part: whether it is a part of its parent here, and not a kind of it.
+        parents: names of all its parents.
+        below: its kinds and parts, sorted by name.
     """
 
     mid: str
@@ -31,7 +31,7 @@ class NamedBranch:
     below: tuple["NamedBranch", ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """The branch as plain values, for JSON."""
         return {
             "mid": self.mid,
             "name": self.name,
@@ -43,7 +43,11 @@ class NamedBranch:
 
 
 def class_trees(source: Path, roots: Sequence[str]) -> list[NamedBranch]:
-    """What hangs below the classes `roots`, given by name or id; below the whole tree's root if there are none.
+    """The trees below some classes.
+
+    Args:
+        source: a folder with the class files.
+        roots: names or ids; empty for the whole tree.
 
     Raises:
         DataError: a class file is missing or broken, or a class is unknown.
@@ -76,9 +80,13 @@ def _named(
 
 
 def tree_lines(tree: NamedBranch, *, masks_only: bool = False) -> Iterator[str]:
-    """The tree as text. `*`: can have masks; `(part)`: a part, not a kind; other parents are named.
+    """Yields the tree as lines of text.
 
-    With `masks_only`, branches without any class that can have masks are left out.
+    `*` marks classes that can have masks, `(part)` marks a part that is not a kind. Other parents are named.
+
+    Args:
+        tree: from `class_trees`.
+        masks_only: leave out branches without any class that can have masks.
     """
     yield _line(tree)
     yield from _lines_below(tree, "", masks_only)
@@ -104,7 +112,7 @@ def has_masks(tree: NamedBranch) -> bool:
 
 
 def tree_picture(trees: Sequence[NamedBranch], *, masks_only: bool = False) -> bytes:
-    """The trees as a PNG; classes that can have masks are filled."""
+    """Draws the trees as a PNG. Classes that can have masks are filled."""
 
     def twig(tree: NamedBranch) -> Twig:
         shown = tuple(twig(low) for low in tree.below if not masks_only or has_masks(low))

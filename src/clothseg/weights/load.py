@@ -8,12 +8,12 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from clothseg.errors import WeightsError
+from clothseg.http import TransferProgress
 from clothseg.networks import Network
 from clothseg.runs import RunFolder
 from clothseg.weights.catalogue import PUBLISHED, fetch, published
 from clothseg.weights.class_transfer import plain_name, shared_classes, transfer_class_rows
 from clothseg.weights.converted import ConvertedWeights
-from clothseg.weights.download import Progress
 from clothseg.weights.formats.efficientnet_lite import BUNDLED
 from clothseg.weights.formats.timm import for_extractor
 from clothseg.weights.read import read_weights
@@ -139,7 +139,7 @@ def load_initial_weights(
     source: str,
     exclude: Sequence[str] = (),
     classes: Sequence[str] | None = None,
-    progress: Progress | None = None,
+    progress: TransferProgress | None = None,
 ) -> LoadReport:
     """Fill `network` from what `Config.weights` names.
 

@@ -1,7 +1,6 @@
 """`clothseg dataset build`: from Open Images files to a COCO data set."""
 
 import json
-import os
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
@@ -14,12 +13,13 @@ from rich.table import Table
 
 from clothseg.cli.inputs import folder_called, names_in
 from clothseg.cli.terminal import progress_bar
-from clothseg.openimages import BuildSummary, build_dataset
-from clothseg.openimages.build.summary import REASONS
+from clothseg.cores import usable_cores
+from clothseg.openimages import BuildOptions, BuildSummary, build_dataset
+from clothseg.openimages.build.summary import BOXES_WITHOUT_MASK, REASONS
 
 
-class BoxesWithoutMask(StrEnum):
-    """What becomes of boxes without mask."""
+class BoxRuleChoice(StrEnum):
+    """What happens to boxes without a mask."""
 
     CROWD = "crowd"
     IGNORE = "ignore"
@@ -32,7 +32,7 @@ _SHOWN = 10
 
 def build(
     source: Annotated[
-        Path, typer.Argument(help="Folder of Open Images V5 files; the word [b]sample[/] is the one that comes along.")
+        Path, typer.Argument(help="Folder of Open Images V5 files; [b]sample[/] is the folder that is installed.")
     ],
     out: Annotated[Path, typer.Option(help="Folder for the data set.")],
     classes: Annotated[
@@ -40,46 +40,64 @@ def build(
         typer.Option(help="Class names or ids, repeated or with commas. Default: Suit,Dress,Jeans.", metavar="NAMES"),
     ] = None,
     include_children: Annotated[
-        bool, typer.Option("--include-children", help="A class takes in all kinds below it in the class tree.")
+        bool, typer.Option("--include-children", help="A class includes all kinds below it in the class tree.")
     ] = False,
     partitions: Annotated[
         str | None, typer.Option(help="Only photos whose id begins with one of these digits: f, e,f or 0-3.")
     ] = None,
     val_fraction: Annotated[
-        float | None, typer.Option(help="Take this part of the train photos for validation, not the source's own.")
+        float | None,
+        typer.Option(help="Part of the train photos for validation. Default: the source's own validation."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the split by fraction.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed of the split by fraction.")] = 0,
     keep_empty: Annotated[
-        bool, typer.Option("--keep-empty", help="Also take photos that show none of the classes.")
+        bool, typer.Option("--keep-empty", help="Also take photos without any of the classes.")
     ] = False,
     boxes_without_mask: Annotated[
-        BoxesWithoutMask,
-        typer.Option(help="Boxes without mask, and groups: regions with iscrowd 1, left out, or their photo dropped."),
-    ] = BoxesWithoutMask.CROWD,
-    max_size: Annotated[int | None, typer.Option(min=1, help="Longest side of photos and masks, in pixels.")] = None,
+        BoxRuleChoice,
+        typer.Option(
+            help="Boxes without a mask, and groups: regions with iscrowd 1, left out, or their photo is left out."
+        ),
+    ] = BoxRuleChoice.CROWD,
+    max_size: Annotated[
+        int | None, typer.Option(min=1, help="Maximum of the longer side of photos and masks, in pixels.")
+    ] = None,
     upright: Annotated[
         bool, typer.Option("--upright", help="Turn photos and masks together as the image list's Rotation says.")
     ] = False,
     polygons: Annotated[
-        bool, typer.Option("--polygons", help="Polygons instead of RLE; they draw the very same masks.")
+        bool, typer.Option("--polygons", help="Polygons instead of RLE. They draw exactly the same masks.")
     ] = False,
     polygon_tolerance: Annotated[
-        float, typer.Option(min=0, max=100, help="With --polygons: fewer points, moved by at most so many pixels.")
+        float,
+        typer.Option(min=0, max=100, help="With --polygons: fewer points, moved by at most this number of pixels."),
     ] = 0.0,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many photos a split.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes. Default: all cores.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Maximum number of photos in a split.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Number of processes. Default: all cores.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the data set at --out.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar and no table.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Convert Open Images masks to a COCO data set.
 
-    Interrupted, it goes on when it is started again. Exit code 1 means that the data set is there, but masks, photos or
-    rows were missing or broken; they are listed.
+    After an interruption, the same command resumes. Exit code 1 means that the data set is complete, except for masks,
+    photos or rows that were missing or broken; they are listed.
 
     Example: [b]clothseg dataset build ~/open-images --classes Suit,Dress,Jeans --partitions f --out data/clothes[/]
     """
     names = DEFAULT_CLASSES if classes is None else names_in(classes)
+    options = BuildOptions(
+        include_children=include_children,
+        partitions=partitions,
+        val_fraction=val_fraction,
+        seed=seed,
+        keep_empty=keep_empty,
+        boxes_without_mask=boxes_without_mask.value,
+        max_size=max_size,
+        upright=upright,
+        polygons=polygon_tolerance if polygons else None,
+        limit=limit,
+    )
     with progress_bar(quiet=quiet) as bar:
 
         def progress(photos: Iterable[Any], text: str, count: int) -> Iterator[Any]:
@@ -89,18 +107,9 @@ def build(
             folder_called(source),
             out,
             names,
-            include_children=include_children,
-            partitions=partitions,
-            val_fraction=val_fraction,
-            seed=seed,
-            keep_empty=keep_empty,
-            unmasked=boxes_without_mask.value,
-            max_size=max_size,
-            upright=upright,
-            polygons=polygon_tolerance if polygons else None,
-            limit=limit,
-            workers=workers or os.cpu_count() or 1,
+            options,
             overwrite=overwrite,
+            workers=workers or usable_cores(),
             progress=progress,
         )
     if as_json:
@@ -132,40 +141,40 @@ def _show(summary: BuildSummary) -> None:
         console.print(f"Dropped {count}: {REASONS[reason]} ({reason}).")
     for name, kinds in summary.included.items():
         if kinds:
-            console.print(f"{escape(name)} takes in {len(kinds)} kinds: {escape(', '.join(kinds))}.")
+            console.print(f"{escape(name)} includes {len(kinds)} kinds: {escape(', '.join(kinds))}.")
     regions = summary.train.regions + summary.val.regions
-    if summary.unmasked:
-        kept = sum(box.kept for box in summary.unmasked)
+    if summary.boxes_without_mask:
+        kept = sum(box.kept for box in summary.boxes_without_mask)
         console.print(
-            f"Boxes of these classes without a mask: {len(summary.unmasked)}, of which {kept} on photos of the data "
-            f"set; {regions} regions have iscrowd 1. unmasked-boxes.csv lists them."
+            f"Boxes of these classes without a mask: {len(summary.boxes_without_mask)}, {kept} of them on photos of "
+            f"the data set; {regions} regions have iscrowd 1. {BOXES_WITHOUT_MASK} lists them."
         )
-    if summary.unnamed:
-        console.print(f"Masks in the zips that no row names: {len(summary.unnamed)}. dataset.yaml lists them.")
+    if summary.unnamed_masks:
+        console.print(f"Masks in the zips without a row: {len(summary.unnamed_masks)}. dataset.yaml lists them.")
     if summary.near_duplicates:
-        console.print(f"Near-duplicate photos, kept on one side: {len(summary.near_duplicates)} pairs.")
+        console.print(f"Near-duplicate photos on the same side of the split: {len(summary.near_duplicates)} pairs.")
     for what, count in summary.changed.items():
         console.print(f"Photos {what}: {count}.")
     if summary.polygons:
         p = summary.polygons
         console.print(
-            f"Polygons of {p.masks} masks draw them with IoU {p.worst_iou:.4f} at worst, {p.mean_iou:.4f} mean."
+            f"Polygons draw {p.masks} masks; IoU with the masks: lowest {p.worst_iou:.4f}, mean {p.mean_iou:.4f}."
         )
     speed = summary.speed
     if speed.masks:
         shares = ", ".join(f"{kind} {share:.0%}" for kind, share in speed.shares().items())
         console.print(
-            f"{speed.masks} mask rows in {speed.seconds:.1f} s, {speed.workers} at once; a core converts "
+            f"{speed.masks} mask rows in {speed.seconds:.1f} s, processes: {speed.workers}; one core converts "
             f"{speed.masks_per_second_and_core:.0f} masks/s: {shares}."
         )
 
 
 def _show_failed(summary: BuildSummary) -> None:
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    console.print(f"[bold yellow]done in part:[/] {len(summary.failed)} rows were lost")
-    for lost in summary.failed[:_SHOWN]:
-        what = f"{lost.class_name} {lost.box_id}" if lost.box_id else "no mask row"
-        console.print(escape(f"  {lost.split} {lost.image_id} {what}: {lost.reason}: {lost.detail}"))
+    console.print(f"[bold yellow]done in part:[/] {len(summary.failed)} rows are missing or broken")
+    for row in summary.failed[:_SHOWN]:
+        what = f"{row.class_name} {row.box_id}" if row.box_id else "no mask row"
+        console.print(escape(f"  {row.split} {row.image_id} {what}: {row.reason}: {row.detail}"))
     if len(summary.failed) > _SHOWN:
         console.print(f"  and {len(summary.failed) - _SHOWN} more", end="; ")
-    console.print(f"  the whole list: {escape(str(summary.folder / 'dataset.yaml'))}, under dropped")
+    console.print(f"  the full list: {escape(str(summary.folder / 'dataset.yaml'))}, under dropped")

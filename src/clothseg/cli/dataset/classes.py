@@ -1,4 +1,4 @@
-"""`clothseg dataset classes`: the class tree."""
+"""`clothseg dataset classes`: the class tree of Open Images."""
 
 import json
 from pathlib import Path
@@ -16,17 +16,19 @@ DEFAULT_ROOTS = ["Person", "Vehicle", "Clothing"]
 
 
 def classes(
-    source: Annotated[Path, typer.Argument(help="Folder with the class files; [b]sample[/] comes along.")],
+    source: Annotated[Path, typer.Argument(help="Folder with the class files; [b]sample[/] is installed.")],
     roots: Annotated[
         list[str] | None, typer.Argument(help="Class names or ids. Default: Person, Vehicle and Clothing.")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="The whole tree.")] = False,
-    masks_only: Annotated[bool, typer.Option("--masks-only", help="Leave out branches without masks.")] = False,
-    out: Annotated[Path | None, typer.Option(help="Also draw the tree, into this PNG.")] = None,
+    masks_only: Annotated[
+        bool, typer.Option("--masks-only", help="Leave out branches without classes that can have masks.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="Also draw the tree to this PNG.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the tree as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing.")] = False,
 ) -> None:
-    """Show what hangs below classes in Open Images' class tree, and which can have masks (*).
+    """Show the classes below some classes in the tree of Open Images, and which can have masks (*).
 
     Example: [b]clothseg dataset classes sample Clothing --out tree.png[/]
     """

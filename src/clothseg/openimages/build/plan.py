@@ -1,4 +1,4 @@
-"""Which photos are to be converted, before any picture is opened."""
+"""Which photos are converted, before any picture is opened."""
 
 import math
 import re
@@ -8,23 +8,34 @@ from pathlib import Path
 
 from clothseg.errors import DataError
 from clothseg.openimages.archives import MaskArchive
+from clothseg.openimages.build.options import BuildOptions
 from clothseg.openimages.classes import ClassName
 from clothseg.openimages.hierarchy import Hierarchy
-from clothseg.openimages.layout import SplitFiles
+from clothseg.openimages.layout import SplitFiles, split_files
 from clothseg.openimages.scan import IMAGE_ID
-from clothseg.openimages.tables import BoxRow, ByPhoto, MaskRow, PhotoCredit, read_boxes, read_credits, read_masks
+from clothseg.openimages.tables import (
+    BoxRow,
+    ByPhoto,
+    MaskRow,
+    PhotoCredit,
+    parse_partitions,
+    read_boxes,
+    read_credits,
+    read_masks,
+)
 
 
 @dataclass(frozen=True)
-class Source:
-    """One split of Open Images, as far as the chosen classes and partitions go.
+class SplitSource:
+    """One split of Open Images, limited to the classes and partitions of a build.
 
     Attributes:
-        name: of the split of the data set that it feeds: `train` or `val`.
-        files: where its parts lie.
-        masks, boxes: their rows; boxes with and without mask.
+        name: the split of the data set that it feeds: `train` or `val`.
+        files: the paths of its parts.
+        masks: mask rows.
+        boxes: box rows, with and without a mask.
         present: ids of the photos in the folder.
-        wanted: ids of the photos to convert, in order.
+        selected: ids of the photos to convert, in order.
         credit: author, licence, page and rotation by image id.
     """
 
@@ -33,87 +44,63 @@ class Source:
     masks: ByPhoto[MaskRow]
     boxes: ByPhoto[BoxRow]
     present: frozenset[str]
-    wanted: list[str]
+    selected: list[str]
     credit: Mapping[str, PhotoCredit]
 
 
-def load_source(
-    name: str,
-    files: SplitFiles,
-    mids: Sequence[str],
-    partitions: frozenset[str] | None,
-    *,
-    keep_empty: bool,
-    limit: int | None,
-) -> Source:
-    """Read the tables of a split and see which photos are there.
-
-    Args:
-        name: of the split of the data set.
-        files: of the split of Open Images.
-        mids: class ids.
-        partitions: first hex digits, or None.
-        keep_empty: also photos without any box of the classes.
-        limit: at most so many photos, the first by id of those that are there.
+def load_sources(source: Path, mids: Sequence[str], options: BuildOptions) -> list[SplitSource]:
+    """Reads the tables of the splits that a build needs: train, and validation unless train is split by a fraction.
 
     Raises:
-        DataError: a table breaks the format.
+        DataError: a table or folder is missing or broken, or a photo is in both splits.
     """
+    splits = {"train": "train"} if options.val_fraction is not None else {"train": "train", "val": "validation"}
+    sources = [_load_source(name, split_files(source, split), mids, options) for name, split in splits.items()]
+    if len(sources) == 2:
+        both = set(sources[0].selected) & set(sources[1].selected)
+        if both:
+            raise DataError(f"photo {min(both)} is in train and in validation; remove it from one of them")
+    return sources
+
+
+def _load_source(name: str, files: SplitFiles, mids: Sequence[str], options: BuildOptions) -> SplitSource:
+    partitions = parse_partitions(options.partitions)
     with MaskArchive(files.source, files.split):
-        pass  # says at once if there are no masks at all
+        pass  # raises at once if there are no masks at all
     masks, boxes = read_masks(files.masks, mids, partitions), read_boxes(files.boxes, mids, partitions)
     present = {p.stem for p in files.photos.iterdir() if p.suffix == ".jpg" and re.match(IMAGE_ID, p.stem)}
     if partitions is not None:
         present = {image_id for image_id in present if image_id[0] in partitions}
-    wanted = set(masks.photos)
-    if keep_empty:
-        wanted |= present - set(boxes.photos)
+    selected = set(masks.photos)
+    if options.keep_empty:
+        selected |= present - set(boxes.photos)
+    limit = _limit_before_split(options)
     if limit is not None:
-        wanted = set(sorted(wanted & present)[:limit])
-    return Source(
-        name, files, masks, boxes, frozenset(present), sorted(wanted), read_credits(files.credits, wanted & present)
-    )
+        selected = set(sorted(selected & present)[:limit])
+    credit = read_credits(files.credits, selected & present)
+    return SplitSource(name, files, masks, boxes, frozenset(present), sorted(selected), credit)
 
 
-def pool_for(limit: int | None, val_fraction: float | None) -> int | None:
-    """How many photos of train to convert, if no split may have more than `limit` photos."""
-    if limit is None or val_fraction is None:
-        return limit
-    return max(math.floor(limit / max(val_fraction, 1 - val_fraction)), 2)
-
-
-def check_apart(sources: Sequence[Source]) -> None:
-    """Raise DataError when a photo stands in two splits."""
-    if len(sources) == 2:
-        both = set(sources[0].wanted) & set(sources[1].wanted)
-        if both:
-            raise DataError(f"photo {min(both)} stands in train and in validation; a photo must be in one of them")
+def _limit_before_split(options: BuildOptions) -> int | None:
+    """The number of photos to convert, so that no split has more than `limit` of them."""
+    if options.limit is None or options.val_fraction is None:
+        return options.limit
+    return max(math.floor(options.limit / max(options.val_fraction, 1 - options.val_fraction)), 2)
 
 
 def included_classes(
-    chosen: Sequence[ClassName], known: Sequence[ClassName], hierarchy: Hierarchy
+    selected: Sequence[ClassName], known: Sequence[ClassName], hierarchy: Hierarchy
 ) -> dict[str, list[ClassName]]:
-    """The kinds that each chosen class takes in, by the chosen class's id.
+    """The kinds that each selected class includes, by the id of the selected class.
 
-    A class that is below several chosen ones goes to the nearest of them, and to the one asked for first if two are
-    equally near. A chosen class is taken in by no other. Parts (a hand of a person) are not taken in.
+    A kind below several selected classes goes to the nearest of them, or to the first if two are equally near. A
+    selected class is included in no other. Parts, such as the hand of a person, are not included.
     """
-    own = {c.mid for c in chosen}
+    mids = {c.mid for c in selected}
     names = {c.mid: c for c in known}
     nearest: dict[str, tuple[int, str]] = {}
-    for above in chosen:
-        for mid, steps in hierarchy.below(above.mid).items():
-            if mid not in own and mid in names and (mid not in nearest or steps < nearest[mid][0]):
-                nearest[mid] = (steps, above.mid)
-    return {c.mid: [names[mid] for mid, (_, above) in nearest.items() if above == c.mid] for c in chosen}
-
-
-def folder_of(source: Path) -> Path:
-    """The source if it is a folder.
-
-    Raises:
-        DataError: it is none.
-    """
-    if not source.is_dir():
-        raise DataError(f"{source}: no such folder")
-    return source
+    for parent in selected:
+        for mid, steps in hierarchy.below(parent.mid).items():
+            if mid not in mids and mid in names and (mid not in nearest or steps < nearest[mid][0]):
+                nearest[mid] = (steps, parent.mid)
+    return {c.mid: [names[mid] for mid, (_, parent) in nearest.items() if parent == c.mid] for c in selected}

@@ -1,13 +1,14 @@
-"""All photos through the conversion: in chunks, on all cores, taking up what an earlier build left."""
+"""The conversion of all photos: in chunks, in several processes, with the finished chunks of an earlier build."""
 
 import concurrent.futures
 import itertools
 import multiprocessing
 import os
+import sys
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing.connection import wait
@@ -15,28 +16,30 @@ from pathlib import Path
 from typing import Any
 
 from clothseg.openimages.archives import MaskArchive
-from clothseg.openimages.build.convert import Clock, PhotoJob, Settings, convert_photo
-from clothseg.openimages.build.plan import Source
+from clothseg.openimages.build.convert import Clock, ConvertSettings, PhotoJob, convert_photo
+from clothseg.openimages.build.plan import SplitSource
 from clothseg.openimages.build.summary import Speed
 from clothseg.openimages.build.work_folder import WorkFolder, chunk_key, read_chunk, write_chunk
 
-Progress = Callable[[Iterable[Any], str, int], Iterable[Any]]
+WrapProgress = Callable[[Iterable[Any], str, int], Iterable[Any]]
+"""Wraps an iterable to show a progress bar. It gets the items, a text and their number, and yields the same items."""
 
-_CHUNK = 64
-# Fewer photos than this are done before other processes have started.
-_FEW = 1500
+CHUNK_PHOTOS = 64
+"""Photos in a chunk: the most that an interruption loses in each process."""
+MIN_PHOTOS_FOR_PROCESSES = 1500
+"""Fewer photos than this are converted in this process, before other processes have started."""
 
 
 @dataclass(frozen=True)
-class Task:
-    """A chunk: where its answer goes, and what is to be done."""
+class ChunkTask:
+    """A chunk to convert: the path of its result, the settings, and its photos."""
 
     path: Path
-    settings: Settings
+    settings: ConvertSettings
     jobs: Sequence[PhotoJob]
 
 
-def _jobs(source: Source, image_ids: Iterable[str]) -> list[PhotoJob]:
+def _jobs(source: SplitSource, image_ids: Iterable[str]) -> list[PhotoJob]:
     return [
         PhotoJob(
             image_id,
@@ -49,29 +52,40 @@ def _jobs(source: Source, image_ids: Iterable[str]) -> list[PhotoJob]:
 
 
 def convert_all(
-    sources: Sequence[Source],
-    settings: Callable[[Source], Settings],
+    sources: Sequence[SplitSource],
+    settings: Mapping[str, ConvertSettings],
     work: WorkFolder,
     workers: int,
-    progress: Progress,
-) -> tuple[Speed, list[tuple[Source, Path]]]:
-    """Convert what is not converted yet. The chunks' files, in order of source and photo."""
+    progress: WrapProgress,
+) -> tuple[Speed, list[tuple[SplitSource, Path]]]:
+    """Converts all photos that an earlier build has not converted.
+
+    Args:
+        sources: the splits.
+        settings: by the name of the split.
+        work: the folder for the results.
+        workers: number of processes.
+        progress: wraps the ids of the photos.
+
+    Returns:
+        The speed, and the source and result file of each chunk, in the order of source and photo.
+    """
     begun = time.perf_counter()
-    chunks: list[tuple[Source, Path]] = []
-    todo: list[tuple[Source, Path, list[str]]] = []
+    chunks: list[tuple[SplitSource, Path]] = []
+    todo: list[tuple[SplitSource, Path, list[str]]] = []
     for source in sources:
-        own = settings(source)
+        own = settings[source.name]
         with MaskArchive(own.source, own.split) as archive:
-            for start in range(0, len(source.wanted), _CHUNK):
-                ids = source.wanted[start : start + _CHUNK]
+            for start in range(0, len(source.selected), CHUNK_PHOTOS):
+                ids = source.selected[start : start + CHUNK_PHOTOS]
                 path = work.chunk(chunk_key(_jobs(source, ids), own, archive))
                 chunks.append((source, path))
                 if not _is_done(path, work.images):
                     todo.append((source, path, ids))
     count = sum(len(ids) for _, _, ids in todo)
-    workers = 1 if count < _FEW else workers
+    workers = 1 if count < MIN_PHOTOS_FOR_PROCESSES else workers
     seconds: dict[str, float] = defaultdict(float)
-    tasks = (Task(path, settings(source), _jobs(source, ids)) for source, path, ids in todo)
+    tasks = (ChunkTask(path, settings[source.name], _jobs(source, ids)) for source, path, ids in todo)
     if workers == 1:
         done = _run_here(tasks, work.images, seconds)
     else:
@@ -82,12 +96,12 @@ def convert_all(
 
 
 def _is_done(path: Path, images: Path) -> bool:
-    """A chunk counts only with the photos that it has written."""
+    """Whether the result of a chunk exists, with all photos that it has written."""
     return path.is_file() and all((images / f"{p.image_id}.jpg").is_file() for p in read_chunk(path) if p.kept)
 
 
-def _run_here(tasks: Iterable[Task], images: Path, seconds: dict[str, float]) -> Iterator[str]:
-    """Convert chunks; yields the id of each photo when it is done, and adds up the seconds by kind of work."""
+def _run_here(tasks: Iterable[ChunkTask], images: Path, seconds: dict[str, float]) -> Iterator[str]:
+    """Converts chunks in this process. Yields the id of each finished photo, and adds up seconds by kind of work."""
     for task in tasks:
         clock = Clock()
         photos = []
@@ -100,15 +114,16 @@ def _run_here(tasks: Iterable[Task], images: Path, seconds: dict[str, float]) ->
         seconds["masks"] += sum(len(job.masks) for job in task.jobs)
 
 
-def _run_in_workers(tasks: Iterable[Task], images: Path, workers: int, seconds: dict[str, float]) -> Iterator[str]:
-    """The same in several processes; few chunks wait at a time, so that rows need not all be in memory."""
+def _run_in_workers(tasks: Iterable[ChunkTask], images: Path, workers: int, seconds: dict[str, float]) -> Iterator[str]:
+    """Converts chunks in several processes. Few chunks are prepared at a time, so that few rows are in memory."""
     context = multiprocessing.get_context("spawn")
-    waiting = iter(tasks)
+    pending = iter(tasks)
+    workers = min(workers, 61) if sys.platform == "win32" else workers  # the most that Windows can wait for
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
-        running: dict[Future[dict[str, float]], Task] = {}
+        running: dict[Future[dict[str, float]], ChunkTask] = {}
         try:
             while True:
-                for task in itertools.islice(waiting, 3 * workers - len(running)):
+                for task in itertools.islice(pending, 3 * workers - len(running)):
                     running[pool.submit(_convert_chunk, task, images)] = task
                 if not running:
                     return
@@ -125,7 +140,7 @@ def _add(seconds: dict[str, float], more: dict[str, float]) -> None:
 
 
 def _end_with_parent() -> None:
-    """A worker whose parent was killed would wait for work for ever."""
+    """Ends a worker process when its parent is killed; without this it would wait for work for ever."""
 
     def watch() -> None:
         parent = multiprocessing.parent_process()
@@ -136,8 +151,8 @@ def _end_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _convert_chunk(task: Task, images: Path) -> dict[str, float]:
-    """In a worker: one chunk. Seconds by kind of work, and the number of masks."""
+def _convert_chunk(task: ChunkTask, images: Path) -> dict[str, float]:
+    """Converts one chunk in a worker process. Returns the seconds by kind of work, and the number of masks."""
     seconds: dict[str, float] = defaultdict(float)
     for _ in _run_here([task], images, seconds):
         pass

@@ -1,39 +1,41 @@
-"""What came of a conversion: for the eye, for a program, and for `dataset.yaml`."""
+"""The result of a build: for people, for programs, and for `dataset.yaml`."""
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from clothseg.instances import CocoCategory
 from clothseg.openimages.tables import FLAGS, Box, Flags
 
-# Reasons that say something about the annotations and not about the files: the data set is complete all the same.
-HARMLESS = frozenset({"empty_mask", "duplicate_row", "unmasked_box", "group"})
+# Reasons about annotations and not about files: the data set is complete in spite of them.
+HARMLESS = frozenset({"empty_mask", "duplicate_row", "box_without_mask", "group"})
 REASONS = {
-    "broken_row": "the row breaks the format of its table",
-    "missing_photo": "the photo is not there",
+    "broken_row": "the row does not have the format of its table",
+    "missing_photo": "the photo does not exist",
     "unreadable_photo": "the photo cannot be read",
-    "missing_mask": "the mask is not there",
+    "missing_mask": "the mask does not exist",
     "unreadable_mask": "the mask cannot be read",
-    "other_shape": "the mask cannot have been drawn on this photo",
-    "empty_mask": "the mask is empty on the photo's grid",
-    "duplicate_row": "the row stands in the list twice",
-    "unmasked_box": "its photo was left out, because a box on it has no mask or stands for a group",
-    "group": "it stands for a group",
+    "other_shape": "the shape of the mask does not fit the photo",
+    "empty_mask": "the mask has no pixel on the photo's grid",
+    "duplicate_row": "the row occurs twice in the list",
+    "box_without_mask": "its photo is left out, because a box on it has no mask or is around a group",
+    "group": "its box is around a group",
 }
-# A file for people: of each reason so many rows, and the number of all.
+BOXES_WITHOUT_MASK = "boxes-without-mask.csv"
+# `dataset.yaml` lists this many rows of each reason, and counts all of them.
 _LISTED = 1000
 
 
 @dataclass(frozen=True)
 class Dropped:
-    """A row that did not become an annotation. Without `box_id` and `class_name`: a photo without such a row.
+    """A row without an annotation. If `box_id` and `class_name` are empty, it is a photo without a mask row.
 
-    Where the row itself is broken, all that is known of it is in `detail`.
+    Of a broken row, `detail` has everything that is known.
     """
 
     split: str
@@ -45,11 +47,14 @@ class Dropped:
 
 
 @dataclass(frozen=True, slots=True)
-class UnmaskedBox:
-    """A box of a chosen class without a mask, on a photo that is there. `box` is x1 y1 x2 y2 in 0..1.
+class BoxWithoutMask:
+    """A box of a selected class without a mask, on a photo that exists.
 
-    `flags` are those of `tables.FLAGS`. `kept` tells whether the photo is in the data set; without any mask of a chosen
-    class it is not.
+    Attributes:
+        split, image_id, class_name: of the photo and the box.
+        box: x1 y1 x2 y2 in 0..1.
+        flags: those of `tables.FLAGS`.
+        kept: whether the photo is in the data set. A photo without any mask of a selected class is not.
     """
 
     split: str
@@ -61,13 +66,16 @@ class UnmaskedBox:
 
     @property
     def is_group(self) -> bool:
-        """Whether it stands for a group."""
+        """Whether it is around a group."""
         return self.flags[FLAGS.index("IsGroupOf")] == 1
 
 
 @dataclass(frozen=True)
 class SplitCounts:
-    """How much one split holds. The mappings are by class name, in the user's order. `regions` have `iscrowd` 1."""
+    """The content of one split. The mappings are by class name, in the user's order.
+
+    `negatives` are photos without a mask; `regions` are annotations with `iscrowd` 1.
+    """
 
     photos: int
     negatives: int
@@ -80,7 +88,7 @@ class SplitCounts:
 
 @dataclass(frozen=True)
 class PolygonCounts:
-    """How many masks became polygons, and how well these draw them: intersection over union, worst and mean."""
+    """The number of masks that became polygons, and the lowest and mean IoU of polygons and masks."""
 
     masks: int
     worst_iou: float
@@ -89,9 +97,12 @@ class PolygonCounts:
 
 @dataclass(frozen=True)
 class Speed:
-    """Where the time went. `work` has the seconds of all workers by kind, and `masks`, the number of mask rows.
+    """The duration of a conversion. The finished work of an earlier, interrupted build is not in it.
 
-    What an earlier, interrupted build had done is not in it.
+    Attributes:
+        work: seconds of all workers by kind of work, and under `masks` the number of mask rows.
+        seconds: of the whole conversion.
+        workers: number of processes.
     """
 
     work: Mapping[str, float]
@@ -100,17 +111,17 @@ class Speed:
 
     @property
     def masks(self) -> int:
-        """Mask rows that were converted."""
+        """The number of converted mask rows."""
         return int(self.work.get("masks", 0))
 
     @property
     def masks_per_second_and_core(self) -> float:
-        """Masks that one core converts in a second of work, photos included."""
+        """Masks that one core converts in a second, with their photos."""
         busy = sum(s for kind, s in self.work.items() if kind != "masks")
         return self.masks / busy if busy else 0.0
 
     def shares(self) -> dict[str, float]:
-        """Part of the work by kind, the largest first."""
+        """The share of each kind of work in 0..1, the largest first."""
         kinds = {kind: s for kind, s in self.work.items() if kind != "masks"}
         busy = sum(kinds.values())
         return {kind: s / busy for kind, s in sorted(kinds.items(), key=lambda item: -item[1])} if busy else {}
@@ -118,21 +129,21 @@ class Speed:
 
 @dataclass(frozen=True)
 class BuildSummary:
-    """What `build_dataset` wrote, left out, and could not do.
+    """What `build_dataset` wrote, and what it left out.
 
     Attributes:
-        folder: the data set.
+        folder: of the data set.
         classes: names in the order of their category ids, from 1.
-        included: by class, the kinds that it took in.
-        train, val: what the splits hold.
-        dropped: every row of a chosen class that did not become an annotation, and every broken row.
-        unmasked: every box of a chosen class without mask, on photos that are there.
-        unnamed: masks of the chosen classes in the zips that no row names, and members whose path is not trusted.
-        boxless: masks that no row of the box list stands for; their flags are -1, unknown.
-        near_duplicates: pairs of photos that the split by fraction kept together.
+        included: the kinds that each class includes.
+        train, val: content of the splits.
+        dropped: every row of a selected class without an annotation, and every broken row.
+        boxes_without_mask: every box of a selected class without a mask, on photos that exist.
+        unnamed_masks: masks of the selected classes in the zips without a row, and members with an unsafe path.
+        masks_without_box: number of masks without a row in the box list; their flags are -1, unknown.
+        near_duplicates: pairs of photos that the split by fraction kept on one side.
         changed: how many photos were turned and resized.
         polygons: how well polygons draw the masks; None without polygons.
-        speed: where the time went.
+        speed: duration.
     """
 
     folder: Path
@@ -141,9 +152,9 @@ class BuildSummary:
     train: SplitCounts
     val: SplitCounts
     dropped: tuple[Dropped, ...]
-    unmasked: tuple[UnmaskedBox, ...]
-    unnamed: tuple[str, ...]
-    boxless: int
+    boxes_without_mask: tuple[BoxWithoutMask, ...]
+    unnamed_masks: tuple[str, ...]
+    masks_without_box: int
     near_duplicates: tuple[tuple[str, str], ...]
     changed: Mapping[str, int]
     polygons: PolygonCounts | None
@@ -151,13 +162,16 @@ class BuildSummary:
 
     @property
     def failed(self) -> tuple[Dropped, ...]:
-        """What was dropped because a photo or mask is missing or cannot be read."""
+        """The rows that were dropped because a photo, mask or row is missing or broken."""
         return tuple(d for d in self.dropped if d.reason not in HARMLESS)
 
     def rows(self) -> list[tuple[str, int, int, int, int, int, int]]:
-        """A row a class, one for all: name, photos and masks of train, then of val, dropped rows, unmasked boxes."""
+        """One row for each class, and one for all of them.
+
+        Columns: name, photos and masks of train, photos and masks of val, dropped rows, boxes without a mask.
+        """
         dropped = Counter(d.class_name for d in self.dropped if d.class_name)
-        unmasked = Counter(b.class_name for b in self.unmasked)
+        boxes = Counter(b.class_name for b in self.boxes_without_mask)
         table = [
             (
                 name,
@@ -166,16 +180,16 @@ class BuildSummary:
                 self.val.class_photos[name],
                 self.val.class_masks[name],
                 dropped[name],
-                unmasked[name],
+                boxes[name],
             )
             for name in self.classes
         ]
         train, val = self.train, self.val
-        all_row = ("all", train.photos, train.masks, val.photos, val.masks, dropped.total(), unmasked.total())
+        all_row = ("all", train.photos, train.masks, val.photos, val.masks, dropped.total(), boxes.total())
         return [*table, all_row]
 
     def reasons(self) -> dict[str, int]:
-        """How many rows were dropped, by reason."""
+        """The number of dropped rows by reason."""
         counts = Counter(d.reason for d in self.dropped)
         return {reason: counts[reason] for reason in REASONS if counts[reason]}
 
@@ -191,31 +205,33 @@ class BuildSummary:
         return asdict(self) | {"folder": str(self.folder), "reasons": self.reasons(), "speed": speed}
 
 
-def record(summary: BuildSummary, sources: Mapping[str, Any], classes: Any, options: Mapping[str, Any]) -> str:
+def describe(
+    summary: BuildSummary, sources: Mapping[str, Any], classes: Sequence[CocoCategory], options: Mapping[str, Any]
+) -> str:
     """The text of `dataset.yaml`."""
     reasons = summary.reasons()
     of_reason: dict[str, list[Dropped]] = {reason: [] for reason in reasons}
-    for lost in summary.dropped:
-        of_reason[lost.reason].append(lost)
-    unmasked: dict[str, Any] = {split: dict.fromkeys(summary.classes, 0) for split in ("train", "val")}
-    for box in summary.unmasked:
-        unmasked[box.split][box.class_name] += 1
-    unmasked["on_photos_of_the_data_set"] = sum(box.kept for box in summary.unmasked)
-    unmasked["note"] = (
-        "Boxes of chosen classes without a mask, listed in unmasked-boxes.csv. With unmasked: crowd, those on photos "
-        "of the data set are annotations with iscrowd 1. A photo with no mask of a chosen class is not in the data set."
+    for row in summary.dropped:
+        of_reason[row.reason].append(row)
+    boxes: dict[str, Any] = {split: dict.fromkeys(summary.classes, 0) for split in ("train", "val")}
+    for box in summary.boxes_without_mask:
+        boxes[box.split][box.class_name] += 1
+    boxes["on_photos_of_the_data_set"] = sum(box.kept for box in summary.boxes_without_mask)
+    boxes["note"] = (
+        f"Boxes of the classes without a mask; {BOXES_WITHOUT_MASK} lists them. With boxes_without_mask: crowd, those "
+        "on photos of the data set are annotations with iscrowd 1. Photos with only such boxes are not in the data set."
     )
     document = {
         "format": "clothseg data set 1",
         "sources": dict(sources),
         "classes": [
-            {**row, "includes": list(summary.included[row["name"]])} if summary.included[row["name"]] else row
-            for row in classes
+            {**c, "includes": list(summary.included[c["name"]])} if summary.included[c["name"]] else dict(c)
+            for c in classes
         ],
         "options": dict(options),
         "counts": {"train": asdict(summary.train), "val": asdict(summary.val)},
         "photos_changed": dict(summary.changed),
-        "masks_without_box": summary.boxless,
+        "masks_without_box": summary.masks_without_box,
         "polygons": asdict(summary.polygons) if summary.polygons else None,
         "dropped_counts": reasons,
         "dropped": {
@@ -225,19 +241,19 @@ def record(summary: BuildSummary, sources: Mapping[str, Any], classes: Any, opti
             ]
             for reason, rows in of_reason.items()
         },
-        "dropped_note": f"Of each reason, the first {_LISTED} rows are listed.",
-        "unnamed_masks": {"count": len(summary.unnamed), "files": list(summary.unnamed[:_LISTED])},
-        "unmasked_boxes": unmasked,
+        "dropped_note": f"The first {_LISTED} rows of each reason are listed.",
+        "unnamed_masks": {"count": len(summary.unnamed_masks), "files": list(summary.unnamed_masks[:_LISTED])},
+        "boxes_without_mask": boxes,
         "near_duplicates": [list(pair) for pair in summary.near_duplicates[:_LISTED]],
     }
     return yaml.dump(document, Dumper=_Dumper, sort_keys=False, default_flow_style=None, width=120, allow_unicode=True)
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes ids that a reader of another YAML version could take for numbers, such as `1234e567`."""
+    """Quotes ids such as `1234e567`, which a reader of another YAML version could read as numbers."""
 
     def ignore_aliases(self, data: Any) -> bool:
-        """Write everything out: an anchor would only puzzle."""
+        """Writes every value in full, without anchors."""
         return True
 
 

@@ -1,7 +1,7 @@
-"""The folder beside the data set in which a build keeps what is done, so that a rerun goes on after any interruption.
+"""The folder beside the data set in which a build keeps finished work, so that a rerun resumes after an interruption.
 
-Photos are converted in chunks. What came of a chunk is one file, named by a checksum of all that it depends on: rows,
-settings, and size and time of change of photos and archives. So a rerun takes up what still holds, and nothing else.
+Photos are converted in chunks. The result of a chunk is one file. Its name is a checksum of all that it depends on:
+rows, settings, and size and modification time of photos and archives. So a rerun uses only results that still hold.
 """
 
 import hashlib
@@ -18,13 +18,13 @@ from filelock import FileLock, Timeout
 from clothseg.errors import ClothsegError
 from clothseg.files import atomic_write
 from clothseg.openimages.archives import MaskArchive
-from clothseg.openimages.build.convert import Converted, PhotoJob, Settings
+from clothseg.openimages.build.convert import ConvertedPhoto, ConvertSettings, PhotoJob
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 class WorkFolder:
-    """`.NAME.building` beside the data set NAME: `chunks/`, and `data/`, the data set to be."""
+    """`.NAME.building` beside the data set NAME. It has `chunks/`, and `data/`, which becomes the data set."""
 
     def __init__(self, out: Path) -> None:
         self.out = out
@@ -35,7 +35,10 @@ class WorkFolder:
 
     @contextmanager
     def open(self, photos_depend_on: Mapping[str, Any]) -> Iterator[None]:
-        """Take the folder for this build alone; what an earlier build left stays if its photos were made alike.
+        """Locks the folder for this build. The work of an earlier build is kept if it made its photos in the same way.
+
+        Args:
+            photos_depend_on: the options that change the photos.
 
         Raises:
             ClothsegError: another build for the same data set is running.
@@ -45,14 +48,14 @@ class WorkFolder:
         try:
             lock.acquire(blocking=False)
         except Timeout as error:
-            raise ClothsegError(f"{self.out}: another build is making it right now ({self.folder})") from error
+            raise ClothsegError(f"{self.out}: another build is writing it now ({self.folder})") from error
         try:
-            self._clear_unlike(json.dumps({"format": _FORMAT, **photos_depend_on}, sort_keys=True))
+            self._clear_if_different(json.dumps({"format": _FORMAT, **photos_depend_on}, sort_keys=True))
             yield
         finally:
             lock.release()
 
-    def _clear_unlike(self, facts: str) -> None:
+    def _clear_if_different(self, facts: str) -> None:
         known = self.folder / "made-with.json"
         if not known.is_file() or known.read_text(encoding="utf-8") != facts:
             shutil.rmtree(self.data, ignore_errors=True)
@@ -62,14 +65,14 @@ class WorkFolder:
         self.chunks.mkdir(exist_ok=True)
 
     def remove(self) -> None:
-        """Leave nothing behind."""
+        """Removes the folder, and the parents that the build created if they are empty."""
         shutil.rmtree(self.folder, ignore_errors=True)
         for place in self._new_parents:
             if place.is_dir() and not any(place.iterdir()):
                 place.rmdir()
 
     def publish(self) -> None:
-        """Put the finished data set in its place; one that was there goes only when the new one is whole."""
+        """Moves the finished data set to its place. An older one is removed after that."""
         replaced = self.folder / "replaced"
         if self.out.exists():
             shutil.rmtree(replaced, ignore_errors=True)
@@ -78,12 +81,12 @@ class WorkFolder:
         self.remove()
 
     def chunk(self, key: str) -> Path:
-        """The file of a chunk, whether it is there or not."""
+        """The path of a chunk's file, whether it exists or not."""
         return self.chunks / f"{key}.json"
 
 
-def chunk_key(jobs: Iterable[PhotoJob], settings: Settings, archive: MaskArchive) -> str:
-    """A checksum of all that the conversion of these photos depends on."""
+def chunk_key(jobs: Iterable[PhotoJob], settings: ConvertSettings, archive: MaskArchive) -> str:
+    """A checksum of everything that the conversion of these photos depends on."""
     facts: list[Any] = [_FORMAT, {k: str(v) if isinstance(v, Path) else v for k, v in vars(settings).items()}]
     for job in jobs:
         photo = settings.photos / f"{job.image_id}.jpg"
@@ -93,15 +96,15 @@ def chunk_key(jobs: Iterable[PhotoJob], settings: Settings, archive: MaskArchive
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
-def write_chunk(path: Path, photos: Iterable[Converted]) -> None:
-    """Write what came of a chunk, whole or not at all."""
+def write_chunk(path: Path, photos: Iterable[ConvertedPhoto]) -> None:
+    """Writes the results of a chunk in one step."""
     atomic_write(path, json.dumps([vars(photo) for photo in photos], ensure_ascii=False, separators=(",", ":")))
 
 
-def read_chunk(path: Path) -> list[Converted]:
-    """What `write_chunk` wrote."""
-    photos = [Converted(**values) for values in json.loads(path.read_text(encoding="utf-8"))]
+def read_chunk(path: Path) -> list[ConvertedPhoto]:
+    """Reads what `write_chunk` wrote."""
+    photos = [ConvertedPhoto(**values) for values in json.loads(path.read_text(encoding="utf-8"))]
     for photo in photos:
         photo.dropped = [(d[0], d[1], d[2], d[3]) for d in photo.dropped]
-        photo.unmasked = [(mid, tuple(box), tuple(flags)) for mid, box, flags in photo.unmasked]  # type: ignore[misc]
+        photo.boxes_without_mask = [(mid, tuple(box), tuple(flags)) for mid, box, flags in photo.boxes_without_mask]  # type: ignore[misc]
     return photos

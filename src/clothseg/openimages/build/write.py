@@ -1,16 +1,17 @@
-"""The data set's files: two COCO files, `dataset.yaml`, and tables of what has no place in them."""
+"""The files of a data set: two COCO files, `dataset.yaml`, and the table of boxes without a mask."""
 
 import csv
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NotRequired, TextIO
 
 from clothseg.files import atomic_file, atomic_write
+from clothseg.instances import CocoCategory, CocoImage
 from clothseg.openimages.build.assemble import DatasetPlan, PlannedPhoto
-from clothseg.openimages.build.plan import Source
-from clothseg.openimages.build.summary import BuildSummary, record
+from clothseg.openimages.build.plan import SplitSource
+from clothseg.openimages.build.summary import BOXES_WITHOUT_MASK, BuildSummary, describe
 from clothseg.openimages.build.work_folder import read_chunk
 from clothseg.openimages.classes import ClassName
 from clothseg.openimages.layout import class_file
@@ -23,51 +24,72 @@ _LICENSE_NAMES = {
 _NO_CREDIT = PhotoCredit(author="", license="", source_url="")
 
 
+class OpenImagesCategory(CocoCategory):
+    """A category with the class id of Open Images."""
+
+    supercategory: str
+    mid: str
+
+
+class OpenImagesImage(CocoImage):
+    """A photo with its credit. `license` is an id of the list `licenses`; `changed` says what was done to the photo."""
+
+    license: int
+    open_images_id: str
+    author: str
+    source_url: str
+    changed: NotRequired[list[str]]
+
+
 def write_dataset(
     folder: Path,
-    gathered: DatasetPlan,
+    plan: DatasetPlan,
     summary: BuildSummary,
     *,
-    sources: Sequence[Source],
-    chosen: Sequence[ClassName],
+    sources: Sequence[SplitSource],
+    classes: Sequence[ClassName],
     options: Mapping[str, Any],
 ) -> None:
-    """Write everything but the photos, which lie in `images/` already; of these, take out what does not belong.
+    """Writes everything except the photos, which are in `images/` already, and removes photos that are left over.
 
-    Annotations go from the chunks' files straight into the COCO files, so memory does not grow with their number.
+    Annotations go from the chunks directly into the COCO files, so memory does not grow with their number.
 
     Args:
-        folder: where the data set comes into being.
-        gathered: photos and chunks.
-        summary: what goes into `dataset.yaml`.
-        sources: checksums are taken of their tables.
-        chosen: classes in the order of their category ids.
-        options: as given by the user.
+        folder: the folder of the new data set.
+        plan: photos and chunks.
+        summary: for `dataset.yaml`.
+        sources: the splits; `dataset.yaml` has checksums of their tables.
+        classes: in the order of their category ids.
+        options: the user's options, for `dataset.yaml`.
     """
     credit = {k: v for source in sources for k, v in source.credit.items()}
-    urls = sorted({credit.get(i, _NO_CREDIT).license for found in gathered.photos.values() for i in found})
+    urls = sorted({credit.get(i, _NO_CREDIT).license for found in plan.photos.values() for i in found})
     licenses = [
         {"id": n, "name": _LICENSE_NAMES.get(u, u) or "not stated", "url": u} for n, u in enumerate(urls, start=1)
     ]
     categories = [
-        {"id": number, "name": c.name, "supercategory": "", "mid": c.mid} for number, c in enumerate(chosen, start=1)
+        OpenImagesCategory(id=number, name=c.name, supercategory="", mid=c.mid)
+        for number, c in enumerate(classes, start=1)
     ]
-    for split, photos in gathered.photos.items():
-        with atomic_file(folder / "annotations" / f"{split}.json") as path, path.open("w", encoding="utf-8") as stream:
+    for split, photos in plan.photos.items():
+        with (
+            atomic_file(folder / "annotations" / f"{split}.json") as path,
+            path.open("w", encoding="utf-8", newline="\n") as stream,
+        ):
             info = {"description": f"{', '.join(summary.classes)} from Open Images masks: {split}"}
             stream.write("{")
             _write(stream, "info", info)
             _write(stream, "licenses", licenses)
             _write(stream, "categories", categories)
             _write_list(stream, "images", _images(photos, credit, urls))
-            _write_list(stream, "annotations", _annotations(gathered, photos), last=True)
+            _write_list(stream, "annotations", _annotations(plan, photos), last=True)
             stream.write("}\n")
     tables = _tables(sources)
-    _write_unmasked(folder / "unmasked-boxes.csv", summary)
-    atomic_write(folder / "dataset.yaml", record(summary, tables, categories, options))
-    wanted = {f"{image_id}.jpg" for photos in gathered.photos.values() for image_id in photos}
+    _write_boxes_without_mask(folder / BOXES_WITHOUT_MASK, summary)
+    atomic_write(folder / "dataset.yaml", describe(summary, tables, categories, options))
+    used = {f"{image_id}.jpg" for photos in plan.photos.values() for image_id in photos}
     for path in (folder / "images").iterdir():
-        if path.name not in wanted:
+        if path.name not in used:
             path.unlink()
 
 
@@ -88,26 +110,28 @@ def _compact(value: object) -> str:
 
 def _images(
     photos: Mapping[str, PlannedPhoto], credit: Mapping[str, PhotoCredit], licenses: Sequence[str]
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[OpenImagesImage]:
     for number, photo in enumerate(photos.values(), start=1):
-        line = credit.get(photo.image_id, _NO_CREDIT)
-        image = {
+        photo_credit = credit.get(photo.image_id, _NO_CREDIT)
+        image: OpenImagesImage = {
             "id": number,
             "file_name": f"{photo.image_id}.jpg",
             "width": photo.width,
             "height": photo.height,
-            "license": licenses.index(line.license) + 1,
+            "license": licenses.index(photo_credit.license) + 1,
             "open_images_id": photo.image_id,
-            "author": line.author,
-            "source_url": line.source_url,
+            "author": photo_credit.author,
+            "source_url": photo_credit.source_url,
         }
-        yield image | ({"changed": list(photo.changed)} if photo.changed else {})
+        if photo.changed:
+            image["changed"] = list(photo.changed)
+        yield image
 
 
-def _annotations(gathered: DatasetPlan, photos: Mapping[str, PlannedPhoto]) -> Iterator[dict[str, Any]]:
+def _annotations(plan: DatasetPlan, photos: Mapping[str, PlannedPhoto]) -> Iterator[dict[str, Any]]:
     numbers = {image_id: number for number, image_id in enumerate(photos, start=1)}
     number = 0
-    for _, path in gathered.chunks:
+    for _, path in plan.chunks:
         for photo in read_chunk(path):
             if photo.image_id not in numbers:
                 continue
@@ -116,16 +140,16 @@ def _annotations(gathered: DatasetPlan, photos: Mapping[str, PlannedPhoto]) -> I
                 yield {"id": number, "image_id": numbers[photo.image_id], **annotation}
 
 
-def _write_unmasked(path: Path, summary: BuildSummary) -> None:
+def _write_boxes_without_mask(path: Path, summary: BuildSummary) -> None:
     with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
         table = csv.writer(stream, lineterminator="\n")
         table.writerow(["Split", "ImageID", "Class", "XMin", "YMin", "XMax", "YMax", *FLAGS, "PhotoKept"])
-        for box in summary.unmasked:
+        for box in summary.boxes_without_mask:
             table.writerow([box.split, box.image_id, box.class_name, *box.box, *box.flags, int(box.kept)])
 
 
-def _tables(sources: Sequence[Source]) -> dict[str, Any]:
-    """The tables by name and checksum. Where the folder lay on this machine is nobody's business."""
+def _tables(sources: Sequence[SplitSource]) -> dict[str, Any]:
+    """The tables by name and checksum. The path of the folder on this machine is not recorded."""
     source = sources[0].files.source
     files = [s.files for s in sources]
     tables = [class_file(source), *(path for f in files for path in (f.masks, f.boxes, f.credits))]
