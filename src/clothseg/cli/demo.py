@@ -1,4 +1,4 @@
-"""`clothseg demo`: the whole road on the sample."""
+"""`clothseg demo`: all steps on the sample photos."""
 
 import shlex
 import time
@@ -20,35 +20,35 @@ from clothseg.runs import RunFolder
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the run.")] = Path("runs/demo"),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bars.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar, no messages.")] = False,
 ) -> None:
-    """Sample photos -> data set -> fine-tuning -> evaluation -> pictures and a report, in minutes on 2 cores.
+    """Run all steps on the sample photos: dataset, fine-tuning, evaluation, pictures and report; minutes on 2 cores.
 
-    Each step is shown as the command that does it alone.
+    Each step is shown as its own command.
 
     Example: [b]clothseg demo --out runs/demo[/]
     """
     begun = time.monotonic()
     require_absent(out, overwrite=overwrite)
     data = out / "data"
-    _say("dataset", "build", "sample", "--keep-empty", "--out", data)
+    _show("dataset", "build", "sample", "--keep-empty", "--out", data)
     build(sample.folder(), data, keep_empty=True, overwrite=overwrite, quiet=quiet)
     built = time.monotonic()
-    _say("fit", data, "--config", "demo", "--out", out, "--overwrite")
+    _show("fit", data, "--config", "demo", "--out", out, "--overwrite")
     fit(data, out, config="demo", overwrite=True, quiet=quiet)
-    _say("evaluate", out, data, "--initial-weights")
+    _show("evaluate", out, data, "--initial-weights")
     evaluate(out, data, initial=True, quiet=quiet)
-    _say("evaluate", out, data)
+    _show("evaluate", out, data)
     evaluate(out, data, quiet=quiet)
     pictures = out / "predictions"
-    _say("predict", out, sample.folder() / "validation", "--out", pictures)
+    _show("predict", out, sample.folder() / "validation", "--out", pictures)
     predicted = time.monotonic()
     predict(out, [sample.folder() / "validation"], pictures, overwrite=True, quiet=quiet)
     now = time.monotonic()
     timings = {"build": built - begun, "predict": now - predicted, "all together": now - begun}
     RunFolder(out).add_facts({"timings": {name: round(seconds, 1) for name, seconds in timings.items()}})
-    print(f"\nAll done in {now - begun:.0f} seconds. Open {write_report(out, data)}")
+    print(f"\nDone in {now - begun:.0f} seconds. Open {write_report(out, data)}")
 
 
-def _say(*words: object) -> None:
+def _show(*words: object) -> None:
     print(f"\n$ clothseg {shlex.join(str(word) for word in words)}", flush=True)

@@ -19,11 +19,6 @@ def folder_called(source: Path) -> Path:
     return sample.folder() if str(source) == "sample" and not source.exists() else source
 
 
-def annotations_file(data: Path) -> Path:
-    """The COCO file to judge by: the one given, or a data set's validation photos."""
-    return data / "annotations" / "val.json" if data.is_dir() else data
-
-
 def names_in(given: Iterable[str] | None) -> list[str]:
     """Names from an option that may be repeated, and may hold several with commas."""
     return [name for text in given or () for name in text.split(",") if name.strip()]
