@@ -173,7 +173,8 @@ def test_an_unknown_network_is_answered_with_the_known_ones_and_hides_no_other_p
 
 
 def test_the_section_of_a_network_is_that_of_its_name() -> None:
-    for tree in ({}, {"network": {}}, {"network": {"name": "mask_rcnn"}}):
+    trees: list[dict[str, Any]] = [{}, {"network": {}}, {"network": {"name": "mask_rcnn"}}]
+    for tree in trees:
         network = Config.from_tree(tree, [], "test").network
         assert isinstance(network, MaskRCNNSettings)
         assert network == MaskRCNNSettings()
