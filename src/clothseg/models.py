@@ -26,7 +26,8 @@ from clothseg.networks import Network, build_network
 from clothseg.photos import read_photo
 from clothseg.pictures import loss_curves
 from clothseg.runs import RunFolder
-from clothseg.training import check_datasets, fit, open_run, overfitting, read_history
+from clothseg.training import check_datasets, open_run, overfitting, read_history
+from clothseg.training.fit import fit
 from clothseg.training.overfit import OverfitResult, overfit_one_image, write_picture
 from clothseg.training.run_summary import run_facts
 from clothseg.weights import (
