@@ -1,4 +1,4 @@
-"""Stopping between two steps, never within one."""
+"""Stops a training between two steps, never within one."""
 
 import signal
 import threading
@@ -9,10 +9,10 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopRequest:
-    """While it is open, the first Ctrl-C (or SIGTERM) only asks for a stop; the second one interrupts at once.
+    """Inside this context the first Ctrl-C (or SIGTERM) only requests a stop; the second one interrupts at once.
 
     Attributes:
-        asked: whether a stop was asked for.
+        asked: whether a stop was requested.
     """
 
     def __init__(self) -> None:
@@ -20,7 +20,7 @@ class StopRequest:
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():  # elsewhere Python takes no handlers
+        if threading.current_thread() is threading.main_thread():  # Python takes handlers only there
             self._before = {number: signal.signal(number, self._ask) for number in SIGNALS}
         return self
 

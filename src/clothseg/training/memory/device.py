@@ -1,4 +1,4 @@
-"""How much memory there is: of the machine, of the group of processes that this one is in, of a GPU."""
+"""How much memory is free: of the machine, of the control group of this process, of a GPU."""
 
 import os
 from pathlib import Path
@@ -7,14 +7,14 @@ import torch
 
 Bytes = int
 _NO_LIMIT = 1 << 60
-"""Groups without a limit have a number near 2 ** 63."""
+"""Control groups without a limit have a number near 2 ** 63."""
 
 
 def free_memory(device: torch.device, root: Path = Path("/")) -> Bytes | None:
-    """What can still be taken on a device; None where the system does not say.
+    """Free memory of a device in bytes; None if the system does not say.
 
-    On the CPU it is what the kernel calls available, or what the limits of the process's groups (containers, batch
-    systems) leave, whichever is less.
+    On a CPU it is what the kernel calls available, or what the limits of the process's control groups (containers,
+    batch systems) leave, whichever is less.
 
     Args:
         device: the CPU or a GPU.
@@ -27,7 +27,7 @@ def free_memory(device: torch.device, root: Path = Path("/")) -> Bytes | None:
 
 
 def resident(root: Path = Path("/")) -> Bytes | None:
-    """What this process has in memory now; None where the system does not say."""
+    """Resident memory of this process in bytes; None if the system does not say."""
     pages = _number(root / "proc/self/statm", field=1)
     return None if pages is None else pages * os.sysconf("SC_PAGE_SIZE")
 
@@ -46,7 +46,7 @@ def _available(root: Path) -> Bytes | None:
 
 
 def _left_in_groups(root: Path) -> list[Bytes]:
-    """What each memory group above this process (control groups, version 2 and 1) leaves."""
+    """What each control group above this process (version 2 and 1) leaves."""
     try:
         lines = (root / "proc/self/cgroup").read_text().splitlines()
     except OSError:
@@ -61,7 +61,7 @@ def _left_in_groups(root: Path) -> list[Bytes]:
         else:
             continue
         group = base / place.strip("/")
-        for folder in (group, *group.parents):  # within a container the group is the root of what is seen
+        for folder in (group, *group.parents):  # in a container the group is the root
             most, used = _number(folder / limit), _number(folder / usage)
             if most is not None and used is not None and most < _NO_LIMIT:
                 left.append(max(0, most - used + _cached(folder)))
@@ -71,7 +71,7 @@ def _left_in_groups(root: Path) -> list[Bytes]:
 
 
 def _cached(folder: Path) -> Bytes:
-    """Copies of files that the kernel gives up when memory is wanted."""
+    """Cached files, whose memory the kernel gives back on demand."""
     try:
         rows = [line.split() for line in (folder / "memory.stat").read_text().splitlines()]
     except OSError:
