@@ -72,7 +72,7 @@ def test_display_shows_every_value(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_key_that_is_given_twice(tmp_path: Path) -> None:
     path = tmp_path / "twice.yaml"
     path.write_text("train: {epochs: 1, seed: 2, epochs: 3}\n")
-    with pytest.raises(ConfigError, match=r"epochs stands twice(.|\n)*line 1"):
+    with pytest.raises(ConfigError, match=r"epochs occurs twice(.|\n)*line 1"):
         Config.load(path)
 
 
