@@ -117,7 +117,7 @@ def test_a_file_extends_another_beside_it_and_a_preset(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("extends: me.yaml\n", "in a circle"), ("extends: 3\n", "takes the name"), ("extends: nowhere\n", "no such")],
+    [("extends: me.yaml\n", "circular"), ("extends: 3\n", "takes the name"), ("extends: nowhere\n", "no such")],
 )
 def test_extends_that_leads_nowhere(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "me.yaml").write_text(text)
