@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from clothseg import sample
-from clothseg.distributed import DistributedContext, world_size_for
+from clothseg.cores import usable_cores
+from clothseg.distributed import DistributedContext, launch, world_size_for
 from clothseg.errors import ConfigError
 from clothseg.openimages import build_dataset
 from clothseg.runs import RunFolder
@@ -36,6 +37,8 @@ TINY = [
     "train.evaluate_every=2",
     "inference.score_threshold=0.2",
 ]
+
+ONE_PROCESS_ON_WINDOWS = pytest.mark.skipif(sys.platform == "win32", reason="several processes do not work on Windows")
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +67,7 @@ def settings(*more: str) -> list[str]:
     return [word for value in (*TINY, *more) for word in ("--set", value)]
 
 
+@ONE_PROCESS_ON_WINDOWS
 def test_two_processes_learn_like_one_with_the_doubled_batch(data: Path, tmp_path: Path) -> None:
     """Stages, accumulated gradients, validation photos that cannot be halved; then one process continues alone."""
     both = [
@@ -111,9 +115,28 @@ def test_the_draws_of_a_photo_belong_to_its_place_in_the_batch() -> None:
     assert len({tuple(draw) for draw in draws}) == 4
 
 
+@ONE_PROCESS_ON_WINDOWS
 def test_more_devices_than_there_are() -> None:
-    cores = len(os.sched_getaffinity(0))
+    cores = usable_cores()
     have = f"{torch.cuda.device_count()} GPU" if torch.cuda.is_available() else f"{cores} cores"
     with pytest.raises(ConfigError, match=f"--devices 1000, but this machine has .*{have}"):
         world_size_for(1000, 1)
     assert world_size_for(None, 1) == 1
+
+
+@pytest.mark.parametrize("started", [None, "2"])
+def test_windows_has_one_process_only(started: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert world_size_for(1, 2) == 1
+    if started:
+        monkeypatch.setenv("LOCAL_RANK", "0")
+        monkeypatch.setenv("WORLD_SIZE", started)
+    with pytest.raises(ConfigError, match="Linux and macOS only"):
+        world_size_for(None, 2)
+
+
+def test_macs_with_apple_silicon_use_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MPS has no float64, which the network's input needs."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert launch(1).device.type == "cpu"

@@ -1,6 +1,7 @@
 """Photos of every kind, and files that are none."""
 
 import io
+import os
 from pathlib import Path
 
 import numpy as np
@@ -87,7 +88,7 @@ def test_folders_in_folders_and_patterns(tmp_path: Path) -> None:
 
     def found(*inputs: str, recursive: bool = False, suffixes: frozenset[str] = SUFFIXES) -> list[str]:
         places = [tmp_path / place for place in inputs]
-        return [str(p.relative_to(tmp_path)) for p in find_photos(places, recursive=recursive, suffixes=suffixes)]
+        return [p.relative_to(tmp_path).as_posix() for p in find_photos(places, recursive=recursive, suffixes=suffixes)]
 
     assert found(".") == ["a.jpg", "odd[1].jpg"]
     assert found(".", recursive=True) == ["a.jpg", "b/c.png", "b/d/e.JPG", "deep/h/i.jpg", "odd[1].jpg"]
@@ -99,7 +100,25 @@ def test_folders_in_folders_and_patterns(tmp_path: Path) -> None:
     for wrong, message in (
         ("*.gif", "nothing with a known suffix"),
         ("x.jpg", "no such"),
-        ("deep", "--recursive looks"),
+        ("deep", "--recursive searches"),
     ):
         with pytest.raises(PhotoError, match=message):
             found(wrong)
+
+
+def test_two_spellings_of_one_file_are_one_photo(tmp_path: Path) -> None:
+    """Hard links, as Linux has no file system here that ignores case; `copy.jpg` is a photo of its own."""
+    (tmp_path / "A.jpg").write_bytes(b"x")
+    for name in ("a.JPG", "copy.jpg"):
+        os.link(tmp_path / "A.jpg", tmp_path / name)
+    inputs = [tmp_path / name for name in ("a.JPG", "A.jpg", "copy.jpg")]
+    assert find_photos(inputs) == [tmp_path / "a.JPG", tmp_path / "copy.jpg"]
+
+
+def test_capitals_come_first_on_every_system(tmp_path: Path) -> None:
+    (tmp_path / "b-d").mkdir()
+    (tmp_path / "b").mkdir()
+    for name in ("a.jpg", "B.jpg", "b-d/a.jpg", "b/z.jpg"):
+        (tmp_path / name).write_bytes(b"x")
+    found = [path.relative_to(tmp_path).as_posix() for path in find_photos([tmp_path], recursive=True)]
+    assert found == ["B.jpg", "a.jpg", "b/z.jpg", "b-d/a.jpg"]

@@ -89,8 +89,9 @@ def _read(source: str | Path) -> tuple[str, str]:
             return path.read_text(encoding="utf-8"), str(path)
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"{path}: cannot be read as text ({error})") from error
-    if str(source) in preset_names():
-        return (_presets() / f"{source}.yaml").read_text(encoding="utf-8"), f"preset {source}"
+    name = path.as_posix()
+    if name in preset_names():
+        return (_presets() / f"{name}.yaml").read_text(encoding="utf-8"), f"preset {name}"
     raise ConfigError(f"{source}: no such configuration file, and no preset; presets are {', '.join(preset_names())}")
 
 
