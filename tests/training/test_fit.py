@@ -93,7 +93,7 @@ def test_a_damaged_last_checkpoint_falls_back_to_the_one_before(photos: Photos, 
     folder.last.write_bytes(content)
     MaskRCNN(config).build(train.classes).fit(train, val, folder.path, resume=True, quiet=True)
     assert "damaged" in folder.log.read_text()
-    assert "going on from the one before, at step 3" in folder.log.read_text()
+    assert "resuming from the one before, at step 3" in folder.log.read_text()
     assert_same_runs(tmp_path / "whole", folder.path)
 
 

@@ -92,7 +92,9 @@ def _read(source: str | Path) -> tuple[str, str]:
     name = path.as_posix()
     if name in preset_names():
         return (_presets() / f"{name}.yaml").read_text(encoding="utf-8"), f"preset {name}"
-    raise ConfigError(f"{source}: no such configuration file, and no preset; presets are {', '.join(preset_names())}")
+    raise ConfigError(
+        f"{source}: no such configuration file, and no preset of that name; presets are {', '.join(preset_names())}"
+    )
 
 
 def override(tree: dict[str, Any], text: str) -> str | None:

@@ -13,10 +13,10 @@ SIGNALS = tuple(
 
 
 class StopRequest:
-    """While it is open, the first Ctrl-C (or SIGTERM) only asks for a stop; the second one interrupts at once.
+    """Inside this context the first Ctrl-C (or SIGTERM) only requests a stop; the second one interrupts at once.
 
     Attributes:
-        asked: whether a stop was asked for.
+        asked: whether a stop was requested.
     """
 
     def __init__(self) -> None:
