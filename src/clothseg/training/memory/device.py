@@ -7,7 +7,7 @@ import torch
 
 Bytes = int
 _NO_LIMIT = 1 << 60
-"""Groups without a limit have a number near 2 ** 63."""
+"""Control groups without a limit have a number near 2 ** 63."""
 
 
 def free_memory(device: torch.device, root: Path = Path("/")) -> Bytes:
