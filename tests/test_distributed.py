@@ -1,4 +1,4 @@
-"""Several processes learn as one process with all their photos does."""
+"""Several processes train like one process with all their photos."""
 
 import os
 import subprocess
@@ -49,7 +49,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def fit(data: Path, out: Path, *words: str) -> subprocess.Popen[str]:
-    """The command line, as a process of its own."""
+    """Starts the command line in another process."""
     command = [sys.executable, "-m", "clothseg", "fit", str(data), "--out", str(out), "--quiet", *words]
     known = {name: value for name, value in os.environ.items() if name not in ("LOCAL_RANK", "WORLD_SIZE")}
     return subprocess.Popen(
@@ -68,8 +68,8 @@ def settings(*more: str) -> list[str]:
 
 
 @ONE_PROCESS_ON_WINDOWS
-def test_two_processes_learn_like_one_with_the_doubled_batch(data: Path, tmp_path: Path) -> None:
-    """Stages, accumulated gradients, validation photos that cannot be halved; then one process continues alone."""
+def test_two_processes_train_like_one_with_twice_the_batch(data: Path, tmp_path: Path) -> None:
+    """With stages, accumulated gradients and an odd number of validation photos; then one process continues alone."""
     both = [
         fit(data, tmp_path / "two", "--devices", "2", *settings("train.batch_size=1")),
         fit(data, tmp_path / "one", *settings("train.batch_size=2")),
@@ -116,7 +116,7 @@ def test_the_draws_of_a_photo_belong_to_its_place_in_the_batch() -> None:
 
 
 @ONE_PROCESS_ON_WINDOWS
-def test_more_devices_than_there_are() -> None:
+def test_more_devices_than_the_machine_has() -> None:
     cores = usable_cores()
     have = f"{torch.cuda.device_count()} GPU" if torch.cuda.is_available() else f"{cores} cores"
     with pytest.raises(ConfigError, match=f"--devices 1000, but this machine has .*{have}"):

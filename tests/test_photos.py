@@ -1,4 +1,4 @@
-"""Photos of every kind, and files that are none."""
+"""Photos in every format, files that are not photos, and the search for photos."""
 
 import io
 import os
@@ -26,7 +26,7 @@ def test_modes_become_rgb(tmp_path: Path, mode: str) -> None:
         assert np.abs(photo.astype(int) - RAMP[..., None]).max() <= 3
 
 
-def test_sixteen_bits_keep_their_range(tmp_path: Path) -> None:
+def test_16_bit_photos_keep_their_range(tmp_path: Path) -> None:
     values = RAMP.astype(np.uint16) * 257
     Image.fromarray(values).save(tmp_path / "deep.png")
     assert np.array_equal(read_photo(tmp_path / "deep.png")[..., 0], RAMP)
@@ -47,7 +47,7 @@ def test_transparent_becomes_white(tmp_path: Path) -> None:
     assert (read_photo(tmp_path / "clear.png") == 255).all()
 
 
-def test_what_is_no_photo_is_named(tmp_path: Path) -> None:
+def test_the_error_names_the_file(tmp_path: Path) -> None:
     whole = io.BytesIO()
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 200, 3), dtype=np.uint8)).save(whole, "JPEG")
     for name, content in {"empty.jpg": b"", "text.jpg": b"no picture", "cut.jpg": whole.getvalue()[:2000]}.items():
@@ -96,7 +96,7 @@ def test_folders_in_folders_and_patterns(tmp_path: Path) -> None:
     assert found("**/*.JPG") == ["b/d/e.JPG"]
     assert found("b/*", suffixes=SUFFIXES | {".mp4"}) == ["b/c.png", "b/g.mp4", "b/d/e.JPG"]
     assert found("?.jpg", "a.jpg", "b/../a.jpg") == ["a.jpg"]
-    assert found("odd[1].jpg") == ["odd[1].jpg"], "a file of that name goes before the pattern"
+    assert found("odd[1].jpg") == ["odd[1].jpg"], "a file of that name takes precedence over the pattern"
     for wrong, message in (
         ("*.gif", "nothing with a known suffix"),
         ("x.jpg", "no such"),
@@ -107,7 +107,7 @@ def test_folders_in_folders_and_patterns(tmp_path: Path) -> None:
 
 
 def test_two_spellings_of_one_file_are_one_photo(tmp_path: Path) -> None:
-    """Hard links, as Linux has no file system here that ignores case; `copy.jpg` is a photo of its own."""
+    """Hard links imitate a file system that ignores case; `copy.jpg`, with another name, is another photo."""
     (tmp_path / "A.jpg").write_bytes(b"x")
     for name in ("a.JPG", "copy.jpg"):
         os.link(tmp_path / "A.jpg", tmp_path / name)
