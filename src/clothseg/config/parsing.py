@@ -92,8 +92,9 @@ def _read(source: str | Path) -> tuple[str, str]:
             return path.read_text(encoding="utf-8"), str(path)
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"{path}: cannot be read as text ({error})") from error
-    if str(source) in preset_names():
-        return (_presets() / f"{source}.yaml").read_text(encoding="utf-8"), f"preset {source}"
+    name = path.as_posix()  # on Windows `paper/l2` as a path has a backslash
+    if name in preset_names():
+        return (_presets() / f"{name}.yaml").read_text(encoding="utf-8"), f"preset {name}"
     raise ConfigError(
         f"{source}: no such configuration file, and no preset of that name; presets are {', '.join(preset_names())}"
     )

@@ -11,7 +11,7 @@ import torch
 
 from clothseg.dataset import CocoLikeDataset
 from clothseg.errors import RunError
-from clothseg.files import atomic_file
+from clothseg.files import atomic_file, replace_file
 from clothseg.training.history import HistoryRow
 
 
@@ -51,7 +51,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     with atomic_file(path) as temporary:
         torch.save(asdict(checkpoint), temporary)
         if path.is_file():
-            path.replace(previous(path))
+            replace_file(path, previous(path))
 
 
 def previous(path: Path) -> Path:

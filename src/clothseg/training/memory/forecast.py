@@ -204,5 +204,5 @@ def forecast_memory(
         PhotoError, DataError: the largest photo cannot be read.
     """
     there = sum(tensor.nbytes for tensor in network.state_dict().values()) if network else 0
-    libraries = max(0, (resident() or 0) - there)
+    libraries = max(0, resident() - there)
     return forecast(config, len(train.classes), photo_needs(train, config), photo_needs(val, config), device, libraries)
