@@ -68,7 +68,7 @@ def test_a_network_that_knows_more_is_judged_by_the_names_of_the_data_set(datase
     rows = list(detections(Renumbered(dataset, 9), dataset, classes))
     assert rows == list(detections(Knowing(dataset, 9), dataset))
     model = MaskRCNN(Config.load("demo", ["weights=random"])).build(["Jeans", "Suit"])
-    with pytest.raises(RunError, match=r"has Dress, which the network does not know; it knows Jeans, Suit"):
+    with pytest.raises(RunError, match=r"has Dress, unknown to the network, which knows Jeans, Suit"):
         next(model.predict_dataset(dataset))
 
 

@@ -9,7 +9,7 @@ from clothseg.cli.terminal import ERRORS
 from clothseg.models import Model
 
 Compile = Annotated[
-    bool, typer.Option("--compile", help="Compile the network: a minute or two once, less time for each photo.")
+    bool, typer.Option("--compile", help="Compile the network: takes a minute or two once, then each photo is faster.")
 ]
 
 
@@ -22,6 +22,6 @@ def compile_network(model: Model, *, compiled: bool, quiet: bool) -> None:
     if quiet:
         return
     if reason:
-        ERRORS.print(f"not compiled, because this machine cannot: {escape(reason)}")
+        ERRORS.print(f"not compiled, because this machine cannot do it: {escape(reason)}")
     else:
-        ERRORS.print("compiling: the first photo takes a minute or two, and perhaps the first of another size")
+        ERRORS.print("compiling: the first photo takes a minute or two, and so may the first photo of another size")

@@ -12,7 +12,7 @@ from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
 from clothseg.errors import DataError, PhotoError
-from clothseg.files import atomic_file, atomic_write, require_absent
+from clothseg.files import atomic_file, atomic_write, require_absent, safe_file_name
 from clothseg.garments.cutout import Cutout, cut_out
 from clothseg.garments.light import Light
 from clothseg.instances import Instances
@@ -84,9 +84,9 @@ def write_cutouts(
         for position in range(len(found)):
             cutout = cut_out(photo, found, position, names[int(found.classes[position]) - 1])
             if cutout is not None:
-                name = f"{number:04d}-{path.stem}-{position + 1}-{cutout.class_name.replace('/', '_')}.png"
+                name = f"{number:04d}-{path.stem}-{position + 1}-{safe_file_name(cutout.class_name)}.png"
                 save_cutout(cutout, out / name, full_frame=full_frame)
-                rows.append({"file_name": name, "photo": str(path), **_facts(cutout)})
+                rows.append({"file_name": name, "photo": path.as_posix(), **_facts(cutout)})
     if read:
         atomic_write(out / LIST, json.dumps({"cutouts": rows}, indent=1))
     return CutoutsWritten(read, len(rows), failed)

@@ -152,7 +152,12 @@ def _write(
     sure = options.shown.sure(found).cpu()
     shown = found[sure]
     name = f"{number:04d}-{path.stem}.png"
-    entry: dict[str, Any] = {"id": number, "file_name": str(path), "width": photo.shape[1], "height": photo.shape[0]}
+    entry: dict[str, Any] = {
+        "id": number,
+        "file_name": path.as_posix(),
+        "width": photo.shape[1],
+        "height": photo.shape[0],
+    }
     if OutputFormat.PICTURES in options.formats:
         with atomic_file(out / name) as temporary:
             Image.fromarray(draw_instances(photo, shown, names)).save(temporary, format="PNG")

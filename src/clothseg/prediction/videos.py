@@ -53,7 +53,7 @@ def predict_video(
                 looked_at += 1
                 shown += files.write(frame, _image(looked_at, frame, video), found)
         height, width = first.pixels.shape[:2]
-        entry = {"file_name": str(path), "width": width, "height": height, "frames": looked_at}
+        entry = {"file_name": path.as_posix(), "width": width, "height": height, "frames": looked_at}
         written = [("video", files.film, "mp4"), ("results", files.coco, "json"), ("table", files.table, "csv")]
         entry |= {kind: f"{stem}.{suffix}" for kind, file, suffix in written if file is not None}
         return PredictionRecord(number, entry, shown=shown, problem=video.complaint(), video=True)

@@ -10,7 +10,7 @@ from PIL import Image
 
 from clothseg.errors import PhotoError, RunError
 from clothseg.evaluation.stored import stored_results
-from clothseg.files import atomic_file, atomic_folder
+from clothseg.files import atomic_file, atomic_folder, safe_file_name
 from clothseg.instances import Instances, Selection, mask_iou, resize_instances
 from clothseg.photos import try_read_photo
 from clothseg.pictures import contact_sheet, draw_instances
@@ -100,7 +100,7 @@ def write_figures(
             pictures, captions = _pairs(data, truth, results, examples, unread)
             counts[truth.names[class_id]] = len(pictures) // 2
             if pictures:
-                name = truth.names[class_id].replace("/", "_")
+                name = safe_file_name(truth.names[class_id])
                 _save(contact_sheet(pictures, columns=4, captions=captions), folder / f"{name}.png")
         if not drawn:
             raise RunError(f"{run}: nothing was found rightly on photos that can be read; there is nothing to show")

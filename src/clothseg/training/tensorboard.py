@@ -1,7 +1,7 @@
-"""The history for TensorBoard: its losses, rates and figures as points over the epochs.
+"""The history for TensorBoard: losses, learning rates and metrics over the epochs.
 
-Train and validation are two files in folders of their own, so that TensorBoard draws them into one chart. A file is
-records after one another: length (8 bytes), checksum of it (4), a serialized `Event`, checksum of that (4). Source:
+Training and validation have a file each, in folders of their own, so that TensorBoard draws them into one chart. A
+file is a sequence of records: length (8 bytes), its checksum (4), a serialized `Event`, its checksum (4). Source:
 tensorflow/core/lib/io/record_writer.h.
 """
 
@@ -54,7 +54,7 @@ def _bring_up_to(path: Path, points: Mapping[int, Mapping[str, float]]) -> None:
 
 
 def _records(path: Path) -> Iterator[tuple[int, int]]:
-    """For each whole record its step, and where it ends in the file."""
+    """For each complete record its step, and where it ends in the file."""
     content = path.read_bytes()
     end = 0
     while end + 12 <= len(content):
