@@ -14,6 +14,8 @@ from clothseg.errors import PhotoError
 
 RgbImage = NDArray[np.uint8]
 """A photo: `[H, W, 3]` uint8, red, green and blue."""
+RgbaImage = NDArray[np.uint8]
+"""`[H, W, 4]` uint8: red, green, blue and alpha. The colours are not multiplied by alpha."""
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
 
 
