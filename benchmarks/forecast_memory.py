@@ -51,7 +51,7 @@ def one(data: Path, config: Config) -> None:
     """Forecast, train, and print both numbers of bytes."""
     train, val = (CocoLikeDataset().load_data(data, split).prepare() for split in ("train", "val"))
     needs = photo_needs(train, config), photo_needs(val, config)
-    foretold = forecast(config, len(train.classes), *needs, torch.device("cpu"), resident() or 0)
+    foretold = forecast(config, len(train.classes), *needs, torch.device("cpu"), resident())
     with tempfile.TemporaryDirectory() as folder:
         MaskRCNN(config).build(train.classes).fit(train, val, Path(folder) / "run", quiet=True)
     print(foretold.total, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)

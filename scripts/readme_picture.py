@@ -1,37 +1,36 @@
-"""Draw the README's picture: what a run found on some of its validation photos.
+"""Draws the README's picture: the detections of a run on some of its validation photos.
 
     python scripts/readme_picture.py RUN DATA OUT
 
-The photos are spread evenly over the better half, ranked by how well the network and the truth agree.
+The photos are spread evenly over the better half, ranked by the agreement of detections and ground truth.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from clothseg.evaluation.stored import stored_results
+from clothseg.evaluation.truth import read_truth
 from clothseg.photos import read_photo
 from clothseg.pictures import contact_sheet, draw_instances
 from clothseg.report.choice import ranked_photos, spread
-from clothseg.report.reading import Truth, by_photo, to_instances
-from clothseg.runs import RunFolder
+from clothseg.report.reading import results_by_photo, to_instances
 
 PHOTOS, WIDTH, THRESHOLD = 6, 1500, 0.5
 
 
 def main() -> None:
-    """Choose the photos, draw them, write the sheet as WebP."""
+    """Chooses the photos, draws them, and writes the sheet as WebP."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("run", "data", "out"):
         parser.add_argument(name, type=Path)
     given = parser.parse_args()
-    tree = json.loads((given.data / "annotations" / "val.json").read_text(encoding="utf-8"))
-    truth = Truth(tree["images"], tree["annotations"], {c["id"]: c["name"] for c in tree["categories"]})
-    rows = json.loads(RunFolder(given.run).predictions.read_text(encoding="utf-8"))
-    sure = [row for row in rows if row["score"] >= THRESHOLD]
-    found = by_photo(truth.images, sure)
+    annotations = given.data / "annotations" / "val.json"
+    truth = read_truth(annotations)
+    rows = stored_results(given.run, annotations)
+    found = results_by_photo(truth.images, [row for row in rows if row["score"] >= THRESHOLD])
     ranked = [image for _, image in ranked_photos(truth, rows, THRESHOLD) if found[image["id"]]]
     better = ranked[: len(ranked) // 2]
     drawn = []

@@ -32,8 +32,8 @@ def clothseg(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
 def foreign(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Torchvision's network with the smallest backbone and 4 classes, that finds something of every class."""
     torch.manual_seed(3)
-    trunk = resnet_fpn_backbone(backbone_name="resnet18", weights=None)
-    network = torchvision.models.detection.MaskRCNN(trunk, num_classes=5)
+    body = resnet_fpn_backbone(backbone_name="resnet18", weights=None)
+    network = torchvision.models.detection.MaskRCNN(body, num_classes=5)
     path = tmp_path_factory.mktemp("weights") / "theirs.pth"
     torch.save({"model": network.state_dict(), "epoch": 7}, path)
     return path

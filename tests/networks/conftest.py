@@ -1,4 +1,4 @@
-"""Photos and shapes that the tests of networks share."""
+"""Photos that the tests of networks share."""
 
 import pytest
 from torch import Tensor

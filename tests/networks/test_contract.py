@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from clothseg.config import NETWORK_SETTINGS, Config, NetworkSettings, Section
 from clothseg.dataset import CocoLikeDataset
-from clothseg.garments.store import write_cutouts
+from clothseg.garments import write_cutouts
 from clothseg.instances import LabelMasks
 from clothseg.models import MaskRCNN, Model
 from clothseg.networks import NETWORKS, Network, build_network

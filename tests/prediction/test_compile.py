@@ -13,14 +13,19 @@ from clothseg.prediction import compile_for_inference
         (False, False, "", ""),
         (True, False, "", "compiling: the first photo takes a minute"),
         (False, True, "", "compiling: the first photo takes a minute"),
-        (True, True, "no compiler", "not compiled, because this machine cannot: no compiler"),
+        (True, True, "no compiler", "not compiled, because this machine cannot do it: no compiler"),
     ],
 )
 def test_the_option_or_the_settings_compile(
     requested: bool, configured: bool, reason: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[Model] = []
-    monkeypatch.setattr(Model, "compile", lambda model: calls.append(model) or reason)
+
+    def compiled(model: Model) -> str:
+        calls.append(model)
+        return reason
+
+    monkeypatch.setattr(Model, "compile", compiled)
     model = Model(Config.load("demo", [f"inference.compile={str(configured).lower()}"]))
     said = compile_for_inference(model, requested=requested)
     assert said.startswith(message)

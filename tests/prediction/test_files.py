@@ -50,7 +50,7 @@ def test_label_maps_have_class_and_instance_and_the_higher_score_wins(photos: li
 def test_results_and_table_hold_every_detection(photos: list[Path], tmp_path: Path) -> None:
     out = tmp_path / "out"
     done = predict_files(find, NAMES, photos, out, EVERYTHING)
-    assert done == Predicted(5, 0, 10, [f"{photos[2]}: not a picture in a format that is known here"])
+    assert done == Predicted(5, 0, 10, [f"{photos[2]}: not a picture in a known format"])
     truth = json.loads((out / "images.json").read_text())
     (tmp_path / "truth.json").write_text(json.dumps(truth | {"annotations": []}))
     theirs = COCO(str(tmp_path / "truth.json")).loadRes(str(out / "predictions.json"))
@@ -135,7 +135,7 @@ def test_several_processes_write_the_same_as_one(photos: list[Path], tmp_path: P
     assert files_in(tmp_path / "one") == files_in(tmp_path / "shared")
     assert filecmp.cmp(tmp_path / "one/predictions.json", tmp_path / "shared/predictions.json", shallow=False)
     assert [rank for rank, done in answers.items() if done is not None] == [0]
-    assert answers[0] == Predicted(5, 0, 10, [f"{photos[2]}: not a picture in a format that is known here"])
+    assert answers[0] == Predicted(5, 0, 10, [f"{photos[2]}: not a picture in a known format"])
 
 
 def test_more_than_255_instances_take_16_bits(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def test_a_machine_that_cannot_compile_is_reported(run: RunFolder, data: Path, m
     monkeypatch.setattr(Model, "compile", lambda model: "no compiler")
     messages: list[str] = []
     evaluate_run(run.path, data, compile=True, notify=messages.append)
-    assert messages == ["not compiled, because this machine cannot: no compiler"]
+    assert messages == ["not compiled, because this machine cannot do it: no compiler"]
     evaluate_run(run.path, data, notify=messages.append)
     assert len(messages) == 1
 

@@ -30,7 +30,7 @@ def test_a_batch_larger_than_the_data_set_is_refused(photos: Photos, tmp_path: P
 def test_missing_photos_are_found_before_the_first_step(photos: Photos, tmp_path: Path) -> None:
     train, val = photos
     train.images[1] = replace(train.images[1], path=tmp_path / "gone.jpg")
-    with pytest.raises(DataError, match=r"1 of its 3 photos are not there, the first is .*gone\.jpg; put them back"):
+    with pytest.raises(DataError, match=r"1 of its 3 photos are missing, the first is .*gone\.jpg; restore them"):
         MaskRCNN(Config.load("demo", SMALL)).build(train.classes).fit(train, val, tmp_path / "run", quiet=True)
     assert not (tmp_path / "run").exists()
 
@@ -44,7 +44,7 @@ def test_data_that_nothing_can_be_learned_from_is_refused(small_photos: Photos, 
     with pytest.raises(DataError, match="same categories"):
         check_datasets(train, other.prepare(), config)
     train.images = [replace(entry, annotations=[]) for entry in train.images]
-    with pytest.raises(DataError, match=r"train.json: not one instance is left on its 3 photos"):
+    with pytest.raises(DataError, match=r"train.json: no instance on its 3 photos"):
         model().fit(train, val, tmp_path / "run", quiet=True)
     assert not (tmp_path / "run").exists()
 
@@ -58,7 +58,7 @@ def test_another_data_set_is_refused_unless_forced(photos: Photos, tmp_path: Pat
     with pytest.raises(RunError, match="--force"):
         again.fit(train, val, tmp_path / "run", resume=True, quiet=True)
     again.fit(train, val, tmp_path / "run", resume=True, force=True, quiet=True)
-    assert "by force" in RunFolder(tmp_path / "run").log.read_text()
+    assert "because of --force" in RunFolder(tmp_path / "run").log.read_text()
 
 
 def test_another_configuration_is_refused_with_its_differences(small_photos: Photos, tmp_path: Path) -> None:

@@ -1,9 +1,7 @@
 """Whole runs: one that was stopped or killed resumes as if nothing had happened; what is written, loaded, continued."""
 
-import os
 import shutil
 import signal
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -43,7 +41,7 @@ def test_a_stopped_run_resumes_exactly(photos: Photos, tmp_path: Path, monkeypat
     def ctrl_c_in_the_fourth(trainer: Trainer) -> None:
         calls.append(trainer)
         if len(calls) == 4:
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
         step(trainer)
 
     monkeypatch.setattr(Trainer, "step", ctrl_c_in_the_fourth)
@@ -95,7 +93,7 @@ def test_a_damaged_last_checkpoint_falls_back_to_the_one_before(photos: Photos, 
     folder.last.write_bytes(content)
     MaskRCNN(config).build(train.classes).fit(train, val, folder.path, resume=True, quiet=True)
     assert "damaged" in folder.log.read_text()
-    assert "going on from the one before, at step 3" in folder.log.read_text()
+    assert "resuming from the one before, at step 3" in folder.log.read_text()
     assert_same_runs(tmp_path / "whole", folder.path)
 
 
@@ -133,7 +131,7 @@ def test_nothing_of_a_replaced_run_stays(photos: Photos, tmp_path: Path, monkeyp
     step = Trainer.step
 
     def stop(trainer: Trainer) -> None:
-        os.kill(os.getpid(), signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
         step(trainer)
 
     monkeypatch.setattr(Trainer, "step", stop)
@@ -208,7 +206,7 @@ def test_a_run_that_cannot_be_written_is_reported(
     def read_only(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(tempfile, "mkstemp", read_only)
+    monkeypatch.setattr(Path, "touch", read_only)
     with pytest.raises(RunError, match=r"cannot be written.*Permission denied"):
         MaskRCNN(longer).build(CLASSES).fit(train, val, run, resume=True, quiet=True)
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before

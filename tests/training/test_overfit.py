@@ -49,7 +49,7 @@ def test_a_box_beside_its_mask_is_named(train: CocoLikeDataset) -> None:
     annotation["bbox"] = [annotation["bbox"][0] + annotation["bbox"][2] + 9, *annotation["bbox"][1:]]
     assert f"annotation {annotation['id']}" in contradictions(train, 0, truth)[0]
     shifted = type(truth)(truth.size, truth.boxes + 900, truth.classes, truth.masks)
-    assert "do not lie round their masks" in contradictions(train, 0, shifted)[0]
+    assert "do not enclose their masks" in contradictions(train, 0, shifted)[0]
 
 
 def test_overlaps_by_hand(train: CocoLikeDataset) -> None:

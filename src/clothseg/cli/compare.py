@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from clothseg.cli.inputs import Quiet
+from clothseg.cli.inputs import Overwrite, Quiet
 from clothseg.cli.terminal import ERRORS
 from clothseg.evaluation import SCORE_THRESHOLD, compare_runs
 from clothseg.evaluation.tables import comparison_table
@@ -25,7 +25,7 @@ def compare(
     out: Annotated[Path | None, typer.Option(help="Write the differences to this JSON file.")] = None,
     score_threshold: Annotated[float, typer.Option(min=0, max=1, help="Of report_mAP only.")] = SCORE_THRESHOLD,
     resamples: Annotated[int, typer.Option(min=100, help="Number of bootstrap samples of the photos.")] = 1000,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file --out.")] = False,
+    overwrite: Overwrite = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the differences as JSON.")] = False,
     quiet: Quiet = False,
 ) -> None:

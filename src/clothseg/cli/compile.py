@@ -10,7 +10,7 @@ from clothseg.models import Model
 from clothseg.prediction import compile_for_inference
 
 Compile = Annotated[
-    bool, typer.Option("--compile", help="Compile the network: a minute or two once, less time for each photo.")
+    bool, typer.Option("--compile", help="Compile the network: takes a minute or two once, then each photo is faster.")
 ]
 
 

@@ -1,6 +1,5 @@
-"""`clothseg demo`: all steps on the sample photos."""
+"""`clothseg demo`: all steps on the sample."""
 
-import shlex
 import time
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +10,9 @@ from clothseg import sample
 from clothseg.cli.dataset.build import build
 from clothseg.cli.evaluate import evaluate
 from clothseg.cli.fit import fit
+from clothseg.cli.inputs import Overwrite, Quiet
 from clothseg.cli.predict import predict
+from clothseg.errors import shell_command
 from clothseg.files import require_absent
 from clothseg.report import write_report
 from clothseg.runs import RunFolder
@@ -19,36 +20,36 @@ from clothseg.runs import RunFolder
 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the run.")] = Path("runs/demo"),
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar, no messages.")] = False,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
 ) -> None:
-    """Run all steps on the sample photos: dataset, fine-tuning, evaluation, pictures and report; minutes on 2 cores.
+    """Run all steps on the sample photos: data set, fine-tuning, evaluation, pictures and a report. Takes minutes.
 
-    Each step is shown as its own command.
+    It prints each step as the command that does it.
 
     Example: [b]clothseg demo --out runs/demo[/]
     """
     begun = time.monotonic()
     require_absent(out, overwrite=overwrite)
     data = out / "data"
-    _show("dataset", "build", "sample", "--keep-empty", "--out", data)
+    _say("dataset", "build", "sample", "--keep-empty", "--out", data)
     build(sample.folder(), data, keep_empty=True, overwrite=overwrite, quiet=quiet)
     built = time.monotonic()
-    _show("fit", data, "--config", "demo", "--out", out, "--overwrite")
+    _say("fit", data, "--config", "demo", "--out", out, "--overwrite")
     fit(data, out, config="demo", overwrite=True, quiet=quiet)
-    _show("evaluate", out, data, "--initial-weights")
+    _say("evaluate", out, data, "--initial-weights")
     evaluate(out, data, initial=True, quiet=quiet)
-    _show("evaluate", out, data)
+    _say("evaluate", out, data)
     evaluate(out, data, quiet=quiet)
     pictures = out / "predictions"
-    _show("predict", out, sample.folder() / "validation", "--out", pictures)
+    _say("predict", out, sample.folder() / "validation", "--out", pictures)
     predicted = time.monotonic()
     predict(out, [sample.folder() / "validation"], pictures, overwrite=True, quiet=quiet)
     now = time.monotonic()
     timings = {"build": built - begun, "predict": now - predicted, "all together": now - begun}
     RunFolder(out).add_facts({"timings": {name: round(seconds, 1) for name, seconds in timings.items()}})
-    print(f"\nDone in {now - begun:.0f} seconds. Open {write_report(out, data)}")
+    print(f"\nAll done in {now - begun:.0f} seconds. Open {write_report(out, data)}")
 
 
-def _show(*words: object) -> None:
-    print(f"\n$ clothseg {shlex.join(str(word) for word in words)}", flush=True)
+def _say(*words: object) -> None:
+    print(f"\n$ {shell_command(['clothseg', *words])}", flush=True)

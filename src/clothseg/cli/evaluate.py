@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 
 from clothseg.cli.compile import Compile
-from clothseg.cli.inputs import Quiet
+from clothseg.cli.inputs import Overwrite, Quiet
 from clothseg.cli.terminal import ERRORS, progress_bar, walk
 from clothseg.errors import ClothsegError
 from clothseg.evaluation import SCORE_THRESHOLD, Metrics, evaluate_coco
@@ -31,7 +31,7 @@ def evaluate(
         bool, typer.Option("--initial-weights", help="Evaluate the network as it was before training, for comparison.")
     ] = False,
     compile_: Compile = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file --out.")] = False,
+    overwrite: Overwrite = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the metrics as JSON.")] = False,
     quiet: Quiet = False,
 ) -> None:

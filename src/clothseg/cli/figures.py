@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from clothseg.cli.inputs import Quiet
+from clothseg.cli.inputs import Overwrite, Quiet
 from clothseg.cli.selection import ThresholdOf, Thresholds, least_scores
 from clothseg.cli.terminal import ERRORS, counted, progress_bar, walk
 from clothseg.files import require_absent
@@ -27,7 +27,7 @@ def figures(
     ] = 0.5,
     threshold: ThresholdOf = None,
     thresholds: Thresholds = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder --out.")] = False,
+    overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
     """Draw the detections of an evaluated run on its validation photos: a sheet with the best examples of each class,

@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from clothseg import videos
 from clothseg.cli.compile import Compile, compile_network
-from clothseg.cli.inputs import Overrides, Quiet, Recursive
+from clothseg.cli.inputs import Overrides, Overwrite, Quiet, Recursive
 from clothseg.cli.selection import ClassAgnosticNms, ThresholdOf, Thresholds, selection_settings
 from clothseg.cli.terminal import ERRORS, counted, progress_bar, walk
 from clothseg.dataset.prelabel_files import PHOTOS_URL, SHOWN_FROM, LabelFormat, write_prelabels
@@ -54,7 +54,7 @@ def predict(
         typer.Option(help="Also write labels-FORMAT.json for a labelling tool (coco for CVAT); repeat for several."),
     ] = None,
     photos_url: Annotated[str, typer.Option(help="Prefix of the photos' names in Label Studio.")] = PHOTOS_URL,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier prediction in --out.")] = False,
+    overwrite: Overwrite = False,
     compile_: Compile = False,
     quiet: Quiet = False,
 ) -> None:

@@ -1,4 +1,4 @@
-"""Options that select detections, shared by the commands that find garments."""
+"""Options that select detections, shared by the commands that run a network."""
 
 import json
 from pathlib import Path
@@ -11,11 +11,11 @@ from clothseg.evaluation.stored import stored_thresholds
 
 ThresholdOf = Annotated[
     list[str] | None,
-    typer.Option("--threshold", metavar="CLASS=SCORE", help="Score threshold of one class; repeat for several."),
+    typer.Option("--threshold", metavar="CLASS=SCORE", help="Lowest score of one class, repeatable."),
 ]
 Thresholds = Annotated[
     str | None,
-    typer.Option(help="The best threshold of each class, from a metrics.json, or [b]best[/] for the run's own."),
+    typer.Option(help="Best threshold of each class, from a metrics.json, or [b]best[/]: from that of the run."),
 ]
 ClassAgnosticNms = Annotated[
     float | None,
@@ -24,16 +24,16 @@ ClassAgnosticNms = Annotated[
         min=0.01,
         max=1,
         metavar="IOU",
-        help="If masks of two classes overlap with this IoU, keep only the higher score.",
+        help="Where masks of different classes overlap by this IoU, keep only the one with the higher score.",
     ),
 ]
 
 
 def least_scores(run: Path, threshold: list[str] | None, thresholds: str | None) -> dict[str, float]:
-    """The score thresholds by class name, from the options above; `--threshold` wins over `--thresholds`.
+    """The lowest score by class name, from the options above; `threshold` takes precedence over `thresholds`.
 
     Raises:
-        ClothsegError: an option is not valid, or its file cannot be read.
+        ClothsegError: an option is malformed, or the file cannot be read.
     """
     own = run if run.is_dir() else run.parent
     least = stored_thresholds(own if thresholds == "best" else Path(thresholds)) if thresholds else {}

@@ -270,4 +270,6 @@ def _write_index(folder: Path, data: CocoLikeDataset, sheets: Sequence[Sheet], s
         "sheets": sheets,
         "seed": seed,
     }
-    (folder / "index.html").write_text(render_page("dataset", "show.html.jinja", values), encoding="utf-8")
+    (folder / "index.html").write_text(
+        render_page("dataset", "show.html.jinja", values), encoding="utf-8", newline="\n"
+    )

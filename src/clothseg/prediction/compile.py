@@ -14,5 +14,5 @@ def compile_for_inference(model: Model, *, requested: bool) -> str:
     reason = model.compile()
     model.config = model.config.changed("inference", compile=not reason)
     if reason:
-        return f"not compiled, because this machine cannot: {reason}"
+        return f"not compiled, because this machine cannot do it: {reason}"
     return "compiling: the first photo takes a minute or two, and so may the first photo of another size"

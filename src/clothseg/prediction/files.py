@@ -160,7 +160,7 @@ def _write(
     shown = found[selected]
     name = f"{number:04d}-{path.stem}.png"
     height, width = photo.shape[:2]
-    entry: PhotoEntry = {"id": number, "file_name": str(path), "width": width, "height": height}
+    entry: PhotoEntry = {"id": number, "file_name": path.as_posix(), "width": width, "height": height}
     if OutputFormat.PICTURES in options.formats:
         with atomic_file(out / name) as temporary:
             Image.fromarray(draw_instances(photo, shown, names)).save(temporary, format="PNG")

@@ -70,7 +70,7 @@ def predict_video(
                 processed += 1
                 shown += files.write(frame, _image(processed, frame, video), found)
         height, width = first.pixels.shape[:2]
-        entry: VideoEntry = {"file_name": str(path), "width": width, "height": height, "frames": processed}
+        entry: VideoEntry = {"file_name": path.as_posix(), "width": width, "height": height, "frames": processed}
         if files.film is not None:
             entry["video"] = f"{stem}.mp4"
         if files.coco is not None:
@@ -84,7 +84,7 @@ def _image(number: int, frame: Frame, video: Video) -> FrameEntry:
     height, width = frame.pixels.shape[:2]
     return {
         "id": number,
-        "file_name": str(video.path),
+        "file_name": video.path.as_posix(),
         "width": width,
         "height": height,
         "frame": frame.number,

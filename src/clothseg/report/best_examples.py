@@ -9,7 +9,7 @@ from PIL import Image
 from clothseg.errors import PhotoError, RunError
 from clothseg.evaluation.stored import shared_data, stored_results
 from clothseg.evaluation.truth import GroundTruth, read_truth
-from clothseg.files import atomic_file, atomic_folder
+from clothseg.files import atomic_file, atomic_folder, safe_file_name
 from clothseg.instances import (
     CocoImage,
     CocoResult,
@@ -114,7 +114,7 @@ def write_figures(
             pictures, captions = _pairs(data, truth, results, examples, unread)
             counts[truth.names[class_id]] = len(pictures) // 2
             if pictures:
-                name = truth.names[class_id].replace("/", "_")
+                name = safe_file_name(truth.names[class_id])
                 _save(contact_sheet(pictures, columns=4, captions=captions), folder / f"{name}.png")
         if not drawn:
             raise RunError(f"{run}: no detection is correct on a photo that can be read, so there is nothing to draw")

@@ -41,7 +41,7 @@ def summarize_run(
         f"{', '.join(train.classes)}{warn_missing_classes(train)}",
         "steps": describe_plan(trainer),
         **{check.name: check.summary for check in checks},
-        "memory": describe_memory(memory, device, resident() or 0, local_world_size(config.train.devices)),
+        "memory": describe_memory(memory, device, resident(), local_world_size(config.train.devices)),
     }
     facts: dict[str, Any] = {check.name: check.facts for check in checks}
     facts["memory"] = {"forecast": vars(memory) | {"total": memory.total}}
@@ -136,8 +136,6 @@ def describe_memory(memory: Forecast, device: torch.device, resident_bytes: int,
     mostly = ", ".join(f"{name} {format_bytes(size)}" for size, name in parts[:4])
     mostly = f"{format_bytes(memory.total)} for each of {sharing} processes: {mostly}" if sharing > 1 else mostly
     free = free_memory(device)
-    if free is None:
-        return f"about {format_bytes(total)} at the peak ({mostly})"
     available = free + resident_bytes if device.type == "cpu" else free + torch.cuda.memory_reserved(device)
     fits = "" if total <= available else ": it does NOT fit; --max-memory chooses settings that do"
     return f"about {format_bytes(total)} of {format_bytes(available)} at the peak ({mostly}){fits}"

@@ -8,6 +8,7 @@ import httpx
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from clothseg.errors import WeightsError
+from clothseg.files import replace_file
 
 Progress = Callable[[int, int | None], None]
 """Told the bytes that are there and, where it is known, how many there will be."""
@@ -52,7 +53,7 @@ def download(url: str, path: Path, sha256: str = "", progress: Progress | None =
             f"{url}: what came has the SHA-256 {found[:16]}..., but it should begin with {sha256}; try again, "
             "and do not trust a file that was fetched otherwise"
         )
-    part.replace(path)
+    replace_file(part, path)
 
 
 def _fetch(url: str, part: Path, progress: Progress | None) -> None:

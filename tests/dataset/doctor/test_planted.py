@@ -430,7 +430,10 @@ def test_too_few_and_uneven(kind: str, sample_set: Path, open_set: Callable[[Pat
     tree = open_set(sample_set)
     folder = sample_set.parent / kind
     (folder / "annotations").mkdir(parents=True)
-    (folder / "images").symlink_to(sample_set / "images")
+    try:
+        (folder / "images").symlink_to(sample_set / "images")
+    except OSError as error:  # Windows needs a privilege for it
+        pytest.skip(f"no symbolic links here: {error}")
     jeans = [a for a in tree.train["annotations"] if a["category_id"] == 3]
     tree.train["annotations"] = [a for a in tree.train["annotations"] if a["category_id"] != 3 or a in jeans[:3]]
     tree.folder = folder

@@ -24,7 +24,7 @@ def test_what_cannot_be_built_is_told(name: str, levels: tuple[int, ...]) -> Non
 
 
 def test_dropout_is_refused_where_it_does_nothing() -> None:
-    with pytest.raises(ConfigError, match="only our own ResNets"):
+    with pytest.raises(ConfigError, match="only the ResNets of clothseg have dropout"):
         build_backbone(BackboneSettings(name="timm/resnet18", dropout=0.1), (3, 4, 5))
 
 

@@ -32,8 +32,8 @@ def test_pooling_on_a_cpu_is_torchvisions(samples: int, aligned: bool) -> None:
     photo = torch.arange(len(boxes)) % 2
     for size in (1, 7):
         found = roi_align_cpu(feature, photo, boxes, size, scale=0.25, samples=samples, aligned=aligned)
-        wanted = roi_align(feature, torch.cat([photo[:, None], boxes], dim=1), size, 0.25, samples, aligned)
-        torch.testing.assert_close(found, wanted, atol=2e-6, rtol=0)
+        expected = roi_align(feature, torch.cat([photo[:, None], boxes], dim=1), size, 0.25, samples, aligned)
+        torch.testing.assert_close(found, expected, atol=2e-6, rtol=0)
     assert roi_align_cpu(feature, photo[:0], boxes[:0], 7, scale=0.25, samples=samples, aligned=aligned).shape[0] == 0
 
 
@@ -84,10 +84,10 @@ def test_pooling_is_the_same_with_and_without_gradients(conventions: RoiAlignCon
     generator = torch.Generator().manual_seed(1)
     features = [torch.randn(2, 6, 64 >> level, 96 >> level, generator=generator) for level in range(4)]
     boxes = [boxes_of_all_kinds(80, generator) * 2 for _ in range(2)]
-    wanted = roi_align_levels(features, (2, 3, 4, 5), boxes, 7, conventions, 60.0)
+    expected = roi_align_levels(features, (2, 3, 4, 5), boxes, 7, conventions, 60.0)
     with torch.no_grad():
         found = roi_align_levels(features, (2, 3, 4, 5), boxes, 7, conventions, 60.0)
-    torch.testing.assert_close(found, wanted, atol=2e-6, rtol=0)
+    torch.testing.assert_close(found, expected, atol=2e-6, rtol=0)
 
 
 def test_levels_by_hand() -> None:

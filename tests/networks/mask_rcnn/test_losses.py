@@ -11,17 +11,19 @@ from clothseg.networks.mask_rcnn.losses import box_head_losses, mask_loss, rpn_l
 
 def test_losses_are_divided_as_the_conventions_say() -> None:
     logits, labels = torch.tensor([0.0, 0.0]), torch.tensor([1.0, 0.0])
-    deltas, wanted = torch.tensor([[2.0, 0, 0, 0]]), torch.zeros(1, 4)
+    deltas, expected = torch.tensor([[2.0, 0, 0, 0]]), torch.zeros(1, 4)
     once = math.log(2)
     cases = {"torchvision": (once, (2 - 1 / 18) / 2), "detectron2": (once / 8, 2 / 16), "matterport": (once, 1.5 / 4)}
     assert cases.keys() == CONVENTIONS.keys()
     for name, (unsure, off) in cases.items():
-        found = rpn_losses(logits, labels, deltas, wanted, 16, "smooth_l1", CONVENTIONS[name])
+        found = rpn_losses(logits, labels, deltas, expected, 16, "smooth_l1", CONVENTIONS[name])
         assert found["rpn_class"].item() == pytest.approx(unsure)
         assert found["rpn_bbox"].item() == pytest.approx(off)
-    found = rpn_losses(logits, labels, deltas, wanted, 16, "l2", MATTERPORT)
+    found = rpn_losses(logits, labels, deltas, expected, 16, "l2", MATTERPORT)
     assert found["rpn_bbox"].item() == pytest.approx(0.5 * 4 / 4)
-    nothing = box_head_losses(torch.zeros(2, 3), torch.tensor([0, 0]), deltas[:0], wanted[:0], "smooth_l1", MATTERPORT)
+    nothing = box_head_losses(
+        torch.zeros(2, 3), torch.tensor([0, 0]), deltas[:0], expected[:0], "smooth_l1", MATTERPORT
+    )
     assert nothing["bbox"].item() == 0
 
 
@@ -35,12 +37,12 @@ def test_losses_are_divided_as_the_conventions_say() -> None:
 )
 def test_squared_box_losses(name: str, of_rpn: float, of_boxes: float) -> None:
     """Off by 2 and by 3: (4 + 9) / 2 = 6.5, divided as the conventions say."""
-    deltas, wanted = torch.tensor([[2.0, 0, 0, 1], [0, 5, 0, 0]]), torch.tensor([[0.0, 0, 0, 1], [0, 2, 0, 0]])
+    deltas, expected = torch.tensor([[2.0, 0, 0, 1], [0, 5, 0, 0]]), torch.tensor([[0.0, 0, 0, 1], [0, 2, 0, 0]])
     labels = torch.tensor([1.0, 0, 1, 0])
-    found = rpn_losses(torch.zeros(4), labels, deltas, wanted, 16, "l2", CONVENTIONS[name])
+    found = rpn_losses(torch.zeros(4), labels, deltas, expected, 16, "l2", CONVENTIONS[name])
     assert found["rpn_bbox"].item() == pytest.approx(of_rpn)
     classes = torch.tensor([0, 2, 0, 1, 0])
-    found = box_head_losses(torch.zeros(5, 3), classes, deltas, wanted, "l2", CONVENTIONS[name])
+    found = box_head_losses(torch.zeros(5, 3), classes, deltas, expected, "l2", CONVENTIONS[name])
     assert found["bbox"].item() == pytest.approx(of_boxes)
 
 

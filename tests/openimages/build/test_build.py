@@ -4,9 +4,7 @@ import csv
 import hashlib
 import io
 import json
-import os
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -383,7 +381,7 @@ def test_killed_at_random_moments_a_rerun_gives_the_same_bytes(tmp_path: Path) -
         time.sleep(chance.uniform(0.3, 1.5))
         if running.poll() is not None:
             break
-        os.kill(running.pid, signal.SIGKILL)
+        running.kill()
         running.wait()
         killed += 1
         if out.exists():

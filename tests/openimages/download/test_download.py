@@ -6,7 +6,6 @@ import hashlib
 import io
 import os
 import random
-import signal
 import struct
 import subprocess
 import sys
@@ -378,7 +377,7 @@ def test_killed_at_random_moments_a_rerun_gives_the_same_bytes(
     while child.poll() is None and len(site.log) < answers:
         time.sleep(0.002)
     assert child.poll() is None
-    child.send_signal(signal.SIGKILL)
+    child.kill()
     child.wait()
     assert tree(out).items() <= tree(tmp_path / "good").items(), "what is there is whole"
     summary = fetch(site, out, retry_policy)

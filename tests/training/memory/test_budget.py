@@ -43,7 +43,7 @@ def test_settings_that_change_little_go_first(budget: int, expected: list[str]) 
 
 
 def test_the_error_names_the_smallest_budget_that_would_fit() -> None:
-    with pytest.raises(ConfigError, match=r"nothing fits into 104 MB: the least .* is 105 MB"):
+    with pytest.raises(ConfigError, match=r"nothing fits in 104 MB: this training takes at least 105 MB"):
         fit_budget(CONFIG, 104 * MB, made_up)
 
 

@@ -165,7 +165,7 @@ def _write(
         own = {"image_id": images[row.image_id], "category_id": classes[row.category_id]}
         figures = _figures(row, sizes[row.image_id], kinds.get(row.place.row, set()))
         tree["annotations"].append(_renamed(row.raw, number) | own | figures)
-    with (folder / "annotations" / f"{part.split.name}.json").open("w", encoding="utf-8") as stream:
+    with (folder / "annotations" / f"{part.split.name}.json").open("w", encoding="utf-8", newline="\n") as stream:
         json.dump(tree, stream, ensure_ascii=False, separators=(",", ":"))
         stream.write("\n")
 

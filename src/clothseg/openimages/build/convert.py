@@ -168,7 +168,8 @@ def convert_photo(job: PhotoJob, archive: MaskArchive, settings: Settings, image
 
 def _told(detail: object, settings: Settings) -> str:
     """Without the place where the source lies on this machine."""
-    return str(detail).replace(f"{settings.source}/", "")
+    prefix = str(settings.source / "_")[:-1]  # OSError shows paths by `repr`, on Windows with doubled backslashes
+    return str(detail).replace(prefix, "").replace(repr(prefix)[1:-1], "")
 
 
 def _without_repeats(job: PhotoJob, result: Converted) -> list[MaskRow]:

@@ -4,6 +4,7 @@ import concurrent.futures
 import itertools
 import multiprocessing
 import os
+import sys
 import threading
 import time
 from collections import defaultdict
@@ -104,6 +105,7 @@ def _run_in_workers(tasks: Iterable[Task], images: Path, workers: int, seconds: 
     """The same in several processes; few chunks wait at a time, so that rows need not all be in memory."""
     context = multiprocessing.get_context("spawn")
     waiting = iter(tasks)
+    workers = min(workers, 61) if sys.platform == "win32" else workers  # the most that Windows can wait for
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
         running: dict[Future[dict[str, float]], Task] = {}
         try:

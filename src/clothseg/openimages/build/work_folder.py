@@ -16,7 +16,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from clothseg.errors import ClothsegError
-from clothseg.files import atomic_write
+from clothseg.files import atomic_write, replace_file
 from clothseg.openimages.archives import MaskArchive
 from clothseg.openimages.build.convert import Converted, PhotoJob, Settings
 
@@ -73,8 +73,8 @@ class WorkFolder:
         replaced = self.folder / "replaced"
         if self.out.exists():
             shutil.rmtree(replaced, ignore_errors=True)
-            self.out.rename(replaced)
-        self.data.rename(self.out)
+            replace_file(self.out, replaced)
+        replace_file(self.data, self.out)
         self.remove()
 
     def chunk(self, key: str) -> Path:

@@ -53,7 +53,10 @@ def write_dataset(
         {"id": number, "name": c.name, "supercategory": "", "mid": c.mid} for number, c in enumerate(chosen, start=1)
     ]
     for split, photos in gathered.photos.items():
-        with atomic_file(folder / "annotations" / f"{split}.json") as path, path.open("w", encoding="utf-8") as stream:
+        with (
+            atomic_file(folder / "annotations" / f"{split}.json") as path,
+            path.open("w", encoding="utf-8", newline="\n") as stream,
+        ):
             info = {"description": f"{', '.join(summary.classes)} from Open Images masks: {split}"}
             stream.write("{")
             _write(stream, "info", info)

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 
 from clothseg.errors import ClothsegError, DownloadError
+from clothseg.files import replace_file
 from clothseg.openimages.download.ledger import md5_of
 from clothseg.openimages.download.web import (
     Attempts,
@@ -109,7 +110,7 @@ def fetch_file(
             raise
 
     found = web.retried(work, remote.url)
-    state.part.replace(path)
+    replace_file(state.part, path)
     state.note.unlink(missing_ok=True)
     return found
 

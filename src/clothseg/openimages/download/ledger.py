@@ -30,7 +30,7 @@ class Ledger:
         self._entries = _read(path)
         self._lock = threading.Lock()
         torn = _is_torn(path)
-        self._stream = path.open("a", encoding="utf-8")
+        self._stream = path.open("a", encoding="utf-8", newline="\n")
         if torn:
             self._stream.write("\n")
 

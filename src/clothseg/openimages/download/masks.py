@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from clothseg.errors import ClothsegError, DataError
+from clothseg.files import replace_file
 from clothseg.openimages.download.decode import MASK_KINDS, check_picture
 from clothseg.openimages.download.fetch import fetch_file
 from clothseg.openimages.download.ledger import Ledger
@@ -206,7 +207,7 @@ def _put(content: bytes, path: Path, parts: Path) -> None:
     parts.mkdir(parents=True, exist_ok=True)
     temporary = parts / path.name
     temporary.write_bytes(content)
-    temporary.replace(path)
+    replace_file(temporary, path)
 
 
 def _is_good(path: Path, ledger: Ledger) -> bool:
