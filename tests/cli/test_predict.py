@@ -162,7 +162,7 @@ def test_cutouts_and_pasting_keep_to_the_thresholds(
         tmp_path / "a.png",
     )
     assert clothseg(monkeypatch, *replace, *words) == 2
-    assert "no Suit found that is sure enough" in capsys.readouterr().err
+    assert "no Suit found above the score threshold" in capsys.readouterr().err
     assert not (tmp_path / "a.png").exists()
 
 

@@ -1,7 +1,7 @@
-"""Random changes to a photo and its instances together.
+"""Augmentation: random changes of a photo and its instances together.
 
-`geometry` moves pixels (flip, zoom, turn, waves), `light` changes their values, `mixing` pastes objects of another
-photo. Boxes are made anew from the masks, so that the two never disagree.
+`geometry` moves pixels (flip, affine, piecewise affine), `light` changes their values, `mixing` pastes objects of
+another photo. Boxes are computed from the changed masks, so boxes and masks always agree.
 """
 
 import torch
@@ -19,16 +19,16 @@ __all__ = ["augment", "paste_instances"]
 def augment(
     image: Tensor, instances: Instances, settings: AugmentSettings, generator: torch.Generator
 ) -> tuple[Tensor, Instances]:
-    """One random change of a photo, as far as `settings` allow each kind.
+    """Changes a photo and its instances at random.
 
     Args:
         image: `[3, H, W]` float in 0..1.
-        instances: what is on it.
-        settings: how far each change may go, and how often.
-        generator: draws the change.
+        instances: the instances on the photo.
+        settings: the maximum and the probability of each change.
+        generator: the source of randomness.
 
     Returns:
-        the changed photo of the same size, and its instances: boxes tight round the masks, emptied ones left out.
+        The changed photo, of the same size, and its instances. Boxes are tight. Instances without a pixel are removed.
     """
     image, masks = move(image, instances.masks.pixels(), settings, generator)
     image = relight(image, settings, generator)

@@ -1,4 +1,4 @@
-"""Changes of value: brightness, contrast, saturation, blur and sharpness. Masks stay as they are."""
+"""Changes of pixel values: brightness, contrast, saturation, blur and sharpness. Masks do not change."""
 
 import torch
 from torch import Tensor
@@ -9,16 +9,16 @@ from clothseg.dataset.augment.draws import between, factor, happens
 
 
 def relight(image: Tensor, settings: AugmentSettings, generator: torch.Generator) -> Tensor:
-    """A photo `[3, H, W]` in 0..1 under other light."""
-    brightness, contrast, colour = (
+    """Changes the light and sharpness of a photo `[3, H, W]` float in 0..1 at random."""
+    brightness, contrast, saturation = (
         factor(part, generator) for part in (settings.brightness, settings.contrast, settings.saturation)
     )
     if brightness != 1:
         image = transforms.adjust_brightness(image, brightness)
     if contrast != 1:
         image = transforms.adjust_contrast(image, contrast)
-    if colour != 1:
-        image = transforms.adjust_saturation(image, colour)
+    if saturation != 1:
+        image = transforms.adjust_saturation(image, saturation)
     sigma = between(0, settings.blur.max, generator)
     if happens(settings.blur, generator) and sigma > 0.05:
         image = transforms.gaussian_blur(image, [2 * round(3 * sigma) + 1] * 2, [sigma, sigma])
