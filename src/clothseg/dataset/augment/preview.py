@@ -1,4 +1,4 @@
-"""What augmentation makes of photos: the original beside several looks, as training would draw them."""
+"""What augmentation makes of photos: the original beside changed versions, as training would draw them."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,12 +11,12 @@ from clothseg.dataset.coco import CocoLikeDataset
 from clothseg.dataset.loader import load_example
 from clothseg.pictures import draw_instances
 
-_LOOKS = 4
+_VERSIONS = 4
 
 
 def versions(settings: AugmentSettings) -> range:
     """Numbers of the changed versions that are shown: where they are fixed, as many as there are."""
-    return range(1, 1 + (min(_LOOKS, settings.fixed_views - 1) if settings.fixed_views else _LOOKS))
+    return range(1, 1 + (min(_VERSIONS, settings.fixed_views - 1) if settings.fixed_views else _VERSIONS))
 
 
 def previews(data: CocoLikeDataset, position: int, config: Config) -> Iterator[tuple[NDArray[np.uint8], str]]:
