@@ -32,7 +32,7 @@ def record(
 
     Args:
         options: the parsed options, see `add_record_options`.
-        name: what was measured, in the words of the rows that the file already has.
+        name: what was measured, named like the rows that the file already has.
         value: the number; a float is written with 4 significant digits, a text as it is.
         unit: of the value.
         note: what else a reader must know.
@@ -73,12 +73,12 @@ def current_commit() -> str:
 
 def current_command() -> str:
     """The command line of this benchmark, without `--record` and `--note`; a path becomes `PATH`."""
-    words, skip = [], False
+    arguments, skip = [], False
     for word in sys.argv[1:]:
         if not (skip or word == "--record" or word.startswith("--note")):
-            words.append("PATH" if os.sep in word else word)
+            arguments.append("PATH" if os.sep in word else word)
         skip = word == "--note"
-    return shlex.join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *words])
+    return shlex.join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *arguments])
 
 
 def describe_cpu() -> str:

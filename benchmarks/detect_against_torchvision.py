@@ -63,11 +63,11 @@ class Case:
         """Height and width of the photos."""
         return (1200, 1600) if self.large else (self.size, self.size)
 
-    def words(self) -> list[str]:
-        """The command line options of this case."""
-        words = ["--size", str(self.size), "--batch", str(self.batch), "--detections", str(self.detections)]
+    def arguments(self) -> list[str]:
+        """The command line arguments of this case."""
+        arguments = ["--size", str(self.size), "--batch", str(self.batch), "--detections", str(self.detections)]
         flags = {"--large": self.large, "--compile": self.compiled, "--channels-last": self.channels_last}
-        return words + [flag for flag, is_set in flags.items() if is_set]
+        return arguments + [flag for flag, is_set in flags.items() if is_set]
 
 
 def build_networks(case: Case, device: str) -> tuple[Network, Any]:
@@ -123,7 +123,7 @@ def time_call(run: Callable[[], list[Tensor]], device: str) -> tuple[float, floa
 
 def measure_peak(case: Case, side: str, device: str) -> float:
     """Peak memory in MB of a new process that runs one side once."""
-    command = [sys.executable, __file__, *case.words(), "--device", device, "--only", side]
+    command = [sys.executable, __file__, *case.arguments(), "--device", device, "--only", side]
     return float(json.loads(subprocess.run(command, check=True, capture_output=True).stdout))
 
 

@@ -189,9 +189,9 @@ def run_one_side(side: str, data: Path, options: argparse.Namespace) -> None:
 
 def measure_peak(side: str, options: argparse.Namespace) -> float:
     """Peak memory in GB of one side in its own process."""
-    words = ["--size", options.size, "--batch", options.batch, "--steps", options.steps, "--workers", options.workers]
-    words += ["--device", options.device, "--only", side] + ["--paper"] * options.paper
-    answer = subprocess.run([sys.executable, __file__, *map(str, words)], check=True, capture_output=True)
+    arguments = [f"--{name}={getattr(options, name)}" for name in ("size", "batch", "steps", "workers", "device")]
+    arguments += ["--only", side] + ["--paper"] * options.paper
+    answer = subprocess.run([sys.executable, __file__, *arguments], check=True, capture_output=True)
     return float(json.loads(answer.stdout)) / 1e9
 
 
