@@ -15,7 +15,7 @@ import zipfile
 from pathlib import Path
 
 from clothseg import sample
-from clothseg.openimages import build_dataset, class_file, read_classes
+from clothseg.openimages import BuildOptions, build_dataset, class_file, read_classes
 
 
 def multiply(source: Path, out: Path, times: int) -> None:
@@ -60,7 +60,7 @@ def main() -> None:
         names = [c.name for c in read_classes(class_file(many))]
         for workers in (1, os.cpu_count() or 1):
             out = Path(folder) / f"out{workers}"
-            speed = build_dataset(many, out, names, val_fraction=0.1, workers=workers).speed
+            speed = build_dataset(many, out, names, BuildOptions(val_fraction=0.1, workers=workers)).speed
             shares = ", ".join(f"{kind} {share:.0%}" for kind, share in speed.shares().items())
             print(f"{speed.workers} process(es): {speed.masks} masks in {speed.seconds:.1f} s: {shares}")
             print(f"  {speed.masks_per_second_and_core:.0f} masks/s and core, photos and hashes included")

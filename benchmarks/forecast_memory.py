@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from clothseg import CocoLikeDataset, Config, MaskRCNN, sample
-from clothseg.openimages import build_dataset
+from clothseg.openimages import BuildOptions, build_dataset
 from clothseg.training.memory.device import format_bytes, resident
 from clothseg.training.memory.forecast import forecast, photo_needs
 
@@ -69,7 +69,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data"
-        build_dataset(sample.folder(), data, ["Suit", "Dress", "Jeans"], limit=8)
+        build_dataset(sample.folder(), data, ["Suit", "Dress", "Jeans"], BuildOptions(limit=8))
         for name, (preset, *overrides) in TRAININGS.items():
             length = [f"train.steps_per_epoch={given.steps}", "train.epochs=1"]
             words = [sys.executable, __file__, "--one", str(data), preset, *overrides, *length]
