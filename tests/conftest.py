@@ -1,8 +1,9 @@
 """Fixtures for all tests: reference weights, networks, and a server on this machine that fails on demand.
 
-The weights of the reference folders are made by their generators once a machine: they are large and never kept in git.
+The weights of the reference folders are large and not in git. Their generators make them once on each machine.
 """
 
+import getpass
 import hashlib
 import os
 import re
@@ -26,18 +27,18 @@ from clothseg.networks import Network, build_network
 from clothseg.networks.mask_rcnn.network import MaskRCNNNetwork
 
 REFERENCE = Path(__file__).parents[1].parent / "shared" / "reference"
-CACHE = Path(tempfile.gettempdir()) / f"clothseg-reference-weights-{os.getuid()}"
+CACHE = Path(tempfile.gettempdir()) / f"clothseg-reference-weights-{getpass.getuser()}"
 DETECTRON2 = ("detectron2", "caffe2", "caffe2-stats", "caffe2-detector", "heuristics")
 
 
 @pytest.fixture(scope="session")
 def reference_weights() -> Callable[[str], Path]:
-    """From `matterport` or a layout of detectron2's to the weights file."""
+    """Returns the weights file for `matterport` or for a layout of detectron2."""
 
     def made(name: str) -> Path:
         folder = REFERENCE / ("matterport" if name == "matterport" else "detectron2")
         if not folder.is_dir():
-            pytest.skip(f"the reference files are not here: {folder}")
+            pytest.skip(f"no reference files: {folder}")
         path = CACHE / f"{name}{'.h5' if name == 'matterport' else '.pkl'}"
         if not path.is_file():
             CACHE.mkdir(exist_ok=True)
@@ -58,13 +59,13 @@ def reference_weights() -> Callable[[str], Path]:
 def reference() -> Path:
     """The folder of the reference files."""
     if not REFERENCE.is_dir():
-        pytest.skip(f"the reference files are not here: {REFERENCE}")
+        pytest.skip(f"no reference files: {REFERENCE}")
     return REFERENCE
 
 
 @pytest.fixture(scope="session")
 def as_mask_rcnn() -> Callable[[Network], MaskRCNNNetwork]:
-    """Narrows a network to Mask R-CNN, for tests that look at its parts."""
+    """Narrows the type of a network to Mask R-CNN, for tests that use its parts."""
 
     def narrowed(network: Network) -> MaskRCNNNetwork:
         assert isinstance(network, MaskRCNNNetwork)

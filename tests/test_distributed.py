@@ -1,4 +1,4 @@
-"""Several processes learn as one process with all their photos does."""
+"""Several processes train like one process with all their photos."""
 
 import os
 import subprocess
@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from clothseg import sample
-from clothseg.distributed import DistributedContext, world_size_for
+from clothseg.cores import usable_cores
+from clothseg.distributed import DistributedContext, launch, world_size_for
 from clothseg.errors import ConfigError
 from clothseg.openimages import BuildOptions, build_dataset
 from clothseg.runs import RunFolder
@@ -37,6 +38,8 @@ TINY = [
     "inference.score_threshold=0.2",
 ]
 
+ONE_PROCESS_ON_WINDOWS = pytest.mark.skipif(sys.platform == "win32", reason="several processes do not work on Windows")
+
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -45,9 +48,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def fit(data: Path, out: Path, *words: str) -> subprocess.Popen[str]:
-    """The command line, as a process of its own."""
-    command = [sys.executable, "-m", "clothseg", "fit", str(data), "--out", str(out), "--quiet", *words]
+def fit(data: Path, out: Path, *options: str) -> subprocess.Popen[str]:
+    """Starts the command line in another process."""
+    command = [sys.executable, "-m", "clothseg", "fit", str(data), "--out", str(out), "--quiet", *options]
     known = {name: value for name, value in os.environ.items() if name not in ("LOCAL_RANK", "WORLD_SIZE")}
     return subprocess.Popen(
         command, env=known | {"OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -55,17 +58,18 @@ def fit(data: Path, out: Path, *words: str) -> subprocess.Popen[str]:
 
 
 def finish(process: subprocess.Popen[str], code: int = 0) -> str:
-    out, said = process.communicate(timeout=300)
-    assert process.returncode == code, out + said
-    return said
+    out, stderr = process.communicate(timeout=300)
+    assert process.returncode == code, out + stderr
+    return stderr
 
 
 def settings(*more: str) -> list[str]:
     return [word for value in (*TINY, *more) for word in ("--set", value)]
 
 
-def test_two_processes_learn_like_one_with_the_doubled_batch(data: Path, tmp_path: Path) -> None:
-    """Stages, accumulated gradients, validation photos that cannot be halved; then one process continues alone."""
+@ONE_PROCESS_ON_WINDOWS
+def test_two_processes_match_one_process_with_twice_the_batch(data: Path, tmp_path: Path) -> None:
+    """With stages, accumulated gradients and an odd number of validation photos; then one process continues alone."""
     both = [
         fit(data, tmp_path / "two", "--devices", "2", *settings("train.batch_size=1")),
         fit(data, tmp_path / "one", *settings("train.batch_size=2")),
@@ -89,7 +93,7 @@ def test_two_processes_learn_like_one_with_the_doubled_batch(data: Path, tmp_pat
 
 
 @pytest.mark.parametrize("count", [0, 1, 4, 7])
-def test_the_work_of_all_ranks_comes_back_in_order_and_once(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gather_returns_the_items_of_all_ranks_once_and_in_order(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     ranks = [DistributedContext(rank, 3) for rank in range(3)]
     items = list(range(count))
     parts = [rank.strided_shard(items) for rank in ranks]
@@ -103,7 +107,7 @@ def test_the_work_of_all_ranks_comes_back_in_order_and_once(count: int, monkeypa
     assert [item for rank in ranks for item in rank.shard(batch)] == batch
 
 
-def test_the_draws_of_a_photo_belong_to_its_place_in_the_batch() -> None:
+def test_random_numbers_depend_on_the_position_in_the_whole_batch() -> None:
     one = DistributedContext().generators(torch.Generator().manual_seed(3), 4)
     two = [DistributedContext(rank, 2).generators(torch.Generator().manual_seed(3), 2) for rank in range(2)]
     draws, shared = ([torch.rand(3, generator=g).tolist() for g in all_] for all_ in (one, [*two[0], *two[1]]))
@@ -111,9 +115,28 @@ def test_the_draws_of_a_photo_belong_to_its_place_in_the_batch() -> None:
     assert len({tuple(draw) for draw in draws}) == 4
 
 
-def test_more_devices_than_there_are() -> None:
-    cores = len(os.sched_getaffinity(0))
+@ONE_PROCESS_ON_WINDOWS
+def test_more_devices_than_the_machine_has_are_refused() -> None:
+    cores = usable_cores()
     have = f"{torch.cuda.device_count()} GPU" if torch.cuda.is_available() else f"{cores} cores"
     with pytest.raises(ConfigError, match=f"--devices 1000, but this machine has .*{have}"):
         world_size_for(1000, 1)
     assert world_size_for(None, 1) == 1
+
+
+@pytest.mark.parametrize("started", [None, "2"])
+def test_windows_has_one_process_only(started: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert world_size_for(1, 2) == 1
+    if started:
+        monkeypatch.setenv("LOCAL_RANK", "0")
+        monkeypatch.setenv("WORLD_SIZE", started)
+    with pytest.raises(ConfigError, match="Linux and macOS only"):
+        world_size_for(None, 2)
+
+
+def test_macs_with_apple_silicon_use_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MPS has no float64, which the network's input needs."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert launch(1).device.type == "cpu"

@@ -1,4 +1,4 @@
-"""What is installed is whole, and what is said twice agrees. Nothing here builds or downloads."""
+"""The package is complete, and facts that are written in two places agree. Nothing here builds or downloads."""
 
 import re
 import subprocess
@@ -65,14 +65,14 @@ def test_the_version_is_written_once() -> None:
 
 def test_the_version_of_the_source_is_shown_without_an_installation(tmp_path: Path) -> None:
     words = f"import sys; sys.path.insert(0, {str(PACKAGE.parent)!r}); from clothseg.versions import library_versions"
-    told = subprocess.run(
+    shown = subprocess.run(
         [sys.executable, "-c", f"{words}; print(library_versions()['clothseg'], 'torch' in sys.modules)"],
         check=True,
         capture_output=True,
         text=True,
         cwd=tmp_path,
     )
-    assert told.stdout.split() == [clothseg.__version__, "False"]
+    assert shown.stdout.split() == [clothseg.__version__, "False"]
 
 
 def test_the_lowest_versions_are_those_of_the_requirements() -> None:
@@ -80,7 +80,7 @@ def test_the_lowest_versions_are_those_of_the_requirements() -> None:
     assert len(lowest) == len(requirements())
     for requirement in requirements():
         bound = REQUIREMENT.match(requirement)
-        assert bound, f"{requirement}: say a lowest version"
+        assert bound, f"{requirement}: give a lowest version"
         assert f"{lowest[plain(bound['name'])]}.".startswith(f"{bound['lowest']}."), requirement
 
 
@@ -90,7 +90,7 @@ def test_every_requirement_is_pinned() -> None:
 
 
 @pytest.mark.parametrize("folder", ["docs", "tests", "benchmarks", "scripts"])
-def test_the_source_package_holds(folder: str) -> None:
+def test_the_source_package_contains(folder: str) -> None:
     assert f"graft {folder}" in (ROOT / "MANIFEST.in").read_text(encoding="utf-8").splitlines()
 
 
@@ -115,7 +115,8 @@ def test_github_files_are_yaml(path: Path) -> None:
     assert isinstance(yaml.safe_load(path.read_text(encoding="utf-8")), dict)
 
 
-def test_the_tests_run_on_every_python_that_is_promised() -> None:
+@pytest.mark.skipif(not (ROOT / ".github").is_dir(), reason="the source package has no .github")
+def test_the_workflow_tests_every_supported_python() -> None:
     jobs = yaml.safe_load((ROOT / ".github/workflows/tests.yml").read_text(encoding="utf-8"))["jobs"]
     classifiers = [c.rpartition(" ")[2] for c in PROJECT["project"]["classifiers"] if "Python :: 3." in c]
     for job in ("unix", "windows"):

@@ -1,6 +1,7 @@
-"""Photos of every kind, and files that are none."""
+"""Photos in every format, files that are not photos, and the search for photos."""
 
 import io
+import os
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ def test_modes_become_rgb(tmp_path: Path, mode: str) -> None:
         assert np.abs(photo.astype(int) - RAMP[..., None]).max() <= 3
 
 
-def test_sixteen_bits_keep_their_range(tmp_path: Path) -> None:
+def test_16_bit_photos_keep_their_range(tmp_path: Path) -> None:
     values = RAMP.astype(np.uint16) * 257
     Image.fromarray(values).save(tmp_path / "deep.png")
     assert np.array_equal(read_photo(tmp_path / "deep.png")[..., 0], RAMP)
@@ -46,7 +47,7 @@ def test_transparent_becomes_white(tmp_path: Path) -> None:
     assert (read_photo(tmp_path / "clear.png") == 255).all()
 
 
-def test_what_is_no_photo_is_named(tmp_path: Path) -> None:
+def test_the_error_names_the_file(tmp_path: Path) -> None:
     whole = io.BytesIO()
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 200, 3), dtype=np.uint8)).save(whole, "JPEG")
     for name, content in {"empty.jpg": b"", "text.jpg": b"no picture", "cut.jpg": whole.getvalue()[:2000]}.items():
@@ -87,7 +88,7 @@ def test_folders_in_folders_and_patterns(tmp_path: Path) -> None:
 
     def found(*inputs: str, recursive: bool = False, suffixes: frozenset[str] = SUFFIXES) -> list[str]:
         places = [tmp_path / place for place in inputs]
-        return [str(p.relative_to(tmp_path)) for p in find_photos(places, recursive=recursive, suffixes=suffixes)]
+        return [p.relative_to(tmp_path).as_posix() for p in find_photos(places, recursive=recursive, suffixes=suffixes)]
 
     assert found(".") == ["a.jpg", "odd[1].jpg"]
     assert found(".", recursive=True) == ["a.jpg", "b/c.png", "b/d/e.JPG", "deep/h/i.jpg", "odd[1].jpg"]
@@ -95,11 +96,29 @@ def test_folders_in_folders_and_patterns(tmp_path: Path) -> None:
     assert found("**/*.JPG") == ["b/d/e.JPG"]
     assert found("b/*", suffixes=SUFFIXES | {".mp4"}) == ["b/c.png", "b/g.mp4", "b/d/e.JPG"]
     assert found("?.jpg", "a.jpg", "b/../a.jpg") == ["a.jpg"]
-    assert found("odd[1].jpg") == ["odd[1].jpg"], "a file of that name goes before the pattern"
+    assert found("odd[1].jpg") == ["odd[1].jpg"], "a file of that name takes precedence over the pattern"
     for wrong, message in (
         ("*.gif", "nothing with a known suffix"),
         ("x.jpg", "no such"),
-        ("deep", "--recursive looks"),
+        ("deep", "--recursive searches"),
     ):
         with pytest.raises(PhotoError, match=message):
             found(wrong)
+
+
+def test_two_spellings_of_one_file_are_one_photo(tmp_path: Path) -> None:
+    """Hard links imitate a file system that ignores case; `copy.jpg`, with another name, is another photo."""
+    (tmp_path / "A.jpg").write_bytes(b"x")
+    for name in ("a.JPG", "copy.jpg"):
+        os.link(tmp_path / "A.jpg", tmp_path / name)
+    inputs = [tmp_path / name for name in ("a.JPG", "A.jpg", "copy.jpg")]
+    assert find_photos(inputs) == [tmp_path / "a.JPG", tmp_path / "copy.jpg"]
+
+
+def test_capitals_come_first_on_every_system(tmp_path: Path) -> None:
+    (tmp_path / "b-d").mkdir()
+    (tmp_path / "b").mkdir()
+    for name in ("a.jpg", "B.jpg", "b-d/a.jpg", "b/z.jpg"):
+        (tmp_path / name).write_bytes(b"x")
+    found = [path.relative_to(tmp_path).as_posix() for path in find_photos([tmp_path], recursive=True)]
+    assert found == ["B.jpg", "a.jpg", "b/z.jpg", "b-d/a.jpg"]

@@ -1,4 +1,4 @@
-"""The sample that comes along: small, complete, and what its script cuts."""
+"""The included sample: small, complete, and equal to what its script makes."""
 
 import csv
 import importlib.util
@@ -22,17 +22,17 @@ def rows(name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-def test_it_is_at_most_5_megabytes_and_says_whose_it_is() -> None:
+def test_it_has_at_most_5_megabytes_and_names_its_origin() -> None:
     files = [p for p in sample.folder().rglob("*") if p.is_file() and "__pycache__" not in p.parts]
     assert sum(p.stat().st_size for p in files) <= 5_000_000
     assert "Apache License" in (sample.folder() / "LICENSE.ccp").read_text()
-    told = (sample.folder() / "README.md").read_text()
-    assert "CVPR 2014" in told
-    assert "CC BY 4.0" in told
+    text = (sample.folder() / "README.md").read_text()
+    assert "CVPR 2014" in text
+    assert "CC BY 4.0" in text
 
 
 @pytest.mark.parametrize(("split", "least"), [("train", 35), ("validation", 7)])
-def test_all_classes_are_well_present_and_so_are_distractors(split: str, least: int) -> None:
+def test_every_class_has_enough_objects_and_there_are_distractors(split: str, least: int) -> None:
     masks = rows(f"{split}-annotations-object-segmentation.csv")
     for mid in GARMENTS:
         assert sum(r["LabelName"] == mid for r in masks) >= least
@@ -44,7 +44,7 @@ def test_all_classes_are_well_present_and_so_are_distractors(split: str, least: 
 
 
 @pytest.mark.parametrize("split", ["train", "validation"])
-def test_each_mask_row_has_its_member_and_back(split: str) -> None:
+def test_mask_rows_and_members_of_the_archives_agree(split: str) -> None:
     other_size = 0
     members: set[str] = set()
     for path in sorted((sample.folder() / f"{split}-masks").glob("*.zip")):
@@ -69,24 +69,24 @@ def test_a_chosen_class_has_a_box_without_mask() -> None:
     assert boxes > masks
 
 
-def test_class_files_are_those_of_open_images() -> None:
+def test_the_class_files_are_those_of_open_images() -> None:
     tree = json.loads((sample.folder() / "bbox_labels_600_hierarchy.json").read_text())
     assert tree["LabelName"] == "/m/0bl9f"
     assert (sample.folder() / "class-descriptions-boxable.csv").stat().st_size == 12011
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the larger photo set is not beside this clone")
-def test_the_script_cuts_it_again(tmp_path: Path) -> None:
+def test_the_script_makes_the_same_sample(tmp_path: Path) -> None:
     spec = importlib.util.spec_from_file_location("cut_sample", ROOT / "scripts" / "cut_sample.py")
     assert spec is not None
     assert spec.loader is not None
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
     script.cut(SHARED, tmp_path)
-    here = {str(p.relative_to(tmp_path)): p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    here = {p.relative_to(tmp_path).as_posix(): p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
     for name, data in here.items():
-        # Another release of Pillow may code a JPEG otherwise; everything else is the same to the byte.
+        # Another release of Pillow may encode JPEGs differently; everything else is byte-identical.
         if not name.endswith(".jpg"):
             assert (sample.folder() / name).read_bytes() == data, name
-    photos = {str(p.relative_to(sample.folder())) for p in sample.folder().rglob("*.jpg")}
+    photos = {p.relative_to(sample.folder()).as_posix() for p in sample.folder().rglob("*.jpg")}
     assert {name for name in here if name.endswith(".jpg")} == photos

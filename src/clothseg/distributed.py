@@ -1,11 +1,12 @@
-"""Several processes that work as one: how they start, which rank does what, and what they tell each other.
+"""Several processes that work as one: how they start, which rank does what, and how they communicate.
 
-What one process would draw and divide for all photos, all ranks together draw and divide alike: the random numbers of a
-photo belong to its place in the batch, and a sum is divided by the count over all photos.
+All ranks together compute what one process would compute for all photos: the random numbers of a photo depend on its
+place in the batch, and a sum is divided by the count over all photos.
 """
 
 import logging
 import os
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ import torch.distributed
 from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
 
+from clothseg.cores import usable_cores
 from clothseg.errors import ConfigError
 
 T = TypeVar("T")
@@ -130,7 +132,7 @@ class Distributed(Protocol):
 
 @contextmanager
 def single_process(network: Distributed) -> Iterator[None]:
-    """Within it the network is used by this process alone."""
+    """Within the context only this process uses the network."""
     before = network.distributed
     network.distributed = SINGLE_PROCESS
     try:
@@ -143,26 +145,28 @@ def world_size_for(devices: int | None, default: int) -> int:
     """The number of processes: that of `torchrun` if it started them, or `devices`, or else `default`.
 
     Raises:
-        ConfigError: there are fewer devices, or `torchrun` started another number of processes.
+        ConfigError: there are fewer devices, `torchrun` started another number of processes, or this is Windows.
     """
     started = os.environ.get("WORLD_SIZE") if "LOCAL_RANK" in os.environ else None
     if started is not None:
         if devices not in (None, int(started)):
             raise ConfigError(f"--devices {devices}, but {started} processes were started; leave out --devices")
+        _refuse_several_on_windows(int(started))
         return int(started)
-    wanted = devices or default
+    count = devices or default
+    _refuse_several_on_windows(count)
     gpus, cores = torch.cuda.device_count(), usable_cores()
-    if wanted > 1 and wanted > (gpus or cores):
+    if count > 1 and count > (gpus or cores):
         have = f"{gpus} GPU{'s' if gpus > 1 else ''}" if gpus else f"no GPU and {cores} cores, one process for each"
-        raise ConfigError(f"--devices {wanted}, but this machine has {have}; choose fewer")
-    return wanted
+        raise ConfigError(f"--devices {count}, but this machine has {have}; choose fewer")
+    return count
 
 
-def usable_cores() -> int:
-    """The processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def _refuse_several_on_windows(world_size: int) -> None:
+    if world_size > 1 and sys.platform == "win32":
+        raise ConfigError(
+            f"{world_size} devices: several processes work on Linux and macOS only; add --devices 1, or use WSL"
+        )
 
 
 def local_world_size(world_size: int) -> int:
@@ -180,14 +184,15 @@ def launch(world_size: int, precision: Precision = "32-true", *, find_unused_par
         precision: of the computation.
         find_unused_parameters: whether a step may leave trained weights without a gradient.
     """
+    accelerator = "cuda" if torch.cuda.is_available() else "cpu"  # MPS, on Macs, has no float64
     if world_size == 1:
-        return Fabric(accelerator="auto", devices=1, precision=precision)
+        return Fabric(accelerator=accelerator, devices=1, precision=precision)
     warnings.filterwarnings("ignore", message="Grad strides do not match")  # of sides that are 1 long
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces each process
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it reports each process
     strategy = DDPStrategy(find_unused_parameters=find_unused_parameters, broadcast_buffers=False)
     here = local_world_size(world_size)
     fabric = Fabric(
-        accelerator="auto", devices=here, num_nodes=world_size // here, strategy=strategy, precision=precision
+        accelerator=accelerator, devices=here, num_nodes=world_size // here, strategy=strategy, precision=precision
     )
     fabric.launch()
     return fabric

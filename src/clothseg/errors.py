@@ -1,16 +1,21 @@
-"""What can go wrong, as one tree: catch `ClothsegError` to catch everything that the package raises on purpose.
+"""The exceptions of the package: all are subclasses of `ClothsegError`.
 
-A message says what is wrong, where (file, row, id) and what to do about it. The command line shows it without a
-traceback and exits with 2.
+A message says what is wrong, where (file, row, id) and what to do; `shell_command` quotes a command that it proposes.
+The command line shows the message without a traceback and exits with code 2.
 """
+
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterable
 
 
 class ClothsegError(Exception):
-    """Wrong input, told in words for the person who gave it."""
+    """Wrong input, explained to the user."""
 
 
 class ConfigError(ClothsegError):
-    """A configuration file or override that does not describe a run. The message lists every problem at once."""
+    """A configuration file, override or option that is wrong. The message lists all problems at once."""
 
 
 class PhotoError(ClothsegError):
@@ -18,32 +23,38 @@ class PhotoError(ClothsegError):
 
 
 class VideoError(PhotoError):
-    """A video that cannot be read, or not to its end."""
+    """A video that cannot be read, or ends too early."""
 
 
 class DataError(ClothsegError):
-    """A table, annotation or mask that cannot be what it claims to be."""
+    """A table, annotation or mask that is invalid."""
 
 
 class WeightsError(ClothsegError):
-    """A weights file that does not fit the network, or is no weights file."""
+    """A file that has no weights, or weights that do not fit the network."""
 
 
 class RunError(ClothsegError):
-    """A run folder that is in the way, incomplete, or not a run."""
+    """A run folder that exists already, is incomplete, or is not a run."""
 
 
 class SpoiledRun(RunError):  # noqa: N818 - the run is what is spoiled
-    """Training ended in a state that is not worth keeping; the checkpoints from before it are as they were."""
+    """The weights became useless and were not saved; the earlier checkpoints are unchanged."""
 
 
 class InterruptedRun(ClothsegError):  # noqa: N818 - nothing went wrong
-    """Training was stopped by hand; what was learned is saved, and the message says how to go on."""
+    """The user stopped the training. It is saved, and the message says how to continue."""
 
 
 class DownloadError(ClothsegError):
-    """A file that could not be fetched. The message names its address, what the server did, and what to do."""
+    """A file that cannot be downloaded. The message has its URL, the server's answer, and what to do."""
 
 
 class GoneError(DownloadError):
-    """The server answers, but has no such file, or does not give it out."""
+    """The server answers, but does not have the file or does not allow the download."""
+
+
+def shell_command(words: Iterable[object]) -> str:
+    """The words as one line, quoted so that it can be pasted into the shell of this system."""
+    texts = [str(word) for word in words]
+    return subprocess.list2cmdline(texts) if sys.platform == "win32" else shlex.join(texts)

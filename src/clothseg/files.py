@@ -1,9 +1,11 @@
-"""Files and folders that appear whole or not at all, and JSON read quickly."""
+"""Atomic writes: a file or folder appears whole, or nothing changes. Names that every system accepts. Fast JSON."""
 
 import json
-import os
+import re
+import secrets
 import shutil
-import tempfile
+import sys
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,70 +15,107 @@ import orjson
 
 from clothseg.errors import ClothsegError
 
+_WINDOWS_WAITS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
+"""Seconds between the attempts of `replace_file` on Windows."""
+_LONGEST_SUFFIX = 16
+
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path in the folder of `path`; on success it replaces `path`, on an exception it is removed."""
+    """Yields a temporary path in the folder of `path`; on success it replaces `path`, on an exception it is removed.
+
+    The temporary name is short, so that it fits wherever `path` fits. It has the suffix of `path`: many libraries
+    choose the format by it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = _temporary_beside(path, path.suffix if len(path.suffix) <= _LONGEST_SUFFIX else "")
+    temporary.touch(exist_ok=False)
+    mode = temporary.stat().st_mode  # some libraries write another file and rename it
     try:
         yield temporary
-        temporary.chmod(0o644)
-        temporary.replace(path)
+        temporary.chmod(mode)
+        replace_file(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def atomic_write(path: Path, content: str | bytes) -> None:
-    """Write `content` (text as UTF-8) to `path`, whole or not at all."""
+    """Writes `content` (text as UTF-8) to `path` in one step."""
     with atomic_file(path) as temporary:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 @contextmanager
 def atomic_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """Yield an empty temporary folder beside `path`; on success it is renamed to `path`.
+    """Yields an empty temporary folder beside `path`; on success it is renamed to `path`.
 
     Raises:
-        ClothsegError: `path` exists already, and `overwrite` is not set. Nothing is touched then.
+        ClothsegError: `path` exists already, and `overwrite` is not set. Nothing changes then.
     """
     require_absent(path, overwrite=overwrite)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    temporary = _temporary_beside(path)
+    temporary.mkdir()
     try:
         yield temporary
-        temporary.chmod(0o755)
         if path.exists():
             replaced = temporary.with_name(f"{temporary.name}.old")
-            path.rename(replaced)
-            temporary.rename(path)
+            replace_file(path, replaced)
+            try:
+                replace_file(temporary, path)
+            except OSError:
+                replace_file(replaced, path)
+                raise
             shutil.rmtree(replaced)
         else:
-            temporary.rename(path)
+            replace_file(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def replace_file(source: Path, target: Path) -> None:
+    """Renames a file or folder; a file that exists at `target` is replaced.
+
+    On Windows a file that another program has open cannot be replaced, and virus scanners open new files for a moment.
+    So there it is tried again for three seconds.
+
+    Raises:
+        OSError: the file system refuses.
+    """
+    waits = _WINDOWS_WAITS if sys.platform == "win32" else ()
+    for wait in waits:
+        try:
+            source.replace(target)
+        except PermissionError:
+            time.sleep(wait)
+        else:
+            return
+    source.replace(target)
+
+
+def safe_file_name(text: str) -> str:
+    """The text as a part of a file name that Linux, macOS and Windows accept: `a/b: c?` becomes `a_b_ c_`."""
+    return re.sub(r'[<>:"/\\|?*\x00-\x1f]', "_", text).rstrip(". ") or "_"
+
+
 def require_absent(path: Path, *, overwrite: bool = False) -> None:
-    """Raise ClothsegError when `path` holds something and may not be written over. An empty folder is nothing."""
+    """Raises ClothsegError if `path` exists and may not be replaced. An empty folder counts as absent."""
     if overwrite or not path.exists() or (path.is_dir() and not any(path.iterdir())):
         return
-    raise ClothsegError(f"{path} exists already; choose another place, or say --overwrite to replace it")
+    raise ClothsegError(f"{path} exists already; choose another place, or add --overwrite to replace it")
 
 
 def require_outside_inputs(out: Path, inputs: Iterable[Path | str]) -> None:
-    """Raise ClothsegError when `out` is one of the `inputs`, holds one or lies in one: results would become inputs."""
+    """Raises ClothsegError if `out` is one of the `inputs`, contains one or lies in one: results would be inputs."""
     place = out.resolve()
     for given in map(Path, inputs):
-        inside = given.resolve()
-        if place == inside or inside.is_relative_to(place) or (inside.is_dir() and place.is_relative_to(inside)):
+        source = given.resolve()
+        if _is_within(source, place) or (source.is_dir() and _is_within(place, source)):
             raise ClothsegError(f"{out}: --out is among the inputs ({given}); choose a folder beside them")
 
 
 def read_json(path: Path) -> Any:
-    """What a JSON file says; NaN and Infinity, which are no JSON, are read as the numbers that were meant.
+    """Reads a JSON file. NaN and Infinity are read as numbers, although JSON has none.
 
     Raises:
         OSError: the file cannot be read.
@@ -87,3 +126,19 @@ def read_json(path: Path) -> Any:
         return orjson.loads(content)
     except orjson.JSONDecodeError:
         return json.loads(content)  # several times slower; it knows NaN, a byte-order mark and integers of any length
+
+
+def _temporary_beside(path: Path, suffix: str = "") -> Path:
+    return path.parent / f".{secrets.token_hex(8)}{suffix}"
+
+
+def _is_within(path: Path, folder: Path) -> bool:
+    """Whether `path` is `folder` or lies in it, also where the file system ignores the case of names."""
+    return any(place == folder or _is_same(place, folder) for place in (path, *path.parents))
+
+
+def _is_same(first: Path, second: Path) -> bool:
+    try:
+        return first.samefile(second)
+    except OSError:  # one of them does not exist
+        return False

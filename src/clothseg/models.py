@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
@@ -21,12 +21,13 @@ from clothseg.errors import ConfigError, RunError
 from clothseg.evaluation import Metrics, evaluate_coco
 from clothseg.evaluation.results import detections
 from clothseg.files import atomic_write
-from clothseg.instances import Instances, Selection, class_number
+from clothseg.instances import CocoResult, Instances, Selection, class_number
 from clothseg.networks import Network, build_network
 from clothseg.photos import read_photo
 from clothseg.pictures import loss_curves
 from clothseg.runs import RunFolder
-from clothseg.training import check_datasets, fit, open_run, overfitting, read_history
+from clothseg.training import check_datasets, open_run, overfitting, read_history
+from clothseg.training.fit import fit
 from clothseg.training.overfit import OverfitResult, overfit_one_image, write_picture
 from clothseg.training.run_summary import run_facts
 from clothseg.weights import (
@@ -69,10 +70,10 @@ class Model:
         )
 
     def build(self, classes: Sequence[str] = REPORT_CLASSES) -> Self:
-        """Make the network for `classes`, with random weights.
+        """Builds the network for `classes`, with random weights.
 
         Raises:
-            ConfigError: the configuration names a backbone that does not exist or does not fit.
+            ConfigError: the backbone does not exist or does not fit.
         """
         self.classes = list(classes)
         self.network = build_network(self.config, len(self.classes))
@@ -101,22 +102,24 @@ class Model:
         overrides: Sequence[str] = (),
         classes: Sequence[str] | None = None,
     ) -> Self:
-        """A trained network from a run's folder or any supported weights file; see `weights.load_model`.
+        """Loads a trained network from a run's folder or any supported weights file; see `weights.load_model`.
 
         Raises:
-            RunError: the folder holds no weights.
-            WeightsError: the file cannot be read, or is not of such a network.
+            RunError: the folder has no weights.
+            WeightsError: the file cannot be read, or belongs to another kind of network.
             ConfigError: settings or overrides are wrong.
         """
         path = Path(run)
         if path.is_dir():
             folder, path = path, RunFolder(path).weights
             if not path.is_file():
-                raise RunError(f"{folder}: no {path.name} in it; was the run finished? `clothseg fit` makes one")
+                raise RunError(
+                    f"{folder}: no {path.name} in it; did the run finish its first epoch? `clothseg fit` writes it"
+                )
         opened = load_model(path, settings, overrides, classes)
         model = cls(opened.config)
         model.classes, model.network, model.loaded = opened.classes, opened.network, opened.report
-        model.selection()  # says now whether the thresholds name classes that are there
+        model.selection()  # raises now if a threshold names an unknown class
         return model
 
     @classmethod
@@ -129,7 +132,7 @@ class Model:
         return cls(Config.load(RunFolder(Path(run)).config)).build(classes).load_weights()
 
     def save(self, path: Path | str) -> None:
-        """Write the network alone to a `.safetensors` file that `load` reads."""
+        """Writes the network alone to a `.safetensors` file that `load` reads."""
         write_network(Path(path), self._built().state_dict(), self.config, self.classes)
 
     def fit(
@@ -144,7 +147,7 @@ class Model:
         quiet: bool = False,
         fabric: Fabric | None = None,
     ) -> Self:
-        """Train on prepared data sets and write the folder `run`; afterwards the network has the weights handed out.
+        """Trains on prepared data sets and writes the folder `run`; afterwards the network has the best weights.
 
         Processes that `distributed.launch` started learn together; the first of them writes.
 
@@ -178,7 +181,7 @@ class Model:
         return self
 
     def compile(self) -> str:
-        """Compile the network for `predict` and `evaluate`, as `inference.compile` does at the first photo.
+        """Compiles the network for `predict` and `evaluate`, like the setting `inference.compile`.
 
         Returns:
             the empty string, or the reason why this machine cannot; everything works uncompiled too.
@@ -202,10 +205,9 @@ class Model:
         return result
 
     def predict(self, photo: Path | str | NDArray[np.uint8], *, score_threshold: float = 0.0) -> Instances:
-        """What is on a photo, given as a path or as `[H, W, 3]` uint8 RGB.
+        """The instances on a photo, given as a path or as `[H, W, 3]` uint8 RGB.
 
-        Instances with a lower score than `score_threshold` are left out; a threshold that the configuration has for
-        their class goes before it.
+        Instances below `score_threshold` are dropped; the configuration's threshold for a class takes precedence.
 
         Raises:
             PhotoError: the photo cannot be read.
@@ -214,29 +216,29 @@ class Model:
         return self.detect([to_tensor(pixels)], score_threshold=score_threshold)[0]
 
     def detect(self, images: list[Tensor], *, score_threshold: float = 0.0) -> list[Instances]:
-        """What is on photos given as float RGB `[3, H, W]` in 0..1; see `predict`."""
+        """The instances on photos given as float RGB `[3, H, W]` in 0..1; see `predict`."""
         select = self.selection(score_threshold)
         return [select(found) for found in self._detecting().detect(images)]
 
     def selection(self, score_threshold: float = 0.0) -> Selection:
-        """Which detections count, by the configuration; `score_threshold` is for classes that it has no threshold for.
+        """Which detections count; `score_threshold` is for classes without a threshold in the configuration.
 
         Raises:
-            ConfigError: it has a threshold for a class that the network does not know.
+            ConfigError: the configuration has a threshold for an unknown class.
         """
         settings = self.config.inference
         thresholds = {class_number(name, self.classes): least for name, least in settings.class_thresholds.items()}
         return Selection(score_threshold, thresholds, settings.class_agnostic_nms_iou)
 
     def to(self, device: torch.device | str) -> Self:
-        """Move the network to a device; `detect` answers from there."""
+        """Moves the network to a device."""
         self._built().to(device)
         return self
 
-    def predict_dataset(self, dataset: CocoLikeDataset) -> Iterator[list[dict[str, Any]]]:
-        """For each photo of a prepared data set its detections of the data set's classes, in COCO's results form.
+    def predict_dataset(self, dataset: CocoLikeDataset) -> Iterator[list[CocoResult]]:
+        """For each photo of a prepared data set its detections, as COCO results.
 
-        The network may know more classes than those: they are met by their names.
+        Classes are matched by name; detections of classes that the data set does not have are dropped.
 
         Raises:
             RunError: the data set has a class that the network does not know.
@@ -249,16 +251,16 @@ class Model:
     def evaluate(
         self,
         dataset: CocoLikeDataset,
-        results: Sequence[dict[str, Any]] | None = None,
+        results: Sequence[CocoResult] | None = None,
         *,
         score_threshold: float | None = None,
     ) -> Metrics:
-        """COCO's figures and the report's on a data set that was loaded from a file.
+        """COCO's and the report's metrics on a data set that was loaded from a file.
 
         Args:
             dataset: prepared.
-            results: the network's detections on it, where they are there already; or they are made now.
-            score_threshold: of `report_mAP`; by default the configuration's for detections.
+            results: the network's detections; computed now if they are not given.
+            score_threshold: of `report_mAP`; the configuration's by default.
 
         Raises:
             RunError: the data set has no annotations file, or a class that the network does not know.
@@ -273,12 +275,14 @@ class Model:
     def _detecting(self) -> Network:
         """The network in inference mode, compiled if the settings say so and this machine can."""
         if self.config.inference.compile and (reason := self.compile()):
-            warnings.warn(f"inference.compile: this machine cannot compile ({reason}); going on without", stacklevel=3)
+            warnings.warn(
+                f"inference.compile: this machine cannot compile ({reason}); continuing without", stacklevel=3
+            )
         return self._built().eval()
 
     def _built(self) -> Network:
         if self.network is None:
-            raise RunError("the network is not there yet; call build() first")
+            raise RunError("the network does not exist yet; call build() first")
         return self.network
 
     def _rebuild(self, classes: Sequence[str]) -> None:

@@ -1,7 +1,8 @@
-"""Photos from disk: every common kind of file becomes the same array, or one clear error names the file."""
+"""Reads and finds photos: every common format becomes the same array, or one clear error names the file."""
 
 import glob
 import os
+import unicodedata
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
@@ -12,21 +13,27 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from clothseg.errors import PhotoError
 
 RgbImage = NDArray[np.uint8]
-"""`[H, W, 3]` uint8, red, green and blue."""
+"""A photo: `[H, W, 3]` uint8, red, green and blue."""
+RgbaImage = NDArray[np.uint8]
+"""`[H, W, 4]` uint8: red, green, blue and alpha. The colours are not multiplied by alpha."""
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
 
 
-def read_photo(path: Path | str, *, upright: bool = True) -> NDArray[np.uint8]:
-    """Read a photo as RGB, turned upright by its EXIF orientation, or as its pixels lie in the file.
+def read_photo(path: Path | str, *, upright: bool = True) -> RgbImage:
+    """Reads a photo as RGB.
 
-    Grey, palette, CMYK, 16-bit and floating-point pictures are brought to 8 bits; transparent ones are put on white; of
-    an animation the first frame is taken.
+    Grey, palette, CMYK, 16-bit and floating-point pictures become 8-bit RGB. Transparent pixels are put on white. Of an
+    animation only the first frame is read.
+
+    Args:
+        path: of the file.
+        upright: whether to rotate the photo by its EXIF orientation.
 
     Returns:
         `[H, W, 3]` uint8.
 
     Raises:
-        PhotoError: the file is missing, empty, cut short, or no picture.
+        PhotoError: the file is missing, empty, truncated, or not a picture.
     """
     path = Path(path)
     if not path.is_file():
@@ -40,13 +47,13 @@ def read_photo(path: Path | str, *, upright: bool = True) -> NDArray[np.uint8]:
     except Image.DecompressionBombError as error:
         raise PhotoError(f"{path}: {error}; make the photo smaller") from error
     except UnidentifiedImageError as error:
-        raise PhotoError(f"{path}: not a picture in a format that is known here") from error
+        raise PhotoError(f"{path}: not a picture in a known format") from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise PhotoError(f"{path}: the photo cannot be read ({error}); it may be cut short, fetch it again") from error
+        raise PhotoError(f"{path}: the photo cannot be read ({error}); it may be truncated, fetch it again") from error
 
 
-def try_read_photo(path: Path) -> NDArray[np.uint8] | PhotoError:
-    """A photo, or what is wrong with it: for work that goes on with the next one."""
+def try_read_photo(path: Path) -> RgbImage | PhotoError:
+    """Reads a photo, or returns the error: for work that continues with the next photo."""
     try:
         return read_photo(path)
     except PhotoError as error:
@@ -54,7 +61,7 @@ def try_read_photo(path: Path) -> NDArray[np.uint8] | PhotoError:
 
 
 def exif_orientation(path: Path) -> int:
-    """The EXIF orientation of a photo, 1 to 8; 1, as it is, where the file says none or cannot be read."""
+    """The EXIF orientation of a photo, 1 to 8; 1 (upright) if the file has none or cannot be read."""
     try:
         with Image.open(path) as picture:
             value = picture.getexif().get(0x0112, 1)
@@ -73,7 +80,7 @@ def _as_rgb(picture: Image.Image) -> Image.Image:
 
 
 def _to_eight_bits(values: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """Grey values of more than 8 bits: integers are 0..65535 if any exceeds 255; floats are 0..1, or else 0..255."""
+    """Grey values in 8 bits. Integers have a range of 0..65535 if one exceeds 255; floats 0..1, or else 0..255."""
     grey = np.nan_to_num(values.astype(np.float64))
     if np.issubdtype(values.dtype, np.floating):
         scale = 255.0 if grey.max(initial=0.0) <= 1.0 else 1.0
@@ -83,46 +90,57 @@ def _to_eight_bits(values: NDArray[np.generic]) -> NDArray[np.uint8]:
 
 
 def find_photos(inputs: Iterable[Path], *, recursive: bool = False, suffixes: Collection[str] = SUFFIXES) -> list[Path]:
-    """Photos among files, folders and patterns, each once: a file as it is, a folder's pictures by suffix, sorted.
+    """Lists the photos that the inputs name, each once: files as they are, and the photos in folders, sorted.
 
-    Hidden files and folders are left out. A pattern (`*`, `?`, `[a-z]`, and `**` for folders of any depth) that no
-    file is called by gives what fits it and is a folder or has one of `suffixes`, sorted.
+    Hidden files and folders are left out. A pattern may have `*`, `?`, `[a-z]`, and `**` for folders of any depth. It
+    gives the files with one of `suffixes` and the photos in the folders that match, sorted. A file with exactly this
+    name takes precedence over the pattern.
 
     Args:
-        inputs: what somebody named.
-        recursive: whether the folders within a folder are looked into.
-        suffixes: of what patterns find, in small letters; folders give photos only.
+        inputs: files, folders and patterns.
+        recursive: whether to search subfolders too.
+        suffixes: of the files that a pattern may give, in lower case; folders give photos only.
 
     Raises:
-        PhotoError: an input does not exist, a folder holds no photo, or nothing fits a pattern.
+        PhotoError: an input does not exist, a folder has no photo, or nothing matches a pattern.
     """
     photos: list[Path] = []
     for place in inputs:
         if place.exists() or not glob.has_magic(str(place)):
             photos += _photos_at(place, recursive=recursive)
             continue
-        fitting = [Path(name) for name in sorted(glob.glob(str(place), recursive=True))]  # noqa: PTH207 - of any root
-        found = [p for p in fitting if p.is_file() and p.suffix.lower() in suffixes]
-        for folder in (p for p in fitting if p.is_dir()):
+        names = glob.glob(str(place), recursive=True)  # noqa: PTH207 - a pattern with any root
+        matches = [Path(name) for name in sorted(names, key=lambda name: name.replace(os.sep, "/"))]
+        found = [p for p in matches if p.is_file() and p.suffix.lower() in suffixes]
+        for folder in (p for p in matches if p.is_dir()):
             found += _in_folder(folder, recursive=recursive)
         if not found:
-            raise PhotoError(f"{place}: nothing with a known suffix fits this pattern")
+            raise PhotoError(f"{place}: nothing with a known suffix matches this pattern")
         photos += found
-    once: dict[Path, Path] = {}
+    once: dict[object, Path] = {}
     for photo in photos:
-        once.setdefault(photo.resolve(), photo)
+        once.setdefault(_identity(photo), photo)
     return list(once.values())
 
 
+def _identity(path: Path) -> tuple[int, int, str]:
+    """Equal for two spellings of one file: by links, and by case or accents where the file system ignores them.
+
+    The name is part of it, because hard links with different names count as two photos.
+    """
+    file = path.stat()
+    return file.st_dev, file.st_ino, unicodedata.normalize("NFC", str(path.resolve())).casefold()
+
+
 def _photos_at(place: Path, *, recursive: bool) -> list[Path]:
-    """A file, or what is in a folder."""
+    """The file, or the photos in the folder."""
     if place.is_file():
         return [place]
     if not place.is_dir():
         raise PhotoError(f"{place}: no such photo or folder")
     inside = _in_folder(place, recursive=recursive)
     if not inside:
-        deeper = "" if recursive or not _in_folder(place, recursive=True) else "; --recursive looks into those below"
+        deeper = "" if recursive or not _in_folder(place, recursive=True) else "; --recursive searches subfolders"
         raise PhotoError(f"{place}: no photos in this folder ({', '.join(sorted(SUFFIXES))}){deeper}")
     return inside
 
@@ -130,12 +148,16 @@ def _photos_at(place: Path, *, recursive: bool) -> list[Path]:
 def _in_folder(folder: Path, *, recursive: bool) -> list[Path]:
     """The photos in a folder, sorted; links to folders are not followed."""
     if not recursive:
-        return sorted(p for p in folder.iterdir() if _is_photo(p))
+        return _sorted(p for p in folder.iterdir() if _is_photo(p))
     found: list[Path] = []
     for here, below, names in os.walk(folder):
         below[:] = [name for name in below if not name.startswith(".")]
         found += [Path(here) / name for name in names if _is_photo(Path(here) / name)]
-    return sorted(found)
+    return _sorted(found)
+
+
+def _sorted(paths: Iterable[Path]) -> list[Path]:
+    return sorted(paths, key=lambda path: path.parts)  # Windows would ignore the case, and number the photos otherwise
 
 
 def _is_photo(path: Path) -> bool:

@@ -1,6 +1,7 @@
-"""A run's folder: the files in it, by name. Every part that reads or writes a run gets the names from here."""
+"""The names of the files in a run's folder. Every part that reads or writes a run gets them from here."""
 
 import json
+import secrets
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from clothseg.errors import RunError
-from clothseg.files import atomic_write
+from clothseg.files import atomic_write, replace_file
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The files of a run; none needs to be there yet.
+    """The files of a run; they may not exist yet.
 
     Attributes:
         path: the folder.
@@ -23,27 +24,27 @@ class RunFolder:
 
     @property
     def config(self) -> Path:
-        """Every setting, as resolved."""
+        """Every setting, with defaults and overrides applied."""
         return self.path / "config.yaml"
 
     @property
     def history(self) -> Path:
-        """A row an epoch."""
+        """One row per epoch."""
         return self.path / "history.csv"
 
     @property
     def curves(self) -> Path:
-        """The losses over the epochs, drawn."""
+        """The plot of the losses over the epochs."""
         return self.path / "curves.png"
 
     @property
     def events(self) -> Path:
-        """Folder of the history for TensorBoard."""
+        """The history for TensorBoard, a folder."""
         return self.path / "events"
 
     @property
     def last(self) -> Path:
-        """The checkpoint to go on from."""
+        """The checkpoint to resume from."""
         return self.path / "checkpoints" / "last.pt"
 
     @property
@@ -58,44 +59,51 @@ class RunFolder:
 
     @property
     def metrics(self) -> Path:
-        """How good the network is on the validation photos."""
+        """The metrics on the validation photos."""
         return self.path / "metrics.json"
 
     @property
     def initial_metrics(self) -> Path:
-        """How good it was before training."""
+        """The metrics before training."""
         return self.path / "metrics-initial.json"
 
     @property
     def predictions(self) -> Path:
-        """What it found on the validation photos, as COCO results."""
+        """The detections on the validation photos, as COCO results."""
         return self.path / "predictions.json"
 
     @property
     def report(self) -> Path:
-        """The page that shows all of it."""
+        """The report: one page with everything about the run."""
         return self.path / "report.html"
 
     @property
     def log(self) -> Path:
-        """What the training said, with the time."""
+        """The messages of the training, with time stamps."""
         return self.path / "log.txt"
 
     @property
     def nonfinite(self) -> Path:
-        """Folder of what is known of losses that were not finite."""
+        """What is known about losses that were not finite, a folder."""
         return self.path / "nonfinite"
 
     @property
     def facts(self) -> Path:
-        """Data, device, versions and timings."""
+        """The data set, device, versions and timings."""
         return self.path / "run.json"
 
     def clear(self) -> None:
-        """Delete the run's files, so that none of them outlives the training that made it; others stay."""
-        for folder in (self.last.parent, self.nonfinite, self.events):
-            shutil.rmtree(folder, ignore_errors=True)
-        for file in (
+        """Deletes the run's files, all or none, so that they do not mix with a new run's; other files stay.
+
+        Raises:
+            RunError: one cannot be deleted; on Windows, for example, because a program has it open.
+        """
+        aside = self.path / f".{secrets.token_hex(8)}"
+        moved: list[Path] = []
+        for place in (
+            self.last.parent,
+            self.nonfinite,
+            self.events,
             self.config,
             self.history,
             self.curves,
@@ -107,36 +115,52 @@ class RunFolder:
             self.log,
             self.facts,
         ):
-            file.unlink(missing_ok=True)
+            if not place.exists() and not place.is_symlink():
+                continue
+            try:
+                aside.mkdir(exist_ok=True)
+                replace_file(place, aside / place.name)
+            except OSError as error:
+                for other in moved:
+                    replace_file(aside / other.name, other)
+                shutil.rmtree(aside, ignore_errors=True)
+                raise RunError(
+                    f"{place}: cannot be replaced ({error}); close the programs that have files of this run open, "
+                    "or choose another place for the run"
+                ) from error
+            moved.append(place)
+        shutil.rmtree(aside, ignore_errors=True)
 
     def read_facts(self) -> dict[str, Any]:
-        """What `add_facts` wrote; empty where there is nothing.
+        """Reads what `add_facts` wrote; empty if the file does not exist.
 
         Raises:
-            RunError: the file is broken.
+            RunError: the file is damaged.
         """
         if not self.facts.is_file():
             return {}
         try:
             known = json.loads(self.facts.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise RunError(f"{self.facts}: cannot be read ({error}); delete it, it is made again") from error
+            raise RunError(
+                f"{self.facts}: cannot be read ({error}); delete the file, it will be written again"
+            ) from error
         if not isinstance(known, dict):
-            raise RunError(f"{self.facts}: expected keys and values; delete it, it is made again")
+            raise RunError(f"{self.facts}: expected keys and values; delete the file, it will be written again")
         return known
 
     def add_facts(self, facts: Mapping[str, Any]) -> None:
-        """Add to what is known of the run; timings are joined with those that are there."""
+        """Adds facts about the run; timings are merged with those in the file."""
         known = self.read_facts()
         timings = known.get("timings", {}) | facts.get("timings", {})
         atomic_write(self.facts, json.dumps(known | dict(facts) | {"timings": timings}, indent=1))
 
 
 def refuse_data_set(run: RunFolder) -> None:
-    """Refuse to write a run among the files of a data set.
+    """Refuses a run folder that is a data set's folder.
 
     Raises:
-        RunError: the folder is one.
+        RunError: the folder has annotations in it.
     """
     if (run.path / "annotations").is_dir():
         raise RunError(f"{run.path} is a data set; choose another place for the run")

@@ -1,4 +1,4 @@
-"""What results depend on besides this package."""
+"""The versions that results depend on."""
 
 from importlib.metadata import version
 from platform import python_version

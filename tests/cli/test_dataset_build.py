@@ -1,4 +1,4 @@
-"""`clothseg dataset build` as a person types it."""
+"""`clothseg dataset build` as a user types it."""
 
 import json
 import shutil
@@ -22,7 +22,7 @@ def build(*words: object) -> tuple[int, str, str]:
     return result.exit_code, result.stdout, result.stderr
 
 
-def test_the_sample_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sample_means_the_installed_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     code, out, _ = build("sample", "--out", "a data set", "--limit", "12", "--keep-empty")
     assert code == 0
@@ -31,7 +31,7 @@ def test_the_sample_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert [(c["id"], c["name"]) for c in categories] == [(1, "Suit"), (2, "Dress"), (3, "Jeans")]
 
 
-def test_a_folder_called_sample_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_local_folder_called_sample_is_used_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("sample").mkdir()
     with pytest.raises(DataError, match="class-descriptions"):
@@ -42,15 +42,15 @@ def test_classes_repeated_or_with_commas_keep_their_order(tmp_path: Path) -> Non
     code, out, _ = build(
         "sample", "--out", tmp_path / "out", "--classes", "Jeans,Hat", "--classes", "suit", "--limit", 20, "--json"
     )
-    told = json.loads(out)
+    summary = json.loads(out)
     assert code == 0
-    assert told["classes"] == ["Jeans", "Hat", "Suit"]
+    assert summary["classes"] == ["Jeans", "Hat", "Suit"]
     document = json.loads((tmp_path / "out" / "annotations" / "train.json").read_text())
-    assert told["train"]["masks"] == sum(not a["iscrowd"] for a in document["annotations"])
-    assert told["train"]["regions"] == sum(a["iscrowd"] for a in document["annotations"])
+    assert summary["train"]["masks"] == sum(not a["iscrowd"] for a in document["annotations"])
+    assert summary["train"]["regions"] == sum(a["iscrowd"] for a in document["annotations"])
 
 
-def test_lost_photos_end_in_1_and_are_named(tmp_path: Path) -> None:
+def test_missing_photos_give_exit_code_1_and_are_listed(tmp_path: Path) -> None:
     source = tmp_path / "source"
     shutil.copytree(sample.folder(), source, ignore=shutil.ignore_patterns("__pycache__"))
     photos = sorted((source / "train").iterdir())
@@ -65,7 +65,7 @@ def test_lost_photos_end_in_1_and_are_named(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "dataset.yaml").is_file()
 
 
-def test_wrong_input_ends_in_2_with_one_message_and_nothing_written(
+def test_wrong_input_gives_exit_code_2_and_one_message(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["clothseg", "dataset", "build", "sample", "--out", str(tmp_path / "out"), "--classes", "Suits,Coatt"]
@@ -73,10 +73,10 @@ def test_wrong_input_ends_in_2_with_one_message_and_nothing_written(
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 2
-    told = capsys.readouterr().err
-    assert "'Suits'; near it: Suit" in " ".join(told.split())
-    assert "Coat" in told
-    assert "Traceback" not in told
+    err = capsys.readouterr().err
+    assert "'Suits'; similar: Suit" in " ".join(err.split())
+    assert "Coat" in err
+    assert "Traceback" not in err
     assert list(tmp_path.iterdir()) == []
 
 

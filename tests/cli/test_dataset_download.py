@@ -1,4 +1,4 @@
-"""`clothseg dataset download` as a person types it, from a plain folder on a server without ranges."""
+"""`clothseg dataset download` as a user types it, from a plain folder on a server without ranges."""
 
 import json
 import shutil
@@ -46,7 +46,7 @@ def run(*words: object) -> tuple[int, str, str]:
     return result.exit_code, result.stdout, result.stderr
 
 
-def test_plan_download_and_the_build_that_it_names(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plan_download_and_its_build_command(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "120")
     words = ["download", "--source-url", url, "--out", "raw", "--classes", "Suit,Jeans", "--limit", 6]
@@ -57,19 +57,19 @@ def test_plan_download_and_the_build_that_it_names(url: str, tmp_path: Path, mon
     assert not (tmp_path / "raw" / "train").exists()
     code, out, _ = run(*words)
     assert code == 0
-    assert "photos: 12 fetched, 0 were there" in out
+    assert "photos: 12 fetched, 0 existed already" in out
     named = next(line for line in out.splitlines() if line.startswith("Next: clothseg dataset "))
     code, _, _ = run(*named.removeprefix("Next: clothseg dataset ").split())
     assert code == 0
     assert len(json.loads((tmp_path / "data" / "annotations" / "train.json").read_text())["images"]) == 6
     code, out, _ = run(*words, "--json")
-    told = json.loads(out)
+    summary = json.loads(out)
     assert code == 0
-    assert told["there_before"]["photos"] == 12
-    assert told["plan"]["bytes_to_fetch"] == 0
+    assert summary["there_before"]["photos"] == 12
+    assert summary["plan"]["bytes_to_fetch"] == 0
 
 
-def test_what_failed_ends_in_1_and_is_named(tmp_path: Path) -> None:
+def test_failures_give_exit_code_1_and_are_listed(tmp_path: Path) -> None:
     mirror = tmp_path / "mirror"
     shutil.copytree(sample.folder(), mirror, ignore=shutil.ignore_patterns("__pycache__"))
     for photo in sorted((mirror / "train").iterdir())[:20]:
@@ -86,8 +86,8 @@ def test_what_failed_ends_in_1_and_is_named(tmp_path: Path) -> None:
     assert len(listed) - 1 == int(err.split("done in part: ")[1].split()[0])
 
 
-def test_wrong_words(tmp_path: Path, url: str) -> None:
-    with pytest.raises(DataError, match="'Suits'; near it: Suit"):
+def test_wrong_options(tmp_path: Path, url: str) -> None:
+    with pytest.raises(DataError, match="'Suits'; similar: Suit"):
         run("download", "--source-url", url, "--out", tmp_path / "raw", "--classes", "Suits")
     assert list(tmp_path.iterdir()) == []
     code, _, _ = run("download")

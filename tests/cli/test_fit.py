@@ -1,15 +1,16 @@
-"""`clothseg fit`: what it refuses when a run goes on, and what it may change. `clothseg curves`."""
+"""`clothseg fit`: what it refuses when a run continues, and what may change. `clothseg curves`."""
 
 from pathlib import Path
 
 import pytest
 
 from clothseg import sample
-from clothseg.cli import main
 from clothseg.config import Config
 from clothseg.openimages import BuildOptions, build_dataset
 from clothseg.runs import RunFolder
 from clothseg.training.history import HistoryRow, write_history
+
+from .conftest import RunCommand
 
 TINY = [
     "network.fpn.channels=16",
@@ -20,15 +21,8 @@ TINY = [
 ]
 
 
-def clothseg(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
-    monkeypatch.setattr("sys.argv", ["clothseg", *map(str, words)])
-    with pytest.raises(SystemExit) as caught:
-        main()
-    return int(caught.value.code or 0)
-
-
-def test_going_on_with_another_configuration(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_a_run_continues_with_its_own_configuration(
+    tmp_path: Path, run_command: RunCommand, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = tmp_path / "data"
     build_dataset(sample.folder(), data, ["Suit", "Dress", "Jeans"], BuildOptions(limit=2, max_size=64))
@@ -39,28 +33,28 @@ def test_going_on_with_another_configuration(
     other = tmp_path / "other.yaml"
     other.write_text(Config.load("demo", [*TINY, "train.momentum=0.5", "train.epochs=99"]).to_yaml())
 
-    assert clothseg(monkeypatch, "fit", data, "--out", run.path, "--resume", "--config", other) == 2
+    assert run_command("fit", data, "--out", run.path, "--resume", "--config", other) == 2
     said = capsys.readouterr().err
     assert "train.momentum: 0.9 in the run, 0.5 now" in said
     assert "train.epochs:" not in said
     assert run.config.read_text() == kept
 
-    assert clothseg(monkeypatch, "fit", data, "--out", run.path, "--resume", "--set", "train.epochs=3") == 2
-    assert "its own configuration; leave --set away" in capsys.readouterr().err
+    assert run_command("fit", data, "--out", run.path, "--resume", "--set", "train.epochs=3") == 2
+    assert "its own configuration; remove --set" in capsys.readouterr().err
 
-    assert clothseg(monkeypatch, "fit", data, "--out", run.path, "--resume", "--on-nonfinite", "skip") == 2
-    assert "no checkpoint there" in capsys.readouterr().err  # nothing was wrong with the settings
+    assert run_command("fit", data, "--out", run.path, "--resume", "--on-nonfinite", "skip") == 2
+    assert "no checkpoint" in capsys.readouterr().err  # nothing was wrong with the settings
     assert Config.load(run.config).train.on_nonfinite == "skip"
 
 
-def test_curves_of_the_runs_that_have_some(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_curves_of_the_runs_with_a_history(
+    tmp_path: Path, run_command: RunCommand, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows: list[HistoryRow] = [{"epoch": n} | {f"{part}_total": 3.0 - n for part in ("train", "val")} for n in (1, 2)]
     write_history(RunFolder(tmp_path / "good").history, rows, ())
     out = tmp_path / "curves.png"
-    assert clothseg(monkeypatch, "curves", tmp_path / "good", tmp_path / "died", "--out", out) == 1
+    assert run_command("curves", tmp_path / "good", tmp_path / "died", "--out", out) == 1
     assert f"not drawn: {tmp_path / 'died'}: no history.csv" in capsys.readouterr().err
     assert out.read_bytes().startswith(b"\x89PNG")
-    assert clothseg(monkeypatch, "curves", tmp_path / "died", "--out", tmp_path / "none.png") == 2
+    assert run_command("curves", tmp_path / "died", "--out", tmp_path / "none.png") == 2
     assert not (tmp_path / "none.png").exists()

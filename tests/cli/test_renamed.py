@@ -1,4 +1,4 @@
-"""Options of earlier versions: one error each, with the option of today."""
+"""Options of earlier versions: each gives one error that names the new option."""
 
 import sys
 from typing import Any
@@ -14,7 +14,7 @@ CASES = [(command, old, new) for command, options in RENAMED_OPTIONS.items() for
 
 
 def known_options(command: tuple[str, ...]) -> set[str]:
-    """The options that a command has today."""
+    """The options that a command has now."""
     group: Any = typer.main.get_command(app)
     for word in command:
         found = group.commands[word]

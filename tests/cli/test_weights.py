@@ -32,8 +32,8 @@ def clothseg(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
 def foreign(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Torchvision's network with the smallest backbone and 4 classes, that finds something of every class."""
     torch.manual_seed(3)
-    trunk = resnet_fpn_backbone(backbone_name="resnet18", weights=None)
-    network = torchvision.models.detection.MaskRCNN(trunk, num_classes=5)
+    body = resnet_fpn_backbone(backbone_name="resnet18", weights=None)
+    network = torchvision.models.detection.MaskRCNN(body, num_classes=5)
     path = tmp_path_factory.mktemp("weights") / "theirs.pth"
     torch.save({"model": network.state_dict(), "epoch": 7}, path)
     return path
@@ -48,7 +48,7 @@ def test_inspect_says_whose_file_it_is(
         assert word in shown
     assert clothseg(monkeypatch, "weights", "inspect", foreign, "--json") == 0
     facts = json.loads(capsys.readouterr().out)
-    assert facts["counts"].keys() == {"renamed", "left out"}
+    assert facts["counts"].keys() == {"renamed", "unused"}
     assert clothseg(monkeypatch, "weights", "inspect", foreign, "--set", "network.box_head.fc_dim=99") == 1
     assert "(expected 99x" in capsys.readouterr().out
 

@@ -1,4 +1,4 @@
-"""Soft masks against torch's sampling, edges against discs that are known, colours against mixtures that are known."""
+"""Soft masks compared with torch's sampling, edges with known discs, colours with known mixtures."""
 
 import cv2
 import numpy as np
@@ -11,7 +11,7 @@ from clothseg.instances import BoxMasks, PixelMasks
 
 
 def disc(size: tuple[int, int], radius: float) -> np.ndarray:
-    """`[H, W]` bool: a disc in the middle, with a bay that no map of 28 x 28 cells shows."""
+    """A disc in the middle, `[H, W]` bool, with waves too small for a map of 28 x 28 cells."""
     y, x = np.mgrid[: size[0], : size[1]] + 0.5
     angle = np.arctan2(y - size[0] / 2, x - size[1] / 2)
     away = np.hypot(y - size[0] / 2, x - size[1] / 2)
@@ -19,13 +19,13 @@ def disc(size: tuple[int, int], radius: float) -> np.ndarray:
 
 
 def photo_of(mask: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Red on blue-green, with noise."""
+    """A photo of the mask: red on blue-green, with noise."""
     colours = np.where(mask[..., None], (180.0, 60, 60), (60.0, 110, 140))
     return np.clip(colours + generator.normal(0, 6, colours.shape), 0, 255).astype(np.uint8)
 
 
 def coarse(mask: np.ndarray, cells: int = 28) -> BoxMasks:
-    """The mask in cells, in its box."""
+    """The mask as a small map in its box."""
     ys, xs = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     box = [xs[0], ys[0], xs[-1] + 1, ys[-1] + 1]
     part = mask[box[1] : box[3], box[0] : box[2]].astype(np.float32)
@@ -34,11 +34,11 @@ def coarse(mask: np.ndarray, cells: int = 28) -> BoxMasks:
 
 
 def wrong(alpha: np.ndarray, truth: np.ndarray) -> float:
-    """Pixels on the wrong side, as a part of the object."""
+    """The number of wrong pixels, relative to the object's pixels."""
     return float(np.count_nonzero((alpha > 0.5) != truth) / np.count_nonzero(truth))
 
 
-def test_soft_masks_are_interpolated_as_torch_does() -> None:
+def test_soft_masks_are_interpolated_as_in_torch() -> None:
     grid = torch.rand(1, 9, 9, generator=torch.Generator().manual_seed(0))
     box = torch.tensor([[5.3, 8.1, 61.7, 44.9]])
     soft = soft_mask(BoxMasks(grid, box, (60, 80)), 0)
@@ -54,7 +54,7 @@ def test_soft_masks_are_interpolated_as_torch_does() -> None:
     assert np.allclose(soft.values, theirs.numpy(), atol=1e-5)
 
 
-def test_another_threshold_moves_to_one_half() -> None:
+def test_another_threshold_is_moved_to_one_half() -> None:
     grid = torch.full((1, 4, 4), 0.3)
     box = torch.tensor([[10.0, 10, 30, 30]])
     assert soft_mask(BoxMasks(grid, box, (40, 40)), 0) is None
@@ -63,7 +63,7 @@ def test_another_threshold_moves_to_one_half() -> None:
     assert soft.values.max() == pytest.approx(0.5 + 0.5 * 0.1 / 0.8)
 
 
-def test_masks_of_pixels_and_masks_without_any() -> None:
+def test_pixel_masks_and_empty_masks() -> None:
     pixels = torch.zeros(2, 30, 40, dtype=torch.bool)
     pixels[0, 3:20, 4:9] = True
     soft = soft_mask(PixelMasks(pixels), 0)
@@ -75,7 +75,7 @@ def test_masks_of_pixels_and_masks_without_any() -> None:
 
 
 @pytest.mark.parametrize("size", [(240, 200), (1100, 900)])
-def test_edges_move_to_the_photo(size: tuple[int, int]) -> None:
+def test_edges_move_to_the_photos_edges(size: tuple[int, int]) -> None:
     truth = disc(size, 0.35 * min(size))
     photo = photo_of(truth, np.random.default_rng(1))
     soft = soft_mask(coarse(truth), 0)
@@ -88,7 +88,7 @@ def test_edges_move_to_the_photo(size: tuple[int, int]) -> None:
     assert wrong(alpha, part) < 0.5 * wrong(soft.values, part)
 
 
-def test_without_colours_edges_stay() -> None:
+def test_edges_stay_on_a_photo_without_contrast() -> None:
     truth = disc((240, 200), 70)
     soft = soft_mask(coarse(truth), 0)
     assert soft is not None
@@ -96,7 +96,7 @@ def test_without_colours_edges_stay() -> None:
     assert wrong(alpha, soft.values > 0.5) < 0.01
 
 
-def test_colours_of_the_background_are_taken_out() -> None:
+def test_the_colour_of_the_background_is_removed() -> None:
     alpha = np.clip((60 - np.hypot(*(np.mgrid[:160, :160] - 80))) / 16 + 0.5, 0, 1).astype(np.float32)
     red, green = np.array([200.0, 40, 40]), np.array([20.0, 200, 60])
     photo = np.rint(alpha[..., None] * red + (1 - alpha[..., None]) * green).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Masks to polygons and back: the referee draws the polygons."""
+"""Masks to polygons and back. pycocotools draws the polygons."""
 
 import numpy as np
 import pytest
@@ -19,13 +19,13 @@ def drawn(polygons: list[list[float]], height: int, width: int) -> NDArray[np.bo
 
 
 @given(arrays(np.bool_, st.tuples(st.integers(1, 12), st.integers(1, 12))).filter(np.any))
-def test_any_mask_comes_back_pixel_by_pixel(mask: NDArray[np.bool_]) -> None:
+def test_any_mask_is_drawn_again_pixel_by_pixel(mask: NDArray[np.bool_]) -> None:
     polygons = to_polygons(mask)
     assert all(len(p) >= 6 and len(p) % 2 == 0 for p in polygons)
     assert np.array_equal(drawn(polygons, *mask.shape), mask)
 
 
-def test_a_ring_in_a_ring_in_a_ring() -> None:
+def test_nested_rings() -> None:
     mask = np.zeros((31, 31), dtype=bool)
     for step, value in ((2, True), (5, False), (8, True), (11, False), (14, True)):
         mask[step:-step, step:-step] = value

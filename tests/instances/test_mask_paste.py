@@ -1,4 +1,4 @@
-"""Small masks become pixels by three rules, each worked out by hand; `test_masks.py` has torchvision as the referee."""
+"""Three rules to paste small masks, each worked out by hand. `test_masks.py` compares with torchvision."""
 
 import numpy as np
 import pytest
@@ -14,19 +14,19 @@ FULL = torch.ones(28, 28)
 
 
 def pasted(probability: Tensor, box: list[float], rule: PasteRule) -> NDArray[np.bool_]:
-    """The whole picture."""
+    """The pasted mask on the whole image."""
     rows, columns, crop = paste(probability, torch.tensor(box), SIZE, 0.5, rule)
     assert crop.shape == (rows.stop - rows.start, columns.stop - columns.start)
-    picture = np.zeros(SIZE, dtype=bool)
-    picture[rows, columns] = crop
-    return picture
+    image = np.zeros(SIZE, dtype=bool)
+    image[rows, columns] = crop
+    return image
 
 
 @pytest.mark.parametrize(
     ("rule", "top", "bottom"), [("torchvision", 19, 51), ("detectron2", 20, 50), ("matterport", 20, 50)]
 )
 def test_a_full_map_fills_its_box(rule: PasteRule, top: int, bottom: int) -> None:
-    """Torchvision cuts the box with its border of zeros to whole pixels first, which adds a row at both ends here."""
+    """torchvision first rounds the box with its border of zeros to whole pixels. Here that adds a row at both ends."""
     expected = np.zeros(SIZE, dtype=bool)
     expected[top:bottom, 10:30] = True
     assert np.array_equal(pasted(FULL, [10.0, 20, 30, 50], rule), expected)
@@ -34,14 +34,14 @@ def test_a_full_map_fills_its_box(rule: PasteRule, top: int, bottom: int) -> Non
 
 @pytest.mark.parametrize(("rule", "counts"), [("torchvision", False), ("detectron2", True), ("matterport", True)])
 def test_a_probability_at_the_threshold(rule: PasteRule, counts: bool) -> None:
-    """One pixel for each cell of the map, so that nothing is interpolated within the box."""
+    """One pixel per cell of the map, so there is no interpolation inside the box."""
     picture = pasted(FULL / 2, [10.0, 20, 38, 48], rule)
     assert picture[21:47, 11:37].all() == counts
     assert picture.any() == counts
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_a_box_beyond_the_edge_is_cut_there(rule: PasteRule) -> None:
+def test_a_box_over_the_edge_is_clipped(rule: PasteRule) -> None:
     picture = pasted(FULL, [90.0, 90, 130, 140], rule)
     assert picture[90:, 90:].all()
     assert not picture[:89].any()

@@ -1,4 +1,4 @@
-"""Masks in all forms, against pycocotools, torchvision, Pillow and grids worked out by hand."""
+"""Masks in all forms, compared with pycocotools, torchvision, Pillow and grids worked out by hand."""
 
 from typing import Any
 
@@ -38,7 +38,7 @@ any_mask = st.tuples(st.integers(1, 40), st.integers(1, 40)).flatmap(lambda size
 
 @given(any_mask)
 @settings(max_examples=100, deadline=None)
-def test_rle_is_that_of_pycocotools(mask: NDArray[np.bool_]) -> None:
+def test_rle_equals_pycocotools(mask: NDArray[np.bool_]) -> None:
     rle = encode(mask)
     theirs: Any = referee.encode(np.asfortranarray(mask, dtype=np.uint8))
     assert rle["counts"] == theirs["counts"].decode()
@@ -50,7 +50,7 @@ def test_rle_is_that_of_pycocotools(mask: NDArray[np.bool_]) -> None:
     assert np.array_equal(decode(from_segmentation(uncompressed, *mask.shape)), mask)
 
 
-def test_polygons_are_drawn_as_pycocotools_draws() -> None:
+def test_polygons_are_drawn_as_in_pycocotools() -> None:
     polygons = [[3.2, 4.0, 30.5, 6.0, 20.0, 28.0], [1.0, 30.0, 9.0, 30.0, 9.0, 38.0, 1.0, 38.0]]
     theirs = referee.decode(referee.merge(referee.frPyObjects(polygons, 40, 50)))
     assert np.array_equal(decode(from_polygons(polygons, 40, 50)), theirs.astype(bool))
@@ -65,7 +65,7 @@ def test_polygons_are_drawn_as_pycocotools_draws() -> None:
         ({"size": [5, 4], "counts": "0"}, "has size"),
         ({"size": [4, 4], "counts": [3, 4]}, "fill 7"),
         ({"size": [4, 4], "counts": "92"}, "do not fill"),
-        ({"size": [4, 4], "counts": "!!"}, "does not know"),
+        ({"size": [4, 4], "counts": "!!"}, "does not allow"),
         (None, "neither"),
     ],
 )
@@ -76,9 +76,9 @@ def test_broken_segmentations_are_errors(segmentation: object, message: str) -> 
 
 @given(any_mask, st.integers(1, 60), st.integers(1, 60))
 @settings(max_examples=60, deadline=None)
-def test_resizing_is_nearest_of_pillow(mask: NDArray[np.bool_], height: int, width: int) -> None:
+def test_resizing_equals_pillows_nearest(mask: NDArray[np.bool_], height: int, width: int) -> None:
     theirs = Image.fromarray(mask.astype(np.uint8)).resize((width, height), Image.Resampling.NEAREST)
-    # Where a centre falls on the line between two pixels, either is the nearest.
+    # If a centre lies exactly between two pixels, both are nearest. These are not compared.
     sure = [
         (2 * np.arange(new) + 1) * old % (2 * new) != 0 for new, old in zip((height, width), mask.shape, strict=True)
     ]
@@ -86,7 +86,7 @@ def test_resizing_is_nearest_of_pillow(mask: NDArray[np.bool_], height: int, wid
     assert np.array_equal(resize_mask(mask, (height, width))[grid], np.asarray(theirs).astype(bool)[grid])
 
 
-def test_iou_of_crowds_is_over_the_found() -> None:
+def test_iou_with_a_crowd_divides_by_the_area_of_the_found_mask() -> None:
     small, large = np.zeros((10, 10), bool), np.ones((10, 10), bool)
     small[:5] = True
     assert mask_iou([encode(small)], [encode(large)])[0, 0] == 0.5
@@ -94,7 +94,7 @@ def test_iou_of_crowds_is_over_the_found() -> None:
     assert mask_iou([], [encode(large)]).shape == (0, 1)
 
 
-def test_pasting_is_that_of_torchvision_also_over_the_edge() -> None:
+def test_pasting_equals_torchvision_also_over_the_edge() -> None:
     generator = torch.Generator().manual_seed(0)
     maps = torch.rand((12, 28, 28), generator=generator)
     corners = torch.rand((12, 4), generator=generator) * 60
@@ -107,7 +107,7 @@ def test_pasting_is_that_of_torchvision_also_over_the_edge() -> None:
 
 
 def random_box_masks(threshold: float = 0.5) -> BoxMasks:
-    """Some inside a photo of 50 x 70, some over its edges, one beside it."""
+    """On a photo of 50 x 70: some inside, some over the edges, one outside."""
     generator = torch.Generator().manual_seed(1)
     maps = torch.rand((5, 9, 9), generator=generator)
     boxes = torch.tensor(
@@ -117,7 +117,7 @@ def random_box_masks(threshold: float = 0.5) -> BoxMasks:
 
 
 def sampled(values: Tensor, box: Tensor, size: tuple[int, int]) -> Tensor:
-    """A map in a box at all pixel centres of a photo, by torch; zeros around it."""
+    """Samples a map in a box at all pixel centres of a photo with torch. Outside is 0."""
     y = (torch.arange(size[0]) + 0.5 - box[1]) / (box[3] - box[1]) * 2 - 1
     x = (torch.arange(size[1]) + 0.5 - box[0]) / (box[2] - box[0]) * 2 - 1
     rows, columns = torch.meshgrid(y, x, indexing="ij")
@@ -125,7 +125,7 @@ def sampled(values: Tensor, box: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 @pytest.mark.parametrize("threshold", [0.5, 0.2, 0.8])
-def test_soft_masks_in_boxes_are_interpolated_as_torch_does_with_the_threshold_at_one_half(threshold: float) -> None:
+def test_soft_masks_in_boxes_are_interpolated_as_in_torch_with_the_threshold_at_one_half(threshold: float) -> None:
     masks = random_box_masks(threshold)
     below = masks.probabilities / threshold * 0.5
     above = 0.5 + (masks.probabilities - threshold) / (1 - threshold) * 0.5
@@ -141,16 +141,16 @@ def test_soft_masks_in_boxes_are_interpolated_as_torch_does_with_the_threshold_a
 
 
 def hand_grid() -> LabelMasks:
-    """Two objects on a grid of 2 x 2, whose photo has 4 x 4 pixels: 1 is the cell at the top left, 2 all others."""
+    """Two objects on a 2 x 2 grid for a photo of 4 x 4 pixels: 1 is the top left cell, 2 is all others."""
     return LabelMasks(
         torch.tensor([[1, 2], [2, 2]]), torch.tensor([[1.0, 0.6], [0.6, 0.6]]), torch.tensor([1, 2]), (4, 4)
     )
 
 
 def test_label_masks_by_hand() -> None:
-    """Pixel centres lie at -0.25, 0.25, 0.75 and 1.25 of the cells, so the first cell weighs 1, 3/4, 1/4 and 0 there.
+    """Pixel centres are at -0.25, 0.25, 0.75 and 1.25 cells, so the first cell has weights 1, 3/4, 1/4 and 0 there.
 
-    It counts (1 + 1) / 2 = 1 for its own object, the others (1 - 0.6) / 2 = 0.2; for object 2 it is the other way.
+    For object 1, its cell has (1 + 1) / 2 = 1 and the others (1 - 0.6) / 2 = 0.2. For object 2 it is one minus that.
     """
     masks = hand_grid()
     expected = torch.tensor(
@@ -167,8 +167,8 @@ def test_label_masks_by_hand() -> None:
     torch.testing.assert_close(masks.soft(slice(1, 3), slice(2, 4))[0], expected[1:3, 2:4])
 
 
-def test_label_masks_of_a_photo_that_fills_a_part_of_the_grid() -> None:
-    """Its 2 x 2 pixels lie on the cells of rows 1 and 2 and columns 2 and 3, exactly."""
+def test_label_masks_of_a_photo_that_fills_part_of_the_grid() -> None:
+    """Its 2 x 2 pixels are exactly the cells of rows 1 and 2 and columns 2 and 3."""
     labels = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 2, 1, 1], [1, 1, 0, 2, 1], [1, 1, 1, 1, 1]])
     probabilities = torch.linspace(0.05, 1.0, 20).reshape(4, 5)
     masks = LabelMasks(labels, probabilities, torch.tensor([2, 1, 7]), (2, 2), (1 / 4, 2 / 5, 2 / 4, 2 / 5))
@@ -183,7 +183,7 @@ def test_label_masks_of_a_photo_that_fills_a_part_of_the_grid() -> None:
     assert masks.boxes().tolist() == [[0, 0, 2, 2], [1, 0, 2, 1], [0, 0, 0, 0]]
 
 
-def test_label_masks_of_a_whole_grid_are_interpolated_as_torch_does() -> None:
+def test_label_masks_of_a_whole_grid_are_interpolated_as_in_torch() -> None:
     generator = torch.Generator().manual_seed(2)
     labels = torch.randint(4, (6, 9), generator=generator)
     probabilities = torch.rand((6, 9), generator=generator)
@@ -199,7 +199,7 @@ some_probabilities = st.sampled_from([0.0, 0.1, 0.3, 0.5, 0.7, 1.0]) | st.floats
 
 @st.composite
 def label_masks(draw: st.DrawFn) -> LabelMasks:
-    """All four labels of a grid, of a photo that fills all of it or a part."""
+    """Masks of all four labels of a grid. The photo fills all of the grid or a part."""
     shape = draw(st.tuples(st.integers(1, 6), st.integers(1, 6)))
     labels = torch.from_numpy(draw(arrays(np.int64, shape, elements=st.integers(0, 3))))
     probabilities = torch.from_numpy(draw(arrays(np.float32, shape, elements=some_probabilities)))
@@ -210,7 +210,7 @@ def label_masks(draw: st.DrawFn) -> LabelMasks:
 
 
 TIE = LabelMasks(torch.tensor([[1, 2], [2, 1]]), torch.full((2, 2), 0.45), torch.tensor([1, 2]), (5, 5))
-"""In the middle both masks are exactly 0.5, where rounding must not put both above it."""
+"""In the middle both masks are exactly 0.5. Rounding must not put both above it."""
 
 
 @example(TIE)

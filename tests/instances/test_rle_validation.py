@@ -1,4 +1,4 @@
-"""The check of many RLE strings at once against the reader of one string."""
+"""The check of many RLE strings at once, compared with the reader of one string."""
 
 import numpy as np
 from hypothesis import given, settings
@@ -18,11 +18,11 @@ def one_by_one(text: str) -> int:
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.text(alphabet=[chr(c) for c in [*range(46, 114), 1, 200]], max_size=7), max_size=8))
-def test_any_text_is_judged_as_the_single_reader_judges_it(texts: list[str]) -> None:
+def test_any_text_gives_the_result_of_the_reader_of_one_string(texts: list[str]) -> None:
     assert filled_pixels(texts).tolist() == [one_by_one(text) for text in texts]
 
 
-def test_masks_fill_their_size_and_damaged_ones_do_not() -> None:
+def test_real_masks_fill_their_size_and_damaged_ones_do_not() -> None:
     rng = np.random.default_rng(0)
     masks = [rng.random((int(rng.integers(1, 90)), int(rng.integers(1, 90)))) < rng.random() for _ in range(200)]
     texts = [encode(mask)["counts"] for mask in masks]
@@ -32,6 +32,6 @@ def test_masks_fill_their_size_and_damaged_ones_do_not() -> None:
     assert all(a != mask.size for a, mask in zip(filled_pixels([t + "1" for t in texts]), masks, strict=True))
 
 
-def test_overlong_numbers_and_nothing() -> None:
+def test_too_long_numbers_and_empty_strings() -> None:
     assert filled_pixels([]).tolist() == []
     assert filled_pixels(["", "p" * 40 + "1", "o" * 40, "5"]).tolist() == [0, -1, -1, 5]

@@ -1,4 +1,4 @@
-"""Which detections count, against cases worked out by hand and against trying all subsets."""
+"""Selection of detections, compared with cases worked out by hand and with a search over all subsets."""
 
 import itertools
 
@@ -8,11 +8,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clothseg.instances import BoxMasks, Instances, PixelMasks, Selection, class_agnostic_nms
+from clothseg.errors import ConfigError
+from clothseg.instances import BoxMasks, Instances, PixelMasks, Selection, class_agnostic_nms, class_number
 
 
 def strips(*rows: tuple[int, int, int, float]) -> Instances:
-    """Masks that are strips of a photo one pixel high: first column, last column, class, score."""
+    """Masks that are strips of a photo one pixel high. A row is first column, end column, class, score."""
     masks = torch.zeros((len(rows), 1, 100), dtype=torch.bool)
     for mask, (start, stop, _, _) in zip(masks, rows, strict=True):
         mask[0, start:stop] = True
@@ -21,16 +22,18 @@ def strips(*rows: tuple[int, int, int, float]) -> Instances:
     return Instances((1, 100), boxes, classes, PixelMasks(masks), torch.tensor([row[3] for row in rows]))
 
 
-def test_one_garment_as_two_classes_keeps_the_surer_name() -> None:
+def test_an_object_with_two_classes_keeps_the_one_with_the_higher_score() -> None:
     # IoU by hand: first and second 80/100, first and third 60/100, second and third 60/80, first and fourth 80/100.
     found = strips((0, 100, 1, 0.9), (0, 80, 2, 0.8), (0, 60, 3, 0.7), (20, 100, 1, 0.6))
     assert class_agnostic_nms(found, 0.7).scores.tolist() == pytest.approx([0.9, 0.7, 0.6])
     assert class_agnostic_nms(found, 0.6).scores.tolist() == pytest.approx([0.9, 0.6])
     assert class_agnostic_nms(found, 0.80001).scores.tolist() == pytest.approx([0.9, 0.8, 0.7, 0.6])
-    assert class_agnostic_nms(found, 0.8).scores.tolist() == pytest.approx([0.9, 0.7, 0.6]), "so much or more"
+    assert class_agnostic_nms(found, 0.8).scores.tolist() == pytest.approx([0.9, 0.7, 0.6]), (
+        "an IoU equal to the limit counts"
+    )
 
 
-def test_order_given_stays_and_the_first_of_equals_wins() -> None:
+def test_the_order_stays_and_the_first_of_equal_scores_wins() -> None:
     found = strips((0, 50, 1, 0.5), (50, 100, 1, 0.7), (0, 50, 2, 0.5), (50, 100, 2, 0.9))
     left = class_agnostic_nms(found, 0.5)
     assert left.boxes[:, 0].tolist() == [0, 50]
@@ -38,7 +41,7 @@ def test_order_given_stays_and_the_first_of_equals_wins() -> None:
     assert np.array_equal(left.masks.pixels().numpy(), found.masks.pixels()[[0, 3]].numpy())
 
 
-def test_nothing_found_is_nothing_left() -> None:
+def test_no_detections() -> None:
     assert len(class_agnostic_nms(strips(), 0.5)) == 0
     assert len(Selection(0.5, {1: 0.2}, 0.5)(strips())) == 0
 
@@ -48,10 +51,8 @@ def test_nothing_found_is_nothing_left() -> None:
     st.lists(st.tuples(st.integers(0, 60), st.integers(1, 40), st.integers(1, 3), st.integers(1, 1000)), max_size=7),
     st.sampled_from([0.1, 0.3, 0.5, 0.9, 1.0]),
 )
-def test_the_set_that_stays_is_the_only_one_without_contradiction(
-    rows: list[tuple[int, int, int, int]], iou: float
-) -> None:
-    """Stays: exactly those with no surer rival that stays. Found by trying all subsets, pixel sets compared."""
+def test_the_remaining_set_is_the_only_consistent_one(rows: list[tuple[int, int, int, int]], iou: float) -> None:
+    """A detection stays if no better rival stays. A search over all subsets finds the expected set."""
     found = strips(*((start, start + width, label, (score - n / 10) / 1001) for n, (start, width, label, score) in
                      enumerate(rows)))  # fmt: skip
     pixels = [set(range(start, start + width)) for start, width, _, _ in rows]
@@ -78,17 +79,28 @@ def test_the_set_that_stays_is_the_only_one_without_contradiction(
     assert class_agnostic_nms(found, iou).scores.tolist() == [scores[n] for n in fitting[0]]
 
 
-def test_each_class_has_its_own_threshold_before_rivals_are_looked_at() -> None:
+def test_thresholds_of_classes_apply_before_rivals_are_compared() -> None:
     found = strips((0, 50, 1, 0.8), (0, 50, 2, 0.6875), (50, 90, 3, 0.3))
     chosen = Selection(0.25, {1: 0.85, 2: 0.6875}, 0.5)(found)
-    assert chosen.classes.tolist() == [2, 3], "the unsure suit does not take the place of the dress"
+    assert chosen.classes.tolist() == [2, 3], "the suit below its threshold does not remove the dress"
     assert Selection(0.5)(found).classes.tolist() == [1, 2]
     assert Selection()(found).classes.tolist() == [1, 2, 3]
 
 
-def test_masks_of_a_network_are_compared_as_they_are_drawn() -> None:
-    """Two maps in boxes that barely touch, and two in the same box."""
+def test_small_masks_are_compared_as_pixels() -> None:
+    """Two masks in the same box, and a third whose box barely touches them."""
     boxes = torch.tensor([[0.0, 0, 40, 40], [0, 0, 40, 40], [39, 39, 60, 60]])
     masks = BoxMasks(torch.ones((3, 28, 28)), boxes, (80, 80))
     found = Instances((80, 80), boxes, torch.tensor([1, 2, 3]), masks, torch.tensor([0.6, 0.7, 0.5]))
     assert class_agnostic_nms(found, 0.9).classes.tolist() == [2, 3]
+
+
+def test_class_numbers_by_name() -> None:
+    classes = ["Suit", "Dress", "dress"]
+    assert [class_number(name, classes) for name in classes] == [1, 2, 3]
+    assert class_number("dress", classes, ignore_case=True) == 3, "an exact match wins"
+    assert class_number("DRESS", classes, ignore_case=True) == 2
+    with pytest.raises(ConfigError, match=r"^inference\.class_thresholds: .* 'suit'; did you mean Suit\?"):
+        class_number("suit", classes)
+    with pytest.raises(ConfigError, match=r"^--class: .* 'Hat'; it knows Suit, Dress, dress"):
+        class_number("Hat", classes, option="--class", ignore_case=True)

@@ -1,7 +1,8 @@
-"""A tiny folder of Open Images files, made by hand, that a test can then spoil."""
+"""A tiny folder of Open Images files that a test can change."""
 
 import io
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,7 +27,7 @@ CLASSES = (
 
 @dataclass
 class Tiny:
-    """Open Images files in memory; `write` puts them down in the published layout."""
+    """Open Images files in memory; `write` writes them in the published layout."""
 
     root: Path
     photos: dict[str, dict[str, bytes]] = field(default_factory=lambda: {"train": {}, "validation": {}})
@@ -37,7 +38,7 @@ class Tiny:
     member_folder: str = ""
 
     def photo(self, split: str, image_id: str, size: tuple[int, int] = (30, 20)) -> None:
-        """A JPEG of `size` (height, width) and its line in the image list, whose title is full of traps."""
+        """A JPEG of `size` (height, width) and its line in the image list, with a difficult title."""
         stream = io.BytesIO()
         Image.new("RGB", (size[1], size[0]), "grey").save(stream, "JPEG")
         self.photos[split][image_id] = stream.getvalue()
@@ -47,7 +48,7 @@ class Tiny:
         )
 
     def mask(self, split: str, image_id: str, mid: str, box_id: str, pixels: NDArray[np.generic] | None = None) -> None:
-        """A mask row with its box, and its PNG as the array is: bool for 1 bit, uint8 for 8."""
+        """A mask row with its box, and its PNG: of 1 bit for a bool array, of 8 bits for uint8."""
         name = f"{image_id}_{mid.strip('/').replace('/', '')}_{box_id}.png"
         if pixels is None:
             pixels = np.zeros((30, 20), dtype=bool)
@@ -60,11 +61,11 @@ class Tiny:
         self.box(split, image_id, mid, left)
 
     def box(self, split: str, image_id: str, mid: str, left: float, group: int = 0) -> None:
-        """A row of the box list alone, its left edge written with other digits."""
+        """A row of the box list; its left edge has other digits than in the mask list."""
         self.boxes[split].append(f"{image_id},xclick,{mid},1,{left:.6f},0.500000,0.250000,0.750000,0,0,{group},0,0")
 
     def write(self) -> Path:
-        """Write all of it."""
+        """Writes all files."""
         self.root.mkdir(exist_ok=True)
         (self.root / "class-descriptions-boxable.csv").write_bytes(CLASSES.encode())
         for split in ("train", "validation"):
@@ -88,7 +89,7 @@ class Tiny:
 
 @pytest.fixture
 def tiny(tmp_path: Path) -> Tiny:
-    """An empty one."""
+    """A source without files."""
     return Tiny(tmp_path / "source")
 
 
@@ -98,7 +99,7 @@ SUIT, DRESS, SUITCASE = "/m/01xyhv", "/m/01d40f", "/m/01s55n"
 
 @pytest.fixture
 def good(tiny: Tiny) -> Tiny:
-    """Train: A (Suit, Suit, Suitcase) and B (Dress); validation: C (Suit). The ids are bait for type guessing."""
+    """Train: A (Suit, Suit, Suitcase) and B (Dress); validation: C (Suit). The ids look like numbers."""
     for split, image_id in (("train", B), ("train", A), ("validation", C)):
         tiny.photo(split, image_id)
     tiny.mask("train", B, DRESS, "1234e567")
@@ -107,3 +108,14 @@ def good(tiny: Tiny) -> Tiny:
     tiny.mask("train", A, SUITCASE, "00000006")
     tiny.mask("validation", C, SUIT, "11111111")
     return tiny
+
+
+@pytest.fixture(scope="session")
+def write_table() -> Callable[..., Path]:
+    """Writes the lines of a table, each with the line end `end`."""
+
+    def write(path: Path, *lines: str, end: str = "\n") -> Path:
+        path.write_bytes(end.join([*lines, ""]).encode())
+        return path
+
+    return write

@@ -1,4 +1,4 @@
-"""Where a mask may lie, and what is said when it does not."""
+"""The places of masks, and the messages when a mask is missing."""
 
 import zipfile
 from pathlib import Path
@@ -21,7 +21,7 @@ def zipped(path: Path, member: str, data: bytes = b"mask") -> Path:
 
 @pytest.mark.parametrize("member", [NAME, f"train-masks-f/{NAME}"])
 @pytest.mark.parametrize("place", ["train-masks/train-masks-f.zip", "train-masks-f.zip"])
-def test_out_of_a_zip(tmp_path: Path, member: str, place: str) -> None:
+def test_mask_from_a_zip(tmp_path: Path, member: str, place: str) -> None:
     zipped(tmp_path / place, member)
     with MaskArchive(tmp_path, "train") as archive:
         assert archive.read(NAME) == b"mask"
@@ -29,19 +29,19 @@ def test_out_of_a_zip(tmp_path: Path, member: str, place: str) -> None:
 
 
 @pytest.mark.parametrize("folder", ["train-masks", "train-masks/train-masks-f", "train-masks-f"])
-def test_out_of_a_folder(tmp_path: Path, folder: str) -> None:
+def test_mask_from_a_folder(tmp_path: Path, folder: str) -> None:
     (tmp_path / folder).mkdir(parents=True)
     (tmp_path / folder / NAME).write_bytes(b"loose")
     with MaskArchive(tmp_path, "train") as archive:
         assert archive.read(NAME) == b"loose"
 
 
-def test_missing_zip_and_missing_member_are_told_apart(tmp_path: Path) -> None:
+def test_missing_zip_and_missing_member_have_different_messages(tmp_path: Path) -> None:
     zipped(tmp_path / "train-masks" / "train-masks-f.zip", NAME)
     with MaskArchive(tmp_path, "train") as archive:
         with pytest.raises(MissingMaskError, match=r"f0\.png: not in .*train-masks-f\.zip"):
             archive.read("f0.png")
-        with pytest.raises(MissingMaskError, match=r"nor is there a train-masks-0\.zip"):
+        with pytest.raises(MissingMaskError, match=r"and there is no train-masks-0\.zip"):
             archive.read("0f.png")
     with pytest.raises(DataError, match="validation-masks: no such folder"):
         MaskArchive(tmp_path, "validation")

@@ -1,3 +1,5 @@
+"""Class colours: distance between them, stability, contrast of the text."""
+
 import itertools
 
 import numpy as np
@@ -24,12 +26,14 @@ def lab(colour: Colour, seen_by: list[list[float]]) -> NDArray[np.float64]:
 
 @pytest.mark.parametrize("seen_by", [np.eye(3).tolist(), DEUTERANOPIA, PROTANOPIA], ids=["all", "deutan", "protan"])
 @pytest.mark.parametrize(("classes", "apart"), [(3, 35.0), (5, 30.0)])
-def test_first_colours_are_far_apart_for_every_eye(classes: int, apart: float, seen_by: list[list[float]]) -> None:
+def test_first_colours_are_far_apart_also_for_colour_blind_people(
+    classes: int, apart: float, seen_by: list[list[float]]
+) -> None:
     colours = [lab(class_colour(i), seen_by) for i in range(1, classes + 1)]
     assert min(float(np.linalg.norm(a - b)) for a, b in itertools.combinations(colours, 2)) > apart
 
 
-def test_colours_are_stable_and_differ() -> None:
+def test_colours_are_stable_and_all_different() -> None:
     colours = [class_colour(i) for i in range(1, 61)]
     assert colours == [class_colour(i) for i in range(1, 61)]
     assert len(set(colours)) == 60
@@ -37,7 +41,7 @@ def test_colours_are_stable_and_differ() -> None:
 
 
 @pytest.mark.parametrize("class_id", range(1, 40))
-def test_text_is_legible_on_every_colour(class_id: int) -> None:
+def test_text_is_readable_on_every_colour(class_id: int) -> None:
     colour = class_colour(class_id)
     lighter, darker = sorted([luminance(colour), luminance(text_colour(colour))], reverse=True)
     assert (lighter + 0.05) / (darker + 0.05) >= 4.2

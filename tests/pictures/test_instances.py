@@ -1,4 +1,4 @@
-"""Drawing changes what it should and nothing else, on pictures of any size."""
+"""Drawing changes only the pixels that it should, on photos of any size."""
 
 import itertools
 
@@ -35,7 +35,7 @@ def rectangles(size: tuple[int, int], boxes: list[tuple[int, int, int, int]], cr
     )
 
 
-def test_the_photo_given_is_not_changed_and_nothing_drawn_is_nothing_changed() -> None:
+def test_the_input_photo_stays_and_no_instances_change_nothing() -> None:
     photo = noise(120, 80)
     before = photo.copy()
     assert (draw_instances(photo, rectangles((120, 80), []), NAMES) == photo).all()
@@ -45,7 +45,7 @@ def test_the_photo_given_is_not_changed_and_nothing_drawn_is_nothing_changed() -
 
 @settings(max_examples=25, deadline=None)
 @given(height=st.integers(40, 400), width=st.integers(40, 400), crowd=st.booleans())
-def test_pixels_away_from_mask_box_and_label_stay(height: int, width: int, crowd: bool) -> None:
+def test_pixels_away_from_mask_and_box_stay(height: int, width: int, crowd: bool) -> None:
     photo = noise(height, width)
     x1, y1, x2, y2 = width // 4, height // 4, width * 3 // 4, height * 3 // 4
     drawn = draw_instances(photo, rectangles((height, width), [(x1, y1, x2, y2)], crowd), NAMES, labels=False)
@@ -57,14 +57,14 @@ def test_pixels_away_from_mask_box_and_label_stay(height: int, width: int, crowd
     assert (drawn[middle] != photo[middle]).any()
 
 
-def test_fill_is_the_blend_of_photo_and_colour() -> None:
+def test_fill_blends_photo_and_colour() -> None:
     photo = np.full((200, 200, 3), 100, dtype=np.uint8)
     drawn = draw_instances(photo, rectangles((200, 200), [(40, 40, 160, 160)]), NAMES, fill=0.5, labels=False)
     expected = (100 + np.asarray(class_colour(1), dtype=float)) / 2
     assert np.abs(drawn[100, 100] - expected).max() <= 1
 
 
-def test_a_small_instance_stays_in_sight_on_a_large_one_of_a_better_score() -> None:
+def test_a_small_instance_stays_visible_on_a_large_one_with_a_higher_score() -> None:
     photo = np.zeros((200, 200, 3), dtype=np.uint8)
     instances = rectangles((200, 200), [(10, 10, 190, 190), (80, 80, 120, 120)])
     for order in (torch.tensor([0, 1]), torch.tensor([1, 0])):
@@ -72,7 +72,7 @@ def test_a_small_instance_stays_in_sight_on_a_large_one_of_a_better_score() -> N
         assert tuple(drawn[100, 100]) == class_colour(2)
 
 
-def test_crowds_are_grey_and_without_label() -> None:
+def test_crowds_are_grey_and_have_no_label() -> None:
     photo = np.zeros((200, 200, 3), dtype=np.uint8)
     drawn = draw_instances(photo, rectangles((200, 200), [(20, 60, 180, 180)], crowd=True), NAMES)
     assert (drawn == drawn[..., :1]).all()
@@ -95,8 +95,8 @@ def test_any_size_of_photo_can_be_drawn_on(height: int, width: int) -> None:
     assert drawn.dtype == np.uint8
 
 
-def test_another_size_than_the_photo_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"on one of"):
+def test_instances_of_another_size_are_an_error() -> None:
+    with pytest.raises(ValueError, match=r"photo of \(40, 50\) .* but this one has \(50, 40\)"):
         draw_instances(noise(50, 40), rectangles((40, 50), []), NAMES)
 
 
@@ -106,7 +106,7 @@ def test_another_size_than_the_photo_is_refused() -> None:
     corners=st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), max_size=25),
     font=st.floats(8, 30),
 )
-def test_labels_stay_inside_and_do_not_cover_each_other(
+def test_labels_stay_inside_and_do_not_overlap(
     size: tuple[int, int], corners: list[tuple[float, float]], font: float
 ) -> None:
     picture = Image.new("RGB", size)
@@ -124,6 +124,6 @@ def test_labels_stay_inside_and_do_not_cover_each_other(
     assert (np.asarray(picture)[outside] == 0).all()
 
 
-def test_labels_of_one_place_are_all_drawn_while_there_is_room() -> None:
+def test_labels_with_one_anchor_are_all_drawn_if_there_is_room() -> None:
     labels = [Label((f"Dress {n}",), (50, 50, 90, 90), (200, 30, 30)) for n in range(12)]
     assert len(draw_labels(Image.new("RGB", (300, 300)), labels, 12)) == 12

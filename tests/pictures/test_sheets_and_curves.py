@@ -1,3 +1,5 @@
+"""Contact sheets and loss curves, checked by their pixels."""
+
 import io
 import math
 from typing import Any
@@ -30,7 +32,7 @@ def pixels(png: bytes) -> NDArray[np.uint8]:
 
 
 def coloured(picture: NDArray[np.uint8], panel: int) -> int:
-    """Pixels with a colour in one of the six panels (2 rows of 3)."""
+    """The number of coloured pixels in one of the six panels (2 rows of 3)."""
     height, width = picture.shape[0] // 2, picture.shape[1] // 3
     row, column = divmod(panel, 3)
     part = picture[row * height : (row + 1) * height, column * width : (column + 1) * width].astype(int)
@@ -44,17 +46,17 @@ def test_every_panel_has_curves(rows: int) -> None:
 
 
 @pytest.mark.parametrize("val", ["", None, "nan", math.inf])
-def test_values_that_are_none_leave_the_other_curve(val: Any) -> None:
+def test_missing_values_keep_the_other_curve(val: Any) -> None:
     both, alone = pixels(loss_curves(history(9))), pixels(loss_curves(history(9, val)))
     assert all(0 < coloured(alone, panel) < coloured(both, panel) for panel in range(6))
 
 
-def test_text_of_a_csv_draws_what_numbers_draw() -> None:
+def test_the_text_of_a_csv_gives_the_same_curves_as_numbers() -> None:
     as_text = [{key: str(value) for key, value in row.items()} for row in history(4)]
     assert loss_curves(as_text) == loss_curves(history(4))
 
 
-def test_runs_side_by_side_each_have_a_colour() -> None:
+def test_compared_runs_have_different_colours() -> None:
     one, two = history(6), [{k: v / 2 if k != "epoch" else v for k, v in row.items()} for row in history(9)]
     picture = pixels(compare_curves({"first": one, "second": two}))
     blue = (np.abs(picture.astype(int) - (31, 119, 180)).sum(axis=2) < 60).sum()
@@ -65,7 +67,7 @@ def test_runs_side_by_side_each_have_a_colour() -> None:
 
 
 @pytest.mark.parametrize("rows", [[], [{"epoch": 1}], [{}]])
-def test_no_values_are_said_and_not_an_error(rows: list[dict[str, Any]]) -> None:
+def test_a_history_without_values_is_drawn_with_a_note(rows: list[dict[str, Any]]) -> None:
     assert pixels(loss_curves(rows)).min() < 200
 
 
@@ -76,7 +78,7 @@ def test_svg_is_the_same_each_time() -> None:
     assert svg == loss_curve(history(3), "mask")
 
 
-def test_sheet_holds_each_picture_whole() -> None:
+def test_a_sheet_shows_each_picture_completely() -> None:
     pictures = [plain(60, 40, 10), plain(40, 60, 80), plain(300, 20, 150), plain(5, 5, 200)]
     sheet = contact_sheet(pictures, columns=3, captions=["one", "two", "three", "a long caption " * 9], width=600)
     assert sheet.shape[1] == 600
@@ -85,18 +87,18 @@ def test_sheet_holds_each_picture_whole() -> None:
     assert (sheet[:, :3] == 255).all()
 
 
-def test_more_columns_than_pictures_are_not_left_empty() -> None:
+def test_columns_without_pictures_are_not_left_empty() -> None:
     sheet = contact_sheet([plain(10, 10)], columns=5, width=200)
     assert sheet.shape[0] >= 180
 
 
 @pytest.mark.parametrize("given", [{"pictures": []}, {"captions": ["one", "two"]}, {"columns": 0}, {"width": 1}])
-def test_impossible_sheets_are_refused(given: dict[str, Any]) -> None:
+def test_impossible_sheets_are_errors(given: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"picture|caption|column"):
         contact_sheet(**({"pictures": [plain(9, 9)]} | given))
 
 
-def test_figures_stand_beside_the_losses_where_there_are_any() -> None:
+def test_metrics_are_drawn_beside_the_losses_if_there_are_any() -> None:
     plain_rows = history(6)
     rows = [
         row | ({"mask_AP": 0.3, "report_mAP": 0.6, "learning_rate": 0.1} if row["epoch"] % 2 else {})
@@ -110,7 +112,7 @@ def test_figures_stand_beside_the_losses_where_there_are_any() -> None:
     assert pixels(compare_curves({"a": plain_rows, "b": rows})).shape[1] == 2000
 
 
-def test_overfitting_is_marked_in_its_panel_alone() -> None:
+def test_overfitting_is_marked_only_in_its_panel() -> None:
     plain_picture, marked = (pixels(loss_curves(history(9), marks=marks)) for marks in ({}, {"bbox": 5}))
     changed = np.argwhere((plain_picture != marked).any(axis=2))
     assert len(changed) > 50

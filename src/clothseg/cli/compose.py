@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from clothseg.cli.inputs import Quiet
+from clothseg.cli.inputs import Overwrite, Quiet
 from clothseg.cli.selection import ClassAgnosticNms, ThresholdOf, Thresholds, selection_settings
 from clothseg.cli.terminal import ERRORS
 from clothseg.errors import ClothsegError
@@ -16,36 +16,35 @@ from clothseg.models import Model
 
 
 def compose(
-    garment: Annotated[Path, typer.Argument(help="A cut-out; with --replace also a photo to cut it out of.")],
-    background: Annotated[Path, typer.Argument(help="The photo that it is put on.")],
+    garment: Annotated[Path, typer.Argument(help="A cut-out; with --replace it may also be a photo to cut it from.")],
+    background: Annotated[Path, typer.Argument(help="The photo to put it on.")],
     out: Annotated[Path, typer.Option(help="The picture to write: .png, .jpg or .webp.")],
-    at: Annotated[
-        str | None, typer.Option(help="Middle of the garment: x,y in pixels or with %.", metavar="X,Y")
-    ] = None,
-    scale: Annotated[float | None, typer.Option(min=0.001, max=100, help="Its size by its own.")] = None,
+    at: Annotated[str | None, typer.Option(help="Center of the garment, in pixels or with %.", metavar="X,Y")] = None,
+    scale: Annotated[float | None, typer.Option(min=0.001, max=100, help="Factor for the size of the garment.")] = None,
     box: Annotated[str | None, typer.Option(help="Box to fill, in pixels or with %.", metavar="X1,Y1,X2,Y2")] = None,
     replace: Annotated[
-        Path | None, typer.Option(help="A run: find the garment of the same class, and cover that.", metavar="RUN")
+        Path | None,
+        typer.Option(help="Cover the garment of the same class, which this run finds.", metavar="RUN"),
     ] = None,
-    class_name: Annotated[str | None, typer.Option("--class", help="With --replace: what to replace.")] = None,
+    class_name: Annotated[str | None, typer.Option("--class", help="With --replace: the class to replace.")] = None,
     score_threshold: Annotated[
-        float, typer.Option(min=0, max=1, help="With --replace: overlook what is less sure.")
+        float, typer.Option(min=0, max=1, help="With --replace: lowest score of the garment to cover.")
     ] = 0.5,
     threshold: ThresholdOf = None,
     thresholds: Thresholds = None,
     class_agnostic_nms_iou: ClassAgnosticNms = None,
     keep_shape: Annotated[
-        bool, typer.Option("--keep-shape", help="Keep the garment's proportions in a box, do not stretch it.")
+        bool, typer.Option("--keep-shape", help="Keep the garment's aspect ratio in a box; do not stretch it.")
     ] = False,
     keep_colours: Annotated[
-        bool, typer.Option("--keep-colours", help="Do not bring its colours into the light of the photo.")
+        bool, typer.Option("--keep-colours", help="Do not adapt the garment's colours to the light of the photo.")
     ] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace --out.")] = False,
+    overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
-    """Put a cut-out on another photo: at a place, into a box, or over the garment of the same class.
+    """Paste a cut-out onto another photo: at a position, into a box, or over the garment of the same class.
 
-    This pastes a picture. It does not drape cloth: folds, arms in front and the body's pose stay as they were.
+    This pastes a picture. It does not drape cloth: folds, arms in front and the pose of the body do not change.
 
     Example: [b]clothseg compose cut/0001-anna-1-Dress.png street.jpg --at 50%,60% --scale 0.8 --out pasted.jpg[/]
 
@@ -53,12 +52,12 @@ def compose(
     """
     if replace is None:
         if class_name is not None or threshold or thresholds or class_agnostic_nms_iou:
-            raise ClothsegError("--class and thresholds are for what is replaced; give --replace RUN too")
+            raise ClothsegError("--class and the thresholds select the garment to replace; add --replace RUN")
         where = Placement(at, scale, box, keep_shape)
         compose_files(garment, background, out, where, match_light=not keep_colours, overwrite=overwrite)
     else:
         if at is not None or scale is not None or box is not None:
-            raise ClothsegError("--replace finds the place itself; leave --at, --scale and --box away")
+            raise ClothsegError("--replace finds the position itself; remove --at, --scale and --box")
         settings = selection_settings(replace, threshold, thresholds, class_agnostic_nms_iou)
         model = Model.load(replace, overrides=settings)
         done = replace_files(
@@ -74,6 +73,6 @@ def compose(
         )
         if not quiet:
             corners = ", ".join(f"{side:.0f}" for side in done.box)
-            ERRORS.print(f"replaced the {escape(done.class_name)} at {corners} (confidence {done.score:.2f})")
+            ERRORS.print(f"replaced the {escape(done.class_name)} at {corners} (score {done.score:.2f})")
     if not quiet:
         ERRORS.print(f"wrote {escape(str(out))}")

@@ -1,9 +1,10 @@
-"""`clothseg config`: what a configuration says, every value."""
+"""`clothseg config`: shows the settings of a configuration."""
 
 from typing import Annotated
 
 import typer
 
+from clothseg.cli.inputs import Overrides
 from clothseg.config import Config, preset_names
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -11,19 +12,21 @@ app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 @app.callback()
 def _group() -> None:
-    """Look at configurations."""
+    """Show configurations."""
 
 
 @app.command()
 def show(
     source: Annotated[str | None, typer.Argument(help="A YAML file or the name of a preset.")] = None,
-    overrides: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, repeated.")] = None,
+    overrides: Overrides = None,
 ) -> None:
-    """Print every value of a configuration, defaults too; without a name, the presets.
+    """Print every setting with its value and meaning, as YAML; without a name, list the presets.
+
+    The output is a configuration file: save it, change it, and give it to `clothseg fit --config`.
 
     Example: [b]clothseg config show demo --set train.epochs=20[/]
     """
     if source is None:
         print("\n".join(preset_names()))
         return
-    Config.load(source, overrides or []).display()
+    print(Config.load(source, overrides or []).explained(), end="")

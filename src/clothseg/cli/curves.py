@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from clothseg.cli.inputs import Quiet
+from clothseg.cli.inputs import Overwrite, Quiet
 from clothseg.cli.terminal import ERRORS
 from clothseg.errors import RunError
 from clothseg.files import atomic_write, require_absent
@@ -17,27 +17,27 @@ from clothseg.training import read_history
 
 def curves(
     runs: Annotated[list[Path], typer.Argument(help="Folders of runs.")],
-    out: Annotated[Path, typer.Option(help="The picture: .png or .svg.")] = Path("curves.png"),
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the picture.")] = False,
+    out: Annotated[Path, typer.Option(help="The picture to write: .png or .svg.")] = Path("curves.png"),
+    overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
-    """Draw the losses of several runs, train and validation, into one picture.
+    """Draw the training and validation losses of several runs into one picture.
 
-    A run without a finished epoch is named and left out; the exit code is 1 then.
+    Runs without a finished epoch are listed and left out; the exit code is then 1.
 
     Example: [b]clothseg curves runs/first runs/second --out curves.png[/]
     """
     paths = {str(run): RunFolder(run).history for run in runs}
     histories = {run: read_history(path) for run, path in paths.items() if path.is_file()}
     lost = [
-        f"{run}: no {path.name} in it; a run gets one at the end of its first epoch"
+        f"{run}: no {path.name}; a run writes it at the end of its first epoch"
         for run, path in paths.items()
         if run not in histories
     ]
     if not histories:
         raise RunError("\n".join(lost))
     if out.suffix not in {".png", ".svg"}:
-        raise RunError(f"{out}: the picture ends in .png or .svg")
+        raise RunError(f"{out}: the name of the picture must end in .png or .svg")
     require_absent(out, overwrite=overwrite)
     atomic_write(out, compare_curves(histories, form="svg" if out.suffix == ".svg" else "png"))
     if not quiet:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from clothseg.cli.inputs import Quiet, Recursive
+from clothseg.cli.inputs import Overwrite, Quiet, Recursive
 from clothseg.cli.selection import ClassAgnosticNms, ThresholdOf, Thresholds, selection_settings
 from clothseg.cli.terminal import ERRORS, progress_bar, walk
 from clothseg.garments import write_cutouts
@@ -18,25 +18,25 @@ from clothseg.photos import find_photos
 
 def cutout(
     run: Annotated[Path, typer.Argument(help="A run's folder or a weights.safetensors.")],
-    photos: Annotated[list[Path], typer.Argument(help="Photos, folders of photos, quoted patterns.")],
+    photos: Annotated[list[Path], typer.Argument(help="Photos, folders of photos, or quoted patterns.")],
     out: Annotated[Path, typer.Option(help="Folder for the PNGs and cutouts.json.")],
     classes: Annotated[
-        list[str] | None, typer.Option("--class", help="Only garments of this class, repeated. Default: all.")
+        list[str] | None, typer.Option("--class", help="Only garments of this class, repeatable. Default: all classes.")
     ] = None,
-    score_threshold: Annotated[float, typer.Option(min=0, max=1, help="Leave out what is less sure.")] = 0.5,
+    score_threshold: Annotated[float, typer.Option(min=0, max=1, help="Lowest score of a garment.")] = 0.5,
     threshold: ThresholdOf = None,
     thresholds: Thresholds = None,
     class_agnostic_nms_iou: ClassAgnosticNms = None,
     recursive: Recursive = False,
     full_frame: Annotated[
-        bool, typer.Option("--full-frame", help="PNGs of the photo's size, not trimmed to the garment.")
+        bool, typer.Option("--full-frame", help="Write PNGs of the photo's size, not trimmed to the garment.")
     ] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the cut-outs in --out.")] = False,
+    overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
-    """Cut garments out of photos: a PNG with a soft, transparent edge for each, in the photo's own pixels.
+    """Cut garments out of photos: one PNG for each, with a soft, transparent edge, in the photo's resolution.
 
-    A photo that cannot be read is listed and the rest goes on; the exit code is 1 then.
+    Photos that cannot be read are listed, and the others are processed; the exit code is then 1.
 
     Example: [b]clothseg cutout runs/first my-photos/ --out cut[/]
     """

@@ -1,6 +1,5 @@
-"""`clothseg demo`: the whole road on the sample."""
+"""`clothseg demo`: all steps on the sample."""
 
-import shlex
 import time
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +10,9 @@ from clothseg import sample
 from clothseg.cli.dataset.build import build
 from clothseg.cli.evaluate import evaluate
 from clothseg.cli.fit import fit
+from clothseg.cli.inputs import Overwrite, Quiet
 from clothseg.cli.predict import predict
+from clothseg.errors import shell_command
 from clothseg.files import require_absent
 from clothseg.report import write_report
 from clothseg.runs import RunFolder
@@ -19,12 +20,12 @@ from clothseg.runs import RunFolder
 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the run.")] = Path("runs/demo"),
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bars.")] = False,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
 ) -> None:
-    """Sample photos -> data set -> fine-tuning -> evaluation -> pictures and a report, in minutes on 2 cores.
+    """Run all steps on the sample photos: data set, fine-tuning, evaluation, pictures and a report. Takes minutes.
 
-    Each step is shown as the command that does it alone.
+    It prints each step as the command that does it.
 
     Example: [b]clothseg demo --out runs/demo[/]
     """
@@ -51,4 +52,4 @@ def demo(
 
 
 def _say(*words: object) -> None:
-    print(f"\n$ clothseg {shlex.join(str(word) for word in words)}", flush=True)
+    print(f"\n$ {shell_command(['clothseg', *words])}", flush=True)

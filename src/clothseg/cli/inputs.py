@@ -1,4 +1,4 @@
-"""What people type for an input, and what it stands for."""
+"""Arguments and options that several commands share, and functions that interpret them."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,22 +8,23 @@ import typer
 
 from clothseg import sample
 
-Data = Annotated[Path, typer.Argument(help="A data set's folder, as `clothseg dataset build` makes it.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bar, no messages.")]
-Overrides = Annotated[list[str] | None, typer.Option("--set", help="section.key=value, repeated.")]
-Recursive = Annotated[bool, typer.Option("--recursive", help="Look into the folders within a folder too.")]
+Data = Annotated[Path, typer.Argument(help="Folder of a data set, as `clothseg dataset build` writes it.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress bar and no messages, only results and errors.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="SECTION.KEY=VALUE", help="Change a setting, repeatable; list all: clothseg config show demo."
+    ),
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is at --out.")]
+Recursive = Annotated[bool, typer.Option("--recursive", help="Search subfolders too.")]
 
 
 def folder_called(source: Path) -> Path:
-    """The folder of Open Images files: a path, or the word `sample` for the one that comes along."""
+    """The folder of Open Images files: a path, or the word `sample` for the included one."""
     return sample.folder() if str(source) == "sample" and not source.exists() else source
 
 
-def annotations_file(data: Path) -> Path:
-    """The COCO file to judge by: the one given, or a data set's validation photos."""
-    return data / "annotations" / "val.json" if data.is_dir() else data
-
-
 def names_in(given: Iterable[str] | None) -> list[str]:
-    """Names from an option that may be repeated, and may hold several with commas."""
+    """The names of an option that may be repeated; each may hold several names, separated by commas."""
     return [name for text in given or () for name in text.split(",") if name.strip()]

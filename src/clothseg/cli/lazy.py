@@ -1,4 +1,4 @@
-"""Commands whose code is read when they are called: `--help` and the commands on tables need no network library."""
+"""Imports a command's code when the command is called, so that `--help` and table commands do not load PyTorch."""
 
 import ast
 from collections.abc import Sequence
@@ -12,49 +12,58 @@ from typer.core import TyperCommand, TyperGroup
 
 
 def lazy_group(package: str, names: Sequence[str]) -> type[TyperGroup]:
-    """A group whose commands `names` are modules of `package`, listed in that order.
+    """A group of the commands `names`, listed in that order. Each is a module of `package`.
 
-    A module `fit` has a function `fit`, or `app`, a group of its own.
+    The module `fit` has either a function `fit`, or `app`, a group of its own.
     """
 
-    class Later(TyperGroup):
-        """Lists its commands without reading their code."""
+    class LazyGroup(TyperGroup):
+        """Lists its commands without importing them."""
 
         def __init__(self, **settings: Any) -> None:
             super().__init__(**settings)
-            self.commands = {name: _Unread(package, name) for name in names}
+            self.commands = {name: _LazyCommand(package, name) for name in names}
 
         def list_commands(self, ctx: Any) -> list[str]:
-            """Names of the commands, in the order in which people use them."""
+            """The names of the commands, in the given order."""
             return list(names)
 
-    return Later
+    return LazyGroup
 
 
-class _Unread(TyperCommand):
-    """Knows what its help says first, and turns into the command itself when it is called."""
+class _LazyCommand(TyperCommand):
+    """Has only the first paragraph of the help until it is called; then it imports the real command."""
 
     def __init__(self, package: str, name: str) -> None:
         self.module = f"{package}.{name}"
-        super().__init__(name, help=_first_words(self.module, name))
+        super().__init__(name, help=_first_paragraph(self.module, name))
 
     def make_context(self, info_name: Any, args: list[str], parent: Any = None, **extra: Any) -> Any:
-        """That of the command itself, to which the call goes on."""
-        return _read(self.module, self.name or "").make_context(info_name, args, parent, **extra)
+        """The context of the real command, which handles the call from here on."""
+        return _import_command(self.module, self.name or "").make_context(info_name, args, parent, **extra)
 
 
-def _read(module: str, name: str) -> Any:
+def _import_command(module: str, name: str) -> Any:
     found = import_module(module)
-    if hasattr(found, "app"):
-        return typer.main.get_command(found.app)
-    alone = typer.Typer(rich_markup_mode="rich", add_completion=False)
-    alone.command(name)(getattr(found, name))
-    return typer.main.get_command(alone)
+    app = getattr(found, "app", None)
+    if app is None:
+        app = typer.Typer(rich_markup_mode="rich", add_completion=False)
+        app.command(name)(getattr(found, name))
+    return _without_line_breaks(typer.main.get_command(app))
 
 
-def _first_words(module: str, name: str) -> str:
-    """The first paragraph of the command's docstring, or of the group's, without importing it."""
+def _without_line_breaks(command: Any) -> Any:
+    """The command, with the lines of each paragraph of its help joined: the terminal wraps them."""
+    command.help = "\n\n".join(" ".join(text.split()) for text in (command.help or "").split("\n\n"))
+    for below in getattr(command, "commands", {}).values():
+        _without_line_breaks(below)
+    return command
+
+
+def _first_paragraph(module: str, name: str) -> str:
+    """The first paragraph of the docstring of the command or group, without importing it."""
     spec = find_spec(module)
     tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8")) if spec and spec.origin else ast.Module([], [])
-    told = {node.name: ast.get_docstring(node) for node in tree.body if isinstance(node, ast.FunctionDef)}
-    return (told.get(name) or told.get("_group") or "").split("\n\n")[0]
+    docstrings = {node.name: ast.get_docstring(node) for node in tree.body if isinstance(node, ast.FunctionDef)}
+    first = (docstrings.get(name) or docstrings.get("_group") or "").split("\n\n")[0]
+    return " ".join(first.split())

@@ -1,4 +1,4 @@
-"""Options of earlier versions: each is an error that names the option of today."""
+"""Options of earlier versions: each gives an error that names the new option."""
 
 from collections.abc import Sequence
 
@@ -24,17 +24,17 @@ RENAMED_OPTIONS: dict[tuple[str, ...], dict[str, str]] = {
     ("dataset", "check"): {"--quarantine": "--write-clean"},
     ("dataset", "build"): {"--unmasked": "--boxes-without-mask"},
 }
-"""By command, the options of earlier versions and those of today."""
+"""By command, the new name of each option of earlier versions."""
 
 
 def refuse_renamed_options(arguments: Sequence[str]) -> None:
-    """Refuses an option that has another name now.
+    """Refuses options that have a new name.
 
     Args:
-        arguments: of the command line, without the program's name.
+        arguments: the command line without the program's name.
 
     Raises:
-        ClothsegError: one is there; the message has the new name.
+        ClothsegError: there is one; the message has the new name.
     """
     words = [word for word in arguments if not word.startswith("-")]
     for command, options in RENAMED_OPTIONS.items():

@@ -1,4 +1,4 @@
-"""Options that say which detections count, shared by the commands that find garments."""
+"""Options that select detections, shared by the commands that run a network."""
 
 import json
 from pathlib import Path
@@ -11,11 +11,11 @@ from clothseg.evaluation.stored import stored_thresholds
 
 ThresholdOf = Annotated[
     list[str] | None,
-    typer.Option("--threshold", metavar="CLASS=SCORE", help="Least score of one class, repeated."),
+    typer.Option("--threshold", metavar="CLASS=SCORE", help="Lowest score of one class, repeatable."),
 ]
 Thresholds = Annotated[
     str | None,
-    typer.Option(help="Each class's best threshold: a metrics.json, or [b]best[/] for the run's own."),
+    typer.Option(help="Best threshold of each class, from a metrics.json, or [b]best[/]: from that of the run."),
 ]
 ClassAgnosticNms = Annotated[
     float | None,
@@ -24,16 +24,16 @@ ClassAgnosticNms = Annotated[
         min=0.01,
         max=1,
         metavar="IOU",
-        help="Where masks of two classes overlap by this IoU, only the surer one stays.",
+        help="Where masks of different classes overlap by this IoU, keep only the one with the higher score.",
     ),
 ]
 
 
 def least_scores(run: Path, threshold: list[str] | None, thresholds: str | None) -> dict[str, float]:
-    """The least score of classes by name, of the options above; what is said of a single class goes before.
+    """The lowest score by class name, from the options above; `threshold` takes precedence over `thresholds`.
 
     Raises:
-        ClothsegError: an option cannot be understood, or its file not read.
+        ClothsegError: an option is malformed, or the file cannot be read.
     """
     own = run if run.is_dir() else run.parent
     least = stored_thresholds(own if thresholds == "best" else Path(thresholds)) if thresholds else {}
@@ -49,7 +49,7 @@ def least_scores(run: Path, threshold: list[str] | None, thresholds: str | None)
 def selection_settings(
     run: Path, threshold: list[str] | None, thresholds: str | None, class_agnostic_nms_iou: float | None
 ) -> list[str]:
-    """What the options above mean, as overrides of the configuration."""
+    """The options above as overrides of the configuration."""
     least = least_scores(run, threshold, thresholds)
     settings = [f"inference.class_thresholds={json.dumps(least)}"] if least else []
     return settings + (

@@ -1,5 +1,7 @@
-"""What the commands share on a terminal: messages and progress bars."""
+"""What the commands share on a terminal: messages, progress bars, encoding."""
 
+import io
+import sys
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
@@ -18,7 +20,21 @@ from rich.progress import (
 
 T = TypeVar("T")
 ERRORS = Console(stderr=True, soft_wrap=True, highlight=False)
-"""Messages for people; answers go to stdout."""
+"""For messages to the user. Results go to stdout."""
+
+
+def accept_any_text() -> None:
+    """Makes stdout and stderr accept every character.
+
+    On Windows, files and pipes have an old encoding such as cp1252, which raises UnicodeEncodeError for most alphabets.
+    They become UTF-8, as JSON must be. A terminal keeps its encoding and shows `?` instead.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.encoding.lower().replace("-", "") != "utf8":
+            if stream.isatty():
+                stream.reconfigure(errors="replace")
+            else:
+                stream.reconfigure(encoding="utf-8", errors="replace")
 
 
 def counted(number: int, thing: str) -> str:
@@ -27,14 +43,14 @@ def counted(number: int, thing: str) -> str:
 
 
 def progress_bar(*, quiet: bool) -> Progress:
-    """A bar on stderr with count and time left; none if `quiet`, or where stderr is no terminal."""
+    """A bar on stderr with the count and the time left; hidden if `quiet`, or if stderr is not a terminal."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
     return Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal)
 
 
 def walk(bar: Progress, items: Iterable[T], total: int, what: str) -> Iterator[T]:
-    """The items, with a line of their own in `bar` while they last; a `total` of 0 is one that is not known."""
+    """Yields the items and shows them as a line of `bar` meanwhile; a `total` of 0 means that it is unknown."""
     task = bar.add_task(escape(what), total=total or None)
     for item in items:
         yield item
@@ -43,7 +59,7 @@ def walk(bar: Progress, items: Iterable[T], total: int, what: str) -> Iterator[T
 
 
 def transfer_bar(*, quiet: bool, in_bytes: bool) -> Progress:
-    """A bar like `progress_bar`, for files or, with the speed, for bytes."""
+    """A bar like `progress_bar`, for a number of files, or for bytes with their speed."""
     counts: list[ProgressColumn] = [DownloadColumn(), TransferSpeedColumn()] if in_bytes else [MofNCompleteColumn()]
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), *counts, TimeRemainingColumn())

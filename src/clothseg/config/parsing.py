@@ -1,4 +1,4 @@
-"""Configurations from text: YAML files, presets, dotted overrides; and what is wrong with them, in words."""
+"""Settings from text: YAML files, presets and dotted overrides, with an explanation of every problem."""
 
 import difflib
 from importlib import resources
@@ -12,7 +12,7 @@ from clothseg.errors import ConfigError
 
 
 class _OnceOnly(yaml.SafeLoader):
-    """YAML as `yaml.safe_load` reads it, but a key that stands twice is an error: one of the values would be lost."""
+    """Like `yaml.safe_load`, but a key that occurs twice is an error, because one of its values would be lost."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """The mapping of a node."""
@@ -20,19 +20,22 @@ class _OnceOnly(yaml.SafeLoader):
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
             if isinstance(key, str) and key in seen:
-                raise yaml.MarkedYAMLError(problem=f"the key {key} stands twice", problem_mark=key_node.start_mark)
+                raise yaml.MarkedYAMLError(problem=f"the key {key} occurs twice", problem_mark=key_node.start_mark)
             seen |= {key} if isinstance(key, str) else set()
         return super().construct_mapping(node, deep)
 
 
 def read_settings(source: str | Path) -> tuple[dict[str, Any], str]:
-    """What stands in a YAML (or JSON) file or preset, unchecked, and its name for messages.
+    """Reads a YAML (or JSON) file or a preset, without validation.
 
-    A file that `extends` another one (a preset, or a path from the file's own folder) has its values too, and its own
-    over them; a list is replaced whole.
+    A file that `extends` another one (a preset, or a path relative to the file's folder) takes its values too, and
+    overrides them with its own; a list is replaced as a whole.
+
+    Returns:
+        the tree of settings, and the name of the source for messages.
 
     Raises:
-        ConfigError: there is none, or it is not keys and values, or it extends itself.
+        ConfigError: it does not exist, is not keys and values, or extends itself.
     """
     tree, name = _read_one(source)
     seen, folder = [name], Path(source).parent
@@ -43,7 +46,7 @@ def read_settings(source: str | Path) -> tuple[dict[str, Any], str]:
         beside = folder / base
         below, other = _read_one(beside if beside.is_file() else base)
         if other in seen:
-            raise ConfigError(f"{name}: extends goes round in a circle: {' -> '.join([*seen, other])}")
+            raise ConfigError(f"{name}: extends is circular: {' -> '.join([*seen, other])}")
         seen.append(other)
         folder = beside.parent
         tree = deep_merge(below, tree)
@@ -51,7 +54,7 @@ def read_settings(source: str | Path) -> tuple[dict[str, Any], str]:
 
 
 def deep_merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """`below` with the values of `above` over it, section by section."""
+    """`below` overridden by the values of `above`, section by section."""
     both = dict(below)
     for key, value in above.items():
         known = both.get(key)
@@ -73,7 +76,7 @@ def _read_one(source: str | Path) -> tuple[dict[str, Any], str]:
 
 
 def preset_names() -> list[str]:
-    """Names that `Config.load` knows without a path."""
+    """Names of the presets, which `Config.load` takes in place of a path."""
     folder = _presets()
     return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml"))
 
@@ -89,13 +92,16 @@ def _read(source: str | Path) -> tuple[str, str]:
             return path.read_text(encoding="utf-8"), str(path)
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"{path}: cannot be read as text ({error})") from error
-    if str(source) in preset_names():
-        return (_presets() / f"{source}.yaml").read_text(encoding="utf-8"), f"preset {source}"
-    raise ConfigError(f"{source}: no such configuration file, and no preset; presets are {', '.join(preset_names())}")
+    name = path.as_posix()  # on Windows `paper/l2` as a path has a backslash
+    if name in preset_names():
+        return (_presets() / f"{name}.yaml").read_text(encoding="utf-8"), f"preset {name}"
+    raise ConfigError(
+        f"{source}: no such configuration file, and no preset of that name; presets are {', '.join(preset_names())}"
+    )
 
 
 def override(tree: dict[str, Any], text: str) -> str | None:
-    """Put `a.b=value` (value as YAML) into `tree`; return what is wrong with it, if anything."""
+    """Puts `a.b=value` (value as YAML) into `tree`; returns what is wrong with it, or None."""
     dotted, equals, words = text.partition("=")
     keys = dotted.strip().split(".")
     if not equals or not all(keys):

@@ -1,14 +1,15 @@
-"""What masks are for: garments cut out with a soft edge, and put on other photos.
+"""Garments cut out with a soft edge, and pasted on other photos.
 
-How edges are refined is in `matting.py`, how a cut-out is laid on a photo in `compose.py`, colours in `light.py`.
+`matting.py` refines edges, `compose.py` pastes a cut-out on a photo, `light.py` adapts colours. `cutout_files.py` and
+`compose_files.py` do the same from files to files.
 """
 
-from clothseg.garments.compose import compose, keep_shape, place, worn
+from clothseg.garments.compose import best_garment, box_at, compose, keep_shape
+from clothseg.garments.compose_files import Placement, Replaced, compose_files, replace_files
 from clothseg.garments.cutout import Cutout, cut_out
+from clothseg.garments.cutout_files import CutoutsWritten, read_cutout, save_cutout, write_cutouts
 from clothseg.garments.light import light_of
 from clothseg.garments.matting import SoftMask, own_colours, refine, soft_mask
-from clothseg.garments.paste import Placement, Replaced, compose_files, replace_files
-from clothseg.garments.store import CutoutsWritten, class_id, read_cutout, save_cutout, write_cutouts
 
 __all__ = [
     "Cutout",
@@ -16,19 +17,18 @@ __all__ = [
     "Placement",
     "Replaced",
     "SoftMask",
-    "class_id",
+    "best_garment",
+    "box_at",
     "compose",
     "compose_files",
     "cut_out",
     "keep_shape",
     "light_of",
     "own_colours",
-    "place",
     "read_cutout",
     "refine",
     "replace_files",
     "save_cutout",
     "soft_mask",
-    "worn",
     "write_cutouts",
 ]

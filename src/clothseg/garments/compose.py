@@ -1,4 +1,4 @@
-"""A cut-out put on another photo. This pastes a picture: it does not drape cloth on a body."""
+"""Pastes a cut-out on another photo. It does not drape cloth on a body."""
 
 import cv2
 import numpy as np
@@ -8,21 +8,22 @@ from clothseg.errors import DataError
 from clothseg.garments.cutout import Cutout, cut_out
 from clothseg.garments.light import gains, light_of, relit
 from clothseg.instances import Instances
-from clothseg.photos import RgbImage
+from clothseg.photos import RgbaImage, RgbImage
 
 Box = tuple[float, float, float, float]
+"""x1 y1 x2 y2 in pixels."""
 
 
-def place(
+def box_at(
     cutout: Cutout, size: tuple[int, int], *, centre: tuple[float, float] | None = None, scale: float | None = None
 ) -> Box:
-    """Where a cut-out goes on a photo of `size` (height, width), as x1 y1 x2 y2 in pixels.
+    """The box of a cut-out on a photo: x1 y1 x2 y2 in pixels.
 
     Args:
         cutout: the garment.
-        size: of the photo.
-        centre: x y of its middle; the middle of the photo if None.
-        scale: its size on the photo by its own; if None, its own size, or less where the photo is smaller than it.
+        size: height and width of the photo.
+        centre: x y of the garment's middle in pixels. None: the middle of the photo.
+        scale: factor for the garment's size. None: 1, or less if the photo is smaller than the garment.
     """
     height, width = cutout.picture.shape[:2]
     if scale is None:
@@ -32,15 +33,15 @@ def place(
 
 
 def keep_shape(cutout: Cutout, box: Box) -> Box:
-    """The largest box inside `box` with the proportions of the cut-out, hung at the middle of its upper edge."""
+    """The largest box inside `box` with the cut-out's proportions, at the middle of the upper edge."""
     height, width = cutout.picture.shape[:2]
     scale = min((box[2] - box[0]) / width, (box[3] - box[1]) / height)
     middle = (box[0] + box[2]) / 2
     return middle - width * scale / 2, box[1], middle + width * scale / 2, box[1] + height * scale
 
 
-def worn(photo: RgbImage, found: Instances, class_id: int) -> Cutout | None:
-    """The surest garment of a class on a photo, with the box of its refined edge; None where there is none."""
+def best_garment(photo: RgbImage, found: Instances, class_id: int) -> Cutout | None:
+    """The garment of a class with the highest score, cut out with its refined edge; None if there is none."""
     for position in found.scores.argsort(descending=True, stable=True).tolist():
         if int(found.classes[position]) == class_id:
             garment = cut_out(photo, found, position)
@@ -50,31 +51,34 @@ def worn(photo: RgbImage, found: Instances, class_id: int) -> Cutout | None:
 
 
 def compose(cutout: Cutout, background: RgbImage, box: Box, *, match_light: bool = True) -> RgbImage:
-    """The background with the cut-out blended over it, stretched to fill `box`.
+    """Blends the cut-out over the background, stretched to fill `box`.
 
     Args:
         cutout: the garment.
-        background: `[H, W, 3]` uint8 RGB; not changed.
-        box: x1 y1 x2 y2 in its pixels; it may hang over the edges.
-        match_light: whether the garment's colours are brought from the light of its photo into that of the background.
-            Where the light of its photo is not known, they stay as they are.
+        background: `[H, W, 3]` uint8 RGB.
+        box: x1 y1 x2 y2 in pixels of the background. It may reach over the edges.
+        match_light: whether the garment's colours are adapted from the light of its photo to that of the background.
+            If the light of its photo is not known, the colours stay.
+
+    Returns:
+        A new `[H, W, 3]` uint8 array.
 
     Raises:
-        DataError: the box has no area, or lies outside of the background.
+        DataError: the box has no area, is outside the background, or is very large.
     """
     height, width = background.shape[:2]
     left, top, right, bottom = (round(side) for side in box)
     if right <= left or bottom <= top:
-        raise DataError(f"the place for the garment has no area: x {left} to {right}, y {top} to {bottom}")
+        raise DataError(f"the box for the garment has no area: x {left} to {right}, y {top} to {bottom} pixels")
     y, x = slice(max(top, 0), min(bottom, height)), slice(max(left, 0), min(right, width))
     if y.start >= y.stop or x.start >= x.stop:
         raise DataError(
-            f"the garment would lie at x {left} to {right}, y {top} to {bottom}, outside of the photo, which has "
-            f"{width} x {height} pixels (width x height)"
+            f"the garment would be at x {left} to {right}, y {top} to {bottom}, outside the photo, which has "
+            f"{width} x {height} pixels (width x height); choose another place"
         )
     if (right - left) * (bottom - top) > 25 * max(height * width, 1_000_000):
         raise DataError(f"the garment would have {right - left} x {bottom - top} pixels; choose a smaller scale or box")
-    premultiplied = _resized(cutout.picture, (bottom - top, right - left))
+    premultiplied = _resize(cutout.picture, (bottom - top, right - left))
     part = premultiplied[y.start - top : y.stop - top, x.start - left : x.stop - left]
     alpha = part[..., 3:]
     colours = np.rint(np.clip(part[..., :3] / np.maximum(alpha, 1e-6), 0, 255)).astype(np.uint8)
@@ -85,12 +89,12 @@ def compose(cutout: Cutout, background: RgbImage, box: Box, *, match_light: bool
     return answer
 
 
-def _resized(picture: RgbImage, size: tuple[int, int]) -> NDArray[np.float32]:
-    """RGBA on a grid of `size` (height, width): colours times alpha, so that none comes from where nothing is."""
+def _resize(picture: RgbaImage, size: tuple[int, int]) -> NDArray[np.float32]:
+    """Resizes RGBA to `size` (height, width). Colours are multiplied by alpha, so transparent pixels add no colour."""
     alpha = picture[..., 3:].astype(np.float32) / np.float32(255)
     layers = np.dstack([picture[..., :3] * alpha, alpha])
     if picture.shape[:2] != size:
         smaller = size[0] * size[1] < picture.shape[0] * picture.shape[1]
-        way = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
-        layers = cv2.resize(layers, size[::-1], interpolation=way)
+        interpolation = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+        layers = cv2.resize(layers, size[::-1], interpolation=interpolation)
     return np.asarray(layers, dtype=np.float32)

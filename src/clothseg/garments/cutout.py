@@ -1,4 +1,4 @@
-"""One garment out of a photo: its pixels, how much of each belongs to it, and where it was."""
+"""One garment cut out of a photo: colours, alpha, and its place on the photo."""
 
 from dataclasses import dataclass
 
@@ -7,27 +7,27 @@ import numpy as np
 from clothseg.garments.light import Light, light_of
 from clothseg.garments.matting import own_colours, refine, soft_mask
 from clothseg.instances import Instances
-from clothseg.photos import RgbImage
+from clothseg.photos import RgbaImage, RgbImage
 
 _VISIBLE = 2
-"""Alpha, of 255, below which nobody sees a pixel: it is cut to 0, so that trimming finds the garment."""
+"""Alpha (of 255) below this is invisible. It becomes 0, so trimming finds the garment."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Cutout:
     """A garment with a soft edge.
 
     Attributes:
-        picture: `[h, w, 4]` uint8 RGBA, colours not multiplied by alpha, trimmed to what is visible.
-        left: where its left column was on the photo.
-        top: where its first row was.
+        picture: `[h, w, 4]` uint8 RGBA, trimmed to the visible part.
+        left: column of the photo where the picture starts.
+        top: row of the photo where the picture starts.
         size: height and width of the photo.
-        class_name: what it is; empty where nobody knows.
-        score: how sure the network is of that, in 0..1.
-        light: of the photo; None where it is not known.
+        class_name: empty if it is not known.
+        score: the network's score, in 0..1.
+        light: the light of the photo; None if it is not known.
     """
 
-    picture: RgbImage
+    picture: RgbaImage
     left: int = 0
     top: int = 0
     size: tuple[int, int] = (0, 0)
@@ -35,14 +35,21 @@ class Cutout:
     score: float = 1.0
     light: Light | None = None
 
+    def __repr__(self) -> str:
+        """For example `Cutout(Dress, score 0.93, 200 x 120 pixels (height x width) at x 40, y 60)`."""
+        height, width = self.picture.shape[:2]
+        name = self.class_name or "unknown class"
+        place = f"at x {self.left}, y {self.top}"
+        return f"Cutout({name}, score {self.score:.2f}, {height} x {width} pixels (height x width) {place})"
+
     @property
     def box(self) -> tuple[float, float, float, float]:
-        """x1 y1 x2 y2 in pixels of the photo."""
+        """The place on the photo: x1 y1 x2 y2 in pixels."""
         height, width = self.picture.shape[:2]
         return self.left, self.top, self.left + width, self.top + height
 
-    def full_frame(self) -> RgbImage:
-        """`[H, W, 4]` uint8: the garment at its place on a transparent picture of the photo's size."""
+    def full_frame(self) -> RgbaImage:
+        """The garment at its place on a transparent picture of the photo's size, `[H, W, 4]` uint8."""
         frame = np.zeros((*self.size, 4), dtype=np.uint8)
         height, width = self.picture.shape[:2]
         frame[self.top : self.top + height, self.left : self.left + width] = self.picture
@@ -50,19 +57,24 @@ class Cutout:
 
 
 def cut_out(photo: RgbImage, found: Instances, position: int, class_name: str = "") -> Cutout | None:
-    """The instance at `position`, its edge refined to the photo's; None where nothing of it is visible.
+    """Cuts out the instance at `position`. Its edge is moved to the photo's edges.
 
     Args:
         photo: `[H, W, 3]` uint8 RGB.
-        found: instances on this photo.
-        position: which of them.
-        class_name: what it is.
+        found: the instances on this photo.
+        position: the index of the instance.
+        class_name: the name of its class.
+
+    Returns:
+        The cut-out; None if nothing of it is visible.
 
     Raises:
-        ValueError: the instances are of a photo of another size.
+        ValueError: the instances belong to a photo of another size.
     """
     if photo.shape[:2] != found.size:
-        raise ValueError(f"instances of a photo {found.size} (height, width) on one of {photo.shape[:2]}")
+        raise ValueError(
+            f"the instances belong to a photo of {found.size} (height, width), but this one has {photo.shape[:2]}"
+        )
     soft = soft_mask(found.masks, position)
     if soft is None:
         return None

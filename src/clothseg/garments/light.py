@@ -1,4 +1,4 @@
-"""The light of a photo, and colours as they would look in another light."""
+"""Estimates the light of a photo, and adapts colours to another light."""
 
 import cv2
 import numpy as np
@@ -7,14 +7,15 @@ from numpy.typing import NDArray
 from clothseg.photos import RgbImage
 
 Light = tuple[float, float, float]
+"""Red, green and blue of a light, linear, in 0..1."""
 
 _NORM = 6
 _STRONGEST = 2.0
-"""Gains stay within a factor of this: a guess about the light must not repaint a garment."""
+"""The largest gain. The light is only an estimate and must not change a garment's colours completely."""
 
 
 def light_of(photo: RgbImage) -> Light:
-    """Red, green and blue of the light on a photo `[H, W, 3]`, linear, in 0..1.
+    """Estimates the light on a photo `[H, W, 3]`: red, green and blue, linear, in 0..1.
 
     Source: G. Finlayson, E. Trezzi: Shades of Gray and Colour Constancy (2004), with the 6-norm.
     """
@@ -27,24 +28,24 @@ def light_of(photo: RgbImage) -> Light:
 
 
 def gains(before: Light, after: Light) -> NDArray[np.float64]:
-    """`[3]` by what linear colours are multiplied that were seen in the light `before` and shall be seen in `after`."""
+    """Factors `[3]` for linear colours, to change the light from `before` to `after`. At most 2, at least 1/2."""
     ratio = np.maximum(after, 1e-3) / np.maximum(before, 1e-3)
     return np.clip(ratio, 1 / _STRONGEST, _STRONGEST)
 
 
 def relit(colours: RgbImage, factors: NDArray[np.float64]) -> RgbImage:
-    """`[..., 3]` uint8 colours with their linear values multiplied by `factors` `[3]`."""
+    """Multiplies the linear values of colours `[..., 3]` uint8 by `factors` `[3]`."""
     table = from_linear(_LINEAR[:, None] * factors)
     return np.stack([table[colours[..., channel], channel] for channel in range(3)], axis=-1)
 
 
 def to_linear(colours: RgbImage) -> NDArray[np.float64]:
-    """Linear light in 0..1 of sRGB values. Source: IEC 61966-2-1."""
+    """Converts sRGB values to linear light in 0..1. Source: IEC 61966-2-1."""
     return _LINEAR[colours]
 
 
 def from_linear(linear: NDArray[np.float64]) -> RgbImage:
-    """sRGB values of linear light, cut off at 0 and 1."""
+    """Converts linear light to sRGB values. Light is clipped to 0..1."""
     light = np.clip(linear, 0, 1)
     values = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
     return np.asarray(np.rint(values * 255), dtype=np.uint8)

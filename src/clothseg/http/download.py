@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 
 from clothseg.errors import ClothsegError, DownloadError
+from clothseg.files import replace_file
 from clothseg.http.client import AttemptCounter, HttpClient, RemoteFile, RetryableError, RetryPolicy
 from clothseg.http.headers import content_length, content_range, is_encoded, stated_md5, validator
 
@@ -104,7 +105,7 @@ def fetch_file(
             raise
 
     found = client.retry(work, remote.url)
-    part.replace(path)
+    replace_file(part, path)
     download.note.unlink(missing_ok=True)
     return found
 

@@ -1,4 +1,4 @@
-"""The words of the field: instances on a photo, their boxes and their masks, in every form that they are stored in."""
+"""Instances on a photo: their boxes, their masks in every stored form, and the rows of COCO files."""
 
 import lazy_loader
 

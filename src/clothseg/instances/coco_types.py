@@ -6,12 +6,16 @@ from clothseg.instances.rle import Rle
 
 
 class CocoImage(TypedDict):
-    """A photo; `height` and `width` in pixels."""
+    """A photo. `height` and `width` are in pixels."""
 
     id: int
     file_name: NotRequired[str]
     height: int
     width: int
+    license: NotRequired[int]
+    flickr_url: NotRequired[str]
+    coco_url: NotRequired[str]
+    date_captured: NotRequired[str]
 
 
 class CocoCategory(TypedDict):
@@ -19,10 +23,16 @@ class CocoCategory(TypedDict):
 
     id: int
     name: str
+    supercategory: NotRequired[str]
 
 
 class CocoAnnotation(TypedDict):
-    """An object; `bbox` is x, y, width, height in pixels, `area` in pixels, `iscrowd` 1 for a region to ignore."""
+    """An object.
+
+    `segmentation` is a list of polygons, a compressed RLE or an uncompressed RLE; `from_segmentation` reads all three.
+    `bbox` is x y width height in pixels, `area` is in pixels. `iscrowd` is 1 for a region that is ignored. `score`
+    (0..1) and `attributes` are extensions for labelling tools.
+    """
 
     id: NotRequired[int]
     image_id: int
@@ -31,6 +41,8 @@ class CocoAnnotation(TypedDict):
     bbox: NotRequired[list[float]]
     area: NotRequired[float]
     iscrowd: NotRequired[int]
+    score: NotRequired[float]
+    attributes: NotRequired[dict[str, Any]]
 
 
 class CocoDataset(TypedDict):
@@ -39,10 +51,12 @@ class CocoDataset(TypedDict):
     images: list[CocoImage]
     annotations: list[CocoAnnotation]
     categories: list[CocoCategory]
+    info: NotRequired[dict[str, Any]]
+    licenses: NotRequired[list[dict[str, Any]]]
 
 
 class CocoResult(TypedDict):
-    """A detection: one row of a results file."""
+    """A detection: one row of a results file. `score` is in 0..1, `bbox` is x y width height in pixels."""
 
     image_id: int
     category_id: int

@@ -1,4 +1,4 @@
-"""Outlines of masks as polygons that draw the very same mask again: several parts, holes and single pixels included."""
+"""Converts masks to polygons that draw exactly the same mask, including several parts, holes and single pixels."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ Ring = NDArray[np.float64]
 
 
 def to_polygons(mask: BoolMask, tolerance: float = 0.0) -> list[list[float]]:
-    """The outlines of a `[H, W]` mask, `[x1, y1, x2, y2, ...]` each, along the edges of its pixels.
+    """Traces the outlines of a `[H, W]` mask along the edges of its pixels: polygons `[x1, y1, x2, y2, ...]`.
 
-    COCO has no holes, so a hole is joined to its outline by a cut without width. Without tolerance, drawing the
-    polygons as COCO does gives the mask back, pixel by pixel.
+    COCO has no holes, so a hole is joined to its outline by a cut without width. With tolerance 0, the polygons give
+    the same mask again when they are drawn as COCO draws them.
 
     Args:
-        mask: the pixels.
-        tolerance: how far, in pixels, an outline may move to have fewer points.
+        mask: `[H, W]` bool.
+        tolerance: how far an outline may move to have fewer points, in pixels.
     """
     outer: list[Ring] = []
     holes: list[Ring] = []
@@ -28,14 +28,14 @@ def to_polygons(mask: BoolMask, tolerance: float = 0.0) -> list[list[float]]:
         simple = _simplify(ring, tolerance)
         if len(simple) >= 3:
             (outer if _area(ring) > 0 else holes).append(simple)
-    # From the top down, so that a hole below another one can be joined to that.
+    # From top to bottom, so that a hole can be joined to another hole above it.
     for hole in sorted(holes, key=lambda ring: float(ring[:, 1].min())):
         _join(outer, hole)
     return [[float(v) for v in ring.ravel()] for ring in outer]
 
 
 def _area(ring: Ring) -> float:
-    """Signed: above 0 where the object is inside the ring."""
+    """The signed area: above 0 if the object is inside the ring."""
     x, y = ring[:, 0], ring[:, 1]
     return float(np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y)) / 2
 
@@ -48,18 +48,24 @@ def _simplify(ring: Ring, tolerance: float) -> Ring:
 
 @dataclass(frozen=True)
 class _Corners:
-    """Where outlines turn, `[N, 2]` x y on the grid of pixel edges; a place where two parts touch is in it twice."""
+    """The corners of all outlines.
 
-    places: NDArray[np.int64]
-    across: NDArray[np.int64]  # [N] the corner at the other end of the horizontal edge
-    along: NDArray[np.int64]  # [N] of the vertical edge
+    Attributes:
+        points: `[N, 2]` x y on the grid of pixel edges. A point where two parts touch diagonally occurs twice.
+        across: `[N]`, the corner at the other end of the horizontal edge.
+        along: `[N]`, the corner at the other end of the vertical edge.
+    """
+
+    points: NDArray[np.int64]
+    across: NDArray[np.int64]
+    along: NDArray[np.int64]
 
 
 def _rings(mask: BoolMask) -> list[Ring]:
-    """Closed outlines through the corners, the object to the right of the way in a picture whose y points down."""
+    """Closed outlines through the corners. The object is on the right of the path, with y pointing down."""
     corners = _corners(mask)
     rings = []
-    unseen = np.ones(len(corners.places), dtype=bool)
+    unseen = np.ones(len(corners.points), dtype=bool)
     across, along = corners.across.tolist(), corners.along.tolist()
     for start in range(len(unseen)):
         if not unseen[start]:
@@ -71,12 +77,12 @@ def _rings(mask: BoolMask) -> list[Ring]:
             unseen[other] = False
             ring += [here, other]
             here = along[other]
-        rings.append(corners.places[ring].astype(np.float64))
+        rings.append(corners.points[ring].astype(np.float64))
     return [_directed(ring, mask) for ring in rings]
 
 
 def _directed(ring: Ring, mask: BoolMask) -> Ring:
-    """Forwards if the object lies inside, else backwards; told by the pixel below the ring's topmost edge."""
+    """Reverses a ring if its direction is wrong. The pixel below its topmost edge shows if the object is inside."""
     top = int(np.argmin(ring[:, 1]))
     y = int(ring[top, 1])
     level = ring[ring[:, 1] == y][:, 0]
@@ -85,23 +91,23 @@ def _directed(ring: Ring, mask: BoolMask) -> Ring:
 
 
 def _corners(mask: BoolMask) -> _Corners:
-    framed = np.pad(mask, 1)
-    nw, ne, sw, se = framed[:-1, :-1], framed[:-1, 1:], framed[1:, :-1], framed[1:, 1:]
+    padded = np.pad(mask, 1)
+    nw, ne, sw, se = padded[:-1, :-1], padded[:-1, 1:], padded[1:, :-1], padded[1:, 1:]
     touching = (nw == se) & (ne == sw) & (nw != ne)
     odd = nw ^ ne ^ sw ^ se
     y, x = np.nonzero(odd | touching)
     twice = touching[y, x]
-    places = np.stack([x, y], axis=1)
-    order = np.repeat(np.arange(len(places)), 1 + twice)
+    points = np.stack([x, y], axis=1)
+    order = np.repeat(np.arange(len(points)), 1 + twice)
     second = np.r_[False, order[1:] == order[:-1]] if len(order) else np.zeros(0, dtype=bool)
-    places, double = places[order], twice[order]
-    falling = nw[y, x][order]  # at a touching place: the parts are north-west and south-east
-    # In a row, corners pair up from the left: the first of a double ends the edge before, the second starts the next.
-    across = _paired(np.lexsort((second, places[:, 0], places[:, 1])))
-    # In a column likewise, but the copy that ends the western edge belongs to the northern one only if falling.
+    points, double = points[order], twice[order]
+    falling = nw[y, x][order]  # at a touching point: the parts are north-west and south-east
+    # In a row, corners pair up from the left. The first of a double ends one edge, the second starts the next.
+    across = _paired(np.lexsort((second, points[:, 0], points[:, 1])))
+    # In a column they pair up from the top. The copy that ends the western edge belongs to the northern one if falling.
     southern = np.where(double, second ^ ~falling, False)
-    along = _paired(np.lexsort((southern, places[:, 1], places[:, 0])))
-    return _Corners(places, across, along)
+    along = _paired(np.lexsort((southern, points[:, 1], points[:, 0])))
+    return _Corners(points, across, along)
 
 
 def _paired(order: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -111,7 +117,7 @@ def _paired(order: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _join(rings: list[Ring], hole: Ring) -> None:
-    """Put `hole` into the ring above its topmost corner, by a vertical way there and back."""
+    """Inserts `hole` into the ring above its topmost corner, with a vertical path there and back."""
     start = int(np.lexsort((hole[:, 0], hole[:, 1]))[0])
     x, y = hole[start]
     best: dict[str, float] = defaultdict(float, height=-1.0)
@@ -128,8 +134,8 @@ def _join(rings: list[Ring], hole: Ring) -> None:
             at = int(heights.argmax())
             best.update(height=float(heights[at]), ring=number, edge=int(crossing[at]))
     if best["height"] < 0:
-        return  # simplified away: the hole's outline vanished
+        return  # the ring around the hole vanished when it was simplified
     ring, edge = rings[int(best["ring"])], int(best["edge"])
-    door = np.array([[x, best["height"]]])
-    round_hole = np.r_[hole[start:], hole[: start + 1]]
-    rings[int(best["ring"])] = np.r_[ring[: edge + 1], door, round_hole, door, ring[edge + 1 :]]
+    entry = np.array([[x, best["height"]]])
+    around_hole = np.r_[hole[start:], hole[: start + 1]]
+    rings[int(best["ring"])] = np.r_[ring[: edge + 1], entry, around_hole, entry, ring[edge + 1 :]]

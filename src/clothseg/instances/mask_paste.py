@@ -1,6 +1,6 @@
-"""Pastes a network's small mask back to the photo's pixels, as one of three implementations does it.
+"""Pastes a network's small mask into the photo's pixels, as one of three implementations does.
 
-Each touches only the pixels of its box.
+Only the pixels of the mask's box are computed.
 """
 
 import math
@@ -20,19 +20,20 @@ PasteRule = Literal["torchvision", "detectron2", "matterport"]
 def paste(
     probability: Tensor, box: Tensor, size: tuple[int, int], threshold: float, rule: PasteRule = "torchvision"
 ) -> tuple[slice, slice, BoolMask]:
-    """Bring one small map back to pixels.
+    """Converts one small map of probabilities to pixels.
 
     Args:
         probability: `[M, M]` float in 0..1.
-        box: `[4]` x1 y1 x2 y2 in pixels of a picture of `size` (height, width).
-        size: height and width of the picture.
-        threshold: what belongs to the object.
-        rule: `torchvision` puts a cell of zeros around the map, cuts the box to whole pixels, interpolates, and takes
-            what is above the threshold; `detectron2` reads the map at the pixels' centres and takes the threshold too;
-            `matterport` resizes the map to the whole pixels of the box, zeros around it, and takes the threshold too.
+        box: `[4]` float, x1 y1 x2 y2 in pixels.
+        size: height and width of the image.
+        threshold: probability from which a pixel belongs to the object.
+        rule: `torchvision` adds a cell of zeros around the map, rounds the box to whole pixels, interpolates, and keeps
+            values above the threshold. `detectron2` samples the map at pixel centres and keeps values at or above the
+            threshold. `matterport` rounds the box to whole pixels, resizes the map to it with zeros around, and keeps
+            values at or above the threshold.
 
     Returns:
-        rows and columns of the picture that were touched, and the mask there.
+        The rows and columns of the image that were computed, and the bool mask of these.
     """
     functions = {"torchvision": _torchvision, "detectron2": _detectron2, "matterport": _matterport}
     return functions[rule](probability, box, size, threshold)
@@ -87,10 +88,10 @@ def _matterport(
 
 
 def resize_zero_padded(values: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.float64]:
-    """`[H, W, C]` on a grid of `size`, bilinear with half-pixel centres; beyond the edges everything is 0.
+    """Resizes `[H, W, C]` to `size` (height, width): bilinear, half-pixel centres, 0 outside the edges.
 
-    The four products are added in the order of SciPy's `zoom`, so that what is cut down to whole numbers later is cut
-    from the same side.
+    The four products are added in the order of SciPy's `zoom`. So a later conversion to integers rounds in the same
+    direction.
     """
     (top, above, upper, lower), (left, before, nearer, farther) = (
         _taps(old, new) for old, new in zip(values.shape[:2], size, strict=True)
@@ -104,10 +105,10 @@ def resize_zero_padded(values: NDArray[np.float64], size: tuple[int, int]) -> ND
 
 
 def _taps(old: int, new: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]:
-    """For each new place the two old ones beside it, and their weights; one beyond the edge has weight 0."""
-    place = (np.arange(new) + 0.5) * (old / new) - 0.5
-    first = np.floor(place).astype(np.intp)
-    after = place - first
+    """For each new position, the two old ones beside it and their weights. One outside the edge has weight 0."""
+    position = (np.arange(new) + 0.5) * (old / new) - 0.5
+    first = np.floor(position).astype(np.intp)
+    after = position - first
     near = np.where((first >= 0) & (first < old), 1.0 - after, 0.0)
     far = np.where((first + 1 >= 0) & (first + 1 < old), after, 0.0)
     return first.clip(0, old - 1), (first + 1).clip(0, old - 1), near, far
@@ -116,15 +117,16 @@ def _taps(old: int, new: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArr
 def interpolate_map(
     values: NDArray[np.float64], box: NDArray[np.float64], rows: slice, columns: slice
 ) -> NDArray[np.float32]:
-    """A map `[M, M]` in a box at pixel centres: linear between cell centres, and 0 from one cell outside on.
+    """Samples a map in a box at pixel centres: linear between cell centres, 0 from one cell outside the box.
 
     Args:
-        values: the map.
-        box: x1 y1 x2 y2 in pixels.
-        rows, columns: of the pixels, `[h]` and `[w]`.
+        values: the map, `[M, M]`.
+        box: `[4]` x1 y1 x2 y2 in pixels.
+        rows: of the pixels, a slice of length h.
+        columns: of the pixels, a slice of length w.
 
     Returns:
-        `[h, w]`.
+        `[h, w]` float32.
     """
     padded = np.pad(values, 1)
     down = _linear_weights(np.arange(rows.start, rows.stop) + 0.5, box[1], box[3], len(padded))
@@ -132,8 +134,8 @@ def interpolate_map(
     return (down @ padded @ across.T).astype(np.float32)
 
 
-def _linear_weights(places: NDArray[np.float64], low: float, high: float, cells: int) -> NDArray[np.float64]:
-    """`[len(places), cells]`: the weight of each cell of a padded map between `low` and `high` at each place."""
-    cell = (places - low) / max(high - low, 1e-6) * (cells - 2) + 0.5
+def _linear_weights(positions: NDArray[np.float64], low: float, high: float, cells: int) -> NDArray[np.float64]:
+    """`[len(positions), cells]`: the weight of each cell of a padded map from `low` to `high` at each position."""
+    cell = (positions - low) / max(high - low, 1e-6) * (cells - 2) + 0.5
     distance = np.abs(cell[:, None] - np.arange(cells)[None])
     return np.where((cell[:, None] < 0) | (cell[:, None] > cells - 1), 0.0, np.clip(1 - distance, 0, 1))

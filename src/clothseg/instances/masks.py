@@ -1,7 +1,7 @@
-"""The masks of one photo, in four forms behind one protocol.
+"""The masks of one photo, in four forms with one protocol.
 
-`RleMasks` (as on disk), `PixelMasks` (one grid of pixels each), `BoxMasks` (a network's small maps in boxes) and
-`LabelMasks` (one grid of labels for the whole photo). The last two become pixels only when pixels are asked for.
+`RleMasks` (as on disk), `PixelMasks` (all pixels of each mask), `BoxMasks` (a network's small maps in boxes) and
+`LabelMasks` (one grid of labels for the whole photo). The last two compute pixels only on demand.
 """
 
 from collections.abc import Sequence
@@ -28,33 +28,34 @@ class Masks(Protocol):
     def __len__(self) -> int: ...
 
     def select(self, positions: Tensor) -> "Masks":
-        """Those at `positions`, int64 `[K]`, in that order."""
+        """Selects masks by `positions`, int64 `[K]`, in that order."""
         ...
 
     def boxes(self) -> Tensor:
-        """`[N, 4]` float, x1 y1 x2 y2: boxes that enclose the masks; all 0 for a mask without a pixel."""
+        """Boxes around the masks: `[N, 4]` float, x1 y1 x2 y2 in pixels. An empty mask gives all 0."""
         ...
 
     def pixels(self) -> Tensor:
-        """`[N, H, W]` bool."""
+        """All pixels: `[N, H, W]` bool."""
         ...
 
     def soft(self, rows: slice | None = None, columns: slice | None = None) -> Tensor:
-        """`[N, H, W]` float32 in 0..1: how certainly each pixel belongs to the mask, whose edge lies at 0.5.
+        """The certainty that each pixel belongs to the mask: `[N, H, W]` float32 in 0..1. The edge is at 0.5.
 
         Args:
-            rows, columns: a part of the photo, for an answer of that size; all of it by default.
+            rows: the part of the photo to compute. Default: all rows.
+            columns: the part of the photo to compute. Default: all columns.
         """
         ...
 
     def rle(self) -> list[Rle]:
-        """N run-length encodings."""
+        """The masks as N run-length encodings."""
         ...
 
 
 @dataclass(frozen=True)
 class RleMasks:
-    """Masks as run-length encodings: small, and exact."""
+    """Masks as run-length encodings: small and exact."""
 
     runs: Sequence[Rle]
     size: tuple[int, int]
@@ -87,7 +88,7 @@ class RleMasks:
 
 @dataclass(frozen=True)
 class PixelMasks:
-    """Masks as pixels, `[N, H, W]` bool: quick to work on, large."""
+    """Masks as pixels, `[N, H, W]` bool: fast to work with, but large."""
 
     values: Tensor
 
@@ -126,10 +127,10 @@ class BoxMasks:
 
     Attributes:
         probabilities: `[N, M, M]` float in 0..1.
-        in_boxes: `[N, 4]` x1 y1 x2 y2 in pixels of the photo.
+        in_boxes: `[N, 4]` float, x1 y1 x2 y2 in pixels of the photo.
         size: height and width of the photo.
         threshold: probability from which a pixel belongs to the mask.
-        rule: how a map becomes pixels; see `paste`.
+        rule: how a map is converted to pixels; see `paste`.
     """
 
     probabilities: Tensor
@@ -159,7 +160,7 @@ class BoxMasks:
         return torch.from_numpy(canvas)
 
     def soft(self, rows: slice | None = None, columns: slice | None = None) -> Tensor:
-        """See `Masks.soft`. Maps are interpolated linearly at pixel centres, whatever `rule` says."""
+        """See `Masks.soft`. Maps are interpolated linearly at pixel centres; `rule` is not used."""
         rows, columns = rows or slice(0, self.size[0]), columns or slice(0, self.size[1])
         maps = self.probabilities.detach().float().cpu().numpy()
         centred = np.interp(maps, (0, self.threshold, 1), (0, 0.5, 1))
@@ -169,17 +170,17 @@ class BoxMasks:
         return torch.from_numpy(np.stack(parts)) if parts else torch.zeros(shape)
 
     def rle(self) -> list[Rle]:
-        """See `Masks.rle`. One mask at a time, so that memory does not grow with their number."""
+        """See `Masks.rle`. Converts one mask at a time, so memory does not grow with their number."""
         return [encode(self.select(torch.tensor([i])).pixels()[0].numpy()) for i in range(len(self))]
 
 
 @dataclass(frozen=True)
 class LabelMasks:
-    """Masks as one grid of labels for the whole photo; no two masks overlap.
+    """Masks as one grid of labels for the whole photo. Masks do not overlap.
 
     Attributes:
-        labels: `[h, w]` int64, the label of each cell.
-        probabilities: `[h, w]` float in 0..1, of a cell's own label.
+        labels: `[h, w]` int64, the label of each cell of the grid.
+        probabilities: `[h, w]` float in 0..1, the probability of each cell's label.
         numbers: `[N]` int64, the label of each mask.
         size: height and width of the photo.
         region: top, left, height and width of the photo on the grid, in fractions of the grid's sides.
@@ -207,9 +208,9 @@ class LabelMasks:
         return torch.stack(list(self._each())) if len(self) else torch.zeros((0, *self.size), dtype=torch.bool)
 
     def soft(self, rows: slice | None = None, columns: slice | None = None) -> Tensor:
-        """See `Masks.soft`. A cell counts 0.5 and half its probability up or down; between cells it is linear.
+        """See `Masks.soft`. A cell has 0.5 plus or minus half its probability. Between cells the value is linear.
 
-        The sums are in double precision, so that rounding cannot put a pixel where two masks tie into both.
+        The sums are in double precision. So if two masks tie at a pixel, rounding cannot put it into both.
         """
         top, left, height, width = self.region
         down = _cell_weights(rows or slice(0, self.size[0]), self.size[0], top, height, self.labels.shape[0])
@@ -228,7 +229,7 @@ class LabelMasks:
 
 
 def _cell_weights(pixels: slice, side: int, first: float, extent: float, cells: int) -> Tensor:
-    """`[pixels, cells]` float64: linear weights of the cells at pixel centres; beyond the edge cells they repeat."""
+    """Linear weights of the cells at pixel centres: `[pixels, cells]` float64. Outside, the edge cells repeat."""
     fractions = first + (torch.arange(pixels.start, pixels.stop, dtype=torch.float64) + 0.5) / side * extent
-    place = (fractions * cells - 0.5).clamp(0, cells - 1)
-    return (1 - (place[:, None] - torch.arange(cells)).abs()).clamp(min=0)
+    position = (fractions * cells - 0.5).clamp(0, cells - 1)
+    return (1 - (position[:, None] - torch.arange(cells)).abs()).clamp(min=0)

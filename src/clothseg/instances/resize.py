@@ -1,4 +1,4 @@
-"""Instances on another grid."""
+"""Instances of a photo that is resized."""
 
 import numpy as np
 import torch
@@ -10,9 +10,9 @@ from clothseg.instances.rle import resize_mask
 
 
 def resize_instances(instances: Instances, size: tuple[int, int]) -> Instances:
-    """The same instances after their photo was resized to `size` (height, width); each mask pixel from the nearest."""
+    """Resizes instances with their photo to `size` (height, width). Each mask pixel is the nearest old one."""
     values = np.zeros((len(instances), *size), dtype=np.bool_)
-    for position, mask in enumerate(values):  # one at a time: many large masks need not stand side by side
+    for position, mask in enumerate(values):  # one at a time, to save memory
         pixels = instances.masks.select(torch.tensor([position])).pixels()[0].cpu().numpy()
         mask[:] = resize_mask(pixels, size)
     return Instances(

@@ -1,7 +1,7 @@
-"""One mask as run lengths, polygons or a bool array, and the ways between them; no tensors.
+"""Converts one mask between run lengths, polygons and a bool array. No tensors.
 
-`Rle` (COCO's compressed run lengths) is the form on disk and in annotations, a bool array is the form with pixels,
-polygons are what other tools write.
+`Rle` (COCO's compressed run lengths) is the form on disk and in annotations. A bool array has the pixels. Polygons are
+what other tools write.
 """
 
 import math
@@ -18,7 +18,7 @@ BoolMask = NDArray[np.bool_]
 
 
 class Rle(TypedDict):
-    """COCO's compressed run lengths: `size` is [height, width]; `counts` runs down the columns, first background."""
+    """COCO's compressed run lengths. `size` is [height, width]; `counts` runs down the columns, background first."""
 
     size: list[int]
     counts: str
@@ -33,15 +33,15 @@ def _rle(answer: Any) -> Rle:
 
 
 def encode(mask: BoolMask) -> Rle:
-    """Run lengths of a `[H, W]` mask. Source: COCO's mask API."""
+    """Encodes a `[H, W]` mask. Source: COCO's mask API."""
     return _rle(coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8)))
 
 
 def decode(rle: Rle) -> BoolMask:
-    """The `[H, W]` mask of run lengths.
+    """Decodes run lengths to a `[H, W]` mask.
 
     Raises:
-        DataError: the run lengths cannot be read, or do not fill their size exactly.
+        DataError: the run lengths cannot be read, or do not fill `size` exactly.
     """
     height, width = rle["size"]
     filled = sum(run_lengths(rle["counts"]))
@@ -51,7 +51,7 @@ def decode(rle: Rle) -> BoolMask:
 
 
 def run_lengths(counts: str) -> list[int]:
-    """The runs in COCO's compressed string: 5 bits a character, a sign, and from the third on differences.
+    """Reads the runs of COCO's compressed string: 5 bits per character, a sign, and differences from the third run on.
 
     Raises:
         DataError: the string has a character outside the format, ends inside a number, or gives a negative run.
@@ -61,7 +61,7 @@ def run_lengths(counts: str) -> list[int]:
     for position, character in enumerate(counts):
         bits = ord(character) - 48
         if not 0 <= bits < 64:
-            raise DataError(f"RLE counts hold {character!r} at position {position}, which the format does not know")
+            raise DataError(f"RLE counts hold {character!r} at position {position}, which the format does not allow")
         value |= (bits & 31) << shift
         shift += 5
         if bits & 32:
@@ -73,15 +73,16 @@ def run_lengths(counts: str) -> list[int]:
             raise DataError(f"RLE counts give a run of {runs[-1]} pixels")
         value, shift = 0, 0
     if shift:
-        raise DataError("RLE counts end inside a number; the string was cut")
+        raise DataError("RLE counts end inside a number; the string is cut off")
     return runs
 
 
 def from_polygons(polygons: Sequence[Sequence[float]], height: int, width: int) -> Rle:
-    """Run lengths of an object of one or several polygons, `[x1, y1, x2, y2, ...]` each, drawn as COCO draws them.
+    """Draws an object of one or more polygons, `[x1, y1, x2, y2, ...]` each, as COCO draws them.
 
     Raises:
-        DataError: no polygon, or one with fewer than 3 points or an odd number of coordinates, or one not finite.
+        DataError: there is no polygon, or one has fewer than 3 points, an odd number of coordinates, or a coordinate
+            that is NaN or infinite.
     """
     if not polygons:
         raise DataError("the segmentation has no polygon")
@@ -95,10 +96,10 @@ def from_polygons(polygons: Sequence[Sequence[float]], height: int, width: int) 
 
 
 def from_segmentation(segmentation: object, height: int, width: int) -> Rle:
-    """Run lengths from the `segmentation` of a COCO annotation: polygons, compressed or uncompressed RLE.
+    """Reads the `segmentation` of a COCO annotation: polygons, or compressed or uncompressed RLE.
 
     Raises:
-        DataError: it is none of them, or an RLE of another size than `height` x `width`.
+        DataError: it is none of these, or an RLE that does not fit `height` x `width`.
     """
     if isinstance(segmentation, list):
         return from_polygons(segmentation, height, width)
@@ -109,7 +110,9 @@ def from_segmentation(segmentation: object, height: int, width: int) -> Rle:
         raise DataError(f"the RLE has size {size} (height, width), but the photo has {[height, width]}")
     if isinstance(counts, list):
         if sum(counts) != height * width or min(counts, default=0) < 0:
-            raise DataError(f"RLE runs fill {sum(counts)} pixels, but {height} x {width} are {height * width}")
+            raise DataError(
+                f"RLE runs fill {sum(counts)} pixels, but the photo has {height} x {width} = {height * width}"
+            )
         return _rle(coco_mask.fr_py_objects(segmentation, height, width))
     rle = Rle(size=[height, width], counts=counts.decode() if isinstance(counts, bytes) else str(counts))
     if sum(run_lengths(rle["counts"])) != height * width:
@@ -118,18 +121,21 @@ def from_segmentation(segmentation: object, height: int, width: int) -> Rle:
 
 
 def mask_area(rle: Rle) -> int:
-    """Pixels of the object."""
+    """The number of pixels of the object."""
     return int(coco_mask.area(cast(Any, rle)))
 
 
 def tight_box(rle: Rle) -> tuple[float, float, float, float]:
-    """The extent of the object's pixels as COCO's x, y, width, height; all 0 for an empty mask."""
+    """The tight box around the object's pixels: x y width height in pixels. An empty mask gives all 0."""
     x, y, width, height = (float(v) for v in coco_mask.to_bbox(cast(Any, rle)))
     return x, y, width, height
 
 
 def mask_iou(found: Sequence[Rle], truth: Sequence[Rle], crowd: Sequence[bool] | None = None) -> NDArray[np.float64]:
-    """`[len(found), len(truth)]` intersection over union; over the found mask's own area where truth is a crowd."""
+    """Intersection over union of each pair of masks, `[len(found), len(truth)]`.
+
+    Where `crowd` marks the truth, the intersection is divided by the area of the found mask, as COCO does.
+    """
     if not found or not truth:
         return np.zeros((len(found), len(truth)))
     flags = [int(c) for c in crowd] if crowd is not None else [0] * len(truth)
@@ -137,13 +143,10 @@ def mask_iou(found: Sequence[Rle], truth: Sequence[Rle], crowd: Sequence[bool] |
 
 
 def resize_mask(mask: BoolMask, size: tuple[int, int]) -> BoolMask:
-    """A `[H, W]` mask on the grid of another picture of `size` (height, width), each pixel from the nearest one.
-
-    The two grids share their outer edges, so a pixel of the new grid takes the old pixel under its centre.
-    """
+    """Resizes a `[H, W]` mask to `size` (height, width). Each new pixel takes the old pixel under its centre."""
     if mask.shape == tuple(size):
         return mask
     nearest = [(2 * np.arange(new) + 1) * old // (2 * new) for new, old in zip(size, mask.shape, strict=True)]
-    rows: BoolMask = mask[nearest[0]]  # first, since whole rows are quick to copy
+    rows: BoolMask = mask[nearest[0]]  # first, because whole rows copy fast
     chosen: BoolMask = rows[:, nearest[1]]
     return chosen

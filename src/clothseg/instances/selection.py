@@ -1,4 +1,4 @@
-"""Which of the detections on a photo count: a least score for each class, and one name for each garment."""
+"""Selects detections: a score threshold for each class, and optionally one class per object."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,13 +15,13 @@ from clothseg.instances.rle import mask_iou
 
 @dataclass(frozen=True)
 class Selection:
-    """Chooses among the instances of a photo; call it with them.
+    """Selects detections of a photo. Call it with `Instances`.
 
     Attributes:
-        score_threshold: least score of a class that `thresholds` does not name.
-        thresholds: least score by class id (1..K).
-        class_agnostic_nms_iou: if masks of different classes overlap by this IoU or more, only the one with the
-            highest score stays; None keeps all.
+        score_threshold: for all classes that `thresholds` does not list.
+        thresholds: score threshold by class id (1..K).
+        class_agnostic_nms_iou: if masks of different classes have this IoU or more, only the one with the highest score
+            stays. None keeps all.
     """
 
     score_threshold: float = 0.0
@@ -29,31 +29,31 @@ class Selection:
     class_agnostic_nms_iou: float | None = None
 
     def __call__(self, found: Instances) -> Instances:
-        """Those of `found` that count, in their order."""
+        """The selected instances, in their order."""
         chosen = found[self.sure(found)]
         return (
             chosen if self.class_agnostic_nms_iou is None else class_agnostic_nms(chosen, self.class_agnostic_nms_iou)
         )
 
     def sure(self, found: Instances) -> Tensor:
-        """`[N]` bool: which of `found` have the score that their class needs."""
-        least = [self.least(class_id) for class_id in found.classes.tolist()]
-        return found.scores.double() >= torch.tensor(least, dtype=torch.float64, device=found.scores.device)
+        """Which instances reach the threshold of their class: `[N]` bool."""
+        thresholds = [self.least(class_id) for class_id in found.classes.tolist()]
+        return found.scores.double() >= torch.tensor(thresholds, dtype=torch.float64, device=found.scores.device)
 
     def least(self, class_id: int) -> float:
-        """The score that an instance of a class needs."""
+        """The score threshold of a class."""
         return self.thresholds.get(class_id, self.score_threshold)
 
 
 def class_agnostic_nms(found: Instances, iou: float) -> Instances:
-    """Leave out what another class has been found for with more confidence, in the same place.
+    """Removes detections that overlap a better one of another class.
 
-    From the surest detection down, each stays unless its mask overlaps one that stays, and that is of another class, by
-    `iou` or more. Of equal scores the first one counts as the surer. Detections of one class leave each other alone:
-    the network has done that by their boxes.
+    From the highest score down, a detection stays unless its mask has an IoU of `iou` or more with one that stays and
+    has another class. Of equal scores the first one is better. Detections of one class do not remove each other: the
+    network's own NMS has compared them.
 
     Returns:
-        those that stay, in the order given, their masks as run lengths.
+        The remaining detections in the given order, their masks as run lengths.
     """
     runs = found.masks.rle()
     overlap = torch.from_numpy(mask_iou(runs, runs)) >= iou
@@ -65,15 +65,26 @@ def class_agnostic_nms(found: Instances, iou: float) -> Instances:
     return replace(found, masks=RleMasks(runs, found.size))[staying.to(found.boxes.device)]
 
 
-def class_number(name: str, classes: Sequence[str]) -> int:
+def class_number(
+    name: str, classes: Sequence[str], *, option: str = "inference.class_thresholds", ignore_case: bool = False
+) -> int:
     """The number 1..K of a class by its name.
 
+    Args:
+        name: of the class.
+        classes: the names of the classes 1..K.
+        option: the config key or option that holds `name`, for the error message.
+        ignore_case: whether `dress` also finds `Dress`. An exact match wins.
+
     Raises:
-        ConfigError: there is no such class.
+        ConfigError: there is no such class. The message suggests similar names.
     """
     if name in classes:
         return classes.index(name) + 1
-    near = get_close_matches(name.lower(), [known.lower() for known in classes], n=3)
-    meant = [known for known in classes if known.lower() in near]
-    hint = f"did you mean {' or '.join(meant)}?" if meant else f"it knows {', '.join(classes)}"
-    raise ConfigError(f"inference.class_thresholds: the network knows no class {name!r}; {hint}")
+    lower = [known.lower() for known in classes]
+    if ignore_case and name.lower() in lower:
+        return lower.index(name.lower()) + 1
+    near = get_close_matches(name.lower(), lower, n=3)
+    similar = [known for known in classes if known.lower() in near]
+    hint = f"did you mean {' or '.join(similar)}?" if similar else f"it knows {', '.join(classes)}"
+    raise ConfigError(f"{option}: the network knows no class {name!r}; {hint}")

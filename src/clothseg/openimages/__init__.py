@@ -1,11 +1,11 @@
-"""Open Images: from its published tables, mask archives and photos to a COCO data set.
+"""Open Images: from its published tables, mask archives and photos to a COCO dataset.
 
 Order of reading:
 
 - `layout`: the files of a folder; `classes`, `hierarchy`, `tree`: the classes and their tree;
 - `scan`: large CSV files, fast; `tables`: their rows; `archives`: the masks in zips;
 - `stats`: counts from the tables alone;
-- `build/`: from these files to a COCO data set; `download/`: the files from their servers.
+- `build/`: from these files to a COCO dataset; `download/`: the files from their servers.
 
 Source of the formats: https://storage.googleapis.com/openimages/web/
 """

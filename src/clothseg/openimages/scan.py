@@ -1,4 +1,4 @@
-"""Fast reading of the lists of masks and boxes: 807 MB and 1.2 GB for train, of which a data set needs a few rows.
+"""Fast reading of the lists of masks and boxes: 807 MB and 1.2 GB for train, of which a dataset needs a few rows.
 
 A file is read in blocks of lines, several at once. Two fast tests decide what is parsed: the number of commas in a
 block shows whether every row is complete, and one regular expression finds the lines of the needed classes. Only these

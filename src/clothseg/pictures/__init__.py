@@ -1,6 +1,6 @@
-"""Drawing: instances on photos, contact sheets, loss curves. Arrays in, arrays or files' bytes out.
+"""Drawing: instances on photos, contact sheets, loss curves. Takes arrays, returns arrays or the bytes of files.
 
-Another mask colour is in `colours.py`; line widths, fill and labels are in `instances.py` and `labels.py`.
+To change class colours, see `colours.py`. Line widths, fill and labels are in `instances.py` and `labels.py`.
 """
 
 import lazy_loader

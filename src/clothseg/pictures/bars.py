@@ -1,4 +1,4 @@
-"""Bars: a number for each name, the chosen ones in another colour."""
+"""Bar charts: one number per name, with some names highlighted."""
 
 import io
 from collections.abc import Collection, Mapping
@@ -10,13 +10,13 @@ _OTHER, _CHOSEN, _INK, _GRID = "#b9c6d6", "#d9541e", "#4a4a4a", "#e6e6e3"
 
 
 def bar_chart(values: Mapping[str, int], chosen: Collection[str], *, title: str, floor: int | None = None) -> bytes:
-    """Horizontal bars in the given order, the first on top, each with its number.
+    """Draws horizontal bars in the given order, the first on top, each with its number.
 
     Args:
-        values: by name.
-        chosen: names whose bars have the other colour.
-        title: above the bars.
-        floor: a vertical line here, the least that is wanted.
+        values: numbers by name.
+        chosen: names whose bars are highlighted.
+        title: text above the bars.
+        floor: position of a vertical line, for example a required minimum. None draws no line.
 
     Returns:
         The bytes of a PNG. The same values give the same bytes.

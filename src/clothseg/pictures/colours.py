@@ -1,11 +1,11 @@
-"""A colour for each class, the same in every picture, and the text colour that is legible on it."""
+"""A colour for each class, the same in every picture, and a readable text colour for it."""
 
 import colorsys
 
 Colour = tuple[int, int, int]
 
-# Told apart by people who do not see red or green as others do: neighbours differ in lightness or along blue-yellow.
-# None is the colour of cloth that the first classes are usually made of (denim, black wool).
+# People with red-green colour blindness can tell these apart: neighbours differ in lightness or along blue-yellow.
+# None is a typical colour of the first classes' cloth (denim, black wool).
 _PALETTE: tuple[Colour, ...] = (
     (30, 105, 215),  # blue
     (214, 50, 20),  # vermilion
@@ -20,11 +20,11 @@ CROWD: Colour = (128, 128, 128)
 
 
 def class_colour(class_id: int) -> Colour:
-    """The colour of a class, RGB in 0..255. Ids 1 to 8 have chosen colours; later ones turn around the hue circle."""
+    """The colour of a class, RGB in 0..255. Ids 1 to 8 have fixed colours. Higher ids step around the hue circle."""
     position = class_id - 1
     if 0 <= position < len(_PALETTE):
         return _PALETTE[position]
-    golden = 0.6180339887498949  # steps of the golden section never come back to a hue
+    golden = 0.6180339887498949  # golden ratio: steps of this size never repeat a hue
     red, green, blue = colorsys.hls_to_rgb(position * golden % 1.0, (0.45, 0.62, 0.32)[position % 3], 0.75)
     return round(255 * red), round(255 * green), round(255 * blue)
 
@@ -36,7 +36,7 @@ def luminance(colour: Colour) -> float:
 
 
 def text_colour(background: Colour) -> Colour:
-    """Near-black or white, whichever has more contrast on `background`."""
+    """Near-black or white: the one with more contrast on `background`."""
     black, white = (20, 20, 20), (255, 255, 255)
     behind = luminance(background) + 0.05
     return white if 1.05 / behind >= behind / (luminance(black) + 0.05) else black

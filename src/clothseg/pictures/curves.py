@@ -1,4 +1,4 @@
-"""Loss curves of a run, drawn with matplotlib's objects: no window, no global state."""
+"""Loss curves of a run, drawn with matplotlib's objects. No window, no global state."""
 
 import io
 import math
@@ -13,7 +13,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 METRICS = (("mask_AP", "mask AP"), ("mask_AP50", "mask AP50"), ("box_AP", "box AP"), ("report_mAP", "report mAP"))
-Row = Mapping[str, object]
+HistoryRow = Mapping[str, object]
+"""One epoch: numbers, or the text of a CSV, by column."""
 Form = Literal["png", "svg"]
 
 _TRAIN, _VAL, _INK, _GRID = "#2a6fc9", "#d9541e", "#4a4a4a", "#e6e6e3"
@@ -21,21 +22,21 @@ _STYLES: tuple[tuple[Literal["-", ":"], str], ...] = (("-", "validation"), (":",
 _WITHOUT_DATE = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}
 
 
-def loss_names(*histories: Sequence[Row]) -> list[str]:
-    """The losses that histories have columns for, `total` first."""
+def loss_names(*histories: Sequence[HistoryRow]) -> list[str]:
+    """The losses that the histories have columns for, `total` first."""
     columns = dict.fromkeys(str(key) for history in histories for row in history for key in row)
     names = [column.removeprefix("train_") for column in columns if column.startswith("train_")]
     return sorted(names or ["total"], key=lambda name: name != "total")
 
 
-def loss_curves(history: Sequence[Row], *, marks: Mapping[str, int] | None = None, form: Form = "png") -> bytes:
-    """All losses, train and validation, over the epochs; and the metrics of evaluations, if there are any.
+def loss_curves(history: Sequence[HistoryRow], *, marks: Mapping[str, int] | None = None, form: Form = "png") -> bytes:
+    """Draws all losses over the epochs, train and validation, and the evaluation metrics if there are any.
 
     Args:
         history: one row per epoch: `epoch`, `train_total`, `val_total`, ... for each loss, as numbers or as the text of
-            a CSV. An epoch without a value is skipped; a value that is not finite leaves a gap.
-        marks: losses that overfit, and the epoch from which they do.
-        form: of the file.
+            a CSV. An epoch without a value is skipped. A value that is not finite leaves a gap.
+        marks: losses that overfit, with the epoch from which they do.
+        form: the file format.
 
     Returns:
         The bytes of a PNG (500 x 400 pixels for each plot) or SVG (transparent). The same history gives the same bytes.
@@ -55,18 +56,21 @@ def loss_curves(history: Sequence[Row], *, marks: Mapping[str, int] | None = Non
     if extra:
         _draw_metrics(extra[0], history)
         _line(extra[1], history, "learning_rate", _TRAIN, "-", 1.6)
-        _dress(extra[1], "learning rate", max(y for _, y in _points(history, "learning_rate")))
+        _style_axes(extra[1], "learning rate", max(y for _, y in _points(history, "learning_rate")))
     return _save(figure, form)
 
 
-def compare_curves(runs: Mapping[str, Sequence[Row]], *, form: Form = "png") -> bytes:
-    """All losses of several runs over the epochs: one colour per run, validation solid, train thin and dotted.
+def compare_curves(runs: Mapping[str, Sequence[HistoryRow]], *, form: Form = "png") -> bytes:
+    """Draws all losses of several runs over the epochs: one colour per run, validation solid, train thin and dotted.
 
-    Mask AP and the report's mAP stand beside them if a run has them.
+    Mask AP and the report's mAP are drawn beside them if a run has them.
 
     Args:
-        runs: histories, as `loss_curves` takes them, by the name in the legend.
-        form: of the file.
+        runs: histories as in `loss_curves`, by the name in the legend.
+        form: the file format.
+
+    Returns:
+        The bytes of a PNG or SVG. The same histories give the same bytes.
     """
     names = loss_names(*runs.values())
     figure, of_losses, extra = _plots(len(names), with_metrics=_has_metrics(*runs.values()), height=3)
@@ -74,13 +78,13 @@ def compare_curves(runs: Mapping[str, Sequence[Row]], *, form: Form = "png") -> 
     for axes, (metric, label) in zip(extra, (METRICS[0], METRICS[-1]), strict=False):
         for name, history in runs.items():
             _line(axes, history, metric, colours[name], "-", 1.8, marker="o")
-        _dress(axes, label, 0.95)
+        _style_axes(axes, label, 0.95)
     for axes, loss in zip(of_losses, names, strict=True):
         highest = 0.0
         for name, history in runs.items():
             for split, style, width in (("train", ":", 1.2), ("val", "-", 1.8)):
                 highest = max(highest, _line(axes, history, f"{split}_{loss}", colours[name], style, width))
-        _dress(axes, loss, highest)
+        _style_axes(axes, loss, highest)
     handles = [Line2D([], [], color=colour, label=name) for name, colour in colours.items()]
     handles += [Line2D([], [], color=_INK, linestyle=style, label=text) for style, text in _STYLES]
     figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False, fontsize=9, labelcolor=_INK)
@@ -88,7 +92,7 @@ def compare_curves(runs: Mapping[str, Sequence[Row]], *, form: Form = "png") -> 
 
 
 def _plots(losses: int, *, with_metrics: bool, height: float) -> tuple[Figure, list[Axes], list[Axes]]:
-    """A figure with two rows of plots: one for each loss, and two more at the right for metrics; `height` in inches."""
+    """A figure with two rows of plots: one per loss, and two more on the right for metrics. `height` is in inches."""
     columns = max(2, -(-losses // 2))
     figure = Figure(figsize=(10 / 3 * (columns + with_metrics), 2 * height), layout="constrained")
     grid = figure.subplots(2, columns + with_metrics, squeeze=False)
@@ -98,37 +102,37 @@ def _plots(losses: int, *, with_metrics: bool, height: float) -> tuple[Figure, l
     return figure, of_losses[:losses], list(grid[:, columns]) if with_metrics else []
 
 
-def _has_metrics(*histories: Sequence[Row]) -> bool:
+def _has_metrics(*histories: Sequence[HistoryRow]) -> bool:
     return any(_points(history, name) for history in histories for name, _ in METRICS)
 
 
-def loss_curve(history: Sequence[Row], name: str, *, form: Form = "svg") -> bytes:
-    """One loss, as `loss_curves` draws it."""
+def loss_curve(history: Sequence[HistoryRow], name: str, *, form: Form = "svg") -> bytes:
+    """Draws one loss, as `loss_curves` does. Returns the bytes of a PNG or SVG."""
     figure = Figure(figsize=(3.6, 2.4), layout="constrained")
     _draw(figure.subplots(), history, name)
     return _save(figure, form)
 
 
-def _draw_metrics(axes: Axes, history: Sequence[Row]) -> None:
-    """The metrics of evaluations, as 0..1."""
+def _draw_metrics(axes: Axes, history: Sequence[HistoryRow]) -> None:
+    """Draws the evaluation metrics, in 0..1."""
     for (name, label), colour in zip(METRICS, ("#2a6fc9", "#7fb0ea", "#3a9a5b", "#a25cc4"), strict=True):
         _line(axes, history, name, colour, "-", 1.6, label, marker="o")
-    _dress(axes, "metrics on validation photos", 0.95)
+    _style_axes(axes, "metrics on validation photos", 0.95)
     axes.legend(frameon=False, fontsize=8, labelcolor=_INK, loc="best", handlelength=1.4)
 
 
-def _draw(axes: Axes, history: Sequence[Row], name: str) -> None:
+def _draw(axes: Axes, history: Sequence[HistoryRow], name: str) -> None:
     highest = 0.0
     for split, label, colour in (("train", "train", _TRAIN), ("val", "validation", _VAL)):
         highest = max(highest, _line(axes, history, f"{split}_{name}", colour, "-", 1.6, label))
-    _dress(axes, name, highest)
+    _style_axes(axes, name, highest)
     if axes.lines:
         axes.legend(frameon=False, fontsize=8, labelcolor=_INK, loc="best", handlelength=1.4)
 
 
 def _line(
     axes: Axes,
-    history: Sequence[Row],
+    history: Sequence[HistoryRow],
     column: str,
     colour: str,
     style: str,
@@ -136,7 +140,7 @@ def _line(
     label: str = "",
     marker: str = "",
 ) -> float:
-    """Draws one column of a history, if it has values; returns the highest."""
+    """Draws one column of a history if it has values. Returns the highest one."""
     points = _points(history, column)
     finite = [y for _, y in points if math.isfinite(y)]
     if not finite:
@@ -147,7 +151,7 @@ def _line(
     return max(finite)
 
 
-def _dress(axes: Axes, name: str, highest: float) -> None:
+def _style_axes(axes: Axes, name: str, highest: float) -> None:
     axes.set_title("total loss" if name == "total" else name, loc="left", fontsize=10, color=_INK)
     axes.set_ylim(0, highest * 1.08 or 1)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
@@ -163,8 +167,8 @@ def _dress(axes: Axes, name: str, highest: float) -> None:
         axes.text(0.5, 0.5, "no values", transform=axes.transAxes, ha="center", color=_INK, fontsize=9)
 
 
-def _points(history: Sequence[Row], column: str) -> list[tuple[float, float]]:
-    """Epoch and loss; epochs without a value are skipped, a value that is not finite stays, as a gap."""
+def _points(history: Sequence[HistoryRow], column: str) -> list[tuple[float, float]]:
+    """Pairs of epoch and loss. Epochs without a value are skipped. Values that are not finite stay and leave a gap."""
     return [
         (_number(row.get("epoch"), position), _number(row[column]))
         for position, row in enumerate(history, 1)

@@ -1,4 +1,4 @@
-"""Pictures as text, for pages that are one file."""
+"""Pictures as text, for pages in a single file."""
 
 import base64
 import io
@@ -11,7 +11,7 @@ from clothseg.photos import RgbImage
 
 
 def shrink(picture: RgbImage, area: int, *, grow: bool = False) -> RgbImage:
-    """`picture` `[H, W, 3]` with about `area` pixels; where it has fewer, as it is unless it is to `grow`."""
+    """Resizes `picture` `[H, W, 3]` to about `area` pixels. A smaller one stays as it is, unless `grow` is set."""
     scale = math.sqrt(area / (picture.shape[0] * picture.shape[1]))
     if scale >= 1 and not grow:
         return picture
@@ -20,7 +20,7 @@ def shrink(picture: RgbImage, area: int, *, grow: bool = False) -> RgbImage:
 
 
 def webp_uri(picture: RgbImage, quality: int = 75) -> str:
-    """`picture` `[H, W, 3]` as a data URI that holds a WebP."""
+    """Encodes `picture` `[H, W, 3]` as a data URI with a WebP image."""
     target = io.BytesIO()
     Image.fromarray(picture).save(target, format="WEBP", quality=quality, method=4)
     return f"data:image/webp;base64,{base64.b64encode(target.getvalue()).decode('ascii')}"

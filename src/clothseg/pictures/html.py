@@ -1,4 +1,4 @@
-"""HTML pages from templates: the one place that sets up jinja."""
+"""HTML pages from templates. Only this file sets up jinja."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -9,13 +9,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 def render_page(
     folder: str, template: str, values: Mapping[str, Any], filters: Mapping[str, Callable[..., Any]] | None = None
 ) -> str:
-    """The HTML of a template; text in it is escaped, and a value that is missing is an error.
+    """Renders a template to HTML. Text is escaped. A missing value is an error.
 
     Args:
-        folder: of the template, inside the package, such as `report`.
-        template: its file name.
-        values: by the names that the template uses.
-        filters: functions that the template may apply, by name.
+        folder: the template's folder inside the package, for example `report`.
+        template: the template's file name.
+        values: the values that the template uses, by name.
+        filters: the functions that the template uses as filters, by name.
     """
     environment = Environment(
         loader=PackageLoader("clothseg", folder),

@@ -1,4 +1,4 @@
-"""Instances drawn on their photo: translucent masks with a crisp edge, boxes, and labels."""
+"""Draws instances on their photo: translucent masks with a sharp edge, boxes and labels."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -29,29 +29,31 @@ def draw_instances(
     fill: float = 0.38,
     colours: Callable[[int], Colour] = class_colour,
 ) -> RgbImage:
-    """Draw masks, boxes and labels. Large instances come first, so that small ones stay in sight.
+    """Draws masks, boxes and labels. Large instances are drawn first, so small ones stay visible.
 
-    Crowds are hatched in grey and have no label. Lines and letters grow with the photo. The photo is not changed
-    anywhere else than under a mask's edge and inside, on a box's line, and under a label.
+    Crowds are grey with stripes and have no label. Lines and letters grow with the photo. Only pixels in a mask, on its
+    edge, on a box's line and under a label change.
 
     Args:
         photo: `[H, W, 3]` uint8 RGB.
         instances: on this photo, of size (H, W).
-        names: of classes by id; or in the order of ids, the first one being class 1.
-        scores: whether labels show them.
+        names: class names by id, or a sequence whose first name is class 1.
+        scores: whether labels show scores.
         boxes: whether boxes are drawn.
         labels: whether labels are drawn.
         fill: opacity of masks in 0..1.
-        colours: colour of a class by its id.
+        colours: returns the colour of a class id.
 
     Returns:
-        `[H, W, 3]` uint8; the photo given is not changed.
+        A new `[H, W, 3]` uint8 array.
 
     Raises:
-        ValueError: the instances are of a photo of another size.
+        ValueError: the instances belong to a photo of another size.
     """
     if photo.shape[:2] != instances.size:
-        raise ValueError(f"instances of a photo {instances.size} (height, width) on one of {photo.shape[:2]}")
+        raise ValueError(
+            f"the instances belong to a photo of {instances.size} (height, width), but this one has {photo.shape[:2]}"
+        )
     canvas = np.array(photo, dtype=np.uint8, copy=True, order="C")
     unit = math.sqrt(canvas.shape[0] * canvas.shape[1])
     line = max(unit / 240, 1.0)
@@ -73,7 +75,7 @@ def draw_instances(
     best_first = sorted(named, key=lambda p: -float(instances.scores[p]))
     picture = Image.fromarray(canvas)
     chips = [
-        Label(_wordings(instances, p, names, scores), rectangles[p], colours(int(instances.classes[p])))
+        Label(_label_texts(instances, p, names, scores), rectangles[p], colours(int(instances.classes[p])))
         for p in best_first
     ]
     draw_labels(picture, chips, font_size=max(unit / 30, 9.0))
@@ -81,13 +83,13 @@ def draw_instances(
 
 
 def _drawing_order(instances: Instances) -> list[int]:
-    """Positions by falling area of the box, crowds before all others."""
+    """Positions sorted by the area of the box, largest first. Crowds come before all others."""
     widths, heights = (instances.boxes[:, 2:] - instances.boxes[:, :2]).clamp(min=0).unbind(1)
     areas = (widths * heights).tolist()
     return sorted(range(len(instances)), key=lambda p: (not instances.crowd[p], -areas[p]))
 
 
-def _wordings(
+def _label_texts(
     instances: Instances, position: int, names: Mapping[int, str] | Sequence[str], scores: bool
 ) -> tuple[str, ...]:
     name = class_name(names, int(instances.classes[position]))
@@ -95,14 +97,14 @@ def _wordings(
 
 
 def class_name(names: Mapping[int, str] | Sequence[str], class_id: int) -> str:
-    """The name of a class, or `class 7` where there is none."""
+    """The name of a class, or for example `class 7` if it has no name."""
     if isinstance(names, Mapping):
         return names.get(class_id, f"class {class_id}")
     return names[class_id - 1] if 1 <= class_id <= len(names) else f"class {class_id}"
 
 
 def _rectangle(box: Sequence[float], size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """A box's corners as pixels inside the photo."""
+    """The corners of a box, rounded and clipped to the photo."""
     height, width = size
     xs = (min(max(round(v), 0), width) for v in (box[0], box[2]))
     ys = (min(max(round(v), 0), height) for v in (box[1], box[3]))
@@ -113,7 +115,7 @@ def _rectangle(box: Sequence[float], size: tuple[int, int]) -> tuple[int, int, i
 def _draw_mask(
     canvas: RgbImage, mask: NDArray[np.bool_], colour: Colour, fill: float, line: float, *, hatched: bool
 ) -> None:
-    """Blend the colour in, on the part of the canvas around the mask only."""
+    """Blends the colour into the part of the canvas around the mask."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if len(rows) == 0:
         return
@@ -127,32 +129,32 @@ def _draw_mask(
         inside *= _stripes((inside.shape[0], inside.shape[1]), period=max(line * 6, 4.0))
     _blend(canvas[part], colour, inside)
     edges, _ = cv2.findContours(mask[part].astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    # The pale casing keeps the line in sight on cloth of the line's own colour.
+    # The pale casing keeps the line visible on cloth of the same colour.
     _blend(canvas[part], _CASING, 0.55 * _strokes(edges, inside.shape, line * 1.9))
     _blend(canvas[part], colour, _strokes(edges, inside.shape, line))
 
 
 def _blend(canvas: RgbImage, colour: Colour, opacity: NDArray[np.float32]) -> None:
-    """Lay `colour` over `canvas` `[H, W, 3]`, with an `opacity` `[H, W]` in 0..1."""
+    """Blends `colour` into `canvas` `[H, W, 3]`, with `opacity` `[H, W]` in 0..1."""
     share = opacity[..., None]
     canvas[:] = np.rint(canvas * (1 - share) + np.asarray(colour, np.float32) * share).astype(np.uint8)
 
 
 def _strokes(edges: Sequence[NDArray[Any]], size: tuple[int, ...], line: float) -> NDArray[np.float32]:
-    """`[H, W]` opacity of smooth lines of width `line` along closed `edges`."""
+    """The opacity of smooth lines of width `line` along closed `edges`: `[H, W]` in 0..1."""
     drawn = np.zeros(size, dtype=np.uint8)
     cv2.polylines(drawn, list(edges), isClosed=True, color=255, thickness=max(round(line), 1), lineType=cv2.LINE_AA)
     return drawn.astype(np.float32) / np.float32(255)
 
 
 def _stripes(size: tuple[int, int], period: float) -> NDArray[np.float32]:
-    """`[H, W]` diagonal stripes: 1 on half of each period, 0.35 between."""
+    """Diagonal stripes: `[H, W]`, 1 on half of each period, 0.35 on the other half."""
     y, x = np.ogrid[: size[0], : size[1]]
     return np.where((x + y) % period < period / 2, 1.0, 0.35).astype(np.float32)
 
 
 def _draw_box(canvas: RgbImage, rectangle: tuple[int, int, int, int], colour: Colour, line: int) -> None:
-    """A frame of `line` pixels just inside the rectangle."""
+    """Draws a frame of `line` pixels just inside the rectangle."""
     x1, y1, x2, y2 = rectangle
     if x2 <= x1 or y2 <= y1:
         return

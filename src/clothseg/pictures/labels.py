@@ -1,4 +1,4 @@
-"""Label chips: where they stand, and how they are drawn."""
+"""Label chips: places them on a picture and draws them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ _SMOOTH = 4  # chips are drawn this much larger and shrunk, for smooth corners
 
 @dataclass(frozen=True)
 class Label:
-    """What a chip says and where it would like to stand: at the top left corner of `anchor`, x1 y1 x2 y2 in pixels.
+    """The text of a chip, and its preferred place: the top left corner of `anchor`, x1 y1 x2 y2 in pixels.
 
-    `texts` are the wordings from long to short; the first that fits the picture is taken.
+    `texts` are alternatives from long to short. The first that fits the picture is used.
     """
 
     texts: tuple[str, ...]
@@ -34,12 +34,12 @@ class _Chip:
 
 
 def draw_labels(picture: Image.Image, labels: Sequence[Label], font_size: float) -> list[Rectangle]:
-    """Draw chips onto an RGB `picture`, first ones first. None leaves the picture or covers another.
+    """Draws chips on an RGB `picture`, in the given order. They stay inside the picture and do not overlap.
 
-    One for which no place is left is not drawn.
+    A chip without a free place is not drawn.
 
     Returns:
-        The rectangles that were drawn on, x1 y1 x2 y2 with outer edges.
+        The rectangles of the drawn chips, x1 y1 x2 y2 with outer edges.
     """
     taken: list[Rectangle] = []
     for label in labels:
@@ -53,7 +53,7 @@ def draw_labels(picture: Image.Image, labels: Sequence[Label], font_size: float)
 
 
 def _fit(texts: Sequence[str], font_size: float, width: int, height: int) -> _Chip | None:
-    """The longest wording that fits the picture, in smaller letters if it must be; the last one may be cut."""
+    """A chip with the longest text that fits, if necessary with smaller letters. The last text may be cut."""
     for text in texts:
         for size in (font_size, max(font_size * 0.75, _SMALLEST_FONT)):
             chip = _chip(text, size)
@@ -77,17 +77,17 @@ def _chip(text: str, size: float) -> _Chip:
 def _free_place(
     chip: _Chip, anchor: Rectangle, size: tuple[int, int], taken: Sequence[Rectangle]
 ) -> tuple[int, int] | None:
-    """The nearest place to where the chip would like to be that is inside the picture and free."""
+    """The first preferred place that is free. None if no place is."""
     most_x, most_y = size[0] - chip.width, size[1] - chip.height
-    for wanted_x, wanted_y in _wishes(chip, anchor, size):
+    for wanted_x, wanted_y in _preferred_places(chip, anchor, size):
         x, y = min(max(wanted_x, 0), most_x), min(max(wanted_y, 0), most_y)
         if not any(_overlap((x, y, x + chip.width, y + chip.height), other) for other in taken):
             return x, y
     return None
 
 
-def _wishes(chip: _Chip, anchor: Rectangle, size: tuple[int, int]) -> Iterator[tuple[int, int]]:
-    """Above the box, inside it, below it, to the right; then down and up along its left edge, and the whole picture."""
+def _preferred_places(chip: _Chip, anchor: Rectangle, size: tuple[int, int]) -> Iterator[tuple[int, int]]:
+    """Places above, inside and below the box, then along its left edge, then all over the picture."""
     left, top, right, bottom = anchor
     if top >= chip.height:
         yield left, top - chip.height

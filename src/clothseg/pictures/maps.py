@@ -1,4 +1,4 @@
-"""Label maps: a picture whose values say what each pixel belongs to. Where instances overlap, the surer one wins."""
+"""Label maps: images whose values are class or instance numbers. Where instances overlap, the highest score wins."""
 
 from pathlib import Path
 
@@ -15,22 +15,22 @@ LabelMap = NDArray[np.uint16]
 
 
 def class_map(instances: Instances) -> LabelMap:
-    """`[H, W]`: the class id of each pixel; 0 is background."""
+    """The class id of each pixel: `[H, W]` uint16; 0 is background."""
     return _painted(instances, instances.classes.tolist())
 
 
 def instance_map(instances: Instances, numbers: list[int] | None = None) -> LabelMap:
-    """`[H, W]`: the instance of each pixel by its number; 0 is background.
+    """The instance number of each pixel: `[H, W]` uint16; 0 is background.
 
     Args:
         instances: on a photo of `[H, W]` pixels.
-        numbers: of the instances, from 1 on; by default their places, the first one being 1.
+        numbers: of the instances, from 1. Default: 1, 2, 3 and so on.
     """
     return _painted(instances, numbers if numbers is not None else list(range(1, len(instances) + 1)))
 
 
 def _painted(instances: Instances, values: list[int]) -> LabelMap:
-    """The least sure instances first, so that surer ones cover them; of equal ones the first covers the others."""
+    """Paints instances from the lowest score to the highest. Of equal scores, the first covers the others."""
     canvas = np.zeros(instances.size, dtype=np.uint16)
     order = instances.scores.argsort(descending=True, stable=True).flip(0).tolist()
     for position in order:
@@ -40,12 +40,12 @@ def _painted(instances: Instances, values: list[int]) -> LabelMap:
 
 
 def class_palette(classes: int) -> list[Colour]:
-    """The colours of the values of a class map of so many classes: black for background, then the classes' own."""
+    """The palette of a class map with `classes` classes: black for background, then the classes' colours."""
     return [(0, 0, 0), *(class_colour(class_id) for class_id in range(1, classes + 1))]
 
 
 def instance_palette(class_ids: list[int]) -> list[Colour]:
-    """The colours of the values of an instance map: of each one's class, paler with each further one of the class."""
+    """The palette of an instance map: the class's colour, paler for each further instance of the same class."""
     colours: list[Colour] = [(0, 0, 0)]
     for position, class_id in enumerate(class_ids):
         share = 0.75 ** class_ids[:position].count(class_id)
@@ -55,9 +55,9 @@ def instance_palette(class_ids: list[int]) -> list[Colour]:
 
 
 def save_map(values: LabelMap, palette: list[Colour], path: Path) -> None:
-    """Write a PNG: 8 bits with the palette's colours, which viewers show; 16 bits of grey where 8 do not hold them.
+    """Writes a PNG: 8 bits with the palette's colours, or 16 bits of grey if the palette has more than 256 colours.
 
-    `palette` has a colour for every value that there may be, also those that no pixel has: its length decides.
+    `palette` has a colour for every possible value, also for values that no pixel has.
     """
     if len(palette) <= 256:
         picture = Image.fromarray(values.astype(np.uint8), mode="P")

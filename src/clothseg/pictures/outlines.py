@@ -1,4 +1,4 @@
-"""Masks and boxes as lines alone: the photo stays as it is inside them."""
+"""Draws masks and boxes as lines only. The photo inside them does not change."""
 
 import math
 from collections.abc import Sequence
@@ -17,30 +17,32 @@ _BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
 
 
 def draw_outlines(photo: RgbImage, instances: Instances) -> RgbImage:
-    """Each box as a black line, each mask's contours as white lines: the manner of the report's Figure 5.
+    """Draws boxes as black lines and the contours of masks as white lines, as in the report's Figure 5.
 
     Args:
         photo: `[H, W, 3]` uint8 RGB.
         instances: on this photo, of size (H, W).
 
     Returns:
-        `[H, W, 3]` uint8; the photo given is not changed.
+        A new `[H, W, 3]` uint8 array.
 
     Raises:
-        ValueError: the instances are of a photo of another size.
+        ValueError: the instances belong to a photo of another size.
     """
     if photo.shape[:2] != instances.size:
-        raise ValueError(f"instances of a photo {instances.size} (height, width) on one of {photo.shape[:2]}")
+        raise ValueError(
+            f"the instances belong to a photo of {instances.size} (height, width), but this one has {photo.shape[:2]}"
+        )
     contours = [edge for mask in instances.masks.pixels().numpy() for edge in mask_contours(mask)]
     boxes = [(float(b[0]), float(b[1]), float(b[2]), float(b[3])) for b in instances.boxes.tolist()]
     return draw_lines(photo, boxes, contours)
 
 
 def draw_masks(instances: Instances) -> RgbImage:
-    """Masks alone in the colours of their classes on black, crowds in grey; small ones over large ones.
+    """Draws masks on black in the colours of their classes, crowds in grey. Small masks cover large ones.
 
     Returns:
-        `[H, W, 3]` uint8, H and W being the size of the instances.
+        `[H, W, 3]` uint8, with the size of the instances.
     """
     canvas = np.zeros((*instances.size, 3), dtype=np.uint8)
     masks = instances.masks.pixels().numpy()
@@ -51,12 +53,15 @@ def draw_masks(instances: Instances) -> RgbImage:
 
 
 def draw_lines(photo: RgbImage, boxes: Sequence[Box], contours: Sequence[NDArray[Any]]) -> RgbImage:
-    """Boxes in black, closed contours in white, each with a faint rim of the other: seen on any cloth.
+    """Draws boxes in black and contours in white, each with a faint rim of the other colour for contrast.
 
     Args:
         photo: `[H, W, 3]` uint8 RGB.
-        boxes: x1 y1 x2 y2 in pixels, outer edges; what lies outside the photo is not drawn.
-        contours: `[K, 2]` or `[K, 1, 2]` points x y each.
+        boxes: x1 y1 x2 y2 in pixels, outer edges. Parts outside the photo are not drawn.
+        contours: arrays `[K, 2]` or `[K, 1, 2]` of points x y in pixels.
+
+    Returns:
+        A new `[H, W, 3]` uint8 array.
     """
     canvas = np.array(photo, dtype=np.uint8, copy=True, order="C")
     line = max(round(math.sqrt(canvas.shape[0] * canvas.shape[1]) / 220), 1)
@@ -70,13 +75,13 @@ def draw_lines(photo: RgbImage, boxes: Sequence[Box], contours: Sequence[NDArray
 
 
 def mask_contours(mask: NDArray[np.bool_]) -> list[NDArray[Any]]:
-    """Outer edges and edges of holes of a `[H, W]` mask, `[K, 1, 2]` points x y each."""
+    """The contours of a `[H, W]` mask, of holes too: arrays `[K, 1, 2]` of points x y in pixels."""
     edges, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     return list(edges)
 
 
 def _frame(box: Box) -> NDArray[np.int32]:
-    """The pixels just inside the box's outer edges, as a polygon."""
+    """A polygon along the pixels just inside the box's outer edges."""
     x1, y1, x2, y2 = (round(min(max(v, -30_000), 30_000)) for v in box)
     right, bottom = max(x2 - 1, x1), max(y2 - 1, y1)
     return np.array([[x1, y1], [right, y1], [right, bottom], [x1, bottom]], dtype=np.int32)

@@ -14,19 +14,19 @@ _INK = (60, 60, 60)
 def contact_sheet(
     pictures: Sequence[RgbImage], columns: int = 4, captions: Sequence[str] = (), width: int = 1600
 ) -> RgbImage:
-    """Put pictures side by side on white, row by row, each scaled to its cell whole.
+    """Places pictures side by side on white, row by row. Each is scaled to fit its cell.
 
     Args:
-        pictures: `[H, W, 3]` uint8 each, of any sizes.
-        columns: pictures in a row; fewer pictures take fewer columns, and the sheet stays as wide.
-        captions: none, or one for each picture, written under it and cut where it is too long.
+        pictures: `[H, W, 3]` uint8 arrays of any size.
+        columns: pictures per row. Fewer pictures use fewer columns; the sheet keeps its width.
+        captions: none, or one for each picture. It is written below the picture and cut if it is too long.
         width: of the sheet in pixels.
 
     Returns:
-        `[H, width, 3]` uint8. A row is as high as its highest picture: at most twice the width of a cell.
+        `[H, width, 3]` uint8. A row is as high as its highest picture, at most twice the width of a cell.
 
     Raises:
-        ValueError: no picture, another number of captions, or cells of no width.
+        ValueError: there is no picture, the number of captions is wrong, or the columns do not fit the width.
     """
     if not pictures:
         raise ValueError("a contact sheet needs at least one picture")

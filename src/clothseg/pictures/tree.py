@@ -14,7 +14,7 @@ _STEP, _ROW = 2.6, 0.27  # inches between levels and between rows
 
 @dataclass(frozen=True)
 class Twig:
-    """A name in a tree. `marked` has a filled box; `dashed` hangs by a dashed line."""
+    """A name in a tree. `marked` gives it a filled box, `dashed` connects it with a dashed line."""
 
     label: str
     marked: bool
@@ -23,7 +23,7 @@ class Twig:
 
 
 def draw_tree(roots: Sequence[Twig], *, title: str) -> bytes:
-    """One tree below another: the root on the left, each name beside the middle of what is below it.
+    """Draws trees one below another. The root is on the left, each name is at the middle height of its children.
 
     Returns:
         The bytes of a PNG. The same tree gives the same bytes.
@@ -55,7 +55,7 @@ def _depth(twig: Twig) -> int:
 
 
 def _draw(axes: Axes, twig: Twig, left: float, top: float) -> float:
-    """Draw a twig and what is below it; the row that its name stands in."""
+    """Draws a twig and its children. Returns the row of its name."""
     middles = []
     row = top
     for low in twig.below:

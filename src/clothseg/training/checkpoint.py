@@ -1,4 +1,4 @@
-"""Checkpoints: everything that going on needs, in one file that is written whole or not at all."""
+"""Checkpoints: everything that resuming needs, in one file that is written atomically."""
 
 import hashlib
 import json
@@ -11,25 +11,25 @@ import torch
 
 from clothseg.dataset import CocoLikeDataset
 from clothseg.errors import RunError
-from clothseg.files import atomic_file
+from clothseg.files import atomic_file, replace_file
 from clothseg.training.history import HistoryRow
 
 
 @dataclass
 class Checkpoint:
-    """Where a training stands.
+    """The state of a training.
 
     Attributes:
-        step: steps done since the start.
+        step: number of steps done.
         network, optimizer, sampler: their `state_dict`.
         generator: state of the network's generator.
-        rows: of the history so far.
-        sums: losses summed over the steps of the epoch that has begun.
-        average: running average of the weights by name; empty without one.
-        data: checksum of the annotations that it learned from.
+        rows: of the history.
+        sums: sums of the losses over the steps of the current epoch.
+        ema: averaged weights by name; empty without an EMA.
+        data: checksum of the annotations.
         classes: names of the classes 1..K.
-        seconds: time spent training so far.
-        parts: that each batch is learned from in, one after the other; more than 1 after memory ran out.
+        seconds: training time.
+        micro_batches: into which each batch is split; more than 1 after out-of-memory.
     """
 
     step: int
@@ -47,32 +47,31 @@ class Checkpoint:
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write it whole or not at all; the one before stays beside it, as `previous(path)`."""
+    """Writes a checkpoint atomically; the one before stays beside it, at `previous(path)`."""
     with atomic_file(path) as temporary:
         torch.save(asdict(checkpoint), temporary)
         if path.is_file():
-            path.replace(previous(path))
+            replace_file(path, previous(path))
 
 
 def previous(path: Path) -> Path:
-    """Where the checkpoint before the one at `path` is kept."""
+    """Where the checkpoint before the one at `path` is."""
     return path.with_name(f"{path.stem}-previous{path.suffix}")
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Read what `write_checkpoint` wrote.
+    """Reads what `write_checkpoint` wrote.
 
     Raises:
-        RunError: there is none, or it is damaged.
+        RunError: it is missing or damaged.
     """
     if not path.is_file():
         raise RunError(
-            f"{path}: no checkpoint there, so there is nothing to go on from; begin the run, with --overwrite if its "
-            "folder is there"
+            f"{path}: no checkpoint, so there is nothing to resume; start the run, or replace it with --overwrite"
         )
     try:
         with zipfile.ZipFile(path) as archive:
-            if damaged := archive.testzip():  # torch does not look at the checksums
+            if damaged := archive.testzip():  # torch does not verify the checksums
                 raise RunError(f"{path}: the checkpoint is damaged (in {damaged})")
         return Checkpoint(**torch.load(path, map_location="cpu", weights_only=True))
     except RunError:
@@ -82,15 +81,15 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 
 def read_last(path: Path) -> tuple[Checkpoint, str]:
-    """The checkpoint at `path`, or the one before it where that is damaged or gone.
+    """The checkpoint at `path`, or the one before it if that is damaged or missing.
 
     Returns:
-        the checkpoint; and a sentence on what was wrong with the newer one, or nothing.
+        the checkpoint, and what was wrong with the newer one; empty if nothing was.
 
     Raises:
         RunError: neither can be read.
     """
-    for unfinished in path.parent.glob(f".{path.stem}*"):  # of a process that was killed while it wrote
+    for unfinished in path.parent.glob(f".{path.stem}*"):  # of a process that was killed while writing
         unfinished.unlink(missing_ok=True)
     try:
         return read_checkpoint(path), ""
@@ -98,11 +97,11 @@ def read_last(path: Path) -> tuple[Checkpoint, str]:
         if not previous(path).is_file():
             raise
         checkpoint = read_checkpoint(previous(path))
-        return checkpoint, f"{error}; going on from the one before, at step {checkpoint.step}"
+        return checkpoint, f"{error}; resuming from the one before, at step {checkpoint.step}"
 
 
 def checksum(*datasets: CocoLikeDataset) -> str:
-    """Of the photos' names and all annotations, in their order."""
+    """A checksum of the photos' names and all annotations, in their order."""
     digest = hashlib.sha256()
     for dataset in datasets:
         for entry in dataset.images:

@@ -1,4 +1,4 @@
-"""What training needs of its data, looked at before anything is written."""
+"""Checks before anything is written: data sets, configuration and the folder of the run."""
 
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
@@ -8,15 +8,15 @@ from clothseg.runs import RunFolder, refuse_data_set
 from clothseg.training.checkpoint import Checkpoint
 
 MAY_CHANGE = ("train.epochs", "train.stages", "train.patience", "train.on_nonfinite", "train.checkpoint_every_steps")
-"""Settings that a run may go on with when they are others than before: they change nothing of what was done."""
+"""Settings that may differ when a run resumes, because they change nothing of what was done."""
 
 
 def check_datasets(train: CocoLikeDataset, val: CocoLikeDataset, config: Config) -> None:
-    """Whether the data sets can be trained on and judged by.
+    """Checks that the data sets can be used for training and validation.
 
     Raises:
-        DataError: one has no photo or no instance, they have different classes, there are fewer photos than a batch
-            has, or photos are not where they should be.
+        DataError: one has no photo or no instance, their classes differ, there are fewer photos than in a batch, or
+            photos are missing.
     """
     if not len(train) or not len(val):
         raise DataError("training needs at least one photo in train and one in val")
@@ -27,13 +27,13 @@ def check_datasets(train: CocoLikeDataset, val: CocoLikeDataset, config: Config)
     for name, dataset in (("train", train), ("val", val)):
         if not any(not a.get("iscrowd") for entry in dataset.images for a in entry.annotations):
             raise DataError(
-                f"{dataset.source or name}: not one instance is left on its {len(dataset)} photos (crowds do not "
-                "count); was everything filtered away? `clothseg dataset check` tells what is there"
+                f"{dataset.source or name}: no instance on its {len(dataset)} photos (crowds do not count); was "
+                "everything filtered out? `clothseg dataset check` lists what is there"
             )
         if gone := [entry.path for entry in dataset.images if not entry.path.is_file()]:
             raise DataError(
-                f"{dataset.source or name}: {len(gone)} of its {len(dataset)} photos are not there, the first is "
-                f"{gone[0]}; put them back, or make a copy of the data set without them: clothseg dataset check DATA "
+                f"{dataset.source or name}: {len(gone)} of its {len(dataset)} photos are missing, the first is "
+                f"{gone[0]}; restore them, or make a copy of the data set without them: clothseg dataset check DATA "
                 "--write-clean COPY"
             )
     if config.train.batch_size > len(train):
@@ -43,10 +43,10 @@ def check_datasets(train: CocoLikeDataset, val: CocoLikeDataset, config: Config)
 
 
 def check_same_config(run: RunFolder, config: Config) -> None:
-    """Whether `config` is what the run in a folder was made with, but for `MAY_CHANGE`.
+    """Checks that `config` is that of the run in the folder, except for `MAY_CHANGE`.
 
     Raises:
-        RunError: it is another one; the message lists every difference.
+        RunError: it is different; the message lists every difference.
     """
     if not run.config.is_file():
         return
@@ -55,38 +55,38 @@ def check_same_config(run: RunFolder, config: Config) -> None:
     if different:
         rows = "".join(f"\n  {name}: {before.get(name)} in the run, {now[name]} now" for name in different)
         raise RunError(
-            f"{run.path}: the run has another configuration, so it cannot go on with this one:{rows}\nLeave --config "
+            f"{run.path}: the run has another configuration, so it cannot resume with this one:{rows}\nLeave --config "
             "out to continue with its own, or start a new run with --weights"
         )
 
 
 def check_same_data(run: RunFolder, before: Checkpoint, data: str, classes: list[str], *, force: bool) -> str:
-    """Whether a run goes on with the classes and the annotations that it began with.
+    """Checks that a run resumes with the classes and the annotations that it began with.
 
     Args:
         run: the run's folder.
-        before: where the run stands.
-        data: checksum of the annotations now.
-        classes: names of the classes now.
-        force: let other annotations pass.
+        before: the run's last state.
+        data: checksum of today's annotations.
+        classes: names of today's classes.
+        force: accept other annotations.
 
     Returns:
-        a sentence on what was let pass, or nothing.
+        what was accepted; empty if nothing had to be.
 
     Raises:
-        RunError: they are others.
+        RunError: they differ.
     """
     if before.classes != classes:
         raise RunError(
-            f"{run.path}: the run learned the classes {before.classes}, but the data set has {classes}; begin a new "
+            f"{run.path}: the run learned the classes {before.classes}, but the data set has {classes}; start a new "
             f"run with --weights {run.path}"
         )
     if before.data == data:
         return ""
-    words = "the annotations are not those that this run began with"
+    difference = "the annotations are not those that this run began with"
     if not force:
-        raise RunError(f"{run.path}: {words}; give the same ones, or say --force to go on")
-    return f"{words}; going on by force"
+        raise RunError(f"{run.path}: {difference}; use the same ones, or continue with --force")
+    return f"{difference}; continuing because of --force"
 
 
 def batch_per_rank(config: Config, world_size: int) -> int:

@@ -1,4 +1,4 @@
-"""A running average of the weights, which is often better than the last ones (EMA)."""
+"""The exponential moving average (EMA) of the weights, which is often better than the last weights."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,11 +9,11 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
 class EmaWeights:
-    """Exponential average of a network's weights.
+    """The EMA of a network's weights.
 
     Args:
         network: whose weights are averaged.
-        decay: part of the average that a step keeps; less in the first steps, so that the start is forgotten.
+        decay: fraction of the average that a step keeps; smaller in the first steps, so that the start fades.
     """
 
     def __init__(self, network: nn.Module, decay: float) -> None:
@@ -22,7 +22,7 @@ class EmaWeights:
 
     @torch.no_grad()
     def update(self, network: nn.Module, step: int) -> None:
-        """Take in the weights after `step` steps."""
+        """Updates the average with the weights after `step` steps."""
         decay = min(self.decay, (1 + step) / (10 + step))
         now = dict(network.named_parameters())
         averaged = list(self.weights.values())
@@ -30,14 +30,14 @@ class EmaWeights:
 
     @contextmanager
     def applied(self, network: nn.Module) -> Iterator[None]:
-        """Within it the network has the averaged weights."""
+        """Gives the network the averaged weights inside the context, and its own back afterwards."""
         own = dict(network.named_parameters())
-        kept = {name: p.detach().clone() for name, p in own.items()}
+        current = {name: p.detach().clone() for name, p in own.items()}
         _copy(self.weights, own)
         try:
             yield
         finally:
-            _copy(kept, own)
+            _copy(current, own)
 
 
 @torch.no_grad()

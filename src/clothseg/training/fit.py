@@ -1,4 +1,4 @@
-"""Train a network: the loop over steps, and what happens when it is stopped or fails."""
+"""Trains a network: the loop over steps, and what happens when it is stopped or fails."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,7 @@ from lightning_fabric import Fabric
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
 from clothseg.distributed import DistributedContext, launch, lost_another_process
-from clothseg.errors import DataError, InterruptedRun, PhotoError, RunError, SpoiledRun
+from clothseg.errors import DataError, InterruptedRun, PhotoError, RunError, SpoiledRun, shell_command
 from clothseg.networks import Network
 from clothseg.runs import RunFolder
 from clothseg.training.checks import check_datasets
@@ -32,25 +32,25 @@ def fit(
     fabric: Fabric | None = None,
     loaded: str = "as they are",
 ) -> list[HistoryRow]:
-    """Train `network` and write the run: history, checkpoints `last` and `best`, weights, log.
+    """Trains `network` and writes the run: history, checkpoints `last` and `best`, weights, log.
 
     Args:
         network: built for the data sets' classes, on the CPU; it is moved to the best device there is.
         train, val: prepared data sets.
         config: what `network` was built from.
         run: folder of the run.
-        resume: go on from the last checkpoint of `run`, exactly as if the run had never stopped.
-        force: go on even if the data set is not the one that the checkpoint was made with.
+        resume: continue from the last checkpoint of `run`, exactly as if the run had never stopped.
+        force: continue even if the data set is not that of the checkpoint.
         quiet: show no progress bar.
-        fabric: of several processes that learn together, as `start_processes` began them.
-        loaded: what the network's weights are, in words.
+        fabric: of several processes that learn together, as `distributed.launch` started them.
+        loaded: what the initial weights are, for people.
 
     Returns:
         the rows of `history.csv`.
 
     Raises:
-        DataError: a data set without photos, or with fewer than a batch has.
-        RunError: a loss that is not finite; no checkpoint to resume from, or one of another data set; the run
+        DataError: a data set has no photos, or fewer than a batch.
+        RunError: a loss is not finite; there is no checkpoint to resume from, or one of another data set; the run
             cannot be written; another process of the training is gone.
         InterruptedRun: Ctrl-C or SIGTERM; the state is saved.
     """
@@ -71,7 +71,7 @@ def fit(
     eta = EtaEstimator(trainer, len(val))
     if trainer.finished:
         log.info("nothing is left to do; --more-epochs N trains it longer")
-    again = f"clothseg fit {_folder(train)} --out {run.path} --resume"
+    again = shell_command(["clothseg", "fit", _folder(train), "--out", run.path, "--resume"])
     try:
         with StopRequest() as stop, step_bar(log.console) as progress:
             bar = progress.add_task("training", total=trainer.steps, completed=trainer.state.step, losses="")

@@ -1,4 +1,4 @@
-"""A loss that is not finite: which photo it came from, and everything that is needed to look into it."""
+"""A loss or gradient that is not finite: which photo causes it, and what is saved for the analysis."""
 
 import json
 import math
@@ -19,13 +19,13 @@ from clothseg.training.run_log import RunLog
 from clothseg.training.step import GRADIENT, is_finite
 
 OTHERS = 3
-"""Photos that are asked whether the network has diverged."""
+"""Photos outside the batch that decide whether the network has diverged."""
 HOPELESS = 1000.0
-"""A total loss beyond it is none that a network has that learns; one that knows nothing begins below 20."""
+"""A network with a larger total loss does not learn; an untrained one starts below 20."""
 
 
 def nonfinite_losses(losses: dict[str, float]) -> str:
-    """What is not finite, in words; `total`, which follows from the others, only where it alone is broken."""
+    """What is not finite, for people; `total`, which follows from the others, only if it alone is not."""
     names = [name for name, value in losses.items() if not math.isfinite(value)]
     names = [name for name in names if name != "total"] or names
     if names == [GRADIENT]:
@@ -35,10 +35,10 @@ def nonfinite_losses(losses: dict[str, float]) -> str:
 
 @torch.no_grad()
 def has_diverged(examples: Examples, batch: Batch) -> bool:
-    """Whether the network itself is lost, so that no photo of the batch is to blame.
+    """Whether the network itself has diverged, so that no photo of the batch is to blame.
 
-    It is when a weight is not finite, or when every one of some photos besides the batch has losses that are not, or
-    beyond all measure. The network's random numbers are left where they were.
+    It has if a weight is not finite, or if all of some photos outside the batch have losses that are not finite or far
+    too large. The network's random numbers do not change.
     """
     if not all(bool(value.isfinite().all()) for value in examples.network.state_dict().values()):
         return True
@@ -50,16 +50,16 @@ def has_diverged(examples: Examples, batch: Batch) -> bool:
 
 @torch.no_grad()
 def find_faulty_photos(examples: Examples, batch: Batch) -> Batch:
-    """The examples of a batch whose losses are broken when each is alone; all of them where none is.
+    """The examples of a batch whose losses alone are not finite; all of them if there are none.
 
-    The network's random numbers are left where they were.
+    The network's random numbers do not change.
     """
     losses = _losses_alone(examples, batch)
     return [place for place, found in zip(batch, losses, strict=True) if not is_finite(found)] or batch
 
 
 def _losses_alone(examples: Examples, places: Batch) -> list[dict[str, float]]:
-    """The losses of each example when it is alone."""
+    """The losses of each example by itself."""
     state = examples.network.generator.get_state()
     with single_process(examples.network):
         found = [{name: float(loss) for name, loss in examples.losses([place]).items()} for place in places]
@@ -70,18 +70,18 @@ def _losses_alone(examples: Examples, places: Batch) -> list[dict[str, float]]:
 def save_nonfinite_step(
     folder: Path, step: int, examples: Examples, batch: Batch, losses: dict[str, float], rate: float
 ) -> str:
-    """Write `step-N.json` and a picture of each suspected photo, as the network saw it, into `folder`.
+    """Writes `step-N.json` and a picture of each suspected photo, as the network saw it, into `folder`.
 
     Args:
-        folder: made if it is not there.
-        step: in which it happened.
+        folder: created if it does not exist.
+        step: number of the step.
         examples: of the photos.
-        batch: the photos that can be to blame; none where the network has diverged.
+        batch: the examples that may be to blame; none if the network has diverged.
         losses: by name.
         rate: the learning rate.
 
     Returns:
-        what happened, in words that name losses, photos, annotations and learning rate.
+        a message that names losses, photos, annotations and learning rate.
     """
     dataset = examples.dataset
     suspects = []
@@ -110,14 +110,13 @@ def save_nonfinite_step(
         "suspects": suspects,
     }
     atomic_write(folder / f"step-{step}.json", json.dumps(tree, indent=1))
-    words = f"step {step}: {nonfinite_losses(losses)} not finite at learning rate {rate:.3g}"
+    message = f"step {step}: {nonfinite_losses(losses)} not finite at learning rate {rate:.3g}"
     if not suspects:
         return (
-            f"{words}, and other photos fare no better: the network has diverged, no photo is to blame. Numbers are in "
-            f"{folder}"
+            f"{message}, on other photos too: the network has diverged, no photo is to blame. Details are in {folder}"
         )
     photos = "; ".join(f"{s['photo']} (annotations {s['annotations']})" for s in suspects)
-    return f"{words}; it can come from {photos}. Pictures and numbers are in {folder}"
+    return f"{message}; possible causes: {photos}. Pictures and details are in {folder}"
 
 
 def handle_nonfinite(
@@ -138,7 +137,7 @@ def handle_nonfinite(
         batch: the examples that may be to blame.
         losses: by name.
         learning_rate: of the step.
-        step: in which it happened.
+        step: number of the step.
         settings: `on_nonfinite` says whether to stop or to skip the step.
         run: where to write.
         log: where to report.

@@ -1,4 +1,4 @@
-"""One photo learned by heart: what cannot do that has a fault, and the fault has a name."""
+"""Overfits one photo: a setup that cannot do that has a fault, and the result names it."""
 
 import math
 import time
@@ -21,24 +21,24 @@ from clothseg.training.schedule import make_optimizer
 
 SECONDS, STEPS, LOOK_EVERY, WARM_UP = 60.0, 300, 20, 10
 FEWEST = 100
-"""Steps that are taken however long they last, so that a busy machine is no fault."""
+"""Steps that are always taken, so that a busy machine does not count as a fault."""
 FALLEN = 0.5
-"""A loss has fallen when its end is below this part of its start, or below `SMALL`."""
+"""A loss has fallen if it ends below this fraction of its start, or below `SMALL`."""
 SMALL = 0.05
 FOUND_IOU, FOUND_SCORE = 0.7, 0.5
 
 
 @dataclass(frozen=True)
 class OverfitResult:
-    """What came of it.
+    """The result.
 
     Attributes:
         position: of the photo in the data set.
-        truth, found: what is on it, and what the network says.
-        steps, seconds: how long it learned.
+        truth, found: the ground truth and the detections.
+        steps, seconds: of the training.
         first, last: losses at the start and at the end, by name.
-        overlaps: for each object the mask IoU of the best detection of its class that is sure enough.
-        causes: why it was not learned, the likeliest first; empty where it was.
+        overlaps: for each object the mask IoU of the best detection of its class with a score from `FOUND_SCORE`.
+        causes: why it was not learned, the likeliest first; empty if it was.
     """
 
     position: int
@@ -53,10 +53,10 @@ class OverfitResult:
 
 
 def overfit_one_image(network: Network, dataset: CocoLikeDataset, config: Config) -> OverfitResult:
-    """Learn one photo, unchanged, for about a minute at most, at the configuration's learning rate.
+    """Trains on one photo without augmentation, for about a minute at most, at the configuration's learning rate.
 
     Args:
-        network: whose weights are changed.
+        network: its weights change.
         dataset: prepared; the photo is the first that has objects.
         config: of the network and the training.
 
@@ -107,7 +107,7 @@ def write_picture(result: OverfitResult, dataset: CocoLikeDataset, path: Path) -
 
 
 def choose_photo(dataset: CocoLikeDataset) -> int:
-    """The first photo that has objects, and no crowds among them.
+    """The first photo that has objects and no crowds.
 
     Raises:
         DataError: there is none.
@@ -115,11 +115,11 @@ def choose_photo(dataset: CocoLikeDataset) -> int:
     for position, entry in enumerate(dataset.images):
         if entry.annotations and not any(a.get("iscrowd") for a in entry.annotations):
             return position
-    raise DataError("no photo has an object that could be learned; look at the data with `clothseg dataset show`")
+    raise DataError("no photo has an object to learn; look at the data with `clothseg dataset show`")
 
 
 def overlaps(truth: Instances, found: Instances) -> list[float]:
-    """For each object the mask IoU with the best detection of its class from `FOUND_SCORE` on."""
+    """For each object the mask IoU with the best detection of its class with a score from `FOUND_SCORE`."""
     masks, theirs = truth.masks.pixels().flatten(1).float(), found.masks.pixels().flatten(1).float()
     inside = masks @ theirs.T
     iou = inside / (masks.sum(1)[:, None] + theirs.sum(1)[None] - inside).clamp(min=1)
@@ -130,17 +130,17 @@ def overlaps(truth: Instances, found: Instances) -> list[float]:
 
 
 def contradictions(dataset: CocoLikeDataset, position: int, truth: Instances) -> list[str]:
-    """Where the boxes of a photo do not lie round their masks: in what the network gets, and in the file."""
+    """Boxes of a photo that do not enclose their masks, in the network's targets and in the file."""
     masks = truth.masks.pixels()
     tight = boxes_of_masks(masks)
     worst = box_iou(tight, truth.boxes).diagonal().min() if len(truth) else torch.tensor(1.0)
-    found = [] if worst >= 0.5 else ["the boxes that the network gets do not lie round their masks"]
+    found = [] if worst >= 0.5 else ["the boxes in the targets do not enclose their masks"]
     for annotation in dataset.images[position].annotations:
         if len(annotation.get("bbox") or ()) == 4:
             box = from_xywh(torch.tensor([annotation["bbox"]], dtype=torch.float32))
             if box_iou(box, tight).max() < 0.5:
                 name = f"annotation {annotation.get('id')}"
-                found.append(f"{name}: its bbox lies elsewhere than its mask; see `clothseg dataset check`")
+                found.append(f"{name}: its bbox is not where its mask is; see `clothseg dataset check`")
     return found
 
 

@@ -1,4 +1,4 @@
-"""What a training says: `log.txt`, with the time, and what is shown while it runs."""
+"""The log of a training: lines on stderr and in `log.txt`, and the progress bar."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -11,11 +11,11 @@ from clothseg.config import HEADLINE_METRICS
 
 
 class RunLog:
-    """Says a line on stderr and keeps it in a file.
+    """Prints lines on stderr and appends them to a file.
 
     Args:
-        path: of the file; lines are added at its end.
-        quiet: keep lines, show none.
+        path: of the file.
+        quiet: write lines to the file only.
     """
 
     def __init__(self, path: Path, *, quiet: bool) -> None:
@@ -24,7 +24,7 @@ class RunLog:
         path.parent.mkdir(parents=True, exist_ok=True)
 
     def info(self, text: str, *, shown: bool = True) -> None:
-        """One line; only into the file where it is not to be `shown`."""
+        """Logs one line; only to the file unless `shown`."""
         if shown:
             self.console.print(text, markup=False)
         with self.path.open("a", encoding="utf-8") as file:
@@ -32,7 +32,7 @@ class RunLog:
 
 
 def epoch_line(row: Mapping[str, float], epochs: int, loss_names: Sequence[str]) -> str:
-    """A row of the history for people."""
+    """A row of the history as one line for people."""
     parts = []
     for split in ("train", "val"):
         losses = ", ".join(f"{name} {row[f'{split}_{name}']:.3f}" for name in loss_names)
@@ -43,7 +43,7 @@ def epoch_line(row: Mapping[str, float], epochs: int, loss_names: Sequence[str])
 
 
 def step_bar(console: Console) -> Progress:
-    """A bar with count, time left and the losses so far; none on a quiet console, or where it is no terminal."""
+    """A bar with the count, the time left and the losses; no bar on a quiet console or without a terminal."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),

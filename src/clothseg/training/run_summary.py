@@ -1,6 +1,7 @@
 """What a training will do, summarized before its first step, and how long it will take, estimated after a few."""
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
 from clothseg.distributed import local_world_size
+from clothseg.instances import CocoAnnotation
 from clothseg.networks import Network
 from clothseg.training.memory.device import format_bytes, free_memory, resident
 from clothseg.training.memory.forecast import Forecast, forecast_memory
@@ -41,7 +43,7 @@ def summarize_run(
         f"{', '.join(train.classes)}{warn_missing_classes(train)}",
         "steps": describe_plan(trainer),
         **{check.name: check.summary for check in checks},
-        "memory": describe_memory(memory, device, resident() or 0, local_world_size(config.train.devices)),
+        "memory": describe_memory(memory, device, resident(), local_world_size(config.train.devices)),
     }
     facts: dict[str, Any] = {check.name: check.facts for check in checks}
     facts["memory"] = {"forecast": vars(memory) | {"total": memory.total}}
@@ -136,8 +138,6 @@ def describe_memory(memory: Forecast, device: torch.device, resident_bytes: int,
     mostly = ", ".join(f"{name} {format_bytes(size)}" for size, name in parts[:4])
     mostly = f"{format_bytes(memory.total)} for each of {sharing} processes: {mostly}" if sharing > 1 else mostly
     free = free_memory(device)
-    if free is None:
-        return f"about {format_bytes(total)} at the peak ({mostly})"
     available = free + resident_bytes if device.type == "cpu" else free + torch.cuda.memory_reserved(device)
     fits = "" if total <= available else ": it does NOT fit; --max-memory chooses settings that do"
     return f"about {format_bytes(total)} of {format_bytes(available)} at the peak ({mostly}){fits}"
@@ -185,7 +185,7 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def coco_boxes(annotations: list[dict[str, Any]]) -> Tensor:
+def coco_boxes(annotations: Sequence[CocoAnnotation]) -> Tensor:
     """`[N, 4]` x y width height; without crowds, and without annotations that have no box."""
     rows = [a["bbox"] for a in annotations if len(a.get("bbox") or ()) == 4 and not a.get("iscrowd")]
     return torch.tensor(rows, dtype=torch.float32).reshape(-1, 4)

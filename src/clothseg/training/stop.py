@@ -1,18 +1,22 @@
-"""Stopping between two steps, never within one."""
+"""Stops a training between two steps, never within one."""
 
 import signal
 import threading
 from types import FrameType
 from typing import Any, Self
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = tuple(
+    signal.Signals[name]
+    for name in ("SIGINT", "SIGTERM", "SIGBREAK")  # SIGBREAK: Ctrl-Break, or the window is closed, on Windows
+    if name in signal.Signals.__members__
+)
 
 
 class StopRequest:
-    """While it is open, the first Ctrl-C (or SIGTERM) only asks for a stop; the second one interrupts at once.
+    """Inside this context the first Ctrl-C (or SIGTERM) only requests a stop; the second one interrupts at once.
 
     Attributes:
-        asked: whether a stop was asked for.
+        asked: whether a stop was requested.
     """
 
     def __init__(self) -> None:
@@ -20,7 +24,7 @@ class StopRequest:
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():  # elsewhere Python takes no handlers
+        if threading.current_thread() is threading.main_thread():  # Python allows handlers only there
             self._before = {number: signal.signal(number, self._ask) for number in SIGNALS}
         return self
 

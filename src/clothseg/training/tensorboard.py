@@ -1,7 +1,7 @@
-"""The history for TensorBoard: its losses, rates and figures as points over the epochs.
+"""The history for TensorBoard: losses, learning rates and metrics over the epochs.
 
-Train and validation are two files in folders of their own, so that TensorBoard draws them into one chart. A file is
-records after one another: length (8 bytes), checksum of it (4), a serialized `Event`, checksum of that (4). Source:
+Training and validation have a file each, in folders of their own, so that TensorBoard draws them into one chart. A
+file is a sequence of records: length (8 bytes), its checksum (4), a serialized `Event`, its checksum (4). Source:
 tensorflow/core/lib/io/record_writer.h.
 """
 
@@ -37,24 +37,24 @@ def write_tensorboard(folder: Path, rows: Sequence[HistoryRow], loss_names: Sequ
 
 def _bring_up_to(path: Path, points: Mapping[int, Mapping[str, float]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    kept, end = 0, 0
+    last, end = 0, 0
     for step, after in _records(path) if path.is_file() else ():
         if step >= max(points):
             break
-        kept, end = step, after
+        last, end = step, after
     with path.open("ab") as file:
         file.truncate(end)
         writer = RecordWriter(file)
         if not end:
             writer.write(Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString())
         for epoch, values in points.items():
-            if epoch > kept and values:
+            if epoch > last and values:
                 summary = Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()])
                 writer.write(Event(wall_time=time.time(), step=epoch, summary=summary).SerializeToString())
 
 
 def _records(path: Path) -> Iterator[tuple[int, int]]:
-    """For each whole record its step, and where it ends in the file."""
+    """For each complete record its step, and where it ends in the file."""
     content = path.read_bytes()
     end = 0
     while end + 12 <= len(content):

@@ -27,18 +27,18 @@ from clothseg.training.tensorboard import write_tensorboard
 from clothseg.weights import write_network
 
 OVERFIT_EPOCHS = 3
-"""So many epochs one after the other a validation loss has risen when it is said to overfit."""
+"""Consecutive epochs for which a validation loss rises before it counts as overfitting."""
 
 
 @dataclass
 class Validator:
-    """Judges a network after each epoch and keeps the best.
+    """Validates a network after each epoch and saves the best weights.
 
     Attributes:
         network: with the weights of the last step.
         examples: losses of the validation photos.
-        average: of the weights; where there is one, it is what is judged and handed out.
-        config: how to judge.
+        ema: of the weights; if there is one, its weights are validated and saved.
+        config: of the run.
         classes: names of the classes 1..K.
         run: where to write.
         distributed: the ranks that validate together; the first one writes.
@@ -53,14 +53,14 @@ class Validator:
     distributed: DistributedContext
 
     def end_epoch(self, state: Checkpoint, snapshot: Callable[[Checkpoint], Checkpoint]) -> Checkpoint:
-        """Judge, and write history, events, checkpoints and, where they are the best so far, the weights to hand out.
+        """Validates, and writes history, TensorBoard events, checkpoints and, if they are the best so far, the weights.
 
         Args:
-            state: with the row of the epoch, which gets what is found.
-            snapshot: fills in what a checkpoint needs beside it.
+            state: with the row of the epoch, to which the validation metrics are added.
+            snapshot: completes a state to a checkpoint.
 
         Returns:
-            the state after it.
+            the state with the complete row.
         """
         with self.ema.applied(self.network) if self.ema else nullcontext():
             row = state.rows[-1] | self.validate(int(state.rows[-1]["epoch"]), state.micro_batches)
@@ -79,7 +79,7 @@ class Validator:
         return after
 
     def validate(self, epoch: int, micro_batches: int) -> HistoryRow:
-        """What the network is worth after an epoch, by the history's columns; batches go in so many parts."""
+        """Validation metrics after an epoch, by the history's columns; batches are split into `micro_batches`."""
         settings = self.config.train
         together = -(-settings.batch_size * settings.devices // micro_batches)
         losses = mean_losses(self.examples, together, settings.seed, self.distributed)
@@ -89,7 +89,7 @@ class Validator:
         return row
 
     def figures(self) -> HistoryRow:
-        """COCO's and the report's figures on the validation photos, those that there is something to judge by."""
+        """COCO's and the report's metrics on the validation photos, as far as they are defined."""
         training = self.network.training
         self.network.eval()
         part = copy(self.examples.dataset)
@@ -105,28 +105,28 @@ class Validator:
 
     @cached_property
     def truth(self) -> GroundTruth:
-        """What is on the validation photos."""
+        """The ground truth of the validation photos."""
         return truth_of(self.examples.dataset)
 
 
 def best_row(rows: Sequence[HistoryRow], settings: TrainSettings) -> HistoryRow:
-    """The row of the epoch whose weights are handed out: the best by `train.monitor`, the first one of equals.
+    """The row of the epoch whose weights are saved: the best by `train.monitor`, the first one of equals.
 
-    Epochs without that figure, or with one that is not finite, do not count; where none has it, the last one.
+    Epochs without that metric, or with one that is not finite, do not count; if no epoch has it, the last one.
     """
     name = settings.monitor
-    judged = [row for row in rows if math.isfinite(row.get(name, math.nan))]
-    if not judged:
+    usable = [row for row in rows if math.isfinite(row.get(name, math.nan))]
+    if not usable:
         return rows[-1]
     if name.startswith("val_"):
-        return min(judged, key=lambda row: row[name])
-    return max(judged, key=lambda row: row[name])
+        return min(usable, key=lambda row: row[name])
+    return max(usable, key=lambda row: row[name])
 
 
 def should_stop(rows: Sequence[HistoryRow], settings: TrainSettings) -> bool:
-    """Whether `train.patience` epochs of a stage went by without a better one.
+    """Whether early stopping ends the training: `train.patience` epochs of a stage without a better one.
 
-    It is only asked in epochs that have the figure of `train.monitor`, and counted anew from the end of each stage.
+    It is decided only in epochs that have the metric of `train.monitor`, and counted from the start of each stage.
     """
     if settings.patience is None or not rows or settings.monitor not in rows[-1]:
         return False
@@ -136,28 +136,28 @@ def should_stop(rows: Sequence[HistoryRow], settings: TrainSettings) -> bool:
 
 
 def stopped_early_after(run: RunFolder, settings: TrainSettings) -> int | None:
-    """The epoch after which a run gave up; None where it did not."""
+    """The epoch after which a run stopped early; None if it did not."""
     rows = read_history(run.history) if run.history.is_file() else []
     return int(rows[-1]["epoch"]) if should_stop(rows, settings) else None
 
 
 def overfitting(rows: Sequence[HistoryRow]) -> dict[str, int]:
-    """Losses that fall on the training photos only, and the epoch since which they do.
+    """Losses that fall on the training photos only, and the epoch from which they do.
 
-    A loss counts from the first epoch in which it rises on the validation photos, when it does so for `OVERFIT_EPOCHS`
-    consecutive epochs while it falls on the training photos; until it is lower than ever before. Nothing is said as
-    long as the total is: at the beginning one loss rises because others fall.
+    A loss counts from the first epoch in which it rises on the validation photos, if it does so for `OVERFIT_EPOCHS`
+    consecutive epochs while it falls on the training photos; until it is lower than ever before. No loss counts while
+    the total still improves: at the beginning one loss rises because others fall.
     """
     return {name: since for name in loss_names_in(rows) if (since := _rising_since(rows, name))}
 
 
 def epoch_messages(rows: Sequence[HistoryRow], settings: TrainSettings) -> list[str]:
-    """What the last epoch of `rows` brings to tell: losses that begin to overfit, an early end."""
+    """Messages after the last epoch of `rows`: losses that begin to overfit, early stopping."""
     before, row, best = overfitting(rows[:-1]), rows[-1], best_row(rows, settings)
     sentences = []
     if lost := [name for name in loss_names_in(rows) if not math.isfinite(row.get(f"val_{name}", 0.0))]:
         sentences.append(
-            f"not finite on the validation photos: {', '.join(lost)}; the weights of this epoch are of no use there. A "
+            f"not finite on the validation photos: {', '.join(lost)}; the weights of this epoch are useless there. A "
             "smaller train.learning_rate or train.grad_clip_norm may help"
         )
     if started := {name: since for name, since in overfitting(rows).items() if name not in before}:
@@ -169,10 +169,10 @@ def epoch_messages(rows: Sequence[HistoryRow], settings: TrainSettings) -> list[
     if should_stop(rows, settings):
         sentences.append(
             f"early stopping: {settings.monitor} was best in epoch {best['epoch']:.0f} ({best[settings.monitor]:.4f}), "
-            f"and train.patience is {settings.patience}; the weights of epoch {best['epoch']:.0f} are handed out"
+            f"and train.patience is {settings.patience}; the weights of epoch {best['epoch']:.0f} are saved"
         )
     elif row["epoch"] == settings.epochs and best is not row:
-        sentences.append(f"{settings.monitor} was best in epoch {best['epoch']:.0f}; its weights are handed out")
+        sentences.append(f"{settings.monitor} was best in epoch {best['epoch']:.0f}; its weights are saved")
     return sentences
 
 

@@ -1,354 +1,133 @@
-"""What can be asked of a build: kinds, regions to ignore, sizes, ways up, polygons; and that nothing stops it."""
+"""A whole build on tiny folders and on real photos; pycocotools and Pillow are the referees."""
 
 import csv
-import hashlib
-import io
-import json
-import os
-import random
-import signal
-import subprocess
-import sys
-import time
-import zipfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import yaml
-from numpy.typing import NDArray
 from PIL import Image
 from pycocotools import mask as referee
+from pycocotools.coco import COCO
 
 from clothseg import sample
 from clothseg.errors import ClothsegError, DataError
-from clothseg.openimages import BuildOptions, build_dataset, read_hierarchy
+from clothseg.openimages import BuildOptions, build_dataset
 from clothseg.openimages.build.work_folder import WorkFolder
 
+A, B, C, D = "1" * 16, "12345678e9012345", "f00000000000000f", "2" * 16
+SUIT, DRESS = "/m/01xyhv", "/m/01d40f"
+SHARED = Path(__file__).parents[3].parent / "shared" / "data" / "ccp-openimages"
 A, B, C = "1" * 16, "12345678e9012345", "f00000000000000f"
 SUIT, DRESS, SUITCASE = "/m/01xyhv", "/m/01d40f", "/m/01s55n"
-TREE = {
-    "LabelName": "/m/0bl9f",
-    "Subcategory": [
-        {
-            "LabelName": "/m/01gkx_",
-            "Subcategory": [
-                {"LabelName": DRESS, "Subcategory": [{"LabelName": SUIT}], "Part": [{"LabelName": SUITCASE}]}
-            ],
-        },
-        {"LabelName": "/m/07mhn", "Subcategory": [{"LabelName": SUIT}]},
-    ],
-}
 
 
-def load(out: Path, split: str = "train") -> dict[str, Any]:
-    document: dict[str, Any] = json.loads((out / "annotations" / f"{split}.json").read_text())
-    return document
-
-
-def digests(out: Path) -> dict[str, str]:
-    files = sorted(p for p in out.rglob("*") if p.is_file())
-    return {str(p.relative_to(out)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
-
-
-def pixels(annotation: dict[str, Any]) -> NDArray[np.bool_]:
-    return np.asarray(referee.decode(annotation["segmentation"]), dtype=bool)
-
-
-def test_a_class_takes_in_its_kinds_but_not_its_parts(good: Any, tmp_path: Path) -> None:
-    source = good.write()
-    (source / "bbox_labels_600_hierarchy.json").write_text(json.dumps(TREE))
-    with pytest.raises(DataError, match="no mask row fits"):
-        build_dataset(source, tmp_path / "out", ["Swimwear"])
-    summary = build_dataset(source, tmp_path / "out", ["Swimwear"], BuildOptions(include_children=True))
-    assert summary.included == {"Swimwear": ("Dress", "Suit")}
-    found = load(tmp_path / "out")["annotations"]
-    assert [(a["category_id"], a["mid"]) for a in found] == [(1, SUIT), (1, SUIT), (1, DRESS)]
-    assert yaml.safe_load((tmp_path / "out" / "dataset.yaml").read_text())["classes"][0]["includes"] == [
-        "Dress",
-        "Suit",
+def test_ids_categories_and_provenance(good: Any, tmp_path: Path, load: Any, described: Any) -> None:
+    summary = build_dataset(good.write(), tmp_path / "out", ["Dress", "Suit"])
+    train = load(tmp_path / "out")
+    assert [(c["id"], c["name"], c["mid"]) for c in train["categories"]] == [(1, "Dress", DRESS), (2, "Suit", SUIT)]
+    assert [(i["id"], i["file_name"], i["open_images_id"]) for i in train["images"]] == [
+        (1, f"{A}.jpg", A),
+        (2, f"{B}.jpg", B),
     ]
-    # A Suit is nearer to Trousers (1 step) than to Swimwear (2), and stays itself when it is asked for.
-    nearer = build_dataset(source, tmp_path / "two", ["Swimwear", "Trousers"], BuildOptions(include_children=True))
-    assert nearer.included == {"Swimwear": ("Dress",), "Trousers": ("Suit",)}
-    own = build_dataset(source, tmp_path / "own", ["Swimwear", "Suit"], BuildOptions(include_children=True))
-    assert own.included == {"Swimwear": ("Dress",), "Suit": ()}
+    found = [(a["id"], a["image_id"], a["category_id"], a["box_id"], a["iscrowd"]) for a in train["annotations"]]
+    assert found == [(1, 1, 2, "00000045", 0), (2, 1, 2, "00000123", 0), (3, 2, 1, "1234e567", 0)]
+    assert train["images"][0]["author"] == 'Ann, "A" B'
+    assert train["images"][0]["source_url"] == f"http://x/{A}"
+    assert train["licenses"] == [{"id": 1, "name": "CC BY 2.0", "url": "https://creativecommons.org/licenses/by/2.0/"}]
+    assert (tmp_path / "out" / "images" / f"{A}.jpg").read_bytes() == good.photos["train"][A]
+    assert summary.rows() == [("Dress", 1, 1, 0, 0, 0, 0), ("Suit", 1, 2, 1, 1, 0, 0), ("all", 2, 3, 1, 1, 0, 0)]
+    assert described(tmp_path / "out")["classes"][0]["mid"] == DRESS
 
 
-def test_the_published_tree() -> None:
-    tree = read_hierarchy(sample.folder() / "bbox_labels_600_hierarchy.json")
-    assert len(tree.kinds) == 602
-    assert {"/m/09j2d", "/m/0463sg"} == set(tree.parents("/m/02dl1y"))  # a Hat is Clothing and a Fashion accessory
-    below = tree.below("/m/09j2d")
-    assert below[SUIT] == below[DRESS] == 1
-    assert "/m/0k65p" not in tree.below("/m/01g317")  # a hand is a part of a person
+@pytest.mark.parametrize(
+    "name",
+    [
+        "train",
+        "train-masks",
+        "train-annotations-bbox.csv",
+        "class-descriptions-boxable.csv",
+        "train-images-boxable-with-rotation.csv",
+    ],
+)
+def test_a_missing_part_is_named_and_nothing_is_written(good: Any, tmp_path: Path, name: str) -> None:
+    source = good.write()
+    (source / name).rename(tmp_path / "away")
+    with pytest.raises(DataError, match=name):
+        build_dataset(source, tmp_path / "deep" / "out", ["Suit"])
+    assert not (tmp_path / "deep").exists()
 
 
-def flagged(good: Any) -> Path:
-    """A has an unmasked box and an unmasked group; B's mask has a group's box."""
-    good.box("train", A, SUIT, 0.3, group=1)
-    good.box("train", A, SUIT, 0.26)
-    good.boxes["train"][0] = good.boxes["train"][0].replace(",0,0,0,0,0", ",1,-1,1,0,0")
-    return Path(good.write())
+def test_invalid_requests(good: Any, tmp_path: Path) -> None:
+    source = good.write()
+    with pytest.raises(DataError, match=r"train has no photo .*: no mask row matches"):
+        build_dataset(source, tmp_path / "out", ["Jeans"])
+    with pytest.raises(DataError, match=r"val has no photo.*--val-fraction"):
+        build_dataset(source, tmp_path / "out", ["Dress"])
+    with pytest.raises(DataError, match="fraction"):
+        build_dataset(source, tmp_path / "out", ["Suit"], BuildOptions(val_fraction=1.0))
+    with pytest.raises(DataError, match="limit"):
+        build_dataset(source, tmp_path / "out", ["Suit"], BuildOptions(limit=0))
+    with pytest.raises(DataError, match="no such folder"):
+        build_dataset(tmp_path / "nowhere", tmp_path / "out", ["Suit"])
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["source"]
 
 
-def test_boxes_without_mask_become_regions(good: Any, tmp_path: Path) -> None:
-    summary = build_dataset(flagged(good), tmp_path / "out", ["Suit", "Dress"])
-    found = load(tmp_path / "out")["annotations"]
-    crowds = [a for a in found if a["iscrowd"]]
-    assert [(a["image_id"], a["mid"], a["isgroupof"]) for a in crowds] == [(1, SUIT, 0), (1, SUIT, 1)]
-    # Photos are 20 wide and 30 high; boxes go from 0.26 or 0.3 to 0.5 and from 0.25 to 0.75.
-    expected = np.zeros((30, 20), dtype=bool)
-    expected[8:22, 5:10] = True
-    assert np.array_equal(pixels(crowds[0]), expected)
-    assert crowds[0]["bbox"] == [5, 8, 5, 14]
-    assert crowds[0]["area"] == 70
-    assert summary.train.regions == 2
-    # B's only mask is a group: a region, not an object, so B shows no object.
-    assert summary.train.photos == 1
+def test_other_files_at_the_place_are_kept(good: Any, tmp_path: Path, load: Any) -> None:
+    source = good.write()
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "diary.txt").write_text("mine")
+    with pytest.raises(ClothsegError, match="exists already"):
+        build_dataset(source, out, ["Suit"])
+    with pytest.raises(ClothsegError, match="not a dataset"):
+        build_dataset(source, out, ["Suit"], BuildOptions(overwrite=True))
+    with pytest.raises(ClothsegError, match="contains the source"):
+        build_dataset(source, source, ["Suit"], BuildOptions(overwrite=True))
+    assert (out / "diary.txt").read_text() == "mine"
+    (out / "diary.txt").unlink()
+    build_dataset(source, out, ["Suit"])
+    build_dataset(source, out, ["Dress", "Suit"], BuildOptions(overwrite=True))
+    assert len(load(out)["categories"]) == 2
 
 
-def test_flags_come_from_the_box_file(good: Any, tmp_path: Path) -> None:
-    good.boxes["train"][1] = good.boxes["train"][1].replace(",0,0,0,0,0", ",1,-1,0,0,1")
-    good.boxes["train"].pop(2)
-    summary = build_dataset(good.write(), tmp_path / "out", ["Suit", "Dress"])
-    by_box = {a["box_id"]: a for a in load(tmp_path / "out")["annotations"]}
-    names = ("isoccluded", "istruncated", "isgroupof", "isdepiction", "isinside")
-    assert [by_box["00000123"][n] for n in names] == [1, -1, 0, 0, 1]
-    assert [by_box["00000045"][n] for n in names] == [-1] * 5
-    assert summary.boxless == 1
-
-
-def test_boxes_without_mask_ignored_or_their_photo_dropped(good: Any, tmp_path: Path) -> None:
-    source = flagged(good)
-    ignored = build_dataset(source, tmp_path / "ignored", ["Suit", "Dress"], BuildOptions(boxes_without_mask="ignore"))
-    assert [a["iscrowd"] for a in load(tmp_path / "ignored")["annotations"]] == [0, 0]
-    assert ignored.reasons() == {"group": 1}
-    with pytest.raises(DataError, match="all 3 mask rows were lost, the first: 2 boxes without mask"):
-        build_dataset(source, tmp_path / "dropped", ["Suit", "Dress"], BuildOptions(boxes_without_mask="drop"))
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["ignored", "source"]
-
-
-def test_photos_and_masks_are_brought_to_one_size(good: Any, tmp_path: Path) -> None:
-    mask = np.zeros((60, 40), dtype=bool)
-    mask[20:40, 10:30] = True
-    good.photo("train", "3" * 16, (300, 200))
-    good.mask("train", "3" * 16, SUIT, "0000000a", mask)
-    summary = build_dataset(good.write(), tmp_path / "out", ["Suit", "Dress"], BuildOptions(max_size=30))
-    document = load(tmp_path / "out")
-    assert {(i["width"], i["height"]) for i in document["images"]} == {(20, 30)}
-    assert [i.get("changed") for i in document["images"]] == [None, None, ["resized"]]
-    with Image.open(tmp_path / "out" / "images" / f"{'3' * 16}.jpg") as photo:
-        assert photo.size == (20, 30)
-    (annotation,) = (a for a in document["annotations"] if a["box_id"] == "0000000a")
-    assert annotation["bbox"] == [5, 10, 10, 10]
-    assert summary.changed == {"resized": 1}
-
-
-def marked(data: bytes, mark: int) -> bytes:
-    exif = Image.Exif()
-    exif[0x0112] = mark
-    stream = io.BytesIO()
-    with Image.open(io.BytesIO(data)) as photo:
-        photo.save(stream, "JPEG", quality=95, exif=exif)
-    return stream.getvalue()
-
-
-TURNS = {3: 2, 6: 3, 8: 1}  # EXIF mark -> quarter turns counter-clockwise that it asks for
-
-
-@pytest.mark.parametrize("mark", [1, 3, 6, 8])
-@pytest.mark.parametrize("drawn_upright", [True, False])
-@pytest.mark.parametrize("listed", ["", "same"])
-def test_photo_and_mask_agree_whatever_the_marks_say(
-    good: Any, tmp_path: Path, mark: int, drawn_upright: bool, listed: str
+def test_an_interrupted_build_keeps_the_old_data_set(
+    good: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digests: Any
 ) -> None:
-    """The mask covers the bright half, drawn on the upright photo or on the stored one; the file says which, or not."""
-    upright = np.zeros((40, 24), dtype=bool)
-    upright[:20] = True
-    turns = TURNS.get(mark, 0)
-    stored = np.rot90(upright, -turns)
-    if mark == 3 and (drawn_upright == bool(listed)):
-        pytest.skip("at 180 degrees the shape tells nothing, and the list is what is believed")
-    image_id = "3" * 16
-    good.photo("train", image_id)
-    values = np.repeat(stored[..., None] * np.uint8(255), 3, axis=2)
-    stream = io.BytesIO()
-    Image.fromarray(values).save(stream, "JPEG", quality=95)
-    good.photos["train"][image_id] = marked(stream.getvalue(), mark) if mark > 1 else stream.getvalue()
-    if listed:
-        good.lists["train"][-1] = good.lists["train"][-1].removesuffix("0.0") + f"{turns * 90}.0"
-    good.mask("train", image_id, SUIT, "0000000a", upright if drawn_upright else np.ascontiguousarray(stored))
-    build_dataset(good.write(), tmp_path / "out", ["Suit"])
-    document = load(tmp_path / "out")
-    (annotation,) = (a for a in document["annotations"] if a["box_id"] == "0000000a")
-    with Image.open(tmp_path / "out" / "images" / f"{image_id}.jpg") as photo:
-        assert photo.getexif().get(0x0112, 1) == 1
-        bright = np.asarray(photo.convert("L")) > 128
-    assert bright.shape == tuple(annotation["segmentation"]["size"])
-    assert (bright == pixels(annotation)).mean() > 0.97
-
-
-@pytest.mark.parametrize("rotation", [90, 180, 270])
-def test_upright_turns_photo_mask_and_box_together(good: Any, tmp_path: Path, rotation: int) -> None:
-    image_id = "3" * 16
-    good.photo("train", image_id)
-    good.lists["train"][-1] = good.lists["train"][-1].removesuffix("0.0") + f"{rotation}.0"
-    values = np.zeros((30, 20, 3), dtype=np.uint8)
-    values[8:22, 5:10] = 255
-    stream = io.BytesIO()
-    Image.fromarray(values).save(stream, "JPEG", quality=95)
-    good.photos["train"][image_id] = stream.getvalue()
-    good.mask("train", image_id, SUIT, "0000000a", values[..., 0] > 0)
-    good.box("train", image_id, SUIT, 0.25)
-    build_dataset(good.write(), tmp_path / "out", ["Suit"], BuildOptions(upright=True))
-    document = load(tmp_path / "out")
-    (number,) = (i["id"] for i in document["images"] if i["open_images_id"] == image_id)
-    found = [a for a in document["annotations"] if a["image_id"] == number]
-    assert [a["iscrowd"] for a in found] == [0, 1]
-    expected = np.rot90(values[..., 0] > 0, rotation // 90)
-    with Image.open(tmp_path / "out" / "images" / f"{image_id}.jpg") as photo:
-        bright = np.asarray(photo.convert("L")) > 128
-    for shown in (bright, pixels(found[0]), pixels(found[1])):
-        assert shown.shape == expected.shape
-        assert (shown == expected).mean() > 0.97
-
-
-def test_a_mask_of_another_shape_is_dropped_and_told(good: Any, tmp_path: Path) -> None:
-    good.mask("train", B, SUIT, "0000000a", np.ones((20, 30), dtype=bool))
-    summary = build_dataset(good.write(), tmp_path / "out", ["Suit", "Dress"])
-    (lost,) = summary.failed
-    assert lost.reason == "other_shape"
-    assert "20 x 30 pixels (height x width), the photo 30 x 20" in lost.detail
-
-
-@pytest.mark.parametrize("tolerance", [0.0, 1.5])
-def test_polygons_and_how_well_they_draw(tmp_path: Path, tolerance: float) -> None:
-    rle, polygons = tmp_path / "rle", tmp_path / "polygons"
-    build_dataset(sample.folder(), rle, ["Suit"], BuildOptions(limit=8))
-    summary = build_dataset(sample.folder(), polygons, ["Suit"], BuildOptions(limit=8, polygons=tolerance))
-    worst = 1.0
-    for split in ("train", "val"):
-        for one, other in zip(load(rle, split)["annotations"], load(polygons, split)["annotations"], strict=True):
-            height, width = one["segmentation"]["size"]
-            drawn = referee.merge(referee.frPyObjects(other["segmentation"], height, width))
-            iou = float(referee.iou([drawn], [one["segmentation"]], [0])[0, 0])
-            assert other["polygon_iou"] == pytest.approx(iou, abs=1e-6)
-            assert other["area"] == referee.area(drawn)
-            worst = min(worst, iou)
-    assert summary.polygons is not None
-    assert summary.polygons.worst_iou == pytest.approx(worst, abs=1e-6)
-    assert worst == 1.0 if tolerance == 0 else 0.9 < worst < 1.0
-
-
-def test_broken_rows_are_told_and_the_rest_goes_on(good: Any, tmp_path: Path) -> None:
-    good.rows["train"].insert(1, f"x.png,{A}")
-    good.boxes["train"].insert(0, good.boxes["train"][0].replace("0.250000", "up"))
-    summary = build_dataset(good.write(), tmp_path / "out", ["Suit", "Dress"])
-    told = {d.detail.split(":")[0] + d.detail.split(":")[1] for d in summary.failed}
-    assert told == {"train-annotations-object-segmentation.csv row 3", "train-annotations-bbox.csv row 2"}
-    assert summary.train.masks == 3
-
-
-def test_masks_that_no_row_names_and_members_that_lead_out(good: Any, tmp_path: Path) -> None:
-    good.mask("train", A, SUIT, "0000000a")
-    good.rows["train"].pop()
-    good.mask("train", A, SUITCASE, "0000000b")
-    good.rows["train"].pop()
     source = good.write()
-    evil = f"{A}_m01xyhv_0000000c.png"
-    with zipfile.ZipFile(source / "train-masks" / "train-masks-1.zip", "a") as archive:
-        archive.writestr(f"../../{evil}", b"png")
-        archive.writestr("/etc/passwd.png", b"png")
-    with (source / "train-annotations-object-segmentation.csv").open("a") as stream:
-        stream.write(f"{evil},{A},{SUIT},0000000c,0.1,0.5,0.2,0.6,0,\n")
-    summary = build_dataset(source, tmp_path / "deep" / "out", ["Suit", "Dress"])
-    assert set(summary.unnamed) == {f"{A}_m01xyhv_0000000a.png", f"../../{evil}", "/etc/passwd.png"}
-    (lost,) = summary.failed
-    assert (lost.reason, lost.box_id) == ("missing_mask", "0000000c")
-    assert "not trusted" in lost.detail
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["deep", "source"]
-    assert [p.name for p in (tmp_path / "deep").iterdir()] == ["out"]
+    build_dataset(source, tmp_path / "out", ["Suit"])
+    before = digests(tmp_path / "out")
+
+    def stop(photos: Iterable[Any], _: str, __: int) -> Iterator[Any]:
+        yield next(iter(photos))
+        raise KeyboardInterrupt
+
+    def stop_writing(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build_dataset(source, tmp_path / "out", ["Suit", "Dress"], BuildOptions(overwrite=True), progress=stop)
+    with monkeypatch.context() as patch:
+        patch.setattr("clothseg.openimages.build.build.write_dataset", stop_writing)
+        with pytest.raises(KeyboardInterrupt):
+            build_dataset(source, tmp_path / "out", ["Suit", "Dress"], BuildOptions(overwrite=True))
+    assert digests(tmp_path / "out") == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".out.building", "out", "source"]
+    converted: list[str] = []
+
+    def count(photos: Iterable[Any], _: str, __: int) -> Iterator[Any]:
+        for photo in photos:
+            converted.append(photo)
+            yield photo
+
+    build_dataset(source, tmp_path / "out", ["Suit", "Dress"], BuildOptions(overwrite=True), progress=count)
+    assert converted == []
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "source"]
+    build_dataset(source, tmp_path / "fresh", ["Suit", "Dress"])
+    assert digests(tmp_path / "out") == digests(tmp_path / "fresh")
 
 
-@pytest.mark.parametrize("kind", ["rgb", "palette", "16-bit", "grey palette", "rgba"])
-def test_masks_in_other_kinds_of_png(good: Any, tmp_path: Path, kind: str) -> None:
-    shape = np.zeros((30, 20), dtype=np.uint8)
-    shape[5:15, 4:9] = 1
-    picture = {
-        "rgb": Image.fromarray(np.stack([shape * 255, shape * 90, shape], axis=2)),
-        "rgba": Image.fromarray(np.stack([shape * 255] * 4, axis=2)),
-        "16-bit": Image.fromarray(shape.astype(np.uint16) * 40000),
-        "palette": Image.fromarray(shape),
-        "grey palette": Image.fromarray(1 - shape),
-    }[kind]
-    if "palette" in kind:
-        picture.putpalette([255, 0, 0, 0, 255, 0] if kind == "palette" else [255, 255, 255, 0, 0, 0])
-    stream = io.BytesIO()
-    picture.save(stream, "PNG")
-    good.mask("train", B, SUIT, "0000000a")
-    good.masks["train"][f"{B}_m01xyhv_0000000a.png"] = stream.getvalue()
-    summary = build_dataset(good.write(), tmp_path / "out", ["Suit", "Dress"])
-    found = {a["box_id"]: a for a in load(tmp_path / "out")["annotations"]}
-    if kind in {"16-bit", "grey palette"}:
-        assert np.array_equal(pixels(found["0000000a"]), shape > 0)
-    else:
-        assert [d.reason for d in summary.failed] == ["unreadable_mask"]
-        assert "one channel" in summary.failed[0].detail
-
-
-def test_a_member_that_would_unpack_to_gigabytes(good: Any, tmp_path: Path) -> None:
-    source = good.write()
-    name = f"{A}_m01xyhv_00000123.png"
-    path = source / "train-masks" / "train-masks-1.zip"
-    with zipfile.ZipFile(path) as archive:
-        members = {n: archive.read(n) for n in archive.namelist()}
-    members[name] = b"\0" * 40_000_000
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for member, data in members.items():
-            archive.writestr(member, data)
-    summary = build_dataset(source, tmp_path / "out", ["Suit", "Dress"])
-    assert [(d.reason, d.box_id) for d in summary.failed] == [("unreadable_mask", "00000123")]
-
-
-def test_the_split_keeps_copies_of_a_photo_together(tmp_path: Path, good: Any) -> None:
-    photos = sorted((sample.folder() / "train").glob("*.jpg"))[:12]
-    ids = [f"{n:016x}" for n in range(24)]
-    for image_id, path in zip(ids, photos * 2, strict=True):
-        with Image.open(path) as photo:
-            size = (photo.height, photo.width)
-            good.photo("train", image_id, size)
-            stream = io.BytesIO()
-            photo.resize((photo.width // 2 * 2, photo.height // 2 * 2)).save(
-                stream, "JPEG", quality=40 + int(image_id, 16)
-            )
-            good.photos["train"][image_id] = stream.getvalue()
-        good.mask("train", image_id, SUIT, f"{int(image_id, 16):08x}", np.ones(size, dtype=bool))
-    summary = build_dataset(good.write(), tmp_path / "out", ["Suit"], BuildOptions(val_fraction=0.3))
-    side = {i["open_images_id"]: split for split in ("train", "val") for i in load(tmp_path / "out", split)["images"]}
-    for one, other in zip(ids[:12], ids[12:], strict=True):
-        assert side[one] == side[other]
-    assert set(summary.near_duplicates) >= {(a, b) for a, b in zip(ids[:12], ids[12:], strict=True)}
-
-
-@pytest.mark.slow
-def test_workers_make_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("clothseg.openimages.build.run._FEW", 1)
-    monkeypatch.setattr("clothseg.openimages.build.run._CHUNK", 7)
-    build_dataset(sample.folder(), tmp_path / "one", ["Suit", "Dress"], BuildOptions(limit=20), workers=2)
-    monkeypatch.undo()
-    build_dataset(sample.folder(), tmp_path / "other", ["Suit", "Dress"], BuildOptions(limit=20))
-    assert digests(tmp_path / "one") == digests(tmp_path / "other")
-
-
-def test_two_builds_for_one_place(good: Any, tmp_path: Path) -> None:
-    source = good.write()
-    with WorkFolder(tmp_path / "out").open({}), pytest.raises(ClothsegError, match="another build"):
-        build_dataset(source, tmp_path / "out", ["Suit"])
-
-
-def test_what_changed_since_the_interruption_is_done_again(good: Any, tmp_path: Path) -> None:
+def test_a_photo_that_changed_since_the_interruption_is_converted_again(good: Any, tmp_path: Path) -> None:
     def stop(photos: Any, _: str, __: int) -> Any:
         yield from photos
         raise KeyboardInterrupt
@@ -361,44 +140,63 @@ def test_what_changed_since_the_interruption_is_done_again(good: Any, tmp_path: 
     assert build_dataset(source, tmp_path / "out", ["Suit", "Dress"]).train.masks == 3
 
 
-KILLED = """
-import sys, pathlib
-import clothseg.openimages.build.run as run
-from clothseg.openimages import build_dataset
-run._CHUNK = 4
-build_dataset(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), ["Suit", "Dress", "Jeans"], val_fraction=0.2,
-    limit=40, max_size=200, overwrite=True)
-"""
+def test_a_second_build_for_the_same_place_is_refused(good: Any, tmp_path: Path) -> None:
+    source = good.write()
+    with WorkFolder(tmp_path / "out").open({}), pytest.raises(ClothsegError, match="another build"):
+        build_dataset(source, tmp_path / "out", ["Suit"])
 
 
-@pytest.mark.slow
-def test_killed_at_random_moments_a_rerun_gives_the_same_bytes(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", KILLED, str(sample.folder())]
-    subprocess.run([*command, str(tmp_path / "whole")], check=True)
-    whole = digests(tmp_path / "whole")
-    out, chance = tmp_path / "out", random.Random(7)
-    killed = 0
-    for _ in range(25):
-        running = subprocess.Popen([*command, str(out)])
-        time.sleep(chance.uniform(0.3, 1.5))
-        if running.poll() is not None:
-            break
-        os.kill(running.pid, signal.SIGKILL)
-        running.wait()
-        killed += 1
-        if out.exists():
-            assert digests(out) == whole
-    subprocess.run([*command, str(out)], check=True)
-    assert killed
-    assert digests(out) == whole
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "whole"]
+def test_builds_are_byte_identical_for_any_order_of_rows(good: Any, tmp_path: Path, digests: Any) -> None:
+    source = good.write()
+    build_dataset(source, tmp_path / "one", ["Suit", "Dress"], BuildOptions(val_fraction=0.5, seed=1))
+    table = source / "train-annotations-object-segmentation.csv"
+    before = digests(tmp_path / "one")
+    build_dataset(source, tmp_path / "two", ["Suit", "Dress"], BuildOptions(val_fraction=0.5, seed=1))
+    assert digests(tmp_path / "two") == before
+    header, *rows = table.read_text().splitlines()
+    table.write_text("\r\n".join([header, *reversed(rows)]))
+    build_dataset(source, tmp_path / "three", ["Suit", "Dress"], BuildOptions(val_fraction=0.5, seed=1))
+    after = digests(tmp_path / "three")
+    assert {k: v for k, v in after.items() if k != "dataset.yaml"} == {
+        k: v for k, v in before.items() if k != "dataset.yaml"
+    }
 
 
-def test_unmasked_boxes_are_listed_whole(good: Any, tmp_path: Path) -> None:
-    build_dataset(flagged(good), tmp_path / "out", ["Suit", "Dress"])
-    with (tmp_path / "out" / "unmasked-boxes.csv").open(newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    assert [(r["ImageID"], r["Class"], r["XMin"], r["PhotoKept"]) for r in rows] == [
-        (A, "Suit", "0.26", "1"),
-        (A, "Suit", "0.3", "1"),
-    ]
+def test_pycocotools_reads_the_sample(tmp_path: Path) -> None:
+    build_dataset(sample.folder(), tmp_path / "out", ["Suit", "Dress", "Jeans"])
+    for split in ("train", "val"):
+        coco = COCO(str(tmp_path / "out" / "annotations" / f"{split}.json"))
+        for annotation in coco.dataset["annotations"]:
+            image = coco.imgs[annotation["image_id"]]
+            rle = annotation["segmentation"]
+            assert rle["size"] == [image["height"], image["width"]]
+            assert referee.area(rle) == annotation["area"] > 0
+            assert referee.toBbox(rle).tolist() == annotation["bbox"]
+        for image in coco.dataset["images"]:
+            with Image.open(tmp_path / "out" / "images" / image["file_name"]) as photo:
+                assert photo.size == (image["width"], image["height"])
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the larger photo set is not beside this clone")
+def test_the_larger_set_agrees_with_its_provenance(tmp_path: Path, load: Any) -> None:
+    summary = build_dataset(SHARED, tmp_path / "out", ["Suit", "Dress", "Jeans"])
+    with (SHARED / "provenance-boxes.csv").open(newline="") as stream:
+        truth = [r for r in csv.DictReader(stream) if r["Class"] in summary.classes and r["Split"] != "test"]
+    with (SHARED / "provenance.csv").open(newline="") as stream:
+        sizes = {r["ImageID"]: r for r in csv.DictReader(stream)}
+    pixels = {(r["ImageID"], r["BoxID"]): int(r["Pixels"]) for r in truth if r["MaskPath"]}
+    assert len(summary.boxes_without_mask) == sum(not r["MaskPath"] for r in truth)
+    assert not summary.dropped
+    seen = 0
+    for split in ("train", "val"):
+        document = load(tmp_path / "out", split)
+        images = {i["id"]: i for i in document["images"]}
+        for annotation in document["annotations"]:
+            image = images[annotation["image_id"]]
+            line = sizes[image["open_images_id"]]
+            assert (image["width"], image["height"]) == (int(line["Width"]), int(line["Height"]))
+            expected = pixels[image["open_images_id"], annotation["box_id"]]
+            same_grid = (line["Width"], line["Height"]) == (line["MaskWidth"], line["MaskHeight"])
+            assert annotation["area"] == pytest.approx(expected, rel=0.01 if same_grid else 0.06)
+            seen += 1
+    assert seen == len(pixels)

@@ -51,20 +51,20 @@ def test_hostile_and_broken_archives_are_reported(
             )
             if name != absent:
                 archive.writestr(path, content)
-    spoilt = bytearray(sample_files["v5/train-masks/train-masks-1.zip"])
-    spoilt_name = min(n for n in rows if n[0] == "1")
-    place = zipfile.ZipFile(io.BytesIO(bytes(spoilt))).getinfo(spoilt_name)
-    spoilt[place.header_offset + 30 + len(spoilt_name) + place.compress_size // 2] ^= 0xFF
+    broken = bytearray(sample_files["v5/train-masks/train-masks-1.zip"])
+    broken_name = min(n for n in rows if n[0] == "1")
+    place = zipfile.ZipFile(io.BytesIO(bytes(broken))).getinfo(broken_name)
+    broken[place.header_offset + 30 + len(broken_name) + place.compress_size // 2] ^= 0xFF
     files = sample_files | {
         "v5/train-masks/train-masks-0.zip": stream_.getvalue(),
-        "v5/train-masks/train-masks-1.zip": bytes(spoilt),
+        "v5/train-masks/train-masks-1.zip": bytes(broken),
         "v5/train-masks/train-masks-2.zip": sample_files["v5/train-masks/train-masks-2.zip"][:-500],
     }
     before = tree(tmp_path)
     site = serve(files, ranges=ranges)
     how: dict[str, Any] = {"splits": ["train"], "partitions": "0-2"}
     summary = fetch(site, tmp_path / "deep" / "raw", **how)
-    told = {f.file: f.reason for f in summary.failed}
+    reasons = {f.file: f.reason for f in summary.failed}
     in_two = [n for n in rows if n[0] == "2"]
     expected = {
         climbing,
@@ -72,27 +72,29 @@ def test_hostile_and_broken_archives_are_reported(
         bomb,
         huge,
         absent,
-        spoilt_name,
+        broken_name,
         f"../{climbing}",
         f"{tmp_path}/{absolute}",
         *in_two,
     }
-    assert told.keys() == expected
-    assert "leads out" in told[f"../{climbing}"]
-    assert "no such mask" in told[absent]
-    assert "60000" in told[bomb]
-    assert "no mask is that large" in told[huge]
-    assert "CRC" in told[spoilt_name] or "unpacked" in told[spoilt_name]
-    assert all("not a zip" in told[name] for name in in_two)
+    assert reasons.keys() == expected
+    assert "leads out" in reasons[f"../{climbing}"]
+    assert "no such mask" in reasons[absent]
+    assert "60000" in reasons[bomb]
+    assert "no mask is that large" in reasons[huge]
+    assert "CRC" in reasons[broken_name] or "unpacked" in reasons[broken_name]
+    assert all("not a zip" in reasons[name] for name in in_two)
     assert {k: v for k, v in tree(tmp_path).items() if not k.startswith("deep/raw/")} == before
     assert summary.fetched["masks"] == len([n for n in rows if n[0] in "012"]) - len(expected) + 2
     site.log.clear()
     again = fetch(site, tmp_path / "deep" / "raw", **how)
-    assert {f.file: f.reason for f in again.failed} == told
+    assert {f.file: f.reason for f in again.failed} == reasons
     assert again.fetched == {"tables": 0, "masks": 0, "photos": 0}
     if not ranges:  # whole zips that are there are not fetched again: the server has no others
         assert {line[1] for p in "01" for line in site.asked(f"train-masks-{p}.zip")} == {"bytes=0-0"}
-    dropped = build_dataset(tmp_path / "deep" / "raw", tmp_path / "out", classes, BuildOptions(partitions="0-2", val_fraction=0.2))
+    dropped = build_dataset(
+        tmp_path / "deep" / "raw", tmp_path / "out", classes, BuildOptions(partitions="0-2", val_fraction=0.2)
+    )
     lost = {d.box_id for d in dropped.failed}
     assert {name[:-4].rpartition("_")[2] for name in expected if "/" not in name} <= lost | {
         name[:-4].rpartition("_")[2] for name in (climbing, absolute) if not ranges

@@ -1,4 +1,4 @@
-"""Members out of byte ranges, against the standard library's zipfile on the same bytes."""
+"""Members from byte ranges; the zipfile of the standard library is the referee."""
 
 import io
 import struct
@@ -27,10 +27,10 @@ class Ranges:
     """Reads ranges of bytes and counts them."""
 
     def __init__(self, data: bytes) -> None:
-        self.data, self.asked = data, list[tuple[int, int]]()
+        self.data, self.requested = data, list[tuple[int, int]]()
 
     def __call__(self, start: int, stop: int) -> bytes:
-        self.asked.append((start, stop))
+        self.requested.append((start, stop))
         return self.data[start:stop]
 
 
@@ -56,7 +56,7 @@ names = st.text("abcdef0123456789", min_size=1, max_size=12)
     st.integers(1, 900),
     st.data(),
 )
-def test_as_the_standard_library_reads_it(
+def test_members_equal_those_of_the_standard_library(
     files: dict[str, bytes], stored: bool, comment: bytes, before: bytes, gap: int, block: int, data: st.DataObject
 ) -> None:
     archive = zipped(files, stored=stored, comment=comment, before=before)
@@ -72,14 +72,14 @@ def test_zip64_by_number_of_members_and_by_a_members_header() -> None:
         for number in range(66_000):
             archive.writestr(f"f/{number:05x}.png", b"%d" % number)
         with archive.open("large.png", "w", force_zip64=True) as writer:
-            writer.write(b"as if it were large")
+            writer.write(b"a member in ZIP64")
     data = stream.getvalue()
     assert b"PK\x06\x06" in data
     ranges = Ranges(data)
     found = read_directory(ranges, len(data), {"101cf.png", "large.png"})
     assert found.count == 66_001
-    assert len(ranges.asked) == 2, "the tail, and the part of the directory before it"
-    for name, content in (("101cf.png", b"65999"), ("large.png", b"as if it were large")):
+    assert len(ranges.requested) == 2, "the tail, and the part of the directory before it"
+    for name, content in (("101cf.png", b"65999"), ("large.png", b"a member in ZIP64")):
         entry = found.members[name]
         assert unpack(entry, data[entry.start : entry.stop]) == content
 
@@ -134,46 +134,46 @@ def test_neighbours_share_a_request_up_to_a_gap_and_a_size() -> None:
 
 
 @pytest.mark.parametrize("cut", [1, 10, 22, 60, 300])
-def test_a_cut_archive_is_none(cut: int) -> None:
+def test_a_cut_archive_is_refused(cut: int) -> None:
     data = zipped({f"{n}.png": b"x" * 50 for n in range(5)}, stored=True)
     with pytest.raises(DataError, match="not a zip that can be read"):
         read_directory(Ranges(data[:-cut]), len(data) - cut, {"1.png"})
 
 
 @pytest.mark.parametrize("data", [b"", b"PK", b"<html>not here</html>" * 40])
-def test_what_is_no_archive(data: bytes) -> None:
+def test_other_content_is_not_an_archive(data: bytes) -> None:
     with pytest.raises(DataError, match="not a zip that can be read"):
         read_directory(Ranges(data), len(data), {"1.png"})
 
 
-def test_a_flipped_bit_anywhere_in_a_member_is_seen() -> None:
+def test_a_flipped_bit_in_a_member_is_detected() -> None:
     content = bytes(range(256))
     for stored in (True, False):
         data = zipped({"a.png": content}, stored=stored)
         found = read_directory(Ranges(data), len(data), {"a.png"}).members["a.png"]
         passed = []
         for place in range(found.stop - found.compressed, found.stop, 7):
-            spoilt = bytearray(data)
-            spoilt[place] ^= 0x10
+            broken = bytearray(data)
+            broken[place] ^= 0x10
             try:
-                assert unpack(found, bytes(spoilt[found.start : found.stop])) == content
+                assert unpack(found, bytes(broken[found.start : found.stop])) == content
                 passed.append(place)
             except DataError:
                 continue
         assert len(passed) <= (0 if stored else 2), "a deflate stream has a few bits of padding, and no other slack"
 
 
-def test_wrong_headers_short_data_and_unknown_packing() -> None:
+def test_wrong_headers_short_data_and_unknown_compression_are_refused() -> None:
     data = zipped({"a.png": b"x" * 100}, stored=True)
     found = read_directory(Ranges(data), len(data), {"a.png"}).members["a.png"]
     whole = data[found.start : found.stop]
-    for spoilt, told in (
+    for broken, expected in (
         (b"QK" + whole[2:], "no member begins"),
         (whole[:-1], "ends after 99 of 100"),
         (b"", "no member"),
     ):
-        with pytest.raises(DataError, match=told):
-            unpack(found, spoilt)
+        with pytest.raises(DataError, match=expected):
+            unpack(found, broken)
     bzip = io.BytesIO()
     with zipfile.ZipFile(bzip, "w", zipfile.ZIP_BZIP2) as archive:
         archive.writestr("a.png", b"x")
@@ -184,7 +184,7 @@ def test_wrong_headers_short_data_and_unknown_packing() -> None:
         taken(secret, {"a.png"})
 
 
-def test_a_member_that_unpacks_to_more_than_it_says_is_not_unpacked_whole() -> None:
+def test_a_member_that_lies_about_its_size_is_not_unpacked_completely() -> None:
     bomb = zipped({"a.png": bytes(200 << 20)})
     with pytest.raises(DataError, match="no mask is that large"):
         taken(bomb, {"a.png"})
@@ -198,7 +198,7 @@ def test_a_member_that_unpacks_to_more_than_it_says_is_not_unpacked_whole() -> N
 @pytest.mark.parametrize(
     "path", ["../a.png", "/a.png", "f/../../a.png", "..\\a.png", "C:\\a.png", "c:a.png", "\\\\host\\a.png", ".."]
 )
-def test_members_that_lead_out_are_named_and_not_taken(path: str) -> None:
+def test_members_that_lead_out_are_listed_and_not_read(path: str) -> None:
     data = zipped({path: b"bad", "f/b.png": b"good", "..b": b"a name with dots"})
     found = read_directory(Ranges(data), len(data), {"a.png", "b.png", "..b", ".."})
     assert sorted(found.members) == ["..b", "b.png"]

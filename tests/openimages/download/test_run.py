@@ -1,4 +1,4 @@
-"""The whole download from a server on this machine, and a data set built from it."""
+"""The whole download from a server on this machine, and a dataset built from it."""
 
 import csv
 import os
@@ -22,7 +22,7 @@ from clothseg.openimages.download import FAILED, RetryPolicy, download
 
 
 def assert_same_data_set(tree: Any, original: Path, ours: Path) -> None:
-    """Equal bytes, except for the folder's name and the boxes on photos that are in neither data set."""
+    """Equal bytes, except for the folder's name and the boxes on photos that are in neither dataset."""
     whole, fetched = tree(original), tree(ours)
     assert len(whole) > 10
     differing = {name for name in whole.keys() | fetched.keys() if whole.get(name) != fetched.get(name)}
@@ -169,15 +169,15 @@ def test_failures_are_counted_listed_and_fetched_by_a_rerun(
     site.rule = lambda path, count: kinds.get(path) or (fault(status=500) if path.startswith(box) else None)
     lost = len(list((tmp_path / "good" / "train-masks" / "train-masks-c").iterdir()))
     summary = fetch(site, out)
-    told = {f.file: f.reason for f in summary.failed}
+    reasons = {f.file: f.reason for f in summary.failed}
     for path, reason in ((gone, "404"), (broken, "500"), (html, "cannot be decoded"), (cut, "truncated")):
-        assert reason in told[path.rpartition("/")[2]]
+        assert reason in reasons[path.rpartition("/")[2]]
         assert not (out / path).exists()
     assert sum(f.kind == "mask" for f in summary.failed) == lost
-    assert "status 500" in told["validation-images-with-rotation.csv"]
-    assert len(told) == len(summary.failed) == 4 + lost + 1
+    assert "status 500" in reasons["validation-images-with-rotation.csv"]
+    assert len(reasons) == len(summary.failed) == 4 + lost + 1
     with (out / FAILED).open() as stream:
-        assert {r["file"]: r["reason"] for r in csv.DictReader(stream)} == told
+        assert {r["file"]: r["reason"] for r in csv.DictReader(stream)} == reasons
     assert summary.fetched["photos"] == 94 + 23 - 4
     assert summary.fetched["masks"] == 112 + 24 - lost
     site.rule = lambda path, count: None
@@ -289,15 +289,15 @@ def test_wrong_requests_leave_nothing_behind(
     serve: Any, fault: Any, sample_files: dict[str, bytes], fetch: Any, classes: list[str], tmp_path: Path
 ) -> None:
     site, out = serve(sample_files), tmp_path / "raw"
-    for how, told in (
-        ({"classes": ["Suits"]}, "'Suits'; near it: Suit"),
+    for how, message in (
+        ({"classes": ["Suits"]}, "'Suits'; similar: Suit"),
         ({"splits": ["val"]}, "splits 'val'"),
         ({"splits": []}, "splits ''"),
         ({"partitions": "x"}, "partitions 'x'"),
         ({"limit": 0}, "limit is 0"),
         ({"workers": 0}, "workers is 0"),
     ):
-        with pytest.raises(DataError, match=told):
+        with pytest.raises(DataError, match=message):
             fetch(site, out, **how)
     with pytest.raises(DataError, match="source url 'ftp://x'"):
         download(out, classes, source_url="ftp://x")

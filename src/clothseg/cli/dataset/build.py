@@ -1,4 +1,4 @@
-"""`clothseg dataset build`: from Open Images files to a COCO data set."""
+"""`clothseg dataset build`: from Open Images files to a COCO dataset."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -34,7 +34,7 @@ def build(
     source: Annotated[
         Path, typer.Argument(help="Folder of Open Images V5 files; [b]sample[/] is the folder that is installed.")
     ],
-    out: Annotated[Path, typer.Option(help="Folder for the data set.")],
+    out: Annotated[Path, typer.Option(help="Folder for the dataset.")],
     classes: Annotated[
         list[str] | None,
         typer.Option(help="Class names or ids, repeated or with commas. Default: Suit,Dress,Jeans.", metavar="NAMES"),
@@ -74,13 +74,13 @@ def build(
     ] = 0.0,
     limit: Annotated[int | None, typer.Option(min=1, help="Maximum number of photos in a split.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Number of processes. Default: all cores.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the data set at --out.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the dataset at --out.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar and no table.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
-    """Convert Open Images masks to a COCO data set.
+    """Convert Open Images masks to a COCO dataset.
 
-    After an interruption, the same command resumes. Exit code 1 means that the data set is complete, except for masks,
+    After an interruption, the same command resumes. Exit code 1 means that the dataset is complete, except for masks,
     photos or rows that were missing or broken; they are listed.
 
     Example: [b]clothseg dataset build ~/open-images --classes Suit,Dress,Jeans --partitions f --out data/clothes[/]
@@ -97,6 +97,8 @@ def build(
         upright=upright,
         polygons=polygon_tolerance if polygons else None,
         limit=limit,
+        workers=workers or usable_cores(),
+        overwrite=overwrite,
     )
     with progress_bar(quiet=quiet) as bar:
 
@@ -108,8 +110,6 @@ def build(
             out,
             names,
             options,
-            overwrite=overwrite,
-            workers=workers or usable_cores(),
             progress=progress,
         )
     if as_json:
@@ -147,7 +147,7 @@ def _show(summary: BuildSummary) -> None:
         kept = sum(box.kept for box in summary.boxes_without_mask)
         console.print(
             f"Boxes of these classes without a mask: {len(summary.boxes_without_mask)}, {kept} of them on photos of "
-            f"the data set; {regions} regions have iscrowd 1. {BOXES_WITHOUT_MASK} lists them."
+            f"the dataset; {regions} regions have iscrowd 1. {BOXES_WITHOUT_MASK} lists them."
         )
     if summary.unnamed_masks:
         console.print(f"Masks in the zips without a row: {len(summary.unnamed_masks)}. dataset.yaml lists them.")

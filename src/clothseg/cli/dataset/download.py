@@ -1,7 +1,6 @@
 """`clothseg dataset download`: the files of Open Images that some classes need."""
 
 import json
-import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from rich.table import Table
 from clothseg.cli.dataset.build import DEFAULT_CLASSES
 from clothseg.cli.inputs import names_in
 from clothseg.cli.terminal import ERRORS, transfer_bar
+from clothseg.errors import shell_command
 from clothseg.openimages.download import FAILED, DownloadPlan, DownloadSummary, RetryPolicy
 from clothseg.openimages.download import download as fetch
 from clothseg.openimages.download.job import Advance, OpenBar
@@ -125,7 +125,7 @@ def _build_command(
     words += ["--partitions", partitions] if partitions else []
     words += ["--limit", str(limit)] if limit else []
     words += [] if "validation" in summary.plan.rows else ["--val-fraction", "0.2"]
-    return shlex.join([*words, "--out", "data"])
+    return shell_command([*words, "--out", "data"])
 
 
 def _show_failed(summary: DownloadSummary) -> None:

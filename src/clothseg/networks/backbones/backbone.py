@@ -10,20 +10,20 @@ STAGES = 5
 
 
 class Backbone(nn.Module):
-    """A convolutional network cut into five stages; `forward` gives the outputs at the wanted strides.
+    """A convolutional network cut into five stages; `forward` gives the outputs at the requested strides.
 
     Args:
         model: the network, under its own names.
-        plan: for each stage the names of `model`'s parts that are run in order.
+        plan: for each stage the names of `model`'s parts, in the order in which they run.
         channels: of each stage's output.
         strides: of each stage's output.
-        levels: wanted outputs, by the power of two of their stride.
-        frozen: how many stages keep their weights.
-        channels_last: whether it learns in that memory order, which convolutions of one channel each (EfficientNet)
-            like; the last digits differ.
+        levels: outputs that the network needs, by the power of two of their stride.
+        frozen: number of frozen stages.
+        channels_last: whether it trains in that memory order, in which depthwise convolutions (EfficientNet) are
+            faster; the last digits differ.
 
-    With `recompute` set, a trained stage keeps its input alone for the backward pass and is computed a second time
-    there: the same numbers, less memory, more time.
+    With `recompute` set (activation checkpointing), a trained stage keeps only its input for the backward pass and is
+    computed again there: the same numbers, less memory, more time.
     """
 
     def __init__(
@@ -43,21 +43,19 @@ class Backbone(nn.Module):
         last = {stride: stage for stage, stride in enumerate(strides)}
         missing = [level for level in levels if level <= STAGES and 1 << level not in last]
         if missing:
-            raise ConfigError(
-                f"network.fpn.levels: this backbone has no level {missing}; its strides are {sorted(last)}"
-            )
-        self.wanted = [last[1 << level] for level in levels if level <= STAGES]
-        self.channels = [channels[stage] for stage in self.wanted]
-        self.finest_stride = strides[self.wanted[0]]
+            raise ConfigError(f"this backbone has no level {missing}; its strides are {sorted(last)}")
+        self.outputs = [last[1 << level] for level in levels if level <= STAGES]
+        self.channels = [channels[stage] for stage in self.outputs]
+        self.finest_stride = strides[self.outputs[0]]
         self.freeze(frozen)
 
     @property
     def has_idle_stages(self) -> bool:
-        """Whether stages after the last wanted output never run."""
-        return max(self.wanted) < len(self.plan) - 1
+        """Whether stages after the last requested output never run."""
+        return max(self.outputs) < len(self.plan) - 1
 
     def freeze(self, stages: int) -> None:
-        """Let the first `stages` keep their weights, and the others learn."""
+        """Freezes the first `stages` stages, and trains the others."""
         self.frozen = stages
         for stage, names in enumerate(self.plan):
             for name in names:
@@ -65,7 +63,7 @@ class Backbone(nn.Module):
         self.train(self.training)
 
     def train(self, mode: bool = True) -> "Backbone":
-        """As of any module; frozen stages stay in `eval`, so that nothing is dropped in them."""
+        """Sets the mode like any module; frozen stages stay in `eval`, so that dropout is off in them."""
         super().train(mode)
         for names in self.plan[: self.frozen]:
             for name in names:
@@ -73,7 +71,7 @@ class Backbone(nn.Module):
         return self
 
     def forward_frozen(self, pixels: Tensor) -> dict[int, Tensor]:
-        """Outputs of the frozen stages that are wanted or needed to go on, by stage; `{-1: pixels}` if none is frozen.
+        """Outputs of the frozen stages that the rest needs, by stage; `{-1: pixels}` if no stage is frozen.
 
         Args:
             pixels: `[B, 3, H, W]`, normalised.
@@ -82,16 +80,16 @@ class Backbone(nn.Module):
             return {-1: pixels}
         with torch.no_grad():
             outputs = self._run(pixels, range(self.frozen))
-        return {stage: x for stage, x in outputs.items() if stage in self.wanted or stage == self.frozen - 1}
+        return {stage: x for stage, x in outputs.items() if stage in self.outputs or stage == self.frozen - 1}
 
     def forward_trainable(self, outputs: dict[int, Tensor]) -> list[Tensor]:
-        """The wanted outputs, finest first, from those of the frozen part."""
+        """The outputs `[B, C, h, w]` that the network needs, finest first, from those of `forward_frozen`."""
         last = max(outputs)
-        outputs = outputs | self._run(outputs[last], range(last + 1, max(self.wanted) + 1))
-        return [outputs[stage] for stage in self.wanted]
+        outputs = outputs | self._run(outputs[last], range(last + 1, max(self.outputs) + 1))
+        return [outputs[stage] for stage in self.outputs]
 
     def forward(self, pixels: Tensor) -> list[Tensor]:
-        """The wanted outputs `[B, C, h, w]`, finest first."""
+        """The outputs `[B, C, h, w]` that the network needs, finest first."""
         return self.forward_trainable(self.forward_frozen(pixels))
 
     def _run(self, x: Tensor, stages: range) -> dict[int, Tensor]:

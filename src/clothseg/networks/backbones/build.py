@@ -24,7 +24,9 @@ def build_backbone(
     if settings.name.startswith("timm/"):
         return build_timm(settings, levels)
     if settings.name not in RESNETS:
-        raise ConfigError(f"backbone.name: {settings.name!r} is none of {', '.join(RESNETS)}, nor timm/NAME")
+        raise ConfigError(
+            f"backbone.name: {settings.name!r} is not known; choose one of {', '.join(RESNETS)}, or timm/NAME"
+        )
     conventions = conventions or ResNetConventions()
     block, depths, groups, width = RESNETS[settings.name]
     norm = make_norm(settings.norm, conventions.norm_eps)

@@ -24,24 +24,24 @@ class ResNetConventions:
     pool_symmetric: bool = True
 
 
-def _convolution(inside: int, outside: int, size: int, stride: int = 1, groups: int = 1) -> nn.Conv2d:
-    return nn.Conv2d(inside, outside, size, stride, padding=size // 2, groups=groups, bias=False)
+def _convolution(in_channels: int, out_channels: int, size: int, stride: int = 1, groups: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(in_channels, out_channels, size, stride, padding=size // 2, groups=groups, bias=False)
 
 
 class _Block(nn.Module):
-    """A residual block: the input, or a 1 x 1 projection of it, added to a few convolutions' answer."""
+    """A residual block: the output of a few convolutions, added to the input or its 1 x 1 projection."""
 
-    def __init__(self, inside: int, outside: int, stride: int, norm: Norm, dropout: float) -> None:
+    def __init__(self, in_channels: int, out_channels: int, stride: int, norm: Norm, dropout: float) -> None:
         super().__init__()
         self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
         self.shortcut = (
-            nn.Sequential(_convolution(inside, outside, 1, stride), norm(outside))
-            if stride != 1 or inside != outside
+            nn.Sequential(_convolution(in_channels, out_channels, 1, stride), norm(out_channels))
+            if stride != 1 or in_channels != out_channels
             else nn.Identity()
         )
 
     def branch(self, x: Tensor) -> Tensor:
-        """What is added to the shortcut."""
+        """The convolutions, whose output is added to the shortcut."""
         raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:
@@ -56,7 +56,7 @@ class BasicBlock(_Block):
 
     def __init__(
         self,
-        inside: int,
+        in_channels: int,
         planes: int,
         stride: int,
         norm: Norm,
@@ -66,8 +66,8 @@ class BasicBlock(_Block):
         dropout: float = 0.0,
         stride_first: bool = False,
     ) -> None:
-        super().__init__(inside, planes, stride, norm, dropout)
-        self.conv1, self.norm1 = _convolution(inside, planes, 3, stride), norm(planes)
+        super().__init__(in_channels, planes, stride, norm, dropout)
+        self.conv1, self.norm1 = _convolution(in_channels, planes, 3, stride), norm(planes)
         self.conv2, self.norm2 = _convolution(planes, planes, 3), norm(planes)
 
     def branch(self, x: Tensor) -> Tensor:
@@ -80,14 +80,14 @@ class BasicBlock(_Block):
 class Bottleneck(_Block):
     """1 x 1, 3 x 3 (of `groups` groups, each `width` / 64 of the planes wide) and 1 x 1 convolutions.
 
-    The original strides in the first of them (`stride_first`), most later implementations in the second.
+    The original strides in the first one (`stride_first`), most later implementations in the second.
     """
 
     expansion = 4
 
     def __init__(
         self,
-        inside: int,
+        in_channels: int,
         planes: int,
         stride: int,
         norm: Norm,
@@ -97,10 +97,10 @@ class Bottleneck(_Block):
         dropout: float = 0.0,
         stride_first: bool = False,
     ) -> None:
-        super().__init__(inside, planes * self.expansion, stride, norm, dropout)
+        super().__init__(in_channels, planes * self.expansion, stride, norm, dropout)
         middle = planes * width // 64 * groups
         first, second = (stride, 1) if stride_first else (1, stride)
-        self.conv1, self.norm1 = _convolution(inside, middle, 1, first), norm(middle)
+        self.conv1, self.norm1 = _convolution(in_channels, middle, 1, first), norm(middle)
         self.conv2, self.norm2 = _convolution(middle, middle, 3, second, groups), norm(middle)
         self.conv3, self.norm3 = _convolution(middle, planes * self.expansion, 1), norm(planes * self.expansion)
 
@@ -120,7 +120,7 @@ class StemPool(nn.Module):
         self.symmetric = symmetric
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[B, C, ceil(H / 2), ceil(W / 2)]` from what ReLU gave, so that zeros as padding never win alone."""
+        """`[B, C, ceil(H / 2), ceil(W / 2)]` from the output of a ReLU, so that zeros as padding never win."""
         if self.symmetric:
             return F.max_pool2d(x, 3, 2, padding=1)
         bottom, right = (1 if side % 2 == 0 else 2 for side in x.shape[-2:])
@@ -134,9 +134,9 @@ class ResNet(nn.Module):
     Args:
         block: kind of residual block.
         depths: blocks of the last four stages.
-        norm: what normalises, by number of channels.
+        norm: makes a norm for a number of channels.
         groups, width: of the bottleneck's middle convolution (ResNeXt).
-        dropout: share of what a block adds that is left out in training.
+        dropout: rate on the branch of each block.
         stride_first: where a bottleneck strides.
         pool_symmetric: how the stem's pooling pads.
     """
@@ -156,7 +156,7 @@ class ResNet(nn.Module):
         super().__init__()
         self.conv1, self.norm1, self.relu = _convolution(3, 64, 7, 2), norm(64), nn.ReLU(inplace=True)
         self.maxpool = StemPool(pool_symmetric)
-        inside = 64
+        channels = 64
         self.channels = [64]
         for number, depth in enumerate(depths, start=1):
             planes = 32 << number
@@ -164,10 +164,10 @@ class ResNet(nn.Module):
             for position in range(depth):
                 stride = 2 if position == 0 and number > 1 else 1
                 blocks.append(
-                    block(inside, planes, stride, norm, groups, width, dropout=dropout, stride_first=stride_first)
+                    block(channels, planes, stride, norm, groups, width, dropout=dropout, stride_first=stride_first)
                 )
-                inside = planes * block.expansion
-            self.channels.append(inside)
+                channels = planes * block.expansion
+            self.channels.append(channels)
             self.add_module(f"layer{number}", nn.Sequential(*blocks))
         for module in self.modules():
             if isinstance(module, nn.Conv2d):

@@ -16,21 +16,25 @@ def build_timm(settings: BackboneSettings, levels: tuple[int, ...]) -> Backbone:
     """The feature extractor `timm/NAME`; see `build_backbone`."""
     name = settings.name.removeprefix("timm/")
     if settings.dropout:
-        raise ConfigError(f"backbone.dropout: only our own ResNets have it, not {settings.name}")
+        raise ConfigError(f"backbone.dropout: only the ResNets of clothseg have dropout, not {settings.name}")
     try:
         model: Any = timm.create_model(name, features_only=True)
     except (RuntimeError, AttributeError, TypeError) as error:
         close = ", ".join(timm.list_models(f"*{name}*")[:5]) or "see timm.list_models()"
-        raise ConfigError(f"backbone.name: timm has no feature extractor {name!r} ({error}); near: {close}") from error
+        raise ConfigError(
+            f"backbone.name: timm has no feature extractor {name!r} ({error}); similar names: {close}"
+        ) from error
     if str(getattr(model, "output_fmt", "NCHW")).rsplit(".", 1)[-1] != "NCHW":
-        raise ConfigError(f"backbone.name: {settings.name} orders its features other than [B, C, H, W]; choose another")
+        raise ConfigError(f"backbone.name: {settings.name} does not give features as [B, C, H, W]; choose another")
     ends = [
         place.replace(".", "_") if isinstance(model, nn.ModuleDict) else place
         for place in model.feature_info.module_name()
     ]
     parts = _parts(model)
     if any(end not in parts for end in ends):
-        raise ConfigError(f"backbone.name: {settings.name} cannot be cut into stages; choose a plain convolutional one")
+        raise ConfigError(
+            f"backbone.name: {settings.name} cannot be cut into stages; choose a plain convolutional network"
+        )
     cuts = [0, *(parts.index(end) + 1 for end in ends)]
     plan = [parts[start:stop] for start, stop in pairwise(cuts)]
     channels, strides = list(model.feature_info.channels()), list(model.feature_info.reduction())

@@ -1,1 +1,1 @@
-"""Layers that several networks share: FPN, anchors, box coding, matching, NMS, RoI Align, norms."""
+"""Layers that several networks share: FPN, anchors, box deltas, matching, NMS, RoI Align, norms."""

@@ -1,4 +1,4 @@
-"""Anchor boxes: the same few shapes at every cell of every pyramid level."""
+"""Anchor boxes: the same few shapes at every cell of every FPN level."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -25,7 +25,7 @@ class AnchorConventions:
 
 
 def cell_anchors(scales: tuple[float, ...], ratios: tuple[float, ...], conventions: AnchorConventions) -> Tensor:
-    """Boxes `[A, 4]` float64 round the origin; ratio is height / width at the same area."""
+    """Boxes `[A, 4]` float64 around the origin; a ratio is height over width, at the same area."""
     side = torch.tensor(scales, dtype=torch.float64)
     root = torch.tensor(ratios, dtype=torch.float64).sqrt()[:, None]
     widths, heights = side / root, side * root
@@ -47,7 +47,7 @@ def make_anchors(
 
     Args:
         settings: scales and ratios.
-        levels: the pyramid levels, as powers of two of their strides, finest first.
+        levels: the FPN levels, as powers of two of their strides, finest first.
         sizes: height and width of each level.
         padded: height and width of the network's input.
         conventions: order, steps and rounding.

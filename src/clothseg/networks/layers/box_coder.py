@@ -1,11 +1,11 @@
-"""Boxes as offsets from other boxes: what the two box branches learn. Source: Faster R-CNN, section 3.1.2."""
+"""Boxes as deltas from reference boxes: what box heads learn. Source: Faster R-CNN, section 3.1.2."""
 
 import torch
 from torch import Tensor
 
 
 def encode_boxes(boxes: Tensor, references: Tensor, weights: tuple[float, ...]) -> Tensor:
-    """Codes `[N, 4]` (x, y, log width, log height) that lead from `references` `[N, 4]` to `boxes` `[N, 4]`."""
+    """Deltas `[N, 4]` (x, y, log width, log height) from `references` `[N, 4]` to `boxes` `[N, 4]`."""
     size = references[:, 2:] - references[:, :2]
     centre = references[:, :2] + 0.5 * size
     new_size = boxes[:, 2:] - boxes[:, :2]
@@ -14,7 +14,7 @@ def encode_boxes(boxes: Tensor, references: Tensor, weights: tuple[float, ...]) 
 
 
 def decode_boxes(deltas: Tensor, references: Tensor, weights: tuple[float, ...], clip: float) -> Tensor:
-    """Boxes `[N, ..., 4]` from codes `[N, ..., 4]` and their `references` `[N, 4]`."""
+    """Boxes `[N, ..., 4]` from deltas `[N, ..., 4]` and their `references` `[N, 4]`; `clip` limits log sizes."""
     references = references.reshape(len(references), *[1] * (deltas.dim() - 2), 4)
     deltas = deltas / deltas.new_tensor(weights)
     size = references[..., 2:] - references[..., :2]

@@ -1,4 +1,4 @@
-"""The feature pyramid. Source: Lin et al., Feature Pyramid Networks (2017)."""
+"""The feature pyramid network (FPN). Source: Lin et al., Feature Pyramid Networks (2017)."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -8,17 +8,17 @@ from clothseg.networks.layers.norms import make_norm
 
 
 class FeaturePyramid(nn.Module):
-    """Brings the trunk's outputs to one width and lets the coarse ones inform the fine ones.
+    """Projects the backbone's outputs to one width, and adds each coarse level to the next finer one.
 
     Args:
-        inside: channels of the trunk's outputs, finest first.
-        settings: width, levels and norm; levels beyond the trunk's are the coarsest one subsampled.
-        norm_eps: of the norms.
+        in_channels: channels of the backbone's outputs, finest first.
+        settings: channels, levels and norm; levels beyond the backbone's are the coarsest one subsampled.
+        norm_eps: epsilon of the norms.
     """
 
-    def __init__(self, inside: list[int], settings: FpnSettings, norm_eps: float = 1e-5) -> None:
+    def __init__(self, in_channels: list[int], settings: FpnSettings, norm_eps: float = 1e-5) -> None:
         super().__init__()
-        self.extra = len(settings.levels) - len(inside)
+        self.extra = len(settings.levels) - len(in_channels)
         norm = make_norm(settings.norm, norm_eps)
 
         def convolution(channels: int, size: int) -> nn.Module:
@@ -28,8 +28,8 @@ class FeaturePyramid(nn.Module):
                 nn.init.zeros_(layer.bias)
             return nn.Sequential(layer, norm(settings.channels)) if norm else nn.Sequential(layer)
 
-        self.lateral = nn.ModuleList(convolution(channels, 1) for channels in inside)
-        self.smooth = nn.ModuleList(convolution(settings.channels, 3) for _ in inside)
+        self.lateral = nn.ModuleList(convolution(channels, 1) for channels in in_channels)
+        self.smooth = nn.ModuleList(convolution(settings.channels, 3) for _ in in_channels)
 
     def forward(self, features: list[Tensor]) -> list[Tensor]:
         """Levels `[B, channels, h, w]`, finest first."""

@@ -11,14 +11,18 @@ NEGATIVE, IGNORED = -1, -2
 def match_boxes(
     boxes: Tensor, truth: Tensor, ignored: Tensor, *, foreground: float, background: float, keep_best: bool
 ) -> Tensor:
-    """For each of `boxes` `[N, 4]` the index of its box in `truth` `[M, 4]`, or NEGATIVE, or IGNORED.
+    """Assigns boxes to ground truth by IoU.
 
-    A box is matched from IoU `foreground` on, negative below `background`, ignored between; with `keep_best` the boxes
-    that overlap a truth most (ties included) are matched however little that is. A negative that lies for half of its
-    area or more in one of the `ignored` boxes `[K, 4]` is ignored too.
+    Args:
+        boxes: `[N, 4]`, anchors or proposals.
+        truth: `[M, 4]`, ground-truth boxes.
+        ignored: `[K, 4]`, boxes of crowds. A negative with half of its area or more in one of them is ignored.
+        foreground: IoU from which a box is matched.
+        background: IoU below which a box is negative; between the two it is ignored.
+        keep_best: whether the boxes with the highest IoU with a ground truth (ties included) are matched in any case.
 
     Returns:
-        `[N]` int64.
+        `[N]` int64: the index of the ground truth, or NEGATIVE, or IGNORED.
     """
     if len(truth) == 0:
         matches = torch.full((len(boxes),), NEGATIVE, dtype=torch.int64, device=boxes.device)
@@ -38,21 +42,21 @@ def match_boxes(
     return matches
 
 
-def sample(matches: Tensor, count: int, positive_share: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Choose at most `count` boxes at random, at most `positive_share` of them matched, the rest negative.
+def sample(matches: Tensor, count: int, positive_fraction: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Samples at most `count` boxes, at most `positive_fraction` of them matched, the rest negative.
 
     Args:
-        matches: `[N]` as from `match_boxes`.
-        count: how many in all.
-        positive_share: most of them that may be matched.
+        matches: `[N]`, as `match_boxes` gives them.
+        count: number of boxes.
+        positive_fraction: largest fraction of them that is matched.
         generator: on the CPU; two draws are taken from it.
 
     Returns:
-        positions of the matched and of the negative ones, int64, ascending.
+        positions of the matched and of the negative boxes, int64, ascending.
     """
     positive = torch.where(matches >= 0)[0]
     negative = torch.where(matches == NEGATIVE)[0]
-    positives = min(len(positive), int(count * positive_share))
+    positives = min(len(positive), int(count * positive_fraction))
     negatives = min(len(negative), count - positives)
     chosen_positive = torch.randperm(len(positive), generator=generator)[:positives].to(positive.device)
     chosen_negative = torch.randperm(len(negative), generator=generator)[:negatives].to(negative.device)

@@ -1,4 +1,4 @@
-"""What normalises the outputs of convolutions, by the names of the configuration."""
+"""Norms, by the names that the configuration gives them, and a convolution with its norm."""
 
 from collections.abc import Callable
 
@@ -17,8 +17,9 @@ def group_norm(channels: int) -> nn.Module:
 class FrozenNorm(FrozenBatchNorm2d):  # type: ignore[misc]
     """Batch norm whose statistics, scale and shift stay as loaded, for maps `[B, C, H, W]` and vectors `[B, C]`.
 
-    Its input, a convolution's answer that nobody else reads, is changed in place: memory is what takes the time here.
-    The product is rounded before the sum, as torchvision's frozen norm does it, so that both give the same bits.
+    It changes its input in place, because memory traffic is what takes the time: the input is the output of a
+    convolution, which nothing else reads. The product is rounded before the sum, as in torchvision's frozen norm, so
+    that both give the same bits.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -39,14 +40,14 @@ def make_norm(name: str, eps: float) -> Norm | None:
 class Convolution(nn.Module):
     """A convolution, its norm if it has one, and ReLU. With a norm it has no bias."""
 
-    def __init__(self, inside: int, outside: int, size: int, norm: Norm | None) -> None:
+    def __init__(self, in_channels: int, out_channels: int, size: int, norm: Norm | None) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(inside, outside, size, padding=size // 2, bias=norm is None)
-        self.norm = norm(outside) if norm else nn.Identity()
+        self.conv = nn.Conv2d(in_channels, out_channels, size, padding=size // 2, bias=norm is None)
+        self.norm = norm(out_channels) if norm else nn.Identity()
         nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
         if self.conv.bias is not None:
             nn.init.zeros_(self.conv.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[B, outside, H, W]` from `[B, inside, H, W]`."""
+        """`[B, out_channels, H, W]` from `[B, in_channels, H, W]`."""
         return torch.relu_(self.norm(self.conv(x)))

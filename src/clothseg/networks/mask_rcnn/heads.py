@@ -1,4 +1,4 @@
-"""The two heads: class and box of a proposal, mask of a detection. Source: He et al., Mask R-CNN (2017)."""
+"""The box head and the mask head. Source: He et al., Mask R-CNN (2017)."""
 
 from itertools import pairwise
 
@@ -11,7 +11,7 @@ from clothseg.networks.layers.norms import Convolution, make_norm
 
 
 class BoxHead(nn.Module):
-    """Convolutions if any, wide layers, then class scores and box codes for every class. Class 0 is background."""
+    """Convolutions if any, dense layers, then logits and box deltas for every class. Class 0 is background."""
 
     def __init__(self, settings: BoxHeadSettings, channels: int, classes: int, norm_eps: float = 1e-5) -> None:
         super().__init__()
@@ -25,7 +25,7 @@ class BoxHead(nn.Module):
         self.delta = nn.Linear(settings.fc_dim, 4 * (classes + 1))
 
     def forward(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits `[P, K + 1]` and codes `[P, K + 1, 4]` of proposals' features `[P, C, 7, 7]`."""
+        """Logits `[P, K + 1]` and box deltas `[P, K + 1, 4]` from proposals' features `[P, C, 7, 7]`."""
         for conv in self.convs:
             pooled = conv(pooled)
         hidden = pooled.flatten(1)
@@ -36,7 +36,7 @@ class BoxHead(nn.Module):
 
 
 class MaskHead(nn.Module):
-    """A few convolutions, one doubling of the size, and a map of logits for every class."""
+    """A few convolutions, one upsampling by 2, and a map of logits for every class."""
 
     def __init__(self, settings: MaskHeadSettings, channels: int, classes: int, norm_eps: float = 1e-5) -> None:
         super().__init__()
@@ -50,17 +50,17 @@ class MaskHead(nn.Module):
             nn.init.zeros_(layer.get_parameter("bias"))
 
     def forward(self, pooled: Tensor) -> Tensor:
-        """Logits `[P, K + 1, 28, 28]` of boxes' features `[P, C, 14, 14]`."""
+        """Logits `[P, K + 1, 28, 28]` from boxes' features `[P, C, 14, 14]`."""
         for conv in self.convs:
             pooled = conv(pooled)
         answer: Tensor = self.logits(torch.relu_(self.up(pooled)))
         return answer
 
     def forward_for_class(self, pooled: Tensor, classes: Tensor) -> Tensor:
-        """Logits `[P, 28, 28]` of one class for each box, `classes` `[P]`; what `forward` has in that row.
+        """Logits `[P, 28, 28]` of one class for each box, `classes` `[P]`: the same as that row of `forward`.
 
-        The doubling is one product of matrices here, which is several times as fast as the transposed convolution, and
-        the last layer computes the wanted row alone.
+        The upsampling is one matrix product here, which is several times as fast as the transposed convolution, and the
+        last layer computes only the row of the class.
         """
         for conv in self.convs:
             pooled = conv(pooled)

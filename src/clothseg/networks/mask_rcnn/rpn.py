@@ -1,4 +1,4 @@
-"""The region proposal network: where there may be something. Source: Ren et al., Faster R-CNN (2015)."""
+"""The region proposal network (RPN). Source: Ren et al., Faster R-CNN (2015)."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -20,7 +20,14 @@ from clothseg.networks.mask_rcnn.losses import rpn_losses
 
 
 class RegionProposalNetwork(nn.Module):
-    """Scores and refines the anchors of every level with the same small head."""
+    """Scores and refines the anchors of every level with the same small head.
+
+    Args:
+        settings: of the head, of sampling and of proposals.
+        anchors: scales and ratios.
+        fpn: channels and levels of the features.
+        conventions: the arithmetic to follow.
+    """
 
     def __init__(
         self, settings: RpnSettings, anchors: AnchorSettings, fpn: FpnSettings, conventions: Conventions
@@ -37,21 +44,21 @@ class RegionProposalNetwork(nn.Module):
             nn.init.constant_(layer.get_parameter("bias"), 0.0)
 
     def forward(self, features: list[Tensor], padded: tuple[int, int]) -> tuple[list[Tensor], list[Tensor], Tensor]:
-        """Logits, codes and anchors.
+        """Logits, box deltas and anchors.
 
         Args:
-            features: pyramid levels `[B, C, h, w]`.
+            features: FPN levels `[B, C, h, w]`.
             padded: height and width of the network's input.
 
         Returns:
-            for each level logits `[B, h * w * A]` and codes `[B, h * w * A, 4]`; anchors of all levels `[N, 4]`,
+            for each level logits `[B, h * w * A]` and box deltas `[B, h * w * A, 4]`; anchors of all levels `[N, 4]`,
             float64, in pixels of the input.
         """
         scores, deltas = self.head(features)
         return scores, deltas, self.anchors_of(features, padded)
 
     def head(self, features: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        """Logits `[B, h * w * A]` and codes `[B, h * w * A, 4]` of each pyramid level `[B, C, h, w]`."""
+        """Logits `[B, h * w * A]` and box deltas `[B, h * w * A, 4]` of each FPN level `[B, C, h, w]`."""
         scores, deltas = [], []
         for feature in features:
             hidden = feature
@@ -76,7 +83,7 @@ class RegionProposalNetwork(nn.Module):
         placements: Sequence[InputPlacement],
         train: bool,
     ) -> list[Tensor]:
-        """Boxes that go on to the heads, best first: `[P, 4]` for each photo, in the network's own coordinates."""
+        """The boxes for the heads, best first: `[P, 4]` for each photo, in network coordinates."""
         settings, conventions = self.settings, self.conventions
         candidates = settings.pre_nms_top_n_train if train else settings.pre_nms_top_n_test
         most = settings.post_nms_top_n_train if train else settings.post_nms_top_n_test
@@ -92,8 +99,8 @@ class RegionProposalNetwork(nn.Module):
         ):
             top, index = _best(score, candidates, first_of_equals=conventions.candidate_score == "probability")
             chosen = delta.gather(1, index[..., None].expand(-1, -1, 4))
-            codes = chosen.flatten(0, 1)
-            decoded = decode_boxes(codes, anchor[index.flatten()], conventions.rpn_box_weights, conventions.box_clip)
+            weights, clip = conventions.rpn_box_weights, conventions.box_clip
+            decoded = decode_boxes(chosen.flatten(0, 1), anchor[index.flatten()], weights, clip)
             boxes.append(decoded.view_as(chosen))
             tops.append(top)
             levels.append(torch.full_like(index, number))
@@ -121,9 +128,9 @@ class RegionProposalNetwork(nn.Module):
         generators: Sequence[torch.Generator],
         distributed: DistributedContext,
     ) -> dict[str, Tensor]:
-        """`rpn_class` and `rpn_bbox`, both over the sampled anchors of the whole batch; each photo has a generator."""
+        """`rpn_class` and `rpn_bbox`, over the sampled anchors of the whole batch; each photo has a generator."""
         settings, anchors = self.settings, anchors.to(features[0].dtype)
-        photos, places, labels, wanted = [], [], [], []
+        photos, places, labels, true_deltas = [], [], [], []
         for photo, (target, generator) in enumerate(zip(targets, generators, strict=True)):
             matches = match_boxes(
                 anchors,
@@ -135,28 +142,28 @@ class RegionProposalNetwork(nn.Module):
             )
             positive, negative = sample(matches, settings.samples, settings.positive_fraction, generator)
             truth = target.boxes[matches[positive]]
-            wanted.append(encode_boxes(truth, anchors[positive], self.conventions.rpn_box_weights))
+            true_deltas.append(encode_boxes(truth, anchors[positive], self.conventions.rpn_box_weights))
             places += [positive, negative]
             photos.append(torch.full((len(positive) + len(negative),), photo, device=anchors.device))
             labels += [torch.ones_like(positive), torch.zeros_like(negative)]
         label = torch.cat(labels)
-        logits, codes = self.sparse_head(features, torch.cat(photos), torch.cat(places))
+        logits, deltas = self.sparse_head(features, torch.cat(photos), torch.cat(places))
         budget = settings.samples * len(targets)
         return rpn_losses(
-            logits, label.to(logits.dtype), codes[label == 1], torch.cat(wanted), budget, self.settings.box_loss,
+            logits, label.to(logits.dtype), deltas[label == 1], torch.cat(true_deltas), budget, self.settings.box_loss,
             self.conventions, distributed,
         )  # fmt: skip
 
     def sparse_head(self, features: list[Tensor], photo: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits `[S]` and codes `[S, 4]` of chosen anchors, as `forward` gives them.
+        """Logits `[S]` and box deltas `[S, 4]` of sampled anchors, as `forward` gives them.
 
-        With one convolution they need no more of the features than the 3 x 3 cells round each anchor, so that a step
-        learns from some hundred places, not from all of every level.
+        With one convolution these depend only on the 3 x 3 cells around each anchor, so that a step computes some
+        hundred places, not all places of every level.
 
         Args:
-            features: pyramid levels `[B, C, h, w]`.
-            photo: `[S]` int64, which of the batch an anchor belongs to.
-            place: `[S]` int64, its position among the anchors of all levels.
+            features: FPN levels `[B, C, h, w]`.
+            photo: `[S]` int64, the photo of each anchor in the batch.
+            place: `[S]` int64, the position of each anchor among those of all levels.
         """
         if len(self.convs) > 1:
             scores, deltas = self.head(features)
@@ -172,21 +179,21 @@ class RegionProposalNetwork(nn.Module):
         return self.sparse_head_rows(torch.cat(rows)[torch.cat(order).argsort()], place % shapes)
 
     def sparse_head_rows(self, rows: Tensor, shape: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits `[S]` and codes `[S, 4]` of anchors by what is around them.
+        """Logits `[S]` and box deltas `[S, 4]` of anchors, from the features around them.
 
         Args:
             rows: `[S, C * 9]`; see `patches_3x3`.
-            shape: `[S]` int64, which of its cell's anchors each is.
+            shape: `[S]` int64, the number of each anchor among those of its cell.
         """
         weight, bias = (self.convs[0].get_parameter(name) for name in ("weight", "bias"))
         hidden, shape = torch.relu_(F.linear(rows, weight.flatten(1), bias)), shape[:, None]
         logits = F.linear(hidden, self.score.weight.flatten(1), self.score.bias).gather(1, shape)[:, 0]
-        codes = F.linear(hidden, self.delta.weight.flatten(1), self.delta.bias).view(len(rows), -1, 4)
-        return logits, codes.gather(1, shape[..., None].expand(-1, -1, 4))[:, 0]
+        deltas = F.linear(hidden, self.delta.weight.flatten(1), self.delta.bias).view(len(rows), -1, 4)
+        return logits, deltas.gather(1, shape[..., None].expand(-1, -1, 4))[:, 0]
 
 
 def patches_3x3(feature: Tensor, photo: Tensor, cell: Tensor) -> Tensor:
-    """The 3 x 3 cells round each of `cell` `[S]`, in the order of a convolution's weights; zeros beyond the edges.
+    """The 3 x 3 cells around each of `cell` `[S]`, in the order of a convolution's weights; zeros beyond the edges.
 
     Args:
         feature: `[B, C, h, w]`.
@@ -202,13 +209,13 @@ def patches_3x3(feature: Tensor, photo: Tensor, cell: Tensor) -> Tensor:
     column = (cell % width)[:, None] + steps.repeat(3)
     inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
     place = (photo[:, None] * height + row.clamp(0, height - 1)) * width + column.clamp(0, width - 1)
-    # An index would add up its gradient in the order in which threads come; an embedding adds in one order.
+    # The gradient of an index adds up in the order in which threads finish; that of an embedding in a fixed order.
     found = F.embedding(place, feature.permute(0, 2, 3, 1).reshape(-1, feature.shape[1]))
     return (found * inside[..., None]).transpose(1, 2).flatten(1)
 
 
 def _best(scores: Tensor, count: int, *, first_of_equals: bool) -> tuple[Tensor, Tensor]:
-    """The highest `count` of scores `[B, N]` and their positions; probabilities are often equal, being 1.0."""
+    """The highest `count` of scores `[B, N]` and their positions; many probabilities are 1.0, and so equal."""
     if not first_of_equals:
         top, index = scores.topk(min(count, scores.shape[1]), dim=1)
         return top, index

@@ -1,4 +1,4 @@
-"""From Open Images files to a COCO data set: plan the photos, convert each, split, write.
+"""From Open Images files to a COCO dataset: plan the photos, convert each, split, write.
 
 Order of reading: `build` is the whole build, with the choices of `options`. It uses, in this order,
 

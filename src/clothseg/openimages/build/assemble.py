@@ -19,7 +19,7 @@ from clothseg.openimages.tables import Box, Flags
 
 @dataclass(frozen=True, slots=True)
 class PlannedPhoto:
-    """A photo of the data set without its annotations.
+    """A photo of the dataset without its annotations.
 
     Attributes:
         image_id: of Open Images.
@@ -40,7 +40,7 @@ class PlannedPhoto:
 
 @dataclass(frozen=True)
 class DatasetPlan:
-    """Everything that is known before the data set is written.
+    """Everything that is known before the dataset is written.
 
     Attributes:
         chunks: the source and result file of each chunk, in order.

@@ -1,7 +1,6 @@
-"""Open Images to a COCO data set: plan, convert each photo, split, write."""
+"""Open Images to a COCO dataset: plan, convert each photo, split, write."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from clothseg.errors import ClothsegError, DataError
@@ -27,11 +26,9 @@ def build_dataset(
     classes: Sequence[str],
     options: BuildOptions = DEFAULTS,
     *,
-    overwrite: bool = False,
-    workers: int = 1,
     progress: WrapProgress = lambda items, text, total: items,
 ) -> BuildSummary:
-    """Builds a COCO data set from the folder `source`, which has Open Images V5 files under their published names.
+    """Builds a COCO dataset from the folder `source`, which has Open Images V5 files under their published names.
 
     The same files, options and seed give the same bytes, also after an interruption: finished work stays in the folder
     `.NAME.building` beside `out`, and the next build resumes there. Missing or broken photos, masks and rows do not
@@ -39,12 +36,9 @@ def build_dataset(
 
     Args:
         source: a folder with `train/`, `train-masks/`, `train-annotations-*.csv` and so on.
-        out: folder for the data set. It appears when it is complete.
+        out: folder for the dataset. It appears when it is complete.
         classes: names or ids. Category ids are 1..N in this order.
         options: what to convert, and how.
-        overwrite: replace the data set at `out`.
-        workers: number of processes that convert photos. With more than one, a program must start below `if __name__
-            == "__main__"`, because `multiprocessing` imports it again.
         progress: wraps the converted photos, for a progress bar; it gets a text and their number.
 
     Returns:
@@ -54,9 +48,7 @@ def build_dataset(
         ClothsegError: `out` cannot be replaced, or another build is writing it.
         DataError: a table, folder or class is wrong, or a split would have no photo. Nothing is written then.
     """
-    _check_out(source, out, overwrite=overwrite)
-    if workers < 1:
-        raise DataError(f"workers is {workers}, but must be 1 or more")
+    _check_out(source, out, overwrite=options.overwrite)
     if not source.is_dir():
         raise DataError(f"{source}: no such folder")
     known = read_classes(class_file(source))
@@ -70,12 +62,12 @@ def build_dataset(
     facts = {"source": str(source.resolve()), "max_size": options.max_size, "upright": options.upright}
     with work.open(facts):
         try:
-            speed, chunks = convert_all(sources, settings, work, workers, progress)
+            speed, chunks = convert_all(sources, settings, work, options, progress)
             plan = assemble(sources, chunks, selected, included, options)
             _check_not_empty(plan, options)
             summary = plan.summary(out, selected, included, speed)
-            write_dataset(work.data, plan, summary, sources=sources, classes=selected, options=asdict(options))
-            require_absent(out, overwrite=overwrite)
+            write_dataset(work.data, plan, summary, sources=sources, classes=selected, options=options.as_dict())
+            require_absent(out, overwrite=options.overwrite)
         except ClothsegError:
             work.remove()
             raise
@@ -109,13 +101,13 @@ def _settings(
 
 
 def _check_out(source: Path, out: Path, *, overwrite: bool) -> None:
-    """A folder is replaced only if it is a data set, and never if the source is in it."""
+    """A folder is replaced only if it is a dataset, and never if the source is in it."""
     require_absent(out, overwrite=overwrite)
     if source.resolve().is_relative_to(out.resolve()):
-        raise ClothsegError(f"{out} contains the source {source}; choose another place for the data set")
+        raise ClothsegError(f"{out} contains the source {source}; choose another folder for the dataset")
     if out.exists() and not (out.is_dir() and ((out / "dataset.yaml").is_file() or not any(out.iterdir()))):
         raise ClothsegError(
-            f"{out} is not a data set (it has no dataset.yaml), so it is not replaced; choose another place"
+            f"{out} is not a dataset (it has no dataset.yaml) and is not replaced; choose another folder"
         )
 
 
@@ -127,8 +119,8 @@ def _check_not_empty(plan: DatasetPlan, options: BuildOptions) -> None:
                 reason = f"all {len(dropped)} mask rows were dropped, the first: {dropped[0].detail}"
             else:
                 reason = "no mask row matches"
-            hint = "; --val-fraction takes a part of train instead"
+            hint = "; use --val-fraction to take validation photos from train"
             raise DataError(
-                f"no photo with a mask of these classes is left for {name}: {reason}"
+                f"{name} has no photo with a mask of these classes: {reason}"
                 + (hint if name == "val" and options.val_fraction is None else "")
             )

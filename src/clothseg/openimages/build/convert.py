@@ -76,7 +76,7 @@ class ConvertedPhoto:
 
     Attributes:
         image_id: of the photo.
-        kept: whether it is in the data set.
+        kept: whether it is in the dataset.
         height, width: final size in pixels; 0 if the photo cannot be read.
         changed: what was done to the photo: `turned`, `resized`.
         hash: perceptual hash, or empty.

@@ -26,7 +26,7 @@ _TOLERANCE = 0.03
 
 @dataclass(frozen=True)
 class OrientedPhoto:
-    """A photo as it is in the data set.
+    """A photo as it is in the dataset.
 
     Attributes:
         pixels: `[H, W, 3]` uint8, RGB, turned and at its final size.

@@ -30,7 +30,7 @@ class SplitSource:
     """One split of Open Images, limited to the classes and partitions of a build.
 
     Attributes:
-        name: the split of the data set that it feeds: `train` or `val`.
+        name: the split of the dataset that it feeds: `train` or `val`.
         files: the paths of its parts.
         masks: mask rows.
         boxes: box rows, with and without a mask.

@@ -17,17 +17,13 @@ from typing import Any
 
 from clothseg.openimages.archives import MaskArchive
 from clothseg.openimages.build.convert import Clock, ConvertSettings, PhotoJob, convert_photo
+from clothseg.openimages.build.options import BuildOptions
 from clothseg.openimages.build.plan import SplitSource
 from clothseg.openimages.build.summary import Speed
 from clothseg.openimages.build.work_folder import WorkFolder, chunk_key, read_chunk, write_chunk
 
 WrapProgress = Callable[[Iterable[Any], str, int], Iterable[Any]]
 """Wraps an iterable to show a progress bar. It gets the items, a text and their number, and yields the same items."""
-
-CHUNK_PHOTOS = 64
-"""Photos in a chunk: the most that an interruption loses in each process."""
-MIN_PHOTOS_FOR_PROCESSES = 1500
-"""Fewer photos than this are converted in this process, before other processes have started."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +51,7 @@ def convert_all(
     sources: Sequence[SplitSource],
     settings: Mapping[str, ConvertSettings],
     work: WorkFolder,
-    workers: int,
+    options: BuildOptions,
     progress: WrapProgress,
 ) -> tuple[Speed, list[tuple[SplitSource, Path]]]:
     """Converts all photos that an earlier build has not converted.
@@ -64,7 +60,7 @@ def convert_all(
         sources: the splits.
         settings: by the name of the split.
         work: the folder for the results.
-        workers: number of processes.
+        options: `workers`, `chunk_photos` and `min_parallel_photos`.
         progress: wraps the ids of the photos.
 
     Returns:
@@ -76,14 +72,14 @@ def convert_all(
     for source in sources:
         own = settings[source.name]
         with MaskArchive(own.source, own.split) as archive:
-            for start in range(0, len(source.selected), CHUNK_PHOTOS):
-                ids = source.selected[start : start + CHUNK_PHOTOS]
+            for start in range(0, len(source.selected), options.chunk_photos):
+                ids = source.selected[start : start + options.chunk_photos]
                 path = work.chunk(chunk_key(_jobs(source, ids), own, archive))
                 chunks.append((source, path))
                 if not _is_done(path, work.images):
                     todo.append((source, path, ids))
     count = sum(len(ids) for _, _, ids in todo)
-    workers = 1 if count < MIN_PHOTOS_FOR_PROCESSES else workers
+    workers = 1 if count < options.min_parallel_photos else options.workers
     seconds: dict[str, float] = defaultdict(float)
     tasks = (ChunkTask(path, settings[source.name], _jobs(source, ids)) for source, path, ids in todo)
     if workers == 1:

@@ -12,7 +12,7 @@ import yaml
 from clothseg.instances import CocoCategory
 from clothseg.openimages.tables import FLAGS, Box, Flags
 
-# Reasons about annotations and not about files: the data set is complete in spite of them.
+# Reasons about annotations and not about files: the dataset is complete in spite of them.
 HARMLESS = frozenset({"empty_mask", "duplicate_row", "box_without_mask", "group"})
 REASONS = {
     "broken_row": "the row does not have the format of its table",
@@ -54,7 +54,7 @@ class BoxWithoutMask:
         split, image_id, class_name: of the photo and the box.
         box: x1 y1 x2 y2 in 0..1.
         flags: those of `tables.FLAGS`.
-        kept: whether the photo is in the data set. A photo without any mask of a selected class is not.
+        kept: whether the photo is in the dataset. A photo without any mask of a selected class is not.
     """
 
     split: str
@@ -132,7 +132,7 @@ class BuildSummary:
     """What `build_dataset` wrote, and what it left out.
 
     Attributes:
-        folder: of the data set.
+        folder: of the dataset.
         classes: names in the order of their category ids, from 1.
         included: the kinds that each class includes.
         train, val: content of the splits.
@@ -219,7 +219,7 @@ def describe(
     boxes["on_photos_of_the_data_set"] = sum(box.kept for box in summary.boxes_without_mask)
     boxes["note"] = (
         f"Boxes of the classes without a mask; {BOXES_WITHOUT_MASK} lists them. With boxes_without_mask: crowd, those "
-        "on photos of the data set are annotations with iscrowd 1. Photos with only such boxes are not in the data set."
+        "on photos of the dataset are annotations with iscrowd 1. Photos with only such boxes are not in the dataset."
     )
     document = {
         "format": "clothseg data set 1",

@@ -1,4 +1,4 @@
-"""The folder beside the data set in which a build keeps finished work, so that a rerun resumes after an interruption.
+"""The folder beside the dataset in which a build keeps finished work, so that a rerun resumes after an interruption.
 
 Photos are converted in chunks. The result of a chunk is one file. Its name is a checksum of all that it depends on:
 rows, settings, and size and modification time of photos and archives. So a rerun uses only results that still hold.
@@ -8,7 +8,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from clothseg.errors import ClothsegError
-from clothseg.files import atomic_write
+from clothseg.files import atomic_write, replace_file
 from clothseg.openimages.archives import MaskArchive
 from clothseg.openimages.build.convert import ConvertedPhoto, ConvertSettings, PhotoJob
 
@@ -24,14 +24,16 @@ _FORMAT = 2
 
 
 class WorkFolder:
-    """`.NAME.building` beside the data set NAME. It has `chunks/`, and `data/`, which becomes the data set."""
+    """`.NAME.building` beside the dataset NAME. It has `chunks/`, and `data/`, which becomes the dataset."""
 
     def __init__(self, out: Path) -> None:
         self.out = out
         self.folder = out.with_name(f".{out.name}.building")
         self.data, self.chunks = self.folder / "data", self.folder / "chunks"
         self.images = self.data / "images"
-        self._new_parents = [place for place in out.parents if not place.exists()]
+        self._lock_file = self.folder / "lock"
+        self._new_parents = [parent for parent in out.parents if not parent.exists()]
+        self._removed = False
 
     @contextmanager
     def open(self, photos_depend_on: Mapping[str, Any]) -> Iterator[None]:
@@ -41,10 +43,10 @@ class WorkFolder:
             photos_depend_on: the options that change the photos.
 
         Raises:
-            ClothsegError: another build for the same data set is running.
+            ClothsegError: another build for the same dataset is running.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.folder / "lock")
+        lock = FileLock(self._lock_file)
         try:
             lock.acquire(blocking=False)
         except Timeout as error:
@@ -54,6 +56,8 @@ class WorkFolder:
             yield
         finally:
             lock.release()
+            if self._removed:
+                self._remove_lock()
 
     def _clear_if_different(self, facts: str) -> None:
         known = self.folder / "made-with.json"
@@ -65,19 +69,33 @@ class WorkFolder:
         self.chunks.mkdir(exist_ok=True)
 
     def remove(self) -> None:
-        """Removes the folder, and the parents that the build created if they are empty."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-        for place in self._new_parents:
-            if place.is_dir() and not any(place.iterdir()):
-                place.rmdir()
+        """Deletes the content of the folder. `open` deletes the lock file and the folder when it releases the lock.
+
+        The lock file is open until then, and Windows does not delete open files.
+        """
+        for path in self.folder.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            elif path != self._lock_file:
+                path.unlink(missing_ok=True)
+        self._removed = True
+
+    def _remove_lock(self) -> None:
+        """Deletes the lock file, the folder and the parent folders that this build created, if they are empty."""
+        with suppress(OSError):  # another build may have locked the folder again
+            self._lock_file.unlink(missing_ok=True)
+            self.folder.rmdir()
+            for parent in self._new_parents:
+                if parent.is_dir():
+                    parent.rmdir()
 
     def publish(self) -> None:
-        """Moves the finished data set to its place. An older one is removed after that."""
+        """Moves the finished dataset to its place. An older one is removed after that."""
         replaced = self.folder / "replaced"
         if self.out.exists():
             shutil.rmtree(replaced, ignore_errors=True)
-            self.out.rename(replaced)
-        self.data.rename(self.out)
+            replace_file(self.out, replaced)
+        replace_file(self.data, self.out)
         self.remove()
 
     def chunk(self, key: str) -> Path:
@@ -106,5 +124,8 @@ def read_chunk(path: Path) -> list[ConvertedPhoto]:
     photos = [ConvertedPhoto(**values) for values in json.loads(path.read_text(encoding="utf-8"))]
     for photo in photos:
         photo.dropped = [(d[0], d[1], d[2], d[3]) for d in photo.dropped]
-        photo.boxes_without_mask = [(mid, tuple(box), tuple(flags)) for mid, box, flags in photo.boxes_without_mask]  # type: ignore[misc]
+        photo.boxes_without_mask = [
+            (mid, tuple(box), tuple(flags))  # type: ignore[misc]
+            for mid, box, flags in photo.boxes_without_mask
+        ]
     return photos

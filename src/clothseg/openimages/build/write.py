@@ -1,4 +1,4 @@
-"""The files of a data set: two COCO files, `dataset.yaml`, and the table of boxes without a mask."""
+"""The files of a dataset: two COCO files, `dataset.yaml`, and the table of boxes without a mask."""
 
 import csv
 import hashlib
@@ -27,14 +27,12 @@ _NO_CREDIT = PhotoCredit(author="", license="", source_url="")
 class OpenImagesCategory(CocoCategory):
     """A category with the class id of Open Images."""
 
-    supercategory: str
     mid: str
 
 
 class OpenImagesImage(CocoImage):
     """A photo with its credit. `license` is an id of the list `licenses`; `changed` says what was done to the photo."""
 
-    license: int
     open_images_id: str
     author: str
     source_url: str
@@ -55,7 +53,7 @@ def write_dataset(
     Annotations go from the chunks directly into the COCO files, so memory does not grow with their number.
 
     Args:
-        folder: the folder of the new data set.
+        folder: the folder of the new dataset.
         plan: photos and chunks.
         summary: for `dataset.yaml`.
         sources: the splits; `dataset.yaml` has checksums of their tables.

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from clothseg.errors import ClothsegError, DataError
+from clothseg.files import replace_file
 from clothseg.http import RangesNotSupportedError, fetch_file
 from clothseg.openimages.download.decode import MASK_KINDS, check_picture
 from clothseg.openimages.download.job import Advance, DownloadJob, as_progress, part_file
@@ -200,4 +201,4 @@ def _put(content: bytes, path: Path, parts: Path) -> None:
     parts.mkdir(parents=True, exist_ok=True)
     temporary = parts / path.name
     temporary.write_bytes(content)
-    temporary.replace(path)
+    replace_file(temporary, path)

@@ -1,4 +1,4 @@
-"""Settings that fit a budget of memory and keep the meaning of a training."""
+"""Settings that fit a memory budget and keep the meaning of a training."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -19,25 +19,25 @@ def parse_size(text: str) -> int:
     """Bytes of `4GB`, `3.5 GiB`, `800 MB`.
 
     Raises:
-        ConfigError: it is no number with such a unit.
+        ConfigError: it is not a number with such a unit.
     """
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]+)\s*", text)
     if match is None or match[2].upper() not in UNITS or not float(match[1]):
-        raise ConfigError(f"{text!r} is no amount of memory; write a number and MB, GB, MiB or GiB, such as 4GB")
+        raise ConfigError(f"{text!r} is not an amount of memory; write a number and MB, GB, MiB or GiB, such as 4GB")
     return int(float(match[1]) * UNITS[match[2].upper()])
 
 
 def fit_budget(config: Config, budget: int, forecast_of: Callable[[Config], Forecast]) -> tuple[Config, Forecast]:
-    """The first settings that fit, in this order: the configuration's own; activations computed again instead of kept;
-    then the batch halved and the accumulation doubled, until one photo is in memory at a time. With each of them as
-    many outputs of frozen stages are kept as there is room for, up to what the configuration says.
+    """The first settings that fit the budget.
 
-    Only the halved batch changes a number: see `gradients.gradients`.
+    They are tried in this order: the configuration's own; activation checkpointing; then the batch halved and the
+    gradient accumulation doubled, until one photo is in memory at a time. Each time the feature cache takes what is
+    left of the budget, up to what the configuration says. Only the halved batch changes a number: see `training_step`.
 
     Args:
-        config: what was asked for.
+        config: the settings that the user asked for.
         budget: bytes.
-        foretell: the forecast of a configuration.
+        forecast_of: the forecast of a configuration.
 
     Raises:
         ConfigError: nothing fits; the message has the smallest amount that would.
@@ -49,30 +49,30 @@ def fit_budget(config: Config, budget: int, forecast_of: Callable[[Config], Fore
         if bare <= budget:
             if forecast.total <= budget:
                 return candidate, forecast
-            room = (budget - bare) // 2_000_000  # for the training photos and as much for the others
-            less = _changed(candidate, feature_cache_mb=room)
+            share = (budget - bare) // 2_000_000  # for the training photos and as much for the others
+            less = _changed(candidate, feature_cache_mb=share)
             return less, forecast_of(less)
         if smallest is None or bare < smallest.total - smallest.cached:
             smallest = forecast
     assert smallest is not None
     least = smallest.total - smallest.cached
     raise ConfigError(
-        f"nothing fits into {format_bytes(budget)}: the least that this training takes is {format_bytes(least)} "
-        f"({smallest.libraries / least:.0%} of it for the libraries), with one photo at a time and activations "
-        "computed again. Give that much, or make the input, the backbone or network.box_head.samples smaller"
+        f"nothing fits in {format_bytes(budget)}: this training takes at least {format_bytes(least)} "
+        f"({smallest.libraries / least:.0%} of it for the libraries), with one photo at a time and activation "
+        "checkpointing. Allow that much, or make the input, the backbone or network.box_head.samples smaller"
     )
 
 
 def within_budget(config: Config, text: str, train: CocoLikeDataset, val: CocoLikeDataset) -> tuple[Config, str]:
-    """Settings of a training that fit into an amount of memory, and what was chosen, in words.
+    """Settings of a training that fit an amount of memory, and a message about what was chosen.
 
     Args:
-        config: what was asked for.
+        config: the settings that the user asked for.
         text: the amount, such as `4GB`: of all processes on this machine together, or of each GPU where there is one.
         train, val: prepared data sets.
 
     Raises:
-        ConfigError: the text is no amount, or nothing fits.
+        ConfigError: the text is not an amount, or nothing fits.
     """
     budget = parse_size(text)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -86,7 +86,7 @@ def within_budget(config: Config, text: str, train: CocoLikeDataset, val: CocoLi
 
 
 def changes(before: Config, after: Config) -> list[str]:
-    """What is different in two configurations' training, as `train.name=value`."""
+    """The differences of two configurations' section `train`, as `train.name=value`."""
     one, other = before.train.model_dump(mode="json"), after.train.model_dump(mode="json")
     return [f"train.{name}={str(value).lower()}" for name, value in other.items() if one[name] != value]
 
@@ -99,7 +99,7 @@ def _candidates(config: Config) -> Iterator[Config]:
         train = config.train
         if train.batch_size == 1:
             return
-        if train.batch_size % 2:  # the next even division; an odd batch goes to single photos
+        if train.batch_size % 2:  # a batch that cannot be halved goes to single photos
             config = _changed(
                 config, batch_size=1, grad_accumulation_steps=train.grad_accumulation_steps * train.batch_size
             )

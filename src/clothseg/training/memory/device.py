@@ -1,35 +1,33 @@
-"""How much memory there is: of the machine, of the group of processes that this one is in, of a GPU."""
+"""How much memory there is: of the machine, of the control group of this process, of a GPU."""
 
-import os
 from pathlib import Path
 
+import psutil
 import torch
 
 Bytes = int
 _NO_LIMIT = 1 << 60
-"""Groups without a limit have a number near 2 ** 63."""
+"""Control groups without a limit have a number near 2 ** 63."""
 
 
-def free_memory(device: torch.device, root: Path = Path("/")) -> Bytes | None:
-    """What can still be taken on a device; None where the system does not say.
+def free_memory(device: torch.device, root: Path = Path("/")) -> Bytes:
+    """The memory that can still be allocated on a device.
 
-    On the CPU it is what the kernel calls available, or what the limits of the process's groups (containers, batch
-    systems) leave, whichever is less.
+    On the CPU this is what the system calls available, or what the control groups of the process (containers, batch
+    systems; Linux only) leave, whichever is less.
 
     Args:
         device: the CPU or a GPU.
-        root: folder that `proc` and `sys` are in.
+        root: folder that contains `proc` and `sys`.
     """
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    found = [size for size in (_available(root), *_left_in_groups(root)) if size is not None]
-    return min(found) if found else None
+    return min([int(psutil.virtual_memory().available), *_left_in_groups(root)])
 
 
-def resident(root: Path = Path("/")) -> Bytes | None:
-    """What this process has in memory now; None where the system does not say."""
-    pages = _number(root / "proc/self/statm", field=1)
-    return None if pages is None else pages * os.sysconf("SC_PAGE_SIZE")
+def resident() -> Bytes:
+    """The memory that this process occupies now."""
+    return int(psutil.Process().memory_info().rss)
 
 
 def format_bytes(size: Bytes) -> str:
@@ -37,18 +35,10 @@ def format_bytes(size: Bytes) -> str:
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 
-def _available(root: Path) -> Bytes | None:
-    try:
-        lines = (root / "proc/meminfo").read_text().splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
-    except (OSError, StopIteration, ValueError):
-        return None
-
-
 def _left_in_groups(root: Path) -> list[Bytes]:
-    """What each memory group above this process (control groups, version 2 and 1) leaves."""
+    """What each memory control group above this process (version 2 and 1) leaves."""
     try:
-        lines = (root / "proc/self/cgroup").read_text().splitlines()
+        lines = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
     except OSError:
         return []
     left = []
@@ -61,7 +51,7 @@ def _left_in_groups(root: Path) -> list[Bytes]:
         else:
             continue
         group = base / place.strip("/")
-        for folder in (group, *group.parents):  # within a container the group is the root of what is seen
+        for folder in (group, *group.parents):  # in a container the group is the root that it sees
             most, used = _number(folder / limit), _number(folder / usage)
             if most is not None and used is not None and most < _NO_LIMIT:
                 left.append(max(0, most - used + _cached(folder)))
@@ -71,17 +61,17 @@ def _left_in_groups(root: Path) -> list[Bytes]:
 
 
 def _cached(folder: Path) -> Bytes:
-    """Copies of files that the kernel gives up when memory is wanted."""
+    """Cached file contents, which the kernel drops when memory is needed."""
     try:
-        rows = [line.split() for line in (folder / "memory.stat").read_text().splitlines()]
+        rows = [line.split() for line in (folder / "memory.stat").read_text(encoding="utf-8").splitlines()]
     except OSError:
         return 0
     known = {name: int(value) for name, value in rows}
     return known.get("total_inactive_file", known.get("inactive_file", 0))
 
 
-def _number(path: Path, field: int = 0) -> int | None:
+def _number(path: Path) -> int | None:
     try:
-        return int(path.read_text().split()[field])
-    except (OSError, ValueError, IndexError):
+        return int(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return None

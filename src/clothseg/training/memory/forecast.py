@@ -1,7 +1,7 @@
-"""What a training will need of memory, told before it begins.
+"""The memory that a training will need, forecast before it begins.
 
-The step is run once without numbers (`networks.outline`), and the tensors that live at once are counted; one photo, the
-largest, is loaded and changed. Nothing of it needs the memory that it foretells.
+The step runs once without values (`Network.memory_probe`), and the tensors that live at the same time are counted; the
+largest photo is loaded and augmented. Nothing here needs the memory that it forecasts.
 """
 
 from contextlib import AbstractContextManager, nullcontext
@@ -19,19 +19,19 @@ from clothseg.training.memory.tensors import LiveBytes
 from clothseg.training.schedule import make_optimizer
 
 FIRST_USE = 60_000_000
-"""What libraries take when first used (threads, kernels, drawing); found by `benchmarks/forecast_memory.py`."""
+"""Bytes that libraries take at first use (threads, kernels, drawing), from `benchmarks/forecast_memory.py`."""
 
 
 @dataclass(frozen=True)
 class PhotoNeeds:
-    """What the photos of a data set need.
+    """The memory that the photos of a data set need.
 
     Attributes:
         sizes: the different heights and widths.
         photos: how many there are.
-        objects, most: on a photo in the mean, and at most.
-        held: bytes of the largest example while the network learns from it.
-        making: most bytes while it is made.
+        objects, most: mean and largest number of objects on a photo.
+        held: bytes of the largest example during a step.
+        making: peak bytes while it is loaded.
     """
 
     sizes: list[tuple[int, int]]
@@ -44,14 +44,14 @@ class PhotoNeeds:
 
 @dataclass(frozen=True)
 class Forecast:
-    """Bytes at the fullest moment of a training, by what they are for.
+    """Bytes at the peak of a training, by what they are for.
 
     Attributes:
         libraries: the program, its libraries and the data set's tables; on a GPU nothing.
-        weights, gradients, optimizer, average: of the network.
+        weights, gradients, optimizer, ema: of the network.
         cached: outputs of frozen stages.
-        activations: what a step needs beyond all of these.
-        photos: those of a batch, and the making of one.
+        activations: what a step needs beyond these.
+        photos: those of a batch, and one that is being loaded.
     """
 
     libraries: int
@@ -65,7 +65,7 @@ class Forecast:
 
     @property
     def total(self) -> int:
-        """All together."""
+        """The sum."""
         return sum(getattr(self, field.name) for field in fields(self))
 
 
@@ -126,7 +126,7 @@ def _stage_forecast(
     changing = live.peak - live.now + (0 if on_cpu else gradients)  # on a GPU all weights are changed at once
     weights = sum(_size(t) for t in network.state_dict().values())
     ema = sum(_size(p) for p in network.parameters()) if settings.ema_decay else 0
-    writing = weights if on_cpu else ema  # a copy for their file; validation puts them aside for their average
+    writing = weights if on_cpu else ema  # a copy for their file; validation swaps them for the EMA
     photos = max(settings.batch_size * train.held, (settings.batch_size - 1) * train.held + train.making)
     cached = _cached_bytes(network, config, train, config.augment.fixed_views) + _cached_bytes(network, config, val, 1)
     return Forecast(
@@ -204,5 +204,5 @@ def forecast_memory(
         PhotoError, DataError: the largest photo cannot be read.
     """
     there = sum(tensor.nbytes for tensor in network.state_dict().values()) if network else 0
-    libraries = max(0, (resident() or 0) - there)
+    libraries = max(0, resident() - there)
     return forecast(config, len(train.classes), photo_needs(train, config), photo_needs(val, config), device, libraries)

@@ -17,13 +17,13 @@ SIGNS = (
     "could not create a memory",
     "could not create a primitive",
 )
-"""In lower case, what torch and its libraries say when memory runs out, besides an error of that name."""
+"""Parts of the messages of torch and its libraries at out-of-memory, in lower case."""
 
 T = TypeVar("T")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that there was not enough memory."""
+    """Whether an error means out-of-memory."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in SIGNS)

@@ -1,4 +1,4 @@
-"""How many bytes of tensors live at once while something runs."""
+"""Counts the bytes of tensors that live at the same time."""
 
 import weakref
 from collections.abc import Callable
@@ -11,14 +11,14 @@ from torch.utils._pytree import tree_leaves
 
 
 class LiveBytes(TorchDispatchMode):
-    """While it is open, every operation's new tensors are counted, and taken off again when they are let go.
+    """Inside this context the new tensors of every operation are counted, until they are freed.
 
-    It counts tensors of any kind, those without numbers (on `meta`, or fake) too, and backward passes as well as
-    forward ones. What was there before is not counted, nor what libraries need inside an operation.
+    It counts tensors of any kind, those without values (on `meta`, or fake) too, in backward passes as well as in
+    forward ones. It counts neither older tensors nor what libraries need inside an operation.
 
     Attributes:
-        now: bytes that live now.
-        peak: most bytes that lived at once.
+        now: bytes of living tensors.
+        peak: largest value of `now`.
     """
 
     def __init__(self) -> None:
@@ -43,8 +43,8 @@ class LiveBytes(TorchDispatchMode):
         self._known.add(key)
         self.now += size
         self.peak = max(self.peak, self.now)
-        weakref.finalize(storage, self._let_go, key, size)
+        weakref.finalize(storage, self._free, key, size)
 
-    def _let_go(self, key: int, size: int) -> None:
+    def _free(self, key: int, size: int) -> None:
         self._known.discard(key)
         self.now -= size

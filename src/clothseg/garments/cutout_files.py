@@ -1,4 +1,4 @@
-"""Cut-outs on disk: a PNG with transparency that says what it shows, where it was, and in which light."""
+"""Cut-outs on disk: a PNG with transparency that also stores class, place and light."""
 
 import json
 from collections.abc import Callable, Iterable, Sequence
@@ -11,25 +11,26 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
-from clothseg.errors import DataError, PhotoError
-from clothseg.files import atomic_file, atomic_write, require_absent
+from clothseg.errors import PhotoError
+from clothseg.files import atomic_file, atomic_write, require_absent, safe_file_name
 from clothseg.garments.cutout import Cutout, cut_out
 from clothseg.garments.light import Light
-from clothseg.instances import Instances
+from clothseg.instances import Instances, class_number
 from clothseg.photos import RgbImage, try_read_photo
 
-Finder = Callable[[RgbImage], Instances]
+Predict = Callable[[RgbImage], Instances]
+"""Returns the detections on a photo `[H, W, 3]`."""
 _KEY = "clothseg"
 LIST = "cutouts.json"
 
 
 @dataclass(frozen=True)
 class CutoutsWritten:
-    """What came of cutting out garments.
+    """The result of `write_cutouts`.
 
     Attributes:
-        photos: how many were read.
-        garments: how many were cut out.
+        photos: the number of photos that were read.
+        garments: the number of cut-outs.
         failed: a message for each photo that could not be read.
     """
 
@@ -39,7 +40,7 @@ class CutoutsWritten:
 
 
 def write_cutouts(
-    find: Finder,
+    predict: Predict,
     names: Sequence[str],
     paths: Sequence[Path],
     out: Path,
@@ -49,24 +50,24 @@ def write_cutouts(
     overwrite: bool = False,
     track: Callable[[Sequence[Path]], Iterable[Path]] = iter,
 ) -> CutoutsWritten:
-    """Write a PNG for every garment on the photos into `out`, and `cutouts.json`, the list of them.
+    """Writes a PNG for every garment on the photos, and `cutouts.json` with a list of them, to `out`.
 
-    A photo that cannot be read is passed over. Where none can be read, nothing is written.
+    Photos that cannot be read are skipped. If none can be read, nothing is written.
 
     Args:
-        find: gives the instances on a photo `[H, W, 3]`, those alone that are sure enough.
-        names: of the classes 1..K.
+        predict: returns the detections on a photo, already filtered by score.
+        names: the names of the classes 1..K.
         paths: photos.
-        out: folder.
-        classes: only these; all if empty.
+        out: a folder.
+        classes: only garments of these classes; all if empty. Upper and lower case do not matter.
         full_frame: whether a PNG has the photo's size, with the garment at its place, or is trimmed to the garment.
-        overwrite: whether the cut-outs that are in `out` may be replaced.
-        track: walks through the photos, for a progress bar.
+        overwrite: whether the cut-outs in `out` may be replaced.
+        track: wraps the photos, for a progress bar.
 
     Raises:
-        ClothsegError: `out` holds something, and `overwrite` is not set; or a class is not known.
+        ClothsegError: `out` is not empty and `overwrite` is not set, or a class is not known.
     """
-    wanted = {class_id(name, names) for name in classes or names}
+    wanted = {class_number(name, names, option="--class", ignore_case=True) for name in classes or names}
     require_absent(out, overwrite=overwrite)
     rows: list[dict[str, Any]] = []
     failed: list[str] = []
@@ -79,33 +80,21 @@ def write_cutouts(
         if not read:
             _clear(out)
         read += 1
-        found = find(photo)
+        found = predict(photo)
         found = found[torch.isin(found.classes, torch.tensor(sorted(wanted)))]
         for position in range(len(found)):
             cutout = cut_out(photo, found, position, names[int(found.classes[position]) - 1])
             if cutout is not None:
-                name = f"{number:04d}-{path.stem}-{position + 1}-{cutout.class_name.replace('/', '_')}.png"
+                name = f"{number:04d}-{path.stem}-{position + 1}-{safe_file_name(cutout.class_name)}.png"
                 save_cutout(cutout, out / name, full_frame=full_frame)
-                rows.append({"file_name": name, "photo": str(path), **_facts(cutout)})
+                rows.append({"file_name": name, "photo": path.as_posix(), **_facts(cutout)})
     if read:
         atomic_write(out / LIST, json.dumps({"cutouts": rows}, indent=1))
     return CutoutsWritten(read, len(rows), failed)
 
 
-def class_id(name: str, names: Sequence[str]) -> int:
-    """The number 1..K of a class, capitals or not.
-
-    Raises:
-        DataError: no such class.
-    """
-    lower = [known.lower() for known in names]
-    if name.lower() not in lower:
-        raise DataError(f"the network knows no class {name!r}; it knows {', '.join(names)}")
-    return lower.index(name.lower()) + 1
-
-
 def save_cutout(cutout: Cutout, path: Path, *, full_frame: bool = False) -> None:
-    """Write a PNG with what is known of the cut-out in its text."""
+    """Writes a PNG. Class, score, place and light are stored in its text chunk."""
     text = PngInfo()
     text.add_text(_KEY, json.dumps(_facts(cutout) | {"light": cutout.light}))
     picture = cutout.full_frame() if full_frame else cutout.picture
@@ -125,7 +114,7 @@ def _facts(cutout: Cutout) -> dict[str, Any]:
 
 
 def has_transparency(path: Path) -> bool:
-    """Whether a file is a picture with transparency; False where it cannot be read."""
+    """Whether a file is a picture with transparency. False if it cannot be read."""
     try:
         with Image.open(path) as picture:
             return picture.has_transparency_data
@@ -134,12 +123,12 @@ def has_transparency(path: Path) -> bool:
 
 
 def read_cutout(path: Path) -> Cutout:
-    """A cut-out from any picture with transparency, trimmed to what is visible.
+    """Reads a cut-out from any picture with transparency, trimmed to the visible part.
 
-    Class and light are known of those that this program made.
+    Class and light are known only for files of `save_cutout`.
 
     Raises:
-        PhotoError: the file is missing or no picture, or has no transparency, or nothing in it is visible.
+        PhotoError: the file does not exist, is not a picture, has no transparency, or is completely transparent.
     """
     if not path.is_file():
         raise PhotoError(f"{path}: no such cut-out")
@@ -148,21 +137,21 @@ def read_cutout(path: Path) -> Cutout:
             picture.load()
             transparent = picture.has_transparency_data
             pixels = np.array(picture.convert("RGBA"))
-            facts = _told(picture.info.get(_KEY))
+            facts = _parse_object(picture.info.get(_KEY))
     except (OSError, SyntaxError, ValueError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise PhotoError(f"{path}: not a picture that can be read ({error})") from error
+        raise PhotoError(f"{path}: the picture cannot be read ({error})") from error
     if not transparent:
-        raise PhotoError(f"{path}: the picture has no transparency; make a cut-out of it with `clothseg cutout`")
+        raise PhotoError(f"{path}: the picture has no transparency; make a cut-out with `clothseg cutout`")
     ys, xs = np.flatnonzero(pixels[..., 3].any(axis=1)), np.flatnonzero(pixels[..., 3].any(axis=0))
     if not len(ys):
-        raise PhotoError(f"{path}: nothing in this picture is visible; all of it is transparent")
+        raise PhotoError(f"{path}: the picture is completely transparent")
     trimmed = pixels[ys[0] : ys[-1] + 1, xs[0] : xs[-1] + 1]
     name = facts.get("class")
     return Cutout(trimmed, class_name=name if isinstance(name, str) else "", light=_light(facts.get("light")))
 
 
-def _told(text: object) -> dict[str, Any]:
-    """What the PNG's text says; nothing if it is not ours."""
+def _parse_object(text: object) -> dict[str, Any]:
+    """Parses a JSON object; empty if the text is anything else."""
     try:
         facts = json.loads(text) if isinstance(text, str) else {}
     except ValueError:
@@ -177,9 +166,9 @@ def _light(value: object) -> Light | None:
 
 
 def _clear(out: Path) -> None:
-    """Delete the cut-outs that are in `out`, so that no old one stands among the new ones."""
+    """Deletes the cut-outs in `out` that `cutouts.json` lists, so that old and new ones do not mix."""
     if (out / LIST).is_file():
-        for row in _told((out / LIST).read_text(encoding="utf-8")).get("cutouts", []):
+        for row in _parse_object((out / LIST).read_text(encoding="utf-8")).get("cutouts", []):
             if isinstance(row, dict) and isinstance(row.get("file_name"), str):
                 (out / Path(row["file_name"]).name).unlink(missing_ok=True)
         (out / LIST).unlink()

@@ -1,0 +1,29 @@
+"""`clothseg dataset stats` as a user types it."""
+
+import json
+from pathlib import Path
+
+from PIL import Image
+from typer.testing import CliRunner
+
+from clothseg import sample
+from clothseg.cli.app import app
+
+runner = CliRunner()
+
+
+def test_statistics_need_only_the_tables(tmp_path: Path) -> None:
+    for path in sample.folder().glob("*.csv"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    chart = tmp_path / "out" / "bars.png"
+    words = ["dataset", "stats", str(tmp_path), "--out", str(chart), "--json", "--min-instances", "36"]
+    result = runner.invoke(app, words)
+    assert result.exit_code == 0
+    printed = json.loads(result.stdout)
+    assert {c["name"] for c in printed["classes"] if c["chosen"]} == {"Suit", "Dress", "Jeans"}
+    assert {c["name"] for c in printed["classes"] if c["enough"]} >= {"Suit", "Dress", "Jeans"}
+    with Image.open(chart) as picture:
+        assert picture.width > 800
+    shown = runner.invoke(app, ["dataset", "stats", str(tmp_path), "--partitions", "0-7"])
+    assert shown.exit_code == 0
+    assert "Jeans" in shown.stdout

@@ -1,0 +1,95 @@
+"""Which photos and classes are in a build."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from clothseg.errors import DataError
+from clothseg.openimages import BuildOptions, build_dataset
+
+A, B, C = "1" * 16, "12345678e9012345", "f00000000000000f"
+SUIT, DRESS, SUITCASE = "/m/01xyhv", "/m/01d40f", "/m/01s55n"
+TREE = {
+    "LabelName": "/m/0bl9f",
+    "Subcategory": [
+        {
+            "LabelName": "/m/01gkx_",
+            "Subcategory": [
+                {"LabelName": DRESS, "Subcategory": [{"LabelName": SUIT}], "Part": [{"LabelName": SUITCASE}]}
+            ],
+        },
+        {"LabelName": "/m/07mhn", "Subcategory": [{"LabelName": SUIT}]},
+    ],
+}
+A, B, C, D = "1" * 16, "12345678e9012345", "f00000000000000f", "2" * 16
+SUIT, DRESS = "/m/01xyhv", "/m/01d40f"
+
+
+def test_a_class_includes_its_kinds_but_not_its_parts(good: Any, tmp_path: Path, load: Any) -> None:
+    source = good.write()
+    (source / "bbox_labels_600_hierarchy.json").write_text(json.dumps(TREE))
+    with pytest.raises(DataError, match="no mask row matches"):
+        build_dataset(source, tmp_path / "out", ["Swimwear"])
+    summary = build_dataset(source, tmp_path / "out", ["Swimwear"], BuildOptions(include_children=True))
+    assert summary.included == {"Swimwear": ("Dress", "Suit")}
+    found = load(tmp_path / "out")["annotations"]
+    assert [(a["category_id"], a["mid"]) for a in found] == [(1, SUIT), (1, SUIT), (1, DRESS)]
+    assert yaml.safe_load((tmp_path / "out" / "dataset.yaml").read_text())["classes"][0]["includes"] == [
+        "Dress",
+        "Suit",
+    ]
+    # A Suit is nearer to Trousers (1 step) than to Swimwear (2). A requested class stays its own class.
+    nearer = build_dataset(source, tmp_path / "two", ["Swimwear", "Trousers"], BuildOptions(include_children=True))
+    assert nearer.included == {"Swimwear": ("Dress",), "Trousers": ("Suit",)}
+    own = build_dataset(source, tmp_path / "own", ["Swimwear", "Suit"], BuildOptions(include_children=True))
+    assert own.included == {"Swimwear": ("Dress",), "Suit": ()}
+
+
+def test_negatives_have_no_box_of_the_classes(good: Any, tmp_path: Path, load: Any) -> None:
+    good.photo("train", D)
+    good.photo("train", "3" * 16)
+    good.box("train", "3" * 16, SUIT, 0.2)
+    source = good.write()
+    assert build_dataset(source, tmp_path / "without", ["Suit", "Dress"]).train.photos == 2
+    summary = build_dataset(source, tmp_path / "with", ["Suit", "Dress"], BuildOptions(keep_empty=True))
+    assert (summary.train.photos, summary.train.negatives) == (3, 1)
+    images = load(tmp_path / "with")["images"]
+    assert [i["open_images_id"] for i in images] == [A, B, D]
+
+
+def test_partition_fraction_and_limit(good: Any, tmp_path: Path, load: Any) -> None:
+    for digit in "3456789":
+        good.photo("train", digit * 16)
+        good.mask("train", digit * 16, SUIT, f"0000000{digit}")
+    source = good.write()
+
+    def ids(out: str, split: str) -> set[str]:
+        return {i["open_images_id"][0] for i in load(tmp_path / out, split)["images"]}
+
+    build_dataset(source, tmp_path / "part", ["Suit"], BuildOptions(partitions="3-5,f"))
+    assert (ids("part", "train"), ids("part", "val")) == (set("345"), set("f"))
+    build_dataset(source, tmp_path / "fraction", ["Suit"], BuildOptions(val_fraction=0.25, seed=4))
+    train, val = ids("fraction", "train"), ids("fraction", "val")
+    assert len(val) == 2
+    assert train | val == set("13456789")
+    assert not train & val
+    build_dataset(source, tmp_path / "limit", ["Suit"], BuildOptions(limit=3))
+    assert ids("limit", "train") == set("134")
+
+
+def test_a_split_by_fraction_needs_no_validation_files(good: Any, tmp_path: Path) -> None:
+    source = good.write()
+    (source / "validation-annotations-object-segmentation.csv").unlink()
+    build_dataset(source, tmp_path / "out", ["Suit", "Dress"], BuildOptions(val_fraction=0.5))
+    with pytest.raises(DataError, match=r"validation-annotations-object-segmentation\.csv: no such file"):
+        build_dataset(source, tmp_path / "own", ["Suit", "Dress"])
+
+
+def test_a_photo_in_both_splits_is_refused(good: Any, tmp_path: Path) -> None:
+    good.photo("validation", A)
+    good.mask("validation", A, SUIT, "00000001")
+    with pytest.raises(DataError, match=f"photo {A} is in train and in validation"):
+        build_dataset(good.write(), tmp_path / "out", ["Suit"])

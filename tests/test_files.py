@@ -1,0 +1,179 @@
+"""Atomic writes, the names of files, and outputs that are refused."""
+
+import itertools
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from clothseg.errors import ClothsegError
+from clothseg.files import (
+    atomic_file,
+    atomic_folder,
+    atomic_write,
+    read_json,
+    replace_file,
+    require_absent,
+    require_outside_inputs,
+    safe_file_name,
+)
+
+
+def refusing(*calls: int) -> Callable[[Path, Path], Path]:
+    """A `Path.replace` that fails in these calls (the first is 1), as if another program had the file open."""
+    replace, counter = Path.replace, itertools.count(1)
+
+    def replacement(source: Path, target: Path) -> Path:
+        if next(counter) in calls:
+            raise PermissionError(13, "The process cannot access the file")
+        return replace(source, target)
+
+    return replacement
+
+
+@pytest.fixture
+def sleeps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds that were slept, without the sleep."""
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    return slept
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_file_is_replaced_on_success_only(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "a.txt"
+    atomic_write(path, "Größe\n")
+    assert path.read_bytes() == b"Gr\xc3\xb6\xc3\x9fe\n"
+    with pytest.raises(RuntimeError, match="half way"), atomic_file(path) as temporary:
+        assert temporary.suffix == ".txt"
+        temporary.write_text("half")
+        raise RuntimeError("half way")
+    assert path.read_bytes() == b"Gr\xc3\xb6\xc3\x9fe\n"
+    assert names(path.parent) == ["a.txt"]
+
+
+@pytest.mark.parametrize("name", [f"{'x' * 240}.json", f"{'é' * 120}.json", f"a.{'x' * 240}"])
+def test_a_long_name_is_written(tmp_path: Path, name: str) -> None:
+    atomic_write(tmp_path / name, b"{}")
+    assert (tmp_path / name).read_bytes() == b"{}"
+    assert len(names(tmp_path)) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no umask")
+def test_modes_obey_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        atomic_write(tmp_path / "a", "")
+        with atomic_file(tmp_path / "b") as temporary:
+            temporary.unlink()  # as a library that writes another file and renames it
+            temporary.touch(mode=0o600)
+        with atomic_folder(tmp_path / "c"):
+            pass
+    finally:
+        os.umask(before)
+    assert [(tmp_path / name).stat().st_mode & 0o777 for name in "abc"] == [0o640, 0o640, 0o750]
+
+
+def test_a_folder_is_replaced_on_success_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "out"
+    with atomic_folder(out) as folder:
+        (folder / "first").touch()
+    with pytest.raises(ClothsegError, match="exists already"), atomic_folder(out):
+        pass
+    with pytest.raises(RuntimeError), atomic_folder(out, overwrite=True) as folder:
+        (folder / "half").touch()
+        raise RuntimeError
+    assert (names(tmp_path), names(out)) == (["out"], ["first"])
+    with pytest.raises(PermissionError), atomic_folder(out, overwrite=True) as folder:
+        (folder / "second").touch()
+        monkeypatch.setattr(Path, "replace", refusing(2))
+    monkeypatch.undo()
+    assert (names(tmp_path), names(out)) == (["out"], ["first"])
+    with atomic_folder(out, overwrite=True) as folder:
+        (folder / "second").touch()
+    assert (names(tmp_path), names(out)) == (["out"], ["second"])
+
+
+@pytest.mark.parametrize(
+    ("system", "refusals", "works"), [("win32", 6, True), ("win32", 7, False), ("linux", 1, False)]
+)
+def test_windows_tries_again_while_a_file_is_open(
+    system: str,
+    refusals: int,
+    works: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    sleeps: list[float],
+) -> None:
+    (tmp_path / "new").write_text("new")
+    (tmp_path / "old").write_text("old")
+    monkeypatch.setattr(Path, "replace", refusing(*range(1, refusals + 1)))
+    monkeypatch.setattr(sys, "platform", system)
+    if works:
+        replace_file(tmp_path / "new", tmp_path / "old")
+    else:
+        with pytest.raises(PermissionError):
+            replace_file(tmp_path / "new", tmp_path / "old")
+    assert (tmp_path / "old").read_text() == ("new" if works else "old")
+    assert sum(sleeps) == pytest.approx(3.15 if system == "win32" else 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("Dress", "Dress"),
+        ("Jupe à fleurs", "Jupe à fleurs"),
+        ('a/b\\c:d*e?f"g<h>i|j', "a_b_c_d_e_f_g_h_i_j"),
+        ("tab\there\0", "tab_here_"),
+        ("size M. ", "size M"),
+        ("...", "_"),
+        ("", "_"),
+    ],
+)
+def test_a_class_name_becomes_a_file_name(text: str, name: str) -> None:
+    assert safe_file_name(text) == name
+
+
+def test_an_empty_folder_counts_as_absent(tmp_path: Path) -> None:
+    require_absent(tmp_path)
+    require_absent(tmp_path / "missing")
+    (tmp_path / "file").touch()
+    for path in (tmp_path, tmp_path / "file"):
+        with pytest.raises(ClothsegError, match="--overwrite"):
+            require_absent(path)
+        require_absent(path, overwrite=True)
+
+
+def test_results_do_not_go_among_the_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    (photos / "a.jpg").touch()
+    for out, given in ((photos, photos), (photos / "out", photos), (tmp_path, photos), (photos, photos / "a.jpg")):
+        with pytest.raises(ClothsegError, match="among the inputs"):
+            require_outside_inputs(out, [given])
+    require_outside_inputs(tmp_path / "out", [photos])
+    require_outside_inputs(tmp_path / "PHOTOS" / "out", [photos])
+
+    def ignoring_case(first: Path, second: Path) -> bool:
+        return str(first).lower() == str(second).lower()
+
+    monkeypatch.setattr(Path, "samefile", ignoring_case)
+    for out in (tmp_path / "PHOTOS", tmp_path / "Photos" / "out"):
+        with pytest.raises(ClothsegError, match="among the inputs"):
+            require_outside_inputs(out, [photos])
+
+
+def test_json_with_numbers_that_json_lacks(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"loss": NaN, "most": Infinity}')
+    tree = read_json(tmp_path / "a.json")
+    assert tree["loss"] != tree["loss"]
+    assert tree["most"] == float("inf")
+    (tmp_path / "b.json").write_text("{")
+    with pytest.raises(ValueError, match="line 1"):
+        read_json(tmp_path / "b.json")
