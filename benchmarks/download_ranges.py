@@ -28,10 +28,8 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from bench_tools import add_record_options, record
-from clothseg.openimages.download import RetryPolicy
-from clothseg.openimages.download.fetch import fetch_file
+from clothseg.http import HttpClient, RetryPolicy, fetch_file
 from clothseg.openimages.download.remote_zip import Block, blocks, read_directory, unpack
-from clothseg.openimages.download.web import Web
 
 
 class Connection:
@@ -111,14 +109,14 @@ def make_archive(path: Path, members: int, generator: random.Random) -> list[str
 
 def by_ranges(url: str, wanted: set[str], gap: int, workers: int) -> int:
     """Fetches the wanted members by byte ranges and returns how many."""
-    with Web(RetryPolicy(), workers) as web:
-        remote = web.probe(url)
+    with HttpClient(RetryPolicy(), workers) as client:
+        remote = client.probe(url)
         assert remote.size is not None
-        directory = read_directory(lambda a, b: web.part(remote, a, b), remote.size, wanted)
+        directory = read_directory(lambda a, b: client.read_range(remote, a, b), remote.size, wanted)
         found = blocks(directory.members.values(), gap, 8 << 20)
 
         def read_block(block: Block) -> int:
-            data = web.part(remote, block.start, block.stop)
+            data = client.read_range(remote, block.start, block.stop)
             pieces = [data[m.start - block.start : m.stop - block.start] for m in block.members]
             return sum(len(unpack(m, piece)) > 0 for m, piece in zip(block.members, pieces, strict=True))
 
@@ -128,8 +126,8 @@ def by_ranges(url: str, wanted: set[str], gap: int, workers: int) -> int:
 
 def by_whole_zip(url: str, wanted: set[str], folder: Path) -> int:
     """Fetches the whole zip, reads the wanted members and returns how many."""
-    with Web(RetryPolicy(), 1) as web:
-        fetch_file(web, web.probe(url), folder / "whole.zip", folder / "parts")
+    with HttpClient() as client:
+        fetch_file(client, client.probe(url), folder / "whole.zip")
     with zipfile.ZipFile(folder / "whole.zip") as archive:
         return sum(len(archive.read(name)) > 0 for name in wanted)
 

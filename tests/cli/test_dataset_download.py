@@ -57,7 +57,7 @@ def test_plan_download_and_the_build_that_it_names(url: str, tmp_path: Path, mon
     assert not (tmp_path / "raw" / "train").exists()
     code, out, _ = run(*words)
     assert code == 0
-    assert "photos: 12 fetched, 0 were there" in out
+    assert "photos: 12 fetched, 0 existed already" in out
     named = next(line for line in out.splitlines() if line.startswith("Next: clothseg dataset "))
     code, _, _ = run(*named.removeprefix("Next: clothseg dataset ").split())
     assert code == 0

@@ -1,8 +1,6 @@
-"""Weights and a server of files that the tests of weights share."""
+"""Weights that the tests of weights share."""
 
-import threading
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,7 +20,6 @@ SMALL = [
     "weights=random",
 ]
 OLD_CLASSES = ["person", "tie", "hair drier"]
-CONTENT = bytes(range(256)) * 12_000
 
 
 @pytest.fixture(scope="session")
@@ -67,56 +64,3 @@ def trained(tmp_path: Path) -> tuple[Config, dict[str, torch.Tensor], str]:
     path = tmp_path / "old.safetensors"
     write_network(path, state, config, OLD_CLASSES)
     return config, state, str(path)
-
-
-@pytest.fixture(scope="session")
-def content() -> bytes:
-    """What the server gives."""
-    return CONTENT
-
-
-class Handler(BaseHTTPRequestHandler):
-    """Serves CONTENT by ranges; `/cut` stops in the middle of the first answer, `/whole` knows no ranges."""
-
-    asked: list[tuple[str, str | None]] = []  # noqa: RUF012 - emptied by the fixture `server`
-
-    def do_GET(self) -> None:
-        wanted = self.headers.get("Range")
-        self.asked.append((self.path, wanted))
-        if self.path == "/gone":
-            self.send_error(404)
-            return
-        start = int(wanted.split("=")[1].rstrip("-")) if wanted and self.path != "/whole" else 0
-        if start >= len(CONTENT):
-            self.send_response(416)
-            self.send_header("Content-Range", f"bytes */{len(CONTENT)}")
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-            return
-        self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(CONTENT) - start))
-        self.end_headers()
-        cut = self.path == "/cut" and len(self.asked) == 1
-        self.wfile.write(CONTENT[start : len(CONTENT) // 2] if cut else CONTENT[start:])
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture
-def server() -> Iterator[str]:
-    """The address of a local server of `content`."""
-    Handler.asked.clear()
-    made = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=made.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{made.server_address[1]}"
-    made.shutdown()
-    thread.join()
-    made.server_close()
-
-
-@pytest.fixture
-def asked() -> list[tuple[str, str | None]]:
-    """Path and range of each request that the server has had."""
-    return Handler.asked

@@ -2,6 +2,7 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,11 +10,10 @@ from clothseg.errors import WeightsError
 from clothseg.weights import PUBLISHED, Published, fetch, published
 
 
-def test_a_file_is_fetched_once_with_progress_and_checked(
-    server: str, content: bytes, asked: list[tuple[str, str | None]], tmp_path: Path
-) -> None:
-    digest = hashlib.sha256(content).hexdigest()
-    entry = Published(f"{server}/weights.pth", 3, "MIT", "a test", digest[:8])
+def test_a_file_is_fetched_once_with_progress_and_checked(serve: Any, tmp_path: Path) -> None:
+    content = bytes(range(256)) * 12_000
+    site = serve({"weights.pth": content})
+    entry = Published(f"{site.url}/weights.pth", 3, "MIT", "a test", hashlib.sha256(content).hexdigest()[:8])
     told: list[tuple[int, int | None]] = []
     path = fetch(entry, tmp_path / "cache", lambda done, total: told.append((done, total)))
     assert path.read_bytes() == content
@@ -21,7 +21,7 @@ def test_a_file_is_fetched_once_with_progress_and_checked(
     assert len(told) > 1
     assert [p.name for p in path.parent.iterdir()] == ["weights.pth"]
     assert fetch(entry, tmp_path / "cache") == path
-    assert len(asked) == 1
+    assert len(site.log) == 1
 
 
 def test_names_of_the_catalogue() -> None:
@@ -34,3 +34,21 @@ def test_names_of_the_catalogue() -> None:
         assert entry.url.startswith("https://")
         assert entry.licence
         assert entry.mib > 10
+
+
+def test_without_the_file_the_message_says_what_to_do_by_hand(serve: Any, tmp_path: Path) -> None:
+    entry = Published(f"{serve({}).url}/mask_rcnn_coco.h5", 3, "MIT", "a test")
+    with pytest.raises(WeightsError) as caught:
+        fetch(entry, tmp_path)
+    message = str(caught.value)
+    assert entry.url in message
+    assert str(tmp_path / entry.file_name) in message
+    assert "path instead of the name" in message
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_content_is_refused_and_removed(serve: Any, tmp_path: Path) -> None:
+    site = serve({"weights.pth": b"other"})
+    with pytest.raises(WeightsError, match="should begin with 00000000"):
+        fetch(Published(f"{site.url}/weights.pth", 3, "MIT", "a test", "00000000"), tmp_path)
+    assert list(tmp_path.iterdir()) == []

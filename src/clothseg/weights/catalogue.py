@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from clothseg.errors import WeightsError
-from clothseg.weights.download import Progress, download
+from clothseg.errors import DownloadError, WeightsError
+from clothseg.http import TransferProgress, download_file
 
 MIB = 1024**2
 PYTORCH = "https://download.pytorch.org/models"
@@ -96,7 +96,7 @@ def published(name: str, backbone: str = "resnet50") -> Published:
     return PUBLISHED[wanted]
 
 
-def fetch(entry: Published, folder: Path | None = None, progress: Progress | None = None) -> Path:
+def fetch(entry: Published, folder: Path | None = None, progress: TransferProgress | None = None) -> Path:
     """The local file of a published one, downloaded into `folder` (the cache by default) if it is not there.
 
     Raises:
@@ -104,5 +104,11 @@ def fetch(entry: Published, folder: Path | None = None, progress: Progress | Non
     """
     path = (folder or cache_folder()) / entry.file_name
     if not path.is_file():
-        download(entry.url, path, entry.sha256, progress)
+        try:
+            download_file(entry.url, path, sha256=entry.sha256, progress=progress)
+        except (DownloadError, OSError) as error:
+            raise WeightsError(
+                f"{error}. The same command resumes the download. Without a network: fetch {entry.url} on another "
+                f"machine and save it as {path}, or give its path instead of the name"
+            ) from error
     return path

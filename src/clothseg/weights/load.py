@@ -13,12 +13,12 @@ from torch import Tensor
 
 from clothseg.config import deep_merge
 from clothseg.errors import WeightsError
+from clothseg.http import TransferProgress
 from clothseg.networks import Network
 from clothseg.runs import RunFolder
 from clothseg.weights.catalogue import PUBLISHED, fetch, published
 from clothseg.weights.class_transfer import plain_name, shared_classes, transfer_class_rows
 from clothseg.weights.converted import ConvertedWeights
-from clothseg.weights.download import Progress
 from clothseg.weights.files.tensor_file import read_tensor_file
 from clothseg.weights.formats import native
 from clothseg.weights.formats.detect import find_format
@@ -190,7 +190,7 @@ def load_initial_weights(
     source: str,
     exclude: Sequence[str] = (),
     classes: Sequence[str] | None = None,
-    progress: Progress | None = None,
+    progress: TransferProgress | None = None,
 ) -> LoadReport:
     """Fills `network` from the source that `Config.weights` names.
 
@@ -220,7 +220,7 @@ def load_initial_weights(
     return report
 
 
-def _find_file(source: str, backbone: str, progress: Progress | None) -> Path:
+def _find_file(source: str, backbone: str, progress: TransferProgress | None) -> Path:
     """The path that `source` is, or else the downloaded file of published weights, for `backbone` if it has several.
 
     Raises:

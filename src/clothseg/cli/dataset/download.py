@@ -1,4 +1,4 @@
-"""`clothseg dataset download`: what some classes need of Open Images, and no more."""
+"""`clothseg dataset download`: the files of Open Images that some classes need."""
 
 import json
 from collections.abc import Iterator
@@ -17,41 +17,43 @@ from clothseg.cli.terminal import ERRORS, transfer_bar
 from clothseg.errors import shell_command
 from clothseg.openimages.download import FAILED, DownloadPlan, DownloadSummary, RetryPolicy
 from clothseg.openimages.download import download as fetch
-from clothseg.openimages.download.fetch import Advance
+from clothseg.openimages.download.job import Advance, OpenBar
 
 _SHOWN = 10
 
 
 def download(
-    out: Annotated[Path, typer.Option(help="Folder for the files; that of an earlier download goes on.")],
+    out: Annotated[Path, typer.Option(help="Folder for the files. An earlier download in it is resumed.")],
     classes: Annotated[
         list[str] | None,
         typer.Option(help="Class names or ids, repeated or with commas. Default: Suit,Dress,Jeans.", metavar="NAMES"),
     ] = None,
     include_children: Annotated[
-        bool, typer.Option("--include-children", help="A class takes in all kinds below it in the class tree.")
+        bool, typer.Option("--include-children", help="A class includes all kinds below it in the class tree.")
     ] = False,
-    splits: Annotated[str, typer.Option(help="Of train, validation and test, with commas.")] = "train,validation",
+    splits: Annotated[str, typer.Option(help="Some of train, validation and test, with commas.")] = "train,validation",
     partitions: Annotated[
         str | None, typer.Option(help="Only photos whose id begins with one of these digits: f, e,f or 0-3.")
     ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many photos a split, the first by id.")] = None,
-    source_url: Annotated[
-        str | None, typer.Option(help="A mirror of all files: the published paths below it, or a plain folder.")
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Maximum number of photos in a split, the first by id.")
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, max=64, help="Requests at a time.")] = 8,
-    tries: Annotated[int, typer.Option(min=1, help="Of one request, with growing waits in between.")] = 6,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds without a single byte.")] = 30.0,
+    source_url: Annotated[
+        str | None, typer.Option(help="A mirror of all files: with the published paths, or as a plain folder.")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Number of simultaneous requests.")] = 8,
+    tries: Annotated[int, typer.Option(min=1, help="Attempts for one request, with growing waits.")] = 6,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Longest time without a single byte, in seconds.")] = 30.0,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be fetched; only class names and mask lists are.")
+        bool, typer.Option("--dry-run", help="Show what would be fetched. Only class names and mask lists are fetched.")
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bars and no table.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print plan and result as JSON.")] = False,
 ) -> None:
     """Fetch the tables, masks and photos that some classes of Open Images need.
 
-    Single masks are taken out of the published zips by byte ranges. The same command again goes on where it was
-    stopped, and fetches only what is missing. Exit code 1 means that something could not be had; it is listed.
+    Single masks are read from the published zips by byte ranges. The same command again resumes, and fetches only what
+    is missing. Exit code 1 means that something could not be fetched; it is listed.
 
     Example: [b]clothseg dataset download --classes Suit,Dress,Jeans --partitions f --out ~/open-images[/]
     """
@@ -68,40 +70,38 @@ def download(
         retry_policy=RetryPolicy(attempts=tries, timeout=timeout),
         dry_run=dry_run,
         show_plan=(lambda plan: None) if quiet or as_json else _show_plan,
-        progress=_bars(quiet=quiet),
+        open_bar=_bars(quiet=quiet),
     )
     if as_json:
         typer.echo(json.dumps(summary.as_dict(), ensure_ascii=False, indent=2))
     elif not quiet and not dry_run:
-        _show(summary, _next(summary, names, include_children, partitions, limit))
+        _show(summary, _build_command(summary, names, include_children, partitions, limit))
     if summary.failed:
         _show_failed(summary)
         raise typer.Exit(1)
 
 
-class _bars:  # noqa: N801 - made like a function
-    """Bars on stderr, for files or for bytes."""
-
-    def __init__(self, *, quiet: bool) -> None:
-        self._quiet = quiet
+def _bars(*, quiet: bool) -> OpenBar:
+    """Opens bars on stderr, for files or for bytes."""
 
     @contextmanager
-    def __call__(self, what: str, total: int, *, in_bytes: bool) -> Iterator[Advance]:
-        """Show one while the context lasts."""
-        with transfer_bar(quiet=self._quiet, in_bytes=in_bytes) as bar:
-            task = bar.add_task(what, total=total or None)
+    def open_bar(text: str, total: int, *, in_bytes: bool) -> Iterator[Advance]:
+        with transfer_bar(quiet=quiet, in_bytes=in_bytes) as bar:
+            task = bar.add_task(text, total=total or None)
             yield lambda step: bar.advance(task, step)
+
+    return open_bar
 
 
 def _show_plan(plan: DownloadPlan) -> None:
     console = Console()
     table = Table(title=f"To {escape(str(plan.folder))}", title_justify="left")
     table.add_column("what", no_wrap=True)
-    for heading in ("wanted", "there", "to fetch"):
+    for heading in ("requested", "existing", "to fetch"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("")
-    for name, wanted, there, size, note in plan.short():
-        table.add_row(escape(name), f"{wanted:,}", f"{there:,}", _size(size), note)
+    for name, requested, existing, size, note in plan.short():
+        table.add_row(escape(name), f"{requested:,}", f"{existing:,}", _size(size), note)
     table.add_section()
     table.add_row("all", "", "", _size(plan.bytes_to_fetch), "")
     console.print(table)
@@ -109,15 +109,15 @@ def _show_plan(plan: DownloadPlan) -> None:
         console.print(f"Masks in {split}: " + ", ".join(f"{escape(name)} {n:,}" for name, n in counts.items()) + ".")
 
 
-def _show(summary: DownloadSummary, follows: str) -> None:
+def _show(summary: DownloadSummary, next_command: str) -> None:
     console = Console(soft_wrap=True, highlight=False)
-    for kind, came in summary.fetched.items():
-        console.print(f"{kind}: {came:,} fetched, {summary.there[kind]:,} were there")
+    for kind, count in summary.fetched.items():
+        console.print(f"{kind}: {count:,} fetched, {summary.existing[kind]:,} existed already")
     console.print(f"{_size(summary.received)} in {summary.requests:,} requests, {summary.seconds:.1f} s")
-    console.print(f"Next: {escape(follows)}")
+    console.print(f"Next: {escape(next_command)}")
 
 
-def _next(
+def _build_command(
     summary: DownloadSummary, names: list[str], include_children: bool, partitions: str | None, limit: int | None
 ) -> str:
     words = ["clothseg", "dataset", "build", str(summary.plan.folder), "--classes", ",".join(names)]
@@ -130,10 +130,10 @@ def _next(
 
 def _show_failed(summary: DownloadSummary) -> None:
     ERRORS.print(f"[bold yellow]done in part:[/] {len(summary.failed)} failed")
-    for lost in summary.failed[:_SHOWN]:
-        ERRORS.print(escape(f"  {lost.kind} {lost.file}: {lost.reason}"))
+    for failure in summary.failed[:_SHOWN]:
+        ERRORS.print(escape(f"  {failure.kind} {failure.file}: {failure.reason}"))
     more = f"  and {len(summary.failed) - _SHOWN} more;" if len(summary.failed) > _SHOWN else " "
-    where = f" the whole list: {summary.plan.folder / FAILED}" if summary.done else ""
+    where = f" the full list: {summary.plan.folder / FAILED}" if summary.done else ""
     if where or len(summary.failed) > _SHOWN:
         ERRORS.print(escape(more + where))
 

@@ -1,17 +1,20 @@
-"""What has been fetched and found good: one line a file, so that a rerun need not look into it again."""
+"""The list of fetched and verified files, so that a rerun does not have to read them again."""
 
-import hashlib
 import json
 import os
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from clothseg.errors import DataError
+from clothseg.http import md5_of
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A file as it was when it was found good. `changed` is its time of change in nanoseconds."""
+    """A file when it was verified. `changed` is its modification time in nanoseconds; `md5` is in hex."""
 
     size: int
     changed: int
@@ -19,10 +22,10 @@ class Entry:
 
 
 class Ledger:
-    """The lines of `ledger.jsonl`, read at the start and added to. A context manager; safe to use from several threads.
+    """The lines of `ledger.jsonl`, one for each verified file. A context manager; safe to use from several threads.
 
-    A file counts as good while its size and time of change are those of its line, or else if its MD5 is. A line that
-    was cut when the program was killed is passed over: its file is then looked at afresh.
+    A file counts as verified while its size and modification time are those of its line, or else if its MD5 is. A line
+    that was cut because the program was killed is ignored; its file is verified again.
     """
 
     def __init__(self, root: Path, path: Path) -> None:
@@ -43,7 +46,7 @@ class Ledger:
         self._stream.close()
 
     def holds(self, path: Path) -> bool:
-        """Whether `path` is there and is the file that was found good."""
+        """Whether `path` exists and is still the verified file."""
         entry = self._entries.get(self._name(path))
         if entry is None or not path.is_file():
             return False
@@ -58,11 +61,27 @@ class Ledger:
         return True
 
     def knows(self, path: Path) -> bool:
-        """Whether `path` was once found good: if it is not held now, it was changed since."""
+        """Whether `path` was verified at some time. If the ledger does not hold it now, it has changed since."""
         return self._name(path) in self._entries
 
-    def add(self, path: Path, md5: str | None = None) -> None:
-        """Note that `path` is good."""
+    def accepts(self, path: Path, check: Callable[[Path], None]) -> bool:
+        """Whether `path` is verified. A file that the ledger does not know is verified by `check` and added.
+
+        Args:
+            path: the file; it may be absent.
+            check: raises DataError if the file is wrong.
+        """
+        if self.knows(path):
+            return self.holds(path)
+        try:
+            check(path)
+        except DataError:
+            return False
+        self.add(path)
+        return True
+
+    def add(self, path: Path, md5: str = "") -> None:
+        """Adds a verified file. Its MD5 is computed if it is not given."""
         state = path.stat()
         entry = Entry(state.st_size, state.st_mtime_ns, md5 or md5_of(path))
         name = self._name(path)
@@ -82,23 +101,17 @@ def _read(path: Path) -> dict[str, Entry]:
         with path.open(encoding="utf-8", errors="replace") as lines:
             for line in lines:
                 try:
-                    told = json.loads(line)
-                    entries[told["file"]] = Entry(int(told["size"]), int(told["changed"]), str(told["md5"]))
+                    row = json.loads(line)
+                    entries[row["file"]] = Entry(int(row["size"]), int(row["changed"]), str(row["md5"]))
                 except (ValueError, KeyError, TypeError):
                     continue
     return entries
 
 
 def _is_torn(path: Path) -> bool:
-    """Whether the last line has no end."""
+    """Whether the last line has no line end."""
     if not path.is_file() or not path.stat().st_size:
         return False
     with path.open("rb") as stream:
         stream.seek(-1, os.SEEK_END)
         return stream.read(1) != b"\n"
-
-
-def md5_of(path: Path) -> str:
-    """The MD5 of a file, in hex."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

@@ -7,27 +7,28 @@ from pathlib import Path
 
 from clothseg.errors import ClothsegError, DataError, GoneError
 from clothseg.files import atomic_write
+from clothseg.http import HttpClient, TransferProgress, fetch_file, md5_of
 from clothseg.openimages.build.plan import included_classes
 from clothseg.openimages.classes import ClassName, choose_classes, read_classes
 from clothseg.openimages.download import sources
-from clothseg.openimages.download.fetch import Advance, fetch_file
-from clothseg.openimages.download.ledger import Ledger, md5_of
+from clothseg.openimages.download.job import DownloadJob, as_progress, map_concurrently, part_file
+from clothseg.openimages.download.ledger import Ledger
 from clothseg.openimages.download.plan import Failure, TablePlan
+from clothseg.openimages.download.request import check_table
 from clothseg.openimages.download.sources import FileSource, Publisher
-from clothseg.openimages.download.wanted import check_table
-from clothseg.openimages.download.web import Web
-from clothseg.openimages.download.work import DownloadJob, map_concurrently
 from clothseg.openimages.hierarchy import read_hierarchy
+
+MAX_CLASS_FILE_BYTES = 1 << 24
 
 
 @dataclass(frozen=True)
-class Choice:
-    """What is to be fetched for.
+class ClassSelection:
+    """The classes to fetch.
 
     Attributes:
-        classes: as asked for.
-        kinds: the classes that they take in, by id of the one that does.
-        files: tables that it took to know them, by name.
+        classes: in the user's order.
+        kinds: the classes that each of them includes, by its id.
+        files: content of the tables that this needed, by name.
     """
 
     classes: list[ClassName]
@@ -36,55 +37,67 @@ class Choice:
 
     @property
     def mids(self) -> list[str]:
-        """Ids of all of them."""
-        return [c.mid for above in self.classes for c in (above, *self.kinds[above.mid])]
+        """Ids of all classes, included ones too."""
+        return [c.mid for parent in self.classes for c in (parent, *self.kinds[parent.mid])]
 
-    def count(self, above: ClassName, rows: Mapping[str, int]) -> int:
-        """Mask rows of a class and the kinds that it takes in, out of those by class id."""
-        return sum(rows.get(c.mid, 0) for c in (above, *self.kinds[above.mid]))
+    def count(self, parent: ClassName, rows: Mapping[str, int]) -> int:
+        """The mask rows of a class and the kinds that it includes; `rows` counts by class id."""
+        return sum(rows.get(c.mid, 0) for c in (parent, *self.kinds[parent.mid]))
 
 
-def choose(web: Web, publisher: Publisher, requests: Sequence[str], *, include_children: bool) -> Choice:
-    """Choose classes by the published names and, if they take in the kinds below them, by the class tree.
+def select_classes(
+    client: HttpClient, publisher: Publisher, requests: Sequence[str], *, include_children: bool
+) -> ClassSelection:
+    """Finds classes by the published names and, with `include_children`, their kinds in the class tree.
 
     Raises:
-        DownloadError: a file cannot be had.
+        DownloadError: a file cannot be fetched.
         DataError: a class is unknown.
     """
     with tempfile.TemporaryDirectory() as folder:
-        names = _small(web, publisher.table(sources.CLASS_NAMES), Path(folder), read_classes)
+        names = _fetch_class_file(client, publisher.table(sources.CLASS_NAMES), Path(folder), read_classes)
         known = read_classes(names)
-        chosen = choose_classes(requests, known)
-        kinds: dict[str, list[ClassName]] = {c.mid: [] for c in chosen}
+        classes = choose_classes(requests, known)
+        kinds: dict[str, list[ClassName]] = {c.mid: [] for c in classes}
         paths = [names]
         if include_children:
-            paths.append(_small(web, publisher.table(sources.HIERARCHY), Path(folder), read_hierarchy))
-            kinds = included_classes(chosen, known, read_hierarchy(paths[1]))
-        return Choice(chosen, kinds, {path.name: path.read_bytes() for path in paths})
+            tree = _fetch_class_file(client, publisher.table(sources.HIERARCHY), Path(folder), read_hierarchy)
+            paths.append(tree)
+            kinds = included_classes(classes, known, read_hierarchy(tree))
+        return ClassSelection(classes, kinds, {path.name: path.read_bytes() for path in paths})
 
 
-def _small(web: Web, source: FileSource, folder: Path, check: Callable[[Path], object]) -> Path:
+def _fetch_class_file(client: HttpClient, source: FileSource, folder: Path, check: Callable[[Path], object]) -> Path:
     path = folder / source.name
-    remote = web.first_of(source.urls)
-    fetch_file(web, remote, path, folder / "parts", md5=source.md5, check=check, limit=1 << 24)
+    remote = client.probe_first(source.urls)
+    fetch_file(client, remote, path, md5=source.md5, check=check, max_bytes=MAX_CLASS_FILE_BYTES)
     return path
 
 
+def save_class_files(out: Path, files: Mapping[str, bytes], ledger: Ledger) -> None:
+    """Writes the files of a `ClassSelection` to `out`, unless they are there."""
+    for name, content in files.items():
+        path = out / name
+        if not path.is_file() or path.read_bytes() != content:
+            atomic_write(path, content)
+        ledger.add(path)
+
+
 def fetch_mask_list(job: DownloadJob, split: str) -> Path:
-    """The list of a split's masks, which the plan needs.
+    """Fetches the mask list of a split, which the plan needs.
 
     Raises:
-        DownloadError: it cannot be had.
+        DownloadError: it cannot be fetched.
     """
     plan = _plan_table(job, job.publisher.table((sources.MASK_LIST.format(split=split),)), "MaskPath")
-    if not plan.there:
-        with job.progress(plan.name, plan.size or 0, in_bytes=True) as advance:
-            _fetch(job, plan, advance)
+    if not plan.existing:
+        with job.open_bar(plan.name, plan.size or 0, in_bytes=True) as advance:
+            _fetch(job, plan, as_progress(advance))
     return plan.path
 
 
 def plan_tables(job: DownloadJob, splits: Sequence[str]) -> list[TablePlan]:
-    """The other tables. The class tree and the list of classes with masks are taken along where there are such."""
+    """Plans the other tables. The class tree and the list of classes with masks are optional."""
     plans = []
     for split in splits:
         for paths in (sources.BOX_LIST[split], sources.IMAGE_LIST[split]):
@@ -92,7 +105,7 @@ def plan_tables(job: DownloadJob, splits: Sequence[str]) -> list[TablePlan]:
             try:
                 plans.append(_plan_table(job, source, "ImageID"))
             except ClothsegError as error:
-                plans.append(TablePlan(source.name, job.out / source.name, None, there=False, remote=None))
+                plans.append(TablePlan(source.name, job.out / source.name, None, existing=False, remote=None))
                 job.failed.append(Failure("table", split, source.name, str(error)))
     for paths in (sources.SEGMENTABLE, sources.HIERARCHY):
         source = job.publisher.table(paths)
@@ -106,46 +119,44 @@ def plan_tables(job: DownloadJob, splits: Sequence[str]) -> list[TablePlan]:
 
 
 def fetch_tables(job: DownloadJob, plans: Sequence[TablePlan]) -> int:
-    """Fetch what is missing of the planned tables; how many came."""
-    missing = [plan for plan in plans if not plan.there and plan.remote is not None]
+    """Fetches the planned tables that are missing. Returns how many were fetched."""
+    missing = [plan for plan in plans if not plan.existing and plan.remote is not None]
     if not missing:
         return 0
-    came = 0
-    with job.progress("tables", sum(plan.size or 0 for plan in missing), in_bytes=True) as advance:
-        for plan, error in map_concurrently(job, missing, lambda plan: _fetch(job, plan, advance)):
+    fetched = 0
+    with job.open_bar("tables", sum(plan.size or 0 for plan in missing), in_bytes=True) as advance:
+        for plan, error in map_concurrently(job, missing, lambda plan: _fetch(job, plan, as_progress(advance))):
             if isinstance(error, Exception):
                 job.failed.append(Failure("table", plan.name.partition("-")[0], plan.name, str(error)))
             else:
-                came += 1
-    return came
+                fetched += 1
+    return fetched
 
 
 def _plan_table(job: DownloadJob, source: FileSource, first_column: str | None) -> TablePlan:
-    """See whether a table is there, under any of its names. One that nobody vouches for must be as the server's."""
-    check = _check(first_column)
+    """Finds whether a table exists, under any of its names. One without a ledger entry is compared with the server."""
+    check = _check_for(first_column)
     names = dict.fromkeys(url.rpartition("/")[2] for url in source.urls)
     for path in (job.out / name for name in names):
         if job.ledger.holds(path):
-            return TablePlan(path.name, path, path.stat().st_size, there=True, remote=None)
-    remote = job.web.first_of(source.urls)
+            return TablePlan(path.name, path, path.stat().st_size, existing=True, remote=None)
+    remote = job.client.probe_first(source.urls)
     path = job.out / remote.url.rpartition("/")[2]
-    md5 = source.md5 if path.name == source.name else None
-    there = not job.ledger.knows(path) and _is_same(path, remote.size, md5, check)
-    if there:
+    md5 = source.md5 if path.name == source.name else ""
+    existing = not job.ledger.knows(path) and _is_same(path, remote.size, md5, check)
+    if existing:
         job.ledger.add(path)
-    return TablePlan(path.name, path, remote.size, there=there, remote=remote, md5=md5, first_column=first_column)
+    return TablePlan(path.name, path, remote.size, existing=existing, remote=remote, md5=md5, first_column=first_column)
 
 
-def _fetch(job: DownloadJob, plan: TablePlan, advance: Advance) -> None:
+def _fetch(job: DownloadJob, plan: TablePlan, progress: TransferProgress) -> None:
     assert plan.remote is not None
-    check = _check(plan.first_column)
-    job.ledger.add(
-        plan.path,
-        fetch_file(job.web, plan.remote, plan.path, job.parts, md5=plan.md5, check=check, advance=advance),
-    )
+    part, check = part_file(job.parts, plan.path), _check_for(plan.first_column)
+    md5 = fetch_file(job.client, plan.remote, plan.path, part=part, md5=plan.md5, check=check, progress=progress)
+    job.ledger.add(plan.path, md5)
 
 
-def _check(first_column: str | None) -> Callable[[Path], None]:
+def _check_for(first_column: str | None) -> Callable[[Path], None]:
     def check(path: Path) -> None:
         if first_column is not None:
             check_table(path, first_column)
@@ -153,7 +164,7 @@ def _check(first_column: str | None) -> Callable[[Path], None]:
     return check
 
 
-def _is_same(path: Path, size: int | None, md5: str | None, check: Callable[[Path], None]) -> bool:
+def _is_same(path: Path, size: int | None, md5: str, check: Callable[[Path], None]) -> bool:
     if not path.is_file() or size is None or path.stat().st_size != size or (md5 and md5_of(path) != md5):
         return False
     try:
@@ -161,12 +172,3 @@ def _is_same(path: Path, size: int | None, md5: str | None, check: Callable[[Pat
     except DataError:
         return False
     return True
-
-
-def keep(out: Path, files: Mapping[str, bytes], ledger: Ledger) -> None:
-    """Put small tables to their place, unless they are there."""
-    for name, content in files.items():
-        path = out / name
-        if not path.is_file() or path.read_bytes() != content:
-            atomic_write(path, content)
-        ledger.add(path)

@@ -1,31 +1,30 @@
-"""Masks out of remote zips: which are missing, where their bytes lie, and each to a file of its own.
+"""Masks from remote zips: finds which are missing and where their bytes are, and writes each to its own file.
 
-They are put loose into `train-masks/train-masks-f/`, where `MaskArchive` looks first. A server without ranges gives the
-whole zip, which goes to `train-masks/train-masks-f.zip`.
+They become loose files in `train-masks/train-masks-f/`, where `MaskArchive` looks first. From a server without byte
+ranges the whole zip is fetched, to `train-masks/train-masks-f.zip`.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from clothseg.errors import ClothsegError, DataError
-from clothseg.files import replace_file
+from clothseg.http import RangesNotSupportedError, fetch_file
 from clothseg.openimages.download.decode import MASK_KINDS, check_picture
-from clothseg.openimages.download.fetch import fetch_file
+from clothseg.openimages.download.job import Advance, DownloadJob, as_progress, part_file
 from clothseg.openimages.download.ledger import Ledger
 from clothseg.openimages.download.plan import ArchivePlan, Failure
 from clothseg.openimages.download.remote_zip import Block, Directory, Member, blocks, read_directory, unpack
-from clothseg.openimages.download.sources import Publisher
-from clothseg.openimages.download.web import NoRangesError, Web
 
-# Of the gaps tried in benchmarks/download_ranges.py the quickest: it costs about as much time as another request.
+# The fastest of the gaps in benchmarks/download_ranges.py: to read this many bytes takes as long as another request.
 MAX_GAP = 1 << 16
 MAX_BLOCK = 8 << 20
 
 
 @dataclass(frozen=True)
 class ArchiveEntry:
-    """The masks of a split's partition on disk."""
+    """The masks of one split and partition on disk."""
 
     out: Path
     split: str
@@ -33,63 +32,62 @@ class ArchiveEntry:
 
     @property
     def folder(self) -> Path:
-        """For loose masks."""
+        """The folder for loose masks."""
         return self.out / f"{self.split}-masks" / f"{self.split}-masks-{self.partition}"
 
     @property
     def zip(self) -> Path:
-        """For the whole archive."""
+        """The file for the whole archive."""
         return self.folder.with_name(f"{self.folder.name}.zip")
 
     def missing(self, names: Iterable[str], ledger: Ledger) -> list[str]:
-        """Those masks that are not there and good. A loose one stands before that in the zip, even if it is bad."""
-        absent = [name for name in names if not _is_good(self.folder / name, ledger)]
+        """Returns the masks that are absent or broken. A loose mask hides that in the zip, even if it is broken."""
+        check = partial(check_picture, kinds=MASK_KINDS)
+        absent = [name for name in names if not ledger.accepts(self.folder / name, check)]
         in_zip = [name for name in absent if not (self.folder / name).exists()]
         if in_zip and self.zip.is_file():
-            good, _ = _good_in_zip(self.zip, in_zip)
+            good = _check_zip(self.zip, in_zip).good
             absent = [name for name in absent if name not in good]
         return absent
 
 
-def plan_archive(
-    web: Web, publisher: Publisher, place: ArchiveEntry, names: Sequence[str], ledger: Ledger
-) -> tuple[ArchivePlan, list[Failure]]:
-    """See what is missing of the masks `names`, and read the directory of their zip if anything is.
+def plan_archive(job: DownloadJob, entry: ArchiveEntry, names: Sequence[str]) -> tuple[ArchivePlan, list[Failure]]:
+    """Finds which of the masks `names` are missing. If any is, reads the directory of the remote zip.
 
     Returns:
-        the plan; what can be known to fail already.
+        The plan, and the failures that are certain already.
     """
-    source = publisher.mask_zip(place.split, place.partition)
-    missing = place.missing(names, ledger)
-    plan = ArchivePlan(place.split, place.partition, source.name, len(names), len(names) - len(missing))
+    source = job.publisher.mask_zip(entry.split, entry.partition)
+    missing = entry.missing(names, job.ledger)
+    plan = ArchivePlan(entry.split, entry.partition, source.name, len(names), len(names) - len(missing))
     if not missing:
         return plan, []
     try:
-        remote = web.first_of(source.urls)
+        remote = job.client.probe_first(source.urls)
         plan = replace(plan, size=remote.size)
         if not remote.ranges or remote.size is None:
-            if ledger.holds(place.zip) and place.zip.stat().st_size == remote.size:
-                return plan, _failures_in_zip(place, missing)  # the server has nothing else
+            if job.ledger.holds(entry.zip) and entry.zip.stat().st_size == remote.size:
+                return plan, _failures_in_zip(entry, missing)  # the server has no other file
             return replace(plan, whole=True, remote=remote), []
-        before = web.received
+        before = job.client.received
         try:
-            directory = read_directory(lambda a, b: web.part(remote, a, b), remote.size, set(missing))
-        except NoRangesError:
+            directory = read_directory(lambda a, b: job.client.read_range(remote, a, b), remote.size, set(missing))
+        except RangesNotSupportedError:
             return replace(plan, whole=True, remote=remote), []
     except ClothsegError as error:
-        return plan, [Failure("mask", place.split, name, f"{source.name}: {error}") for name in missing]
-    found = blocks((m for m in directory.members.values() if not m.is_too_large), MAX_GAP, MAX_BLOCK)
-    plan = replace(plan, remote=remote, blocks=found, directory_bytes=web.received - before)
-    return plan, _absent(directory, missing, source.name, place.split)
+        return plan, [Failure("mask", entry.split, name, f"{source.name}: {error}") for name in missing]
+    ranges = blocks((m for m in directory.members.values() if not m.is_too_large), MAX_GAP, MAX_BLOCK)
+    plan = replace(plan, remote=remote, blocks=ranges, directory_bytes=job.client.received - before)
+    return plan, _absent(directory, missing, source.name, entry.split)
 
 
 def _absent(directory: Directory, names: Iterable[str], archive: str, split: str) -> list[Failure]:
     failed = [
-        Failure("member", split, path, f"{archive}: this path leads out of the folder; the member is not touched")
+        Failure("member", split, path, f"{archive}: this path leads out of the folder; the member is not read")
         for path in directory.unsafe
     ]
     failed += [
-        Failure("mask", split, name, f"{archive}: would unpack to {member.size} bytes; no mask is that large")
+        Failure("mask", split, name, f"{archive}: {member.size} bytes when unpacked; no mask is that large")
         for name, member in directory.members.items()
         if member.is_too_large
     ]
@@ -100,77 +98,72 @@ def _absent(directory: Directory, names: Iterable[str], archive: str, split: str
     ]
 
 
-def take_block(
-    web: Web, plan: ArchivePlan, place: ArchiveEntry, block: Block, parts: Path, ledger: Ledger
-) -> list[Failure]:
-    """Fetch a range and write its masks. A mask that comes out wrong is fetched once more by itself.
+def fetch_block(job: DownloadJob, plan: ArchivePlan, entry: ArchiveEntry, block: Block) -> list[Failure]:
+    """Fetches one byte range and writes its masks. A broken mask is fetched once more, alone.
 
     Raises:
-        DownloadError: the range cannot be had.
-        NoRangesError: the server does not send ranges after all.
+        DownloadError: the range cannot be fetched.
+        RangesNotSupportedError: the server does not send ranges, although it said so.
     """
     assert plan.remote is not None
-    data = web.part(plan.remote, block.start, block.stop)
+    data = job.client.read_range(plan.remote, block.start, block.stop)
     failed = []
     for member in block.members:
         try:
             content = _content(member, data[member.start - block.start : member.stop - block.start])
         except DataError:
             try:
-                content = _content(member, web.part(plan.remote, member.start, member.stop))
+                content = _content(member, job.client.read_range(plan.remote, member.start, member.stop))
             except ClothsegError as error:
-                failed.append(Failure("mask", place.split, member.name, f"{plan.name}: {error}"))
+                failed.append(Failure("mask", entry.split, member.name, f"{plan.name}: {error}"))
                 continue
-        path = place.folder / member.name
-        _put(content, path, parts)
-        ledger.add(path)
+        path = entry.folder / member.name
+        _put(content, path, job.parts)
+        job.ledger.add(path)
     return failed
 
 
 def fetch_whole(
-    web: Web,
-    plan: ArchivePlan,
-    place: ArchiveEntry,
-    names: Sequence[str],
-    parts: Path,
-    ledger: Ledger,
-    advance: Callable[[int], None],
+    job: DownloadJob, plan: ArchivePlan, entry: ArchiveEntry, names: Sequence[str], advance: Advance
 ) -> list[Failure]:
-    """Fetch the whole zip and see that the masks `names` in it are good; a zip that cannot be opened is not kept."""
+    """Fetches the whole zip and checks the masks `names` in it. A zip that cannot be opened is removed."""
     assert plan.remote is not None
+    part = part_file(job.parts, entry.zip)
     try:
-        ledger.add(place.zip, fetch_file(web, plan.remote, place.zip, parts, advance=advance))
+        md5 = fetch_file(job.client, plan.remote, entry.zip, part=part, progress=as_progress(advance))
     except ClothsegError as error:
-        return [Failure("mask", place.split, name, f"{plan.name}: {error}") for name in names]
+        return [Failure("mask", entry.split, name, f"{plan.name}: {error}") for name in names]
+    job.ledger.add(entry.zip, md5)
     for name in names:
-        (place.folder / name).unlink(missing_ok=True)  # a bad one would stand before that in the zip
-    return _failures_in_zip(place, names)
+        (entry.folder / name).unlink(missing_ok=True)  # a broken loose mask would hide the one in the zip
+    return _failures_in_zip(entry, names)
 
 
-def _failures_in_zip(place: ArchiveEntry, names: Sequence[str]) -> list[Failure]:
-    """What of the masks `names` a zip on disk does not give. One that cannot be opened is removed."""
-    good, directory = _good_in_zip(place.zip, names)
-    archive = place.zip.name
-    if directory is None:
-        place.zip.unlink()
-        told = f"{archive}: not a zip that can be read; it may be cut"
-        return [Failure("mask", place.split, name, told) for name in names]
-    return _absent(directory, names, archive, place.split) + [
-        Failure("mask", place.split, name, f"{archive}: {good.why[name]}") for name in names if name in good.why
+def _failures_in_zip(entry: ArchiveEntry, names: Sequence[str]) -> list[Failure]:
+    """The masks among `names` that the zip on disk does not have, or has broken. An unreadable zip is removed."""
+    checked = _check_zip(entry.zip, names)
+    archive = entry.zip.name
+    if checked.directory is None:
+        entry.zip.unlink()
+        message = f"{archive}: not a zip that can be read; it may be cut"
+        return [Failure("mask", entry.split, name, message) for name in names]
+    return _absent(checked.directory, names, archive, entry.split) + [
+        Failure("mask", entry.split, name, f"{archive}: {problem}") for name, problem in checked.problems.items()
     ]
 
 
-class _Good(set[str]):
-    """Names of good masks; `why` tells of the others."""
+@dataclass
+class _ZipCheck:
+    """The masks of a zip: the names of the good ones, and the problem of each broken one."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.why: dict[str, str] = {}
+    directory: Directory | None = None
+    good: set[str] = field(default_factory=set)
+    problems: dict[str, str] = field(default_factory=dict)
 
 
-def _good_in_zip(path: Path, names: Sequence[str]) -> tuple[_Good, Directory | None]:
-    """Which masks a zip on disk holds whole; no directory if it is no zip."""
-    good = _Good()
+def _check_zip(path: Path, names: Sequence[str]) -> _ZipCheck:
+    """Decodes the masks `names` of a zip on disk. The directory is None if the file is not a zip."""
+    checked = _ZipCheck()
     with path.open("rb") as stream:
 
         def read(start: int, stop: int) -> bytes:
@@ -178,18 +171,18 @@ def _good_in_zip(path: Path, names: Sequence[str]) -> tuple[_Good, Directory | N
             return stream.read(stop - start)
 
         try:
-            directory = read_directory(read, path.stat().st_size, set(names))
+            checked.directory = read_directory(read, path.stat().st_size, set(names))
         except DataError:
-            return good, None
-        for name, member in directory.members.items():
+            return checked
+        for name, member in checked.directory.members.items():
             if member.is_too_large:
                 continue
             try:
                 _content(member, read(member.start, member.stop))
-                good.add(name)
+                checked.good.add(name)
             except DataError as error:
-                good.why[name] = str(error)
-    return good, directory
+                checked.problems[name] = str(error)
+    return checked
 
 
 def _content(member: Member, data: bytes) -> bytes:
@@ -202,22 +195,9 @@ def _content(member: Member, data: bytes) -> bytes:
 
 
 def _put(content: bytes, path: Path, parts: Path) -> None:
-    """Write a file in one step."""
+    """Writes a file in one step."""
     path.parent.mkdir(parents=True, exist_ok=True)
     parts.mkdir(parents=True, exist_ok=True)
     temporary = parts / path.name
     temporary.write_bytes(content)
-    replace_file(temporary, path)
-
-
-def _is_good(path: Path, ledger: Ledger) -> bool:
-    if ledger.holds(path):
-        return True
-    if ledger.knows(path):
-        return False
-    try:
-        check_picture(path, MASK_KINDS)
-    except DataError:
-        return False
-    ledger.add(path)
-    return True
+    temporary.replace(path)

@@ -1,8 +1,10 @@
-"""Single members of a zip that lies on a server: its directory first, then byte ranges.
+"""Single members of a zip on a server: its directory first, then byte ranges.
 
-The directory is read by the standard library's `zipfile`, from a file that fetches what is read of it; that takes care
-of ZIP64, of comments and of data before the archive. Members are then cut out of ranges that cover several neighbours,
-which `zipfile` cannot do: it reads member by member, one request after the other.
+The standard library's `zipfile` reads the directory, from a file object that fetches only what is read. So ZIP64,
+comments and data before the archive work. The members are then cut out of byte ranges that cover several neighbours.
+`zipfile` cannot do that: it reads one member after the other, each with its own request.
+
+Source of the format: PKWARE's APPNOTE.TXT.
 """
 
 import io
@@ -17,20 +19,20 @@ from pathlib import PurePosixPath
 
 from clothseg.errors import DataError
 
-# The largest masks of Open Images have some 2.6 million pixels, 330 kB before they are packed.
-LARGEST_MASK = 32 << 20
-_TAIL = (1 << 16) + 22 + 20 + 56  # the longest comment, the end record, ZIP64's locator and record
+# The largest masks of Open Images have about 2.6 million pixels, which are 330 kB unpacked.
+MAX_MASK_BYTES = 32 << 20
+_TAIL = (1 << 16) + 22 + 20 + 56  # the longest comment, the end record, the locator and record of ZIP64
 _PIECE = 8 << 20
-_LARGEST_DIRECTORY = 1 << 30
+_MAX_DIRECTORY = 1 << 30
 _LOCAL = struct.Struct("<4s5HIIIHH")
-_MARGIN = 1 << 17  # more than a local header with name and extra field and a data descriptor can take
+_MARGIN = 1 << 17  # more than a local header with its fields and a data descriptor needs
 
 ReadRange = Callable[[int, int], bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A file in a zip: its bytes, header included, lie from `start` to `stop` (not included)."""
+    """A file in a zip. Its bytes, with the header, are from `start` up to but not including `stop`."""
 
     name: str
     start: int
@@ -43,18 +45,18 @@ class Member:
 
     @property
     def is_too_large(self) -> bool:
-        """Whether it claims more bytes than any mask has."""
-        return max(self.size, self.compressed) > LARGEST_MASK
+        """Whether it claims more than `MAX_MASK_BYTES`."""
+        return max(self.size, self.compressed) > MAX_MASK_BYTES
 
 
 @dataclass(frozen=True)
 class Directory:
-    """What of a zip's directory is of interest.
+    """The needed parts of a zip's directory.
 
     Attributes:
-        members: the wanted ones by base name, like the masks' names in the list.
-        count: all files of the archive.
-        unsafe: paths that lead out of a folder, of members that are therefore not touched.
+        members: the requested members by base name, which is the name in the mask list.
+        count: number of all files in the archive.
+        unsafe: paths of members that lead out of the folder; these members are never read.
     """
 
     members: dict[str, Member]
@@ -64,18 +66,23 @@ class Directory:
 
 @dataclass(frozen=True)
 class Block:
-    """Neighbouring members that one request brings."""
+    """Neighbouring members that one request fetches: the bytes from `start` up to but not including `stop`."""
 
     start: int
     stop: int
     members: list[Member] = field(default_factory=list)
 
 
-def read_directory(read: ReadRange, size: int, wanted: Collection[str]) -> Directory:
-    """Where the `wanted` members of a zip of `size` bytes lie. `read(start, stop)` gives bytes of it.
+def read_directory(read: ReadRange, size: int, names: Collection[str]) -> Directory:
+    """Finds members in a zip.
+
+    Args:
+        read: `read(start, stop)` returns bytes of the zip.
+        size: of the zip in bytes.
+        names: base names of the members to find.
 
     Raises:
-        DataError: it is no zip, or a cut one.
+        DataError: it is not a zip, or it is cut.
     """
     try:
         with zipfile.ZipFile(_RangeFile(read, size)) as archive:
@@ -95,7 +102,7 @@ def read_directory(read: ReadRange, size: int, wanted: Collection[str]) -> Direc
             unsafe.append(info.orig_filename)
             continue
         name = PurePosixPath(info.filename).name
-        if name in wanted:
+        if name in names:
             longest = info.header_offset + info.compress_size + _MARGIN
             members[name] = Member(
                 name=name,
@@ -111,38 +118,39 @@ def read_directory(read: ReadRange, size: int, wanted: Collection[str]) -> Direc
 
 
 def is_unsafe(path: str) -> bool:
-    """Whether a member's path is absolute, climbs out by `..`, or is one of Windows."""
+    """Whether a member's path is absolute, has `..`, or is a Windows path."""
     return path.startswith(("/", "\\")) or bool(re.match("[A-Za-z]:", path)) or ".." in re.split(r"[/\\]", path)
 
 
 def blocks(members: Iterable[Member], max_gap: int, max_block: int) -> list[Block]:
-    """Members in the order of the file, together where at most `max_gap` bytes lie between two.
+    """Groups members into byte ranges.
 
-    A block that already has `max_block` bytes takes no more. Members may overlap.
+    Members in the order of the file are in one block if at most `max_gap` bytes lie between them, and if the block has
+    at most `max_block` bytes. Members may overlap.
     """
-    found: list[Block] = []
+    grouped: list[Block] = []
     for member in sorted(members, key=lambda m: (m.start, m.stop)):
-        last = found[-1] if found else None
+        last = grouped[-1] if grouped else None
         if last and member.start - last.stop <= max_gap and member.stop - last.start <= max_block:
-            found[-1] = Block(last.start, max(last.stop, member.stop), [*last.members, member])
+            grouped[-1] = Block(last.start, max(last.stop, member.stop), [*last.members, member])
         else:
-            found.append(Block(member.start, member.stop, [member]))
-    return found
+            grouped.append(Block(member.start, member.stop, [member]))
+    return grouped
 
 
 def unpack(member: Member, data: bytes) -> bytes:
-    """The content of a member out of its bytes, `data[0]` being the one at `member.start`.
+    """Returns the content of a member. `data` are its bytes in the zip, from `member.start` on.
 
     Raises:
-        DataError: header, length or CRC are not those of the directory, it is encrypted or packed in another way than
-            deflate, or larger than any mask.
+        DataError: header, length or CRC disagree with the directory; it is encrypted, compressed by another method than
+            deflate, or too large.
     """
     if member.encrypted:
         raise DataError(f"{member.name}: is encrypted")
     if member.is_too_large:
-        raise DataError(f"{member.name}: would unpack to {member.size} bytes; no mask is that large")
+        raise DataError(f"{member.name}: {member.size} bytes when unpacked; no mask is that large")
     if len(data) < _LOCAL.size or data[:4] != b"PK\x03\x04":
-        raise DataError(f"{member.name}: no member begins where the directory says")
+        raise DataError(f"{member.name}: no member begins at the place that the directory gives")
     *_, name_length, extra_length = _LOCAL.unpack_from(data)
     begin = _LOCAL.size + name_length + extra_length
     packed = data[begin : begin + member.compressed]
@@ -150,7 +158,7 @@ def unpack(member: Member, data: bytes) -> bytes:
         raise DataError(f"{member.name}: ends after {len(packed)} of {member.compressed} bytes")
     content = _inflate(member, packed)
     if len(content) != member.size or zlib.crc32(content) != member.crc:
-        raise DataError(f"{member.name}: length or CRC is not that of the directory")
+        raise DataError(f"{member.name}: length or CRC differs from the directory")
     return content
 
 
@@ -158,16 +166,16 @@ def _inflate(member: Member, packed: bytes) -> bytes:
     if member.method == zipfile.ZIP_STORED:
         return packed
     if member.method != zipfile.ZIP_DEFLATED:
-        raise DataError(f"{member.name}: packed by method {member.method}, which is not known here")
+        raise DataError(f"{member.name}: compressed by method {member.method}, which is not supported")
     try:
-        # One byte more than stated shows that there is more, without unpacking all of it.
+        # One byte more than stated shows that the size is wrong, without unpacking the rest.
         return zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, member.size + 1)
     except zlib.error as error:
         raise DataError(f"{member.name}: cannot be unpacked ({error})") from error
 
 
 class _RangeFile(io.RawIOBase):
-    """A file of which only what is read is fetched; its tail, where a zip's directory begins to be read, at once."""
+    """A file object that fetches what is read. It fetches the tail, where reading a zip begins, in one piece."""
 
     def __init__(self, read: ReadRange, size: int) -> None:
         super().__init__()
@@ -176,31 +184,31 @@ class _RangeFile(io.RawIOBase):
         self._tail: bytes | None = None
 
     def readable(self) -> bool:
-        """Yes."""
+        """True."""
         return True
 
     def seekable(self) -> bool:
-        """Yes."""
+        """True."""
         return True
 
     def tell(self) -> int:
-        """The place in bytes."""
+        """The position in bytes."""
         return self._place
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Move; a place before the file is an OSError, as of a real file."""
+        """Moves the position; one before the file is an OSError, as for a real file."""
         place = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._size}[whence]
         if place < 0:
-            raise OSError("before the beginning of the file")
+            raise OSError("position before the beginning of the file")
         self._place = place
         return place
 
     def read(self, count: int | None = -1) -> bytes:
-        """Up to `count` bytes, all that are left without it."""
+        """Returns up to `count` bytes, or all that are left."""
         stop = self._size if count is None or count < 0 else min(self._place + count, self._size)
         start, self._place = self._place, max(stop, self._place)
-        if stop - start > _LARGEST_DIRECTORY:
-            raise OSError(f"a directory of {stop - start} bytes is not read")
+        if stop - start > _MAX_DIRECTORY:
+            raise OSError(f"a directory of {stop - start} bytes is too large")
         if start >= stop:
             return b""
         if stop > self._tail_start and self._tail is None:

@@ -1,4 +1,4 @@
-"""Where Open Images is published: the one table of addresses, and the same paths below a mirror.
+"""The addresses of Open Images, and the same paths below a mirror.
 
 Source: the download pages at https://storage.googleapis.com/openimages/web/download_v5.html.
 """
@@ -21,7 +21,7 @@ MASK_LIST = "v5/{split}-annotations-object-segmentation.csv"
 MASK_ZIP = "v5/{split}-masks/{split}-masks-{partition}.zip"
 PHOTO = "{split}/{image_id}.jpg"
 
-# Each list in the order in which it is tried: the train boxes of V5 are those of V4, and of V6 there is a larger file.
+# The first file that exists is taken. The train boxes of V5 are those of V4; V6 has a larger file.
 BOX_LIST: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "train": ("2018_04/train/train-annotations-bbox.csv", "v6/oidv6-train-annotations-bbox.csv"),
@@ -46,24 +46,24 @@ PUBLISHED_MD5: Mapping[str, str] = MappingProxyType(
         "test-annotations-object-segmentation.csv": "707198de1a855cefde26d3fe35f7a6ce",
     }
 )
-"""Checksums of tables at `TABLES_URL`; a mirror may hold others."""
+"""MD5 of tables at `TABLES_URL`, in hex. A mirror may have other versions."""
 
 
 @dataclass(frozen=True)
 class FileSource:
-    """A file's name here, and the addresses where it may be, the first that has it counts."""
+    """A file's local name, its possible addresses in the order in which they are tried, and its MD5 if it is known."""
 
     name: str
     urls: tuple[str, ...]
-    md5: str | None = None
+    md5: str = ""
 
 
 @dataclass(frozen=True)
 class Publisher:
-    """Addresses of everything, either the published ones or all below one `--source-url`.
+    """The addresses of all files: the published ones, or all below one `--source-url`.
 
-    A mirror may keep the published paths (`v5/train-masks/...`) or be a plain folder of the files, as
-    `clothseg dataset build` reads it (`train-masks/...`): both are tried.
+    A mirror may have the published paths (`v5/train-masks/...`), or be a plain folder in the layout that
+    `clothseg dataset build` reads (`train-masks/...`). Both are tried.
     """
 
     tables: str = TABLES_URL
@@ -71,26 +71,26 @@ class Publisher:
 
     @classmethod
     def at(cls, source_url: str | None) -> "Publisher":
-        """The public addresses, or those below `source_url`.
+        """Returns the public addresses, or those below `source_url`.
 
         Raises:
-            DataError: it is no http or https address.
+            DataError: it is not an http or https address.
         """
         if source_url is None:
             return cls()
         base = source_url.rstrip("/")
         if not base.startswith(("http://", "https://")) or "?" in base or "#" in base:
-            raise DataError(f"source url {source_url!r}: give the http or https address of a folder")
+            raise DataError(f"source url {source_url!r}: give the http or https address of a folder, without ? and #")
         return cls(base, base)
 
     def table(self, paths: tuple[str, ...]) -> FileSource:
-        """A table by its published paths. Its name here is that of the first path."""
+        """A table by its published paths. Its local name is that of the first path."""
         names = [path.rpartition("/")[2] for path in paths]
-        md5 = PUBLISHED_MD5.get(names[0]) if self.tables == TABLES_URL else None
+        md5 = PUBLISHED_MD5.get(names[0], "") if self.tables == TABLES_URL else ""
         return FileSource(names[0], self._urls(*paths, *names), md5)
 
     def mask_zip(self, split: str, partition: str) -> FileSource:
-        """The archive with the masks of a split whose photo ids begin with `partition`."""
+        """The archive with the masks of a split whose image ids begin with `partition`."""
         path = MASK_ZIP.format(split=split, partition=partition)
         return FileSource(path.rpartition("/")[2], self._urls(path, path.removeprefix("v5/")))
 

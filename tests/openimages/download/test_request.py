@@ -1,42 +1,15 @@
-"""What is remembered, and what a mask list asks for."""
+"""What is needed of a mask list, and whether a table is complete."""
 
-import os
 from pathlib import Path
 
 import pytest
 
 from clothseg import sample
 from clothseg.errors import DataError
-from clothseg.openimages.download.ledger import Ledger
-from clothseg.openimages.download.wanted import check_table, read_split_request
+from clothseg.openimages.download.request import check_table, read_split_request
 
 HEADER = "MaskPath,ImageID,LabelName,BoxID,BoxXMin,BoxXMax,BoxYMin,BoxYMax,PredictedIoU,Clicks"
 SUIT, DRESS = "/m/01xyhv", "/m/01d40f"
-
-
-def test_a_file_is_good_while_unchanged_or_the_same(tmp_path: Path) -> None:
-    path, notes = tmp_path / "a.jpg", tmp_path / "ledger"
-    path.write_bytes(b"photo")
-    with Ledger(tmp_path, notes) as ledger:
-        assert not ledger.holds(path)
-        ledger.add(path)
-        assert ledger.holds(path)
-    with notes.open("a") as stream:
-        stream.write('{"file": "cut when it was ki')
-    with Ledger(tmp_path, notes) as ledger:
-        assert ledger.holds(path)
-        os.utime(path, ns=(1, 1))
-        assert ledger.holds(path), "another time, but the same bytes"
-        path.write_bytes(b"phot0")
-        assert not ledger.holds(path)
-        path.write_bytes(b"photo, longer")
-        assert not ledger.holds(path)
-        path.unlink()
-        assert not ledger.holds(path)
-        (tmp_path / "b.jpg").write_bytes(b"after a cut line")
-        ledger.add(tmp_path / "b.jpg")
-    with Ledger(tmp_path, notes) as ledger:
-        assert ledger.holds(tmp_path / "b.jpg")
 
 
 def row(image_id: str, mid: str = SUIT, mask_path: str | None = None) -> str:
@@ -44,16 +17,16 @@ def row(image_id: str, mid: str = SUIT, mask_path: str | None = None) -> str:
     return f"{name},{image_id},{mid},00000001,0.1,0.2,0.3,0.4,0.0,"
 
 
-def listed(tmp_path: Path, *rows: str, start: str = "") -> Path:
+def mask_list(tmp_path: Path, *rows: str, start: str = "") -> Path:
     path = tmp_path / "list.csv"
-    path.write_text("\n".join([start + HEADER, *rows, ""]))
+    path.write_text("\n".join([start + HEADER, *rows, ""]), encoding="utf-8")
     return path
 
 
 @pytest.mark.parametrize("start", ["", "\ufeff"])
 def test_classes_partitions_and_limit(tmp_path: Path, start: str) -> None:
     ids = ["f" * 16, "0" * 16, "12345678e9012345", "1" * 16]
-    path = listed(tmp_path, *map(row, ids), row("2" * 16, DRESS), row("1" * 16, DRESS), start=start)
+    path = mask_list(tmp_path, *map(row, ids), row("2" * 16, DRESS), row("1" * 16, DRESS), start=start)
     found = read_split_request(path, "train", [SUIT], None, None)
     assert found.photos == sorted(ids)
     assert {p: len(names) for p, names in found.masks.items()} == {"0": 1, "1": 2, "f": 1}
@@ -64,9 +37,9 @@ def test_classes_partitions_and_limit(tmp_path: Path, start: str) -> None:
     assert both.rows == {SUIT: 1, DRESS: 1}
 
 
-def test_rows_that_name_no_photo_or_lead_out_are_told_with_their_number(tmp_path: Path) -> None:
+def test_rows_that_name_no_photo_or_lead_out_are_listed_with_their_number(tmp_path: Path) -> None:
     good = "a" * 16
-    path = listed(
+    path = mask_list(
         tmp_path,
         row(good),
         row("../../../../etc/x"),
@@ -81,9 +54,9 @@ def test_rows_that_name_no_photo_or_lead_out_are_told_with_their_number(tmp_path
     found = read_split_request(path, "train", [SUIT], None, None)
     assert found.photos == [good]
     assert found.masks == {"a": [f"{good}_01xyhv_00000001.png", f"{good}_b.png"]}
-    told = "\n".join(found.broken)
-    assert all(f"row {number}: " in told for number in (3, 6, 7, 9))
-    assert all(f"MaskPath is {path!r}" in told for path in ("../x.png", "/etc/x.png"))
+    messages = "\n".join(found.broken)
+    assert all(f"row {number}: " in messages for number in (3, 6, 7, 9))
+    assert all(f"MaskPath is {path!r}" in messages for path in ("../x.png", "/etc/x.png"))
     with pytest.raises(DataError, match=r"no column .*MaskPath"):
         (tmp_path / "other.csv").write_text("ImageID,LabelName\n")
         read_split_request(tmp_path / "other.csv", "train", [SUIT], None, None)
@@ -92,7 +65,7 @@ def test_rows_that_name_no_photo_or_lead_out_are_told_with_their_number(tmp_path
         read_split_request(tmp_path / "empty.csv", "train", [SUIT], None, None)
 
 
-def test_a_table_cut_anywhere_in_its_last_row_is_seen(tmp_path: Path) -> None:
+def test_a_table_cut_anywhere_in_its_last_row_is_refused(tmp_path: Path) -> None:
     for name, first in (("annotations-object-segmentation", "MaskPath"), ("annotations-bbox", "ImageID")):
         path = sample.folder() / f"train-{name}.csv"
         check_table(path, first)

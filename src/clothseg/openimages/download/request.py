@@ -1,4 +1,4 @@
-"""Which photos and masks a choice of classes needs, out of a mask list."""
+"""The photos and masks that some classes need, from a mask list."""
 
 import csv
 import re
@@ -17,14 +17,14 @@ _MASK_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]*\.png")
 
 @dataclass(frozen=True)
 class SplitRequest:
-    """What one split is asked for.
+    """What is needed of one split.
 
     Attributes:
         split: of Open Images.
-        photos: ids, in order.
-        masks: file names by partition, the first digit of the name; each in order.
-        rows: mask rows of the chosen classes on these photos, by class id.
-        broken: rows that name no photo or mask, as messages with file and row.
+        photos: image ids, sorted.
+        masks: file names by partition, which is the first digit of the name; each list is sorted.
+        rows: number of mask rows on these photos, by class id.
+        broken: messages about rows that name no photo or mask, with file and row.
     """
 
     split: str
@@ -37,39 +37,39 @@ class SplitRequest:
 def read_split_request(
     path: Path, split: str, mids: Collection[str], partitions: Collection[str] | None, limit: int | None
 ) -> SplitRequest:
-    """Go through the mask list at `path`.
+    """Reads the mask list at `path`.
 
     Args:
         path: `*-annotations-object-segmentation.csv`.
-        split: its split.
-        mids: ids of the chosen classes.
-        partitions: first digits of the photos wanted; all without it.
-        limit: at most so many photos, the first by id.
+        split: the split of this list.
+        mids: ids of the classes.
+        partitions: first digits of the image ids; None for all.
+        limit: the maximum number of photos, the first by id; None for all.
 
     Raises:
-        DataError: no such file or column, or too many broken rows.
+        DataError: there is no such file or column, or too many rows are broken.
     """
-    listed = read_masks(path, mids, partitions)
-    broken = [str(row) for row in listed.broken]
-    photos = list(listed.photos)[:limit]
-    found = listed.frame if limit is None else listed.frame.filter(pl.col("ImageID").is_in(photos))
+    rows = read_masks(path, mids, partitions)
+    broken = [str(row) for row in rows.broken]
+    photos = list(rows.photos)[:limit]
+    frame = rows.frame if limit is None else rows.frame.filter(pl.col("ImageID").is_in(photos))
     masks: dict[str, set[str]] = {}
-    for image_id, mask_path in found.select("ImageID", "MaskPath").iter_rows():
-        # The same rule as when a data set is built: folders do not count, the first digit tells the archive.
+    for image_id, mask_path in frame.select("ImageID", "MaskPath").iter_rows():
+        # The same rule as in a build: folders are ignored, and the first digit names the archive.
         name = PurePosixPath(mask_path).name
         if _MASK_NAME.fullmatch(name) and not is_unsafe(mask_path):
             masks.setdefault(name[0], set()).add(name)
         else:
             broken.append(f"{path.name}: photo {image_id}: MaskPath is {mask_path!r}, but should be the name of a PNG")
-    counts = dict(found.group_by("LabelName").len().iter_rows())
+    counts = dict(frame.group_by("LabelName").len().iter_rows())
     return SplitRequest(split, photos, {p: sorted(names) for p, names in sorted(masks.items())}, counts, broken)
 
 
 def check_table(path: Path, first_column: str) -> None:
-    """See that a large table is one, and that it does not end in the middle of a row, as a body does that was cut.
+    """Checks that a large file is the expected table, and that its last row is complete.
 
     Raises:
-        DataError: it does not begin with `first_column`, or has a last row that is short and has no line end.
+        DataError: it does not begin with `first_column`, or its last row is short and has no line end.
     """
     with path.open("rb") as stream:
         header = stream.readline(1 << 16).decode("utf-8-sig", errors="replace").strip()
@@ -83,4 +83,4 @@ def check_table(path: Path, first_column: str) -> None:
     last = end.rpartition(b"\n")[2].decode("utf-8", errors="replace")
     width, cells = len(header.split(",")), len(next(csv.reader([last]), []))
     if cells < width:
-        raise DataError(f"{path}: ends in the middle of a row, after {cells} of {width} cells; the table is cut")
+        raise DataError(f"{path}: ends in the middle of a row, after {cells} of {width} cells; fetch the table again")
