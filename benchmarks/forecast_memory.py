@@ -1,13 +1,13 @@
-"""How near is the forecast of memory to what a training takes?
+"""Compares the memory forecast of a training with the memory that it takes.
 
-    python benchmarks/forecast_memory.py [--steps 4]
+    python benchmarks/forecast_memory.py [--steps 4] [--only demo] [--record]
 
-Each training runs in a process of its own on a few of the sample's photos: forecast first, then some steps and a
-validation. Printed are the forecast and the most memory that the process ever had (resident, libraries included).
+Each training runs in its own process on a few photos of the sample: first the forecast, then some steps and one
+validation. The measured value is the peak resident memory of the process, with its libraries. The error is that of the
+forecast: negative means that the training took more. About ten minutes for all trainings.
 """
 
 import argparse
-import resource
 import subprocess
 import sys
 import tempfile
@@ -15,10 +15,11 @@ from pathlib import Path
 
 import torch
 
+from bench_tools import add_record_options, peak_memory, record
 from clothseg import CocoLikeDataset, Config, MaskRCNN, sample
-from clothseg.openimages import build_dataset
-from clothseg.training.memory.device import format_bytes, resident
-from clothseg.training.memory.forecast import forecast, photo_needs
+from clothseg.openimages import BuildOptions, build_dataset
+from clothseg.training.memory.device import format_bytes
+from clothseg.training.memory.forecast import forecast_memory
 
 RESNET50 = (
     "demo",
@@ -39,7 +40,7 @@ TRAININGS: dict[str, tuple[str, ...]] = {
     "demo, batch of 1": ("demo", "train.batch_size=1"),
     "ResNet-50 at 512, batch of 1": (*RESNET50, "train.batch_size=1"),
     "ResNet-50 at 512, batch of 2": (*RESNET50, "train.batch_size=2"),
-    "ResNet-50 at 512, batch of 2, activations checkpointed": (
+    "ResNet-50 at 512, batch of 2, activation checkpointing": (
         *RESNET50, "train.batch_size=2", "train.activation_checkpointing=true",
     ),
     "paper, batch of 1": PAPER,
@@ -47,39 +48,45 @@ TRAININGS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
-def one(data: Path, config: Config) -> None:
-    """Forecast, train, and print both numbers of bytes."""
+def run_training(data: Path, config: Config) -> None:
+    """Forecasts, trains, and prints both numbers of bytes."""
     train, val = (CocoLikeDataset().load_data(data, split).prepare() for split in ("train", "val"))
-    needs = photo_needs(train, config), photo_needs(val, config)
-    foretold = forecast(config, len(train.classes), *needs, torch.device("cpu"), resident())
+    forecast = forecast_memory(config, train, val, torch.device("cpu"))
     with tempfile.TemporaryDirectory() as folder:
         MaskRCNN(config).build(train.classes).fit(train, val, Path(folder) / "run", quiet=True)
-    print(foretold.total, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+    print(forecast.total, peak_memory())
 
 
 def main() -> None:
-    """Run every training and print a table."""
+    """Runs every training and prints forecast, measured memory and error."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=4)
-    parser.add_argument("--one", nargs="+", help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.one:
-        data, preset, *overrides = given.one
-        one(Path(data), Config.load(preset, overrides))
+    parser.add_argument("--steps", type=int, default=4, help="steps of each training")
+    parser.add_argument("--only", default="", help="only trainings whose name contains this text")
+    parser.add_argument("--training", nargs="+", help=argparse.SUPPRESS)
+    add_record_options(parser)
+    options = parser.parse_args()
+    if options.training:
+        data, preset, *overrides = options.training
+        run_training(Path(data), Config.load(preset, overrides))
         return
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data"
-        build_dataset(sample.folder(), data, ["Suit", "Dress", "Jeans"], limit=8)
+        build_dataset(sample.folder(), data, ["Suit", "Dress", "Jeans"], BuildOptions(limit=8))
         for name, (preset, *overrides) in TRAININGS.items():
-            length = [f"train.steps_per_epoch={given.steps}", "train.epochs=1"]
-            words = [sys.executable, __file__, "--one", str(data), preset, *overrides, *length]
-            answer = subprocess.run(words, check=True, capture_output=True, text=True).stdout
-            foretold, measured = (int(word) for word in answer.split())
-            error = foretold / measured - 1
+            if options.only not in name:
+                continue
+            length = [f"train.steps_per_epoch={options.steps}", "train.epochs=1"]
+            command = [sys.executable, __file__, "--training", str(data), preset, *overrides, *length]
+            answer = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+            forecast, measured = (int(word) for word in answer.split())
+            error = forecast / measured - 1
             print(
-                f"{name}: forecast {format_bytes(foretold)}, measured {format_bytes(measured)}, {error:+.0%}",
+                f"{name}: forecast {format_bytes(forecast)}, measured {format_bytes(measured)}, error {error:+.0%}",
                 flush=True,
             )
+            record(options, f"{name}: forecast", f"{forecast / 1e9:.1f}", "GB")
+            record(options, f"{name}: measured", f"{measured / 1e9:.1f}", "GB", f"resident, {options.steps} steps")
+            record(options, f"{name}: error of the forecast", f"{100 * error:+.0f}", "%")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Cut the sample in `src/clothseg/sample` out of a folder of Open Images files.
+"""Cuts the sample in `src/clothseg/sample` out of a folder of Open Images files.
 
     python scripts/cut_sample.py SOURCE [OUT]
 
-Choice and bytes depend on the source alone (and on Pillow's JPEG encoder). `__init__.py` and `README.md` in OUT stay.
+The result depends only on the source and on Pillow's JPEG encoder. `__init__.py` and `README.md` in OUT are kept.
 """
 
 import argparse
@@ -18,8 +18,13 @@ from PIL import Image
 
 SUIT, DRESS, JEANS = "/m/01xyhv", "/m/01d40f", "/m/0fly7"
 SPLITS = ("train", "validation")
-WHOLE = ("class-descriptions-boxable.csv", "classes-segmentation.txt", "bbox_labels_600_hierarchy.json", "LICENSE.ccp")
-# How many photos with a mask of each class; then those that have a box of one but no mask; then those with neither.
+COPIED_FILES = (
+    "class-descriptions-boxable.csv",
+    "classes-segmentation.txt",
+    "bbox_labels_600_hierarchy.json",
+    "LICENSE.ccp",
+)
+# Photos with a mask of each class; "unmasked": photos with a box of one of them, but no mask; "none": with neither.
 QUOTA = {
     "train": {SUIT: 40, JEANS: 36, DRESS: 36, "unmasked": 2, "none": 4},
     "validation": {SUIT: 9, JEANS: 8, DRESS: 25, "unmasked": 0, "none": 2},
@@ -32,15 +37,15 @@ TIMESTAMP = (2019, 5, 8, 0, 0, 0)
 Rows = list[dict[str, str]]
 
 
-def read(path: Path) -> tuple[list[str], Rows]:
-    """Header and rows of a table."""
+def read_table(path: Path) -> tuple[list[str], Rows]:
+    """Reads the header and the rows of a table."""
     with path.open(encoding="utf-8", newline="") as stream:
         reader = csv.DictReader(stream)
         return list(reader.fieldnames or []), list(reader)
 
 
-def labels(rows: Rows) -> dict[str, set[str]]:
-    """Class ids by image id."""
+def classes_by_image(rows: Rows) -> dict[str, set[str]]:
+    """The class ids on each photo, by image id."""
     found: dict[str, set[str]] = defaultdict(set)
     for row in rows:
         found[row["ImageID"]].add(row["LabelName"])
@@ -48,28 +53,28 @@ def labels(rows: Rows) -> dict[str, set[str]]:
 
 
 def choose(split: str, photos: Iterable[str], masks: Rows, boxes: Rows) -> set[str]:
-    """Image ids of the sample, first those with two of the three classes, then by id."""
+    """Chooses the image ids of the sample: photos with several of the three classes first, then in the order of ids."""
     garments = {SUIT, DRESS, JEANS}
-    masked, boxed = labels(masks), labels(boxes)
+    masked, boxed = classes_by_image(masks), classes_by_image(boxes)
     order = sorted(photos, key=lambda i: (-len(masked[i] & garments), i))
     quota = QUOTA[split]
     chosen: set[str] = set()
 
     def take(count: int, fits: Callable[[str], bool]) -> None:
-        room = PHOTOS[split] - len(chosen)
-        chosen.update([i for i in order if i not in chosen and fits(i)][: min(count, room)])
+        remaining = PHOTOS[split] - len(chosen)
+        chosen.update([i for i in order if i not in chosen and fits(i)][: min(count, remaining)])
 
     take(quota["none"], lambda i: not boxed[i] & garments)
     take(quota["unmasked"], lambda i: bool(boxed[i] & garments) and not masked[i] & garments)
-    for wanted in (SUIT, JEANS, DRESS):
-        there = sum(wanted in masked[i] for i in chosen)
-        take(quota[wanted] - there, lambda i, mid=wanted: mid in masked[i])  # type: ignore[misc]
+    for class_id in (SUIT, JEANS, DRESS):
+        taken = sum(class_id in masked[i] for i in chosen)
+        take(quota[class_id] - taken, lambda i, mid=class_id: mid in masked[i])  # type: ignore[misc]
     return chosen
 
 
 def cut_table(source: Path, out: Path, chosen: set[str]) -> None:
-    """The rows of the chosen photos, in their order, in the same words."""
-    header, rows = read(source)
+    """Copies the rows of the chosen photos, unchanged and in the same order."""
+    header, rows = read_table(source)
     with out.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.DictWriter(stream, header, lineterminator="\n")
         writer.writeheader()
@@ -77,7 +82,7 @@ def cut_table(source: Path, out: Path, chosen: set[str]) -> None:
 
 
 def cut_photo(source: Path, out: Path) -> None:
-    """The photo made smaller."""
+    """Writes the photo at a width of `WIDTH` pixels."""
     with Image.open(source) as photo:
         height = round(photo.height * WIDTH / photo.width)
         small = photo.convert("RGB").resize((WIDTH, height), Image.Resampling.LANCZOS)
@@ -87,7 +92,7 @@ def cut_photo(source: Path, out: Path) -> None:
 
 
 def cut_masks(source: Path, out: Path, split: str, chosen: set[str]) -> None:
-    """The zips of the partitions that occur, members unchanged and stored, since PNGs are compressed already."""
+    """Writes a zip for each partition of the chosen photos. The PNGs are unchanged, and stored without compression."""
     out.mkdir(parents=True)
     for partition in sorted({i[0] for i in chosen}):
         name = f"{split}-masks-{partition}.zip"
@@ -103,14 +108,14 @@ def cut_masks(source: Path, out: Path, split: str, chosen: set[str]) -> None:
 
 
 def cut(source: Path, out: Path) -> None:
-    """Write the sample, replacing an older one."""
+    """Writes the sample and replaces an older one."""
     out.mkdir(parents=True, exist_ok=True)
-    for name in WHOLE:
+    for name in COPIED_FILES:
         shutil.copyfile(source / name, out / name)
     for split in SPLITS:
         photos = [p.stem for p in (source / split).glob("*.jpg")]
-        masks = read(source / f"{split}-annotations-object-segmentation.csv")[1]
-        boxes = read(source / f"{split}-annotations-bbox.csv")[1]
+        masks = read_table(source / f"{split}-annotations-object-segmentation.csv")[1]
+        boxes = read_table(source / f"{split}-annotations-bbox.csv")[1]
         chosen = choose(split, photos, masks, boxes)
         for table in sorted(source.glob(f"{split}-*.csv")):
             cut_table(table, out / table.name, chosen)
@@ -123,13 +128,13 @@ def cut(source: Path, out: Path) -> None:
 
 
 def main() -> None:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description="Cut the sample out of a folder of Open Images files.")
-    parser.add_argument("source", type=Path)
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("source", type=Path, help="folder of Open Images files")
     default = Path(__file__).resolve().parent.parent / "src" / "clothseg" / "sample"
-    parser.add_argument("out", type=Path, nargs="?", default=default)
-    given = parser.parse_args()
-    cut(given.source, given.out)
+    parser.add_argument("out", type=Path, nargs="?", default=default, help="folder to write")
+    options = parser.parse_args()
+    cut(options.source, options.out)
 
 
 if __name__ == "__main__":

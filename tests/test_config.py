@@ -1,4 +1,4 @@
-"""Configurations from YAML, presets and overrides; keys of earlier versions; what wrong ones are told."""
+"""Settings from YAML, presets and overrides; errors for wrong keys and values, and for old keys."""
 
 from pathlib import Path
 from typing import Any
@@ -53,12 +53,12 @@ def test_broken_yaml_names_the_file(tmp_path: Path, content: str) -> None:
         Config.load(path)
 
 
-def test_anchor_scales_for_every_level() -> None:
+def test_missing_anchor_scales_of_a_level_are_refused() -> None:
     with pytest.raises(ConfigError, match="each level needs its own"):
         Config.load("demo", ["network.anchors.scales=[[32]]"])
 
 
-def test_an_unknown_preset_is_answered_with_those_there_are() -> None:
+def test_an_unknown_preset_lists_the_known_ones() -> None:
     with pytest.raises(ConfigError, match="demo"):
         Config.load("dmeo")
     assert "demo" in preset_names()
@@ -69,31 +69,31 @@ def test_display_shows_every_value(capsys: pytest.CaptureFixture[str]) -> None:
     assert "frozen_stages: 2" in capsys.readouterr().out
 
 
-def test_a_key_that_is_given_twice(tmp_path: Path) -> None:
+def test_a_duplicate_key_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "twice.yaml"
     path.write_text("train: {epochs: 1, seed: 2, epochs: 3}\n")
     with pytest.raises(ConfigError, match=r"epochs occurs twice(.|\n)*line 1"):
         Config.load(path)
 
 
-def test_every_level_has_as_many_scales() -> None:
+def test_levels_with_different_numbers_of_scales_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"\[2, 1, 1\] side lengths"):
         Config.load("demo", ["network.anchors.scales=[[8, 16], [32], [64]]"])
 
 
-def test_unknown_keys_in_a_list_of_sections() -> None:
+def test_unknown_keys_in_stages_are_reported() -> None:
     with pytest.raises(ConfigError, match=r"train\.stages\.0\.end_epok: unknown key; did you mean end_epoch\?"):
         Config.load("demo", ["train.stages=[{trainable: heads, end_epok: 3}]"])
 
 
 @pytest.mark.parametrize("name", preset_names())
-def test_every_preset_is_read_and_built(name: str) -> None:
+def test_every_preset_builds_a_network(name: str) -> None:
     network = build_network(Config.load(name), 3)
     assert sum(p.numel() for p in network.parameters()) > 1_000_000
 
 
 @pytest.mark.parametrize("name", [name for name in preset_names() if name.startswith("paper/")])
-def test_an_experiment_differs_from_the_paper_in_its_one_setting(name: str) -> None:
+def test_each_experiment_changes_one_setting_of_paper(name: str) -> None:
     paper, other = Config.load("paper").flat(), Config.load(name).flat()
     expected = {
         "paper/resnet50": {"backbone.name": "resnet50"},
@@ -105,7 +105,7 @@ def test_an_experiment_differs_from_the_paper_in_its_one_setting(name: str) -> N
     assert {key: value for key, value in other.items() if value != paper[key]} == expected[name]
 
 
-def test_a_file_extends_another_beside_it_and_a_preset(tmp_path: Path) -> None:
+def test_a_file_extends_another_file_that_extends_a_preset(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / "base.yaml").write_text("extends: demo\ntrain: {epochs: 3}\n")
     (tmp_path / "sub" / "mine.yaml").write_text(
@@ -119,13 +119,13 @@ def test_a_file_extends_another_beside_it_and_a_preset(tmp_path: Path) -> None:
     ("text", "message"),
     [("extends: me.yaml\n", "circular"), ("extends: 3\n", "takes the name"), ("extends: nowhere\n", "no such")],
 )
-def test_extends_that_leads_nowhere(text: str, message: str, tmp_path: Path) -> None:
+def test_a_wrong_extends_is_refused(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "me.yaml").write_text(text)
     with pytest.raises(ConfigError, match=message):
         Config.load(tmp_path / "me.yaml")
 
 
-def test_stages_that_do_not_add_up() -> None:
+def test_stages_that_end_at_the_wrong_epoch_are_refused() -> None:
     for ends in (
         "[{trainable: heads, end_epoch: 3}]",
         "[{trainable: heads, end_epoch: 2}, {trainable: all, end_epoch: 2}]",
@@ -134,7 +134,7 @@ def test_stages_that_do_not_add_up() -> None:
             Config.load("demo", ["train.epochs=2", f"train.stages={ends}"])
 
 
-def test_a_run_that_stopped_early_is_extended_from_where_it_ended() -> None:
+def test_extending_an_early_stopped_run_starts_at_its_last_epoch() -> None:
     config = Config.load("paper", ["train.patience=5"])
     longer = config.extended(10, ended=60).train
     assert [(s.frozen_stages, s.end_epoch, s.learning_rate) for s in longer.stages] == [
@@ -145,14 +145,14 @@ def test_a_run_that_stopped_early_is_extended_from_where_it_ended() -> None:
     assert config.extended(10).train.epochs == 130
 
 
-def test_a_monitor_that_never_comes_is_refused() -> None:
+def test_a_monitor_without_evaluation_is_refused() -> None:
     with pytest.raises(ConfigError, match="evaluate_every"):
         Config.load("demo", ["train.monitor=mask_AP"])
     with pytest.raises(ConfigError, match="patience"):
         Config.load("demo", ["train.monitor=last", "train.patience=2"])
 
 
-def test_an_unknown_monitor_is_answered_with_the_known_ones() -> None:
+def test_an_unknown_monitor_lists_the_known_ones() -> None:
     with pytest.raises(ConfigError) as caught:
         Config.load("demo", ["train.monitor=val_maks"])
     losses = ["val_rpn_class", "val_rpn_bbox", "val_class", "val_bbox", "val_mask"]
@@ -162,7 +162,7 @@ def test_an_unknown_monitor_is_answered_with_the_known_ones() -> None:
         assert Config.load("demo", [f"train.monitor={name}", "train.evaluate_every=1"]).train.monitor == name
 
 
-def test_an_unknown_network_is_answered_with_the_known_ones_and_hides_no_other_problem() -> None:
+def test_an_unknown_network_lists_the_known_ones_and_other_problems() -> None:
     with pytest.raises(ConfigError) as caught:
         Config.load("demo", ["network.name=mask_rcn", "input.height=many", "train.epoch=3"])
     text = str(caught.value)
@@ -172,7 +172,7 @@ def test_an_unknown_network_is_answered_with_the_known_ones_and_hides_no_other_p
     assert "train.epoch: unknown key" in text
 
 
-def test_the_section_of_a_network_is_that_of_its_name() -> None:
+def test_the_network_section_depends_on_the_name() -> None:
     trees: list[dict[str, Any]] = [{}, {"network": {}}, {"network": {"name": "mask_rcnn"}}]
     for tree in trees:
         network = Config.from_tree(tree, [], "test").network
@@ -201,7 +201,7 @@ def test_configurations_are_immutable() -> None:
 
 
 def old_tree(old: str) -> dict[str, Any]:
-    """A configuration with one key of an earlier version, whose value is the default of today's."""
+    """A configuration with one old key, whose value is the default of the new key."""
     new = RENAMED[old]
     if old.startswith("train.stages."):
         stage = {"trainable": "heads", "end_epoch": 12}
@@ -211,7 +211,7 @@ def old_tree(old: str) -> dict[str, Any]:
     for key in new.split("."):
         default = default[key]
     if isinstance(default, dict) and default.keys() == {"max", "p"}:
-        default = default["max"]  # a strength, as a bare number
+        default = default["max"]  # a strength may be a bare number
     elif isinstance(default, dict) and default:
         key = next(key for key in default if f"{old}.{key}" not in RENAMED)
         default = {key: default[key]}
@@ -223,7 +223,7 @@ def old_tree(old: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("old", RENAMED)
-def test_a_key_of_an_earlier_version_is_an_error_that_names_the_new_one(old: str) -> None:
+def test_an_old_key_raises_an_error_that_names_the_new_one(old: str) -> None:
     new = RENAMED[old]
     names = {*Config().flat(), *(f"train.stages.{name}" for name in StageSettings.model_fields)}
     assert new in names or any(name.startswith(f"{new}.") for name in names)
@@ -238,7 +238,7 @@ def test_a_key_of_an_earlier_version_is_an_error_that_names_the_new_one(old: str
     assert now == new + before.removeprefix(old)
 
 
-def test_other_keys_and_values_of_earlier_versions() -> None:
+def test_other_old_keys_and_values_are_explained() -> None:
     for override, message in (
         ("network=mask_rcnn", "network is a section now; write network: {name: mask_rcnn}"),
         ("augment.blur={most: 2, chance: 0.5}", "augment.blur.most is now augment.blur.max"),

@@ -12,7 +12,7 @@ from clothseg import sample
 from clothseg.cores import usable_cores
 from clothseg.distributed import DistributedContext, launch, world_size_for
 from clothseg.errors import ConfigError
-from clothseg.openimages import build_dataset
+from clothseg.openimages import BuildOptions, build_dataset
 from clothseg.runs import RunFolder
 from clothseg.training import read_checkpoint, read_history
 
@@ -44,13 +44,13 @@ ONE_PROCESS_ON_WINDOWS = pytest.mark.skipif(sys.platform == "win32", reason="sev
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("data") / "tiny"
-    build_dataset(sample.folder(), out, ["Suit", "Dress", "Jeans"], limit=5)
+    build_dataset(sample.folder(), out, ["Suit", "Dress", "Jeans"], BuildOptions(limit=5))
     return out
 
 
-def fit(data: Path, out: Path, *words: str) -> subprocess.Popen[str]:
+def fit(data: Path, out: Path, *options: str) -> subprocess.Popen[str]:
     """Starts the command line in another process."""
-    command = [sys.executable, "-m", "clothseg", "fit", str(data), "--out", str(out), "--quiet", *words]
+    command = [sys.executable, "-m", "clothseg", "fit", str(data), "--out", str(out), "--quiet", *options]
     known = {name: value for name, value in os.environ.items() if name not in ("LOCAL_RANK", "WORLD_SIZE")}
     return subprocess.Popen(
         command, env=known | {"OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -58,9 +58,9 @@ def fit(data: Path, out: Path, *words: str) -> subprocess.Popen[str]:
 
 
 def finish(process: subprocess.Popen[str], code: int = 0) -> str:
-    out, said = process.communicate(timeout=300)
-    assert process.returncode == code, out + said
-    return said
+    out, stderr = process.communicate(timeout=300)
+    assert process.returncode == code, out + stderr
+    return stderr
 
 
 def settings(*more: str) -> list[str]:
@@ -68,7 +68,7 @@ def settings(*more: str) -> list[str]:
 
 
 @ONE_PROCESS_ON_WINDOWS
-def test_two_processes_train_like_one_with_twice_the_batch(data: Path, tmp_path: Path) -> None:
+def test_two_processes_match_one_process_with_twice_the_batch(data: Path, tmp_path: Path) -> None:
     """With stages, accumulated gradients and an odd number of validation photos; then one process continues alone."""
     both = [
         fit(data, tmp_path / "two", "--devices", "2", *settings("train.batch_size=1")),
@@ -93,7 +93,7 @@ def test_two_processes_train_like_one_with_twice_the_batch(data: Path, tmp_path:
 
 
 @pytest.mark.parametrize("count", [0, 1, 4, 7])
-def test_the_work_of_all_ranks_comes_back_in_order_and_once(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gather_returns_the_items_of_all_ranks_once_and_in_order(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     ranks = [DistributedContext(rank, 3) for rank in range(3)]
     items = list(range(count))
     parts = [rank.strided_shard(items) for rank in ranks]
@@ -107,7 +107,7 @@ def test_the_work_of_all_ranks_comes_back_in_order_and_once(count: int, monkeypa
     assert [item for rank in ranks for item in rank.shard(batch)] == batch
 
 
-def test_the_draws_of_a_photo_belong_to_its_place_in_the_batch() -> None:
+def test_random_numbers_depend_on_the_position_in_the_whole_batch() -> None:
     one = DistributedContext().generators(torch.Generator().manual_seed(3), 4)
     two = [DistributedContext(rank, 2).generators(torch.Generator().manual_seed(3), 2) for rank in range(2)]
     draws, shared = ([torch.rand(3, generator=g).tolist() for g in all_] for all_ in (one, [*two[0], *two[1]]))
@@ -116,7 +116,7 @@ def test_the_draws_of_a_photo_belong_to_its_place_in_the_batch() -> None:
 
 
 @ONE_PROCESS_ON_WINDOWS
-def test_more_devices_than_the_machine_has() -> None:
+def test_more_devices_than_the_machine_has_are_refused() -> None:
     cores = usable_cores()
     have = f"{torch.cuda.device_count()} GPU" if torch.cuda.is_available() else f"{cores} cores"
     with pytest.raises(ConfigError, match=f"--devices 1000, but this machine has .*{have}"):

@@ -153,13 +153,13 @@ def world_size_for(devices: int | None, default: int) -> int:
             raise ConfigError(f"--devices {devices}, but {started} processes were started; leave out --devices")
         _refuse_several_on_windows(int(started))
         return int(started)
-    wanted = devices or default
-    _refuse_several_on_windows(wanted)
+    count = devices or default
+    _refuse_several_on_windows(count)
     gpus, cores = torch.cuda.device_count(), usable_cores()
-    if wanted > 1 and wanted > (gpus or cores):
+    if count > 1 and count > (gpus or cores):
         have = f"{gpus} GPU{'s' if gpus > 1 else ''}" if gpus else f"no GPU and {cores} cores, one process for each"
-        raise ConfigError(f"--devices {wanted}, but this machine has {have}; choose fewer")
-    return wanted
+        raise ConfigError(f"--devices {count}, but this machine has {have}; choose fewer")
+    return count
 
 
 def _refuse_several_on_windows(world_size: int) -> None:

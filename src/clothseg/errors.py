@@ -1,8 +1,13 @@
 """The exceptions of the package: all are subclasses of `ClothsegError`.
 
-A message says what is wrong, where (file, row, id) and what to do. The command line shows it without a traceback and
-exits with code 2.
+A message says what is wrong, where (file, row, id) and what to do; `shell_command` quotes a command that it proposes.
+The command line shows the message without a traceback and exits with code 2.
 """
+
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterable
 
 
 class ClothsegError(Exception):
@@ -47,3 +52,9 @@ class DownloadError(ClothsegError):
 
 class GoneError(DownloadError):
     """The server answers, but does not have the file or does not allow the download."""
+
+
+def shell_command(words: Iterable[object]) -> str:
+    """The words as one line, quoted so that it can be pasted into the shell of this system."""
+    texts = [str(word) for word in words]
+    return subprocess.list2cmdline(texts) if sys.platform == "win32" else shlex.join(texts)

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from clothseg.errors import ConfigError, RunError
 from clothseg.evaluation import Metrics, evaluate_coco
 from clothseg.evaluation.results import detections
 from clothseg.files import atomic_write
-from clothseg.instances import Instances, Selection, class_number
+from clothseg.instances import CocoResult, Instances, Selection, class_number
 from clothseg.networks import Network, build_network
 from clothseg.photos import read_photo
 from clothseg.pictures import loss_curves
@@ -235,7 +235,7 @@ class Model:
         self._built().to(device)
         return self
 
-    def predict_dataset(self, dataset: CocoLikeDataset) -> Iterator[list[dict[str, Any]]]:
+    def predict_dataset(self, dataset: CocoLikeDataset) -> Iterator[list[CocoResult]]:
         """For each photo of a prepared data set its detections, as COCO results.
 
         Classes are matched by name; detections of classes that the data set does not have are dropped.
@@ -251,7 +251,7 @@ class Model:
     def evaluate(
         self,
         dataset: CocoLikeDataset,
-        results: Sequence[dict[str, Any]] | None = None,
+        results: Sequence[CocoResult] | None = None,
         *,
         score_threshold: float | None = None,
     ) -> Metrics:

@@ -1,6 +1,6 @@
-"""Videos, frame by frame: in as upright pixels with their times, out as VP9 in MP4 with the same times. By PyAV.
+"""Reads and writes videos frame by frame, with PyAV: upright pixels and times in, VP9 in MP4 with the same times out.
 
-PyAV is an extra (`pip install "clothseg[video]"`), so it is imported only when there is a video.
+PyAV is an extra (`pip install "clothseg[video]"`), so it is imported only if there is a video.
 """
 
 from collections.abc import Iterator
@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from clothseg.errors import ClothsegError, VideoError
 from clothseg.files import atomic_file
+from clothseg.photos import RgbImage
 
 SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".mts", ".m2ts", ".wmv", ".flv", ".3gp", ".ogv"}
 )
-_BT709 = 1  # the number of these colours in the stream's tags
+_BT709 = 1  # the number of this colour space in the stream's tags
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,14 @@ class Frame:
     """A frame of a video.
 
     Attributes:
-        number: its place in the video, from 0.
-        stamp: its time in units of the video's `unit`.
+        number: its position in the video, from 0.
+        stamp: its time, in the video's `unit`.
         pixels: `[H, W, 3]` uint8 RGB, upright.
     """
 
     number: int
     stamp: int
-    pixels: NDArray[np.uint8]
+    pixels: RgbImage
 
 
 class Video:
@@ -42,11 +42,11 @@ class Video:
 
     Attributes:
         path: of the file.
-        rate: frames a second; for a video of varying rate, on average.
+        rate: frames per second; the average if the rate varies.
         unit: of time stamps, in seconds.
-        declared: how many frames the file says that it has; 0 where it does not say.
-        decoded: frames that were read so far.
-        broken: pieces that could not be decoded so far.
+        declared: number of frames by the file's header; 0 if it does not say.
+        decoded: number of frames that were read so far.
+        broken: number of packets that could not be decoded so far.
     """
 
     def __init__(self, path: Path, container: Any, stream: Any) -> None:
@@ -58,14 +58,13 @@ class Video:
         self._end = 0.0
 
     def seconds(self, frame: Frame) -> float:
-        """When a frame is shown."""
+        """The time of a frame, in seconds."""
         return float(frame.stamp * self.unit)
 
     def frames(self) -> Iterator[Frame]:
-        """Every frame that can be decoded, once, in the order in which they are shown, one in memory at a time.
+        """Yields every frame that can be decoded, in the order of display, one in memory at a time.
 
-        Frames have the size of the first, also where a later one has another. A frame without a time follows the one
-        before at the video's rate.
+        All frames get the size of the first. A frame without a time follows the one before at the video's rate.
         """
         step = max(round(1 / (self.rate * self.unit)), 1)
         stamp, size = -step, None
@@ -97,25 +96,25 @@ class Video:
             if packet is None:
                 return
 
-    def complaint(self) -> str:
-        """After the last frame: what is wrong with the video; nothing if nothing is."""
+    def problem(self) -> str:
+        """What is wrong with the video, after the last frame was read; empty if nothing is."""
         if not self.decoded:
-            return f"{self.path}: not one frame of this video can be decoded"
-        wrong = [f"{self.broken} pieces of it could not be decoded"] if self.broken else []
+            return f"{self.path}: no frame of this video can be decoded"
+        wrong = [f"{self.broken} packets could not be decoded"] if self.broken else []
         if self.decoded < self.declared:
-            wrong.append(f"it has {self.decoded} frames, but says that it has {self.declared}")
+            wrong.append(f"it has {self.decoded} frames, but its header says {self.declared}")
         length = ((self._container.duration or 0) + max(self._container.start_time or 0, 0)) / 1_000_000
-        if length - self._end > min(1.0, max(0.25, 0.02 * length)):  # sound may be a little longer than the pictures
+        if length - self._end > min(1.0, max(0.25, 0.02 * length)):  # sound may be slightly longer than the pictures
             wrong.append(f"its pictures end at {self._end:.1f} s of {length:.1f} s")
-        return f"{self.path}: the video is damaged or was cut: {'; '.join(wrong)}" if wrong else ""
+        return f"{self.path}: the video is damaged or cut: {'; '.join(wrong)}" if wrong else ""
 
 
 @contextmanager
 def open_video(path: Path) -> Iterator[Video]:
-    """Open a video for reading.
+    """Opens a video for reading.
 
     Raises:
-        VideoError: the file is missing or empty, no video, or has no pictures in it (sound alone).
+        VideoError: the file is missing, empty, not a video, or has no pictures (only sound).
         ClothsegError: PyAV is not installed.
     """
     av = _library()
@@ -126,27 +125,32 @@ def open_video(path: Path) -> Iterator[Video]:
     try:
         container = av.open(str(path))
     except (av.FFmpegError, OSError) as error:
-        raise VideoError(f"{path}: no video that can be read ({error.strerror}); was it cut?") from error
+        raise VideoError(f"{path}: not a video that can be read ({error.strerror}); it may be cut") from error
     with container:
         streams = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
         if not streams:
             kinds = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
-            raise VideoError(f"{path}: no video in this file; it holds {kinds}")
+            raise VideoError(f"{path}: no video in this file; it contains {kinds}")
         if streams[0].codec_context is None or not streams[0].codec_context.width:
-            raise VideoError(f"{path}: a video of a kind that is not known here, or without a size")
+            raise VideoError(f"{path}: the video has an unknown codec or no size")
         streams[0].thread_type = "AUTO"
         yield Video(path, container, streams[0])
 
 
 class VideoWriter:
-    """Takes frames of one size and writes them with the times that they are given."""
+    """Writes frames of one size with given times."""
 
     def __init__(self, container: Any, rate: Fraction, unit: Fraction) -> None:
         self._container, self._rate, self._unit = container, rate, unit
         self._stream: Any = None
 
-    def add(self, pixels: NDArray[np.uint8], stamp: int) -> None:
-        """Write `[H, W, 3]` uint8 RGB to be shown at `stamp`, in the unit given; stamps must rise."""
+    def add(self, pixels: RgbImage, stamp: int) -> None:
+        """Writes a frame.
+
+        Args:
+            pixels: the frame.
+            stamp: its time, in the writer's unit; it must rise from frame to frame.
+        """
         av = _library()
         if self._stream is None:
             self._stream = self._begin(*pixels.shape[:2])
@@ -165,14 +169,20 @@ class VideoWriter:
         return stream
 
     def finish(self) -> None:
-        """Write what the encoder still holds."""
+        """Writes the frames that the encoder still holds."""
         if self._stream is not None:
             self._container.mux(self._stream.encode(None))
 
 
 @contextmanager
 def write_video(path: Path, rate: Fraction, unit: Fraction) -> Iterator[VideoWriter]:
-    """Write a video of `rate` frames a second whose time stamps count in `unit` seconds: whole, or not at all."""
+    """Writes a video; the file appears only when it is complete (atomic write).
+
+    Args:
+        path: of the file.
+        rate: frames per second.
+        unit: of time stamps, in seconds.
+    """
     with atomic_file(path) as temporary, _library().open(str(temporary), "w", format="mp4") as container:
         writer = VideoWriter(container, rate, unit)
         yield writer
@@ -180,12 +190,12 @@ def write_video(path: Path, rate: Fraction, unit: Fraction) -> Iterator[VideoWri
 
 
 def is_video(path: Path) -> bool:
-    """Whether a file is called as videos are."""
+    """Whether a file has the suffix of a video."""
     return path.suffix.lower() in SUFFIXES
 
 
 def check_library() -> None:
-    """Say now that videos cannot be read or written here.
+    """Checks that videos can be read and written.
 
     Raises:
         ClothsegError: PyAV is not installed.

@@ -1,4 +1,4 @@
-"""`evaluate` on results files and `compare`, as a person meets them."""
+"""The commands `evaluate`, on results files, and `compare`."""
 
 import json
 from pathlib import Path
@@ -28,7 +28,7 @@ def instance(photo: int, x: int) -> dict[str, Any]:
 
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A data set of 12 photos without the photos, good and bad results, and two runs."""
+    """The annotations of 12 photos, good and bad results, and two runs."""
     truth = {
         "images": [{"id": n, "file_name": f"{n}.jpg", "height": 60, "width": 80} for n in range(12)],
         "annotations": [instance(n, 5 + n) | {"id": n} for n in range(12)],
@@ -48,37 +48,37 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_results_file_is_judged(
+def test_a_results_file_is_evaluated(
     files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert clothseg(monkeypatch, "evaluate", "good.json", "data", "--out", "figures.json") == 0
+    assert clothseg(monkeypatch, "evaluate", "good.json", "data", "--out", "scores.json") == 0
     shown = capsys.readouterr()
     assert "100.0" in shown.out
     assert "report's, not COCO's" in shown.out
-    assert "wrote figures.json" in shown.err
-    assert Metrics.from_json((files / "figures.json").read_text()).overall["mask_AP"] == pytest.approx(1.0)
+    assert "wrote scores.json" in shown.err
+    assert Metrics.from_json((files / "scores.json").read_text()).overall["mask_AP"] == pytest.approx(1.0)
     assert clothseg(monkeypatch, "evaluate", "bad.json", "data/annotations/val.json", "--json", "--quiet") == 0
     assert Metrics.from_json(capsys.readouterr().out).overall["mask_AP50"] == pytest.approx(0.25, abs=0.01)
 
 
-def test_wrong_words_are_one_message(
+def test_wrong_options_are_one_message(
     files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (files / "figures.json").write_text("mine")
+    (files / "scores.json").write_text("mine")
     (files / "foreign.json").write_text(json.dumps([instance(99, 5) | {"score": 1}]))
     for words, message in (
-        (("evaluate", "good.json", "data", "--out", "figures.json"), "exists already"),
-        (("evaluate", "foreign.json", "data"), "photo 99, which the truth does not have"),
+        (("evaluate", "good.json", "data", "--out", "scores.json"), "exists already"),
+        (("evaluate", "foreign.json", "data"), "photo 99, which the ground truth does not have"),
         (("evaluate", "good.json", "data", "--initial-weights"), "results file has no network"),
-        (("evaluate", "good", "data", "--out", "figures.json"), "--out goes with a results file"),
+        (("evaluate", "good", "data", "--out", "scores.json"), "--out is only for a results file"),
         (("evaluate", "good.json", "nowhere.json"), "nowhere.json: cannot be read"),
-        (("compare", "good.json", "bad.json"), "say it with --data"),
+        (("compare", "good.json", "bad.json"), "name it with --data"),
         (("compare", "good", "nowhere.json"), "nowhere.json: cannot be read"),
-        (("compare", "good", "data"), "data: no evaluated run"),
+        (("compare", "good", "data"), "data: not an evaluated run"),
     ):
         assert clothseg(monkeypatch, *words) == 2, words
         assert message in capsys.readouterr().err
-    assert (files / "figures.json").read_text() == "mine"
+    assert (files / "scores.json").read_text() == "mine"
 
 
 def test_two_runs_are_compared(
@@ -87,22 +87,22 @@ def test_two_runs_are_compared(
     assert clothseg(monkeypatch, "compare", "bad", "good", "--resamples", "100", "--out", "difference.json") == 0
     assert "B is better by" in capsys.readouterr().out
     found = json.loads((files / "difference.json").read_text())
-    assert found["figures"]["mask_AP"]["interval"]["low"] > 0
+    assert found["differences"]["mask_AP"]["interval"]["low"] > 0
     assert found["photos"] == 12
     assert clothseg(monkeypatch, "compare", "good.json", "bad", "--data", "data", "--resamples", "100") == 0
     assert "A is better by" in capsys.readouterr().out
 
 
-def test_a_data_set_that_moved_is_asked_for(
+def test_a_dataset_that_was_moved_must_be_named(
     files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (files / "data").rename(files / "elsewhere")
     assert clothseg(monkeypatch, "compare", "good", "bad") == 2
-    assert "say with --data where it is" in capsys.readouterr().err
+    assert "name its place with --data" in capsys.readouterr().err
     assert clothseg(monkeypatch, "compare", "good", "bad", "--data", "elsewhere", "--resamples", "100") == 0
 
 
-def test_runs_that_moved_with_their_data_need_not_say_where_it_is(
+def test_runs_that_were_moved_with_their_data_find_it(
     files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     project = files / "project"
@@ -114,13 +114,13 @@ def test_runs_that_moved_with_their_data_need_not_say_where_it_is(
         runs = [(project / "runs" / name).relative_to(here) for name in ("bad", "good")]
         assert clothseg(monkeypatch, "compare", *runs, "--resamples", "100") == 0, capsys.readouterr().err
         assert "B is better by" in capsys.readouterr().out
-    (project / "data").rename(project / "runs" / "good" / "data")  # as the demo keeps it
+    (project / "data").rename(project / "runs" / "good" / "data")  # as in the demo
     assert clothseg(monkeypatch, "compare", "good", "good", "--resamples", "100") == 0
     assert clothseg(monkeypatch, "compare", "bad", "good") == 2
     assert "bad was trained on data, which is neither here nor beside the run" in capsys.readouterr().err
 
 
-def test_a_run_that_was_judged_on_something_else_is_not_compared(
+def test_a_run_that_was_evaluated_on_other_photos_is_not_compared(
     files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = files / "data/annotations/val.json"

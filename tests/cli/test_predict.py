@@ -1,4 +1,4 @@
-"""`predict` as a person meets it: thresholds, patterns, a moved run, processes."""
+"""The command `predict`: thresholds, patterns, a moved run, processes."""
 
 import json
 import os
@@ -44,7 +44,7 @@ def clothseg(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    """A run that was evaluated: the best threshold of a dress is 0.3."""
+    """An evaluated run: the best threshold of a Dress is 0.3."""
     folder = RunFolder(tmp_path / "run")
     MaskRCNN(Config.load("demo", TINY)).build(["Suit", "Dress"]).save(folder.weights)
     metrics = Metrics({}, {"Dress": ClassMetrics(1, {})}, 1, 1, thresholds={"Dress": Threshold(0.3, 0.5, 0.5, 0.5)})
@@ -57,7 +57,9 @@ def scores(out: Path) -> dict[int, list[float]]:
     return {label: sorted(row["score"] for row in rows if row["category_id"] == label) for label in (1, 2)}
 
 
-def test_thresholds_of_an_evaluation_in_one_go(run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_thresholds_of_an_evaluation_and_of_single_classes(
+    run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     words = ("predict", run, VALIDATION[0], "--format", "coco")
     assert clothseg(monkeypatch, *words, "--out", tmp_path / "all") == 0
     everything = scores(tmp_path / "all")
@@ -78,7 +80,7 @@ def test_thresholds_of_an_evaluation_in_one_go(run: Path, monkeypatch: pytest.Mo
     assert scores(tmp_path / "over") == {1: everything[1], 2: []}
 
 
-def test_the_last_words_count_what_counts_and_say_what_a_video_does_not_get(
+def test_the_summary_counts_instances_and_names_the_missing_formats_of_videos(
     run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("av")
@@ -88,11 +90,11 @@ def test_the_last_words_count_what_counts_and_say_what_a_video_does_not_get(
     assert clothseg(monkeypatch, *words, "--score-threshold", 1) == 0
     said = capsys.readouterr().err.splitlines()
     assert said[-2].startswith("0 instances on 1 photo and 1 video, each with a score of 1 or more")
-    assert said[-1] == "videos get no class-maps; --format coco has the masks of each frame"
+    assert said[-1] == "there are no class-maps for videos; --format coco has the masks of each frame"
 
 
-def test_one_garment_keeps_one_name(run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The untrained network finds the same for every class; with 0.01 whatever touches another class goes."""
+def test_one_garment_gets_one_class(run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The untrained network finds the same for every class; with 0.01, masks of two classes never overlap."""
     from pycocotools import mask as referee
 
     words = (
@@ -128,7 +130,7 @@ def test_one_garment_keeps_one_name(run: Path, monkeypatch: pytest.MonkeyPatch, 
         (("--format", "xml"), "'xml'"),
     ],
 )
-def test_wrong_words_are_one_message_and_write_nothing(
+def test_wrong_options_are_one_message_and_write_nothing(
     run: Path,
     words: tuple[str, ...],
     message: str,
@@ -143,10 +145,10 @@ def test_wrong_words_are_one_message_and_write_nothing(
     assert not (tmp_path / "out").exists()
 
 
-def test_cutouts_and_pasting_keep_to_the_thresholds(
+def test_cutouts_and_pasting_use_the_thresholds(
     run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Nothing is sure to 1; that something is found without them, the test of predict has shown."""
+    """No detection has a score of 1; the test of predict shows that there are some without thresholds."""
     words = ("--score-threshold", 0, "--threshold", "Suit=1", "--threshold", "Dress=1")
     assert clothseg(monkeypatch, "cutout", run, VALIDATION[0], "--out", tmp_path / "cut", *words) == 0
     assert json.loads((tmp_path / "cut/cutouts.json").read_text())["cutouts"] == []
@@ -188,10 +190,10 @@ def test_two_processes_write_the_bytes_of_one(run: Path, tmp_path: Path, way: st
     assert len(one) == 8
 
 
-def test_results_do_not_go_among_the_photos(
+def test_results_are_not_written_among_the_photos(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """They would be taken for photos the next time, and deleted by --overwrite."""
+    """The next prediction would read them as photos, and --overwrite would delete them."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine").mkdir()
     for out in ("mine", "mine/found", "."):

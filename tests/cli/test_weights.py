@@ -48,7 +48,7 @@ def test_inspect_says_whose_file_it_is(
         assert word in shown
     assert clothseg(monkeypatch, "weights", "inspect", foreign, "--json") == 0
     facts = json.loads(capsys.readouterr().out)
-    assert facts["counts"].keys() == {"renamed", "left out"}
+    assert facts["counts"].keys() == {"renamed", "unused"}
     assert clothseg(monkeypatch, "weights", "inspect", foreign, "--set", "network.box_head.fc_dim=99") == 1
     assert "(expected 99x" in capsys.readouterr().out
 

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from clothseg.evaluation import evaluate_coco
 from clothseg.instances import Rle, decode, encode
 
-from .test_coco import generated
+from .conftest import generated
 
 Tree = dict[str, Any]
 
 
 def band(rle: Rle) -> Rle:
-    """The pixels of a mask that erosion takes away; the photo's edge counts as outside."""
+    """The pixels of a mask that erosion removes; the photo's edge counts as outside."""
     mask = decode(rle).astype(np.uint8)
     width = max(round(0.02 * float(np.hypot(*mask.shape))), 1)
     framed = cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
@@ -27,7 +27,7 @@ def band(rle: Rle) -> Rle:
 
 
 def referee(truth: Tree, results: list[Tree]) -> NDArray[np.float64]:
-    """Precision `[T, R, K, A, M]` of pycocotools, given other overlaps."""
+    """Precision `[T, R, K, A, M]` of pycocotools with boundary IoU instead of mask IoU."""
     from pycocotools import mask as masks
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
@@ -56,7 +56,7 @@ def referee(truth: Tree, results: list[Tree]) -> NDArray[np.float64]:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_boundary_figures(seed: int) -> None:
+def test_boundary_metrics_equal_the_referee(seed: int) -> None:
     truth, results = generated(seed, photos=8)
     metrics = evaluate_coco(truth, results, resamples=0)
     precision = referee(truth, results)[..., -1]
@@ -65,6 +65,6 @@ def test_boundary_figures(seed: int) -> None:
     for name, values in pairs.items():
         assert metrics.overall[name] == pytest.approx(values[values > -1].mean(), abs=1e-9), name
     for position, class_id in enumerate((2, 5, 7)):
-        ours = metrics.classes[f"class {class_id}"].figures["boundary_AP"]
+        ours = metrics.classes[f"class {class_id}"].values["boundary_AP"]
         assert ours == pytest.approx(precision[:, :, position, 0].mean(), abs=1e-9)
     assert metrics.overall["boundary_AP"] < metrics.overall["mask_AP"]  # type: ignore[operator]

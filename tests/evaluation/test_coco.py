@@ -1,86 +1,20 @@
-"""Figures against pycocotools on generated data, and the cases that evaluators of this kind trip over."""
+"""COCO's metrics, curves, confusion matrix and errors by kind against pycocotools."""
 
 import contextlib
 import io
-import json
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from clothseg.errors import DataError
-from clothseg.evaluation import Metrics, evaluate_coco
-from clothseg.instances import Rle, encode, mask_area, tight_box
+from clothseg.evaluation import coco, evaluate_coco
+from clothseg.evaluation.truth import read_truth
+from clothseg.evaluation.values import Confusion
 
-Tree = dict[str, Any]
-
-
-def rectangle(x: int, y: int, w: int, h: int, size: tuple[int, int]) -> Rle:
-    mask = np.zeros(size, dtype=bool)
-    mask[y : y + h, x : x + w] = True
-    mask[y : y + h // 2, x : x + w // 3] = False  # a notch, so that box and mask differ
-    return encode(mask)
-
-
-def generated(seed: int, photos: int = 6, ties: bool = True) -> tuple[Tree, list[Tree]]:
-    """Truth with crowds, sizes from small to large, unsorted class ids, and detections near it and elsewhere."""
-    rng = np.random.default_rng(seed)
-    size = (160, 200)
-    classes = [7, 2, 5]
-    annotations: list[Tree] = []
-    results: list[Tree] = []
-    for photo in range(photos):
-        for _ in range(int(rng.integers(0, 7))):
-            w, h = (int(v) for v in rng.choice([9, 25, 45, 110], 2))
-            x, y = int(rng.integers(0, size[1] - w)), int(rng.integers(0, size[0] - h))
-            rle = rectangle(x, y, w, h, size)
-            class_id = int(rng.choice(classes))
-            annotations.append(
-                {"id": len(annotations), "image_id": photo * 3, "category_id": class_id, "segmentation": rle}
-                | {"area": mask_area(rle), "bbox": list(tight_box(rle)), "iscrowd": int(rng.random() < 0.15)}
-            )
-            for _ in range(int(rng.integers(0, 4))):
-                moved = rectangle(
-                    max(x + int(rng.integers(-4, 5)), 0), max(y + int(rng.integers(-4, 5)), 0), w, h, size
-                )
-                score = float(rng.random())
-                found: Tree = {
-                    "image_id": photo * 3,
-                    "category_id": class_id if rng.random() < 0.8 else int(rng.choice(classes)),
-                }
-                found |= {"segmentation": moved, "bbox": list(tight_box(moved))}
-                results.append(found | {"score": round(score, 1) if ties else score})
-    truth: Tree = {
-        "images": [{"id": photo * 3, "height": size[0], "width": size[1]} for photo in range(photos)],
-        "annotations": annotations,
-        "categories": [{"id": c, "name": f"class {c}"} for c in classes],
-    }
-    return truth, results
-
-
-def referee(truth: Tree, results: list[Tree], kind: str) -> tuple[list[float], Any]:
-    """pycocotools' twelve figures and its precision array. Ids from 1: with 0 it is wrong."""
-    from pycocotools.coco import COCO
-    from pycocotools.cocoeval import COCOeval
-
-    with contextlib.redirect_stdout(io.StringIO()):
-        ground = COCO()
-        ground.dataset = truth | {"annotations": [a | {"id": a["id"] + 1} for a in truth["annotations"]]}
-        ground.createIndex()
-        dropped = {"segm": "bbox", "bbox": "segmentation"}[kind]
-        found = ground.loadRes([{k: v for k, v in r.items() if k != dropped} for r in results])
-        evaluator = COCOeval(ground, found, kind)
-        evaluator.evaluate()
-        evaluator.accumulate()
-        evaluator.summarize()
-    return [float(v) for v in evaluator.stats], evaluator.eval["precision"]
+from .conftest import PLACE, A, Tree, generated, planted, referee
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_figures_are_those_of_pycocotools(seed: int) -> None:
+def test_metrics_equal_those_of_pycocotools(seed: int) -> None:
     truth, results = generated(seed)
     metrics = evaluate_coco(truth, results, resamples=0)
     for kind, library in (("mask", "segm"), ("box", "bbox")):
@@ -91,111 +25,65 @@ def test_figures_are_those_of_pycocotools(seed: int) -> None:
             assert (-1 if ours is None else ours) == pytest.approx(expected, abs=1e-9), name
         for position, class_id in enumerate([2, 5, 7]):
             expected = precision[0, :, position, 0, -1].mean()
-            ours = metrics.classes[f"class {class_id}"].figures[f"{kind}_AP50"]
+            ours = metrics.classes[f"class {class_id}"].values[f"{kind}_AP50"]
             assert (-1 if ours is None else ours) == pytest.approx(expected, abs=1e-9)
 
 
-@settings(max_examples=15, deadline=None)
-@given(seed=st.integers(100, 10_000))
-def test_truth_against_itself_is_perfect(seed: int) -> None:
-    truth, _ = generated(seed)
-    truth["annotations"] = [a | {"iscrowd": 0} for a in truth["annotations"]]
-    results = [a | {"score": 1.0} for a in truth["annotations"]]
+def test_precision_recall_curves_equal_those_of_pycocotools() -> None:
+    truth, results = generated(3, photos=10)
+    truth["categories"].append({"id": 9, "name": "never there"})
     metrics = evaluate_coco(truth, results, resamples=0)
-    for name, value in metrics.overall.items():
-        if "_AR_1" not in name or name.endswith("100"):
-            assert value is None or value == pytest.approx(1.0), name
+    _, precision = referee(truth, results, "segm")
+    assert set(metrics.curves) == {"class 2", "class 5", "class 7"}
+    for position, class_id in enumerate((2, 5, 7)):
+        curve = metrics.curves[f"class {class_id}"]
+        assert curve.precision == pytest.approx(precision[0, :, position, 0, -1], abs=1e-9)
+        known = [score for score, value in zip(curve.scores, curve.precision, strict=True) if value > 0]
+        assert known == sorted(known, reverse=True)
+        assert np.isin(np.round(known, 1), np.round([r["score"] for r in results], 1)).all()
 
 
-def test_no_detections_are_zero_and_not_an_error() -> None:
-    truth, _ = generated(1)
-    metrics = evaluate_coco(truth, [])
-    assert metrics.overall["mask_AP"] == 0.0
-    assert metrics.overall["box_AP50"] == 0.0
-    assert metrics.detections == 0
-    assert (metrics.intervals["mask_AP50"].low, metrics.intervals["mask_AP50"].high) == (0.0, 0.0)
+def ap50(truth: Tree, results: list[Tree]) -> float:
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        ground = COCO()
+        ground.dataset = truth
+        ground.createIndex()
+        evaluator = COCOeval(ground, ground.loadRes(results), "bbox")
+        evaluator.evaluate()
+        evaluator.accumulate()
+        evaluator.summarize()
+    return float(evaluator.stats[1])
 
 
-def test_the_object_with_id_0_on_the_photo_with_id_0_is_found() -> None:
-    rle = rectangle(10, 10, 60, 60, (100, 100))
-    truth: Tree = {
-        "images": [{"id": 0, "height": 100, "width": 100}],
-        "annotations": [{"id": 0, "image_id": 0, "category_id": 0, "segmentation": rle, "bbox": list(tight_box(rle))}],
-        "categories": [{"id": 0, "name": "Suit"}, {"id": 1, "name": "Dress"}],
+def test_each_error_kind_is_counted_and_its_cost_is_the_gain_in_ap50() -> None:
+    truth, results = planted()
+    errors = evaluate_coco(truth, results, resamples=0).errors
+    counts = {name: kind.count for name, kind in errors.items()}
+    # An error of kind "both" belongs to no object, so the object of photo 4 is missed, like that of photo 7.
+    assert counts == {"class": 1, "location": 1, "both": 1, "duplicate": 1, "background": 1, "missed": 2}
+    before = ap50(truth, results)
+    right: dict[str, tuple[Tree, list[Tree]]] = {
+        "class": (truth, [r | ({"category_id": A} if r["image_id"] == 2 else {}) for r in results]),
+        "location": (truth, [r | ({"bbox": PLACE} if r["image_id"] == 3 else {}) for r in results]),
+        "both": (truth, [r for r in results if r["image_id"] != 4]),
+        "duplicate": (truth, [r for r in results if r["score"] != 0.65]),
+        "background": (truth, [r for r in results if r["image_id"] != 6]),
+        "missed": (
+            truth | {"annotations": [a for a in truth["annotations"] if a["image_id"] not in (4, 7)]},
+            results,
+        ),
     }
-    metrics = evaluate_coco(truth, [truth["annotations"][0] | {"score": 0.3}])
-    assert metrics.overall["mask_AP"] == pytest.approx(1.0)
-    assert metrics.overall["box_AP"] == pytest.approx(1.0)
-    assert metrics.classes["Dress"].figures["mask_AP"] is None
-    assert any("no Dress" in note for note in metrics.notes)
+    for name, (corrected, detections) in right.items():
+        assert errors[name].cost == pytest.approx(ap50(corrected, detections) - before, abs=1e-9), name
+    assert errors["location"].cost > 0.05
 
 
-def test_photos_without_objects_count_false_alarms_only() -> None:
-    truth: Tree = {
-        "images": [{"id": 1, "height": 9, "width": 9}],
-        "annotations": [],
-        "categories": [{"id": 1, "name": "Suit"}],
-    }
-    found = {"image_id": 1, "category_id": 1, "score": 0.9, "bbox": [0, 0, 4, 4]}
-    metrics = evaluate_coco(truth, [found])
-    assert set(metrics.overall.values()) == {None}
-    assert metrics.intervals == {}
-
-
-def test_polygons_and_box_only_results_are_read() -> None:
-    polygon = [[10.0, 10.0, 70.0, 10.0, 70.0, 80.0, 10.0, 80.0]]
-    annotation = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [10, 10, 60, 70], "segmentation": polygon}
-    truth: Tree = {
-        "images": [{"id": 1, "height": 100, "width": 100}],
-        "annotations": [annotation],
-        "categories": [{"id": 1, "name": "Suit"}],
-    }
-    metrics = evaluate_coco(truth, [{"image_id": 1, "category_id": 1, "score": 0.9, "bbox": [10, 10, 60, 70]}])
-    assert metrics.overall["box_AP"] == pytest.approx(1.0)
-    assert metrics.overall["mask_AP"] is None
-    assert "segmentation" in metrics.notes[0]
-
-
-def test_json_round_trip_and_table(tmp_path: Path) -> None:
-    truth, results = generated(3)
-    path = tmp_path / "val.json"
-    path.write_text(json.dumps(truth))
-    metrics = evaluate_coco(path, results, resamples=20)
-    assert Metrics.from_json(metrics.to_json()) == metrics
-    value = metrics.overall["mask_AP50"]
-    assert value is not None
-    assert f"{100 * value:.1f}" in metrics.table()
-    assert "class 7" in metrics.table()
-
-
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"overall": 3}', '{"overall": {}, "classes": []}'])
-def test_other_json_is_refused(text: str) -> None:
-    with pytest.raises(DataError):
-        Metrics.from_json(text)
-
-
-@pytest.mark.parametrize("change", [{"image_id": 999}, {"category_id": 999}])
-def test_results_for_another_data_set_are_refused(change: Tree) -> None:
-    truth, results = generated(2)
-    with pytest.raises(DataError, match="999"):
-        evaluate_coco(truth, [results[0] | change])
-
-
-def test_truth_that_is_not_coco_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "broken.json").write_text("{")
-    others: list[Tree | Path] = [{"images": []}, tmp_path / "broken.json", tmp_path / "absent.json"]
-    for truth in others:
-        with pytest.raises(DataError):
-            evaluate_coco(truth, [])
-
-
-def test_a_metrics_file_of_an_earlier_version_is_read() -> None:
-    truth, results = generated(3)
-    metrics = evaluate_coco(truth, results, resamples=20)
-    tree = json.loads(metrics.to_json())
-    old = {key: tree[key] for key in ("protocol", "overall", "classes", "photos", "detections", "intervals", "notes")}
-    old["overall"] = {k: v for k, v in old["overall"].items() if k.startswith(("mask_", "box_"))}
-    read = Metrics.from_json(json.dumps(old))
-    assert read.intervals == metrics.intervals
-    assert (read.confusion, read.threshold, dict(read.curves), read.truth) == (None, None, {}, "")
-    assert "class 7" in read.table()
+def test_the_confusion_matrix_has_a_background_row_and_column() -> None:
+    truth, results = planted()
+    evaluator = coco.run_evaluator(read_truth(truth), results, "box")
+    everything = coco.confusion(evaluator, 0.0)
+    assert everything == Confusion(("A", "B"), ((2, 1, 3), (0, 1, 0), (3, 1, 0)), 0.0)
+    assert coco.confusion(evaluator, 0.7).counts == ((2, 1, 3), (0, 0, 1), (2, 1, 0))

@@ -1,4 +1,4 @@
-"""Two sets of detections: differences against the library's own paired bootstrap, and cases with a known answer."""
+"""Comparing two sets of detections: against the library's own paired bootstrap, and cases with a known answer."""
 
 from typing import Any
 
@@ -10,44 +10,43 @@ from clothseg.errors import DataError
 from clothseg.evaluation import compare_results, evaluate_coco
 from clothseg.evaluation.coco import matches, run_evaluator
 from clothseg.evaluation.intervals import Resampler, draws
-from clothseg.evaluation.tables import comparison_table, verdict
+from clothseg.evaluation.tables import comparison_table
 from clothseg.evaluation.truth import read_truth
-from clothseg.evaluation.values import Difference, Interval
 
-from .test_coco import generated
+from .conftest import generated
 
 Tree = dict[str, Any]
 
 
-def without(results: list[Tree], share: float) -> list[Tree]:
+def without(results: list[Tree], share: float) -> list[Any]:
     rng = np.random.default_rng(0)
     return [row for row in results if rng.random() > share]
 
 
-def test_the_same_twice_is_no_difference() -> None:
+def test_equal_results_have_no_difference() -> None:
     truth, results = generated(1, photos=10)
     found = compare_results(truth, results, list(results), resamples=50)
-    assert all((d.change, d.interval.low, d.interval.high) == (0, 0, 0) for d in found.figures.values())
+    assert all((d.change, d.interval.low, d.interval.high) == (0, 0, 0) for d in found.differences.values())
     assert "A and B are the same" in comparison_table(found, "a", "b")
 
 
-def test_figures_are_those_of_the_evaluation_and_the_difference_that_of_the_library() -> None:
+def test_metrics_equal_the_evaluation_and_differences_equal_the_library() -> None:
     truth, results = generated(4, photos=30, ties=False)
     worse = without(results, 0.4)
     found = compare_results(truth, worse, results, resamples=100, score_threshold=0.2)
     for side, rows in (("a", worse), ("b", results)):
         overall = evaluate_coco(truth, rows, resamples=0, score_threshold=0.2).overall
         for name in ("mask_AP", "mask_AP50", "box_AP", "boundary_AP", "report_mAP"):
-            assert getattr(found.figures[name], side) == pytest.approx(overall[name], abs=1e-9), name
+            assert getattr(found.differences[name], side) == pytest.approx(overall[name], abs=1e-9), name
     known = read_truth(truth)
     first, second = (run_evaluator(known, rows, "mask") for rows in (worse, results))
     theirs = hotcoco.compare(first, second)["deltas"]
-    assert found.figures["mask_AP"].change == pytest.approx(theirs["AP"], abs=1e-9)
-    assert found.figures["mask_AP50"].change == pytest.approx(theirs["AP50"], abs=1e-9)
+    assert found.differences["mask_AP"].change == pytest.approx(theirs["AP"], abs=1e-9)
+    assert found.differences["mask_AP50"].change == pytest.approx(theirs["AP50"], abs=1e-9)
 
 
-def test_the_library_counts_a_photo_that_is_drawn_twice_once() -> None:
-    """Why its paired bootstrap is not used: with photos counted once, its narrower interval is ours."""
+def test_the_library_counts_a_photo_that_is_drawn_twice_only_once() -> None:
+    """So its paired bootstrap is not used; if photos count once, our interval is as narrow as the library's."""
     truth, results = generated(4, photos=30, ties=False)
     known, worse = read_truth(truth), without(results, 0.4)
     first, second = (run_evaluator(known, rows, "mask") for rows in (worse, results))
@@ -61,7 +60,7 @@ def test_the_library_counts_a_photo_that_is_drawn_twice_once() -> None:
     assert spreads[0] > 1.12 * spreads[1]
 
 
-def test_a_clear_difference_is_called_one_and_turned_round_it_is_the_other() -> None:
+def test_a_clear_difference_names_the_better_side_in_both_orders() -> None:
     truth, results = generated(4, photos=30)
     worse = without(results, 0.7)
     better = comparison_table(compare_results(truth, worse, results, resamples=60), "a", "b")
@@ -72,33 +71,23 @@ def test_a_clear_difference_is_called_one_and_turned_round_it_is_the_other() -> 
     assert sentence in turned
 
 
-def test_a_small_difference_may_be_chance() -> None:
+def test_a_small_difference_can_be_chance() -> None:
     truth, results = generated(4, photos=30)
     found = compare_results(truth, results, results[:-1], resamples=60)
-    assert any(word in comparison_table(found, "a", "b") for word in ("can be the chance", "are the same"))
+    assert any(word in comparison_table(found, "a", "b") for word in ("can be chance", "are the same"))
 
 
-def test_pairing_makes_the_interval_narrower_than_two_evaluations_suggest() -> None:
+def test_the_interval_is_narrower_than_that_of_one_evaluation() -> None:
     truth, results = generated(5, photos=30)
     slightly = without(results, 0.1)
-    difference = compare_results(truth, slightly, results, resamples=100).figures["mask_AP50"].interval
+    difference = compare_results(truth, slightly, results, resamples=100).differences["mask_AP50"].interval
     alone = evaluate_coco(truth, results, resamples=100).intervals["mask_AP50"]
     assert difference.high - difference.low < 0.7 * (alone.high - alone.low)
 
 
-def test_wrong_input_says_which_side() -> None:
+def test_an_error_names_the_side() -> None:
     truth, results = generated(1)
     with pytest.raises(DataError, match=r"B: result 0 .*999"):
         compare_results(truth, results, [results[0] | {"image_id": 999}])
-    with pytest.raises(DataError, match="no figure in common"):
+    with pytest.raises(DataError, match="no metric in common"):
         compare_results(truth | {"annotations": []}, results, results, resamples=10)
-
-
-def test_the_verdict_in_words() -> None:
-    def said(a: float, b: float, low: float, high: float) -> str:
-        return verdict("mask_AP", Difference(a, b, Interval(low, high)))
-
-    assert said(0.40, 0.431, 0.004, 0.058) == "B is better by 3.1 [0.4, 5.8] (mask_AP)."
-    assert said(0.431, 0.40, -0.058, -0.004) == "A is better by 3.1 [0.4, 5.8] (mask_AP)."
-    assert said(0.431, 0.40, -0.058, 0.0).startswith("A is ahead by 3.1 [0.0, 5.8] (mask_AP), which can be the chance")
-    assert said(0.4, 0.4, 0.0, 0.0) == "A and B are the same (mask_AP)."

@@ -1,4 +1,4 @@
-"""A resample counted from matches against pycocotools on a data set in which drawn photos really stand twice."""
+"""A bootstrap sample against pycocotools on a dataset that really contains the drawn photos twice."""
 
 import contextlib
 import io
@@ -45,7 +45,7 @@ def _near(rng: np.random.Generator, x: float, y: float, w: float, h: float, scor
     ]
 
 
-def resampler(truth: Tree, results: list[Tree]) -> Resampler:
+def resampler(truth: Tree, results: list[Any]) -> Resampler:
     return Resampler(list(matches(read_truth(truth), results, "box").values()))
 
 
@@ -54,7 +54,7 @@ def of_matches(one: ClassMatches, photos: int, resamples: int) -> dict[str, Inte
 
 
 def copied(truth: Tree, results: list[Tree], counts: list[int]) -> tuple[Tree, list[Tree]]:
-    """The data set in which photo p stands `counts[p]` times under ids of its own, copies side by side."""
+    """The dataset that contains photo p `counts[p]` times with new ids, copies side by side."""
     images: list[Tree] = []
     annotations: list[Tree] = []
     found: list[Tree] = []
@@ -85,7 +85,7 @@ def referee(truth: Tree, results: list[Tree]) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_a_resample_has_exactly_the_ap_of_the_copied_photos(seed: int) -> None:
+def test_a_sample_has_exactly_the_ap_of_the_copied_photos(seed: int) -> None:
     rng = np.random.default_rng(seed)
     truth, results = generated(rng, photos=9)
     counts = np.bincount(rng.integers(0, 9, 9), minlength=9)
@@ -95,7 +95,7 @@ def test_a_resample_has_exactly_the_ap_of_the_copied_photos(seed: int) -> None:
     assert ours[0] == pytest.approx(ap50, abs=1e-9)
 
 
-def test_every_photo_once_is_the_figure_itself() -> None:
+def test_every_photo_once_gives_the_metric_itself() -> None:
     truth, results = generated(np.random.default_rng(5), photos=20)
     metrics = evaluate_coco(truth, results, resamples=200, seed=3)
     once = resampler(truth, results).average_precision(np.ones(20, dtype=np.int64))
@@ -106,8 +106,8 @@ def test_every_photo_once_is_the_figure_itself() -> None:
     assert interval != evaluate_coco(truth, results, resamples=200, seed=4).intervals["box_AP50"]
 
 
-def test_the_interval_covers_a_known_share_as_often_as_it_says() -> None:
-    """One object and one detection a photo, found with probability 0.6: AP is then close to a share of photos."""
+def test_the_interval_covers_a_known_value_in_95_percent_of_cases() -> None:
+    """One object and one detection per photo, right with probability 0.6, so AP is close to 0.36."""
     rng = np.random.default_rng(0)
     inside = 0
     for _ in range(100):

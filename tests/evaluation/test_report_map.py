@@ -1,4 +1,4 @@
-"""The report's protocol: hand-worked photos, and another way of counting on generated ones."""
+"""The report's protocol: photos by hand, and generated ones counted in another way."""
 
 from typing import Any
 
@@ -10,20 +10,20 @@ from clothseg.evaluation.report_map import PerImageAP, per_image_ap
 from clothseg.evaluation.truth import read_truth
 from clothseg.instances import decode, encode
 
-from .test_coco import generated
+from .conftest import generated
 
 Tree = dict[str, Any]
 SIZE = (60, 100)
 
 
 def row(photo: int, class_id: int, x: int, width: int = 20, **more: Any) -> Tree:
-    """A rectangle of 20 rows from column `x` on."""
+    """A rectangle of 20 rows, from column `x`."""
     mask = np.zeros(SIZE, dtype=bool)
     mask[10:30, x : x + width] = True
     return {"image_id": photo, "category_id": class_id, "segmentation": encode(mask)} | more
 
 
-def of_photos(objects: list[Tree], found: list[Tree], photos: int = 1, least: float = 0.05) -> list[float]:
+def of_photos(objects: list[Tree], found: list[Any], photos: int = 1, least: float = 0.05) -> list[float]:
     tree = {
         "images": [{"id": n, "height": SIZE[0], "width": SIZE[1]} for n in range(photos)],
         "annotations": [o | {"id": n} for n, o in enumerate(objects)],
@@ -32,8 +32,8 @@ def of_photos(objects: list[Tree], found: list[Tree], photos: int = 1, least: fl
     return [float(value) for value in per_image_ap(read_truth(tree), found, least).values]
 
 
-def test_the_first_detection_takes_its_object_away() -> None:
-    """Where position 0 counts as free, the second detection finds the same object again, and AP is 1."""
+def test_the_first_detection_takes_its_object() -> None:
+    """If position 0 counts as free, as in the first implementation, the second detection is right too and AP is 1."""
     objects = [row(0, 1, 0), row(0, 1, 60)]
     assert of_photos(objects, [row(0, 1, 0, score=0.9), row(0, 1, 1, score=0.8)]) == [0.5]
 
@@ -44,31 +44,31 @@ def test_equal_scores_keep_their_order() -> None:
     assert of_photos([row(0, 1, 0)], [wrong, right]) == [0.5]
 
 
-def test_classes_stand_in_one_ranking_and_must_agree() -> None:
+def test_all_classes_are_in_one_ranking_and_must_agree() -> None:
     objects = [row(0, 1, 0), row(0, 2, 60)]
     found = [row(0, 1, 60, score=0.9), row(0, 1, 0, score=0.8), row(0, 2, 60, score=0.7)]
-    # wrong, right, right: precision 0, 1/2, 2/3, made falling 2/3 at both steps of recall
+    # wrong, right, right: precision 0, 1/2, 2/3, made non-increasing 2/3 at both steps of recall
     assert of_photos(objects, found) == [pytest.approx(2 / 3)]
 
 
-def test_an_overlap_of_one_half_is_enough_and_less_is_not() -> None:
+def test_an_iou_of_one_half_is_enough() -> None:
     assert of_photos([row(0, 1, 0, 20)], [row(0, 1, 0, 40, score=0.9)]) == [1.0]
     assert of_photos([row(0, 1, 0, 20)], [row(0, 1, 0, 41, score=0.9)]) == [0.0]
 
 
-def test_an_object_taken_by_another_leaves_the_next_best() -> None:
+def test_if_the_best_object_is_taken_the_next_best_counts() -> None:
     objects = [row(0, 1, 0, 20), row(0, 1, 4, 20)]
     found = [row(0, 1, 1, 20, score=0.9), row(0, 1, 0, 20, score=0.8)]
     assert of_photos(objects, found) == [1.0]
 
 
-def test_the_minimum_confidence_itself_counts_and_less_does_not() -> None:
+def test_a_score_at_the_threshold_counts() -> None:
     objects = [row(0, 1, 0)]
     assert of_photos(objects, [row(0, 1, 0, score=0.7)], least=0.7) == [1.0]
     assert of_photos(objects, [row(0, 1, 0, score=0.69)], least=0.7) == [0.0]
 
 
-def test_photos_without_objects_are_left_out_and_those_without_detections_count_as_0() -> None:
+def test_photos_without_objects_are_left_out_and_without_detections_count_as_0() -> None:
     values = of_photos([row(0, 1, 0), row(2, 1, 0)], [row(0, 1, 0, score=1), row(1, 1, 0, score=1)], photos=3)
     assert np.isnan(values[1])
     assert (values[0], values[2]) == (1.0, 0.0)
@@ -77,7 +77,7 @@ def test_photos_without_objects_are_left_out_and_those_without_detections_count_
     assert PerImageAP(np.array([np.nan])).mean() is None
 
 
-def test_crowds_are_no_objects_and_excuse_what_lies_on_them() -> None:
+def test_detections_on_crowds_do_not_count() -> None:
     crowd = row(0, 1, 40, 60, iscrowd=1)
     found = [row(0, 1, 50, score=0.9), row(0, 1, 0, score=0.8)]
     assert of_photos([row(0, 1, 0), crowd], found) == [1.0]
@@ -85,8 +85,8 @@ def test_crowds_are_no_objects_and_excuse_what_lies_on_them() -> None:
     assert np.isnan(of_photos([crowd], found)[0])
 
 
-def counted_otherwise(tree: Tree, results: list[Tree], least: float) -> list[float]:
-    """Pixels instead of run lengths, objects struck off a list, precision searched for at every recall."""
+def counted_differently(tree: Tree, results: list[Tree], least: float) -> list[float]:
+    """Uses pixels instead of run lengths, removes objects from a list, and searches the precision at every recall."""
     answer = []
     for image in tree["images"]:
         truths = [
@@ -120,14 +120,14 @@ def counted_otherwise(tree: Tree, results: list[Tree], least: float) -> list[flo
 def test_generated_photos(seed: int) -> None:
     tree, results = generated(seed, photos=12)
     ours = per_image_ap(read_truth(tree), results, 0.3).values
-    assert ours.tolist() == pytest.approx(counted_otherwise(tree, results, 0.3), abs=1e-12, nan_ok=True)
+    assert ours.tolist() == pytest.approx(counted_differently(tree, results, 0.3), abs=1e-12, nan_ok=True)
     assert len(set(ours[~np.isnan(ours)].tolist())) > 3
 
 
-def test_the_figure_is_named_and_told_apart() -> None:
+def test_the_metric_has_its_own_name_interval_and_protocol() -> None:
     tree, results = generated(2, photos=12)
     metrics = evaluate_coco(tree, results, score_threshold=0.3, resamples=30)
-    assert metrics.overall["report_mAP"] == pytest.approx(np.nanmean(counted_otherwise(tree, results, 0.3)))
+    assert metrics.overall["report_mAP"] == pytest.approx(np.nanmean(counted_differently(tree, results, 0.3)))
     assert metrics.report_score_threshold == 0.3
     interval = metrics.intervals["report_mAP"]
     assert interval.low < (metrics.overall["report_mAP"] or 0) < interval.high

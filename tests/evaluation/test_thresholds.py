@@ -1,4 +1,4 @@
-"""The best threshold against trying all of them."""
+"""The best threshold, compared with trying all of them."""
 
 import numpy as np
 import pytest
@@ -45,7 +45,7 @@ def test_no_other_threshold_is_better(seed: int) -> None:
     assert best.score == pytest.approx(max(s for s, value in tried.items() if value > best.f1 - 1e-12))
 
 
-def test_nothing_to_choose_from() -> None:
+def test_without_a_correct_detection_there_is_no_threshold() -> None:
     nothing = np.zeros((THRESHOLDS, 1), dtype=bool)
     never = ClassMatches(np.zeros(1, np.int64), np.ones(1), nothing, nothing, np.ones(1, np.int64))
     assert best_threshold([]) is None

@@ -1,4 +1,4 @@
-"""Photos that the tests of networks share."""
+"""Photos for the tests of networks."""
 
 import pytest
 from torch import Tensor

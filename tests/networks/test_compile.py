@@ -1,4 +1,4 @@
-"""Faster detection against the usual: the same detections on photos of several sizes, and after new weights."""
+"""Compiled and channels-last detection give the same detections, on photos of several sizes and after new weights."""
 
 from collections.abc import Callable
 
@@ -16,7 +16,7 @@ Make = Callable[..., MaskRCNNNetwork]
 def make(build_mask_rcnn: Callable[[Config, int], MaskRCNNNetwork]) -> Make:
     """Makes a small network whose scores differ from box to box."""
 
-    def made(seed: int, **inference: object) -> MaskRCNNNetwork:
+    def build(seed: int, **inference: object) -> MaskRCNNNetwork:
         config = Config.model_validate(
             {
                 "backbone": {"name": "resnet18"},
@@ -32,7 +32,7 @@ def make(build_mask_rcnn: Callable[[Config, int], MaskRCNNNetwork]) -> Make:
             network.rpn.score.weight.mul_(10)
         return network
 
-    return made
+    return build
 
 
 @pytest.fixture(scope="module")
@@ -43,17 +43,17 @@ def photos(sample_photos: list[Tensor]) -> list[Tensor]:
 
 def compare(plain: MaskRCNNNetwork, compiled: MaskRCNNNetwork, photos: list[Tensor]) -> None:
     for photo in photos:
-        mine, other = compiled.detect([photo])[0], plain.detect([photo])[0]
-        assert len(other) > 5
-        assert torch.equal(mine.classes, other.classes)
-        torch.testing.assert_close(mine.boxes, other.boxes, atol=1e-2, rtol=0)
-        torch.testing.assert_close(mine.scores, other.scores, atol=1e-4, rtol=0)
-        differ = mine.masks.pixels() != other.masks.pixels()
-        assert differ.sum() <= 1e-3 * other.masks.pixels().sum()
+        found, expected = compiled.detect([photo])[0], plain.detect([photo])[0]
+        assert len(expected) > 5
+        assert torch.equal(found.classes, expected.classes)
+        torch.testing.assert_close(found.boxes, expected.boxes, atol=1e-2, rtol=0)
+        torch.testing.assert_close(found.scores, expected.scores, atol=1e-4, rtol=0)
+        differ = found.masks.pixels() != expected.masks.pixels()
+        assert differ.sum() <= 1e-3 * expected.masks.pixels().sum()
 
 
 @pytest.mark.slow
-def test_compiled_detection_is_the_same(make: Make, photos: list[Tensor]) -> None:
+def test_compiled_detections_match(make: Make, photos: list[Tensor]) -> None:
     plain, compiled = make(0), make(0)
     assert compiled.compile_for_inference() == "", "this test needs a C++ compiler"
     compare(plain, compiled, photos)
@@ -62,7 +62,7 @@ def test_compiled_detection_is_the_same(make: Make, photos: list[Tensor]) -> Non
     compare(other, compiled, photos)
 
 
-def test_detection_works_where_nothing_can_be_compiled(
+def test_detection_works_on_machines_that_cannot_compile(
     make: Make, photos: list[Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def failing(_: object) -> object:
@@ -74,5 +74,5 @@ def test_detection_works_where_nothing_can_be_compiled(
     compare(plain, compiled, photos)
 
 
-def test_channels_last_differs_in_the_last_digits_only(make: Make, photos: list[Tensor]) -> None:
+def test_channels_last_detections_match(make: Make, photos: list[Tensor]) -> None:
     compare(make(0, channels_last=True), make(0), photos)

@@ -1,4 +1,4 @@
-"""What every network must do: one row per network, through training, resume, prediction, evaluation and cut-outs.
+"""The contract of every network, one row each: training, resume, prediction, evaluation and cut-outs.
 
 `TinyGridNetwork` exists only here. It has a few layers, other losses than Mask R-CNN and one label grid for the whole
 photo instead of masks in boxes, so it fails wherever something outside `networks/mask_rcnn/` expects Mask R-CNN.
@@ -129,7 +129,7 @@ def tiny_grid(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """Six photos in train and two in val: a red and a blue rectangle on grey each."""
+    """Six photos in train and two in val, each with a red and a blue rectangle on grey."""
     folder, number = tmp_path / "data", 0
     (folder / "images").mkdir(parents=True)
     (folder / "annotations").mkdir()
@@ -168,7 +168,7 @@ def test_every_network_has_a_row() -> None:
     assert set(NETWORKS) == set(NETWORK_SETTINGS) == set(ROWS)
 
 
-def test_a_network_without_heads_cannot_be_made() -> None:
+def test_a_network_without_heads_cannot_be_created() -> None:
     class Headless(Network):
         loss_names = ()
 
@@ -177,7 +177,7 @@ def test_a_network_without_heads_cannot_be_made() -> None:
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_names_come_from_the_network(name: str) -> None:
+def test_loss_names_and_prefixes_fit_the_network(name: str) -> None:
     config = config_of(name)
     network = build_network(config, 2)
     assert set(config.network.weight_by_loss) == set(network.loss_names)
@@ -191,7 +191,7 @@ def test_names_come_from_the_network(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_losses_with_and_without_the_feature_cache_are_equal(name: str, data: Path) -> None:
+def test_losses_are_equal_with_and_without_the_feature_cache(name: str, data: Path) -> None:
     train, _ = splits(data)
     network = build_network(config_of(name), 2).eval()
     images = [torch.from_numpy(train.load_image(i)).permute(2, 0, 1).float() / 255 for i in range(2)]
@@ -209,7 +209,7 @@ def test_losses_with_and_without_the_feature_cache_are_equal(name: str, data: Pa
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_from_training_to_cutouts(name: str, data: Path, tmp_path: Path) -> None:
+def test_training_prediction_evaluation_cutouts_and_report_work(name: str, data: Path, tmp_path: Path) -> None:
     train, val = splits(data)
     run = RunFolder(tmp_path / "run")
     model = Model(config_of(name)).build(train.classes)
@@ -257,17 +257,17 @@ def test_resume_is_exact(name: str, data: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_memory_is_forecast(name: str, data: Path) -> None:
+def test_the_memory_forecast_counts_weights_and_activations(name: str, data: Path) -> None:
     train, val = splits(data)
     forecast = forecast_memory(config_of(name), train, val, torch.device("cpu"))
     network = build_network(config_of(name), 2)
     assert forecast.weights == sum(t.numel() * t.element_size() for t in network.state_dict().values())
-    features = 2 * 64 * (96 // 4) * (64 // 4) * 4  # the output of the second stage, which trains, of two photos
+    features = 2 * 64 * (96 // 4) * (64 // 4) * 4  # the output of the second stage, which is trained, for two photos
     assert forecast.activations > features
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_compiled_or_not_detections_are_the_same(name: str) -> None:
+def test_compiled_detections_match(name: str) -> None:
     network = build_network(config_of(name), 2).eval()
     image = torch.rand((3, 96, 64), generator=torch.Generator().manual_seed(0))
     plain = network.detect([image])[0]
@@ -277,7 +277,7 @@ def test_compiled_or_not_detections_are_the_same(name: str) -> None:
     torch.testing.assert_close(compiled.boxes, plain.boxes, atol=1e-2, rtol=1e-3)
 
 
-def test_the_grid_network_learns_and_its_masks_are_a_label_grid(data: Path, tmp_path: Path) -> None:
+def test_the_grid_network_learns_and_returns_label_masks(data: Path, tmp_path: Path) -> None:
     train, val = splits(data)
     config = config_of("tiny_grid").changed("train", epochs=12, ema_decay=0.0, learning_rate=0.05, evaluate_every=None)
     model = Model(config).build(train.classes)

@@ -1,4 +1,4 @@
-"""From photos to the network's input and back, under each implementation's conventions."""
+"""From photos to the network's input and back, with the conventions of each implementation."""
 
 import numpy as np
 import pytest
@@ -25,22 +25,27 @@ LARGE_SQUARE = InputSettings(resize="square", min_side=800, max_side=1024)
 @pytest.mark.parametrize(
     ("photo", "settings", "name", "expected"),
     [
-        ((427, 640), InputSettings(), "torchvision", (800, 1199)),  # 1199.06 down
+        ((427, 640), InputSettings(), "torchvision", (800, 1199)),  # 1199.06, rounded down
         ((427, 640), InputSettings(), "detectron2", (800, 1199)),
         ((480, 641), InputSettings(), "torchvision", (800, 1068)),  # 1068.3
         ((333, 500), InputSettings(), "detectron2", (800, 1201)),  # 1201.2
         ((300, 999), InputSettings(), "torchvision", (400, 1333)),  # 400.3, 1333
         ((300, 999), InputSettings(), "detectron2", (400, 1333)),
-        ((601, 400), SMALL, "detectron2", (481, 320)),  # 480.8 up
+        ((601, 400), SMALL, "detectron2", (481, 320)),  # 480.8, rounded up
         ((601, 400), SMALL, "torchvision", (480, 320)),
         ((421, 275), InputSettings(resize="square", min_side=256, max_side=256), "matterport", (256, 167)),  # 167.2
         ((500, 400), LARGE_SQUARE, "matterport", (1000, 800)),
-        ((1000, 900), LARGE_SQUARE, "matterport", (1000, 900)),  # not down
+        ((1000, 900), LARGE_SQUARE, "matterport", (1000, 900)),  # not made smaller
         ((3000, 2001), LARGE_SQUARE, "matterport", (1024, 683)),
-        ((400, 125), InputSettings(resize="square", min_side=100, max_side=200), "matterport", (200, 62)),  # 62.5 even
+        (
+            (400, 125),
+            InputSettings(resize="square", min_side=100, max_side=200),
+            "matterport",
+            (200, 62),
+        ),  # 62.5 to even
     ],
 )
-def test_sizes_of_resized_photos(
+def test_resized_sizes_follow_the_conventions(
     photo: tuple[int, int], settings: InputSettings, name: str, expected: tuple[int, int]
 ) -> None:
     assert InputTransform(settings, CONVENTIONS[name].input).resized(photo) == expected
@@ -57,7 +62,7 @@ def test_sizes_of_resized_photos(
         ("square", (901, 347)),
     ],
 )
-def test_the_padded_input_holds_the_photo(name: str, resize: str, photo: tuple[int, int]) -> None:
+def test_the_photo_fits_into_the_padded_input(name: str, resize: str, photo: tuple[int, int]) -> None:
     conventions = CONVENTIONS[name].input
     settings = InputSettings.model_validate(
         {"resize": resize, "height": 250, "width": 190, "min_side": 200, "max_side": 333}
@@ -73,7 +78,7 @@ def test_the_padded_input_holds_the_photo(name: str, resize: str, photo: tuple[i
 
 
 @ALL
-def test_boxes_go_in_and_come_out(name: str) -> None:
+def test_boxes_are_converted_to_the_input_and_back(name: str) -> None:
     conventions = CONVENTIONS[name].input
     transform = InputTransform(InputSettings(resize="fit", height=256, width=256), conventions)
     placement = transform.place((668, 1024))
@@ -82,7 +87,7 @@ def test_boxes_go_in_and_come_out(name: str) -> None:
     boxes = torch.tensor([[100.0, 40, 300, 200], [0, 0, 1024, 668], [8, 8, 12, 12]])
     inside = to_network_coords(image_to_input(boxes, placement), placement.padded, conventions)
     back = network_to_image(inside, placement, conventions)
-    # Matterport shortens a box by a pixel of the input on its way in, and lengthens it by one of the photo.
+    # Matterport shortens a box by one pixel of the input, and lengthens it by one pixel of the photo on the way back.
     torch.testing.assert_close(back, boxes, atol=4.0 if conventions.normalised_boxes else 1e-3, rtol=0)
     on_photo = network_to_resized(inside, placement, conventions)
     torch.testing.assert_close(on_photo, boxes / 4, atol=1e-3, rtol=0)
@@ -91,8 +96,8 @@ def test_boxes_go_in_and_come_out(name: str) -> None:
 @ALL
 @pytest.mark.parametrize("resize", ["keep_ratio", "fit", "square"])
 @pytest.mark.parametrize("photo", [(150, 261), (901, 347), (64, 64)])
-def test_the_round_trip_of_boxes_ends_where_it_began(name: str, resize: str, photo: tuple[int, int]) -> None:
-    """Image to input to network to image, for boxes at any place of photos that grow and photos that shrink."""
+def test_boxes_return_to_the_photo_unchanged(name: str, resize: str, photo: tuple[int, int]) -> None:
+    """Image to input to network to image, for random boxes on photos that are enlarged and photos that are reduced."""
     conventions = CONVENTIONS[name].input
     settings = InputSettings.model_validate(
         {"resize": resize, "height": 250, "width": 190, "min_side": 200, "max_side": 333}
@@ -114,7 +119,7 @@ def test_the_round_trip_of_boxes_ends_where_it_began(name: str, resize: str, pho
 
 
 @ALL
-def test_bounds_of_photo_and_input_in_network_coordinates(name: str) -> None:
+def test_placement_bounds_match_hand_computed_values(name: str) -> None:
     conventions = CONVENTIONS[name].input
     placement = InputTransform(InputSettings(resize="fit", height=128, width=128), conventions).place((64, 128))
     whole, photo = (placement_bounds(placement, conventions, padded=padded) for padded in (True, False))
@@ -125,7 +130,7 @@ def test_bounds_of_photo_and_input_in_network_coordinates(name: str) -> None:
         assert (whole, photo) == ((0, 0, 128, 128), (0, 0, 128, 64))
 
 
-def test_resampling_follows_each_rule() -> None:
+def test_resampling_matches_pillow_and_pads_with_zeros() -> None:
     generator = np.random.default_rng(0)
     photo = generator.integers(0, 256, (37, 53, 3), dtype=np.uint8)
     image = torch.from_numpy(photo).permute(2, 0, 1) / 255
@@ -135,9 +140,9 @@ def test_resampling_follows_each_rule() -> None:
     assert torch.equal(found, torch.from_numpy(pillow[:, :, ::-1].copy()).permute(2, 0, 1) - mean)
     white = torch.ones(3, 10, 10)
     square = InputTransform(InputSettings(resize="square", max_side=1000), MATTERPORT.input)
-    faded = square.normalise(white, (20, 20)) + torch.tensor(MATTERPORT.input.mean)[:, None, None]
-    assert faded[0, 10, 10] >= 254
-    assert faded[0, 0, 10].round() == 191  # three quarters of the border pixel, cut down
+    restored = square.normalise(white, (20, 20)) + torch.tensor(MATTERPORT.input.mean)[:, None, None]
+    assert restored[0, 10, 10] >= 254
+    assert restored[0, 0, 10].round() == 191  # three quarters of the border pixel, rounded down
     assert square.padded([(500, 400)]) == (1024, 1024)
 
 
@@ -145,14 +150,14 @@ def test_resampling_follows_each_rule() -> None:
     ("name", "inside", "padding"),
     [
         ("torchvision", [(1 - 0.485) / 0.229, (0.5 - 0.456) / 0.224, (0 - 0.406) / 0.225], [0, 0, 0]),
-        ("detectron2", [0 - 103.53, 128 - 116.28, 255 - 123.675], [0, 0, 0]),  # blue first
-        ("matterport", [255 - 123.7, 128 - 116.8, 0 - 103.9], [-123.7, -116.8, -103.9]),  # black, less the mean
+        ("detectron2", [0 - 103.53, 128 - 116.28, 255 - 123.675], [0, 0, 0]),  # BGR
+        ("matterport", [255 - 123.7, 128 - 116.8, 0 - 103.9], [-123.7, -116.8, -103.9]),  # black minus the mean
     ],
 )
-def test_a_batch_has_each_photo_at_its_place(name: str, inside: list[float], padding: list[float]) -> None:
-    """Two photos of one colour that need no resizing: one fills the frame's width, the other its height.
+def test_a_batch_places_and_normalises_each_photo(name: str, inside: list[float], padding: list[float]) -> None:
+    """Two photos of one colour that are not resized: one fills the width of the frame, the other its height.
 
-    Bytes have no half grey level: 127.5 becomes 128.
+    A grey level of 127.5 becomes 128.
     """
     transform = InputTransform(InputSettings(resize="fit", height=64, width=64), CONVENTIONS[name].input)
     colour = torch.tensor([1.0, 0.5, 0.0])[:, None, None]
@@ -164,12 +169,12 @@ def test_a_batch_has_each_photo_at_its_place(name: str, inside: list[float], pad
         assert at.size == at.photo
         photo = torch.zeros(64, 64, dtype=torch.bool)
         photo[at.top : at.top + at.height, at.left : at.left + at.width] = True
-        for found, wanted in ((canvas[:, photo], inside), (canvas[:, ~photo], padding)):
-            expected = torch.tensor(wanted, dtype=torch.float32)[:, None].expand_as(found)
+        for found, values in ((canvas[:, photo], inside), (canvas[:, ~photo], padding)):
+            expected = torch.tensor(values, dtype=torch.float32)[:, None].expand_as(found)
             torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
 
 
-def test_several_processes_agree_on_the_size_of_the_input() -> None:
+def test_the_input_is_padded_to_the_size_agreed_by_all_processes() -> None:
     transform = InputTransform(SMALL, DETECTRON2.input)
     pixels, placements = transform.batch([torch.rand(3, 320, 330)], torch.device("cpu"), lambda size: (size[0], 512))
     assert pixels.shape == (1, 3, 320, 512)
@@ -178,8 +183,8 @@ def test_several_processes_agree_on_the_size_of_the_input() -> None:
 
 
 @ALL
-def test_the_ground_truth_moves_with_its_photo(name: str) -> None:
-    """A photo of 32 x 48 in a frame of 64 x 128: everything doubles, and Matterport's photo lies 16 to the right."""
+def test_the_ground_truth_is_scaled_and_shifted_with_the_photo(name: str) -> None:
+    """A photo of 32 x 48 in a frame of 64 x 128: everything doubles; Matterport shifts the photo 16 to the right."""
     conventions = CONVENTIONS[name].input
     transform = InputTransform(InputSettings(resize="fit", height=64, width=128), conventions)
     placement = transform.place((32, 48))

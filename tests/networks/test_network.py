@@ -1,4 +1,4 @@
-"""What every network shares: cached features, the way back to the photo, what is seeded."""
+"""The parts that all networks share: cached features, detections in the photo's pixels, seeds."""
 
 from collections.abc import Callable
 
@@ -50,8 +50,8 @@ def test_cached_features_give_the_same_losses(batch: tuple[list[Tensor], list[In
 def test_detections_do_not_depend_on_the_other_photos_of_a_batch(
     sample_photos: list[Tensor], build_mask_rcnn: Callable[[Config, int], MaskRCNNNetwork]
 ) -> None:
-    words = ["inference.score_threshold=0", "inference.max_detections=5", "inference.mask_rescoring=false"]
-    network = build_mask_rcnn(Config.load("demo", [*SMALL, *words]), 2).eval()
+    overrides = ["inference.score_threshold=0", "inference.max_detections=5", "inference.mask_rescoring=false"]
+    network = build_mask_rcnn(Config.load("demo", [*SMALL, *overrides]), 2).eval()
     together = network.detect(sample_photos)
     for photo, found in zip(sample_photos, together, strict=True):
         alone = network.detect([photo])[0]
@@ -61,7 +61,7 @@ def test_detections_do_not_depend_on_the_other_photos_of_a_batch(
         assert found.size == tuple(photo.shape[1:])
 
 
-def test_anchors_that_do_not_fit_are_a_problem_before_training() -> None:
+def test_preflight_reports_anchors_that_do_not_fit() -> None:
     network = build_network(Config.load("demo", SMALL), 2)
     good = [((96, 64), torch.tensor([[0.0, 0, 60, 90]]))]
     assert [(check.name, check.problem) for check in network.preflight(good)] == [("anchors", "")]
@@ -69,7 +69,7 @@ def test_anchors_that_do_not_fit_are_a_problem_before_training() -> None:
     assert "no anchor covers 100% of the boxes" in network.preflight(tiny)[0].problem
 
 
-def test_a_seed_gives_the_same_weights_and_leaves_the_callers_random_numbers_alone() -> None:
+def test_initial_weights_depend_only_on_the_seed() -> None:
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)

@@ -1,4 +1,4 @@
-"""A finder without a network, and photos and videos to give it."""
+"""A detector without a network, and photos and videos for it."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -18,7 +18,7 @@ SIZES = [(40, 60), (60, 40), (40, 60), (30, 30), (60, 40)]
 
 
 def find(photos: Sequence[Picture]) -> list[Instances]:
-    """On each photo its left half as a Dress (0.9), its upper half as a Suit (0.6), a corner as a Suit (0.2)."""
+    """Finds on each photo the left half as a Dress (0.9), the upper half as a Suit (0.6), a corner as a Suit (0.2)."""
     answers = []
     for photo in photos:
         height, width = photo.shape[:2]
@@ -35,7 +35,7 @@ def find(photos: Sequence[Picture]) -> list[Instances]:
 
 @pytest.fixture
 def photos(tmp_path: Path) -> list[Path]:
-    """Five photos of three sizes, and among them a file that is none."""
+    """Five photos of three sizes, and between them a file that is not a photo."""
     folder = tmp_path / "photos"
     folder.mkdir()
     paths = []
@@ -58,7 +58,7 @@ def make_video(
     rotation: int = 0,
     codec: str = "libvpx-vp9",
 ) -> None:
-    """A video whose upper quarter is blue, whose left quarter below is red; time stamps count 1/12800 of a second."""
+    """A video with a blue upper quarter and a red left quarter below; time stamps are in 1/12800 of a second."""
     av = pytest.importorskip("av")
     width, height = size
     with av.open(str(path), "w") as container:

@@ -1,4 +1,4 @@
-"""Batches with a real network, on photos of different sizes: the answers are those of one photo at a time."""
+"""Batches with a real network, on photos of different sizes: the results are those of one photo at a time."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def photos() -> list[Picture]:
     return [np.random.default_rng(n).integers(0, 256, (*size, 3), dtype=np.uint8) for n, size in enumerate(sizes)]
 
 
-def test_answers_are_equal_to_the_last_bit(model: MaskRCNN, photos: list[Picture]) -> None:
+def test_results_are_bit_identical(model: MaskRCNN, photos: list[Picture]) -> None:
     alone = [model.predict(photo) for photo in photos]
     assert min(len(found) for found in alone) > 0
     for batch in (2, 5):
@@ -49,10 +49,10 @@ def test_answers_are_equal_to_the_last_bit(model: MaskRCNN, photos: list[Picture
             assert one.masks.rle() == other.masks.rle()
 
 
-def test_together_only_inputs_of_one_size_meet_and_order_stays(
+def test_only_inputs_of_one_size_go_together_and_the_order_stays(
     model: MaskRCNN, photos: list[Picture], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As on a GPU: last digits may differ there, so scores are compared with some room."""
+    """As on a GPU, where last digits may differ, so scores are compared with a tolerance."""
     network = model.network
     assert network is not None
     padded: list[set[tuple[int, ...]]] = []

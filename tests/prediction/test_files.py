@@ -1,4 +1,4 @@
-"""What `predict_files` writes, read by other programs; and that batches and processes change nothing in it."""
+"""The files of `predict_files`, read by other programs; batches and processes do not change them."""
 
 import csv
 import filecmp
@@ -27,7 +27,7 @@ def files_in(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-def test_label_maps_say_class_and_instance_and_the_surer_one_wins(photos: list[Path], tmp_path: Path) -> None:
+def test_label_maps_have_class_and_instance_and_the_higher_score_wins(photos: list[Path], tmp_path: Path) -> None:
     out = tmp_path / "out"
     predict_files(find, NAMES, photos, out, EVERYTHING)
     listed = json.loads((out / "images.json").read_text())["images"]
@@ -70,7 +70,7 @@ def test_results_and_table_hold_every_detection(photos: list[Path], tmp_path: Pa
     assert [line["number"] for line in table] == ["1", "2", "3"] * 5
 
 
-def test_only_what_is_wanted_is_written_and_old_results_go(photos: list[Path], tmp_path: Path) -> None:
+def test_only_the_chosen_formats_are_written_and_old_results_are_deleted(photos: list[Path], tmp_path: Path) -> None:
     out = tmp_path / "out"
     predict_files(find, NAMES, photos, out, EVERYTHING)
     (out / "mine.txt").write_text("mine")
@@ -81,7 +81,7 @@ def test_only_what_is_wanted_is_written_and_old_results_go(photos: list[Path], t
     assert sorted(files_in(out)) == ["class-maps/mine.png", "detections.csv", "images.json", "mine.txt"]
 
 
-def test_where_nothing_can_be_read_nothing_is_written_or_deleted(photos: list[Path], tmp_path: Path) -> None:
+def test_if_nothing_can_be_read_nothing_is_written_or_deleted(photos: list[Path], tmp_path: Path) -> None:
     out = tmp_path / "out"
     predict_files(find, NAMES, photos[:1], out)
     before = files_in(out)
@@ -91,7 +91,7 @@ def test_where_nothing_can_be_read_nothing_is_written_or_deleted(photos: list[Pa
     assert files_in(out) == before
 
 
-def test_thresholds_of_classes_choose_what_is_shown(photos: list[Path], tmp_path: Path) -> None:
+def test_class_thresholds_select_what_is_shown(photos: list[Path], tmp_path: Path) -> None:
     options = PredictOptions(shown=Selection(0.5, {2: 0.95, 1: 0.1}))
     done = predict_files(find, NAMES, photos[:1], tmp_path / "out", options)
     assert done is not None
@@ -113,8 +113,8 @@ def test_batches_change_nothing(photos: list[Path], tmp_path: Path, batch: int) 
 
 
 @pytest.mark.parametrize("world_size", [2, 3, 8])
-def test_several_processes_write_what_one_does(photos: list[Path], tmp_path: Path, world_size: int) -> None:
-    """Processes are threads here that wait for each other as processes do; 8 are more than there are photos."""
+def test_several_processes_write_the_same_as_one(photos: list[Path], tmp_path: Path, world_size: int) -> None:
+    """Threads take the part of processes here; 8 are more than there are photos."""
     predict_files(find, NAMES, photos, tmp_path / "one", EVERYTHING)
     meeting = threading.Barrier(world_size, timeout=30)
     answers: dict[int, Predicted | None] = {}

@@ -1,4 +1,4 @@
-"""Videos: times, size, turning and damage, on videos that PyAV makes here."""
+"""Videos: times, size, rotation and damage, on videos that PyAV makes here."""
 
 import builtins
 import json
@@ -26,7 +26,7 @@ VARYING = [0, 512, 1000, 1700, 1701, 4000, 4512, 9999]
 def frames_of(path: Path) -> list[Frame]:
     with open_video(path) as video:
         frames = list(video.frames())
-        assert video.complaint() == ""
+        assert video.problem() == ""
         assert video.unit == Fraction(1, 12800)
         return frames
 
@@ -48,7 +48,7 @@ def test_times_and_odd_sizes_are_kept(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("rotation", "blue"), [(0, "top"), (90, "left"), (180, "bottom"), (-90, "right")])
 def test_videos_are_turned_upright(tmp_path: Path, rotation: int, blue: str) -> None:
-    """The blue quarter is at the top of the stored picture; degrees turn it against the clock."""
+    """The blue quarter is at the top of the stored picture; degrees are counter-clockwise."""
     make_video(tmp_path / "in.mp4", frames=2, rotation=rotation)
     pixels = frames_of(tmp_path / "in.mp4")[0].pixels
     assert pixels.shape[:2] == ((48, 64) if rotation in {0, 180} else (64, 48))
@@ -98,19 +98,19 @@ def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:
     assert most[2] < most[1] + 320 * 240 * 3, "40 frames more take less than one frame more"
 
 
-def test_files_that_are_no_video(tmp_path: Path) -> None:
+def test_files_that_are_not_videos_are_refused(tmp_path: Path) -> None:
     make_video(tmp_path / "good.mp4", frames=60)
     good = (tmp_path / "good.mp4").read_bytes()
-    (tmp_path / "cut.mp4").write_bytes(good[: len(good) // 2])  # the index is at the end, and so is gone
+    (tmp_path / "cut.mp4").write_bytes(good[: len(good) // 2])  # the index is at the end, so it is lost
     (tmp_path / "empty.mp4").write_bytes(b"")
     (tmp_path / "text.mov").write_text("no video at all, just words " * 99)
     make_sound(tmp_path / "sound.mp4")
     make_video(tmp_path / "none.mp4", frames=0)
     messages = {
-        "cut.mp4": "no video that can be read",
+        "cut.mp4": "not a video that can be read",
         "empty.mp4": "0 bytes",
-        "text.mov": "no video that can be read",
-        "sound.mp4": "no video in this file; it holds audio",
+        "text.mov": "not a video that can be read",
+        "sound.mp4": "no video in this file; it contains audio",
         "absent.mp4": "no such video",
     }
     for name, message in messages.items():
@@ -123,14 +123,14 @@ def test_files_that_are_no_video(tmp_path: Path) -> None:
     assert [p.name for p in sorted((tmp_path / "out").iterdir())] == ["0007-good.json", "0007-good.mp4", "images.json"]
 
 
-def test_a_damaged_video_is_done_as_far_as_it_goes_and_said(tmp_path: Path) -> None:
+def test_a_damaged_video_is_written_as_far_as_possible_and_reported(tmp_path: Path) -> None:
     make_video(tmp_path / "clip.mkv", frames=60, codec="mpeg4")
     whole = (tmp_path / "clip.mkv").read_bytes()
     (tmp_path / "cut.mkv").write_bytes(whole[: len(whole) // 2])
     done = predict_files(find, NAMES, [tmp_path / "cut.mkv"], tmp_path / "out")
     assert done is not None
     assert done.videos == 1
-    assert "damaged or was cut" in done.failed[0]
+    assert "damaged or cut" in done.failed[0]
     listed = json.loads((tmp_path / "out/images.json").read_text())["videos"][0]
     assert 5 < listed["frames"] < 55
     assert len(frames_of_any(tmp_path / "out/0001-cut.mp4")) == listed["frames"]
@@ -141,7 +141,7 @@ def frames_of_any(path: Path) -> list[Frame]:
         return list(video.frames())
 
 
-def test_an_error_in_the_middle_leaves_nothing_half_written(tmp_path: Path) -> None:
+def test_an_error_in_the_middle_leaves_no_partial_file(tmp_path: Path) -> None:
     make_video(tmp_path / "clip.mp4")
     calls = []
 
@@ -156,9 +156,7 @@ def test_an_error_in_the_middle_leaves_nothing_half_written(tmp_path: Path) -> N
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_without_the_library_it_is_said_before_anything_is_done(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_pyav_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_video(tmp_path / "clip.mp4", frames=1)
     imported = builtins.__import__
 

@@ -1,20 +1,23 @@
-"""`figures` on an evaluated run of squares whose overlap is worked out by hand."""
+"""The best examples of an evaluated run of squares, with IoUs by hand; from Python and by `figures`."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from clothseg.cli import main
+from clothseg.errors import ConfigError
 from clothseg.evaluation import evaluate_coco
 from clothseg.instances import encode, tight_box
-from clothseg.report.best_examples import best_examples
-from clothseg.report.reading import by_photo, read_run
+from clothseg.report.best_examples import best_examples, write_figures
+from clothseg.report.reading import read_run, results_by_photo
 
 SIZE = (60, 80)
+T = TypeVar("T")
 
 
 def instance(photo: int, label: int, x: int, **more: Any) -> dict[str, Any]:
@@ -27,7 +30,7 @@ def instance(photo: int, label: int, x: int, **more: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Suits found with IoU 1, 18/22, 10/30 and, too unsure, 1; dresses not at all. Photo 4 is missing on disk."""
+    """Suits found with IoU 1, 18/22, 10/30 and, with a low score, 1; no dress found. The file of photo 4 is missing."""
     (tmp_path / "data/annotations").mkdir(parents=True)
     (tmp_path / "data/images").mkdir()
     images = [{"id": n, "file_name": f"p{n}.png", "height": 60, "width": 80} for n in (1, 2, 3, 4)]
@@ -58,11 +61,11 @@ def clothseg(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
     return int(caught.value.code or 0)
 
 
-def test_the_best_come_first_and_those_that_miss_do_not_come(run: Path) -> None:
+def test_examples_are_sorted_by_iou_and_start_at_one_half(run: Path) -> None:
     truth = read_run(run, Path("data")).val
     assert truth is not None
     rows = json.loads((run / "predictions.json").read_text())
-    results = by_photo(truth.images, [row for row in rows if row["score"] >= 0.5])
+    results = results_by_photo(truth.images, [row for row in rows if row["score"] >= 0.5])
     suits = best_examples(truth, results, 1)
     assert [example.image["id"] for example in suits] == [2, 4, 1]
     assert [example.iou for example in suits] == pytest.approx([1, 1, 18 / 22])
@@ -70,10 +73,10 @@ def test_the_best_come_first_and_those_that_miss_do_not_come(run: Path) -> None:
     assert best_examples(truth, results, 2) == []
 
 
-def test_sheets_and_photos(
+def test_the_command_writes_sheets_and_photos(
     run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert clothseg(monkeypatch, "figures", "run", "--out", "out") == 1, "photo 4 is not there"
+    assert clothseg(monkeypatch, "figures", "run", "--out", "out") == 1, "photo 4 is missing"
     said = capsys.readouterr().err
     assert "2 of Suit, 0 of Dress" in said
     assert "p4.png: no such photo" in said
@@ -86,17 +89,34 @@ def test_sheets_and_photos(
     assert np.abs(pixel - blue).max() <= 1
     words = ("figures", "run", "--out", "out", "--all", "--overwrite", "--threshold", "Suit=0.2")
     assert clothseg(monkeypatch, *words) == 1
-    assert "3 of Suit" in capsys.readouterr().err, "the unsure one on photo 3 counts now"
+    assert "3 of Suit" in capsys.readouterr().err, "the detection with a low score on photo 3 counts now"
     assert (tmp_path / "out/photos/p3.png").is_file()
 
 
-def test_wrong_words(run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_figures_are_written_from_python(run: Path, tmp_path: Path) -> None:
+    walked: list[tuple[int, str]] = []
+
+    def progress(items: Iterable[T], total: int, what: str, /) -> Iterable[T]:
+        walked.append((total, what))
+        return items
+
+    done = write_figures(run, tmp_path / "out", class_thresholds={"Suit": 0.2}, best=2, progress=progress)
+    assert (dict(done.examples), done.photos, done.unread) == ({"Suit": 2, "Dress": 0}, 2, [])
+    assert walked == [(2, "drawing")]
+    with pytest.raises(ConfigError, match="did you mean Suit"):
+        write_figures(run, tmp_path / "other", class_thresholds={"Sut": 0.2})
+    assert not (tmp_path / "other").exists()
+
+
+def test_wrong_options_are_one_message(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     (run.parent / "bare").mkdir()
     for words, message in (
         (("run", "--threshold", "Sut=0.2"), "did you mean Suit?"),
-        (("run", "--score-threshold", "1"), "nothing was found rightly"),
-        (("bare", "--data", "data"), "no evaluated run"),
-        (("bare",), "say it with --data"),
+        (("run", "--score-threshold", "1"), "no detection is correct"),
+        (("bare", "--data", "data"), "not an evaluated run"),
+        (("bare",), "name it with --data"),
         (("run", "--data", "nowhere"), "nowhere"),
     ):
         assert clothseg(monkeypatch, "figures", *words, "--out", "out") == 2, words

@@ -1,4 +1,4 @@
-"""What most tests of training share: settings of a small network, and three photos to train on, three to validate."""
+"""Shared by the tests of training: settings of small networks, and three photos each for training and validation."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
 from clothseg.networks import build_network
 from clothseg.networks.mask_rcnn.network import MaskRCNNNetwork
-from clothseg.openimages import build_dataset
+from clothseg.openimages import BuildOptions, build_dataset
 from clothseg.runs import RunFolder
 from clothseg.training import HistoryRow
 from clothseg.training.run_log import RunLog
@@ -52,7 +52,7 @@ FALLS = [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3]
 """A training loss over seven epochs."""
 
 Photos = tuple[CocoLikeDataset, CocoLikeDataset]
-"""The photos to train on, and those to validate."""
+"""The training photos and the validation photos."""
 
 
 def load(data: Path) -> Photos:
@@ -61,7 +61,7 @@ def load(data: Path) -> Photos:
 
 
 def make_trainer(config: Config, photos: Photos, folder: Path) -> Trainer:
-    """A trainer before its first step, of a network with random weights."""
+    """A trainer before its first step, with random weights."""
     network = build_network(config, len(CLASSES))
     return Trainer(network, *photos, config, RunFolder(folder), RunLog(folder / "log.txt", quiet=True))
 
@@ -69,7 +69,7 @@ def make_trainer(config: Config, photos: Photos, folder: Path) -> Trainer:
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("data") / "tiny"
-    build_dataset(sample.folder(), out, CLASSES, limit=3)
+    build_dataset(sample.folder(), out, CLASSES, BuildOptions(limit=3))
     return out
 
 
@@ -81,7 +81,7 @@ def photos(data: Path) -> Photos:
 @pytest.fixture(scope="module")
 def small_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("small") / "tiny"
-    build_dataset(sample.folder(), out, CLASSES, limit=3, max_size=160)
+    build_dataset(sample.folder(), out, CLASSES, BuildOptions(limit=3, max_size=160))
     return out
 
 
@@ -91,9 +91,9 @@ def small_photos(small_data: Path) -> Photos:
 
 
 def loss_history(val: list[float], train: list[float], name: str = "mask") -> list[HistoryRow]:
-    """Rows of epochs 1, 2, ... in which one loss goes as given, and all others stay."""
-    still = {f"{split}_{loss}": 1.0 for split in ("train", "val") for loss in ("total", *LOSSES)}
+    """Rows of epochs 1, 2, ... in which one loss has the given values, and all others are constant."""
+    constant = {f"{split}_{loss}": 1.0 for split in ("train", "val") for loss in ("total", *LOSSES)}
     return [
-        still | {"epoch": n, f"val_{name}": v, f"train_{name}": t}
+        constant | {"epoch": n, f"val_{name}": v, f"train_{name}": t}
         for n, (v, t) in enumerate(zip(val, train, strict=True), 1)
     ]

@@ -1,4 +1,4 @@
-"""Checkpoints: whole, or not at all."""
+"""Checkpoints: damaged files and a full disk."""
 
 from pathlib import Path
 from typing import Any
@@ -21,20 +21,20 @@ def test_a_damaged_checkpoint_is_an_error(tmp_path: Path) -> None:
         read_checkpoint(tmp_path / "last.pt")
 
 
-def test_a_full_disk_leaves_the_last_good_checkpoint(
+def test_a_full_disk_keeps_the_last_good_checkpoint(
     photos: Photos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = Config.load("demo", [*SMALL, "train.checkpoint_every_steps=1"])
     train, val = photos
     save, calls = torch.save, []
 
-    def full(*words: Any) -> None:
-        calls.append(words)
+    def save_on_full_disk(*arguments: Any) -> None:
+        calls.append(arguments)
         if len(calls) > 2:
             raise OSError(28, "No space left on device")
-        save(*words)
+        save(*arguments)
 
-    monkeypatch.setattr(torch, "save", full)
+    monkeypatch.setattr(torch, "save", save_on_full_disk)
     with pytest.raises(RunError, match=r"No space left.*Make room.*--resume"):
         MaskRCNN(config).build(train.classes).fit(train, val, tmp_path / "run", quiet=True)
     folder = RunFolder(tmp_path / "run")

@@ -1,4 +1,4 @@
-"""Data, configuration and classes that a training cannot begin or resume with."""
+"""Data, settings and classes with which a training cannot start or resume."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +27,7 @@ def test_a_batch_larger_than_the_data_set_is_refused(photos: Photos, tmp_path: P
     assert not (tmp_path / "run").exists()
 
 
-def test_missing_photos_are_found_before_the_first_step(photos: Photos, tmp_path: Path) -> None:
+def test_missing_photos_are_reported_before_the_first_step(photos: Photos, tmp_path: Path) -> None:
     train, val = photos
     train.images[1] = replace(train.images[1], path=tmp_path / "gone.jpg")
     with pytest.raises(DataError, match=r"1 of its 3 photos are missing, the first is .*gone\.jpg; restore them"):
@@ -35,7 +35,7 @@ def test_missing_photos_are_found_before_the_first_step(photos: Photos, tmp_path
     assert not (tmp_path / "run").exists()
 
 
-def test_data_that_nothing_can_be_learned_from_is_refused(small_photos: Photos, tmp_path: Path) -> None:
+def test_data_without_instances_is_refused(small_photos: Photos, tmp_path: Path) -> None:
     config = Config.load("demo", TINY)
     train, val = small_photos
     other = CocoLikeDataset()
@@ -61,7 +61,7 @@ def test_another_data_set_is_refused_unless_forced(photos: Photos, tmp_path: Pat
     assert "because of --force" in RunFolder(tmp_path / "run").log.read_text()
 
 
-def test_another_configuration_is_refused_with_its_differences(small_photos: Photos, tmp_path: Path) -> None:
+def test_another_configuration_is_refused_and_its_differences_are_listed(small_photos: Photos, tmp_path: Path) -> None:
     train, val = small_photos
     model("train.epochs=1").fit(train, val, tmp_path / "run", quiet=True)
     before = RunFolder(tmp_path / "run").config.read_text()
@@ -73,7 +73,7 @@ def test_another_configuration_is_refused_with_its_differences(small_photos: Pho
     assert RunFolder(tmp_path / "run").config.read_text() == before
 
 
-def test_other_classes_are_refused_even_by_force(small_photos: Photos, tmp_path: Path) -> None:
+def test_other_classes_are_refused_even_with_force(small_photos: Photos, tmp_path: Path) -> None:
     train, val = small_photos
     model("train.epochs=1").fit(train, val, tmp_path / "run", quiet=True)
     for dataset in (train, val):
@@ -82,7 +82,7 @@ def test_other_classes_are_refused_even_by_force(small_photos: Photos, tmp_path:
         model("train.epochs=2").fit(train, val, tmp_path / "run", resume=True, force=True, quiet=True)
 
 
-def test_a_batch_that_ranks_cannot_share_evenly() -> None:
+def test_a_batch_that_does_not_divide_by_the_ranks_is_refused() -> None:
     config = Config.load("demo", ["train.batch_size=1", "train.devices=4"])
     assert [batch_per_rank(config, n) for n in (1, 2, 4)] == [4, 2, 1]
     with pytest.raises(ConfigError, match="4 photos at once, which 3 devices cannot share"):

@@ -6,13 +6,13 @@ import torch
 from clothseg.training.ema import EmaWeights
 
 
-def test_the_average_by_hand() -> None:
+def test_ema_matches_hand_computed_values() -> None:
     layer = torch.nn.Linear(1, 1, bias=False)
     with torch.no_grad():
         layer.weight.fill_(1.0)
         ema = EmaWeights(layer, decay=0.5)
         layer.weight.fill_(3.0)
-        ema.update(layer, 1)  # keeps 2/11, since that is less than a half
+        ema.update(layer, 1)  # keeps 2/11, which is less than the decay
         assert float(ema.weights["weight"]) == pytest.approx(3 - 2 * 2 / 11)
         layer.weight.fill_(5.0)
         ema.update(layer, 100)  # keeps a half

@@ -1,4 +1,4 @@
-"""Whole runs: one that was stopped or killed resumes as if nothing had happened; what is written, loaded, continued."""
+"""Whole runs: stopped and killed runs resume exactly; files of a run; loading and extending a run."""
 
 import shutil
 import signal
@@ -20,7 +20,7 @@ from .conftest import CLASSES, LOSSES, SMALL, TINY, TWO_STAGES, Photos, load
 
 
 def assert_same_runs(one: Path, other: Path) -> None:
-    """Histories (but for the time) and everything in the last checkpoints are equal, bit for bit."""
+    """Histories (without the times) and the weights of the last checkpoints are equal, bit for bit."""
     left, right = (read_history(run / "history.csv") for run in (one, other))
     assert set(left[0]) == set(history_columns(LOSSES)) - set(HEADLINE_METRICS)
     assert [row | {"seconds": 0} for row in left] == [row | {"seconds": 0} for row in right]
@@ -38,20 +38,20 @@ def test_a_stopped_run_resumes_exactly(photos: Photos, tmp_path: Path, monkeypat
 
     step, calls = Trainer.step, []
 
-    def ctrl_c_in_the_fourth(trainer: Trainer) -> None:
+    def step_with_ctrl_c(trainer: Trainer) -> None:
         calls.append(trainer)
         if len(calls) == 4:
             signal.raise_signal(signal.SIGINT)
         step(trainer)
 
-    monkeypatch.setattr(Trainer, "step", ctrl_c_in_the_fourth)
+    monkeypatch.setattr(Trainer, "step", step_with_ctrl_c)
     with pytest.raises(InterruptedRun, match="--resume"):
-        MaskRCNN(config).build(train.classes).fit(train, val, tmp_path / "parts", quiet=True)
+        MaskRCNN(config).build(train.classes).fit(train, val, tmp_path / "resumed", quiet=True)
     monkeypatch.undo()
-    assert read_checkpoint(tmp_path / "parts" / "checkpoints" / "last.pt").step == 4
-    MaskRCNN(config).build(train.classes).fit(train, val, tmp_path / "parts", resume=True, quiet=True)
+    assert read_checkpoint(tmp_path / "resumed" / "checkpoints" / "last.pt").step == 4
+    MaskRCNN(config).build(train.classes).fit(train, val, tmp_path / "resumed", resume=True, quiet=True)
 
-    assert_same_runs(tmp_path / "whole", tmp_path / "parts")
+    assert_same_runs(tmp_path / "whole", tmp_path / "resumed")
 
 
 @pytest.mark.parametrize(("died_in", "stages"), [(5, []), (6, []), (5, [TWO_STAGES])])
@@ -64,30 +64,30 @@ def test_a_killed_run_resumes_exactly(
     MaskRCNN(config).build(train.classes).fit(train, val, tmp_path / "whole", quiet=True)
 
     class KilledError(BaseException):
-        """What nobody catches."""
+        """An error that no code catches."""
 
     step = Trainer.step
 
-    def die(trainer: Trainer) -> None:
+    def step_and_die(trainer: Trainer) -> None:
         step(trainer)
         if trainer.state.step == died_in:
             raise KilledError
 
-    monkeypatch.setattr(Trainer, "step", die)
+    monkeypatch.setattr(Trainer, "step", step_and_die)
     with pytest.raises(KilledError):
-        MaskRCNN(config).build(train.classes).fit(train, val, tmp_path / "parts", quiet=True)
+        MaskRCNN(config).build(train.classes).fit(train, val, tmp_path / "resumed", quiet=True)
     monkeypatch.undo()
-    assert read_checkpoint(RunFolder(tmp_path / "parts").last).step == 4
-    MaskRCNN(config).build(train.classes).fit(train, val, tmp_path / "parts", resume=True, quiet=True)
-    assert_same_runs(tmp_path / "whole", tmp_path / "parts")
+    assert read_checkpoint(RunFolder(tmp_path / "resumed").last).step == 4
+    MaskRCNN(config).build(train.classes).fit(train, val, tmp_path / "resumed", resume=True, quiet=True)
+    assert_same_runs(tmp_path / "whole", tmp_path / "resumed")
 
 
-def test_a_damaged_last_checkpoint_falls_back_to_the_one_before(photos: Photos, tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_falls_back_to_the_previous_one(photos: Photos, tmp_path: Path) -> None:
     config = Config.load("demo", SMALL)
     train, val = photos
-    for run in ("whole", "parts"):
+    for run in ("whole", "resumed"):
         MaskRCNN(config).build(train.classes).fit(train, val, tmp_path / run, quiet=True)
-    folder = RunFolder(tmp_path / "parts")
+    folder = RunFolder(tmp_path / "resumed")
     content = bytearray(folder.last.read_bytes())
     content[len(content) // 2] ^= 255  # one wrong byte among the weights
     folder.last.write_bytes(content)
@@ -97,7 +97,7 @@ def test_a_damaged_last_checkpoint_falls_back_to_the_one_before(photos: Photos, 
     assert_same_runs(tmp_path / "whole", folder.path)
 
 
-def test_a_run_is_loaded_and_predicts(photos: Photos, tmp_path: Path) -> None:
+def test_a_loaded_run_predicts_like_the_trained_model(photos: Photos, tmp_path: Path) -> None:
     config = Config.load("demo", SMALL)
     train, val = photos
     model = MaskRCNN(config).build(train.classes).fit(train, val, tmp_path / "run", quiet=True)
@@ -105,8 +105,8 @@ def test_a_run_is_loaded_and_predicts(photos: Photos, tmp_path: Path) -> None:
     with Image.open(folder.curves) as curves:
         assert curves.size[0] > 1000
     log = folder.log.read_text().splitlines()
-    said = [line.split()[2] for line in log[:6]]
-    assert said == ["network", "weights", "photos", "steps", "anchors", "memory"]
+    headings = [line.split()[2] for line in log[:6]]
+    assert headings == ["network", "weights", "photos", "steps", "anchors", "memory"]
     assert "2 epochs of 3 steps of 2 photos" in log[3]
     assert [line.split()[2:6] for line in log[6:]] == [["epoch", str(n), "of", "2:"] for n in (1, 2)]
     again = MaskRCNN.load(tmp_path / "run")
@@ -116,7 +116,9 @@ def test_a_run_is_loaded_and_predicts(photos: Photos, tmp_path: Path) -> None:
     assert torch.equal(one.masks.pixels(), other.masks.pixels())
 
 
-def test_nothing_of_a_replaced_run_stays(photos: Photos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_overwrite_removes_the_files_of_the_old_run(
+    photos: Photos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = Config.load("demo", SMALL)
     train, val = photos
     run = tmp_path / "run"
@@ -130,18 +132,18 @@ def test_nothing_of_a_replaced_run_stays(photos: Photos, tmp_path: Path, monkeyp
 
     step = Trainer.step
 
-    def stop(trainer: Trainer) -> None:
+    def step_with_sigterm(trainer: Trainer) -> None:
         signal.raise_signal(signal.SIGTERM)
         step(trainer)
 
-    monkeypatch.setattr(Trainer, "step", stop)
+    monkeypatch.setattr(Trainer, "step", step_with_sigterm)
     with pytest.raises(InterruptedRun, match="--resume"):
         model.fit(train, val, run, overwrite=True, quiet=True)
     left = {str(p.relative_to(run)) for p in run.rglob("*") if p.is_file()}
     assert left == {"config.yaml", "checkpoints/last.pt", "log.txt", "run.json", "mine.txt"}
 
 
-def test_a_finished_run_is_extended_and_another_starts_from_it(photos: Photos, tmp_path: Path) -> None:
+def test_a_finished_run_is_extended_and_its_weights_are_loaded(photos: Photos, tmp_path: Path) -> None:
     config = Config.load("demo", SMALL)
     train, val = photos
     first = RunFolder(tmp_path / "first")
@@ -152,7 +154,7 @@ def test_a_finished_run_is_extended_and_another_starts_from_it(photos: Photos, t
     assert first.history.read_text().startswith(before)
     rows = read_history(first.history)
     assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
-    assert rows[2]["learning_rate"] > rows[1]["learning_rate"]  # the new epochs have a schedule of their own
+    assert rows[2]["learning_rate"] > rows[1]["learning_rate"]  # the new epochs start a new schedule
     assert Config.load(first.config) == longer
     model = MaskRCNN(config).build(train.classes).load_weights(first.path)
     assert model.network is not None
@@ -160,7 +162,7 @@ def test_a_finished_run_is_extended_and_another_starts_from_it(photos: Photos, t
     assert all(torch.equal(ended[name], tensor) for name, tensor in model.network.state_dict().items())
 
 
-def test_a_vanished_photo_is_reported_and_nothing_is_lost(small_data: Path, tmp_path: Path) -> None:
+def test_a_run_with_a_missing_photo_stops_and_resumes_exactly(small_data: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(small_data, copy)
     train, val = load(copy)
@@ -171,13 +173,13 @@ def test_a_vanished_photo_is_reported_and_nothing_is_lost(small_data: Path, tmp_
     for gone, at in ((train.images[1].path, 5), (val.images[0].path, 4)):  # within epoch 3; at the end of epoch 2
         run, away = tmp_path / f"run{at}", tmp_path / "away"
 
-        def vanish(trainer: Trainer, gone: Path = gone, away: Path = away, at: int = at) -> None:
+        def step_without_photo(trainer: Trainer, gone: Path = gone, away: Path = away, at: int = at) -> None:
             if trainer.state.step == at - 1 and gone.exists():
                 gone.rename(away)
             step(trainer)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Trainer, "step", vanish)
+            patch.setattr(Trainer, "step", step_without_photo)
             with pytest.raises((PhotoError, DataError), match=rf"{gone.name}(.|\n)*--resume"):
                 MaskRCNN(config).build(CLASSES).fit(train, val, run, quiet=True)
         saved = read_checkpoint(RunFolder(run).last)

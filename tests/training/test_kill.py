@@ -1,4 +1,4 @@
-"""A `clothseg fit` that is killed as hard as can be resumes as if it had not been, bit for bit."""
+"""A `clothseg fit` that is killed with SIGKILL resumes bit for bit."""
 
 import os
 import random
@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from clothseg import sample
-from clothseg.openimages import build_dataset
+from clothseg.openimages import BuildOptions, build_dataset
 from clothseg.runs import RunFolder
 from clothseg.training import read_checkpoint, read_history
 
@@ -46,26 +46,26 @@ train:
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("data") / "tiny"
-    build_dataset(sample.folder(), out, CLASSES, limit=3, max_size=128)
+    build_dataset(sample.folder(), out, CLASSES, BuildOptions(limit=3, max_size=128))
     (out.parent / "tiny.yaml").write_text(CONFIG)
     return out
 
 
-def start(data: Path, run: Path, *words: str) -> "subprocess.Popen[bytes]":
-    settings = () if "--resume" in words else ("--config", str(data.parent / "tiny.yaml"))
-    command = [sys.executable, "-m", "clothseg", "fit", str(data), "--out", str(run), "--quiet", *settings, *words]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}  # the same sums on both sides
+def start(data: Path, run: Path, *options: str) -> "subprocess.Popen[bytes]":
+    settings = () if "--resume" in options else ("--config", str(data.parent / "tiny.yaml"))
+    command = [sys.executable, "-m", "clothseg", "fit", str(data), "--out", str(run), "--quiet", *settings, *options]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}  # the same order of sums in both runs
     return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
 
 
-def finish(data: Path, run: Path, *words: str) -> None:
-    process = start(data, run, *words)
-    _, said = process.communicate()
-    assert process.returncode == 0, said.decode()
+def finish(data: Path, run: Path, *options: str) -> None:
+    process = start(data, run, *options)
+    _, stderr = process.communicate()
+    assert process.returncode == 0, stderr.decode()
 
 
 def kill_when(process: "subprocess.Popen[bytes]", seen: Path, pattern: str, count: int = 1) -> bool:
-    """SIGKILL as soon as so many files match; False where the process was done before."""
+    """Kills the process as soon as `count` files match; False if the process ended before."""
     while process.poll() is None:
         if seen.is_dir() and len(list(seen.glob(pattern))) >= count:
             process.kill()
@@ -82,13 +82,13 @@ def wait_for_another(checkpoint: Path, process: "subprocess.Popen[bytes]") -> No
         try:
             if checkpoint.stat().st_mtime_ns != before:
                 return
-        except FileNotFoundError:  # for a moment, while the new one takes its place
+        except FileNotFoundError:  # while the new file replaces it
             pass
         time.sleep(0.001)
 
 
 def assert_same(one: Path, other: Path) -> None:
-    """Histories but for the seconds, and all weights, to the last bit."""
+    """Histories (without the seconds) and all weights are equal to the last bit."""
     left, right = (read_history(RunFolder(run).history) for run in (one, other))
     assert [row | {"seconds": 0} for row in left] == [row | {"seconds": 0} for row in right]
     assert "mask_AP" in left[-1]
@@ -107,38 +107,38 @@ def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
-def test_killed_while_a_checkpoint_is_written(data: Path, whole: Path, tmp_path: Path) -> None:
+def test_a_run_killed_while_it_writes_a_checkpoint_resumes_exactly(data: Path, whole: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     process = start(data, run)
     folder = RunFolder(run).last.parent
     while process.poll() is None and not (folder / "last-previous.pt").exists():
-        time.sleep(0.001)  # two are written
-    assert kill_when(process, folder, ".last.pt.*")
+        time.sleep(0.001)  # until two checkpoints are written
+    assert kill_when(process, folder, ".*.pt")  # the temporary name of a file that is being written
     finish(data, run, "--resume")
     assert_same(whole, run)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
-def test_killed_at_random_moments(seed: int, data: Path, whole: Path, tmp_path: Path) -> None:
-    run, chance = tmp_path / "run", random.Random(seed)
+def test_a_run_killed_at_random_moments_resumes_exactly(seed: int, data: Path, whole: Path, tmp_path: Path) -> None:
+    run, random_numbers = tmp_path / "run", random.Random(seed)
     folder = RunFolder(run)
     process, killed = start(data, run), 0
     while process.poll() is None and not folder.last.is_file():
         time.sleep(0.01)
     for _ in range(6):
-        for _ in range(chance.randrange(3)):
+        for _ in range(random_numbers.randrange(3)):
             wait_for_another(folder.last, process)
-        time.sleep(chance.random() * 0.5)
+        time.sleep(random_numbers.random() * 0.5)
         if process.poll() is None:
             process.kill()
             killed += 1
         process.communicate()
-        at = read_checkpoint(folder.last).step if folder.last.is_file() else 0
+        step = read_checkpoint(folder.last).step if folder.last.is_file() else 0
         process = start(data, run, "--resume")
         while process.poll() is None and "resuming at step" not in folder.log.read_text().splitlines()[-1]:
             time.sleep(0.01)
-        print(f"killed at step {at}")
+        print(f"killed at step {step}")
     process.communicate()
     finish(data, run, "--resume")
     assert killed

@@ -1,4 +1,4 @@
-"""Losses and gradients that are not finite: whose fault it is, and that no weight is touched."""
+"""Losses and gradients that are not finite: the cause is reported, and no weight changes."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ from .conftest import SMALL, Photos
 
 
 @pytest.mark.parametrize("on_nonfinite", ["stop", "skip"])
-def test_a_planted_nan_is_traced_to_its_photo(
+def test_a_nan_is_traced_to_its_photo(
     on_nonfinite: str, photos: Photos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = Config.load("demo", [*SMALL, f"train.on_nonfinite={on_nonfinite}", "train.epochs=1"])
@@ -55,11 +55,11 @@ def test_a_planted_nan_is_traced_to_its_photo(
         assert picture.size == (train.images[1].width, train.images[1].height)
 
 
-def test_a_diverged_network_is_told_from_a_bad_photo(photos: Photos, tmp_path: Path) -> None:
-    """At a hopeless rate the losses run away within some steps; nothing of that is kept."""
-    hopeless = ["train.learning_rate=1e6", "train.optimizer=sgd", "train.grad_clip_norm=null", "train.warmup_steps=0"]
+def test_divergence_is_distinguished_from_a_bad_photo(photos: Photos, tmp_path: Path) -> None:
+    """With an extreme learning rate the losses diverge within some steps, and no checkpoint is kept."""
+    diverging = ["train.learning_rate=1e6", "train.optimizer=sgd", "train.grad_clip_norm=null", "train.warmup_steps=0"]
     config = Config.load(
-        "demo", [*SMALL, *hopeless, "train.epochs=9", "train.steps_per_epoch=9", "train.on_nonfinite=skip"]
+        "demo", [*SMALL, *diverging, "train.epochs=9", "train.steps_per_epoch=9", "train.on_nonfinite=skip"]
     )
     train, val = photos
     folder = RunFolder(tmp_path / "run")
@@ -72,8 +72,8 @@ def test_a_diverged_network_is_told_from_a_bad_photo(photos: Photos, tmp_path: P
 
 
 @pytest.mark.parametrize("on_nonfinite", ["stop", "skip"])
-def test_a_gradient_that_is_not_finite_touches_no_weight(on_nonfinite: str, photos: Photos, tmp_path: Path) -> None:
-    """The losses are well, what comes back from them is not."""
+def test_a_nonfinite_gradient_changes_no_weight(on_nonfinite: str, photos: Photos, tmp_path: Path) -> None:
+    """The losses are finite, the gradients are not."""
     config = Config.load("demo", [*SMALL, f"train.on_nonfinite={on_nonfinite}", "train.epochs=1"])
     train, val = photos
     model = MaskRCNN(config).build(train.classes)

@@ -1,4 +1,4 @@
-"""One photo learned by heart; planted faults are named."""
+"""The overfit test on one photo, and its diagnosis of faults."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from clothseg import sample
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
 from clothseg.networks import build_network
-from clothseg.openimages import build_dataset
+from clothseg.openimages import BuildOptions, build_dataset
 from clothseg.training import overfit
 from clothseg.training.overfit import contradictions, diagnose, overfit_one_image, overlaps
 
@@ -20,7 +20,7 @@ START = {"rpn_class": 0.7, "rpn_bbox": 0.1, "class": 1.4, "bbox": 0.2, "mask": 0
 
 @pytest.fixture
 def train(tmp_path: Path) -> CocoLikeDataset:
-    build_dataset(sample.folder(), tmp_path / "data", CLASSES, limit=3)
+    build_dataset(sample.folder(), tmp_path / "data", CLASSES, BuildOptions(limit=3))
     return CocoLikeDataset().load_data(tmp_path / "data", "train").prepare()
 
 
@@ -29,20 +29,20 @@ def causes(train: CocoLikeDataset, last: dict[str, float], found: int = 1, *over
     return diagnose(network, train, 0, START, last, found)
 
 
-def test_a_planted_learning_rate_is_named(train: CocoLikeDataset) -> None:
+def test_a_wrong_learning_rate_is_diagnosed(train: CocoLikeDataset) -> None:
     assert "far too high" in causes(train, START | {"total": float("nan")})[0]
     assert "far too high" in causes(train, {name: value * 40 for name, value in START.items()})[0]
     assert "far too low" in causes(train, {name: value * 0.999 for name, value in START.items()})[0]
 
 
-def test_anchors_that_are_too_small_are_named(train: CocoLikeDataset) -> None:
-    fell = {name: value * 0.2 for name, value in START.items()} | {"rpn_bbox": 0.3}
-    said = causes(train, fell, 1, "network.anchors.scales=[[4],[5],[6]]")
-    assert "no anchor covers" in said[0]
-    assert "rpn_bbox" in said[1]
+def test_anchors_that_are_too_small_are_diagnosed(train: CocoLikeDataset) -> None:
+    falling = {name: value * 0.2 for name, value in START.items()} | {"rpn_bbox": 0.3}
+    found_causes = causes(train, falling, 1, "network.anchors.scales=[[4],[5],[6]]")
+    assert "no anchor covers" in found_causes[0]
+    assert "rpn_bbox" in found_causes[1]
 
 
-def test_a_box_beside_its_mask_is_named(train: CocoLikeDataset) -> None:
+def test_a_box_beside_its_mask_is_diagnosed(train: CocoLikeDataset) -> None:
     truth = train.load_instances(0)
     assert contradictions(train, 0, truth) == []
     annotation = train.images[0].annotations[0]
@@ -52,34 +52,34 @@ def test_a_box_beside_its_mask_is_named(train: CocoLikeDataset) -> None:
     assert "do not enclose their masks" in contradictions(train, 0, shifted)[0]
 
 
-def test_overlaps_by_hand(train: CocoLikeDataset) -> None:
+def test_overlaps_are_1_with_the_ground_truth_and_0_without_detections(train: CocoLikeDataset) -> None:
     truth = train.load_instances(0)
     assert overlaps(truth, truth) == pytest.approx([1.0] * len(truth))
     assert overlaps(truth, truth[:0]) == [0.0] * len(truth)
 
 
-def test_a_learning_rate_of_nearly_0_learns_nothing(train: CocoLikeDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_learning_rate_near_0_fails_the_overfit_test(train: CocoLikeDataset, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(overfit, "STEPS", 6)
     config = Config.load("demo", [*SMALL_NETWORK, "train.learning_rate=1e-9"])
-    answer = overfit_one_image(build_network(config, 3), train, config)
-    assert answer.steps == 6
-    assert max(answer.overlaps) < 0.7
-    assert any("far too low" in cause for cause in answer.causes)
+    result = overfit_one_image(build_network(config, 3), train, config)
+    assert result.steps == 6
+    assert max(result.overlaps) < 0.7
+    assert any("far too low" in cause for cause in result.causes)
 
 
 @pytest.mark.slow
-def test_one_photo_of_the_sample_is_learned(train: CocoLikeDataset) -> None:
+def test_the_demo_preset_learns_one_photo_of_the_sample(train: CocoLikeDataset) -> None:
     torch.manual_seed(0)
     config = Config.load("demo")
-    answer = overfit_one_image(build_network(config, 3), train, config)
-    assert answer.causes == []
+    result = overfit_one_image(build_network(config, 3), train, config)
+    assert result.causes == []
 
 
-def test_a_learning_rate_far_too_high_is_named_and_breaks_nothing(
+def test_a_learning_rate_that_is_far_too_high_is_diagnosed(
     train: CocoLikeDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The weights may be so far off that not one proposal is left."""
+    """The weights may get so bad that no proposal is left."""
     monkeypatch.setattr(overfit, "STEPS", 20)
     config = Config.load("demo", [*SMALL_NETWORK, "train.learning_rate=10"])
-    answer = overfit_one_image(build_network(config, 3), train, config)
-    assert "far too high" in answer.causes[0]
+    result = overfit_one_image(build_network(config, 3), train, config)
+    assert "far too high" in result.causes[0]

@@ -1,4 +1,4 @@
-"""What is said before the first step, and the time that is left."""
+"""The summary before the first step, and the remaining time."""
 
 from dataclasses import fields
 from types import SimpleNamespace
@@ -17,15 +17,15 @@ from clothseg.training.trainer import Trainer
 from .conftest import Photos
 
 
-def test_the_time_left_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """2 s a step of 4 photos from the second step on; 100 steps in 10 epochs, 12 photos to validate after each."""
+def test_the_remaining_time_is_logged_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """2 s per step of 4 photos, without the first step; 100 steps in 10 epochs, each with 12 validation photos."""
     clock = iter([50.0, 60.0])
     monkeypatch.setattr("time.monotonic", lambda: next(clock))
     plan = SimpleNamespace(state=SimpleNamespace(step=0), steps=100, steps_per_epoch=10, photos=4)
     eta = EtaEstimator(cast(Trainer, plan), 12)
-    said = [eta.after(step) for step in range(1, 101)]
-    assert [number for number, words in enumerate(said, start=1) if words] == [6]
-    assert "about 3 min to go: 2 s a step, measured on steps 2 to 6" in said[5]  # 94 * 2 s + 9.4 * 12 * 2 / 4 / 3 s
+    messages = [eta.after(step) for step in range(1, 101)]
+    assert [number for number, message in enumerate(messages, start=1) if message] == [6]
+    assert "about 3 min to go: 2 s a step, measured on steps 2 to 6" in messages[5]  # 94 * 2 s + 9.4 * 12 * 2 / 4 / 3 s
 
 
 def test_processes_on_a_cpu_share_one_memory() -> None:
@@ -37,7 +37,7 @@ def test_processes_on_a_cpu_share_one_memory() -> None:
     assert f"({one} for each of 2 processes: " in both
 
 
-def test_every_stage_says_how_much_is_trained() -> None:
+def test_the_summary_lists_the_trainable_weights_of_each_stage() -> None:
     config = Config.load(
         "demo", ["train.epochs=9", "train.stages=[{trainable: heads, end_epoch: 3}, {trainable: all, end_epoch: 9}]"]
     )
@@ -53,7 +53,7 @@ def test_every_stage_says_how_much_is_trained() -> None:
     assert [p.requires_grad for p in network.parameters()] == trained
 
 
-def test_a_class_without_objects_is_a_warning(photos: Photos) -> None:
+def test_a_class_without_objects_gives_a_warning(photos: Photos) -> None:
     train, _ = photos
     assert warn_missing_classes(train) == "; NO object to learn from: Dress"
     annotation = train.images[0].annotations[0]

@@ -1,4 +1,4 @@
-"""Stages, optimizer and learning rate, against numbers worked out by hand."""
+"""Stages, optimizer and learning rate, against hand-computed values."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from clothseg.training.schedule import StageSpan, lr_factor, lr_scale, make_opti
 from .conftest import SMALL, TWO_STAGES
 
 
-def test_norms_and_biases_do_not_decay() -> None:
+def test_norms_and_biases_have_no_weight_decay() -> None:
     network = build_network(Config.load("demo", [*SMALL, "train.weight_decay=0.1"]), 3)
     settings = Config.load("demo", ["train.weight_decay=0.1"]).train
     optimizer = make_optimizer(network, settings, settings.learning_rate)
@@ -30,7 +30,7 @@ def test_the_learning_rate_warms_up_and_ends_at_0() -> None:
     assert lr_factor(100, settings, 100) == pytest.approx(0.0)
 
 
-def test_the_learning_rate_follows_the_photos_of_a_step() -> None:
+def test_the_learning_rate_scales_with_the_photos_per_step() -> None:
     assert lr_scale(TrainSettings(), 64) == 1.0
     assert lr_scale(TrainSettings(lr_reference_batch=16), 2) == 0.125
     assert lr_scale(TrainSettings(lr_reference_batch=16, optimizer="adamw"), 4) == 0.5
@@ -38,7 +38,7 @@ def test_the_learning_rate_follows_the_photos_of_a_step() -> None:
     assert [span.learning_rate for span in plan_stages(config, 131, 2)] == pytest.approx([0.00025, 0.000025])
 
 
-def test_stages_in_steps_by_hand() -> None:
+def test_stage_spans_match_hand_computed_steps() -> None:
     config = Config.load("demo", [*SMALL, TWO_STAGES])
     stages = plan_stages(config, 7, 2)
     assert stages == [

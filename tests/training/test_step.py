@@ -1,4 +1,4 @@
-"""One training step: recomputed activations change no number, micro-batches add up, the gradient is clipped."""
+"""One training step: activation checkpointing, micro-batches, gradient clipping."""
 
 from typing import cast
 
@@ -19,26 +19,26 @@ from .conftest import SMALL, Photos
 
 
 def step_on(config: Config, photos: Photos, micro_batches: list[Batch]) -> tuple[StepResult, dict[str, Tensor]]:
-    """The result of a first step, and the gradients that it leaves behind."""
+    """The result of a first step, and its gradients."""
     network = build_network(config, 3).train()
     examples = Examples(network, photos[0], config, augmented=True)
     fabric = launch(1)
-    made = fabric.setup_optimizers(make_optimizer(network, config.train, config.train.learning_rate))
+    optimizer = fabric.setup_optimizers(make_optimizer(network, config.train, config.train.learning_rate))
     context = DistributedContext.of(fabric)
     result = training_step(
-        examples, micro_batches, cast(Optimizer, made), None, config.train, fabric, context, step=1
+        examples, micro_batches, cast(Optimizer, optimizer), None, config.train, fabric, context, step=1
     )  # fmt: skip
     return result, {name: p.grad for name, p in network.named_parameters() if p.grad is not None}
 
 
 @pytest.mark.parametrize("backbone", ["timm/tf_efficientnet_lite0", "resnet18"])
-def test_activation_checkpointing_changes_no_number(backbone: str, photos: Photos) -> None:
+def test_activation_checkpointing_gives_equal_losses_and_gradients(backbone: str, photos: Photos) -> None:
     answers = []
     for recompute in ("true", "false"):
         with_dropout = ["backbone.dropout=0.1"] if backbone == "resnet18" else []
         more = [f"backbone.name={backbone}", "backbone.frozen_stages=1", "train.grad_clip_norm=null", *with_dropout]
         config = Config.load("demo", [*SMALL, *more, f"train.activation_checkpointing={recompute}"])
-        torch.manual_seed(5)  # of dropout
+        torch.manual_seed(5)  # for dropout
         answers.append(step_on(config, photos, [[(0, 0), (1, 1)]]))
     (result, gradients), (other_result, other_gradients) = answers
     assert result.faulty is None
@@ -49,7 +49,7 @@ def test_activation_checkpointing_changes_no_number(backbone: str, photos: Photo
 
 
 def test_the_gradient_of_micro_batches_is_the_mean_over_all_photos(photos: Photos) -> None:
-    """One photo in the first, two in the second: they count 1/3 and 2/3."""
+    """One photo in the first and two in the second: the weights are 1/3 and 2/3."""
     config = Config.load("demo", [*SMALL, "train.grad_clip_norm=null"])
     whole, together = step_on(config, photos, [[(0, 0)], [(1, 0), (2, 0)]])
     first, alone = step_on(config, photos, [[(0, 0)]])
@@ -57,7 +57,7 @@ def test_the_gradient_of_micro_batches_is_the_mean_over_all_photos(photos: Photo
 
     network = build_network(config, 3).train()
     examples = Examples(network, photos[0], config, augmented=True)
-    examples.losses([(0, 0)])  # draws what the first micro-batch drew
+    examples.losses([(0, 0)])  # uses the random numbers of the first micro-batch
     losses = examples.losses([(1, 0), (2, 0)])
     torch.autograd.backward(losses["total"])
     for name, loss in losses.items():
@@ -68,7 +68,7 @@ def test_the_gradient_of_micro_batches_is_the_mean_over_all_photos(photos: Photo
         torch.testing.assert_close(gradient, alone[name] / 3 + 2 * second[name] / 3, atol=1e-5, rtol=1e-4)
 
 
-def test_clipping_by_hand() -> None:
+def test_gradient_clipping_matches_hand_computed_values() -> None:
     """A gradient of (3, 4, 12) has norm 13."""
     for max_norm, expected in ((None, [3.0, 4, 12]), (26.0, [3.0, 4, 12]), (6.5, [1.5, 2, 6])):
         layers = nn.ModuleList([nn.Linear(2, 1, bias=False), nn.Linear(1, 1, bias=False), nn.Linear(1, 1)])

@@ -11,7 +11,7 @@ from clothseg.training.stop import StopRequest
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_first_signal_asks_and_the_second_interrupts(number: signal.Signals) -> None:
+def test_the_first_signal_requests_a_stop_and_the_second_interrupts(number: signal.Signals) -> None:
     before = signal.getsignal(number)
     with StopRequest() as request:
         assert not request.asked
@@ -22,7 +22,7 @@ def test_the_first_signal_asks_and_the_second_interrupts(number: signal.Signals)
     assert signal.getsignal(number) is before
 
 
-def test_ctrl_break_counts_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_break_stops_the_run_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     class WindowsSignals(IntEnum):
         SIGINT = 2
         SIGTERM = 15

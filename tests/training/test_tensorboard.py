@@ -1,4 +1,4 @@
-"""The points that TensorBoard itself finds in the files."""
+"""Event files, read by TensorBoard itself."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ def points(folder: Path, split: str, tag: str) -> list[tuple[int, float]]:
     return [(event.step, round(event.value, 4)) for event in read.Scalars(tag)]
 
 
-def test_tensorboard_finds_each_epoch_once(tmp_path: Path) -> None:
+def test_tensorboard_reads_each_epoch_once(tmp_path: Path) -> None:
     rows = [
         row | {"learning_rate": 0.1, "train_total": n / 10, "val_total": n / 4}
         for n, row in enumerate(loss_history(FALLS, FALLS), 1)
@@ -25,8 +25,8 @@ def test_tensorboard_finds_each_epoch_once(tmp_path: Path) -> None:
         write_tensorboard(tmp_path, rows[:n], LOSSES)
     file = next((tmp_path / "train").iterdir())
     first = file.read_bytes()
-    file.write_bytes(first[:-7])  # a torn end
-    write_tensorboard(tmp_path, rows[:4], LOSSES)  # the run was killed, and resumes from the third epoch
+    file.write_bytes(first[:-7])  # an incomplete last record
+    write_tensorboard(tmp_path, rows[:4], LOSSES)  # the run was killed, and repeats the fourth epoch
     for n in (5, 6):
         write_tensorboard(tmp_path, rows[:n], LOSSES)
     assert points(tmp_path, "train", "loss/total") == [(n, n / 10) for n in range(1, 7)]

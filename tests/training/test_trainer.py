@@ -1,4 +1,4 @@
-"""Steps of a trainer: one photo is learned, stages train what they name, photos without objects teach background."""
+"""Steps of a trainer: the loss falls, stages train their layers, photos without objects train background."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +11,7 @@ from clothseg.config import Config
 from .conftest import SMALL, TINY, TWO_STAGES, Photos, make_trainer
 
 
-def test_one_photo_is_learned(photos: Photos, tmp_path: Path) -> None:
+def test_the_loss_on_one_photo_halves(photos: Photos, tmp_path: Path) -> None:
     config = Config.load("demo", [*SMALL, "augment.fixed_views=1", "train.epochs=1", "train.steps_per_epoch=40"])
     train, val = photos
     train.images = train.images[:1]
@@ -24,26 +24,26 @@ def test_one_photo_is_learned(photos: Photos, tmp_path: Path) -> None:
     assert sum(totals[-5:]) < 0.5 * sum(totals[:5])
 
 
-def test_stages_train_what_they_name(photos: Photos, tmp_path: Path) -> None:
+def test_each_stage_trains_only_its_layers(photos: Photos, tmp_path: Path) -> None:
     three_stages = TWO_STAGES.replace("]", ", {trainable: all, end_epoch: 3}]")
     config = Config.load("demo", [*SMALL, "train.epochs=3", three_stages])
     trainer = make_trainer(config, photos, tmp_path)
     network = trainer.network
-    moved = []
+    changed_layers = []
     for _ in range(3):
         before = {name: p.detach().clone() for name, p in network.named_parameters()}
         for _ in range(trainer.steps_per_epoch):
             trainer.step()
         changed = {name for name, p in network.named_parameters() if not torch.equal(p, before[name])}
-        moved.append({name.split(".")[2] if name.startswith("backbone") else "heads" for name in changed})
-        moved[-1] |= {
+        changed_layers.append({name.split(".")[2] if name.startswith("backbone") else "heads" for name in changed})
+        changed_layers[-1] |= {
             f"block{name.split('.')[3]}" for name in changed if name.startswith("backbone") and ".blocks." in name
         }
-    assert moved[0] == {"heads"}
-    assert moved[1] == {"heads", "blocks", "block3", "block4", "block5", "block6"}
-    assert moved[2] >= {"conv_stem", "block0", "block1", "block2"}
+    assert changed_layers[0] == {"heads"}
+    assert changed_layers[1] == {"heads", "blocks", "block3", "block4", "block5", "block6"}
+    assert changed_layers[2] >= {"conv_stem", "block0", "block1", "block2"}
     steps = {name: int(trainer.optimizer.state[p]["step"]) for name, p in network.named_parameters()}
-    assert steps["box_head.score.weight"] == 9  # what a weight's running means have seen survives a stage
+    assert steps["box_head.score.weight"] == 9  # the optimizer state survives a change of the stage
     assert steps["backbone.model.blocks.6.0.conv_pw.weight"] == 6
     assert steps["backbone.model.conv_stem.weight"] == 3
     rates = [group["lr"] for group in trainer.optimizer.param_groups]
@@ -52,7 +52,7 @@ def test_stages_train_what_they_name(photos: Photos, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fixed_views", [0, 2])
-def test_a_batch_without_objects_teaches_background(fixed_views: int, small_photos: Photos, tmp_path: Path) -> None:
+def test_a_batch_without_objects_trains_background(fixed_views: int, small_photos: Photos, tmp_path: Path) -> None:
     train, val = small_photos
     train.images[1:] = [replace(entry, annotations=[]) for entry in train.images[1:]]
     config = Config.load("demo", [*TINY, f"augment.fixed_views={fixed_views}"])

@@ -27,26 +27,26 @@ def metric_history(values: list[float | None]) -> list[HistoryRow]:
     ]
 
 
-def test_metrics_are_those_of_evaluate_with_the_averaged_weights(small_photos: Photos, tmp_path: Path) -> None:
+def test_metrics_of_an_epoch_match_evaluate_with_the_ema_weights(small_photos: Photos, tmp_path: Path) -> None:
     train, val = small_photos
     trained = model("train.evaluate_every=2", "train.ema_decay=0.5", "train.monitor=last", "train.epochs=5")
     trained.fit(train, val, tmp_path / "run", quiet=True)
     folder = RunFolder(tmp_path / "run")
     rows = read_history(folder.history)
-    assert ["mask_AP" in row for row in rows] == [False, True, False, True, True]  # every second, and the last
+    assert ["mask_AP" in row for row in rows] == [False, True, False, True, True]  # every second epoch, and the last
     ema = read_checkpoint(folder.last).ema
-    handed = load_file(folder.weights)
-    assert all(torch.equal(handed[name], ema[name]) for name in ema)
+    saved = load_file(folder.weights)
+    assert all(torch.equal(saved[name], ema[name]) for name in ema)
     assert any(not torch.equal(tensor, read_checkpoint(folder.last).network[name]) for name, tensor in ema.items())
-    again = MaskRCNN.load(folder.path)  # the file, that is the average
+    again = MaskRCNN.load(folder.path)  # the file has the EMA weights
     found = again.evaluate(val).overall
     for name in HEADLINE_METRICS:
         assert rows[-1][name] == pytest.approx(found[name], abs=1e-9)
     assert "mask AP" in folder.log.read_text()
 
 
-def test_the_truth_is_the_data_set_as_it_is_now(small_photos: Photos, tmp_path: Path) -> None:
-    """Photos that were taken out do not count; perfect detections are worth 1."""
+def test_validation_uses_the_current_photos_of_the_data_set(small_photos: Photos, tmp_path: Path) -> None:
+    """Removed photos do not count. Perfect detections have an AP of 1."""
     train, val = small_photos
     del val.images[1:]
     truth = make_trainer(Config.load("demo", TINY), (train, val), tmp_path).validator.truth
@@ -55,14 +55,14 @@ def test_the_truth_is_the_data_set_as_it_is_now(small_photos: Photos, tmp_path: 
     assert evaluate_coco(truth.tree, perfect, resamples=0).overall["mask_AP"] == pytest.approx(1.0)
 
 
-def test_patience_ends_the_run_and_more_epochs_continue_it(
+def test_patience_stops_the_run_and_more_epochs_continue_it(
     small_photos: Photos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Judged by planted metrics: best in epoch 2, so that patience 2 ends the run after epoch 4."""
-    planted = {1: 0.2, 2: 0.6, 3: 0.5, 4: 0.6, 5: 0.7}
+    """With given metrics, epoch 2 is best, so a patience of 2 ends the run after epoch 4."""
+    mask_aps = {1: 0.2, 2: 0.6, 3: 0.5, 4: 0.6, 5: 0.7}
 
     def validate(validator: Validator, epoch: int, micro_batches: int) -> HistoryRow:
-        return {f"val_{name}": 1.0 for name in ("total", *validator.network.loss_names)} | {"mask_AP": planted[epoch]}
+        return {f"val_{name}": 1.0 for name in ("total", *validator.network.loss_names)} | {"mask_AP": mask_aps[epoch]}
 
     monkeypatch.setattr(Validator, "validate", validate)
     train, val = small_photos
@@ -73,8 +73,8 @@ def test_patience_ends_the_run_and_more_epochs_continue_it(
     assert stopped_early_after(folder, first.config.train) == 4
     assert "mask_AP was best in epoch 2 (0.6000)" in folder.log.read_text()
     assert read_checkpoint(folder.best).step == 4
-    handed = load_file(folder.weights)
-    assert all(torch.equal(handed[k], v) for k, v in read_checkpoint(folder.best).network.items())
+    saved = load_file(folder.weights)
+    assert all(torch.equal(saved[k], v) for k, v in read_checkpoint(folder.best).network.items())
 
     before = folder.last.read_bytes()
     model(*more).fit(train, val, folder.path, resume=True, quiet=True)
@@ -90,19 +90,19 @@ def test_patience_ends_the_run_and_more_epochs_continue_it(
 @pytest.mark.parametrize(
     ("val", "train", "expected"),
     [
-        ([9, 8, 7, 7.1, 7.2, 7.3, 7.4], FALLS, {"mask": 4}),  # told after three rises, from the first one on
+        ([9, 8, 7, 7.1, 7.2, 7.3, 7.4], FALLS, {"mask": 4}),  # reported after three rises, since the first one
         ([9, 8, 7, 7.1, 7.2, 7.1, 7.2], FALLS, {}),  # up and down
         ([9, 8, 7, 7.1, 7.2, 7.3, 7.4], [*FALLS[:3], 0.7, 0.8, 0.9, 1.0], {}),  # train rises too
-        ([5, 5.1, 5.2, 5.3, 5.2, 5.1, 5.05], FALLS, {"mask": 2}),  # it fell again, but not below what it was
-        ([5, 5.1, 5.2, 5.3, 5.2, 5.1, 4.9], FALLS, {}),  # it did
+        ([5, 5.1, 5.2, 5.3, 5.2, 5.1, 5.05], FALLS, {"mask": 2}),  # fell again, but not below its first value
+        ([5, 5.1, 5.2, 5.3, 5.2, 5.1, 4.9], FALLS, {}),  # fell below its first value
     ],
 )
-def test_a_loss_overfits_from_the_first_rise(val: list[float], train: list[float], expected: dict[str, int]) -> None:
+def test_overfitting_starts_at_the_first_rise(val: list[float], train: list[float], expected: dict[str, int]) -> None:
     assert overfitting(loss_history(val, train)) == expected
 
 
-def test_nothing_overfits_while_the_total_gets_better() -> None:
-    """Boxes are harder when more of them are found: that is no overfitting."""
+def test_no_overfitting_is_reported_while_the_total_improves() -> None:
+    """The box loss rises when more boxes are found. That is no overfitting."""
     rows = loss_history([0.04, 0.05, 0.06, 0.07, 0.08], FALLS[:5], "bbox")
     assert overfitting(rows) == {"bbox": 2}
     better = [row | {"val_total": 4.0 - row["epoch"] / 2} for row in rows]
@@ -112,9 +112,9 @@ def test_nothing_overfits_while_the_total_gets_better() -> None:
 def test_overfitting_is_reported_once() -> None:
     rows = loss_history([9, 8, 7, 7.1, 7.2, 7.3, 7.4], FALLS)
     settings = TrainSettings(epochs=20)
-    told = [sentence for n in range(1, 8) for sentence in epoch_messages(rows[:n], settings)]
-    assert len(told) == 1
-    assert "mask (since epoch 4)" in told[0]
+    messages = [sentence for n in range(1, 8) for sentence in epoch_messages(rows[:n], settings)]
+    assert len(messages) == 1
+    assert "mask (since epoch 4)" in messages[0]
 
 
 def test_a_validation_loss_that_is_not_finite_is_reported() -> None:
@@ -124,17 +124,17 @@ def test_a_validation_loss_that_is_not_finite_is_reported() -> None:
     assert "not finite on the validation photos: mask;" in epoch_messages(rows, settings)[0]
 
 
-def test_a_high_metric_or_a_low_loss_is_best_and_the_first_of_equals_wins() -> None:
+def test_the_best_row_has_the_highest_metric_or_lowest_loss() -> None:
     settings = TrainSettings(monitor="mask_AP", evaluate_every=2, epochs=9)
     rows = metric_history([None, 0.3, None, 0.5, None, 0.5, None, 0.4])
     assert best_row(rows, settings)["epoch"] == 4
-    assert best_row(rows[:1], settings)["epoch"] == 1  # no metric yet: the last one
+    assert best_row(rows[:1], settings)["epoch"] == 1  # without a metric, the last row
     assert best_row(metric_history([float("nan"), 0.1]), settings)["epoch"] == 2
     assert best_row(loss_history([3, 1, 2], FALLS[:3]), TrainSettings(monitor="val_mask"))["epoch"] == 2
     assert best_row(loss_history([3, 1, 2], FALLS[:3]), TrainSettings(monitor="last"))["epoch"] == 3
 
 
-def test_patience_by_hand() -> None:
+def test_early_stopping_matches_hand_computed_epochs() -> None:
     settings = TrainSettings(monitor="mask_AP", evaluate_every=2, epochs=20, patience=3)
     rows = metric_history([None, 0.3, None, 0.5, None, 0.45, None, 0.4, None])
     assert [should_stop(rows[:n], settings) for n in range(10)] == [n == 8 for n in range(10)]
@@ -142,5 +142,5 @@ def test_patience_by_hand() -> None:
         settings.model_dump()
         | {"stages": [{"trainable": "heads", "end_epoch": 6}, {"trainable": "all", "end_epoch": 20}]}
     )
-    assert not should_stop(rows[:8], staged)  # two epochs of the new stage
+    assert not should_stop(rows[:8], staged)  # only two epochs of the new stage
     assert should_stop([*rows, *metric_history([0.4] * 10)[9:]], staged)

@@ -16,11 +16,11 @@ def test_every_key_of_a_file_is_accounted_for(
     del state["rpn.head.bbox_pred.bias"]
     found = inspect_weights(save({"model": state, "epoch": 3}, "file.pth"))
     assert {key.key for key in found.keys if key.key} == state.keys() | {"epoch"}
-    fates = {key.key or key.name: key.fate for key in found.keys}
-    assert fates["ema.decay"] == fates["epoch"] == "left out"
-    assert fates["rpn.delta.bias"] == "missing"
-    assert fates["roi_heads.mask_head.0.0.bias"] == "wrong shape"
-    assert fates["backbone.body.bn1.weight"] == "renamed"
+    results = {key.key or key.name: key.result for key in found.keys}
+    assert results["ema.decay"] == results["epoch"] == "unused"
+    assert results["rpn.delta.bias"] == "missing"
+    assert results["roi_heads.mask_head.0.0.bias"] == "shape_mismatch"
+    assert results["backbone.body.bn1.weight"] == "renamed"
     assert (found.origin, found.backbone, found.conventions) == ("torchvision", "resnet18", "torchvision")
-    wrong = next(key for key in found.keys if key.fate == "wrong shape")
+    wrong = next(key for key in found.keys if key.result == "shape_mismatch")
     assert (wrong.shape, wrong.note) == ((7,), "expected 256")

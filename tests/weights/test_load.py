@@ -24,13 +24,13 @@ def test_what_is_excluded_starts_new(trained: Trained, old_classes: list[str]) -
         state = network.state_dict()
         assert torch.equal(state["mask_head.logits.weight"], fresh)
         assert torch.equal(state[kept], old[kept])
-        assert report.reasons["rpn.score.weight"] == "excluded by wish"
+        assert report.reasons["rpn.score.weight"] == "excluded by the user"
 
 
 def test_an_exclusion_that_fits_nothing_is_told(trained: Trained, old_classes: list[str]) -> None:
     config, _, path = trained
     network = build_network(config, 3)
-    with pytest.raises(WeightsError, match=r"exclude 'mask_hed': nothing .* parts are backbone, fpn, rpn"):
+    with pytest.raises(WeightsError, match=r"exclude 'mask_hed': no tensor .* parts are backbone, fpn, rpn"):
         load_initial_weights(network, path, ["heads", "mask_hed"], old_classes)
 
 

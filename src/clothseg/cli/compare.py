@@ -8,28 +8,28 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from clothseg.cli.inputs import Quiet, annotations_file
+from clothseg.cli.inputs import Overwrite, Quiet
 from clothseg.cli.terminal import ERRORS
-from clothseg.evaluation import SCORE_THRESHOLD, compare_results
-from clothseg.evaluation.stored import shared_data, stored_results
+from clothseg.evaluation import SCORE_THRESHOLD, compare_runs
 from clothseg.evaluation.tables import comparison_table
 from clothseg.files import atomic_write, require_absent
 
 
 def compare(
     a: Annotated[Path, typer.Argument(help="An evaluated run's folder, or a COCO results file.")],
-    b: Annotated[Path, typer.Argument(help="Another, on the same photos.")],
+    b: Annotated[Path, typer.Argument(help="Another one, on the same photos.")],
     data: Annotated[
-        Path | None, typer.Option(help="The data set's folder or COCO truth file; by default the one of the runs.")
+        Path | None,
+        typer.Option(help="A dataset's folder or COCO ground truth file. Default: the dataset of the runs."),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Where the differences go, as JSON.")] = None,
-    score_threshold: Annotated[float, typer.Option(min=0, max=1, help="Of report_mAP alone.")] = SCORE_THRESHOLD,
-    resamples: Annotated[int, typer.Option(min=100, help="How often photos are drawn.")] = 1000,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file --out.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Write the differences to this JSON file.")] = None,
+    score_threshold: Annotated[float, typer.Option(min=0, max=1, help="Of report_mAP only.")] = SCORE_THRESHOLD,
+    resamples: Annotated[int, typer.Option(min=100, help="Number of bootstrap samples of the photos.")] = 1000,
+    overwrite: Overwrite = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the differences as JSON.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Say which of two runs is better on the same photos, and whether that can be the chance of which photos these are.
+    """Compare two runs on the same photos: which one is better, and whether the difference can be chance.
 
     Example: [b]clothseg compare runs/first runs/second[/]
 
@@ -37,17 +37,10 @@ def compare(
     """
     if out is not None:
         require_absent(out, overwrite=overwrite)
-    truth = annotations_file(data if data is not None else shared_data([a, b]))
-    found = compare_results(
-        truth,
-        stored_results(a, truth),
-        stored_results(b, truth),
-        score_threshold=score_threshold,
-        resamples=resamples,
-    )
-    text = json.dumps(asdict(found), indent=2)
+    comparison = compare_runs(a, b, data, score_threshold=score_threshold, resamples=resamples)
+    text = json.dumps(asdict(comparison), indent=2)
     if out is not None:
         atomic_write(out, text + "\n")
-    print(text if as_json else comparison_table(found, a.name, b.name))
+    print(text if as_json else comparison_table(comparison, a.name, b.name))
     if out is not None and not quiet:
         ERRORS.print(f"wrote {escape(str(out))}")

@@ -12,7 +12,7 @@ from clothseg.cli.evaluate import evaluate
 from clothseg.cli.fit import fit
 from clothseg.cli.inputs import Overwrite, Quiet
 from clothseg.cli.predict import predict
-from clothseg.cli.terminal import shell_command
+from clothseg.errors import shell_command
 from clothseg.files import require_absent
 from clothseg.report import write_report
 from clothseg.runs import RunFolder

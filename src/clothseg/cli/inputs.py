@@ -25,11 +25,6 @@ def folder_called(source: Path) -> Path:
     return sample.folder() if str(source) == "sample" and not source.exists() else source
 
 
-def annotations_file(data: Path) -> Path:
-    """The COCO file with the ground truth: the given file, or the validation photos of a data set's folder."""
-    return data / "annotations" / "val.json" if data.is_dir() else data
-
-
 def names_in(given: Iterable[str] | None) -> list[str]:
     """The names of an option that may be repeated; each may hold several names, separated by commas."""
     return [name for text in given or () for name in text.split(",") if name.strip()]

@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from clothseg import videos
 from clothseg.cli.compile import Compile, compile_network
-from clothseg.cli.inputs import Overrides, Quiet, Recursive
+from clothseg.cli.inputs import Overrides, Overwrite, Quiet, Recursive
 from clothseg.cli.selection import ClassAgnosticNms, ThresholdOf, Thresholds, selection_settings
 from clothseg.cli.terminal import ERRORS, counted, progress_bar, walk
 from clothseg.dataset.prelabel_files import PHOTOS_URL, SHOWN_FROM, LabelFormat, write_prelabels
@@ -22,43 +22,45 @@ from clothseg.prediction import MAPS, OutputFormat, Predicted, PredictOptions, d
 
 
 def predict(
-    run: Annotated[Path, typer.Argument(help="A run's folder, or a weights file of ours or of others.")],
-    photos: Annotated[list[Path], typer.Argument(help="Photos, videos, folders of photos, quoted patterns.")],
+    run: Annotated[Path, typer.Argument(help="A run's folder, or any supported weights file.")],
+    photos: Annotated[list[Path], typer.Argument(help="Photos, videos, folders of photos, patterns in quotes.")],
     out: Annotated[Path, typer.Option(help="Folder for the results.")],
     formats: Annotated[
         list[OutputFormat] | None,
-        typer.Option("--format", help="What is written, repeated. Default: coco and pictures."),
+        typer.Option("--format", help="What to write; repeat for several. Default: coco and pictures."),
     ] = None,
     score_threshold: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="Leave out what is less sure. Default: pictures, maps, labels from 0.5 on."),
+        typer.Option(
+            min=0, max=1, help="Leave out detections with a lower score. Default: 0.5 for pictures, maps and labels."
+        ),
     ] = None,
     threshold: ThresholdOf = None,
     thresholds: Thresholds = None,
     class_agnostic_nms_iou: ClassAgnosticNms = None,
     recursive: Recursive = False,
-    batch: Annotated[
-        int, typer.Option(min=1, max=1024, help="Photos that are read, looked at and written together.")
-    ] = 1,
-    frame_stride: Annotated[int, typer.Option(min=1, help="Of a video, look at every so manieth frame.")] = 1,
-    devices: Annotated[int, typer.Option(min=1, help="Share the photos among so many GPUs or processor cores.")] = 1,
-    config: Annotated[str | None, typer.Option(help="Settings laid over those of the weights: YAML.")] = None,
+    batch: Annotated[int, typer.Option(min=1, max=1024, help="Number of photos that are processed together.")] = 1,
+    frame_stride: Annotated[int, typer.Option(min=1, help="Process every Nth frame of a video.")] = 1,
+    devices: Annotated[int, typer.Option(min=1, help="Share the photos between this many GPUs or CPU processes.")] = 1,
+    config: Annotated[
+        str | None, typer.Option(help="A YAML file with settings that replace those of the weights.")
+    ] = None,
     overrides: Overrides = None,
-    class_names: Annotated[str | None, typer.Option(help="Names of a foreign file's classes, with commas.")] = None,
+    class_names: Annotated[
+        str | None, typer.Option(help="Class names of a weights file from another tool, separated by commas.")
+    ] = None,
     labels: Annotated[
         list[LabelFormat] | None,
-        typer.Option(help="Also write labels-FORMAT.json for a labelling tool: coco is for CVAT. Repeated."),
+        typer.Option(help="Also write labels-FORMAT.json for a labelling tool (coco for CVAT); repeat for several."),
     ] = None,
-    photos_url: Annotated[
-        str, typer.Option(help="What Label Studio finds the photos under, before their names.")
-    ] = PHOTOS_URL,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is in --out.")] = False,
+    photos_url: Annotated[str, typer.Option(help="Prefix of the photos' names in Label Studio.")] = PHOTOS_URL,
+    overwrite: Overwrite = False,
     compile_: Compile = False,
     quiet: Quiet = False,
 ) -> None:
     """Find garments on photos and videos: COCO results, drawn pictures, label maps or a table.
 
-    A file that cannot be read is listed and the rest goes on; the exit code is 1 then.
+    Files that cannot be read are listed, the rest is processed, and the exit code is 1.
 
     Example: [b]clothseg predict runs/first my-photos/ --out found[/]
 
@@ -86,27 +88,27 @@ def predict(
             options,
             distributed=distributed,
             overwrite=overwrite,
-            track=partial(walk, bar),
+            progress=partial(walk, bar),
         )
     if done is None:
         return
     if not quiet and (done.photos or done.videos):
-        say_what_came(done, options, out)
+        print_summary(done, options, out)
     if labels and done.photos:
         lost = write_prelabels(out, labels, shown=options.shown, photos_url=photos_url)
         if lost and not quiet:
             ERRORS.print(lost.sentence())
     for message in done.failed:
-        ERRORS.print(f"[bold red]not read, or not wholly:[/] {escape(message)}")
+        ERRORS.print(f"[bold red]not read, or only in part:[/] {escape(message)}")
     if done.failed:
         raise typer.Exit(1 if done.photos or done.videos else 2)
 
 
-def say_what_came(done: Predicted, options: PredictOptions, out: Path) -> None:
-    """How much was found and where it is, and what videos do not get."""
+def print_summary(done: Predicted, options: PredictOptions, out: Path) -> None:
+    """Prints how much was found and where it is, and which formats videos do not have."""
     seen = [counted(n, what) for n, what in ((done.photos, "photo"), (done.videos, "video")) if n]
     found = f"{counted(done.instances, 'instance')} on {' and '.join(seen)}"
     limit = f"{options.shown.score_threshold:g}{' or the threshold of its class' if options.shown.thresholds else ''}"
     ERRORS.print(f"{found}, each with a score of {limit} or more; see {escape(str(out))}")
     if done.videos and (maps := sorted(options.formats & MAPS)):
-        ERRORS.print(f"videos get no {' and no '.join(maps)}; --format coco has the masks of each frame")
+        ERRORS.print(f"there are no {' and no '.join(maps)} for videos; --format coco has the masks of each frame")

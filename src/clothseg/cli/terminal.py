@@ -1,8 +1,6 @@
-"""What the commands share on a terminal: messages, progress bars, quoting, encoding."""
+"""What the commands share on a terminal: messages, progress bars, encoding."""
 
 import io
-import shlex
-import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
@@ -37,12 +35,6 @@ def accept_any_text() -> None:
                 stream.reconfigure(errors="replace")
             else:
                 stream.reconfigure(encoding="utf-8", errors="replace")
-
-
-def shell_command(words: Iterable[object]) -> str:
-    """The words as one line, quoted so that it can be pasted into the shell of this system."""
-    texts = [str(word) for word in words]
-    return subprocess.list2cmdline(texts) if sys.platform == "win32" else shlex.join(texts)
 
 
 def counted(number: int, thing: str) -> str:

@@ -1,4 +1,4 @@
-"""`clothseg weights`: look at, convert and fetch weights files of anybody's."""
+"""`clothseg weights`: inspect, convert and download weights files."""
 
 import json
 import textwrap
@@ -22,7 +22,8 @@ app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 File = Annotated[Path, typer.Argument(help="A weights file: .pth, .pkl, .h5 or .safetensors.")]
 Settings = Annotated[
-    str | None, typer.Option("--config", help="Settings over the origin's: a YAML file of ours or its own.")
+    str | None,
+    typer.Option("--config", help="Settings over the defaults of the origin: our YAML or its own file."),
 ]
 Overrides = Annotated[list[str] | None, typer.Option("--set", help="section.key=value, repeated.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bar, no summary.")]
@@ -30,7 +31,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bar, no summar
 
 @app.callback()
 def _group() -> None:
-    """Look at, convert and fetch weights of others."""
+    """Inspect, convert and download weights files."""
 
 
 @app.command()
@@ -38,14 +39,14 @@ def inspect(
     file: File,
     config: Settings = None,
     overrides: Overrides = None,
-    every: Annotated[bool, typer.Option("--all", help="List every key, not only what needs a look.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="List every key, not only those with a problem.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
     as_settings: Annotated[
-        bool, typer.Option("--settings", help="Print only the settings that go with it, as a file for --config.")
+        bool, typer.Option("--settings", help="Print only the settings that fit the file, for --config.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print only whose file it is.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print only the facts, no settings and no keys.")] = False,
 ) -> None:
-    """Say whose weights a file holds, of which network, and what becomes of every key.
+    """Show where a weights file comes from, which network it is for, and what happens to every key.
 
     Exit code 1 means that keys are missing or have another shape.
 
@@ -58,7 +59,7 @@ def inspect(
         typer.echo(f"weights: {json.dumps(str(file))}\n" + yaml.safe_dump(found.settings, sort_keys=False), nl=False)
     else:
         _show(found, every=every, quiet=quiet)
-    if {"missing", "wrong shape"} & found.counts().keys():
+    if {"missing", "shape_mismatch"} & found.counts().keys():
         raise typer.Exit(1)
 
 
@@ -72,7 +73,7 @@ def convert(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file at --out.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write anybody's weights as one file of ours, with its settings and classes in it.
+    """Write any supported weights file in our format, with settings and classes inside.
 
     Example: [b]clothseg weights convert model_final_a3ec72.pkl --out coco-r101.safetensors[/]
     """
@@ -87,12 +88,12 @@ def convert(
 
 @app.command()
 def download(
-    name: Annotated[str | None, typer.Argument(help="A name of the list; without one the list is shown.")] = None,
+    name: Annotated[str | None, typer.Argument(help="A name of the list; leave it out to see the list.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the file; the cache by default.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Fetch published weights, go on with a download that was cut, check them; or list what is published.
+    """Download published weights and check them; or list what is published. An interrupted download continues.
 
     Example: [b]clothseg weights download coco-detectron2-r101[/]
     """
@@ -112,7 +113,7 @@ def _list(*, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps({name: vars(entry) for name, entry in PUBLISHED.items()}, indent=1))
         return
-    table = Table(title=f"Published weights; kept in {escape(str(cache_folder()))}", title_justify="left")
+    table = Table(title=f"Published weights; cached in {escape(str(cache_folder()))}", title_justify="left")
     table.add_column("name", no_wrap=True)
     table.add_column("what")
     table.add_column("MiB", justify="right")
@@ -137,16 +138,16 @@ def _show(found: Inspection, *, every: bool, quiet: bool) -> None:
         "backbone": found.backbone,
         "conventions": found.conventions,
         "classes": classes,
-        "keys": ", ".join(f"{count} {fate}" for fate, count in found.counts().items()),
+        "keys": ", ".join(f"{count} {result}" for result, count in found.counts().items()),
     }
     for word, value in facts.items():
         console.print(f"{word:12} {escape(value)}")
     if quiet:
         return
-    console.print("settings that go with it, for a configuration file:")
+    console.print("settings that fit it, for a configuration file:")
     console.print(escape(textwrap.indent(yaml.safe_dump(found.settings, sort_keys=False), "  ")), end="")
     for key in found.keys:
-        if every or key.fate in {"missing", "wrong shape"} or (key.fate == "left out" and "no such part" in key.note):
+        if every or key.is_problem:
             way = " -> ".join(filter(None, (key.key, key.name if key.name != key.key else "")))
             shape = "x".join(map(str, key.shape))
-            console.print(escape(f"{key.fate:12}{way} {shape}" + (f"  ({key.note})" if key.note else "")))
+            console.print(escape(f"{key.result:15}{way} {shape}" + (f"  ({key.note})" if key.note else "")))

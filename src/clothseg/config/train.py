@@ -64,7 +64,7 @@ class TrainSettings(Section):
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Decay of the exponential moving average (EMA) of the weights, which is then validated and saved; 0 is off."""
     checkpoint_every_steps: Count | None = None
-    """Write a checkpoint within an epoch every so many steps; null writes one at the end of each epoch."""
+    """Write a checkpoint every N steps within an epoch; null writes one at the end of each epoch."""
     on_nonfinite: Literal["stop", "skip"] = "stop"
     """Whether a loss or gradient that is not finite stops the run or skips the step."""
     feature_cache_mb: CountOrNone = 1000
@@ -74,11 +74,11 @@ class TrainSettings(Section):
     workers: CountOrNone = 1
     """Threads that load and augment the next photos; the result does not depend on their number."""
     evaluate_every: Count | None = None
-    """Evaluate the validation photos every so many epochs and after the last one; null never."""
+    """Evaluate the validation photos every N epochs and after the last one; null never does."""
     monitor: str = "val_total"
     """What chooses the best epoch: `last`, a validation loss (`val_NAME`), or a metric such as `mask_AP50`."""
     patience: Count | None = None
-    """End the training after so many epochs of a stage without a better one; null never."""
+    """End the training after N epochs of a stage without improvement; null never does."""
     lr_reference_batch: Count | None = None
     """Photos per step that the learning rate is meant for; other sizes scale it (SGD linearly, AdamW by the root)."""
     repeat_threshold: Fraction = 0.0

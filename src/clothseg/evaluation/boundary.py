@@ -1,8 +1,8 @@
-"""Boundary AP by the library behind our names. `vernier` is imported here and nowhere else.
+"""Boundary AP, computed by a library. `vernier` is imported only here.
 
-Two masks are compared only in a band along their contours, 2 % of the photo's diagonal wide, so that a large object
-with a ragged edge is not forgiven for its inside. The IoU that counts is the smaller of mask IoU and boundary IoU.
-On a crowd, whose contour is nobody's, mask IoU alone decides what is excused.
+Boundary IoU compares two masks only in a band along their contours, 2 % of the photo's diagonal wide. So a large object
+with a ragged outline does not score high because its inside fits. A match needs the smaller of mask IoU and boundary
+IoU. For a crowd, whose contour means nothing, only the mask IoU counts.
 Source: Cheng et al., "Boundary IoU", CVPR 2021.
 """
 
@@ -13,13 +13,13 @@ from typing import Any
 import vernier
 
 from clothseg.evaluation.matches import ClassMatches, Records, class_matches
-from clothseg.evaluation.truth import GroundTruth, Row
-from clothseg.instances import mask_area, tight_box
+from clothseg.evaluation.truth import GroundTruth
+from clothseg.instances import CocoResult, mask_area, tight_box
 
 
 @dataclass(frozen=True)
-class _Rows:
-    """What the library wants to see of a COCO object."""
+class _CocoObject:
+    """The part of pycocotools' `COCO` that the library uses."""
 
     dataset: Mapping[str, Any]
 
@@ -32,28 +32,36 @@ class _Rows:
         return [category["id"] for category in self.dataset["categories"]]
 
 
-def run_boundary(truth: GroundTruth, rows: Sequence[Row]) -> vernier.COCOeval:
+def run_boundary(truth: GroundTruth, rows: Sequence[CocoResult]) -> vernier.COCOeval:
     """The library's evaluator for boundaries, matched and accumulated; `rows` are checked results with masks."""
     evaluator = _evaluator(truth, rows)
     evaluator.accumulate()
     return evaluator
 
 
-def _evaluator(truth: GroundTruth, rows: Sequence[Row]) -> vernier.COCOeval:
+def _evaluator(truth: GroundTruth, rows: Sequence[CocoResult]) -> vernier.COCOeval:
     found = [
-        {"id": number, "bbox": list(tight_box(row["segmentation"])), "area": mask_area(row["segmentation"])}
-        | {key: row[key] for key in ("image_id", "category_id", "score", "segmentation")}
+        {
+            "id": number,
+            "image_id": row["image_id"],
+            "category_id": row["category_id"],
+            "score": row["score"],
+            "segmentation": row["segmentation"],
+            "bbox": list(tight_box(row["segmentation"])),
+            "area": mask_area(row["segmentation"]),
+        }
         for number, row in enumerate(rows, start=1)
     ]
-    evaluator = vernier.COCOeval(_Rows(truth.tree), _Rows(truth.tree | {"annotations": found}), "boundary")
+    detections = {**truth.tree, "annotations": found}
+    evaluator = vernier.COCOeval(_CocoObject(truth.tree), _CocoObject(detections), "boundary")
     evaluator.evaluate()
     return evaluator
 
 
-def boundary_matches(truth: GroundTruth, rows: Sequence[Row]) -> dict[int, ClassMatches]:
+def boundary_matches(truth: GroundTruth, rows: Sequence[CocoResult]) -> dict[int, ClassMatches]:
     """The library's matches of every class by category id, over objects of all sizes."""
 
-    def records(some_truth: GroundTruth, some_rows: Sequence[Row]) -> Records:
-        return _evaluator(some_truth, some_rows).evalImgs
+    def records(chunk: GroundTruth, chunk_rows: Sequence[CocoResult]) -> Records:
+        return _evaluator(chunk, chunk_rows).evalImgs
 
     return class_matches(truth, rows, records)

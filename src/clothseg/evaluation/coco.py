@@ -1,8 +1,8 @@
-"""COCO's figures by the library behind our names. `hotcoco` is imported here and nowhere else for evaluation.
+"""COCO's metrics, computed by a library. For evaluation, `hotcoco` is imported only here.
 
-What its ancestor trips over is set right before it sees the data: annotation ids are numbered anew from 1 (an object
-with id 0 counts as never found there), and masks are judged without the boxes of the results (their area would decide
-what is small).
+Two traps of the library (and of pycocotools, which it follows) are avoided before it sees the data. Annotation ids are
+numbered again from 1, because an object with id 0 counts as never found. Masks are evaluated without the boxes of the
+results, because the area of the boxes would decide which detections are small.
 """
 
 from collections.abc import Sequence
@@ -14,18 +14,19 @@ from numpy.typing import NDArray
 
 from clothseg.evaluation.gc_pause import gc_paused
 from clothseg.evaluation.matches import ClassMatches, Records, class_matches
-from clothseg.evaluation.truth import GroundTruth, Row
+from clothseg.evaluation.truth import GroundTruth
 from clothseg.evaluation.values import Confusion, Curve, ErrorKind
+from clothseg.instances import CocoResult
 
 FIELDS = {"mask": "segmentation", "box": "bbox"}
 OVERALL = ("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large", "AR_1", "AR_10", "AR_100")
 OF_CLASS = ("AP", "AP50", "AP75", "AR_100")
 _EVALUATORS = {"mask": "segm", "box": "bbox"}
-_MOST = 100  # detections of a photo and class
+_MAX_DETECTIONS = 100  # per photo and class
 _KINDS = {"Cls": "class", "Loc": "location", "Both": "both", "Dupe": "duplicate", "Bkg": "background", "Miss": "missed"}
 
 
-def run_evaluator(truth: GroundTruth, rows: Sequence[Row], kind: str) -> hotcoco.COCOeval:
+def run_evaluator(truth: GroundTruth, rows: Sequence[CocoResult], kind: str) -> hotcoco.COCOeval:
     """The library's evaluator, matched and accumulated; `rows` are checked results, `kind` is mask or box."""
     evaluator = _evaluator(truth, rows, kind)
     evaluator.evaluate()
@@ -34,18 +35,18 @@ def run_evaluator(truth: GroundTruth, rows: Sequence[Row], kind: str) -> hotcoco
 
 
 @gc_paused()
-def _evaluator(truth: GroundTruth, rows: Sequence[Row], kind: str) -> hotcoco.COCOeval:
+def _evaluator(truth: GroundTruth, rows: Sequence[CocoResult], kind: str) -> hotcoco.COCOeval:
     kept = ("image_id", "category_id", "score", FIELDS[kind])
-    ground = hotcoco.COCO(truth.tree)
-    found = ground.load_res([{key: row[key] for key in kept} for row in rows])
+    ground = hotcoco.COCO(dict(truth.tree))
+    found = ground.load_res([{key: value for key, value in row.items() if key in kept} for row in rows])
     return hotcoco.COCOeval(ground, found, _EVALUATORS[kind])
 
 
-def matches(truth: GroundTruth, rows: Sequence[Row], kind: str) -> dict[int, ClassMatches]:
+def matches(truth: GroundTruth, rows: Sequence[CocoResult], kind: str) -> dict[int, ClassMatches]:
     """The library's matches of every class by category id, over objects of all sizes."""
 
-    def records(some_truth: GroundTruth, some_rows: Sequence[Row]) -> Records:
-        evaluator = _evaluator(some_truth, some_rows, kind)
+    def records(chunk: GroundTruth, chunk_rows: Sequence[CocoResult]) -> Records:
+        evaluator = _evaluator(chunk, chunk_rows, kind)
         evaluator.params.area_rng, evaluator.params.area_rng_lbl = [[0.0, 1e10]], ["all"]
         evaluator.evaluate()
         return evaluator.eval_imgs
@@ -54,19 +55,19 @@ def matches(truth: GroundTruth, rows: Sequence[Row], kind: str) -> dict[int, Cla
 
 
 def overall(kind: str, evaluator: Any) -> dict[str, float | None]:
-    """The figures `OVERALL`, named with `kind`, of an evaluator with COCO's arrays; all None without one."""
+    """The metrics `OVERALL` of an accumulated evaluator, named with `kind`; all None if `evaluator` is None."""
     if evaluator is None:
         return {f"{kind}_{name}": None for name in OVERALL}
     precision, recall = _arrays(evaluator)
     ap = precision[..., -1]
     values = [_mean(ap[..., 0]), _mean(ap[0, ..., 0]), _mean(ap[5, ..., 0])]
     values += [_mean(ap[..., area]) for area in (1, 2, 3)]
-    values += [_mean(recall[:, :, 0, most]) for most in range(3)]
+    values += [_mean(recall[:, :, 0, limit]) for limit in range(3)]
     return {f"{kind}_{name}": value for name, value in zip(OVERALL, values, strict=True)}
 
 
 def of_class(kind: str, evaluator: Any, position: int) -> dict[str, float | None]:
-    """The figures `OF_CLASS` of the class at `position` among the category ids."""
+    """The metrics `OF_CLASS` of the class at `position` among the category ids."""
     if evaluator is None:
         return {f"{kind}_{name}": None for name in OF_CLASS}
     precision, recall = _arrays(evaluator)
@@ -76,21 +77,21 @@ def of_class(kind: str, evaluator: Any, position: int) -> dict[str, float | None
 
 
 def _arrays(evaluator: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """precision `[T, R, K, A, M]` and recall `[T, K, A, M]`: thresholds, recalls, classes, areas, detections."""
+    """precision `[T, R, K, A, M]` and recall `[T, K, A, M]`: thresholds, recalls, classes, areas, detection limits."""
     found = evaluator.eval
     if not found:
-        raise RuntimeError("the evaluator was not run")
+        raise RuntimeError("the evaluator did not run; call accumulate() first")
     return np.asarray(found["precision"]), np.asarray(found["recall"])
 
 
 def _mean(values: NDArray[np.float64]) -> float | None:
-    """The mean of what was computed; the evaluator writes -1 where there was nothing to judge by."""
+    """The mean of the computed values; the evaluator writes -1 where there is no object."""
     computed = values[values > -1]
     return float(computed.mean()) if computed.size else None
 
 
 def curve(evaluator: hotcoco.COCOeval, position: int) -> Curve | None:
-    """Precision over recall at IoU .50 of the class at `position`; None where the truth has none of it."""
+    """The precision-recall curve at IoU .50 of the class at `position`; None if there is no object of the class."""
     precision, _ = _arrays(evaluator)
     if evaluator.eval is None or precision[0, 0, position, 0, -1] < 0:
         return None
@@ -99,13 +100,13 @@ def curve(evaluator: hotcoco.COCOeval, position: int) -> Curve | None:
 
 
 def confusion(evaluator: hotcoco.COCOeval, threshold: float) -> Confusion:
-    """What was taken for what, by detections with a score of at least `threshold`, at IoU .50."""
-    found = evaluator.confusion_matrix(iou_thr=0.5, max_det=_MOST, min_score=threshold)
+    """The confusion matrix at IoU .50 of the detections with a score of at least `threshold`."""
+    found = evaluator.confusion_matrix(iou_thr=0.5, max_det=_MAX_DETECTIONS, min_score=threshold)
     rows = tuple(tuple(int(count) for count in row) for row in np.asarray(found["matrix"]))
     return Confusion(tuple(str(name) for name in found["cat_names"]), rows, threshold)
 
 
 def tide_errors(evaluator: hotcoco.COCOeval) -> dict[str, ErrorKind]:
-    """Mistakes by kind at IoU .50, with what each costs in AP50. Source: Bolya et al., "TIDE", ECCV 2020."""
+    """Errors by kind at IoU .50, and the cost of each kind in AP50. Source: Bolya et al., "TIDE", ECCV 2020."""
     found = evaluator.tide_errors(pos_thr=0.5, bg_thr=0.1)
     return {name: ErrorKind(int(found["counts"][key]), float(found["delta_ap"][key])) for key, name in _KINDS.items()}

@@ -1,11 +1,11 @@
-"""Two sets of detections on the same photos: which is better, and whether that could be the chance of the photos.
+"""Compares two sets of detections on the same photos: which is better, and whether the difference can be chance.
 
-Both are judged on the same redraws of the photos, so what makes photos easy or hard for both cancels out: the interval
-of the difference is narrower than those of the two figures suggest. Source: Efron and Tibshirani, "An Introduction to
-the Bootstrap", chapter 8 (paired data).
+Both sides are evaluated on the same bootstrap samples of the photos, so photos that are easy or hard for both cancel
+out. The interval of the difference is narrower than the intervals of the two metrics suggest.
+Source: Efron and Tibshirani, "An Introduction to the Bootstrap", chapter 8 (paired data).
 
-The evaluator's library has a paired bootstrap too, but counts a photo that was drawn twice once, which makes its
-intervals too narrow, and it knows neither contours nor the report's protocol.
+The evaluator's library has a paired bootstrap too, but it counts a photo that is drawn twice only once, which makes its
+intervals too narrow, and it has neither boundary AP nor the report's protocol.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ import numpy as np
 
 from clothseg.errors import DataError
 from clothseg.evaluation.evaluate import SCORE_THRESHOLD, metrics_for_resampling
-from clothseg.evaluation.intervals import ResampledMetrics, draws, middle
+from clothseg.evaluation.intervals import ResampledMetrics, draws, percentile_interval
 from clothseg.evaluation.truth import read_truth
 from clothseg.evaluation.validate_results import validate_results
 from clothseg.evaluation.values import Comparison, Difference
@@ -32,42 +32,46 @@ def compare_results(
     seed: int = 0,
     level: float = 0.95,
 ) -> Comparison:
-    """Compare two lists of COCO results on one truth by a paired bootstrap over its photos.
+    """Compares two lists of COCO results on the same ground truth by a paired bootstrap over its photos.
 
     Args:
-        truth: COCO instances, as a file or as read from one.
-        a: results of the first.
-        b: results of the second.
+        truth: COCO instances, as a file or as parsed JSON.
+        a: results of the first side, as parsed JSON.
+        b: results of the second side.
         score_threshold: of `report_mAP`.
-        resamples: draws of photos, the same for both.
-        seed: of these draws.
-        level: share of the differences that lies inside the interval.
+        resamples: number of bootstrap samples of the photos, the same for both sides.
+        seed: of these samples.
+        level: fraction of the differences inside the interval.
 
     Raises:
-        DataError: the truth is not COCO instances, a result is not for it, or there is nothing to judge both by.
+        DataError: the ground truth is not COCO instances, a result does not fit it (the message starts with A or B), or
+            the two sides have no metric in common.
     """
     known = read_truth(truth)
     notes: list[str] = []
     sides: list[ResampledMetrics] = []
     for name, results in (("A", a), ("B", b)):
         try:
-            rows, odd = validate_results(results, known)
+            rows, remarks = validate_results(results, known)
         except DataError as error:
             raise DataError(f"{name}: {error}") from error
-        notes += [f"{name}: {sentence}" for sentence in odd]
+        notes += [f"{name}: {sentence}" for sentence in remarks]
         sides.append(metrics_for_resampling(known, rows, score_threshold))
     once = [side.of(np.ones(len(known.photos), dtype=np.int64)) for side in sides]
     shared = [name for name in once[0] if name in once[1] and not np.isnan(once[0][name])]
     if not shared:
-        raise DataError("the two have no figure in common: the truth has no object, or they lack masks or boxes")
+        raise DataError(
+            "A and B have no metric in common: the ground truth has no object, or one side has no masks and the other "
+            "no boxes"
+        )
     changes: dict[str, list[float]] = {name: [] for name in shared}
     for counts in draws(len(known.photos), resamples, seed):
         first, second = (side.of(counts) for side in sides)
         for name in shared:
             changes[name].append(second[name] - first[name])
-    figures = {}
+    differences = {}
     for name in shared:
-        interval = middle(changes[name], level, seed)
+        interval = percentile_interval(changes[name], level, seed)
         if interval is not None:
-            figures[name] = Difference(once[0][name], once[1][name], interval)
-    return Comparison(figures, len(known.photos), tuple(notes))
+            differences[name] = Difference(once[0][name], once[1][name], interval)
+    return Comparison(differences, len(known.photos), tuple(notes))

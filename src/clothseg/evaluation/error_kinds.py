@@ -1,15 +1,16 @@
-"""Which mistake each detection is, photo by photo: the examples behind the counts of `coco.tide_errors`.
+"""The kind of error of each wrong detection, photo by photo: the examples behind the counts of `coco.tide_errors`.
 
-Source: Bolya et al., "TIDE", ECCV 2020. At IoU .50 each detection, best first, takes the free object of its class that
-it overlaps most. What takes none is a mistake of one kind, the first that fits:
+At IoU .50 each detection, highest score first, takes the free object of its class that it overlaps most. A detection
+that takes no object is an error of one kind, the first that fits:
 
-- `location`: it overlaps an object of its class by .10 to .50;
-- `class`: it overlaps an object of another class by .50 or more;
-- `duplicate`: it overlaps an object of its class by .50 or more, and that one is taken;
-- `background`: it overlaps nothing by more than .10;
-- `both`: it overlaps an object of another class by .10 to .50.
+- `location`: its IoU with an object of its class is .10 to .50;
+- `class`: its IoU with an object of another class is .50 or more;
+- `duplicate`: its IoU with an object of its class is .50 or more, but another detection took that object;
+- `background`: its IoU with every object is .10 or less;
+- `both`: its IoU with an object of another class is .10 to .50.
 
-An object that nothing takes is `missed`, unless a mistake of location or class stands for it.
+An object that no detection takes is `missed`, unless an error of location or class belongs to it.
+Source: Bolya et al., "TIDE", ECCV 2020.
 """
 
 from dataclasses import dataclass
@@ -17,87 +18,85 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-RIGHT, NOTHING = 0.5, 0.1
+from clothseg.evaluation.greedy_match import greedy_match
+
+FOREGROUND_IOU, BACKGROUND_IOU = 0.5, 0.1
 
 
 @dataclass(frozen=True)
 class DetectionError:
-    """One mistake on a photo.
+    """One error on a photo.
 
     Attributes:
         kind: class, location, both, duplicate, background or missed.
-        detection: its position among the detections; None for a missed object.
-        object: position of the object that it is about; None where there is none.
-        overlap: IoU of the two; 0 without the one or the other.
+        detection: position of the wrong detection; None for a missed object.
+        object: position of the object that it belongs to; None if there is none.
+        iou: IoU of the two; 0 if one of them is None.
     """
 
     kind: str
     detection: int | None
     object: int | None
-    overlap: float
+    iou: float
 
 
 def detection_errors(
-    overlap: NDArray[np.float64],
+    iou: NDArray[np.float64],
     found: NDArray[np.int64],
     classes: NDArray[np.int64],
     crowd: NDArray[np.bool_],
 ) -> list[DetectionError]:
-    """The mistakes on one photo.
+    """The errors on one photo.
 
     Args:
-        overlap: `[D, G]` IoU of detections, best first, and objects; over the detection's area where it is a crowd.
+        iou: `[D, G]` IoU of detections, highest score first, and objects; for a crowd, the share of the detection's
+            area that lies on it.
         found: `[D]` classes of the detections.
         classes: `[G]` classes of the objects.
-        crowd: `[G]` which of them are crowds; a detection on one of its class is no mistake.
+        crowd: `[G]` bool, which objects are crowds; a detection on a crowd of its class is no error.
     """
-    same = (found[:, None] == classes[None, :]) & ~crowd
-    other = ~same & ~crowd
-    taken = _taken(overlap, same)
-    mistakes = []
-    stood_for = taken >= 0
-    for position in np.flatnonzero(~np.isin(np.arange(len(found)), taken)):
-        on_crowd = crowd & (classes == found[position])
-        if (overlap[position][on_crowd] >= RIGHT).any():
-            continue
-        mistake = _kind(int(position), overlap[position], same[position], other[position])
-        if mistake.kind in ("location", "class") and mistake.object is not None:
-            stood_for[mistake.object] = True
-        mistakes.append(mistake)
-    missed = np.flatnonzero(~stood_for & ~crowd)
-    return mistakes + [DetectionError("missed", None, int(position), 0.0) for position in missed]
+    same_class = found[:, None] == classes[None, :]
+    own, other = same_class & ~crowd, ~same_class & ~crowd
+    matched = greedy_match(iou, own, FOREGROUND_IOU)
+    on_crowd = ((iou >= FOREGROUND_IOU) & same_class & crowd).any(axis=1)
+    explained = np.isin(np.arange(len(classes)), matched)
+    errors = []
+    for position in np.flatnonzero((matched < 0) & ~on_crowd):
+        error = _classify(int(position), iou[position], own[position], other[position])
+        if error.kind in ("location", "class") and error.object is not None:
+            explained[error.object] = True
+        errors.append(error)
+    missed = np.flatnonzero(~explained & ~crowd)
+    return errors + [DetectionError("missed", None, int(position), 0.0) for position in missed]
 
 
-def _taken(overlap: NDArray[np.float64], same: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """`[G]` the detection that takes each object, -1 for none."""
-    taken = np.full(overlap.shape[1], -1, dtype=np.int64)
-    for position in range(len(overlap)):
-        gains = np.where(same[position] & (taken < 0), overlap[position], -1.0)
-        if gains.size and gains.max() >= RIGHT:
-            taken[gains.argmax()] = position
-    return taken
-
-
-def _kind(
-    position: int, overlap: NDArray[np.float64], same: NDArray[np.bool_], other: NDArray[np.bool_]
+def _classify(
+    position: int, iou: NDArray[np.float64], own: NDArray[np.bool_], other: NDArray[np.bool_]
 ) -> DetectionError:
-    """What a detection is that takes no object; `overlap`, `same` and `other` are its rows."""
-    own, own_place = _most(overlap, same)
-    strange, strange_place = _most(overlap, other)
-    if NOTHING <= own < RIGHT:
-        return DetectionError("location", position, own_place, own)
-    if strange >= RIGHT:
-        return DetectionError("class", position, strange_place, strange)
-    if own >= RIGHT:
-        return DetectionError("duplicate", position, own_place, own)
-    if strange <= NOTHING:
+    """The error of a detection that takes no object.
+
+    Args:
+        position: of the detection.
+        iou: `[G]`, its IoU with each object.
+        own: `[G]`, objects of its class.
+        other: `[G]`, objects of other classes.
+    """
+    own_iou, own_object = _best(iou, own)
+    other_iou, other_object = _best(iou, other)
+    if BACKGROUND_IOU <= own_iou < FOREGROUND_IOU:
+        return DetectionError("location", position, own_object, own_iou)
+    if other_iou >= FOREGROUND_IOU:
+        return DetectionError("class", position, other_object, other_iou)
+    if own_iou >= FOREGROUND_IOU:
+        return DetectionError("duplicate", position, own_object, own_iou)
+    if other_iou <= BACKGROUND_IOU:
         return DetectionError("background", position, None, 0.0)
-    return DetectionError("both", position, strange_place, strange)
+    return DetectionError("both", position, other_object, other_iou)
 
 
-def _most(overlap: NDArray[np.float64], allowed: NDArray[np.bool_]) -> tuple[float, int | None]:
-    """The largest overlap with an object that is allowed, and its position."""
+def _best(iou: NDArray[np.float64], allowed: NDArray[np.bool_]) -> tuple[float, int | None]:
+    """The highest IoU with an allowed object, and the object's position; 0 and None if none is allowed."""
     if not allowed.any():
         return 0.0, None
-    place = int(np.where(allowed, overlap, -1.0).argmax())
-    return float(overlap[place]), place
+    place = int(np.where(allowed, iou, -1.0).argmax())
+    return float(iou[place]), place

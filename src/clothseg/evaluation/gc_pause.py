@@ -1,4 +1,4 @@
-"""Python's garbage collector out of the way while millions of rows are made."""
+"""Pauses Python's garbage collector while millions of rows are created."""
 
 import gc
 from collections.abc import Iterator
@@ -7,10 +7,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def gc_paused() -> Iterator[None]:
-    """No search for circular garbage inside.
+    """Pauses the search for cyclic garbage.
 
-    The collector looks through all that lives again and again while new rows appear. None of them is garbage, and with
-    half a million the search takes three times as long as reading them.
+    While new rows are created, the collector scans all living objects again and again. None of them is garbage, and
+    with half a million rows the scans take three times as long as reading the rows.
     """
     enabled = gc.isenabled()
     gc.disable()

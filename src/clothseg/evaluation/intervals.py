@@ -1,11 +1,10 @@
-"""How far a figure would move with other photos: bootstrap intervals over the photos of the truth.
+"""How much a metric would change with other photos: bootstrap intervals over the photos.
 
-A resample draws as many photos as there are, with replacement; a photo drawn twice counts twice, with its objects and
-its detections. Matching looks at one photo at a time, so it is done once; each resample only ranks and counts again,
-which gives exactly the AP of that collection of photos. Source: Efron and Tibshirani, "An Introduction to the
-Bootstrap", chapter 13 (percentile interval).
-
-Equal scores are ranked in the order of the photos, as COCO's evaluator does; copies of one detection stand together.
+A bootstrap sample draws as many photos as there are, with replacement. A photo that is drawn twice counts twice, with
+its objects and its detections. Matching is per photo, so it runs once; each sample only ranks and counts again. The
+result is exactly the AP of the drawn photos. Equal scores are ranked in the order of the photos, as COCO's evaluator
+does, and copies of one detection are consecutive.
+Source: Efron and Tibshirani, "An Introduction to the Bootstrap", chapter 13 (percentile interval).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,10 +22,10 @@ _EPSILON = np.spacing(1)
 
 
 class _ThresholdCurve:
-    """Average precision at one IoU threshold of ranked detections, for any weights of the photos.
+    """Average precision of ranked detections at one IoU threshold, for any weights of the photos.
 
-    Precision and recall matter only where a hit stands: the best precision from there on is interpolated, and between
-    hits it only falls. So the few hits are kept, and the rest is counted.
+    COCO interpolates with the best precision from a recall on, and between hits precision only falls. So precision and
+    recall are needed only at the hits; other detections are only counted.
     """
 
     def __init__(self, hits: NDArray[np.bool_], ignored: NDArray[np.bool_]) -> None:
@@ -35,21 +34,27 @@ class _ThresholdCurve:
         self.ignored_before = np.searchsorted(self.ignored, self.hits)
 
     def average_precision(self, weights: NDArray[np.int64], ranks: NDArray[np.int64], objects: int) -> float:
-        """`weights` `[D]` counts each detection, `ranks` `[D]` is their running sum, `objects` the objects to find."""
+        """The area under the precision-recall curve.
+
+        Args:
+            weights: `[D]` int, how often each detection counts.
+            ranks: `[D]` int, the running sum of `weights`.
+            objects: number of objects, at least 1.
+        """
         hits = np.cumsum(weights[self.hits])
         skipped = np.concatenate([[0], np.cumsum(weights[self.ignored])])[self.ignored_before]
-        judged = ranks[self.hits] - skipped
+        counted = ranks[self.hits] - skipped
         drawn = hits > 0
-        hits, judged = hits[drawn], judged[drawn]
+        hits, counted = hits[drawn], counted[drawn]
         if len(hits) == 0:
             return 0.0
-        precision = np.maximum.accumulate((hits / (judged + _EPSILON))[::-1])[::-1]
+        precision = np.maximum.accumulate((hits / (counted + _EPSILON))[::-1])[::-1]
         first = np.searchsorted(hits / objects, RECALLS, side="left")
         return float(np.append(precision, 0.0)[first].mean())
 
 
 class Resampler:
-    """AP of any weighted collection of the photos, from the matches of every class."""
+    """Computes AP for any weights of the photos, from the matches of every class."""
 
     def __init__(self, classes: Sequence[ClassMatches]) -> None:
         self.classes = [matches.ranked() for matches in classes]
@@ -80,12 +85,12 @@ class Resampler:
 
 @dataclass(frozen=True)
 class ResampledMetrics:
-    """Headline figures of one set of detections, for any weights of the photos.
+    """The headline metrics of one set of detections, for any weights of the photos.
 
     Attributes:
-        kinds: a resampler for each of `mask`, `box`, `boundary` that can be judged.
+        kinds: a resampler for each of `mask`, `box`, `boundary` that can be evaluated.
         report: AP of each photo by the report's protocol, if there are masks.
-        photos: how many photos there are.
+        photos: number of photos.
     """
 
     kinds: Mapping[str, Resampler]
@@ -93,39 +98,39 @@ class ResampledMetrics:
     photos: int
 
     def of(self, photo_counts: NDArray[np.int64]) -> dict[str, float]:
-        """`mask_AP`, `mask_AP50`, the same for the other kinds, and `report_mAP`; NaN where nothing can be judged.
+        """`mask_AP`, `mask_AP50`, the same for the other kinds, and `report_mAP`; NaN if no drawn photo has an object.
 
         Args:
             photo_counts: `[P]` int, how often each photo counts.
         """
-        answer: dict[str, float] = {}
+        values: dict[str, float] = {}
         for kind, resampler in self.kinds.items():
             at_thresholds = resampler.average_precision(photo_counts)
-            answer |= {f"{kind}_AP": float(at_thresholds.mean()), f"{kind}_AP50": float(at_thresholds[0])}
+            values |= {f"{kind}_AP": float(at_thresholds.mean()), f"{kind}_AP50": float(at_thresholds[0])}
         if self.report is not None:
             mean = self.report.mean(photo_counts)
-            answer["report_mAP"] = float("nan") if mean is None else mean
-        return answer
+            values["report_mAP"] = float("nan") if mean is None else mean
+        return values
 
 
 def draws(photos: int, resamples: int, seed: int) -> Iterator[NDArray[np.int64]]:
-    """How often each photo is drawn, `[P]` int, `resamples` times; one seed draws the same for every run."""
+    """Yields `resamples` bootstrap samples: how often each photo is drawn, `[P]` int. A seed always gives the same."""
     generator = np.random.default_rng(seed)
     for _ in range(resamples if photos else 0):
         yield np.bincount(generator.integers(0, photos, size=photos), minlength=photos)
 
 
 def intervals(
-    figures: ResampledMetrics, *, resamples: int = 500, seed: int = 0, level: float = 0.95
+    metrics: ResampledMetrics, *, resamples: int = 500, seed: int = 0, level: float = 0.95
 ) -> dict[str, Interval]:
-    """The interval of each figure of `ResampledMetrics.of`; a figure that no resample can judge is left out."""
-    rows = [figures.of(counts) for counts in draws(figures.photos, resamples, seed)]
-    found = {name: middle([row[name] for row in rows], level, seed) for name in (rows[0] if rows else ())}
+    """The interval of each metric of `ResampledMetrics.of`; a metric without a value in every sample is left out."""
+    rows = [metrics.of(counts) for counts in draws(metrics.photos, resamples, seed)]
+    found = {name: percentile_interval([row[name] for row in rows], level, seed) for name in (rows[0] if rows else ())}
     return {name: interval for name, interval in found.items() if interval is not None}
 
 
-def middle(values: Sequence[float], level: float, seed: int) -> Interval | None:
-    """The middle `level` of the values, those that are NaN left out; None where none is left."""
+def percentile_interval(values: Sequence[float], level: float, seed: int) -> Interval | None:
+    """The middle `level` of the values without NaN; None if all are NaN."""
     known = np.asarray(values, dtype=np.float64)
     known = known[~np.isnan(known)]
     if len(known) == 0:

@@ -1,7 +1,7 @@
-"""How detections met the truth, photo by photo, from the records that COCO's evaluators keep.
+"""How detections match the objects, photo by photo, from the records that COCO's evaluators keep.
 
-The records of all photos at once would take far more memory than the masks themselves, so an evaluator is run on some
-photos at a time and only what ranking needs is kept: a score and 20 bits for each detection.
+The records of all photos at once take far more memory than the masks. So an evaluator runs on a chunk of photos at a
+time, and only what ranking needs is kept: a score and 20 bits for each detection.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -11,20 +11,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clothseg.evaluation.truth import GroundTruth, Row
+from clothseg.evaluation.truth import GroundTruth
+from clothseg.instances import CocoAnnotation, CocoImage, CocoResult
 
-PHOTOS_TOGETHER = 250
+PHOTOS_PER_CHUNK = 250
 THRESHOLDS = 10  # IoU .50:.05:.95
 Records = Iterable[Mapping[str, Any] | None]
+"""An evaluator's `evalImgs`: one record per class, area range and photo."""
 
 
 @dataclass(frozen=True)
 class ClassMatches:
-    """How the detections of one class met the truth, over all photos.
+    """How the detections of one class match the objects, over all photos.
 
     Attributes:
         photo: `[D]` int, position of each detection's photo.
-        scores: `[D]` float. Detections of a photo stand together, highest score first, photos in order.
+        scores: `[D]` float. The detections of a photo are consecutive, highest score first, photos in order.
         hits: `[T, D]` bool, matched to an object, for each IoU threshold.
         ignored: `[T, D]` bool, neither right nor wrong (on a crowd).
         objects: `[P]` int, objects of the class on each photo, crowds not counted.
@@ -37,7 +39,7 @@ class ClassMatches:
     objects: NDArray[np.int64]
 
     def ranked(self) -> "ClassMatches":
-        """The same with the detections of all photos by falling score."""
+        """The same, with the detections of all photos by falling score."""
         order = np.argsort(-self.scores, kind="stable")
         return ClassMatches(
             self.photo[order], self.scores[order], self.hits[:, order], self.ignored[:, order], self.objects
@@ -45,14 +47,16 @@ class ClassMatches:
 
 
 def class_matches(
-    truth: GroundTruth, rows: Sequence[Row], records: Callable[[GroundTruth, Sequence[Row]], Records]
+    truth: GroundTruth,
+    rows: Sequence[CocoResult],
+    records: Callable[[GroundTruth, Sequence[CocoResult]], Records],
 ) -> dict[int, ClassMatches]:
     """The matches of every class by category id, over objects of all sizes.
 
     Args:
-        truth: the truth.
+        truth: the ground truth.
         rows: checked results.
-        records: gives an evaluator's records (`evalImgs`) for a part of the photos.
+        records: returns an evaluator's records (`evalImgs`) for a chunk of photos.
     """
     place = {photo: position for position, photo in enumerate(truth.photos)}
     photos: dict[int, list[int]] = {c: [] for c in truth.names}
@@ -60,10 +64,8 @@ def class_matches(
         c: [] for c in truth.names
     }
     objects = {c: np.zeros(len(place), dtype=np.int64) for c in truth.names}
-    for some_truth, some_rows in some_photos(truth, rows):
-        found = [
-            r for r in records(some_truth, some_rows) if r is not None and r["aRng"][0] == 0 and r["aRng"][1] > 1e9
-        ]
+    for chunk, chunk_rows in photo_chunks(truth, rows):
+        found = [r for r in records(chunk, chunk_rows) if r is not None and r["aRng"][0] == 0 and r["aRng"][1] > 1e9]
         for record in sorted(found, key=lambda r: place[r["image_id"]]):
             class_id, position = record["category_id"], place[record["image_id"]]
             scores = np.asarray(record["dtScores"], dtype=np.float64)
@@ -90,19 +92,20 @@ def _joined(
     )
 
 
-def some_photos(
-    truth: GroundTruth, rows: Sequence[Row], together: int = PHOTOS_TOGETHER
-) -> Iterator[tuple[GroundTruth, list[Row]]]:
-    """Truth and results of `together` photos at a time, by rising photo id; rows of a photo keep their order."""
-    part = {photo: position // together for position, photo in enumerate(truth.photos)}
-    count = -(-len(part) // together)
-    images: list[list[Row]] = [[] for _ in range(count)]
-    annotations: list[list[Row]] = [[] for _ in range(count)]
-    found: list[list[Row]] = [[] for _ in range(count)]
-    for source, target, key in ((truth.images, images, "id"), (truth.annotations, annotations, "image_id")):
-        for row in source:
-            target[part[row[key]]].append(row)
+def photo_chunks(
+    truth: GroundTruth, rows: Sequence[CocoResult], size: int = PHOTOS_PER_CHUNK
+) -> Iterator[tuple[GroundTruth, list[CocoResult]]]:
+    """Ground truth and results of `size` photos at a time, by rising photo id; rows of a photo keep their order."""
+    chunk = {photo: position // size for position, photo in enumerate(truth.photos)}
+    count = -(-len(chunk) // size)
+    images: list[list[CocoImage]] = [[] for _ in range(count)]
+    annotations: list[list[CocoAnnotation]] = [[] for _ in range(count)]
+    found: list[list[CocoResult]] = [[] for _ in range(count)]
+    for image in truth.images:
+        images[chunk[image["id"]]].append(image)
+    for annotation in truth.annotations:
+        annotations[chunk[annotation["image_id"]]].append(annotation)
     for row in rows:
-        found[part[row["image_id"]]].append(row)
+        found[chunk[row["image_id"]]].append(row)
     for number in range(count):
         yield GroundTruth(images[number], annotations[number], truth.categories), found[number]

@@ -20,14 +20,15 @@ from clothseg.evaluation.values import (
 
 PROTOCOL = (
     "COCO detection: AP is the mean over IoU .50:.05:.95 of the 101-point interpolated precision, at most 100 "
-    "detections a photo and class; small is below 32 x 32 pixels of the object, large from 96 x 96. Fractions 0..1."
+    "detections per photo and class; small objects have less than 32 x 32 pixels, large ones 96 x 96 or more. "
+    "Fractions 0..1."
 )
 PROTOCOLS = {
     "mask_, box_": PROTOCOL,
     "boundary_": "COCO detection with the smaller of mask IoU and the IoU of bands along the contours (2 % of the "
-    "photo's diagonal).",
+    "photo's diagonal wide).",
     "report_mAP": "The report's, not COCO's: each photo's AP at mask IoU .50, all classes in one ranking, detections "
-    "of at least report_score_threshold; then the mean over photos with objects.",
+    "with a score of at least report_score_threshold; then the mean over photos with objects.",
 }
 
 
@@ -36,23 +37,23 @@ class Metrics(MetricValues):
     """The metrics of one set of detections; see `MetricValues` for the values."""
 
     def to_json(self) -> str:
-        """JSON text that `from_json` reads back to an equal value; figures without a value are null."""
+        """JSON text that `from_json` reads back to an equal value; a metric without a value is null."""
         tree = {"protocol": PROTOCOL, "protocols": PROTOCOLS} | asdict(self)
         return json.dumps(tree, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> "Metrics":
-        """Read what `to_json` wrote, also what earlier versions wrote with fewer figures.
+        """Reads the text that `to_json` writes; values that earlier versions did not write may be missing.
 
         Raises:
-            DataError: the text is not JSON, or not of this shape.
+            DataError: the text is not JSON, or is not a metrics file.
         """
         try:
             tree: dict[str, Any] = json.loads(text)
             return cls(
                 overall=dict(tree["overall"]),
                 classes={
-                    name: ClassMetrics(int(part["instances"]), dict(part["figures"]))
+                    name: ClassMetrics(int(part["instances"]), dict(part["values"]))
                     for name, part in tree["classes"].items()
                 },
                 photos=int(tree["photos"]),
@@ -62,17 +63,17 @@ class Metrics(MetricValues):
                 **_details(tree),
             )
         except KeyError as error:
-            raise DataError(f"not a metrics file of clothseg: it has no {error}") from error
+            raise DataError(f"not a metrics file of clothseg: it has no {error}; evaluate again") from error
         except (ValueError, TypeError, AttributeError) as error:
             raise DataError(f"not a metrics file of clothseg ({type(error).__name__}: {error})") from error
 
     def table(self) -> str:
-        """The figures for a terminal, as percent with one decimal; a dash where there is none."""
+        """The metrics as text for a terminal, in percent with one decimal; a dash for a metric without a value."""
         return metrics_table(self)
 
 
 def _details(tree: Mapping[str, Any]) -> dict[str, Any]:
-    confusion, alarms, threshold = tree.get("confusion"), tree.get("false_positives_on_empty"), tree.get("threshold")
+    confusion, on_empty, threshold = tree.get("confusion"), tree.get("false_positives_on_empty"), tree.get("threshold")
     return {
         "curves": {
             name: Curve(_floats(part["precision"]), _floats(part["scores"]))
@@ -86,7 +87,7 @@ def _details(tree: Mapping[str, Any]) -> dict[str, Any]:
         if confusion
         else None,
         "errors": {name: ErrorKind(**part) for name, part in tree.get("errors", {}).items()},
-        "false_positives_on_empty": FalsePositivesOnEmpty(**alarms) if alarms else None,
+        "false_positives_on_empty": FalsePositivesOnEmpty(**on_empty) if on_empty else None,
         "report_score_threshold": tree.get("report_score_threshold"),
         "truth": str(tree.get("truth", "")),
     }

@@ -1,17 +1,17 @@
-"""`report_mAP`: the report's protocol, which is not COCO's. Each photo is judged alone, and the photos are averaged.
+"""`report_mAP`: the report's protocol, which is not COCO's. Each photo is scored alone, then photos are averaged.
 
-For a photo: detections of at least the minimum confidence, all classes in one ranking by score; from the best on, each
-takes the free object of its own class that it overlaps most, if their masks have IoU of 0.5 or more. Precision over
-recall of that ranking, made falling, is summed over the steps of recall: the photo's AP. The figure is the mean AP.
+For one photo, detections from the score threshold on, of all classes, form one ranking by score. In this order each
+takes the free object of its own class that it overlaps most, if the masks have an IoU of 0.5 or more. The photo's AP is
+the area under the precision-recall curve of that ranking, with precision made non-increasing. The metric is the mean.
 
-Decisions where the protocol is silent, or its first implementation was wrong:
+Decisions where the protocol is silent, or where its first implementation was wrong:
 
-- The first detection takes its object away like every other (there, position 0 counted as "free").
-- Equal scores keep the order of the results (there, sorting turned it round).
-- A photo without objects has no recall, so it is left out of the mean (there, it made the mean NaN). What is found on
-  such photos is counted apart.
-- A photo with objects on which nothing is found counts as 0.
-- A crowd is no object. A detection without an object that lies on a crowd of its class by half is left out.
+- The first detection takes its object like every other one (there, position 0 counted as "free").
+- Equal scores keep the order of the results (there, sorting reversed it).
+- A photo without objects has no recall, so it is left out of the mean (there, it made the mean NaN). Detections on such
+  photos are counted separately.
+- A photo with objects and without detections counts as 0.
+- A crowd is not an object. A detection without an object is left out if half of it lies on a crowd of its class.
 """
 
 from collections.abc import Sequence
@@ -20,9 +20,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from clothseg.evaluation.matches import some_photos
-from clothseg.evaluation.truth import GroundTruth, Row
-from clothseg.instances import mask_iou
+from clothseg.evaluation.greedy_match import greedy_match
+from clothseg.evaluation.matches import photo_chunks
+from clothseg.evaluation.truth import GroundTruth
+from clothseg.instances import CocoAnnotation, CocoResult, mask_iou
 
 IOU = 0.5
 
@@ -38,76 +39,69 @@ class PerImageAP:
     values: NDArray[np.float64]
 
     @property
-    def judged(self) -> int:
-        """Photos with objects."""
+    def photos_with_objects(self) -> int:
+        """Number of photos with objects."""
         return int(np.count_nonzero(~np.isnan(self.values)))
 
     def mean(self, photo_counts: NDArray[np.int64] | None = None) -> float | None:
-        """The mean over photos with objects, each counted `photo_counts` `[P]` times; None without any."""
+        """The mean over photos with objects, each counted `photo_counts` `[P]` times; None if there are none."""
         counted = ~np.isnan(self.values)
         weights = np.ones(len(self.values)) if photo_counts is None else photo_counts
         total = float(weights[counted].sum())
         return float(self.values[counted] @ weights[counted]) / total if total else None
 
 
-def per_image_ap(truth: GroundTruth, rows: Sequence[Row], score_threshold: float) -> PerImageAP:
+def per_image_ap(truth: GroundTruth, rows: Sequence[CocoResult], score_threshold: float) -> PerImageAP:
     """AP of every photo; `rows` are checked results with masks."""
     values = []
-    for some_truth, some_rows in some_photos(truth, rows):
-        objects: dict[int, list[Row]] = {photo: [] for photo in some_truth.photos}
-        found: dict[int, list[Row]] = {photo: [] for photo in some_truth.photos}
-        for row in some_truth.annotations:
-            objects[row["image_id"]].append(row)
-        for row in some_rows:
+    for chunk, chunk_rows in photo_chunks(truth, rows):
+        objects: dict[int, list[CocoAnnotation]] = {photo: [] for photo in chunk.photos}
+        found: dict[int, list[CocoResult]] = {photo: [] for photo in chunk.photos}
+        for annotation in chunk.annotations:
+            objects[annotation["image_id"]].append(annotation)
+        for row in chunk_rows:
             if row["score"] >= score_threshold:
                 found[row["image_id"]].append(row)
-        values += [_of_photo(objects[photo], found[photo]) for photo in some_truth.photos]
+        values += [_ap_of_photo(objects[photo], found[photo]) for photo in chunk.photos]
     return PerImageAP(np.asarray(values, dtype=np.float64))
 
 
-def _of_photo(objects: Sequence[Row], found: Sequence[Row]) -> float:
+def _ap_of_photo(objects: Sequence[CocoAnnotation], found: Sequence[CocoResult]) -> float:
     crowd = np.array([bool(row["iscrowd"]) for row in objects], dtype=np.bool_)
     if not (~crowd).any():
         return float("nan")
     order = np.argsort([-row["score"] for row in found], kind="stable")
     ranked = [found[position] for position in order]
-    overlap = mask_iou(
-        [row["segmentation"] for row in ranked], [row["segmentation"] for row in objects], crowd.tolist()
-    )
-    classes = np.array([row["category_id"] for row in objects])
-    found_classes = np.array([row["category_id"] for row in ranked])
-    return average_precision(*match(overlap, found_classes, classes, crowd), int((~crowd).sum()))
+    iou = mask_iou([row["segmentation"] for row in ranked], [row["segmentation"] for row in objects], crowd.tolist())
+    classes = np.array([row["category_id"] for row in objects], dtype=np.int64)
+    found_classes = np.array([row["category_id"] for row in ranked], dtype=np.int64)
+    return average_precision(*match(iou, found_classes, classes, crowd), int((~crowd).sum()))
 
 
 def match(
-    overlap: NDArray[np.float64], found: NDArray[np.int64], classes: NDArray[np.int64], crowd: NDArray[np.bool_]
+    iou: NDArray[np.float64], found: NDArray[np.int64], classes: NDArray[np.int64], crowd: NDArray[np.bool_]
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which detections, best first, hit an object, and which are judged at all.
+    """Which detections of a photo are right, and which count at all.
 
     Args:
-        overlap: `[D, G]` IoU of detections and objects.
+        iou: `[D, G]` IoU of detections, highest score first, and objects.
         found: `[D]` classes of the detections.
         classes: `[G]` classes of the objects.
-        crowd: `[G]` which of them are crowds.
+        crowd: `[G]` bool, which objects are crowds.
 
     Returns:
-        `[D]` and `[D]` bool.
+        hits: `[D]` bool, matched to an object.
+        counted: `[D]` bool, False for detections on a crowd.
     """
-    hits, judged = np.zeros(len(found), dtype=np.bool_), np.ones(len(found), dtype=np.bool_)
-    free = ~crowd
-    for position, class_id in enumerate(found):
-        gains = np.where(free & (classes == class_id), overlap[position], -1.0)
-        best = int(gains.argmax())
-        if gains[best] >= IOU:
-            hits[position], free[best] = True, False
-        else:
-            judged[position] = not (overlap[position][crowd & (classes == class_id)] >= IOU).any()
-    return hits, judged
+    same_class = found[:, None] == classes[None, :]
+    hits = greedy_match(iou, same_class & ~crowd, IOU) >= 0
+    on_crowd = ((iou >= IOU) & same_class & crowd).any(axis=1)
+    return hits, hits | ~on_crowd
 
 
-def average_precision(hits: NDArray[np.bool_], judged: NDArray[np.bool_], objects: int) -> float:
-    """Area under precision over recall, precision made falling; `hits` and `judged` as `match` gives them."""
-    right = np.cumsum(hits[judged])
+def average_precision(hits: NDArray[np.bool_], counted: NDArray[np.bool_], objects: int) -> float:
+    """Area under the precision-recall curve, precision made non-increasing; `hits` and `counted` as from `match`."""
+    right = np.cumsum(hits[counted])
     precision = right / np.arange(1, len(right) + 1)
     falling = np.maximum.accumulate(precision[::-1])[::-1]
     gained = np.diff(right, prepend=0)

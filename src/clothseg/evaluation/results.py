@@ -1,33 +1,33 @@
-"""Detections of a network in COCO's results form. Those that are in a file already are read in `checks.py`."""
+"""A network's detections as COCO results. `validate_results.py` reads those that are in a file already."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from clothseg.dataset import CocoLikeDataset, to_tensor
-from clothseg.instances import Instances, to_xywh
+from clothseg.instances import CocoResult, Instances, to_xywh
 
 
 class Detector(Protocol):
     """Anything that finds instances on photos; see `networks.Network`."""
 
     def detect(self, images: list[Tensor]) -> list[Instances]:
-        """For each float RGB `[3, H, W]` in 0..1 its instances, in the photo's own pixels."""
+        """The instances on each photo (float RGB `[3, H, W]` in 0..1), in the photo's own pixels."""
         ...
 
 
 def detections(
     detector: Detector, dataset: CocoLikeDataset, classes: Sequence[str] | None = None
-) -> Iterator[list[dict[str, Any]]]:
-    """For each photo of a prepared data set what `detector` finds on it, in COCO's results form.
+) -> Iterator[list[CocoResult]]:
+    """Yields for each photo of a prepared dataset what `detector` finds on it, as COCO results.
 
     Args:
-        detector: of instances.
-        dataset: whose ids of classes the results have.
-        classes: that the detector knows, by name; those of the data set where it is not given. What it finds of
-            others is left out.
+        detector: finds the instances.
+        dataset: the photos; the results have its class ids.
+        classes: names of the detector's classes 1..K; by default those of the dataset. Detections of classes that the
+            dataset does not have are left out.
     """
     known = dataset.classes if classes is None else classes
     ids = {
@@ -40,13 +40,13 @@ def detections(
             yield coco_results(image.id, found[wanted[found.classes.cpu()]], ids.__getitem__)
 
 
-def coco_results(image_id: int | str, found: Instances, category_id: Callable[[int], int]) -> list[dict[str, Any]]:
-    """One dict a detection: image_id, category_id, bbox (x y w h), score, segmentation (RLE of the photo's size).
+def coco_results(image_id: int, found: Instances, category_id: Callable[[int], int]) -> list[CocoResult]:
+    """One COCO result per detection: `bbox` is x y width height in pixels, `segmentation` RLE of the photo's size.
 
     Args:
-        image_id: as the annotations have it, or a file name where there are none.
+        image_id: as the annotations have it.
         found: detections on the photo.
-        category_id: from a class 1..K to the id in the annotations.
+        category_id: maps a class 1..K to the id in the annotations.
     """
     rows = zip(
         found.classes.tolist(), found.scores.tolist(), to_xywh(found.boxes).tolist(), found.masks.rle(), strict=True
@@ -57,7 +57,7 @@ def coco_results(image_id: int | str, found: Instances, category_id: Callable[[i
             "category_id": category_id(label),
             "bbox": [round(side, 3) for side in box],
             "score": score,
-            "segmentation": dict(mask),
+            "segmentation": {**mask},
         }
         for label, score, box, mask in rows
     ]

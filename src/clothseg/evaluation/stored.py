@@ -1,30 +1,76 @@
-"""Detections that are on disk already: those of an evaluated run, or a results file."""
+"""Detections and thresholds that are on disk already: those of an evaluated run, or of a results file."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from clothseg.errors import DataError, RunError
+from clothseg.evaluation.comparison import compare_results
+from clothseg.evaluation.evaluate import SCORE_THRESHOLD
 from clothseg.evaluation.metrics import Metrics
 from clothseg.evaluation.truth import read_truth
 from clothseg.evaluation.validate_results import read_results
+from clothseg.evaluation.values import Comparison
 from clothseg.runs import RunFolder
 
 
-def stored_results(source: Path, truth: Path) -> list[Any]:
-    """Rows of COCO results from a run's folder or a results file.
+def compare_runs(
+    a: Path,
+    b: Path,
+    data: Path | None = None,
+    *,
+    score_threshold: float = SCORE_THRESHOLD,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> Comparison:
+    """Compares two evaluated runs, or COCO results files, on the same photos; see `compare_results`.
+
+    Args:
+        a: folder of an evaluated run, or a results file.
+        b: the same for the second side.
+        data: a dataset's folder (its validation photos), or a COCO ground truth file; by default the runs' dataset.
+        score_threshold: of `report_mAP`.
+        resamples: number of bootstrap samples of the photos.
+        seed: of these samples.
 
     Raises:
-        RunError: the folder is no evaluated run, or was evaluated on something else than `truth`.
+        RunError: a folder is not an evaluated run, a run was evaluated on other photos, or the dataset is not found.
+        DataError: a file cannot be read, or does not fit the ground truth.
+    """
+    truth = annotations_file(data if data is not None else shared_data([a, b]))
+    return compare_results(
+        truth,
+        stored_results(a, truth),
+        stored_results(b, truth),
+        score_threshold=score_threshold,
+        resamples=resamples,
+        seed=seed,
+    )
+
+
+def annotations_file(data: Path) -> Path:
+    """The COCO ground truth file: of the validation photos if `data` is a dataset's folder, otherwise `data`."""
+    return data / "annotations" / "val.json" if data.is_dir() else data
+
+
+def stored_results(source: Path, truth: Path) -> list[Any]:
+    """The COCO results of an evaluated run, or of a results file, as parsed JSON.
+
+    Args:
+        source: the run's folder, or the file.
+        truth: the COCO ground truth that the run must have been evaluated on.
+
+    Raises:
+        RunError: the folder is not an evaluated run, or the run was evaluated on another ground truth.
         DataError: a file cannot be read.
     """
     if not source.is_dir():
         return read_results(source)
     folder = RunFolder(source)
     if not folder.predictions.is_file() or not folder.metrics.is_file():
-        raise RunError(f"{source}: no evaluated run; `clothseg evaluate {source} DATA` makes its detections")
-    judged_on = Metrics.from_json(folder.metrics.read_text(encoding="utf-8")).truth
-    if judged_on and judged_on != read_truth(truth).fingerprint:
+        raise RunError(f"{source}: not an evaluated run; run `clothseg evaluate {source} DATA` first")
+    evaluated_on = Metrics.from_json(folder.metrics.read_text(encoding="utf-8")).truth
+    if evaluated_on and evaluated_on != read_truth(truth).fingerprint:
         raise RunError(
             f"{source} was evaluated on other photos or objects than those of {truth}; evaluate it again on these"
         )
@@ -32,9 +78,9 @@ def stored_results(source: Path, truth: Path) -> list[Any]:
 
 
 def stored_thresholds(source: Path) -> dict[str, float]:
-    """The best score threshold of each class by its name, from `metrics.json` or the folder of an evaluated run.
+    """The best score threshold of each class by name, from a `metrics.json` or the folder of an evaluated run.
 
-    A class that was never found rightly has none.
+    A class without a correct detection has no threshold.
 
     Raises:
         RunError: there is no such file, or it has no thresholds.
@@ -48,39 +94,39 @@ def stored_thresholds(source: Path) -> dict[str, float]:
     except (OSError, UnicodeDecodeError, DataError) as error:
         raise DataError(f"{path}: cannot be read ({error})") from error
     if not found:
-        raise RunError(f"{path}: it has no thresholds, because nothing was found rightly; evaluate again")
+        raise RunError(f"{path}: it has no thresholds, because no detection was correct; evaluate again")
     return {name: threshold.score for name, threshold in found.items()}
 
 
 def shared_data(sources: Sequence[Path]) -> Path:
-    """The data set that all runs among `sources` name; results files name none.
+    """The dataset of the runs among `sources`; results files do not name one.
 
-    A run keeps the path as it was typed for its training. Where that leads nowhere from here, it is tried from the
-    run's folder and from each folder above it, so that runs can be moved together with their data.
+    A run keeps the path as it was typed for training. If that path does not exist from here, it is tried from the run's
+    folder and from each folder above it, so runs can be moved together with their data.
 
     Raises:
-        RunError: no run names one, it is not there, or they name different ones.
+        RunError: no run names a dataset, the dataset is not found, or the runs name different ones.
     """
     named = {source: str(RunFolder(source).read_facts().get("data") or "") for source in sources if source.is_dir()}
     named = {source: place for source, place in named.items() if place}
     if not named:
-        raise RunError("no run says which data set it belongs to; say it with --data")
-    places = {source: _data_of(source, Path(place)) for source, place in named.items()}
+        raise RunError("no run names its dataset; name it with --data")
+    places = {source: _find_data(source, Path(place)) for source, place in named.items()}
     lost = [source for source, place in places.items() if place is None]
     if lost:
         raise RunError(
-            f"{lost[0]} was trained on {named[lost[0]]}, which is neither here nor beside the run; "
-            "say with --data where it is"
+            f"{lost[0]} was trained on {named[lost[0]]}, which is neither here nor beside the run; name its place with "
+            "--data"
         )
     found = {place.resolve(): place for place in places.values() if place is not None}
     if len(found) > 1:
-        said = ", ".join(f"{source} has {place}" for source, place in named.items())
-        raise RunError(f"the runs name different data sets ({said}); say with --data which photos to compare on")
+        listed = ", ".join(f"{source} has {place}" for source, place in named.items())
+        raise RunError(f"the runs name different datasets ({listed}); name the photos to compare on with --data")
     return next(iter(found.values()))
 
 
-def _data_of(run: Path, named: Path) -> Path | None:
-    """Where the data set of a run is: as named, from the run or a folder above it, or inside the run."""
+def _find_data(run: Path, named: Path) -> Path | None:
+    """The dataset of a run: at the named path, at that path from the run or a folder above it, or inside the run."""
     above = run.resolve()
     tried = [named, *(folder / named for folder in (above, *above.parents)), above / named.name]
     return next((place for place in tried if place.exists()), None)

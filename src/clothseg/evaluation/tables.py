@@ -1,4 +1,4 @@
-"""Figures for a terminal."""
+"""Metrics and comparisons as tables for a terminal."""
 
 import io
 
@@ -9,50 +9,50 @@ from rich.table import Table
 from clothseg.evaluation.values import Comparison, Confusion, Difference, MetricValues
 
 _HEADLINES = ("mask_AP", "mask_AP50", "boundary_AP", "box_AP", "box_AP50", "report_mAP")
-_MOST_CLASSES = 12  # of a confusion matrix on a terminal
+_MAX_CLASSES = 12  # of a confusion matrix on a terminal
 _ERRORS = {
     "class": "right place, wrong class",
-    "location": "right class, mask or box too far off",
-    "both": "wrong class and too far off",
+    "location": "right class, IoU with the object too low",
+    "both": "wrong class and IoU too low",
     "duplicate": "object found a second time",
-    "background": "nothing there",
-    "missed": "object not found at all",
+    "background": "no object there",
+    "missed": "object not found",
 }
 
 
 def percent(value: float | None) -> str:
-    """A fraction as people read it: 0..100 with one decimal, or a dash where there is no value."""
+    """A fraction as 0..100 with one decimal, or a dash if there is no value."""
     return "–" if value is None else f"{100 * value:.1f}"
 
 
 def metrics_table(metrics: MetricValues) -> str:
-    """Everything that a person decides by, as percent with one decimal; a dash where there is no value."""
+    """All metrics as text, in percent with one decimal; a dash for a metric without a value."""
     parts = [_classes(metrics), _headlines(metrics)]
     if metrics.threshold is not None:
         parts.append(_thresholds(metrics))
     if metrics.errors:
         parts.append(_errors(metrics))
-    if metrics.confusion is not None and len(metrics.confusion.classes) <= _MOST_CLASSES:
+    if metrics.confusion is not None and len(metrics.confusion.classes) <= _MAX_CLASSES:
         parts.append(_confusion(metrics.confusion))
     return "\n\n".join([*parts, "\n".join(_sentences(metrics))]).rstrip() + "\n"
 
 
 def comparison_table(comparison: Comparison, a: str, b: str) -> str:
-    """A line a figure, and what it comes to."""
+    """One row per metric, then a summary; `a` and `b` are the names of the two sides."""
     table = _table("", f"A  {a}", f"B  {b}", "B - A", "95 % interval of B - A")
-    for name, found in comparison.figures.items():
+    for name, found in comparison.differences.items():
         low, high = _points(found.interval.low), _points(found.interval.high)
         table.add_row(
             name, percent(found.a), percent(found.b), f"{_points(found.change):+.1f}", f"[{low:+.1f}, {high:+.1f}]"
         )
-    first = next(iter(comparison.figures.items()))
-    text = [_shown(table), "", verdict(*first)]
-    text.append(f"{comparison.photos} photos, the same redraws of them for both.")
+    first = next(iter(comparison.differences.items()))
+    text = [_to_text(table), "", verdict(*first)]
+    text.append(f"{comparison.photos} photos; both sides use the same bootstrap samples of them.")
     return "\n".join([*text, *comparison.notes]) + "\n"
 
 
 def verdict(name: str, found: Difference) -> str:
-    """`B is better by 3.1 [0.4, 5.8] (mask_AP).`, or that it may be chance."""
+    """`B is better by 3.1 [0.4, 5.8] (mask_AP).`, or a sentence that the difference can be chance."""
     low, high = _points(found.interval.low), _points(found.interval.high)
     if found.change < 0:
         low, high = 0.0 - high, 0.0 - low
@@ -60,13 +60,13 @@ def verdict(name: str, found: Difference) -> str:
     if found.a == found.b and low == high == 0:
         return f"A and B are the same ({name})."
     better = "B" if found.change >= 0 else "A"
-    if found.certain:
+    if found.significant:
         return f"{better} is better by {size} ({name})."
-    return f"{better} is ahead by {size} ({name}), which can be the chance of which photos these are."
+    return f"{better} is ahead by {size} ({name}), but this can be chance: the interval contains 0."
 
 
 def _points(value: float) -> float:
-    """0..100 with one decimal; adding 0 takes the sign off a zero."""
+    """0..100 with one decimal; adding 0 removes the sign of a zero."""
     return round(100 * value, 1) + 0.0
 
 
@@ -74,11 +74,11 @@ def _classes(metrics: MetricValues) -> str:
     table = _table("", "objects", "mask AP", "AP50", "AP75", "boundary AP", "box AP", "AP50", "AP75")
     keys = ("mask_AP", "mask_AP50", "mask_AP75", "boundary_AP", "box_AP", "box_AP50", "box_AP75")
     for name, part in metrics.classes.items():
-        table.add_row(name, str(part.instances), *(percent(part.figures.get(key)) for key in keys))
+        table.add_row(name, str(part.instances), *(percent(part.values.get(key)) for key in keys))
     table.add_section()
     objects = sum(part.instances for part in metrics.classes.values())
     table.add_row("all classes", str(objects), *(percent(metrics.overall.get(key)) for key in keys))
-    return _shown(table)
+    return _to_text(table)
 
 
 def _headlines(metrics: MetricValues) -> str:
@@ -89,7 +89,7 @@ def _headlines(metrics: MetricValues) -> str:
         interval = metrics.intervals.get(name)
         between = f"{percent(interval.low)} to {percent(interval.high)}" if interval else "–"
         table.add_row(name, percent(metrics.overall[name]), between, _protocol(name, metrics))
-    return _shown(table) if table.row_count else "Nothing could be judged."
+    return _to_text(table) if table.row_count else "No metric has a value."
 
 
 def _protocol(name: str, metrics: MetricValues) -> str:
@@ -105,32 +105,31 @@ def _thresholds(metrics: MetricValues) -> str:
         rows.append(("all classes", metrics.threshold))
     for name, best in rows:
         table.add_row(name, f"{best.score:.3f}", percent(best.f1), percent(best.precision), percent(best.recall))
-    return _shown(table)
+    return _to_text(table)
 
 
 def _errors(metrics: MetricValues) -> str:
-    table = _table("mistakes at IoU .50", "", "how many", "cost in AP50")
+    table = _table("errors at IoU .50", "", "count", "cost in AP50")
     for name, part in metrics.errors.items():
         table.add_row(name, _ERRORS.get(name, ""), str(part.count), percent(part.cost))
-    return _shown(table, left=2)
+    return _to_text(table, left=2)
 
 
 def _confusion(found: Confusion) -> str:
     names = [*found.classes, "background"]
     table = _table(f"true class, score from {found.threshold:.2f}", *(f"as {name}" for name in names[:-1]), "missed")
     for name, row in zip(names, found.counts, strict=True):
-        last = name == "background"
-        table.add_row("nothing there" if last else name, *(str(n) for n in row[:-1]), "" if last else str(row[-1]))
-    return _shown(table)
+        table.add_row(name, *(str(n) for n in row[:-1]), "" if name == "background" else str(row[-1]))
+    return _to_text(table)
 
 
 def _sentences(metrics: MetricValues) -> list[str]:
     lines = [f"{metrics.detections} detections on {metrics.photos} photos."]
-    alarms = metrics.false_positives_on_empty
-    if alarms is not None:
+    on_empty = metrics.false_positives_on_empty
+    if on_empty is not None:
         lines.append(
-            f"False alarms on {alarms.alarmed} of {alarms.photos} photos without objects: {alarms.detections} "
-            f"detections with a score from {alarms.threshold:.2f}."
+            f"False positives on {on_empty.photos_with_detections} of {on_empty.photos} photos without objects: "
+            f"{on_empty.detections} detections with a score from {on_empty.threshold:.2f}."
         )
     return [*lines, *metrics.notes]
 
@@ -143,7 +142,8 @@ def _table(first: str, *headings: str) -> Table:
     return table
 
 
-def _shown(table: Table, left: int = 1) -> str:
+def _to_text(table: Table, left: int = 1) -> str:
+    """The table as text; the first `left` columns are aligned to the left."""
     for column in table.columns[:left]:
         column.justify = "left"
     text = io.StringIO()

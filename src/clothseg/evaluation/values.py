@@ -1,32 +1,30 @@
-"""What an evaluation finds, as plain values that files, tables and pages are made from."""
+"""The values that an evaluation computes, as plain data. Files, tables and pages are made from them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-Figures = Mapping[str, float | None]
-
 
 @dataclass(frozen=True)
 class ClassMetrics:
-    """One class.
+    """The metrics of one class.
 
     Attributes:
-        instances: objects of the class in the truth, crowds not counted.
-        figures: `box_AP`, `box_AP50`, `box_AP75`, `box_AR_100`, and the same with `mask_` and `boundary_`, in 0..1;
-            None where the truth has no object to judge by, or the detections have no masks.
+        instances: number of objects of the class, crowds not counted.
+        values: `box_AP`, `box_AP50`, `box_AP75`, `box_AR_100`, and the same with `mask_` and `boundary_`, in 0..1. None
+            if there is no object of the class, or if the detections have no masks.
     """
 
     instances: int
-    figures: Figures
+    values: Mapping[str, float | None]
 
 
 @dataclass(frozen=True)
 class Curve:
-    """Precision over recall of one class at IoU .50.
+    """The precision-recall curve of one class at IoU .50.
 
     Attributes:
-        precision: 101 values, at recall 0, 0.01, ... 1; interpolated as COCO does, so that it only falls.
-        scores: the score from which on each of these recalls is reached; 0 where it never is.
+        precision: 101 values, at recall 0, 0.01, ... 1; interpolated as COCO does, so it never rises.
+        scores: the lowest score needed for each of these recalls; 0 for a recall that is never reached.
     """
 
     precision: tuple[float, ...]
@@ -35,7 +33,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Threshold:
-    """The score with the best F1 at IoU .50, and what precision and recall are with it."""
+    """The score with the best F1 at IoU .50, and precision and recall at that score."""
 
     score: float
     f1: float
@@ -45,12 +43,13 @@ class Threshold:
 
 @dataclass(frozen=True)
 class Confusion:
-    """What was taken for what at IoU .50.
+    """The confusion matrix at IoU .50.
 
     Attributes:
-        classes: names, K of them.
-        counts: `K+1` rows of `K+1`: a row for each true class, a column for each found one; the last is background.
-        threshold: detections with at least this score were counted.
+        classes: K names.
+        counts: `K+1` rows of `K+1`: a row for each true class, a column for each predicted class; the last is
+            background.
+        threshold: only detections with at least this score count.
     """
 
     classes: tuple[str, ...]
@@ -60,7 +59,7 @@ class Confusion:
 
 @dataclass(frozen=True)
 class ErrorKind:
-    """One kind of mistake: how often, and by how much AP50 would rise (0..1) if only this kind were put right."""
+    """One kind of error: how often it occurs, and the gain in AP50 (0..1) if only this kind were corrected."""
 
     count: int
     cost: float
@@ -68,17 +67,24 @@ class ErrorKind:
 
 @dataclass(frozen=True)
 class FalsePositivesOnEmpty:
-    """What was found on photos without objects: `detections` with at least `threshold` on `alarmed` of `photos`."""
+    """Detections on photos without objects.
+
+    Attributes:
+        photos: number of photos without objects.
+        photos_with_detections: how many of them have a detection with at least `threshold`.
+        detections: number of these detections.
+        threshold: only detections with at least this score count.
+    """
 
     photos: int
-    alarmed: int
+    photos_with_detections: int
     detections: int
     threshold: float
 
 
 @dataclass(frozen=True)
 class Interval:
-    """The middle `level` of a figure over `resamples` of the photos, in the figure's own unit (0..1)."""
+    """The middle `level` of a metric over `resamples` bootstrap samples of the photos, in the metric's unit (0..1)."""
 
     low: float
     high: float
@@ -92,29 +98,30 @@ class Interval:
 
 @dataclass(frozen=True)
 class MetricValues:
-    """What one set of detections is worth. Figures are fractions in 0..1; tables and pages show them as 0..100.
+    """The metrics of one set of detections, as fractions in 0..1. Tables and pages show them as 0..100.
+
+    From `curves` on, values are for masks, or for boxes if there are no masks.
 
     Attributes:
         overall: `box_AP`, `box_AP50`, `box_AP75`, `box_AP_small`, `box_AP_medium`, `box_AP_large`, `box_AR_1`,
-            `box_AR_10`, `box_AR_100`, the same with `mask_` and `boundary_`, and `report_mAP`, which is not COCO's;
-            None where the truth has nothing to judge by.
-        classes: by class name, in the order of the truth's category ids.
-        intervals: by the name of a figure of `overall`.
-        photos: photos in the truth, those without objects included.
-        detections: detections that were judged.
-        notes: what a reader of the figures should know, as sentences.
-        curves: by class name, where the truth has objects of it. Of masks, or of boxes where there are no masks, like
-            all that follows.
+            `box_AR_10`, `box_AR_100`, the same with `mask_` and `boundary_`, and `report_mAP`, which is not COCO's.
+            None if the ground truth has nothing to measure with.
+        classes: by class name, in the order of the category ids.
+        intervals: by the name of a metric in `overall`.
+        photos: number of photos, including those without objects.
+        detections: number of detections.
+        notes: sentences that a reader of the metrics should know.
+        curves: by class name, for classes with objects.
         thresholds: the best score threshold by class name.
-        threshold: the best one for all classes together; what is counted at one threshold is counted at this.
-        confusion: what was taken for what.
-        errors: mistakes by kind: class, location, both, duplicate, background, missed.
-        false_positives_on_empty: on photos without objects; None where there is no such photo.
+        threshold: the best one for all classes together; values that need one threshold use it.
+        confusion: the confusion matrix.
+        errors: by kind: class, location, both, duplicate, background, missed.
+        false_positives_on_empty: on photos without objects; None if there is no such photo.
         report_score_threshold: of `report_mAP`.
-        truth: fingerprint of the truth; two evaluations with the same can be compared.
+        truth: fingerprint of the ground truth. Evaluations with the same fingerprint can be compared.
     """
 
-    overall: Figures
+    overall: Mapping[str, float | None]
     classes: Mapping[str, ClassMetrics]
     photos: int
     detections: int
@@ -132,7 +139,7 @@ class MetricValues:
 
 @dataclass(frozen=True)
 class Difference:
-    """One figure of A and B, fractions in 0..1; `interval` is that of B minus A."""
+    """One metric of A and of B, fractions in 0..1; `interval` is that of B minus A."""
 
     a: float
     b: float
@@ -144,15 +151,15 @@ class Difference:
         return self.b - self.a
 
     @property
-    def certain(self) -> bool:
-        """Whether the interval leaves out 0."""
+    def significant(self) -> bool:
+        """Whether the interval does not contain 0."""
         return self.interval.low > 0 or self.interval.high < 0
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Differences by the name of the figure, those first that matter most; `photos` were judged."""
+    """The differences by the name of the metric, the most important first; `photos` is the number of photos."""
 
-    figures: Mapping[str, Difference]
+    differences: Mapping[str, Difference]
     photos: int
     notes: tuple[str, ...] = ()

@@ -137,8 +137,8 @@ class InputTransform:
         """Where a photo lies in an input of size `padded`; by default in the input that it has alone."""
         size = self.resized(photo)
         padded = padded or self.padded([size])
-        room = padded[0] - size[0], padded[1] - size[1]
-        top, left = (room[0] // 2, room[1] // 2) if self.conventions.centred else (0, 0)
+        margins = padded[0] - size[0], padded[1] - size[1]
+        top, left = (margins[0] // 2, margins[1] // 2) if self.conventions.centred else (0, 0)
         return InputPlacement(top, left, *size, padded, photo)
 
     def batch(
@@ -172,14 +172,14 @@ class InputTransform:
 
     def target(self, truth: Instances, placement: InputPlacement) -> Target:
         """The ground truth of one photo on the network's input."""
-        wanted = ~truth.crowd
+        single = ~truth.crowd
         boxes = image_to_input(truth.boxes, placement)
-        masks = truth[wanted].masks.pixels()
+        masks = truth[single].masks.pixels()
         if len(masks):
             masks = F.interpolate(masks[:, None].float(), size=placement.size)[:, 0]
         else:
             masks = torch.zeros((0, *placement.size))
-        return Target(boxes[wanted], truth.classes[wanted], masks.to(torch.uint8), boxes[truth.crowd])
+        return Target(boxes[single], truth.classes[single], masks.to(torch.uint8), boxes[truth.crowd])
 
     def _ordered(self, image: Tensor) -> Tensor:
         return image.flip(0) if self.conventions.channels == "bgr" else image

@@ -1,10 +1,11 @@
-"""From photos and videos on disk to files that say what is on them.
+"""Predicts on photos and videos on disk and writes the results to files.
 
-`files.py` is the way through; `writers.py` writes the files that cover all photos, `videos.py` handles one video,
-`batches.py` runs the network on several photos at once, `options.py` says what to write.
+`files.py` puts the parts together: `writers.py` writes the files that cover all photos, `videos.py` handles one video,
+`batches.py` runs the network on several photos at once, `compile.py` compiles it, `options.py` has the options.
 """
 
 from clothseg.prediction.batches import detect_batch
+from clothseg.prediction.compile import compile_for_inference
 from clothseg.prediction.files import predict_files
 from clothseg.prediction.options import MAPS, OutputFormat, PredictOptions
 from clothseg.prediction.writers import Predicted, PredictionRecord
@@ -15,6 +16,7 @@ __all__ = [
     "PredictOptions",
     "Predicted",
     "PredictionRecord",
+    "compile_for_inference",
     "detect_batch",
     "predict_files",
 ]

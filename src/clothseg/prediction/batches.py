@@ -1,4 +1,4 @@
-"""What is on several photos, asked of the network at once where that does not change the answer."""
+"""Detects on several photos at once, if that does not change the results."""
 
 import itertools
 from collections import defaultdict
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 def in_groups(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """`size` items at a time, the last time what is left."""
+    """Yields the items in lists of `size`; the last list may be shorter."""
     rest = iter(items)
     while group := list(itertools.islice(rest, size)):
         yield group
@@ -24,20 +24,23 @@ def in_groups(items: Iterable[T], size: int) -> Iterator[list[T]]:
 def detect_batch(
     model: Model, photos: Sequence[RgbImage], *, score_threshold: float = 0.0, together: bool | None = None
 ) -> list[Instances]:
-    """What is on each of `photos`, `[H, W, 3]` uint8 RGB, of any sizes.
+    """The instances on each photo.
 
-    Photos go through the network together only where each has the input of the size that it would have alone: beside a
-    larger one it would be padded, and what is found near its edge would change. On a processor they go one by one:
-    the sums of a batch are taken in another order there, which changes last digits, and no time is saved.
+    Only photos with the same input size go through the network together. Beside a larger one, a photo would be padded,
+    and detections near its edge would change. On a CPU photos go one by one: a batch adds numbers in another order,
+    which changes last digits, and it saves no time.
 
     Args:
         model: with a network.
-        photos: what is looked at.
+        photos: `[H, W, 3]` uint8 RGB each, of any sizes.
         score_threshold: see `Model.predict`.
-        together: whether photos go together; by default, where the network is not on a processor.
+        together: whether photos may go together; by default, if the network is not on a CPU.
+
+    Raises:
+        RunError: the model has no network yet.
     """
     if model.network is None:
-        raise RunError("the network is not there yet; call build() first")
+        raise RunError("the model has no network yet; call build() first")
     if together is None:
         together = next(model.network.parameters()).device.type != "cpu"
     groups: dict[object, list[int]] = defaultdict(list)
@@ -51,6 +54,6 @@ def detect_batch(
 
 
 def _input_size(model: Model, photo: RgbImage) -> tuple[int, int]:
-    """Height and width of the network's input for a photo alone."""
+    """Height and width of the network's input for this photo alone."""
     assert model.network is not None
     return model.network.transform.place((photo.shape[0], photo.shape[1])).padded

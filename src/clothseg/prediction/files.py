@@ -1,10 +1,9 @@
-"""From photos and videos on disk to a folder of results."""
+"""Predicts on photos and videos on disk and writes a folder of results."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
@@ -18,12 +17,15 @@ from clothseg.pictures import draw_instances
 from clothseg.pictures.maps import class_map, class_palette, instance_map, instance_palette, save_map
 from clothseg.prediction.options import Find, OutputFormat, PredictOptions, ProgressBar, no_progress
 from clothseg.prediction.videos import predict_video
-from clothseg.prediction.writers import Predicted, PredictionRecord, merged_parts, write_part, write_records
+from clothseg.prediction.writers import PhotoEntry, Predicted, PredictionRecord, merged_parts, write_part, write_records
 from clothseg.videos import check_library, is_video, open_video
 
-_OURS = re.compile(r"\d{4,}-.+\.(png|mp4|json|csv)|labels-.+|predictions\.json|images\.json|detections\.csv|\.part-\d+")
-_ABOUT_PHOTOS = frozenset({OutputFormat.COCO, OutputFormat.CSV})
+_OUTPUTS = re.compile(
+    r"\d{4,}-.+\.(png|mp4|json|csv)|labels-.+|predictions\.json|images\.json|detections\.csv|\.part-\d+"
+)
+_TABLES = frozenset({OutputFormat.COCO, OutputFormat.CSV})  # one file for all photos
 Work = tuple[int, Path]
+"""The number of an input, from 1, and its path."""
 
 
 def predict_files(
@@ -35,28 +37,28 @@ def predict_files(
     *,
     distributed: DistributedContext = SINGLE_PROCESS,
     overwrite: bool = False,
-    track: ProgressBar = no_progress,
+    progress: ProgressBar = no_progress,
 ) -> Predicted | None:
-    """Write results of photos and videos into a folder.
+    """Writes the results of photos and videos into a folder.
 
-    `images.json` lists photos (with their number among the inputs as id), videos and classes; `predictions.json` are
-    COCO results. A file that cannot be read is passed over. Where none can be read, nothing is written.
+    `images.json` lists photos (their number among the inputs is their id), videos and classes; `predictions.json` are
+    COCO results. A file that cannot be read is skipped. If none can be read, nothing is written.
 
     Args:
-        find: gives the instances that count on some photos; see `detect_batch`.
-        names: of classes by id.
+        find: returns the instances on some photos, such as `functools.partial(detect_batch, model)`.
+        names: class names by id 1..K.
         paths: photos and videos.
-        out: folder.
-        wanted: what is written.
+        out: the folder.
+        options: what to write.
         distributed: the ranks that share the work, all with the same arguments.
-        overwrite: whether the prediction that is in `out` may be replaced.
-        track: for a progress bar.
+        overwrite: whether an earlier prediction in `out` may be replaced.
+        progress: wraps the inputs and the frames of a video, for a progress bar.
 
     Returns:
-        what came of it; None on every rank but the first.
+        Counts and problems; None on every rank except the first.
 
     Raises:
-        ClothsegError: `out` holds something, and `overwrite` is not set; or there are videos, and PyAV is not there.
+        ClothsegError: `out` is not empty and `overwrite` is not set; or there are videos, but PyAV is not installed.
     """
     options = options or PredictOptions()
     if any(is_video(path) for path in paths):
@@ -69,8 +71,8 @@ def predict_files(
         _clear(out)
     distributed.barrier()
     work = distributed.strided_shard(list(enumerate(paths, start=1)))
-    records = _answers(find, names, work, out, options, track)
-    formats = options.formats if not all(is_video(path) for path in paths) else options.formats - _ABOUT_PHOTOS
+    records = _records(find, names, work, out, options, progress)
+    formats = options.formats if not all(is_video(path) for path in paths) else options.formats - _TABLES
     if distributed.world_size == 1:
         return write_records(records, out, names, formats)
     parts = [out / f".part-{rank}" for rank in range(distributed.world_size)]
@@ -83,7 +85,7 @@ def predict_files(
 
 
 def _unreadable(paths: Sequence[Path]) -> list[str]:
-    """A message for each file if none of them can be read; nothing as soon as one can."""
+    """A message for each file if none of them can be read; an empty list if one can."""
     problems = []
     for path in paths:
         try:
@@ -98,13 +100,18 @@ def _unreadable(paths: Sequence[Path]) -> list[str]:
     return problems
 
 
-def _answers(
-    find: Find, names: Mapping[int, str], work: Sequence[Work], out: Path, options: PredictOptions, track: ProgressBar
+def _records(
+    find: Find,
+    names: Mapping[int, str],
+    work: Sequence[Work],
+    out: Path,
+    options: PredictOptions,
+    progress: ProgressBar,
 ) -> Iterator[PredictionRecord]:
-    """An answer for each photo and video, in their order."""
+    """Yields a record for each photo and video, in their order."""
     with ThreadPoolExecutor(max_workers=options.batch) as pool:
         waiting: list[Work] = []
-        for number, path in track(work, len(work), "predicting"):
+        for number, path in progress(work, len(work), "predicting"):
             if not is_video(path):
                 waiting.append((number, path))
             if waiting and (is_video(path) or len(waiting) == options.batch):
@@ -112,7 +119,7 @@ def _answers(
                 waiting = []
             if is_video(path):
                 try:
-                    yield predict_video(number, path, out, find, names, options, track)
+                    yield predict_video(number, path, out, find, names, options, progress)
                 except PhotoError as error:
                     yield PredictionRecord(number, problem=str(error))
         yield from _photos(find, names, waiting, out, options, pool)
@@ -126,17 +133,17 @@ def _photos(
     options: PredictOptions,
     pool: ThreadPoolExecutor,
 ) -> Iterator[PredictionRecord]:
-    """Answers for some photos that are in memory together: read side by side, looked at, written side by side."""
+    """Yields a record for each photo; reads them in parallel, detects, and writes them in parallel."""
     read = list(pool.map(try_read_photo, [path for _, path in work]))
     found = iter(find([photo for photo in read if not isinstance(photo, PhotoError)]))
 
-    def answer(place: Work, photo: RgbImage | PhotoError, instances: Instances | None) -> PredictionRecord:
+    def record(place: Work, photo: RgbImage | PhotoError, instances: Instances | None) -> PredictionRecord:
         if instances is None or isinstance(photo, PhotoError):
             return PredictionRecord(place[0], problem=str(photo))
         return _write(*place, photo, instances, out, names, options)
 
     instances = [None if isinstance(photo, PhotoError) else next(found) for photo in read]
-    yield from pool.map(answer, work, read, instances)
+    yield from pool.map(record, work, read, instances)
 
 
 def _write(
@@ -148,16 +155,12 @@ def _write(
     names: Mapping[int, str],
     options: PredictOptions,
 ) -> PredictionRecord:
-    """Write the files of one photo."""
-    sure = options.shown.sure(found).cpu()
-    shown = found[sure]
+    """Writes the files of one photo."""
+    selected = options.shown.sure(found).cpu()
+    shown = found[selected]
     name = f"{number:04d}-{path.stem}.png"
-    entry: dict[str, Any] = {
-        "id": number,
-        "file_name": path.as_posix(),
-        "width": photo.shape[1],
-        "height": photo.shape[0],
-    }
+    height, width = photo.shape[:2]
+    entry: PhotoEntry = {"id": number, "file_name": path.as_posix(), "width": width, "height": height}
     if OutputFormat.PICTURES in options.formats:
         with atomic_file(out / name) as temporary:
             Image.fromarray(draw_instances(photo, shown, names)).save(temporary, format="PNG")
@@ -166,17 +169,16 @@ def _write(
         save_map(class_map(shown), class_palette(max(names)), out / "class-maps" / name)
         entry["class_map"] = f"class-maps/{name}"
     if OutputFormat.INSTANCE_MAPS in options.formats:
-        numbers = (sure.nonzero()[:, 0] + 1).tolist()
+        numbers = (selected.nonzero()[:, 0] + 1).tolist()
         save_map(instance_map(shown, numbers), instance_palette(found.classes.tolist()), out / "instance-maps" / name)
         entry["instance_map"] = f"instance-maps/{name}"
-    needed = _ABOUT_PHOTOS & options.formats
-    rows = coco_results(number, found, lambda label: label) if needed else []
-    return PredictionRecord(number, entry, rows, len(shown))
+    rows = coco_results(number, found, lambda label: label) if _TABLES & options.formats else []
+    return PredictionRecord(number, photo=entry, rows=rows, shown=len(shown))
 
 
 def _clear(out: Path) -> None:
-    """Delete the prediction that is in `out`, so that nothing old stands among what is new."""
-    for folder, pattern in ((out, _OURS), (out / "class-maps", _OURS), (out / "instance-maps", _OURS)):
+    """Deletes the earlier prediction in `out`, so that old and new files do not mix; other files stay."""
+    for folder, pattern in ((out, _OUTPUTS), (out / "class-maps", _OUTPUTS), (out / "instance-maps", _OUTPUTS)):
         for old in sorted(folder.iterdir()) if folder.is_dir() else ():
             if old.is_file() and pattern.fullmatch(old.name):
                 old.unlink()

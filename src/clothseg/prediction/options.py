@@ -1,36 +1,40 @@
-"""What somebody wants to have of a prediction."""
+"""The options of a prediction."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from clothseg.dataset.prelabel_files import SHOWN_FROM
 from clothseg.instances import Instances, Selection
+from clothseg.photos import RgbImage
 
 T = TypeVar("T")
-Find = Callable[[Sequence[NDArray[np.uint8]]], Sequence[Instances]]
-"""Gives the instances on each of some photos `[H, W, 3]`."""
+Find = Callable[[Sequence[RgbImage]], Sequence[Instances]]
+"""Returns the instances on each of some photos."""
 
 
 class ProgressBar(Protocol):
-    """Walks through work, for a progress bar."""
+    """Wraps an iteration, to show its progress."""
 
     def __call__(self, items: Iterable[T], total: int, what: str, /) -> Iterable[T]:
-        """The items; `total` is how many there are, 0 where that is not known."""
+        """Yields the items.
+
+        Args:
+            items: to iterate over.
+            total: number of items; 0 if it is not known.
+            what: text beside the bar.
+        """
         ...
 
 
 def no_progress(items: Iterable[T], total: int, what: str, /) -> Iterable[T]:
-    """No bar."""
+    """Returns the items: no progress is shown."""
     return items
 
 
 class OutputFormat(StrEnum):
-    """Forms that results are written in."""
+    """Formats of the results."""
 
     COCO = "coco"
     CSV = "csv"
@@ -40,18 +44,18 @@ class OutputFormat(StrEnum):
 
 
 MAPS = frozenset({OutputFormat.CLASS_MAPS, OutputFormat.INSTANCE_MAPS})
-"""Forms that photos alone are written in."""
+"""Formats that exist for photos only, not for videos."""
 
 
 @dataclass(frozen=True)
 class PredictOptions:
-    """What is written of photos and videos, and how.
+    """What is written for photos and videos, and how.
 
     Attributes:
         formats: COCO results, a table, drawn photos, label maps.
-        shown: chooses what pictures, videos and label maps show of it.
-        batch: photos (or frames) that are read, looked at and written together.
-        every: of a video, every how manieth frame is looked at.
+        shown: selects the instances that pictures, videos and label maps show.
+        batch: number of photos (or frames) that are read, processed and written together.
+        frame_stride: every Nth frame of a video is processed.
     """
 
     formats: frozenset[OutputFormat] = frozenset({OutputFormat.COCO, OutputFormat.PICTURES})

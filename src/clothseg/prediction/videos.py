@@ -1,10 +1,10 @@
-"""What is on a video: the video again with everything drawn, and COCO annotations with an image a frame."""
+"""Predicts on a video: writes it again with everything drawn, and COCO annotations with one image per frame."""
 
 import itertools
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +12,19 @@ from typing import IO
 
 from clothseg.errors import VideoError
 from clothseg.evaluation.results import coco_results
-from clothseg.instances import Instances, mask_area
+from clothseg.instances import CocoResult, Instances, mask_area
 from clothseg.pictures import draw_instances
 from clothseg.prediction.batches import in_groups
 from clothseg.prediction.options import Find, OutputFormat, PredictOptions, ProgressBar, no_progress
-from clothseg.prediction.writers import PredictionRecord, Row, RowList, Table, categories, text_file
+from clothseg.prediction.writers import (
+    FrameEntry,
+    PredictionRecord,
+    RowList,
+    Table,
+    VideoEntry,
+    categories,
+    text_file,
+)
 from clothseg.videos import Frame, Video, VideoWriter, open_video, write_video
 
 
@@ -27,43 +35,56 @@ def predict_video(
     find: Find,
     names: Mapping[int, str],
     options: PredictOptions,
-    track: ProgressBar = no_progress,
+    progress: ProgressBar = no_progress,
 ) -> PredictionRecord:
-    """Write `NUMBER-NAME.mp4`, `.json` and `.csv` into `out`, as far as they are wanted.
+    """Writes `NUMBER-NAME.mp4`, `.json` and `.csv` into `out`, those that `options.formats` has.
 
-    Frames are read, looked at and written a few at a time: memory does not grow with the length. The drawn video has
-    the frames that were looked at, upright, with their own times, and no sound. A video that ends early, or has pieces
-    that cannot be decoded, is written as far as it goes, and the answer says what is wrong with it.
+    Frames are read, processed and written a few at a time, so memory does not grow with the length. The drawn video has
+    the processed frames, upright, with their own times, and no sound. A video that ends early, or has parts that cannot
+    be decoded, is written as far as possible, and the record names the problem.
+
+    Args:
+        number: of the video among the inputs, from 1.
+        path: of the video.
+        out: the folder.
+        find: returns the instances on some frames.
+        names: class names by id 1..K.
+        options: what to write.
+        progress: wraps the frames, for a progress bar.
 
     Raises:
-        VideoError: it cannot be read, or has no frame. Nothing is written then.
+        VideoError: the video cannot be read, or has no frame. Nothing is written then.
     """
     stem = f"{number:04d}-{path.stem}"
     with open_video(path) as video, ExitStack() as stack:
         frames = video.frames()
         first = next(frames, None)
         if first is None:
-            raise VideoError(video.complaint())
+            raise VideoError(video.problem())
         files = _Files.open(stack, out / stem, video, names, options)
-        everything = track(itertools.chain([first], frames), video.declared, path.name)
+        everything = progress(itertools.chain([first], frames), video.declared, path.name)
         chosen = (frame for frame in everything if frame.number % options.frame_stride == 0)
-        looked_at = shown = 0
+        processed = shown = 0
         for group in in_groups(chosen, options.batch):
             for frame, found in zip(group, find([frame.pixels for frame in group]), strict=True):
-                looked_at += 1
-                shown += files.write(frame, _image(looked_at, frame, video), found)
+                processed += 1
+                shown += files.write(frame, _image(processed, frame, video), found)
         height, width = first.pixels.shape[:2]
-        entry = {"file_name": path.as_posix(), "width": width, "height": height, "frames": looked_at}
-        written = [("video", files.film, "mp4"), ("results", files.coco, "json"), ("table", files.table, "csv")]
-        entry |= {kind: f"{stem}.{suffix}" for kind, file, suffix in written if file is not None}
-        return PredictionRecord(number, entry, shown=shown, problem=video.complaint(), video=True)
+        entry: VideoEntry = {"file_name": path.as_posix(), "width": width, "height": height, "frames": processed}
+        if files.film is not None:
+            entry["video"] = f"{stem}.mp4"
+        if files.coco is not None:
+            entry["results"] = f"{stem}.json"
+        if files.table is not None:
+            entry["table"] = f"{stem}.csv"
+        return PredictionRecord(number, video=entry, shown=shown, problem=video.problem())
 
 
-def _image(number: int, frame: Frame, video: Video) -> dict[str, object]:
+def _image(number: int, frame: Frame, video: Video) -> FrameEntry:
     height, width = frame.pixels.shape[:2]
     return {
         "id": number,
-        "file_name": str(video.path),
+        "file_name": video.path.as_posix(),
         "width": width,
         "height": height,
         "frame": frame.number,
@@ -72,23 +93,23 @@ def _image(number: int, frame: Frame, video: Video) -> dict[str, object]:
 
 
 class _CocoFile:
-    """COCO annotations of frames as they come in; those of all wait in a file until the list of images is complete."""
+    """Writes COCO annotations frame by frame; a temporary file holds them until the list of images is complete."""
 
     def __init__(self, file: IO[str], waiting: IO[str], names: Mapping[int, str]) -> None:
         self._file, self._waiting, self._count = file, waiting, 0
         file.write(f'{{"categories": {json.dumps(categories(names))}, "images": ')
         self._images, self._annotations = RowList(file), RowList(waiting)
 
-    def add(self, image: Row, rows: list[dict[str, object]]) -> None:
-        """Write a frame and its COCO results."""
+    def add(self, image: FrameEntry, rows: Sequence[CocoResult]) -> None:
+        """Writes a frame and its COCO results."""
         self._images.add(image)
         for row in rows:
             self._count += 1
-            area = mask_area(row["segmentation"])  # type: ignore[arg-type]
+            area = mask_area(row["segmentation"])
             self._annotations.add({"id": self._count, **row, "area": area, "iscrowd": 0})
 
     def close(self) -> None:
-        """Put the annotations behind the images."""
+        """Writes the annotations after the images."""
         self._images.close()
         self._annotations.close()
         self._waiting.seek(0)
@@ -107,7 +128,7 @@ def _coco_file(path: Path, names: Mapping[int, str]) -> Iterator[_CocoFile]:
 
 @dataclass(frozen=True)
 class _Files:
-    """The files of one video; None is not wanted."""
+    """The files of one video; None for a file that is not written."""
 
     names: Mapping[int, str]
     options: PredictOptions
@@ -119,7 +140,7 @@ class _Files:
     def open(
         cls, stack: ExitStack, stem: Path, video: Video, names: Mapping[int, str], options: PredictOptions
     ) -> "_Files":
-        """Begin those that are wanted; `stack` ends them. `stem` is their path up to the suffix."""
+        """Opens the files; `stack` closes them. `stem` is their path without the suffix."""
         film = coco = table = None
         if OutputFormat.PICTURES in options.formats:
             rate = video.rate / options.frame_stride
@@ -130,10 +151,14 @@ class _Files:
             table = Table(stack.enter_context(text_file(stem.with_name(f"{stem.name}.csv"))), names)
         return cls(names, options, film, coco, table)
 
-    def write(self, frame: Frame, image: dict[str, object], found: Instances) -> int:
-        """Write what was found on a frame; how much of it is shown."""
+    def write(self, frame: Frame, image: FrameEntry, found: Instances) -> int:
+        """Writes the detections on a frame.
+
+        Returns:
+            Number of instances that are shown.
+        """
         shown = found[self.options.shown.sure(found)]
-        rows = coco_results(int(str(image["id"])), found, lambda label: label)
+        rows = coco_results(image["id"], found, lambda label: label)
         if self.film is not None:
             self.film.add(draw_instances(frame.pixels, shown, self.names), frame.stamp)
         if self.coco is not None:

@@ -1,54 +1,83 @@
-"""What is one file for all photos: COCO results, the list of photos, the table. Written as answers come in."""
+"""Writes the files that cover all photos: COCO results, the list of photos, the table. Rows are written one by one."""
 
 import csv
 import heapq
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, NotRequired, TypedDict
 
 from clothseg.files import atomic_file, atomic_write
-from clothseg.instances import mask_area
+from clothseg.instances import CocoCategory, CocoImage, CocoResult, mask_area
 from clothseg.prediction.options import OutputFormat
 
-Row = Mapping[str, Any]
 COLUMNS = (
     *("photo", "frame", "time", "number", "class", "score", "x", "y", "width", "height"),
     *("area", "photo_width", "photo_height", "rle"),
 )
 
 
+class PhotoEntry(CocoImage):
+    """A photo in `images.json`; `picture`, `class_map` and `instance_map` are files in the same folder."""
+
+    picture: NotRequired[str]
+    class_map: NotRequired[str]
+    instance_map: NotRequired[str]
+
+
+class FrameEntry(CocoImage):
+    """A frame in the COCO file of a video: `frame` is its number from 0, `time` is in seconds."""
+
+    frame: int
+    time: float
+
+
+class VideoEntry(TypedDict):
+    """A video in `images.json`.
+
+    `frames` is the number of processed frames; `video`, `results` and `table` are files in the same folder.
+    """
+
+    file_name: str
+    width: int
+    height: int
+    frames: int
+    video: NotRequired[str]
+    results: NotRequired[str]
+    table: NotRequired[str]
+
+
 @dataclass(frozen=True)
 class PredictionRecord:
-    """What came of one photo or video.
+    """The result of one photo or video.
 
     Attributes:
-        number: its place among the inputs, from 1.
-        image: its entry in `images.json`; empty where it could not be read.
-        rows: COCO results of a photo; those of a video are in a file of its own.
-        shown: instances that the picture or video shows.
-        problem: why it could not be read, or not to its end.
-        video: whether it is one.
+        number: its position among the inputs, from 1.
+        photo: its entry in `images.json`, if it is a photo that could be read.
+        video: its entry in `images.json`, if it is a video that could be read.
+        rows: COCO results of a photo; those of a video are in its own file.
+        shown: number of instances that the picture or video shows.
+        problem: why it could not be read, or not to its end; otherwise empty.
     """
 
     number: int
-    image: Row = field(default_factory=dict)
-    rows: Sequence[Row] = ()
+    photo: PhotoEntry | None = None
+    video: VideoEntry | None = None
+    rows: Sequence[CocoResult] = ()
     shown: int = 0
     problem: str = ""
-    video: bool = False
 
 
 @dataclass(frozen=True)
 class Predicted:
-    """What came of a prediction.
+    """The result of a prediction.
 
     Attributes:
-        photos: how many were read.
-        videos: how many were read, whole or in part.
-        instances: how many the pictures and videos show.
+        photos: number of photos that were read.
+        videos: number of videos that were read, completely or in part.
+        instances: number of instances that the pictures and videos show.
         failed: a message for each photo or video that could not be read, or not to its end.
     """
 
@@ -59,31 +88,31 @@ class Predicted:
 
 
 class RowList:
-    """A JSON list that is written row by row, to the letter as `json.dumps` would write it whole."""
+    """Writes a JSON list row by row, byte-identical to `json.dumps` of the whole list."""
 
     def __init__(self, file: IO[str]) -> None:
         self._file, self._empty = file, True
         file.write("[")
 
-    def add(self, row: Row) -> None:
-        """Write one more row."""
+    def add(self, row: Mapping[str, object]) -> None:
+        """Writes one more row."""
         self._file.write(("" if self._empty else ", ") + json.dumps(row))
         self._empty = False
 
     def close(self) -> None:
-        """End the list."""
+        """Ends the list."""
         self._file.write("]")
 
 
 class Table:
-    """Detections as CSV, a row each."""
+    """Writes detections as CSV, one row each."""
 
     def __init__(self, file: IO[str], names: Mapping[int, str]) -> None:
         self._writer, self._names = csv.writer(file, lineterminator="\n"), names
         self._writer.writerow(COLUMNS)
 
-    def add(self, image: Row, rows: Sequence[Row]) -> None:
-        """Write the detections of one photo or frame, numbered from 1."""
+    def add(self, image: PhotoEntry | FrameEntry, rows: Sequence[CocoResult]) -> None:
+        """Writes the detections of one photo or frame, numbered from 1."""
         for number, row in enumerate(rows, start=1):
             height, width = row["segmentation"]["size"]
             place = [image["file_name"], image.get("frame", ""), image.get("time", ""), number]
@@ -93,7 +122,7 @@ class Table:
 
 @contextmanager
 def text_file(path: Path) -> Iterator[IO[str]]:
-    """A UTF-8 file for writing that appears whole or not at all."""
+    """Opens a UTF-8 file for writing; the file appears only when it is complete (atomic write)."""
     with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         yield file
 
@@ -101,60 +130,63 @@ def text_file(path: Path) -> Iterator[IO[str]]:
 def write_records(
     records: Iterable[PredictionRecord], out: Path, names: Mapping[int, str], formats: frozenset[OutputFormat]
 ) -> Predicted:
-    """Write `images.json`, and `predictions.json` and `detections.csv` as far as they are wanted.
+    """Writes `images.json`, and `predictions.json` and `detections.csv` if `formats` has them.
 
     Args:
-        answers: in the order of the inputs; held one at a time.
-        out: folder.
-        names: of classes by id.
-        formats: what is wanted.
+        records: in the order of the inputs; only one is in memory at a time.
+        out: the folder.
+        names: class names by id.
+        formats: what to write.
     """
-    images: list[Row] = []
-    videos: list[Row] = []
+    photos: list[PhotoEntry] = []
+    videos: list[VideoEntry] = []
     failed: list[str] = []
     shown = 0
     with ExitStack() as stack:
         results = RowList(stack.enter_context(text_file(out / "predictions.json"))) if "coco" in formats else None
         table = Table(stack.enter_context(text_file(out / "detections.csv")), names) if "csv" in formats else None
-        for answer in records:
-            if answer.problem:
-                failed.append(answer.problem)
-            if answer.image:
-                (videos if answer.video else images).append(answer.image)
-            shown += answer.shown
+        for record in records:
+            shown += record.shown
+            if record.problem:
+                failed.append(record.problem)
+            if record.video is not None:
+                videos.append(record.video)
+            if record.photo is None:
+                continue
+            photos.append(record.photo)
             if table is not None:
-                table.add(answer.image, answer.rows)
+                table.add(record.photo, record.rows)
             if results is not None:
-                for row in answer.rows:
+                for row in record.rows:
                     results.add(row)
         if results is not None:
             results.close()
-    listed = {"images": images} | ({"videos": videos} if videos else {}) | {"categories": categories(names)}
+    listed = {"images": photos} | ({"videos": videos} if videos else {}) | {"categories": categories(names)}
     atomic_write(out / "images.json", json.dumps(listed, indent=1))
-    return Predicted(len(images), len(videos), shown, failed)
+    return Predicted(len(photos), len(videos), shown, failed)
 
 
-def categories(names: Mapping[int, str]) -> list[dict[str, Any]]:
-    """COCO's categories."""
+def categories(names: Mapping[int, str]) -> list[CocoCategory]:
+    """The classes as COCO categories."""
     return [{"id": number, "name": name} for number, name in names.items()]
 
 
 def write_part(records: Iterable[PredictionRecord], path: Path) -> None:
-    """Write answers to a file of their own, a line each, for another process to put together with others."""
+    """Writes the records of this rank to a file, one per line; the first rank merges these files."""
     with text_file(path) as file:
-        for answer in records:
-            file.write(json.dumps(asdict(answer)) + "\n")
+        for record in records:
+            file.write(json.dumps(asdict(record)) + "\n")
 
 
 @contextmanager
 def merged_parts(paths: Sequence[Path]) -> Iterator[Iterator[PredictionRecord]]:
-    """The answers of several part files in the order of the inputs; the files are gone afterwards."""
+    """The records of several part files in the order of the inputs; deletes the files afterwards."""
     with ExitStack() as stack:
-        parts = [map(_answer, stack.enter_context(path.open(encoding="utf-8"))) for path in paths]
-        yield heapq.merge(*parts, key=lambda answer: answer.number)
+        parts = [map(_record, stack.enter_context(path.open(encoding="utf-8"))) for path in paths]
+        yield heapq.merge(*parts, key=lambda record: record.number)
     for path in paths:
         path.unlink()
 
 
-def _answer(line: str) -> PredictionRecord:
+def _record(line: str) -> PredictionRecord:
     return PredictionRecord(**json.loads(line))

@@ -1,10 +1,13 @@
-"""`report.html`: one self-contained page that tells what a run did and how good its network is.
+"""`report.html`, one self-contained page about a run and how good its network is; and evaluating a run.
 
-`reading.py` reads the files of a run, `choice.py` chooses the photos to show, `figures.py` draws them, `examples.py`
-cuts out mistakes, `inputs.py` shows what the network is given, `words.py` says in sentences what the figures mean,
-`page.py` puts all of it into `page.html.jinja`.
+`evaluate_run.py` evaluates a run and writes its page. `page.py` fills `page.html.jinja`: `reading.py` reads the files
+of a run, `choice.py` chooses the photos, `figures.py` draws them, `examples.py` cuts out errors, `inputs.py` shows what
+the network receives, `metric_panels.py` prepares curves and tables, `text.py` explains the metrics in sentences.
+`best_examples.py` writes the best detections of each class as pictures.
 """
 
+from clothseg.report.best_examples import FiguresWritten, write_figures
+from clothseg.report.evaluate_run import evaluate_run
 from clothseg.report.page import write_report
 
-__all__ = ["write_report"]
+__all__ = ["FiguresWritten", "evaluate_run", "write_figures", "write_report"]

@@ -1,40 +1,41 @@
-"""Which photos a page shows, so that the good ones do not stand for all."""
+"""Chooses the photos on a page, so that good examples do not dominate."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from clothseg.instances import Instances, mask_iou
-from clothseg.report.reading import Row, Truth, by_photo, to_instances
+from clothseg.evaluation.greedy_match import greedy_match
+from clothseg.evaluation.truth import GroundTruth
+from clothseg.instances import CocoImage, CocoResult, Instances, mask_iou
+from clothseg.report.reading import results_by_photo, to_instances
 
 
 def agreement(found: Instances, truth: Instances) -> float:
-    """How well detections and truth of one photo agree, in 0..1.
+    """How well the detections and the ground truth of one photo agree, in 0..1.
 
-    Detections are paired with objects of their class, best score first, each with the free object that it overlaps
-    most. Summed IoU of the pairs is divided by the number of pairs, of missed objects and of detections without a pair.
-    Crowds, and detections that lie on one by half, do not count. Nothing found where nothing is counts as 1.
+    Each detection, highest score first, takes the free object of its class that it overlaps most. The sum of the IoUs
+    of these pairs is divided by the number of pairs, missed objects and detections without an object. Crowds do not
+    count, nor do detections of which half lies on a crowd. A photo without objects and without detections has 1.
     """
-    overlap = mask_iou(found.masks.rle(), truth.masks.rle(), truth.crowd.tolist())
+    order = np.argsort(-found.scores.numpy(), kind="stable")
     crowd = truth.crowd.numpy()
-    same = found.classes.numpy()[:, None] == truth.classes.numpy()[None, :]
-    free = ~crowd
-    pairs: list[float] = []
-    alone = 0
-    for position in np.argsort(-found.scores.numpy(), kind="stable"):
-        gains = np.where(same[position] & free, overlap[position], 0.0)
-        if gains.size and gains.max() > 0:
-            pairs.append(float(gains.max()))
-            free[gains.argmax()] = False
-        elif not (overlap[position][crowd] >= 0.5).any():
-            alone += 1
-    counted = len(pairs) + alone + int(free.sum())
+    iou = mask_iou(found.masks.rle(), truth.masks.rle(), crowd.tolist())[order]
+    same_class = found.classes.numpy()[order][:, None] == truth.classes.numpy()[None, :]
+    matched = greedy_match(iou, same_class & ~crowd & (iou > 0), 0.0)
+    paired = matched >= 0
+    on_crowd = ((iou >= 0.5) & crowd).any(axis=1)
+    pairs = iou[paired, matched[paired]].tolist()
+    unmatched = int((~paired & ~on_crowd).sum())
+    missed = int((~crowd).sum()) - len(pairs)
+    counted = len(pairs) + unmatched + missed
     return sum(pairs) / counted if counted else 1.0
 
 
-def ranked_photos(truth: Truth, predictions: Sequence[Row], threshold: float) -> list[tuple[float, Row]]:
-    """Every photo with the agreement of its truth and its detections from `threshold` on, best first."""
-    results = by_photo(truth.images, [row for row in predictions if row["score"] >= threshold])
+def ranked_photos(
+    truth: GroundTruth, predictions: Sequence[CocoResult], threshold: float
+) -> list[tuple[float, CocoImage]]:
+    """Every photo with its agreement, best first; only detections with a score of at least `threshold` count."""
+    results = results_by_photo(truth.images, [row for row in predictions if row["score"] >= threshold])
     scored = [
         (agreement(to_instances(results[image["id"]], image), to_instances(truth.by_photo[image["id"]], image)), image)
         for image in truth.images
@@ -43,27 +44,27 @@ def ranked_photos(truth: Truth, predictions: Sequence[Row], threshold: float) ->
 
 
 def spread(count: int, wanted: int) -> list[int]:
-    """At most `wanted` positions of `count`, the first and the last among them, evenly apart."""
+    """At most `wanted` positions out of `count`, evenly spaced, including the first and the last."""
     if count <= wanted:
         return list(range(count))
     return np.linspace(0, count - 1, wanted).round().astype(int).tolist() if wanted > 1 else [0]
 
 
 def ends_and_between(count: int, share: int) -> list[int]:
-    """Positions of `count`: the first `share`, as many spread between, and the last; all where there are no more."""
+    """Positions out of `count`: the first `share`, `share` spread between, and the last `share`; or all of a few."""
     if count <= 3 * share:
         return list(range(count))
     between = [share + position for position in spread(count - 2 * share, share)]
     return [*range(share), *between, *range(count - share, count)]
 
 
-def sample_of_classes(truth: Truth, wanted: int) -> list[Row]:
-    """Photos with masks, the classes taking turns, each class's spread over the data set."""
+def sample_of_classes(truth: GroundTruth, wanted: int) -> list[CocoImage]:
+    """At most `wanted` photos with objects: the same number for each class, spread over the dataset."""
     queues = []
     for class_id in sorted(truth.names):
         having = [im for im in truth.images if any(a["category_id"] == class_id for a in truth.by_photo[im["id"]])]
         queues.append([having[position] for position in spread(len(having), wanted)])
-    chosen: dict[int, Row] = {}
+    chosen: dict[int, CocoImage] = {}
     share = -(-wanted // max(len(queues), 1))
     for queue in queues:
         unused = [image for image in queue if image["id"] not in chosen]

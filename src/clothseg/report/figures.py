@@ -6,25 +6,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from clothseg.errors import PhotoError
-from clothseg.instances import Instances, resize_instances
-from clothseg.photos import read_photo
+from clothseg.evaluation.truth import GroundTruth
+from clothseg.instances import CocoResult, Instances, resize_instances
+from clothseg.photos import RgbImage, read_photo
 from clothseg.pictures import draw_instances, loss_curve, loss_names
 from clothseg.pictures.embed import shrink
 from clothseg.report.choice import ends_and_between, ranked_photos
-from clothseg.report.reading import Row, Truth, by_photo, to_instances
+from clothseg.report.reading import results_by_photo, to_instances
 
-_MOST_BYTES = 45_000  # of one photo, so that a page of 72 stays under 5 MB after base64
+_AREA = 250_000  # pixels of a photo
+_MAX_BYTES = 45_000  # of one photo, so that a page with 72 stays under 5 MB after base64
 _QUALITIES = (82, 70, 55, 40, 25)
 
 
 @dataclass(frozen=True)
 class EmbeddedPhoto:
-    """A drawn photo: `source` is a data URI, width and height are its pixels, `text` says what is on it."""
+    """A drawn photo: `source` is a data URI, `width` and `height` are in pixels, `text` names what it shows."""
 
     source: str
     width: int
@@ -34,7 +34,7 @@ class EmbeddedPhoto:
 
 @dataclass(frozen=True)
 class Pair:
-    """Truth and detections of one photo, with their agreement in 0..1."""
+    """Ground truth and detections of one photo, with their agreement in 0..1."""
 
     truth: EmbeddedPhoto
     found: EmbeddedPhoto
@@ -48,43 +48,53 @@ def curve_figures(history: Sequence[Mapping[str, str]]) -> list[tuple[str, str]]
 
 
 def prediction_pairs(
-    truth: Truth, predictions: Sequence[Row], images: Path, *, threshold: float, wanted: int = 12
+    truth: GroundTruth, predictions: Sequence[CocoResult], images: Path, *, threshold: float, wanted: int = 12
 ) -> tuple[list[Pair], list[str]]:
-    """The best photos by agreement, the worst, and some between, best first; and names of those that cannot be read."""
+    """The photos with the best agreement, the worst, and some between, best first.
+
+    Returns:
+        The pairs, and the names of photos that cannot be read.
+    """
     ranked = ranked_photos(truth, predictions, threshold)
-    shown = by_photo(truth.images, [row for row in predictions if row["score"] >= threshold])
+    shown = results_by_photo(truth.images, [row for row in predictions if row["score"] >= threshold])
     pairs, unread = [], []
     for position in ends_and_between(len(ranked), wanted // 3):
         score, image = ranked[position]
         name = str(image["file_name"])
         try:
-            photo = read_photo(images / name)
-            right = to_instances(truth.by_photo[image["id"]], image)
-            left = _drawn(photo, right, truth.names, 250_000, scores=False)
-            found = _drawn(photo, to_instances(shown[image["id"]], image), truth.names, 250_000, scores=True)
-            pairs.append(Pair(left, found, score, name))
+            photo = read_sized_photo(images / name, (image["height"], image["width"]))
         except PhotoError:
             unread.append(name)
+            continue
+        objects = _drawn(photo, to_instances(truth.by_photo[image["id"]], image), truth.names, scores=False)
+        found = _drawn(photo, to_instances(shown[image["id"]], image), truth.names, scores=True)
+        pairs.append(Pair(objects, found, score, name))
     return pairs, unread
 
 
+def read_sized_photo(path: Path, size: tuple[int, int]) -> RgbImage:
+    """The photo, if it has the `size` (height, width) that its annotations were made for.
+
+    Raises:
+        PhotoError: it cannot be read, or has another size.
+    """
+    photo = read_photo(path)
+    if photo.shape[:2] != size:
+        raise PhotoError(
+            f"{path}: the photo has {photo.shape[0]} x {photo.shape[1]} pixels (height x width), but its annotations "
+            f"were made for {size[0]} x {size[1]}"
+        )
+    return photo
+
+
 def data_uri(content: bytes, kind: str) -> str:
-    """`content` of the media type `kind` as a URI that holds it."""
+    """A URI that contains `content`, of the media type `kind`."""
     return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 
-def _drawn(
-    photo: NDArray[np.uint8],
-    instances: Instances,
-    names: Mapping[int, str],
-    area: int,
-    *,
-    scores: bool,
-) -> EmbeddedPhoto:
-    """Shrink to about `area` pixels first and draw then, so that lines and letters have the size they are seen in."""
-    if photo.shape[:2] != instances.size:
-        raise PhotoError(f"the photo is {photo.shape[:2]}, but its annotations say {instances.size} (height, width)")
-    small = shrink(photo, area)
+def _drawn(photo: RgbImage, instances: Instances, names: Mapping[int, str], *, scores: bool) -> EmbeddedPhoto:
+    """Shrinks before drawing, so that lines and letters have the right size on the page."""
+    small = shrink(photo, _AREA)
     size = (small.shape[0], small.shape[1])
     drawn = draw_instances(small, resize_instances(instances, size), names, scores=scores)
     found = [names.get(int(c), f"class {c}") for c in instances.classes]
@@ -92,13 +102,13 @@ def _drawn(
     return EmbeddedPhoto(photo_uri(drawn), size[1], size[0], text)
 
 
-def photo_uri(picture: NDArray[np.uint8]) -> str:
-    """`picture` as a WebP of the best quality that stays under the most bytes that a photo may take."""
+def photo_uri(picture: RgbImage) -> str:
+    """`picture` as a WebP of the best quality within the size limit of a photo, as a data URI."""
     content = b""
     for quality in _QUALITIES:
         target = io.BytesIO()
         Image.fromarray(picture).save(target, format="WEBP", quality=quality, method=4)
         content = target.getvalue()
-        if len(content) <= _MOST_BYTES:
+        if len(content) <= _MAX_BYTES:
             break
     return data_uri(content, "image/webp")

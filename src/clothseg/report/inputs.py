@@ -1,37 +1,35 @@
-"""What the network is given: photos with their truth as lines, and beside each the same on the network's own grid."""
+"""What the network receives: training photos with their annotations, and some at the network's input size."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from clothseg.config import Config
 from clothseg.dataset.show import preview_input
 from clothseg.errors import ConfigError, PhotoError
+from clothseg.evaluation.truth import GroundTruth
 from clothseg.instances import Instances, resize_instances
 from clothseg.networks import input_transform
 from clothseg.networks.input import InputTransform
-from clothseg.photos import read_photo
+from clothseg.photos import RgbImage
 from clothseg.pictures import draw_masks, draw_outlines
 from clothseg.pictures.embed import shrink
 from clothseg.report.choice import sample_of_classes, spread
-from clothseg.report.figures import EmbeddedPhoto, photo_uri
-from clothseg.report.reading import Row, Truth, to_instances
+from clothseg.report.figures import EmbeddedPhoto, photo_uri, read_sized_photo
+from clothseg.report.reading import to_instances
 
 _AREA = 130_000  # pixels of a picture
-_RESIZED = 3  # photos that are shown on the network's grid too
+_RESIZED = 3  # photos that are shown at the input size too
 
 
 @dataclass(frozen=True)
 class Resized:
-    """A photo, its masks, both as the network gets them, and what their sizes are."""
+    """A photo, its masks, and both at the network's input size: pictures with captions."""
 
     pictures: tuple[tuple[EmbeddedPhoto, str], ...]
 
 
 def transform_of(config: Path) -> InputTransform | None:
-    """How the network of a run turns photos into its input; None if there is no configuration of this version."""
+    """The input transform of a run's network; None if the configuration is missing or of another version."""
     try:
         return input_transform(Config.load(config))
     except ConfigError:
@@ -39,15 +37,20 @@ def transform_of(config: Path) -> InputTransform | None:
 
 
 def training_photos(
-    truth: Truth, images: Path, transform: InputTransform | None, wanted: int = 12
+    truth: GroundTruth, images: Path, transform: InputTransform | None, wanted: int = 12
 ) -> tuple[list[EmbeddedPhoto], list[Resized], list[str]]:
-    """Photos with their truth as lines, a few as the network gets them, and names of unreadable ones."""
+    """Training photos for the page.
+
+    Returns:
+        Photos with masks and boxes as lines, some of them at the input size, and the names of unreadable photos.
+    """
     lines, resized, unread = [], [], []
     chosen = sample_of_classes(truth, wanted)
     also_resized = {chosen[position]["id"] for position in spread(len(chosen), _RESIZED)}
     for image in chosen:
+        instances = to_instances(truth.by_photo[image["id"]], image)
         try:
-            photo, instances = _read(truth, image, images)
+            photo = read_sized_photo(images / str(image["file_name"]), instances.size)
         except PhotoError:
             unread.append(str(image["file_name"]))
             continue
@@ -57,34 +60,27 @@ def training_photos(
     return lines, resized, unread
 
 
-def _read(truth: Truth, image: Row, images: Path) -> tuple[NDArray[np.uint8], Instances]:
-    photo, instances = read_photo(images / str(image["file_name"])), to_instances(truth.by_photo[image["id"]], image)
-    if photo.shape[:2] != instances.size:
-        raise PhotoError(f"the photo is {photo.shape[:2]}, but its annotations say {instances.size} (height, width)")
-    return photo, instances
-
-
-def _outlines(photo: NDArray[np.uint8], instances: Instances, truth: Truth) -> EmbeddedPhoto:
+def _outlines(photo: RgbImage, instances: Instances, truth: GroundTruth) -> EmbeddedPhoto:
     small = shrink(photo, _AREA)
     drawn = draw_outlines(small, resize_instances(instances, (small.shape[0], small.shape[1])))
     names = [truth.names.get(int(class_id), f"class {class_id}") for class_id in instances.classes]
     return _photo(drawn, ", ".join(names))
 
 
-def _resized(photo: NDArray[np.uint8], instances: Instances, transform: InputTransform) -> Resized:
+def _resized(photo: RgbImage, instances: Instances, transform: InputTransform) -> Resized:
     height, width = instances.size
     masks = draw_masks(instances)
     small, small_masks = preview_input(photo, masks, transform)
     tall, wide = transform.resized(instances.size)
-    framed = f", in a frame of {small.shape[1]} × {small.shape[0]}" if small.shape[:2] != (tall, wide) else ""
-    said = (
+    padded = f", padded to {small.shape[1]} × {small.shape[0]}" if small.shape[:2] != (tall, wide) else ""
+    captioned = (
         (photo, f"photo, {width} × {height} pixels"),
         (masks, "its masks"),
-        (small, f"as the network gets it, {wide} × {tall}{framed}"),
-        (small_masks, "the masks there"),
+        (small, f"network input, {wide} × {tall}{padded}"),
+        (small_masks, "its masks"),
     )
-    return Resized(tuple((_photo(shrink(picture, _AREA), text), text) for picture, text in said))
+    return Resized(tuple((_photo(shrink(picture, _AREA), text), text) for picture, text in captioned))
 
 
-def _photo(picture: NDArray[np.uint8], text: str) -> EmbeddedPhoto:
+def _photo(picture: RgbImage, text: str) -> EmbeddedPhoto:
     return EmbeddedPhoto(photo_uri(picture), picture.shape[1], picture.shape[0], text)

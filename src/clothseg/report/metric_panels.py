@@ -1,27 +1,27 @@
-"""What helps to decide, as values for the page: precision-recall curves, thresholds, mistakes, confusion."""
+"""Prepares precision-recall curves, errors and the confusion matrix for the page."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from clothseg.evaluation import Metrics
 from clothseg.evaluation.values import Confusion, Threshold
-from clothseg.report.examples import ErrorExample
+from clothseg.report.examples import ErrorExamples
 
 _WIDTH, _HEIGHT = 200.0, 130.0  # of a curve's plot, in units of its SVG
-_MOST_CLASSES = 20
-_MISTAKES = {
-    "missed": "an object is not found at all",
-    "location": "found, but the outline overlaps the true one by less than half",
+_MAX_CLASSES = 20
+_MEANINGS = {
+    "missed": "an object is not found",
+    "location": "right class, but the outline overlaps the true one by less than half",
     "class": "the outline is right, the class is wrong",
-    "both": "wrong class, and the outline is off as well",
+    "both": "wrong class, and the outline overlaps by less than half",
     "duplicate": "an object is found a second time",
-    "background": "something is found where nothing is",
+    "background": "a detection where there is no object",
 }
 
 
 @dataclass(frozen=True)
 class CurvePlot:
-    """A class's precision over recall: `line` and `area` are SVG points, `dot` is where its best threshold lies."""
+    """The precision-recall curve of a class: `line` and `area` are SVG points, `dot` is at its best threshold."""
 
     name: str
     line: str
@@ -32,9 +32,15 @@ class CurvePlot:
 
 @dataclass(frozen=True)
 class ErrorPanel:
-    """A kind of mistake, what it means, how often it happened, what it costs in AP50 and as a share of the dearest.
+    """One kind of error.
 
-    `sure` of them have a score from the threshold on; `examples` are some of these.
+    Attributes:
+        name: of the kind.
+        meaning: of the kind, in a few words.
+        count: number of errors.
+        cost: gain in AP50 (0..1) if only this kind were corrected.
+        share: the cost as a fraction of the highest cost of a kind.
+        examples: some of the errors above the score threshold, with the number of these errors.
     """
 
     name: str
@@ -42,13 +48,12 @@ class ErrorPanel:
     count: int
     cost: float
     share: float
-    sure: int
-    examples: list[ErrorExample]
+    examples: ErrorExamples
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A number of the confusion matrix, its share of its row in 0..1, and whether it is right."""
+    """A cell of the confusion matrix: a count, its share of the row in 0..1, and whether it is on the diagonal."""
 
     count: int
     share: float
@@ -71,28 +76,31 @@ def curve_plots(metrics: Metrics) -> list[CurvePlot]:
     return plots
 
 
-def mistakes(metrics: Metrics, examples: Mapping[str, tuple[int, list[ErrorExample]]]) -> list[ErrorPanel]:
-    """The kinds, the dearest first."""
-    dearest = max((kind.cost for kind in metrics.errors.values()), default=0.0)
-    rows = [
+def error_panels(metrics: Metrics, examples: Mapping[str, ErrorExamples]) -> list[ErrorPanel]:
+    """A panel for each kind of error, the highest cost first."""
+    highest = max((kind.cost for kind in metrics.errors.values()), default=0.0)
+    panels = [
         ErrorPanel(
             name,
-            _MISTAKES.get(name, ""),
+            _MEANINGS.get(name, ""),
             kind.count,
             kind.cost,
-            max(kind.cost, 0.0) / dearest if dearest > 0 else 0,
-            *examples.get(name, (0, [])),
+            max(kind.cost, 0.0) / highest if highest > 0 else 0,
+            examples.get(name, ErrorExamples(0, [])),
         )
         for name, kind in metrics.errors.items()
     ]
-    return sorted(rows, key=lambda row: -row.cost)
+    return sorted(panels, key=lambda panel: -panel.cost)
 
 
 def confusion_rows(confusion: Confusion | None) -> list[tuple[str, list[Cell | None]]]:
-    """Name and cells of each row; None where nothing can stand. Empty without a matrix, or with too many classes."""
-    if confusion is None or len(confusion.classes) > _MOST_CLASSES:
+    """Name and cells of each row; None for the corner of background and background, which has no count.
+
+    Empty if there is no matrix, or if it has too many classes for the page.
+    """
+    if confusion is None or len(confusion.classes) > _MAX_CLASSES:
         return []
-    names = [*confusion.classes, "nothing there"]
+    names = [*confusion.classes, "background"]
     rows = []
     for position, (name, counts) in enumerate(zip(names, confusion.counts, strict=True)):
         total = sum(counts)

@@ -1,4 +1,4 @@
-"""What the figures mean, in sentences for a person who does not work with them every day."""
+"""Explains metrics in sentences, for people who do not work with them every day."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -28,35 +28,35 @@ def duration(seconds: float) -> str:
 
 
 def headline_key(metrics: Metrics) -> str:
-    """The figure that stands on top: that of masks, or that of boxes where there are no masks."""
+    """The name of the metric at the top of the page: of masks, or of boxes if there are no masks."""
     return "mask_AP50" if metrics.overall.get("mask_AP50") is not None else "box_AP50"
 
 
 def meaning(metrics: Metrics) -> str:
-    """What AP50 measures, and how sure it is."""
+    """What AP50 measures, and how certain it is."""
     key = headline_key(metrics)
     shape = "mask" if key == "mask_AP50" else "box"
     sentence = (
-        f"A score of 100 would mean that every object is found under its right name, with a {shape} that overlaps the "
-        "true one by at least half, and that no false alarm comes before them."
+        f"100 would mean: every object is found with the right class and with a {shape} that overlaps the true one by "
+        "at least half (IoU 0.5), and no false positive has a higher score."
     )
     interval = metrics.intervals.get(key)
     if interval is None:
         return sentence
     return (
-        f"{sentence} With other photos of the same kind it would likely lie between {100 * interval.low:.0f} and "
-        f"{100 * interval.high:.0f}."
+        f"{sentence} With other photos of the same kind, the value would probably be between "
+        f"{100 * interval.low:.0f} and {100 * interval.high:.0f}."
     )
 
 
 def caution(files: RunFiles) -> str:
-    """How far the figures carry, where training was short or photos are few; empty otherwise."""
+    """A warning if training was short or photos are few; otherwise empty."""
     photos = files.facts.get("photos") or {}
-    judged = photos.get("val") or (files.metrics.photos if files.metrics else None)
+    evaluated = photos.get("val") or (files.metrics.photos if files.metrics else None)
     trained = photos.get("train")
     seconds = (files.facts.get("timings") or {}).get("train")
     short = seconds is not None and seconds < _LONG_TRAINING
-    few = judged is not None and judged < _MANY_PHOTOS
+    few = evaluated is not None and evaluated < _MANY_PHOTOS
     if not (short or few):
         return ""
     parts = []
@@ -64,60 +64,64 @@ def caution(files: RunFiles) -> str:
         parts.append(f"trained for {duration(seconds)}" + (f" on {trained} photos" if trained else ""))
     elif trained:
         parts.append(f"trained on {trained} photos")
-    if judged is not None:
-        parts.append(f"judged on {judged}" + ("" if trained else " photos"))
+    if evaluated is not None:
+        parts.append(f"evaluated on {evaluated}" + ("" if trained else " photos"))
     sentence = f"This network was {listed(parts)}: a demonstration, not a measure of what such networks can do."
     interval = files.metrics.intervals.get(headline_key(files.metrics)) if files.metrics else None
     if interval is None or interval.high <= interval.low:
         return sentence
     noise = math.ceil(50 * (interval.high - interval.low))
-    return f"{sentence} Differences under about {noise} points can be the chance of which photos it was judged on."
+    return f"{sentence} Differences of less than about {noise} points can be chance."
 
 
 def weakest_class(metrics: Metrics) -> str:
-    """The class with the lowest AP50 by name; empty where there are not two to compare."""
+    """A sentence on the class with the lowest AP50; empty if there are not two values to compare."""
     key = headline_key(metrics)
-    values = {name: value for name, part in metrics.classes.items() if (value := part.figures.get(key)) is not None}
+    values = {name: value for name, part in metrics.classes.items() if (value := part.values.get(key)) is not None}
     if len(values) < 2 or len(set(values.values())) == 1:
         return ""
     name = min(values, key=lambda n: values[n])
-    sentence = f"Weakest class: {name} (AP50 {percent(values[name])} on {metrics.classes[name].instances} objects)"
-    if name == "Suit":
-        # What the people who labelled the demo's photos called a suit, and what the network takes for one.
-        return f"{sentence}, in these photos often the jacket alone, beside look-alike jackets of other classes."
-    return f"{sentence}."
+    return f"Weakest class: {name} (AP50 {percent(values[name])} on {metrics.classes[name].instances} objects)."
 
 
 def missing_parts(files: RunFiles) -> list[tuple[str, str]]:
-    """What is not there yet, as a sentence and the command that makes it."""
+    """For each missing part, a sentence and the command that makes it."""
     fit = f"clothseg fit {files.data} --out {files.run}"
     evaluate = f"clothseg evaluate {files.run} {files.data}"
     build = f"clothseg dataset build SOURCE --out {files.data}"
     parts = []
     if files.metrics is None:
-        parts.append(("The network has not been judged yet (no metrics.json).", evaluate))
+        parts.append(("The network was not evaluated yet (no metrics.json).", evaluate))
     if files.predictions is None:
         parts.append(("There are no detections on the validation photos yet (no predictions.json).", evaluate))
     if not files.history:
-        parts.append(("Training has not finished an epoch yet (history.csv has no rows).", fit))
+        parts.append(("Training has not finished an epoch yet (no rows in history.csv).", fit))
     if files.config is None:
         parts.append(("The run has no configuration (no config.yaml).", fit))
     if files.val is None or files.train is None:
         lacking = listed([name for name in ("train", "val") if getattr(files, name) is None])
-        parts.append((f"The data set has no annotations for {lacking} in {files.data}.", build))
+        parts.append((f"The dataset {files.data} has no annotations for {lacking}.", build))
     return parts
 
 
-def anchors(known: Any) -> list[str]:
-    """What `run.json` says of the anchors against the training boxes, in sentences; none where it says nothing.
+def anchors(facts: Any) -> list[str]:
+    """Sentences on how well the anchors cover the training boxes; none if `run.json` says nothing about it.
 
     Args:
-        known: `reach` has the share of boxes by IoU (`"0.5"`, `"0.7"`), `suggested_scales` what would reach more.
+        facts: `anchors` of `run.json`, as `AnchorCoverage.facts` writes it: `boxes`, `recall` by IoU (`"0.5"`,
+            `"0.7"`), and `suggested_scales` with `suggested_recall`, or None. A network without anchors has no facts.
     """
-    if not isinstance(known, Mapping) or not isinstance(known.get("reach"), Mapping):
+    if not isinstance(facts, Mapping) or not facts.get("boxes") or not isinstance(facts.get("recall"), Mapping):
         return []
-    shares = [f"{percent(float(share))} % at an overlap of {iou}" for iou, share in known["reach"].items()]
-    sentences = [f"Of the training boxes the anchors reach {listed(shares)}."] if shares else []
-    if known.get("suggested_scales"):
-        sentences.append(f"These scales would reach more: network.anchors.scales = {known['suggested_scales']}.")
+    sentences = [f"The anchors cover {_recall(facts['recall'])} of the {facts['boxes']} training boxes."]
+    if facts.get("suggested_scales") and isinstance(facts.get("suggested_recall"), Mapping):
+        sentences.append(
+            f"Other scales cover more, {_recall(facts['suggested_recall'])}: network.anchors.scales = "
+            f"{facts['suggested_scales']}."
+        )
     return sentences
+
+
+def _recall(recall: Mapping[str, float]) -> str:
+    """`97.3 % (IoU 0.5) and 61.0 % (IoU 0.7)`."""
+    return listed([f"{percent(share)} % (IoU {iou})" for iou, share in recall.items()])

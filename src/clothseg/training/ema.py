@@ -32,12 +32,12 @@ class EmaWeights:
     def applied(self, network: nn.Module) -> Iterator[None]:
         """Gives the network the averaged weights inside the context, and its own back afterwards."""
         own = dict(network.named_parameters())
-        kept = {name: p.detach().clone() for name, p in own.items()}
+        current = {name: p.detach().clone() for name, p in own.items()}
         _copy(self.weights, own)
         try:
             yield
         finally:
-            _copy(kept, own)
+            _copy(current, own)
 
 
 @torch.no_grad()

@@ -67,9 +67,9 @@ class Examples:
         """Starts to load these examples in threads, and drops others that were started."""
         if self.threads is None:
             return
-        wanted = [place for place in places if place not in self.cached]
+        missing = [place for place in places if place not in self.cached]
         self.pending = {
-            place: self.pending.get(place) or self.threads.submit(self._load_pinned, *place) for place in wanted
+            place: self.pending.get(place) or self.threads.submit(self._load_pinned, *place) for place in missing
         }
 
     def _load_pinned(self, position: int, version: int) -> tuple[Tensor, Instances]:

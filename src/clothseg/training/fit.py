@@ -8,7 +8,7 @@ from lightning_fabric import Fabric
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
 from clothseg.distributed import DistributedContext, launch, lost_another_process
-from clothseg.errors import DataError, InterruptedRun, PhotoError, RunError, SpoiledRun
+from clothseg.errors import DataError, InterruptedRun, PhotoError, RunError, SpoiledRun, shell_command
 from clothseg.networks import Network
 from clothseg.runs import RunFolder
 from clothseg.training.checks import check_datasets
@@ -71,7 +71,7 @@ def fit(
     eta = EtaEstimator(trainer, len(val))
     if trainer.finished:
         log.info("nothing is left to do; --more-epochs N trains it longer")
-    again = f"clothseg fit {_folder(train)} --out {run.path} --resume"
+    again = shell_command(["clothseg", "fit", _folder(train), "--out", run.path, "--resume"])
     try:
         with StopRequest() as stop, step_bar(log.console) as progress:
             bar = progress.add_task("training", total=trainer.steps, completed=trainer.state.step, losses="")

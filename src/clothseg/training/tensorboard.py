@@ -37,18 +37,18 @@ def write_tensorboard(folder: Path, rows: Sequence[HistoryRow], loss_names: Sequ
 
 def _bring_up_to(path: Path, points: Mapping[int, Mapping[str, float]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    kept, end = 0, 0
+    last, end = 0, 0
     for step, after in _records(path) if path.is_file() else ():
         if step >= max(points):
             break
-        kept, end = step, after
+        last, end = step, after
     with path.open("ab") as file:
         file.truncate(end)
         writer = RecordWriter(file)
         if not end:
             writer.write(Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString())
         for epoch, values in points.items():
-            if epoch > kept and values:
+            if epoch > last and values:
                 summary = Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()])
                 writer.write(Event(wall_time=time.time(), step=epoch, summary=summary).SerializeToString())
 

@@ -115,12 +115,12 @@ def best_row(rows: Sequence[HistoryRow], settings: TrainSettings) -> HistoryRow:
     Epochs without that metric, or with one that is not finite, do not count; if no epoch has it, the last one.
     """
     name = settings.monitor
-    judged = [row for row in rows if math.isfinite(row.get(name, math.nan))]
-    if not judged:
+    usable = [row for row in rows if math.isfinite(row.get(name, math.nan))]
+    if not usable:
         return rows[-1]
     if name.startswith("val_"):
-        return min(judged, key=lambda row: row[name])
-    return max(judged, key=lambda row: row[name])
+        return min(usable, key=lambda row: row[name])
+    return max(usable, key=lambda row: row[name])
 
 
 def should_stop(rows: Sequence[HistoryRow], settings: TrainSettings) -> bool:

@@ -1,13 +1,12 @@
-"""Weights: files and names of others into our state dict, with a report of every key."""
+"""Weights: any supported file into a network, with a report of every key."""
 
 from clothseg.weights.catalogue import PUBLISHED, Published, cache_folder, fetch, published
 from clothseg.weights.converted import ConvertedWeights
 from clothseg.weights.formats.efficientnet_lite import BUNDLED, timm_names
 from clothseg.weights.formats.native import SavedNetwork, read_network, write_network
 from clothseg.weights.formats.torchvision import from_torchvision
-from clothseg.weights.load import LoadReport, load_converted, load_initial_weights, load_tensors
+from clothseg.weights.load import LoadReport, load_converted, load_initial_weights, read_weights
 from clothseg.weights.load_model import LoadedModel, config_of, convert_weights, load_model
-from clothseg.weights.read import read_weights
 
 __all__ = [
     "BUNDLED",
@@ -25,7 +24,6 @@ __all__ = [
     "load_converted",
     "load_initial_weights",
     "load_model",
-    "load_tensors",
     "published",
     "read_network",
     "read_weights",

@@ -1,4 +1,4 @@
-"""Names of COCO's 80 classes by their number in its annotation files, 1..90 with gaps."""
+"""The names of COCO's 80 classes by their category ids, 1..90 with gaps."""
 
 COCO = {
     1: "person", 2: "bicycle", 3: "car", 4: "motorcycle", 5: "airplane", 6: "bus", 7: "train", 8: "truck", 9: "boat",
@@ -13,12 +13,3 @@ COCO = {
     77: "cell phone", 78: "microwave", 79: "oven", 80: "toaster", 81: "sink", 82: "refrigerator", 84: "book",
     85: "clock", 86: "vase", 87: "scissors", 88: "teddy bear", 89: "hair drier", 90: "toothbrush",
 }  # fmt: skip
-
-
-def class_names(count: int) -> list[str]:
-    """Names for a file that has none: COCO's where it has as many classes as COCO, with or without the gaps."""
-    if count == len(COCO):
-        return list(COCO.values())
-    if count == max(COCO):
-        return [COCO.get(number, f"unused {number}") for number in range(1, count + 1)]
-    return [f"class {number}" for number in range(1, count + 1)]

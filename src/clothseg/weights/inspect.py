@@ -1,4 +1,4 @@
-"""What is in a weights file, key by key, beside the network that it is for."""
+"""The content of a weights file, key by key, compared with the network that it is for."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -9,11 +9,11 @@ from typing import Any
 import torch
 
 from clothseg.networks import build_network
-from clothseg.weights.converted import ConvertedWeights
+from clothseg.weights.converted import UNKNOWN_PART, ConvertedWeights
+from clothseg.weights.load import read_weights
 from clothseg.weights.load_model import config_of
-from clothseg.weights.read import read_weights
 
-FATES = ("taken", "renamed", "changed", "left out", "missing", "wrong shape")
+RESULTS = ("loaded", "renamed", "changed", "unused", "missing", "shape_mismatch")
 
 
 @dataclass(frozen=True)
@@ -21,32 +21,37 @@ class Key:
     """One key of the file, or one name of the network that the file does not have.
 
     Attributes:
-        key: in the file; empty for what is missing.
-        name: in the network; empty for what is left out.
-        fate: one of `FATES`.
-        shape: in the file, after the change; of what is missing, that of the network.
-        note: what was changed, why it is left out, which shape was expected.
+        key: in the file; empty if it is missing there.
+        name: in the network; empty if it is unused.
+        result: one of `RESULTS`.
+        shape: in the file, after the change; if it is missing there, the network's.
+        note: what was changed, why it is unused, or which shape was expected.
     """
 
     key: str
     name: str
-    fate: str
+    result: str
     shape: tuple[int, ...]
     note: str = ""
+
+    @property
+    def is_problem(self) -> bool:
+        """Whether the network lacks it, or the file lacks it, or the shapes differ."""
+        return self.result in {"missing", "shape_mismatch"} or (self.result == "unused" and self.note == UNKNOWN_PART)
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """A weights file in words.
+    """The description of a weights file.
 
     Attributes:
         path: the file.
-        origin, layout: whose it is.
-        backbone: its name here.
-        conventions: whose arithmetic it was trained with.
-        classes: names of 1..K; None without heads.
-        settings: what of `Config` goes with it: the origin's defaults and what the tensors show.
-        keys: all of them.
+        origin, layout: the program that it comes from, and the kind of file.
+        backbone: the name of its backbone in `Config`.
+        conventions: whose conventions it was trained with.
+        classes: names of the classes 1..K; None without heads.
+        settings: sections of `Config` that fit it: the origin's defaults and what the tensors show.
+        keys: all keys, of the file and of the network.
     """
 
     path: str
@@ -59,20 +64,20 @@ class Inspection:
     keys: list[Key]
 
     def counts(self) -> dict[str, int]:
-        """How many keys met each fate."""
-        found = Counter(key.fate for key in self.keys)
-        return {fate: found[fate] for fate in FATES if found[fate]}
+        """Number of keys with each result."""
+        found = Counter(key.result for key in self.keys)
+        return {result: found[result] for result in RESULTS if found[result]}
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """The inspection for JSON."""
         return asdict(self) | {"counts": self.counts()}
 
 
 def inspect_weights(path: Path, settings: str | Path | None = None, overrides: Sequence[str] = ()) -> Inspection:
-    """Read a file and hold it against the network that it is for, without making that network's weights.
+    """Reads a file and compares it with the network that it is for, without allocating that network's weights.
 
     Raises:
-        WeightsError: it cannot be read, or is of another network.
+        WeightsError: the file cannot be read, or is of another network.
         ConfigError: settings or overrides are wrong.
     """
     converted = read_weights(path)
@@ -80,9 +85,9 @@ def inspect_weights(path: Path, settings: str | Path | None = None, overrides: S
     known = "backbone" in converted.settings or any("backbone.name" in word for word in overrides)
     with torch.device("meta"):
         network = build_network(config, len(converted.classes or []) or 1)
-    wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()} if known else {}
+    expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()} if known else {}
     if converted.classes is None:
-        wanted = {name: shape for name, shape in wanted.items() if name.startswith("backbone.")}
+        expected = {name: shape for name, shape in expected.items() if name.startswith("backbone.")}
     return Inspection(
         str(path),
         converted.origin,
@@ -91,19 +96,19 @@ def inspect_weights(path: Path, settings: str | Path | None = None, overrides: S
         str(getattr(config.network, "conventions", "")),
         converted.classes,
         {section: value for section, value in converted.settings.items() if value != {}},
-        _keys(converted, wanted, known=known),
+        _keys(converted, expected, known=known),
     )
 
 
-def _keys(converted: ConvertedWeights, wanted: dict[str, tuple[int, ...]], *, known: bool) -> list[Key]:
+def _keys(converted: ConvertedWeights, expected: dict[str, tuple[int, ...]], *, known: bool) -> list[Key]:
     keys = []
     for key, name in converted.renamed.items():
         shape, note = tuple(converted.tensors[name].shape), converted.changed.get(key, "")
-        fate = "changed" if note else "taken" if key == name else "renamed"
-        if known and name not in wanted:
-            fate, note = "left out", "no such part in this network"
-        elif known and wanted[name] != shape:
-            fate, note = "wrong shape", f"expected {'x'.join(map(str, wanted[name]))}"
-        keys.append(Key(key, name, fate, shape, note))
-    keys += [Key(key, "", "left out", (), why) for key, why in converted.unused.items()]
-    return keys + [Key("", name, "missing", shape) for name, shape in wanted.items() if name not in converted.tensors]
+        result = "changed" if note else "loaded" if key == name else "renamed"
+        if known and name not in expected:
+            result, note = "unused", UNKNOWN_PART
+        elif known and expected[name] != shape:
+            result, note = "shape_mismatch", f"expected {'x'.join(map(str, expected[name]))}"
+        keys.append(Key(key, name, result, shape, note))
+    keys += [Key(key, "", "unused", (), why) for key, why in converted.unused.items()]
+    return keys + [Key("", name, "missing", shape) for name, shape in expected.items() if name not in converted.tensors]

@@ -1,12 +1,17 @@
-"""Tensors into a network, with a report of every key."""
+"""From any supported weights file into a network, with a report of every key.
+
+One path: find the file, read its tensors (`files/`), convert them to our names (`formats/`), transfer the rows of
+shared classes, fill the network.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 
-from torch import Tensor, nn
+from torch import Tensor
 
+from clothseg.config import deep_merge
 from clothseg.errors import WeightsError
 from clothseg.networks import Network
 from clothseg.runs import RunFolder
@@ -14,26 +19,32 @@ from clothseg.weights.catalogue import PUBLISHED, fetch, published
 from clothseg.weights.class_transfer import plain_name, shared_classes, transfer_class_rows
 from clothseg.weights.converted import ConvertedWeights
 from clothseg.weights.download import Progress
+from clothseg.weights.files.tensor_file import read_tensor_file
+from clothseg.weights.formats import native
+from clothseg.weights.formats.detect import find_format
 from clothseg.weights.formats.efficientnet_lite import BUNDLED
-from clothseg.weights.formats.timm import for_extractor
-from clothseg.weights.read import read_weights
+from clothseg.weights.formats.timm import rename_for_extractor
+from clothseg.weights.infer_settings import infer_classes, infer_settings
+
+EXCLUDED = "excluded by the user"
+LAYER_MISMATCH = "another tensor of its layer has another shape"
 
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What became of every key of a weights file and of the network.
+    """What happened to every key of a weights file and to every tensor of the network.
 
     Attributes:
-        source: where the weights came from, for people.
-        taken: names in the network that were filled.
-        left_out: names in the file that were not used, on purpose or because the network has no such part.
-        missing: names in the network that stayed as they were.
-        wrong_shape: names with the network's and the file's shape; they stayed as they were.
-        renamed: of the file's keys that have another name in the network, that name.
+        source: a description of where the weights come from.
+        loaded: names of the network's tensors that were filled.
+        unused: keys of the file that were not used.
+        missing: names of the network's tensors that stayed as they were.
+        shape_mismatch: names with the network's shape and the file's; these tensors stayed as they were.
+        renamed: the network's name for each key of the file that has another one there.
         changed: what was done to a tensor besides renaming it, by the file's key.
-        reasons: why a key was left out, where it is known.
-        carried: classes whose rows were taken over into heads that are otherwise new.
-        notes: what a person should know of this file in this network.
+        reasons: why a key is unused, by the file's key, where it is known.
+        transferred: names of the classes whose rows were copied into new last layers; None if these are not new.
+        notes: sentences for the user about this file in this network.
     """
 
     source: str
@@ -48,60 +59,47 @@ class LoadReport:
     notes: list[str] = field(default_factory=list)
 
     def summary(self) -> str:
-        """The report in one sentence."""
-        parts = [f"{len(self.loaded)} tensors taken from {self.source}"]
-        other = (
-            f", {len(self.shape_mismatch)} of them because the file's have another shape" if self.shape_mismatch else ""
-        )
-        parts += [f"{len(self.missing)} start new{other}"] if self.missing else []
-        parts += [f"{len(self.unused)} of the file not needed"] if self.unused else []
+        """The report in one line."""
+        parts = [f"{len(self.loaded)} tensors loaded from {self.source}"]
+        if self.missing:
+            mismatch = len(self.shape_mismatch)
+            why = f", {mismatch} of them because the file's have another shape" if mismatch else ""
+            parts.append(f"{len(self.missing)} start new{why}")
+        if self.unused:
+            parts.append(f"{len(self.unused)} of the file unused")
         if self.transferred is not None:
-            kept = f"of background and of {', '.join(self.transferred)}" if self.transferred else "of background alone"
-            parts.append(f"last layers new for these classes, with the rows {kept}")
+            rows = f"of background and of {', '.join(self.transferred)}" if self.transferred else "of background alone"
+            parts.append(f"last layers new for these classes, with the rows {rows}")
         return "; ".join([", ".join(parts), *self.notes])
 
 
-def load_tensors(
-    network: nn.Module, tensors: Mapping[str, Tensor], source: str, exclude: Sequence[str] = ()
-) -> LoadReport:
-    """Fill `network` with `tensors` of our names, except those that begin with one of `exclude`.
-
-    A layer is taken whole or not at all: where one of its tensors has another shape, its others stay new too.
+def read_weights(path: Path) -> ConvertedWeights:
+    """Reads any supported weights file, or the one in a run's folder, and converts it to our names.
 
     Raises:
-        WeightsError: not one tensor fits, or nothing in the network begins as `exclude` says.
+        WeightsError: it cannot be read, is of another network, or contains values that are not finite.
     """
-    state = network.state_dict()
-    for beginning in exclude:
-        if not any(name.startswith(beginning) for name in state):
-            parts = ", ".join(dict.fromkeys(name.split(".")[0] for name in state))
-            raise WeightsError(f"exclude {beginning!r}: nothing in the network begins so; its parts are {parts}, heads")
-    report = LoadReport(source)
-    misfits = {_layer(n) for n, tensor in tensors.items() if n in state and state[n].shape != tensor.shape}
-    chosen = {}
-    for name, tensor in tensors.items():
-        if name not in state:
-            report.unused.append(name)
-        elif name.startswith(tuple(exclude)):
-            report.unused.append(name)
-            report.reasons[name] = "excluded by wish"
-        elif state[name].shape != tensor.shape:
-            report.shape_mismatch.append(f"{name}: {tuple(state[name].shape)} here, {tuple(tensor.shape)} in the file")
-        elif _layer(name) in misfits:
-            report.unused.append(name)
-            report.reasons[name] = "another tensor of its layer has another shape"
-        else:
-            chosen[name] = tensor
-    report.loaded.extend(chosen)
-    report.missing.extend(name for name in state if name not in chosen)
-    if not chosen:
-        raise WeightsError(f"{source}: no tensor of it fits this network; was it made for another backbone?")
-    network.load_state_dict(chosen, strict=False)
-    return report
-
-
-def _layer(name: str) -> str:
-    return name.rpartition(".")[0]
+    if path.is_dir() and RunFolder(path).weights.is_file():
+        path = RunFolder(path).weights
+    if not path.exists() and str(path) in PUBLISHED:
+        raise WeightsError(f"{path}: no such file; `clothseg weights download {path}` fetches it and prints its path")
+    file = read_tensor_file(path)
+    converted = find_format(file).convert(file)
+    if broken := [name for name, tensor in converted.tensors.items() if not bool(tensor.isfinite().all())]:
+        raise WeightsError(
+            f"{path}: {len(broken)} of {len(converted.tensors)} tensors contain values that are not finite, among them "
+            f"{', '.join(broken[:3])}; the training that it comes from has diverged, or the file is damaged"
+        )
+    for key in file.stored_dtypes.keys() & converted.renamed.keys():
+        changes = (f"from {file.stored_dtypes[key]} to float32", converted.changed.get(key))
+        converted.changed[key] = "; ".join(filter(None, changes))
+    converted.unused |= file.non_tensors
+    if converted.origin != native.ORIGIN:
+        converted.settings = deep_merge(converted.settings, infer_settings(converted.tensors))
+        converted.classes = infer_classes(converted.tensors)
+        if converted.classes == []:
+            raise WeightsError(f"{path}: the class layer has no class besides background")
+    return converted
 
 
 def load_converted(
@@ -111,27 +109,80 @@ def load_converted(
     exclude: Sequence[str] = (),
     classes: Sequence[str] | None = None,
 ) -> LoadReport:
-    """Fill `network`, made for `classes`, with a file of perhaps other classes.
+    """Fills `network`, built for `classes`, with converted weights whose classes may be others.
 
-    Heads of other classes are made anew, but for the rows of background and of classes that both have by name.
+    Last layers for other classes start new, except for the rows of background and of classes that both have by name. A
+    layer loads whole or not at all: if one of its tensors has another shape, its others start new too.
+
+    Args:
+        network: as from `build_network`.
+        converted: as from `read_weights`.
+        source: a description of where the weights come from.
+        exclude: prefixes of names that are not loaded.
+        classes: names of the network's classes; None if they are those of `converted`.
 
     Raises:
-        WeightsError: not one tensor fits.
+        WeightsError: no tensor fits, or no tensor of the network has a prefix of `exclude`.
     """
+    _check_prefixes(network, exclude)
     tensors, old, transferred = converted.tensors, converted.classes, None
     if old is not None and classes is not None and [plain_name(n) for n in old] != [plain_name(n) for n in classes]:
         tensors = transfer_class_rows(tensors, network.state_dict(), old, classes, network.class_layers)
         if not all(layer.startswith(tuple(exclude)) for layer in network.class_layers):
             transferred = [classes[number - 1] for number in shared_classes(old, classes) if number]
-    report = load_tensors(network, tensors, source, exclude)
-    whole = LoadReport(**(vars(report) | {"transferred": transferred}))
+    report = LoadReport(source, changed=dict(converted.changed), transferred=transferred)
+    report.renamed.update({key: name for key, name in converted.renamed.items() if key != name})
     keys = {name: key for key, name in converted.renamed.items() if key not in converted.changed}
-    whole.renamed.update({key: name for key, name in converted.renamed.items() if key != name})
-    whole.changed.update(converted.changed)
-    whole.reasons.update({keys.get(name, name): why for name, why in report.reasons.items()})
-    whole.reasons.update(converted.unused)
-    whole.unused[:] = [keys.get(name, name) for name in whole.unused] + list(converted.unused)
-    return whole
+    chosen = _choose(report, tensors, network.state_dict(), exclude, keys)
+    if not chosen:
+        raise WeightsError(f"{source}: no tensor of it fits this network; was it made for another backbone?")
+    report.unused.extend(converted.unused)
+    report.reasons.update(converted.unused)
+    network.load_state_dict(chosen, strict=False)
+    return report
+
+
+def _choose(
+    report: LoadReport,
+    tensors: Mapping[str, Tensor],
+    state: Mapping[str, Tensor],
+    exclude: Sequence[str],
+    keys: Mapping[str, str],
+) -> dict[str, Tensor]:
+    """The tensors that fit `state`; the others go into the report. `keys` has the file's key of a name."""
+    mismatched = {_layer(n) for n, tensor in tensors.items() if n in state and state[n].shape != tensor.shape}
+    chosen = {}
+    for name, tensor in tensors.items():
+        key = keys.get(name, name)
+        if name not in state:
+            report.unused.append(key)
+        elif name.startswith(tuple(exclude)):
+            report.unused.append(key)
+            report.reasons[key] = EXCLUDED
+        elif state[name].shape != tensor.shape:
+            report.shape_mismatch.append(f"{name}: {tuple(state[name].shape)} here, {tuple(tensor.shape)} in the file")
+        elif _layer(name) in mismatched:
+            report.unused.append(key)
+            report.reasons[key] = LAYER_MISMATCH
+        else:
+            chosen[name] = tensor
+    report.loaded.extend(chosen)
+    report.missing.extend(name for name in state if name not in chosen)
+    return chosen
+
+
+def _check_prefixes(network: Network, exclude: Sequence[str]) -> None:
+    state = network.state_dict()
+    for prefix in exclude:
+        if not any(name.startswith(prefix) for name in state):
+            parts = ", ".join(dict.fromkeys(name.split(".")[0] for name in state))
+            raise WeightsError(
+                f"exclude {prefix!r}: no tensor of the network has this prefix; its parts are {parts}, heads"
+            )
+
+
+def _layer(name: str) -> str:
+    return name.rpartition(".")[0]
 
 
 def load_initial_weights(
@@ -141,80 +192,77 @@ def load_initial_weights(
     classes: Sequence[str] | None = None,
     progress: Progress | None = None,
 ) -> LoadReport:
-    """Fill `network` from what `Config.weights` names.
+    """Fills `network` from the source that `Config.weights` names.
 
     Args:
         network: as from `build_network`.
         source: `random`, one of `BUNDLED` such as `imagenet-efficientnet-lite0`, a name of the catalogue, a run's
-            folder, or a weights file of anybody's.
-        exclude: beginnings of names to leave as they are; `heads` stands for all three heads.
-        classes: names of the network's classes, for rows of last layers that can be carried over.
-        progress: told how far a download is.
+            folder, or any supported weights file.
+        exclude: prefixes of names that are not loaded; `heads` stands for all heads.
+        classes: names of the network's classes, for the rows of last layers that can be transferred.
+        progress: called with the progress of a download.
 
     Raises:
-        WeightsError: the source is not known, cannot be read, or does not fit.
+        WeightsError: the source is unknown, cannot be read, or does not fit.
     """
     if source == "random":
         return LoadReport("random numbers", missing=list(network.state_dict()))
     prefixes = [prefix for name in exclude for prefix in (network.head_prefixes if name == "heads" else (name,))]
     if bundled := BUNDLED.get(source):
-        tensors = {f"backbone.model.{name}": tensor for name, tensor in bundled.tensors().items()}
-        report = load_tensors(network, tensors, bundled.title, prefixes)
-        return _with_whole_backbone(report, prefixes, bundled.backbone, network)
+        converted, source = bundled.read(), bundled.title
+    else:
+        converted = read_weights(_find_file(source, network.config.backbone.name, progress))
+        if network.config.backbone.name.startswith("timm/") and converted.classes is None:
+            converted = rename_for_extractor(converted, network.state_dict().keys())
+    report = load_converted(network, converted, source, prefixes, classes)
+    _require_backbone(report, converted, prefixes, network)
+    report.notes.extend(_differences(converted, network))
+    return report
+
+
+def _find_file(source: str, backbone: str, progress: Progress | None) -> Path:
+    """The path that `source` is, or else the downloaded file of published weights, for `backbone` if it has several.
+
+    Raises:
+        WeightsError: there is no such file and no such name, or it is a folder without weights.
+    """
     path = Path(source)
     if path.is_dir() and not RunFolder(path).weights.is_file():
         raise WeightsError(
             f"weights {source!r}: a folder, but not one of a finished run (no {RunFolder(path).weights.name})"
         )
-    if not path.exists():
-        path = fetch(published(_known(source), network.config.backbone.name), progress=progress)
-    converted = read_weights(path)
-    if network.config.backbone.name.startswith("timm/") and converted.classes is None:
-        converted = for_extractor(converted, network.state_dict().keys())
-    theirs = str(converted.settings.get("backbone", {}).get("name", ""))
-    report = _with_whole_backbone(
-        load_converted(network, converted, source, prefixes, classes), prefixes, theirs, network
-    )
-    report.notes.extend(_differences(converted, network))
-    return report
-
-
-def _known(source: str) -> str:
-    """The name of published weights.
-
-    Raises:
-        WeightsError: it is none.
-    """
+    if path.exists():
+        return path
     names = ["random", "imagenet", *BUNDLED, *PUBLISHED]
-    if source in names:
-        return source
-    near = get_close_matches(source, names, n=2)
-    meant = (
-        f"did you mean {' or '.join(near)}?" if near else "`clothseg weights download` lists the names that there are"
-    )
-    raise WeightsError(f"weights {source!r}: no such file or folder, and no name of published weights; {meant}")
+    if source not in names:
+        near = get_close_matches(source, names, n=2)
+        hint = f"did you mean {' or '.join(near)}?" if near else "`clothseg weights download` lists the published ones"
+        raise WeightsError(f"weights {source!r}: no such file or folder, and no name of published weights; {hint}")
+    return fetch(published(source, backbone), progress=progress)
 
 
-def _with_whole_backbone(report: LoadReport, exclude: Sequence[str], theirs: str, network: Network) -> LoadReport:
-    """The report, if the file, whose trunk is called `theirs`, filled the trunk but for what `exclude` says."""
+def _require_backbone(
+    report: LoadReport, converted: ConvertedWeights, exclude: Sequence[str], network: Network
+) -> None:
+    """Raises an error if the file left a tensor of the backbone new that `exclude` does not name."""
     missing = [name for name in report.missing if name.startswith("backbone.")]
     if not (unfilled := [name for name in missing if not name.startswith(tuple(exclude))]):
-        return report
-    ours = network.config.backbone.name
+        return
+    theirs, ours = str(converted.settings.get("backbone", {}).get("name", "")), network.config.backbone.name
     if theirs not in ("", ours):
         raise WeightsError(
             f"{report.source}: its backbone is {theirs}, the configuration's is {ours}; "
             f"`clothseg weights inspect {report.source} --settings > FILE.yaml` makes one for --config that fits"
         )
-    wrong = f" ({'; '.join(report.shape_mismatch[:2])})" if report.shape_mismatch else ""
+    shapes = f" ({'; '.join(report.shape_mismatch[:2])})" if report.shape_mismatch else ""
     raise WeightsError(
         f"{report.source}: {len(unfilled)} tensors of the backbone are not in it, among them "
-        f"{', '.join(unfilled[:3])}{wrong}; was it made for another backbone?"
+        f"{', '.join(unfilled[:3])}{shapes}; was it made for another backbone?"
     )
 
 
 def _differences(converted: ConvertedWeights, network: Network) -> list[str]:
-    """A note if the file was made under other conventions than the network's."""
+    """A note if the file was trained with other conventions than the network's."""
     theirs = converted.settings.get("network", {}).get("conventions", "torchvision")
     ours = getattr(network.config.network, "conventions", theirs)
     if theirs == ours:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from clothseg.config import AugmentSettings, Config
 from clothseg.dataset.augment import augment, paste_instances
-from clothseg.dataset.augment.geometry import draw_affine, move
+from clothseg.dataset.augment.augment import change_geometry, draw_affine
 from clothseg.errors import ConfigError
 from clothseg.instances import Instances, PixelMasks
 
@@ -72,7 +72,7 @@ def test_the_affine_map_equals_opencv(seed: int) -> None:
     generator = seeded(seed)
     torch.rand((), generator=generator)  # drawn for the flip
     affine = draw_affine(changes, truth.size, generator).numpy()
-    moved, masks = move(image, truth.masks.pixels(), changes, seeded(seed))
+    moved, masks = change_geometry(image, truth.masks.pixels(), changes, seeded(seed))
     half = np.array([[1, 0, -0.5], [0, 1, -0.5], [0, 0, 1]])  # in OpenCV, 0 is the middle of the first pixel
     matrix = (half @ affine @ np.linalg.inv(half))[:2]
     size = truth.size[::-1]

@@ -1,4 +1,4 @@
-"""Five stages behind one interface: levels, freezing, and parts that make the whole."""
+"""The five stages of a backbone: levels, freezing, and the frozen and trainable parts."""
 
 import pytest
 import torch
@@ -22,7 +22,7 @@ from clothseg.networks.backbones import build_backbone
         "timm/resnet18",
     ],
 )
-def test_levels_have_their_strides_and_parts_make_the_whole(name: str) -> None:
+def test_levels_have_their_strides_and_both_parts_equal_the_whole(name: str) -> None:
     norm = "group" if name == "resnet18" else "frozen"
     backbone = build_backbone(BackboneSettings(name=name, frozen_stages=3, norm=norm), (3, 4, 5)).eval()
     pixels = torch.randn(1, 3, 64, 96, generator=torch.Generator().manual_seed(0))
@@ -46,7 +46,7 @@ def test_frozen_stages_get_no_gradient() -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "trained"),
+    ("layers", "trained"),
     [
         ("heads", set()),
         ("5+", {"layer4"}),
@@ -55,9 +55,9 @@ def test_frozen_stages_get_no_gradient() -> None:
         ("all", {"conv1", "layer1", "layer2", "layer3", "layer4"}),
     ],
 )
-def test_stages_are_frozen_by_the_words_of_the_keras_implementation(word: str, trained: set[str]) -> None:
+def test_frozen_stages_accept_the_layer_names_of_matterport(layers: str, trained: set[str]) -> None:
     backbone = build_backbone(
-        BackboneSettings.model_validate({"name": "resnet50", "frozen_stages": word}), (2, 3, 4, 5)
+        BackboneSettings.model_validate({"name": "resnet50", "frozen_stages": layers}), (2, 3, 4, 5)
     )
     assert {name.split(".")[1] for name, p in backbone.named_parameters() if p.requires_grad} == trained
 
@@ -73,7 +73,7 @@ def test_frozen_norms_keep_their_statistics_and_stages_can_be_unfrozen() -> None
     assert {n.split(".")[1] for n, p in backbone.named_parameters() if p.grad is not None} == {"layer3", "layer4"}
 
 
-def test_dropout_is_applied_in_trained_stages_only() -> None:
+def test_dropout_applies_to_trainable_stages_only() -> None:
     backbone = build_backbone(BackboneSettings(name="resnet18", frozen_stages=3, dropout=0.5), (3, 4, 5)).train()
     pixels = torch.randn(1, 3, 64, 64)
     first, second = backbone(pixels), backbone(pixels)

@@ -1,4 +1,4 @@
-"""Backbones by name, and what is said of those that cannot be built."""
+"""Backbones by name, and errors for those that cannot be built."""
 
 import pytest
 
@@ -18,17 +18,17 @@ from clothseg.networks.layers.norms import FrozenNorm
         ("resnet18", (1, 2, 3)),
     ],
 )
-def test_what_cannot_be_built_is_told(name: str, levels: tuple[int, ...]) -> None:
+def test_unknown_backbones_and_levels_raise_errors(name: str, levels: tuple[int, ...]) -> None:
     with pytest.raises(ConfigError):
         build_backbone(BackboneSettings(name=name), levels)
 
 
-def test_dropout_is_refused_where_it_does_nothing() -> None:
+def test_dropout_of_timm_backbones_is_refused() -> None:
     with pytest.raises(ConfigError, match="only the ResNets of clothseg have dropout"):
         build_backbone(BackboneSettings(name="timm/resnet18", dropout=0.1), (3, 4, 5))
 
 
-def test_conventions_reach_the_resnet() -> None:
+def test_conventions_are_applied_to_the_resnet() -> None:
     conventions = ResNetConventions(stride_first=True, norm_eps=0.25, pool_symmetric=False)
     model = build_backbone(BackboneSettings(name="resnet50"), (3, 4, 5), conventions).model
     assert {norm.eps for norm in model.modules() if isinstance(norm, FrozenNorm)} == {0.25}

@@ -1,4 +1,4 @@
-"""What differs between implementations of a ResNet, by hand."""
+"""Differences between implementations of a ResNet, against hand-computed values."""
 
 import math
 
@@ -10,8 +10,8 @@ from clothseg.networks.backbones.resnet import Bottleneck, StemPool
 
 
 @pytest.mark.parametrize("sides", [(8, 8), (7, 7), (6, 9)])
-def test_stem_pooling_of_tensorflow(sides: tuple[int, int]) -> None:
-    """Its rule: as many padding cells as needed, the odd one behind."""
+def test_stem_pooling_matches_the_padding_of_tensorflow(sides: tuple[int, int]) -> None:
+    """TensorFlow pads by as many cells as it needs; an odd number has one more at the end."""
     x = torch.rand(1, 1, *sides)
     out = StemPool(symmetric=False)(x)
     height, width = (math.ceil(side / 2) for side in sides)
@@ -25,7 +25,7 @@ def test_stem_pooling_of_tensorflow(sides: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize(("stride_first", "strides"), [(True, (2, 1)), (False, (1, 2))])
-def test_a_bottleneck_strides_where_the_conventions_say(stride_first: bool, strides: tuple[int, int]) -> None:
+def test_the_stride_of_a_bottleneck_follows_the_conventions(stride_first: bool, strides: tuple[int, int]) -> None:
     block = Bottleneck(8, 4, 2, nn.BatchNorm2d, stride_first=stride_first)
     assert (block.conv1.stride[0], block.conv2.stride[0]) == strides
     assert block(torch.rand(1, 8, 6, 6)).shape == (1, 16, 3, 3)

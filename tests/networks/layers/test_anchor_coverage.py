@@ -1,4 +1,4 @@
-"""How well anchors cover boxes, against all anchors one by one, and scales that cover more."""
+"""Anchor coverage against a search over all anchors, and suggested scales."""
 
 import pytest
 import torch
@@ -16,9 +16,9 @@ from clothseg.networks.layers.anchor_coverage import (
 from clothseg.networks.layers.anchors import make_anchors
 from clothseg.networks.mask_rcnn.conventions import conventions_for
 
-SIDES = ["input.min_side=200", "input.max_side=333"]
+INPUT_SIDES = ["input.min_side=200", "input.max_side=333"]
 LEVELS = ["network.fpn.levels=[2,3,4,5]", "network.anchors.scales=[[12, 20], [32, 41], [64, 80], [128, 170]]"]
-PLANTED = [18.0, 36, 70, 140, 300]
+SIDES = [18.0, 36, 70, 140, 300]
 
 
 def layout_for(config: Config) -> AnchorLayout:
@@ -30,9 +30,9 @@ def layout_for(config: Config) -> AnchorLayout:
 
 @pytest.mark.parametrize("conventions", ["torchvision", "detectron2", "matterport"])
 @pytest.mark.parametrize("resize", ["keep_ratio", "fit", "square"])
-def test_the_nearest_anchor_overlaps_most(conventions: str, resize: str) -> None:
+def test_best_ious_match_a_search_over_all_anchors(conventions: str, resize: str) -> None:
     more = [f"network.conventions={conventions}", f"input.resize={resize}", "input.height=250", "input.width=190"]
-    layout = layout_for(Config.load("paper", ["train.stages=[]", *SIDES, *LEVELS, *more]))
+    layout = layout_for(Config.load("paper", ["train.stages=[]", *INPUT_SIDES, *LEVELS, *more]))
     generator = torch.Generator().manual_seed(1)
     size = (150, 260)
     corner, extent = (torch.rand((80, 2), generator=generator) for _ in range(2))
@@ -46,7 +46,7 @@ def test_the_nearest_anchor_overlaps_most(conventions: str, resize: str) -> None
     torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-6)
 
 
-def planted(sides: list[float], count: int = 60) -> torch.Tensor:
+def boxes_of_sides(sides: list[float], count: int = 60) -> torch.Tensor:
     """Boxes about as large as `sides` at random places of a photo of 512 x 512."""
     generator = torch.Generator().manual_seed(2)
     side = torch.tensor(sides).repeat(count, 1).T.reshape(-1, 1)
@@ -54,27 +54,27 @@ def planted(sides: list[float], count: int = 60) -> torch.Tensor:
     return torch.cat([torch.rand((len(side), 2), generator=generator) * (512 - extent), extent], dim=1)
 
 
-def test_suggested_scales_cover_planted_boxes() -> None:
-    words = ["train.stages=[]", "network.anchors.scales=[[8],[9],[10],[11],[12]]"]
-    photos = [((512, 512), planted(PLANTED))]
-    coverage = measure_anchor_coverage(layout_for(Config.load("paper", words)), photos)
+def test_suggested_scales_cover_the_boxes() -> None:
+    overrides = ["train.stages=[]", "network.anchors.scales=[[8],[9],[10],[11],[12]]"]
+    photos = [((512, 512), boxes_of_sides(SIDES))]
+    coverage = measure_anchor_coverage(layout_for(Config.load("paper", overrides)), photos)
     assert coverage.boxes == 300
     assert coverage.recall[0.5] < 0.1
     assert coverage.better is not None
     assert coverage.better_recall is not None
     assert coverage.better_recall[0.5] > 0.9
-    words[1] = f"network.anchors.scales={[list(level) for level in coverage.better]}"
-    again = measure_anchor_coverage(layout_for(Config.load("paper", words)), photos)
+    overrides[1] = f"network.anchors.scales={[list(level) for level in coverage.better]}"
+    again = measure_anchor_coverage(layout_for(Config.load("paper", overrides)), photos)
     assert again.recall == coverage.better_recall
     assert again.better is None
-    for scale, side in zip(coverage.better, PLANTED, strict=True):
+    for scale, side in zip(coverage.better, SIDES, strict=True):
         assert scale[0] == pytest.approx(side * 1.1, rel=0.1)
 
 
-def test_good_anchors_get_no_suggestion_and_no_boxes_are_no_problem() -> None:
+def test_good_anchors_and_empty_data_need_no_suggestion() -> None:
     layout = layout_for(Config.load("paper"))
-    assert measure_anchor_coverage(layout, [((512, 512), planted([16, 32, 64, 128, 256]))]).better is None
-    nothing = measure_anchor_coverage(layout, [])
-    assert nothing.recall == {0.5: 0.0, 0.7: 0.0}
-    assert nothing.problem() == ""
-    assert suggest_scales(planted([50.0], 1), 3, 2)
+    assert measure_anchor_coverage(layout, [((512, 512), boxes_of_sides([16, 32, 64, 128, 256]))]).better is None
+    empty = measure_anchor_coverage(layout, [])
+    assert empty.recall == {0.5: 0.0, 0.7: 0.0}
+    assert empty.problem() == ""
+    assert suggest_scales(boxes_of_sides([50.0], 1), 3, 2)

@@ -1,4 +1,4 @@
-"""Anchors under each convention, worked out by hand."""
+"""Anchors under each convention, against hand-computed values."""
 
 import torch
 
@@ -11,7 +11,7 @@ LARGE_WIDE, LARGE_SQUARE = [-20.0, -5, 20, 5], [-10.0, -10, 10, 10]
 SETTINGS = AnchorSettings(scales=((10.0, 20.0),), ratios=(0.25, 1.0))
 
 
-def test_shapes_of_one_cell() -> None:
+def test_anchors_of_one_cell_match_hand_computed_values() -> None:
     scales, ratios = SETTINGS.scales[0], SETTINGS.ratios
     assert cell_anchors(scales, ratios, MATTERPORT.anchors).tolist() == [WIDE, LARGE_WIDE, SQUARE, LARGE_SQUARE]
     assert cell_anchors(scales, ratios, DETECTRON2.anchors).tolist() == [WIDE, SQUARE, LARGE_WIDE, LARGE_SQUARE]
@@ -19,8 +19,8 @@ def test_shapes_of_one_cell() -> None:
     assert rounded == [[-10, -2, 10, 2], LARGE_WIDE, SQUARE, LARGE_SQUARE]
 
 
-def test_steps_between_cells() -> None:
-    """352 pixels on 6 rows: a step of 58 if it is fitted, of the stride 64 otherwise."""
+def test_anchor_steps_follow_the_conventions() -> None:
+    """352 pixels on 6 rows: torchvision takes a step of 58, the others take the stride, 64."""
     for conventions, step in ((TORCHVISION, 58), (DETECTRON2, 64), (MATTERPORT, 64)):
         anchors = make_anchors(SETTINGS, (6,), [(6, 5)], (352, 320), conventions.anchors)[0]
         assert anchors.view(6, 5, 4, 4)[1, 0, 3].tolist() == [-10, step - 10, 10, step + 10]

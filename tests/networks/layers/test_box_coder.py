@@ -1,4 +1,4 @@
-"""Box deltas by hand, and there and back."""
+"""Box deltas against hand-computed values, and decoding after encoding."""
 
 import math
 
@@ -10,8 +10,8 @@ from clothseg.networks.layers.box_coder import decode_boxes, encode_boxes
 WEIGHTS = (10.0, 10.0, 5.0, 5.0)
 
 
-def test_deltas_by_hand() -> None:
-    """The centre moves from (5, 10) to (10, 30), half a width and one height; the height doubles."""
+def test_deltas_match_hand_computed_values() -> None:
+    """The centre moves from (5, 10) to (10, 30): half the width and one height. The height doubles."""
     reference, box = torch.tensor([[0.0, 0, 10, 20]]), torch.tensor([[5.0, 10, 15, 50]])
     deltas = encode_boxes(box, reference, WEIGHTS)
     torch.testing.assert_close(deltas, torch.tensor([[5.0, 10, 0, 5 * math.log(2)]]))
@@ -27,7 +27,7 @@ def test_decoding_undoes_encoding(weights: tuple[float, ...]) -> None:
     torch.testing.assert_close(decode_boxes(deltas, references, weights, math.inf), boxes, atol=1e-3, rtol=1e-5)
 
 
-def test_deltas_of_several_classes_share_their_reference() -> None:
+def test_deltas_of_all_classes_use_the_same_reference() -> None:
     references = torch.tensor([[0.0, 0, 10, 10], [20, 20, 40, 40]])
     deltas = torch.zeros(2, 3, 4)
     deltas[1, 2, 0] = 5  # half a width, with weight 10
@@ -37,7 +37,7 @@ def test_deltas_of_several_classes_share_their_reference() -> None:
     assert found[1, 2].tolist() == [30, 20, 50, 40]
 
 
-def test_a_delta_that_asks_for_too_much_is_clipped() -> None:
+def test_large_deltas_are_clipped() -> None:
     deltas = torch.tensor([[0.0, 0, 500, 0]])
     found = decode_boxes(deltas, torch.tensor([[0.0, 0, 10, 10]]), WEIGHTS, math.log(3))
     torch.testing.assert_close(found, torch.tensor([[-10.0, 0, 20, 10]]))  # three times as wide

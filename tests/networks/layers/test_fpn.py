@@ -1,4 +1,4 @@
-"""The feature pyramid, with weights of 1, by hand."""
+"""The FPN with weights of 1, against hand-computed values."""
 
 import torch
 from torch import nn
@@ -7,9 +7,9 @@ from clothseg.config import FpnSettings
 from clothseg.networks.layers.fpn import FeaturePyramid
 
 
-def plain(levels: tuple[int, ...], inside: list[int]) -> FeaturePyramid:
-    """One channel; laterals add up the channels, and the last convolutions pass on their middle."""
-    fpn = FeaturePyramid(inside, FpnSettings(channels=1, levels=levels))
+def build_fpn(levels: tuple[int, ...], channels: list[int]) -> FeaturePyramid:
+    """One output channel. Lateral convolutions sum the channels, and output convolutions copy their centre."""
+    fpn = FeaturePyramid(channels, FpnSettings(channels=1, levels=levels))
     for layer in fpn.modules():
         if isinstance(layer, nn.Conv2d):
             middle = layer.kernel_size[0] // 2
@@ -19,26 +19,26 @@ def plain(levels: tuple[int, ...], inside: list[int]) -> FeaturePyramid:
     return fpn
 
 
-def test_coarse_levels_inform_fine_ones() -> None:
+def test_coarse_levels_are_added_to_fine_levels() -> None:
     coarse = torch.tensor([[[[10.0, 20]]]])
     fine = torch.arange(16.0).reshape(1, 2, 2, 4)
     with torch.no_grad():
-        found = plain((3, 4), [2, 1])([fine, coarse])
+        found = build_fpn((3, 4), [2, 1])([fine, coarse])
     assert found[1].tolist() == coarse.tolist()
-    # The two channels add up to 8 10 12 14 and 16 18 20 22; each coarse cell is added to a square of four.
+    # The two channels add up to 8 10 12 14 and 16 18 20 22; each coarse cell is added to four fine cells.
     assert found[0][0, 0].tolist() == [[18, 20, 32, 34], [26, 28, 40, 42]]
 
 
 def test_levels_beyond_the_backbone_are_subsampled() -> None:
     feature = torch.arange(20.0).reshape(1, 1, 4, 5)
     with torch.no_grad():
-        found = plain((5, 6, 7), [1])([feature])
+        found = build_fpn((5, 6, 7), [1])([feature])
     assert [level.shape[2:] for level in found] == [(4, 5), (2, 3), (1, 2)]
     assert found[1][0, 0].tolist() == [[0, 2, 4], [10, 12, 14]]
     assert found[2][0, 0].tolist() == [[0, 4]]
 
 
-def test_levels_of_odd_sizes_fit_each_other() -> None:
+def test_fpn_keeps_odd_level_sizes() -> None:
     sizes = [(13, 7), (7, 4), (4, 2)]
     features = [torch.rand(2, 3, *size) for size in sizes]
     found = FeaturePyramid([3, 3, 3], FpnSettings(channels=8, levels=(3, 4, 5), norm="group"))(features)

@@ -1,4 +1,4 @@
-"""NMS that looks at the best boxes first gives what NMS of all gives."""
+"""`top_by_nms`, which starts with the best boxes, gives the result of NMS of all boxes."""
 
 import pytest
 import torch
@@ -9,18 +9,21 @@ from torchvision.ops import batched_nms
 from clothseg.networks.layers.nms import top_by_nms
 
 
-def check(number: int, classes: int, room: float, iou: float, count: int, *, seed: int, tied: bool) -> None:
-    """Boxes in a square whose side is about `room` times a box's; many scores are equal if `tied`, else none."""
+def check(number: int, classes: int, spread: float, iou: float, count: int, *, seed: int, tied: bool) -> None:
+    """Compares with `batched_nms` on random boxes.
+
+    The boxes lie in a square of about `spread` times their side. Many scores are equal if `tied`, otherwise none.
+    """
     generator = torch.Generator().manual_seed(seed)
-    corner = torch.rand((number, 2), generator=generator) * 40 * room
+    corner = torch.rand((number, 2), generator=generator) * 40 * spread
     boxes = torch.cat([corner, corner + 20 + torch.rand((number, 2), generator=generator) * 40], dim=1)
     scores = torch.randperm(number, generator=generator).double() / max(number, 1)
     scores = scores.mul(20).floor() / 20 if tied else scores
     labels = torch.randint(0, classes, (number,), generator=generator)
-    boxes = boxes.double()  # so that the offsets that keep classes apart in batched_nms round nothing
+    boxes = boxes.double()  # batched_nms adds offsets to separate classes, which must not round the boxes
     found = top_by_nms(boxes, scores, labels, iou, count)
     expected = batched_nms(boxes, scores, labels, iou)[:count]
-    if tied:  # batched_nms leaves the order of equal scores open
+    if tied:  # the order of equal scores is not defined
         assert torch.equal(scores[found], scores[expected])
     else:
         assert torch.equal(found, expected)
@@ -29,30 +32,30 @@ def check(number: int, classes: int, room: float, iou: float, count: int, *, see
 @given(
     number=st.integers(0, 300),
     classes=st.integers(1, 6),
-    room=st.floats(0.1, 10),
+    spread=st.floats(0.1, 10),
     iou=st.floats(0, 1),
     count=st.integers(1, 400),
     seed=st.integers(0, 2**31),
     tied=st.booleans(),
 )
 @settings(deadline=None, max_examples=150)
-def test_few_candidates(
-    number: int, classes: int, room: float, iou: float, count: int, seed: int, *, tied: bool
+def test_few_candidates_match_batched_nms(
+    number: int, classes: int, spread: float, iou: float, count: int, seed: int, *, tied: bool
 ) -> None:
-    check(number, classes, room, iou, count, seed=seed, tied=tied)
+    check(number, classes, spread, iou, count, seed=seed, tied=tied)
 
 
 @pytest.mark.parametrize("number", [2000, 2001, 5000])
 @pytest.mark.parametrize("count", [1, 100, 1900, 5000])
-@pytest.mark.parametrize("room", [1.0, 5.0, 50.0])
+@pytest.mark.parametrize("spread", [1.0, 5.0, 50.0])
 @pytest.mark.parametrize("tied", [False, True])
-def test_more_candidates_than_are_looked_at_first(number: int, count: int, room: float, *, tied: bool) -> None:
+def test_many_candidates_match_batched_nms(number: int, count: int, spread: float, *, tied: bool) -> None:
     """The best 2000 give enough boxes in some of these cases and not in others."""
-    check(number, 3, room, 0.5, count, seed=number + count, tied=tied)
+    check(number, 3, spread, 0.5, count, seed=number + count, tied=tied)
 
 
-def test_by_hand() -> None:
-    """The second overlaps the first by 0.8 and is of its class; the third lies as close, but is of another."""
+def test_nms_matches_hand_computed_values() -> None:
+    """The second box overlaps the first by 0.8 and has its class. The third is as close, but has another class."""
     boxes = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 8], [0, 0, 10, 9], [50, 50, 60, 60]])
     scores, classes = torch.tensor([0.9, 0.8, 0.7, 0.95]), torch.tensor([1, 1, 2, 1])
     assert top_by_nms(boxes, scores, classes, 0.5, 10).tolist() == [3, 0, 2]

@@ -1,4 +1,4 @@
-"""What normalises: against torchvision's frozen norm, and by the names of the configuration."""
+"""Norm layers: the frozen norm against torchvision's, and norms by their names in the settings."""
 
 import torch
 from torch import nn
@@ -7,29 +7,29 @@ from torchvision.ops import FrozenBatchNorm2d
 from clothseg.networks.layers.norms import Convolution, FrozenNorm, make_norm
 
 
-def test_the_frozen_norm_gives_torchvisions_bits() -> None:
+def test_the_frozen_norm_matches_torchvision_bit_for_bit() -> None:
     generator = torch.Generator().manual_seed(0)
-    mine, theirs = FrozenNorm(6, eps=1e-3), FrozenBatchNorm2d(6, eps=1e-3)
-    state = {name: torch.rand(6, generator=generator) + 0.1 for name in mine.state_dict()}
-    mine.load_state_dict(state)
-    theirs.load_state_dict(state)
+    norm, reference = FrozenNorm(6, eps=1e-3), FrozenBatchNorm2d(6, eps=1e-3)
+    state = {name: torch.rand(6, generator=generator) + 0.1 for name in norm.state_dict()}
+    norm.load_state_dict(state)
+    reference.load_state_dict(state)
     x = torch.randn((2, 6, 5, 4), generator=generator)
-    expected = theirs(x)
-    assert torch.equal(mine(x.clone()), expected)
-    assert torch.equal(mine(x[:, :, 0, 0].clone()), expected[:, :, 0, 0])  # vectors too
-    assert not list(mine.parameters())
+    expected = reference(x)
+    assert torch.equal(norm(x.clone()), expected)
+    assert torch.equal(norm(x[:, :, 0, 0].clone()), expected[:, :, 0, 0])  # vectors too
+    assert not list(norm.parameters())
 
 
-def test_norms_by_name() -> None:
+def test_make_norm_builds_each_norm() -> None:
     assert make_norm("none", 1e-5) is None
     frozen, group = make_norm("frozen", 0.01), make_norm("group", 1e-5)
     assert frozen is not None
     assert group is not None
     assert isinstance(frozen(8), FrozenNorm)
     for channels, groups in ((64, 32), (24, 8)):
-        made = group(channels)
-        assert isinstance(made, nn.GroupNorm)
-        assert made.num_groups == groups
+        layer_norm = group(channels)
+        assert isinstance(layer_norm, nn.GroupNorm)
+        assert layer_norm.num_groups == groups
 
 
 def test_a_convolution_has_a_norm_or_a_bias() -> None:

@@ -1,4 +1,4 @@
-"""Pooling of boxes on a CPU against torchvision's RoI Align, and what it lacks by hand."""
+"""RoI Align on a CPU against torchvision's; levels and `crop_and_resize` against hand-computed values."""
 
 import pytest
 import torch
@@ -16,7 +16,7 @@ from clothseg.networks.mask_rcnn.conventions import DETECTRON2, MATTERPORT, TORC
 
 
 def boxes_of_all_kinds(count: int, generator: torch.Generator) -> Tensor:
-    """Boxes on a map of 33 x 25 cells of 4 pixels: inside, across each edge, without extent, tiny and large."""
+    """Boxes on a map of 33 x 25 cells of 4 pixels: inside, across each edge, of size 0, tiny and large."""
     corner = torch.rand(count, 2, generator=generator) * torch.tensor([150.0, 120]) - 10
     boxes = torch.cat([corner, corner + torch.rand(count, 2, generator=generator) ** 2 * 150], dim=1)
     odd = [[0.0, 0, 0, 0], [131, 99, 132, 100], [50, 50, 50, 80], [-40, -40, -20, -20], [200, 0, 220, 20]]
@@ -25,15 +25,15 @@ def boxes_of_all_kinds(count: int, generator: torch.Generator) -> Tensor:
 
 @pytest.mark.parametrize("aligned", [False, True])
 @pytest.mark.parametrize("samples", [0, 1, 2, 3])
-def test_pooling_on_a_cpu_is_torchvisions(samples: int, aligned: bool) -> None:
+def test_roi_align_on_a_cpu_matches_torchvision(samples: int, aligned: bool) -> None:
     generator = torch.Generator().manual_seed(0)
     feature = torch.randn(2, 5, 25, 33, generator=generator)
     boxes = boxes_of_all_kinds(200, generator)
     photo = torch.arange(len(boxes)) % 2
     for size in (1, 7):
         found = roi_align_cpu(feature, photo, boxes, size, scale=0.25, samples=samples, aligned=aligned)
-        wanted = roi_align(feature, torch.cat([photo[:, None], boxes], dim=1), size, 0.25, samples, aligned)
-        torch.testing.assert_close(found, wanted, atol=2e-6, rtol=0)
+        expected = roi_align(feature, torch.cat([photo[:, None], boxes], dim=1), size, 0.25, samples, aligned)
+        torch.testing.assert_close(found, expected, atol=2e-6, rtol=0)
     assert roi_align_cpu(feature, photo[:0], boxes[:0], 7, scale=0.25, samples=samples, aligned=aligned).shape[0] == 0
 
 
@@ -48,26 +48,26 @@ def levels(batch: int, channels: int) -> dict[int, Tensor]:
 
 @pytest.mark.parametrize("aligned", [False, True])
 @pytest.mark.parametrize(("size", "samples"), [(7, 2), (14, 2), (3, 1), (5, 3), (7, 0)])
-def test_gradients_on_a_cpu_are_torchvisions(aligned: bool, size: int, samples: int) -> None:
+def test_roi_align_gradients_on_a_cpu_match_torchvision(aligned: bool, size: int, samples: int) -> None:
     generator = torch.Generator().manual_seed(1)
     corner = torch.rand((40, 2), generator=generator) * torch.tensor([128.0, 96.0])
     boxes = torch.cat([corner, corner + torch.rand((40, 2), generator=generator) * 90], dim=1)
     boxes[0] = torch.tensor([0.0, 0.0, 128.0, 96.0])  # the whole input
-    boxes[1] = torch.tensor([127.5, 95.5, 128.0, 96.0])  # a speck in the corner
+    boxes[1] = torch.tensor([127.5, 95.5, 128.0, 96.0])  # half a pixel in the corner
     boxes[2] = torch.tensor([-40.0, -30.0, 200.0, 150.0])  # beyond all edges
-    boxes[3] = torch.tensor([60.0, 50.0, 60.0, 50.0])  # without extent
+    boxes[3] = torch.tensor([60.0, 50.0, 60.0, 50.0])  # of size 0
     photo = torch.arange(40) % 2
     level = torch.arange(40) % 3 + 2
     weights = torch.randn((40, 4, size, size), generator=generator)
-    mine, theirs = levels(2, 4), levels(2, 4)
+    cpu_levels, reference_levels = levels(2, 4), levels(2, 4)
     found = expected = torch.zeros((40, 4, size, size))
-    for number, feature in mine.items():
+    for number, feature in cpu_levels.items():
         here = torch.where(level == number)[0]
         pooled = roi_align_cpu(
             feature, photo[here], boxes[here], size, scale=2.0**-number, samples=samples, aligned=aligned
         )
         found = found.index_copy(0, here, pooled)
-    for number, feature in theirs.items():
+    for number, feature in reference_levels.items():
         here = torch.where(level == number)[0]
         regions = torch.cat([photo[here, None], boxes[here]], dim=1)
         pooled = roi_align(feature, regions, size, 2.0**-number, samples, aligned)
@@ -75,34 +75,34 @@ def test_gradients_on_a_cpu_are_torchvisions(aligned: bool, size: int, samples: 
     torch.testing.assert_close(found, expected, atol=2e-5, rtol=1e-5)
     for answer in (found, expected):
         torch.autograd.backward((answer * weights).sum())
-    for one, other in zip(mine.values(), theirs.values(), strict=True):
+    for one, other in zip(cpu_levels.values(), reference_levels.values(), strict=True):
         torch.testing.assert_close(one.grad, other.grad, atol=2e-4, rtol=1e-5)
 
 
 @pytest.mark.parametrize("conventions", [TORCHVISION.roi_align, DETECTRON2.roi_align])
-def test_pooling_is_the_same_with_and_without_gradients(conventions: RoiAlignConventions) -> None:
+def test_roi_align_is_equal_with_and_without_gradients(conventions: RoiAlignConventions) -> None:
     generator = torch.Generator().manual_seed(1)
     features = [torch.randn(2, 6, 64 >> level, 96 >> level, generator=generator) for level in range(4)]
     boxes = [boxes_of_all_kinds(80, generator) * 2 for _ in range(2)]
-    wanted = roi_align_levels(features, (2, 3, 4, 5), boxes, 7, conventions, 60.0)
+    expected = roi_align_levels(features, (2, 3, 4, 5), boxes, 7, conventions, 60.0)
     with torch.no_grad():
         found = roi_align_levels(features, (2, 3, 4, 5), boxes, 7, conventions, 60.0)
-    torch.testing.assert_close(found, wanted, atol=2e-6, rtol=0)
+    torch.testing.assert_close(found, expected, atol=2e-6, rtol=0)
 
 
-def test_levels_by_hand() -> None:
+def test_box_levels_match_hand_computed_values() -> None:
     """A square of the canonical side belongs to level 4, one of twice the side to 5; limits are 2 and 5."""
     sides = torch.tensor([0.0, 20, 56, 111, 112, 159, 223.9, 224, 317, 400, 448, 2000])
     boxes = torch.stack([torch.zeros(12), torch.zeros(12), sides, sides], dim=1)
-    down = [2, 2, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5]
-    assert box_levels(boxes, (2, 3, 4, 5), TORCHVISION.roi_align, 224).tolist() == down
-    assert box_levels(boxes, (2, 3, 4, 5), DETECTRON2.roi_align, 224).tolist() == down
-    nearest = [2, 2, 2, 3, 3, 4, 4, 4, 5, 5, 5, 5]  # from a factor of the root of 2 on: 158.4, 316.8
+    floor = [2, 2, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5]
+    assert box_levels(boxes, (2, 3, 4, 5), TORCHVISION.roi_align, 224).tolist() == floor
+    assert box_levels(boxes, (2, 3, 4, 5), DETECTRON2.roi_align, 224).tolist() == floor
+    nearest = [2, 2, 2, 3, 3, 4, 4, 4, 5, 5, 5, 5]  # changes at sides of 158.4 and 316.8, a factor of the root of 2
     assert box_levels(boxes, (2, 3, 4, 5), MATTERPORT.roi_align, 224).tolist() == nearest
-    assert box_levels(boxes, (3, 4), TORCHVISION.roi_align, 224).tolist() == [min(max(x, 3), 4) for x in down]
+    assert box_levels(boxes, (3, 4), TORCHVISION.roi_align, 224).tolist() == [min(max(x, 3), 4) for x in floor]
 
 
-def test_one_sample_a_cell_by_hand() -> None:
+def test_crop_and_resize_matches_hand_computed_values() -> None:
     feature = torch.arange(20.0).reshape(1, 1, 4, 5)
     whole = crop_and_resize(feature, torch.tensor([0]), torch.tensor([[0.0, 0, 1, 1]]), 3)
     assert whole[0, 0].tolist() == [[0, 2, 4], [7.5, 9.5, 11.5], [15, 17, 19]]
@@ -110,7 +110,7 @@ def test_one_sample_a_cell_by_hand() -> None:
     assert beyond[0, 0].tolist() == [[0, 0, 2], [0, 7.5, 9.5], [0, 15, 17]]
 
 
-def test_many_boxes_are_sampled_as_they_are_alone() -> None:
+def test_crop_and_resize_of_many_boxes_matches_single_boxes() -> None:
     generator = torch.Generator().manual_seed(4)
     feature, boxes = torch.rand((2, 3, 9, 7), generator=generator), torch.rand((600, 4), generator=generator)
     photo = torch.arange(600) % 2

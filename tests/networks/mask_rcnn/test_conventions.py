@@ -1,4 +1,4 @@
-"""Conventions by name, and the configuration over them."""
+"""Conventions by name, and settings that override them."""
 
 import pytest
 
@@ -7,9 +7,9 @@ from clothseg.errors import ConfigError
 from clothseg.networks.mask_rcnn.conventions import CONVENTIONS, DETECTRON2, conventions_for
 
 
-def test_the_configuration_goes_over_the_conventions() -> None:
-    words = ["network.conventions=detectron2", "input.mean=[1,2,3]", "input.channels=rgb"]
-    found = conventions_for(Config.load("demo", [*words, "backbone.stride_first=false", "backbone.name=resnet18"]))
+def test_settings_override_the_conventions() -> None:
+    overrides = ["network.conventions=detectron2", "input.mean=[1,2,3]", "input.channels=rgb"]
+    found = conventions_for(Config.load("demo", [*overrides, "backbone.stride_first=false", "backbone.name=resnet18"]))
     assert (found.input.mean, found.input.channels, found.backbone.stride_first) == ((1, 2, 3), "rgb", False)
     assert found.input.std == DETECTRON2.input.std
     assert found.roi_align.aligned
@@ -17,14 +17,14 @@ def test_the_configuration_goes_over_the_conventions() -> None:
 
 
 @pytest.mark.parametrize("name", list(CONVENTIONS))
-def test_a_name_alone_gives_the_constants(name: str) -> None:
+def test_conventions_without_overrides_are_the_constants(name: str) -> None:
     assert (
         conventions_for(Config.load("demo", [f"network.conventions={name}", "backbone.name=resnet18"]))
         == (CONVENTIONS[name])
     )
 
 
-def test_efficientnet_lite_gets_the_input_that_it_was_trained_with() -> None:
+def test_efficientnet_lite_uses_the_normalisation_of_its_weights() -> None:
     found = conventions_for(Config.load("demo"))
     assert found.input.mean == (127 / 255,) * 3
     assert found.input.std == (128 / 255,) * 3
@@ -33,6 +33,6 @@ def test_efficientnet_lite_gets_the_input_that_it_was_trained_with() -> None:
     assert given.input.std == (0.1, 0.2, 0.3)
 
 
-def test_other_names_are_refused() -> None:
+def test_unknown_conventions_are_refused() -> None:
     with pytest.raises(ConfigError, match="conventions"):
         Config.load("demo", ["network.conventions=keras"])

@@ -1,4 +1,4 @@
-"""The heads: what is computed in a shorter way is what the long way gives."""
+"""The mask and box heads: outputs for one class and for all classes."""
 
 import torch
 
@@ -6,18 +6,18 @@ from clothseg.config import BoxHeadSettings, MaskHeadSettings
 from clothseg.networks.mask_rcnn.heads import BoxHead, MaskHead
 
 
-def test_one_class_of_the_mask_head_is_its_row() -> None:
+def test_forward_for_class_matches_the_row_of_that_class() -> None:
     torch.manual_seed(0)
     head = MaskHead(MaskHeadSettings(channels=8, num_conv=1), 16, 3)
     pooled, classes = torch.rand(5, 16, 14, 14), torch.tensor([1, 3, 2, 2, 0])
-    every = head(pooled)
+    all_masks = head(pooled)
     torch.testing.assert_close(
-        head.forward_for_class(pooled, classes), every[torch.arange(5), classes], atol=1e-5, rtol=1e-5
+        head.forward_for_class(pooled, classes), all_masks[torch.arange(5), classes], atol=1e-5, rtol=1e-5
     )
     assert head.forward_for_class(pooled[:0], classes[:0]).shape == (0, 28, 28)
 
 
-def test_the_box_head_has_deltas_for_every_class() -> None:
+def test_the_box_head_returns_deltas_for_every_class() -> None:
     head = BoxHead(BoxHeadSettings(num_conv=1, norm="group", fc_dim=16, num_fc=1), 8, 3)
     with torch.no_grad():
         head.delta.weight.zero_()

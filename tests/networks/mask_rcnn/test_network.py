@@ -23,8 +23,8 @@ SMALL = [
 ]
 
 
-def small_config(*words: str) -> Config:
-    return Config.load("demo", [*SMALL, *words])
+def small_config(*overrides: str) -> Config:
+    return Config.load("demo", [*SMALL, *overrides])
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def truth() -> Instances:
 
 
 @pytest.mark.parametrize("name", list(CONVENTIONS))
-def test_every_convention_learns_and_detects(
+def test_every_convention_trains_and_detects(
     name: str, build_mask_rcnn: Build, image: Tensor, truth: Instances
 ) -> None:
     network = build_mask_rcnn(small_config("inference.score_threshold=0", f"network.conventions={name}"), 2)
@@ -52,7 +52,7 @@ def test_every_convention_learns_and_detects(
     assert network.box_head.score.weight.grad is not None
     assert float(network.box_head.score.weight.grad.abs().sum()) > 0
     with torch.no_grad():
-        network.box_head.score.bias[2] += 5  # else background may be the likeliest everywhere, and nothing is found
+        network.box_head.score.bias[2] += 5  # otherwise background may win everywhere, and there is no detection
     found = network.eval().detect([image])[0]
     assert len(found) > 0
     assert found.masks.pixels().shape == (len(found), 50, 40)
@@ -62,22 +62,22 @@ def test_every_convention_learns_and_detects(
 
 
 @pytest.mark.parametrize(
-    ("word", "changed"), [("network.rpn.box_loss=l2", "rpn_bbox"), ("network.box_head.box_loss=l2", "bbox")]
+    ("override", "changed"), [("network.rpn.box_loss=l2", "rpn_bbox"), ("network.box_head.box_loss=l2", "bbox")]
 )
-def test_each_box_loss_is_chosen_on_its_own(
-    word: str, changed: str, build_mask_rcnn: Build, image: Tensor, truth: Instances
+def test_each_box_loss_is_chosen_independently(
+    override: str, changed: str, build_mask_rcnn: Build, image: Tensor, truth: Instances
 ) -> None:
-    """With the same weights and draws only the loss that the setting names has another value."""
-    words = ["network.rpn.box_loss=smooth_l1", "network.box_head.box_loss=smooth_l1"]
-    plain = build_mask_rcnn(small_config(*words), 2).losses([image], [truth])
-    squared = build_mask_rcnn(small_config(*words, word), 2).losses([image], [truth])
+    """With the same weights and random numbers, only the chosen loss and the total change."""
+    overrides = ["network.rpn.box_loss=smooth_l1", "network.box_head.box_loss=smooth_l1"]
+    plain = build_mask_rcnn(small_config(*overrides), 2).losses([image], [truth])
+    squared = build_mask_rcnn(small_config(*overrides, override), 2).losses([image], [truth])
     assert {name for name in plain if not torch.equal(plain[name], squared[name])} == {changed, "total"}
 
 
-def test_the_total_is_the_weighted_sum(build_mask_rcnn: Build, image: Tensor, truth: Instances) -> None:
+def test_the_total_loss_is_the_weighted_sum(build_mask_rcnn: Build, image: Tensor, truth: Instances) -> None:
     weights = {"rpn_class": 2.0, "rpn_bbox": 0.5, "class": 3.0, "bbox": 0.0, "mask": 0.25}
-    words = [f"network.loss_weights.{name}={weight}" for name, weight in weights.items()]
-    losses = build_mask_rcnn(small_config(*words), 2).losses([image], [truth])
+    overrides = [f"network.loss_weights.{name}={weight}" for name, weight in weights.items()]
+    losses = build_mask_rcnn(small_config(*overrides), 2).losses([image], [truth])
     expected = sum(weight * losses[name].item() for name, weight in weights.items())
     assert losses["total"].item() == pytest.approx(expected, rel=1e-6)
 

@@ -1,4 +1,4 @@
-"""From the heads' outputs to detections: by hand, and against NMS of all candidates."""
+"""From head outputs to detections, against hand-computed values and NMS of all candidates."""
 
 import math
 from collections.abc import Callable
@@ -19,28 +19,28 @@ def placement(side: int) -> InputPlacement:
     return InputPlacement(0, 0, side, side, (side, side), (side, side))
 
 
-@pytest.mark.parametrize("most", [10, 5000])
-def test_the_best_of_very_many_boxes(most: int) -> None:
-    """With so many candidates only the best are looked at first; NMS of all of them gives the same."""
+@pytest.mark.parametrize("max_detections", [10, 5000])
+def test_postprocessing_many_boxes_matches_nms_of_all(max_detections: int) -> None:
+    """With many candidates, NMS starts with the best ones. The result is that of NMS of all."""
     generator = torch.Generator().manual_seed(2)
     corner = torch.rand(900, 2, generator=generator) * 300
     proposals = torch.cat([corner, corner + 10 + torch.rand(900, 2, generator=generator) * 80], dim=1)
     logits = torch.randn(900, 6, generator=generator)
-    settings = InferenceSettings(score_threshold=0.0, max_detections=most, nms_iou=0.3)
+    settings = InferenceSettings(score_threshold=0.0, max_detections=max_detections, nms_iou=0.3)
     found = postprocess_detections(proposals, logits, torch.zeros(900, 6, 4), placement(400), settings, TORCHVISION)
     boxes, scores = proposals.repeat_interleave(5, 0), logits.softmax(-1)[:, 1:].flatten()
     classes = torch.arange(1, 6).repeat(900)
-    keep = batched_nms(boxes, scores, classes, 0.3)[:most]
+    keep = batched_nms(boxes, scores, classes, 0.3)[:max_detections]
     assert torch.equal(found.scores, scores[keep])
     assert torch.equal(found.classes, classes[keep])
     torch.testing.assert_close(found.boxes, boxes[keep])
 
 
 @pytest.mark.parametrize("name", list(CONVENTIONS))
-def test_detections_by_hand(name: str) -> None:
+def test_detections_match_hand_computed_values(name: str) -> None:
     """Three proposals: two classes are likely in the first, background in the second, one class in the third.
 
-    The third is moved by half its width and cut at the photo's edge.
+    The third is shifted by half its width and clipped at the edge of the photo.
     """
     conventions = CONVENTIONS[name]
     proposals = torch.tensor([[0.0, 0, 20, 20], [60, 60, 80, 80], [60, 0, 100, 40]])
@@ -52,7 +52,7 @@ def test_detections_by_hand(name: str) -> None:
     found = postprocess_detections(inside, logits, deltas, placement(100), settings, conventions)
     first, third, second = [0.0, 0, 20, 20], [80.0, 0, 100, 40], [60.0, 60, 80, 80]
     if conventions.single_class:
-        scores, classes, boxes = [0.8, 0.6], [2, 1], [[79.5, 0, 100, 40], first]  # half of the width less one pixel
+        scores, classes, boxes = [0.8, 0.6], [2, 1], [[79.5, 0, 100, 40], first]  # half of the width minus one pixel
     else:
         scores, classes, boxes = [0.8, 0.6, 0.3, 0.3], [2, 1, 2, 1], [third, first, first, second]
     assert found.scores.tolist() == pytest.approx(scores)
@@ -63,7 +63,7 @@ def test_detections_by_hand(name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "count"), [("torchvision", 0), ("detectron2", 0), ("matterport", 1)])
-def test_a_score_at_the_threshold(name: str, count: int) -> None:
+def test_a_score_equal_to_the_threshold_follows_the_conventions(name: str, count: int) -> None:
     logits = torch.tensor([[0.0, math.log(3)]])
     settings = InferenceSettings(score_threshold=float(logits.softmax(-1)[0, 1]))
     box = to_network_coords(torch.tensor([[0.0, 0, 20, 20]]), (100, 100), CONVENTIONS[name].input)
@@ -71,8 +71,8 @@ def test_a_score_at_the_threshold(name: str, count: int) -> None:
     assert len(found.scores) == count
 
 
-def test_rescoring_by_hand() -> None:
-    """Own pixels with 0.5 and 0.7 make 0.6, with 1 make 1; a mask without own pixels makes 0 and is dropped."""
+def test_mask_rescoring_matches_hand_computed_values() -> None:
+    """Mask pixels of 0.5 and 0.7 give 0.6, pixels of 1 give 1. A mask without pixels gives 0 and is dropped."""
     masks = torch.tensor([[[0.5, 0.7], [0.4, 0.1]], [[1.0, 1.0], [1.0, 0.0]], [[0.4, 0.4], [0.4, 0.4]]])
     found = BoxDetections(torch.arange(12.0).reshape(3, 4), torch.tensor([1, 2, 3]), torch.tensor([0.9, 0.6, 0.5]))
     again, ordered = rescore_by_mask(found, masks, InferenceSettings(score_threshold=0.1))
@@ -82,12 +82,12 @@ def test_rescoring_by_hand() -> None:
     assert torch.equal(ordered, masks[[1, 0]])
 
 
-def test_a_network_that_rescores_finds_the_same_in_another_order(
+def test_mask_rescoring_changes_only_scores_and_order(
     build_mask_rcnn: Callable[[Config, int], MaskRCNNNetwork], sample_photos: list[Tensor]
 ) -> None:
-    words = ["weights=random", "inference.score_threshold=0", "inference.max_detections=8"]
+    overrides = ["weights=random", "inference.score_threshold=0", "inference.max_detections=8"]
     plain, other = (
-        build_mask_rcnn(Config.load("demo", [*words, f"inference.mask_rescoring={rescored}"]), 3)
+        build_mask_rcnn(Config.load("demo", [*overrides, f"inference.mask_rescoring={rescored}"]), 3)
         .eval()
         .detect(sample_photos[:1])[0]
         for rescored in ("false", "true")

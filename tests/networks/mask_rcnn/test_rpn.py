@@ -1,4 +1,4 @@
-"""The region proposal network: chosen anchors get what all anchors get, and proposals by hand."""
+"""The RPN: the sparse head against the dense head, proposals and losses against hand-computed values."""
 
 from collections.abc import Callable
 
@@ -22,7 +22,7 @@ def features(batch: int, channels: int) -> list[Tensor]:
 
 
 @pytest.mark.parametrize("convolutions", [1, 2])
-def test_chosen_anchors_get_what_all_anchors_get(
+def test_the_sparse_head_matches_the_dense_head(
     convolutions: int, build_mask_rcnn: Callable[[Config, int], MaskRCNNNetwork]
 ) -> None:
     config = Config.load(
@@ -31,24 +31,24 @@ def test_chosen_anchors_get_what_all_anchors_get(
     rpn = build_mask_rcnn(config, 1).rpn
     for parameter in rpn.parameters():
         torch.nn.init.normal_(parameter, std=0.3, generator=torch.Generator().manual_seed(parameter.numel()))
-    mine, again = features(2, 8), features(2, 8)
-    scores, deltas, anchors = rpn(again, (96, 128))
+    sparse_input, dense_input = features(2, 8), features(2, 8)
+    scores, deltas, anchors = rpn(dense_input, (96, 128))
     generator = torch.Generator().manual_seed(2)
-    place = torch.randperm(len(anchors), generator=generator)[:300]
-    place[:4] = torch.tensor([0, len(anchors) - 1, 24 * 32 * 3 - 1, 24 * 32 * 3])  # corners of levels
+    position = torch.randperm(len(anchors), generator=generator)[:300]
+    position[:4] = torch.tensor([0, len(anchors) - 1, 24 * 32 * 3 - 1, 24 * 32 * 3])  # first and last cells of levels
     photo = torch.arange(300) % 2
-    expected = torch.cat(scores, dim=1)[photo, place], torch.cat(deltas, dim=1)[photo, place]
-    found = rpn.sparse_head(mine, photo, place)
+    expected = torch.cat(scores, dim=1)[photo, position], torch.cat(deltas, dim=1)[photo, position]
+    found = rpn.sparse_head(sparse_input, photo, position)
     gradients = []
-    for outputs, inputs in ((found, mine), (expected, again)):
+    for outputs, inputs in ((found, sparse_input), (expected, dense_input)):
         total = outputs[0].sin().sum() + outputs[1].cos().sum()
         gradients.append(torch.autograd.grad(total, [*inputs, *rpn.parameters()]))
     for one, other in zip((*found, *gradients[0]), (*expected, *gradients[1]), strict=True):
         torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
 
 
-def test_gradients_of_overlapping_cells_are_the_same_each_time() -> None:
-    """Several threads add them up, which must not change the last digits: a run is resumed bit for bit."""
+def test_gradients_of_overlapping_cells_are_deterministic() -> None:
+    """Several threads sum them. The order must not change the last digits, so that a resumed run is exact."""
     generator = torch.Generator().manual_seed(3)
     feature = torch.randn((2, 32, 40, 40), generator=generator).requires_grad_()
     cell = torch.randint(0, 1600, (3200,), generator=generator)
@@ -66,7 +66,7 @@ def test_gradients_of_overlapping_cells_are_the_same_each_time() -> None:
 
 
 def small_rpn(name: str = "torchvision", **settings: object) -> RegionProposalNetwork:
-    """One level of stride 16, one square anchor of 32 pixels a cell."""
+    """One level of stride 16, with one square anchor of 32 pixels per cell."""
     return RegionProposalNetwork(
         RpnSettings.model_validate(settings),
         AnchorSettings(scales=((32.0,),), ratios=(1.0,)),
@@ -76,15 +76,15 @@ def small_rpn(name: str = "torchvision", **settings: object) -> RegionProposalNe
 
 
 @pytest.mark.parametrize("name", list(CONVENTIONS))
-def test_proposals_by_hand(name: str) -> None:
-    """Four anchors in a row, 16 pixels apart and cut at the edges; NMS at 0.2 drops the neighbours of the best."""
+def test_proposals_match_hand_computed_values(name: str) -> None:
+    """Four anchors in a row, 16 pixels apart, clipped at the edges. NMS at 0.2 drops the neighbours of the best."""
     rpn = small_rpn(name, nms_iou=0.2, post_nms_top_n_train=3, post_nms_top_n_test=3)
     anchors = rpn.anchors_of([torch.zeros(1, 8, 1, 4)], (64, 64))
     assert anchors.tolist() == [[x - 16.0, -16, x + 16, 16] for x in (0, 16, 32, 48)]
     scores, deltas = [torch.tensor([[1.0, 3, 2, 0.5]])], [torch.zeros(1, 4, 4)]
     placement = InputPlacement(0, 0, 64, 64, (64, 64), (64, 64))
     found = rpn.proposals(scores, deltas, anchors, [placement], train=True)[0]
-    # Neighbours overlap by IoU 1/2 (the first, which is cut to 16 pixels) or 1/3; those two steps apart do not.
+    # Neighbours have IoU 1/2 (the first, clipped to 16 pixels) or 1/3; anchors two steps apart do not overlap.
     best, last = [0.0, 0, 32, 16], [32.0, 0, 64, 16]
     if name == "matterport":
         best, last = ([box[0] / 63, 0, (box[2] - 1) / 63, 15 / 63] for box in (best, last))
@@ -96,7 +96,7 @@ def test_proposals_by_hand(name: str) -> None:
         torch.testing.assert_close(inference, torch.tensor([best, last]))
 
 
-def test_only_the_best_candidates_go_on() -> None:
+def test_only_the_best_candidates_become_proposals() -> None:
     rpn = small_rpn(nms_iou=1.0, pre_nms_top_n_train=2, post_nms_top_n_train=9)
     anchors = rpn.anchors_of([torch.zeros(1, 8, 2, 4)], (64, 64))
     scores = [torch.tensor([[0.0, 5, 1, 2, 6, 3, 4, 0]])]
@@ -105,8 +105,8 @@ def test_only_the_best_candidates_go_on() -> None:
     assert found.tolist() == anchors[[4, 1]].clamp(min=0).tolist()
 
 
-def test_losses_count_the_sampled_anchors_of_all_photos() -> None:
-    """All logits 0 on every anchor: each costs log 2, and deltas of 0 cost what their wanted deltas say."""
+def test_rpn_losses_average_the_sampled_anchors_of_all_photos() -> None:
+    """With logits of 0, each anchor has a class loss of log 2. With deltas of 0, the targets give the box loss."""
     rpn = small_rpn(samples=4)
     for parameter in rpn.parameters():
         torch.nn.init.zeros_(parameter)
@@ -122,6 +122,6 @@ def test_losses_count_the_sampled_anchors_of_all_photos() -> None:
     shifted = Target(exact.boxes + torch.tensor([8.0, 0, 8, 0]), exact.classes, exact.masks, nothing)
     generators = [torch.Generator().manual_seed(number) for number in range(2)]
     found = rpn.losses(maps, anchors, [shifted, empty], generators, SINGLE_PROCESS)
-    # 8 pixels to the right are a quarter of the width for anchor 5 and, as large an overlap, minus a quarter for 6.
-    each = 0.25 - TORCHVISION.smooth_l1_beta / 2
-    assert found["rpn_bbox"].item() == pytest.approx(2 * each / 8)
+    # The object is a quarter of the width to the right of anchor 5, and a quarter to the left of anchor 6.
+    per_anchor = 0.25 - TORCHVISION.smooth_l1_beta / 2
+    assert found["rpn_bbox"].item() == pytest.approx(2 * per_anchor / 8)

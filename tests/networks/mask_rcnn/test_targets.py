@@ -1,4 +1,4 @@
-"""What the box and mask heads learn from, by hand."""
+"""Targets of the box and mask heads, against hand-computed values."""
 
 import pytest
 import torch
@@ -11,8 +11,8 @@ from clothseg.networks.mask_rcnn.targets import mask_targets, sample_proposals
 PLACEMENT = InputPlacement(0, 0, 64, 64, (64, 64), (64, 64))
 
 
-def test_the_true_boxes_are_among_the_samples() -> None:
-    """Two proposals hit, one is background, one lies in a crowd; the second photo is without objects."""
+def test_ground_truth_boxes_are_sampled() -> None:
+    """Two proposals match, one is background, one is in a crowd. The second photo has no objects."""
     truth = torch.tensor([[0.0, 0, 20, 20], [40, 40, 60, 60]])
     masks = torch.zeros(2, 64, 64, dtype=torch.uint8)
     crowd = torch.tensor([[0.0, 40, 20, 60]])
@@ -28,7 +28,7 @@ def test_the_true_boxes_are_among_the_samples() -> None:
     assert matches[1].tolist() == [-1] * 4
 
 
-def test_no_more_are_sampled_than_asked() -> None:
+def test_no_more_proposals_are_sampled_than_requested() -> None:
     truth = torch.tensor([[0.0, 0, 20, 20]])
     target = Target(truth, torch.tensor([1]), torch.zeros(1, 64, 64, dtype=torch.uint8), truth[:0])
     proposals = torch.cat([truth.expand(20, 4), torch.tensor([[40.0, 40, 60, 60]]).expand(30, 4)])
@@ -38,8 +38,8 @@ def test_no_more_are_sampled_than_asked() -> None:
 
 
 @pytest.mark.parametrize("name", list(CONVENTIONS))
-def test_masks_are_cut_out_of_the_ground_truth(name: str) -> None:
-    """A square of 16 pixels in a box of 32 round it: its middle half is 1, whatever the sampling."""
+def test_mask_targets_are_cropped_from_the_ground_truth(name: str) -> None:
+    """A square of 16 pixels in the middle of a box of 32: the middle half is 1 with every sampling."""
     conventions = CONVENTIONS[name]
     masks = torch.zeros(2, 64, 64, dtype=torch.uint8)
     masks[1, 24:40, 24:40] = 1
@@ -58,7 +58,7 @@ def test_masks_are_cut_out_of_the_ground_truth(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", list(CONVENTIONS))
-def test_boxes_of_a_photo_off_the_corner_are_moved_to_it(name: str) -> None:
+def test_mask_targets_subtract_the_offset_of_the_photo(name: str) -> None:
     conventions = CONVENTIONS[name]
     placement = InputPlacement(10, 20, 32, 24, (64, 64), (32, 24))
     masks = torch.zeros(1, 32, 24, dtype=torch.uint8)

@@ -1,4 +1,4 @@
-"""Our Mask R-CNN against torchvision's, with the same weights: detections and losses."""
+"""Mask R-CNN against torchvision's with the same weights: detections and losses."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,21 +17,21 @@ from clothseg.networks.mask_rcnn.network import MaskRCNNNetwork
 from clothseg.weights import load_model
 
 CLASSES = 4
-Ours = Callable[..., MaskRCNNNetwork]
+Convert = Callable[..., MaskRCNNNetwork]
 
 
-def livened(theirs: Any, factors: Mapping[str, float]) -> Any:
-    """Random weights, brought to a range where scores differ and boxes move."""
+def randomize(network: Any, factors: Mapping[str, float]) -> Any:
+    """Changes random weights so that scores differ and boxes move."""
     with torch.no_grad():
-        for module in theirs.modules():
+        for module in network.modules():
             if isinstance(module, (torch.nn.BatchNorm2d, FrozenBatchNorm2d)):
                 module.weight.uniform_(0.4, 0.6)
                 module.bias.uniform_(-0.1, 0.1)
                 module.get_buffer("running_mean").uniform_(-0.1, 0.1)
                 module.get_buffer("running_var").uniform_(0.8, 1.2)
         for name, factor in factors.items():
-            theirs.get_parameter(name).mul_(factor)
-    return theirs.eval()
+            network.get_parameter(name).mul_(factor)
+    return network.eval()
 
 
 V1 = {
@@ -50,36 +50,36 @@ V2 = {
 SIZES = {"num_classes": CLASSES + 1, "min_size": 320, "max_size": 480, "box_score_thresh": 0.05}
 
 
-def first(backbone: str) -> Any:
-    """The first version with frozen norms, as it is trained."""
+def build_v1(backbone: str) -> Any:
+    """The first version with frozen norms, as in training."""
     torch.manual_seed(0)
     body = resnet_fpn_backbone(backbone_name=backbone, weights=None, norm_layer=FrozenBatchNorm2d, trainable_layers=3)
-    return livened(torchvision.models.detection.MaskRCNN(body, **SIZES), V1)
+    return randomize(torchvision.models.detection.MaskRCNN(body, **SIZES), V1)
 
 
-def second() -> Any:
+def build_v2() -> Any:
     torch.manual_seed(0)
     made = torchvision.models.detection.maskrcnn_resnet50_fpn_v2
-    return livened(made(weights=None, weights_backbone=None, trainable_backbone_layers=5, **SIZES), V2)
+    return randomize(made(weights=None, weights_backbone=None, trainable_backbone_layers=5, **SIZES), V2)
 
 
 @pytest.fixture(scope="module")
-def ours_of(tmp_path_factory: pytest.TempPathFactory, as_mask_rcnn: Callable[[Network], MaskRCNNNetwork]) -> Ours:
-    """From their network to ours, by a file of their weights; only the size of the input and `words` are told."""
+def convert(tmp_path_factory: pytest.TempPathFactory, as_mask_rcnn: Callable[[Network], MaskRCNNNetwork]) -> Convert:
+    """Loads the weights file of torchvision's network; only the input size and `overrides` are given."""
 
-    def made(theirs: Any, *words: str) -> MaskRCNNNetwork:
-        path = tmp_path_factory.mktemp("weights") / "theirs.pth"
-        torch.save(theirs.state_dict(), path)
-        opened = load_model(path, overrides=["input.min_side=320", "input.max_side=480", *words])
+    def load(reference: Any, *overrides: str) -> MaskRCNNNetwork:
+        path = tmp_path_factory.mktemp("weights") / "torchvision.pth"
+        torch.save(reference.state_dict(), path)
+        loaded = load_model(path, overrides=["input.min_side=320", "input.max_side=480", *overrides])
         path.unlink()
-        return as_mask_rcnn(opened.network.eval())
+        return as_mask_rcnn(loaded.network.eval())
 
-    return made
+    return load
 
 
 @pytest.fixture(scope="module")
-def theirs() -> Any:
-    return first("resnet50")
+def reference() -> Any:
+    return build_v1("resnet50")
 
 
 @pytest.fixture(scope="module")
@@ -87,58 +87,60 @@ def photos(sample_photos: list[Tensor]) -> list[Tensor]:
     return sample_photos[:2]
 
 
-def compare(theirs: Any, ours: MaskRCNNNetwork, images: list[Tensor]) -> None:
-    theirs.eval()
-    ours.eval()
+def compare(reference: Any, network: MaskRCNNNetwork, images: list[Tensor]) -> None:
+    reference.eval()
+    network.eval()
     with torch.no_grad():
-        expected = theirs(images)
-    found = ours.detect(images)
+        expected = reference(images)
+    found = network.detect(images)
     assert sum(len(f) for f in found) > 20
     for mine, other in zip(found, expected, strict=True):
         assert mine.scores is not None
         assert torch.equal(mine.classes, other["labels"])
         torch.testing.assert_close(mine.boxes, other["boxes"], atol=1e-3, rtol=0)
         torch.testing.assert_close(mine.scores, other["scores"], atol=1e-5, rtol=0)
-        theirs_masks = other["masks"][:, 0]
-        differ = mine.masks.pixels() != (theirs_masks > 0.5)
-        on_the_edge = (theirs_masks - 0.5).abs() < 1e-5  # where the order of additions alone decides
+        expected_masks = other["masks"][:, 0]
+        differ = mine.masks.pixels() != (expected_masks > 0.5)
+        on_the_edge = (expected_masks - 0.5).abs() < 1e-5  # rounding decides there
         assert not (differ & ~on_the_edge).any()
 
 
-def test_the_same_detections(theirs: Any, ours_of: Ours, photos: list[Tensor]) -> None:
-    compare(theirs, ours_of(theirs), photos)
+def test_detections_match(reference: Any, convert: Convert, photos: list[Tensor]) -> None:
+    compare(reference, convert(reference), photos)
 
 
-def test_the_same_detections_of_the_second_version(ours_of: Ours, photos: list[Tensor]) -> None:
-    theirs = second()
-    compare(theirs, ours_of(theirs), photos[:1])
+def test_detections_of_the_v2_network_match(convert: Convert, photos: list[Tensor]) -> None:
+    reference = build_v2()
+    compare(reference, convert(reference), photos[:1])
 
 
 @pytest.mark.parametrize("backbone", ["resnet101", pytest.param("resnext101_32x8d", marks=pytest.mark.slow)])
-def test_the_same_detections_of_larger_backbones(backbone: str, ours_of: Ours, photos: list[Tensor]) -> None:
-    theirs = first(backbone)
-    ours = ours_of(theirs)
-    assert ours.config.backbone.name == backbone
-    compare(theirs, ours, photos[:1])
+def test_detections_of_larger_backbones_match(backbone: str, convert: Convert, photos: list[Tensor]) -> None:
+    reference = build_v1(backbone)
+    network = convert(reference)
+    assert network.config.backbone.name == backbone
+    compare(reference, network, photos[:1])
 
 
-class OneAfterTheOther(DistributedContext):
-    """All photos draw from one generator, as in torchvision."""
+class OneGenerator(DistributedContext):
+    """All photos use one random generator, as in torchvision."""
 
     def generators(self, generator: torch.Generator, photos: int) -> list[torch.Generator]:
         return [generator] * photos
 
 
 @pytest.mark.parametrize("samples", [512, 64])
-def test_the_same_losses_with_the_same_draws(samples: int, theirs: Any, ours_of: Ours, photos: list[Tensor]) -> None:
-    """Every draw is the same as long as every proposal is, to the last bit: one more would shuffle all draws after it.
+def test_losses_match_with_the_same_random_numbers(
+    samples: int, reference: Any, convert: Convert, photos: list[Tensor]
+) -> None:
+    """The random numbers are equal only if all proposals are equal to the last bit; one more changes all that follow.
 
-    So both sides have frozen norms, and ours freezes no stage.
+    So both sides have frozen norms, and no stage of clothseg's network is frozen.
     """
-    ours = ours_of(theirs, f"network.box_head.samples={samples}")
-    theirs.train()
-    ours.train()
-    ours.backbone.freeze(0)
+    network = convert(reference, f"network.box_head.samples={samples}")
+    reference.train()
+    network.train()
+    network.backbone.freeze(0)
     targets = []
     for image in photos:
         height, width = image.shape[1:]
@@ -148,19 +150,19 @@ def test_the_same_losses_with_the_same_draws(samples: int, theirs: Any, ours_of:
             mask[y1:y2, x1:x2] = True
             mask[y1 : y1 + 20, x1 : x1 + 20] = False
         targets.append(Instances((height, width), boxes, torch.tensor([1, 2, 4]), PixelMasks(masks)))
-    theirs_targets = [
+    reference_targets = [
         {"boxes": t.boxes, "labels": t.classes, "masks": t.masks.pixels().to(torch.uint8)} for t in targets
     ]
-    theirs.roi_heads.fg_bg_sampler.batch_size_per_image = samples
+    reference.roi_heads.fg_bg_sampler.batch_size_per_image = samples
     torch.manual_seed(7)
-    expected = theirs(photos, theirs_targets)
-    ours.distributed = OneAfterTheOther()
-    ours.generator.manual_seed(7)
-    for _ in photos:  # torchvision draws a number for each photo to choose among its input sizes
-        torch.empty(1).uniform_(generator=ours.generator)
-    found = ours.losses(photos, targets)
+    expected = reference(photos, reference_targets)
+    network.distributed = OneGenerator()
+    network.generator.manual_seed(7)
+    for _ in photos:  # torchvision draws one number per photo to choose the input size
+        torch.empty(1).uniform_(generator=network.generator)
+    found = network.losses(photos, targets)
     names = ("loss_objectness", "loss_rpn_box_reg", "loss_classifier", "loss_box_reg", "loss_mask")
-    for mine, other in zip(ours.loss_names, names, strict=True):
+    for mine, other in zip(network.loss_names, names, strict=True):
         assert found[mine].item() > 0
         torch.testing.assert_close(found[mine], expected[other], atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(found["total"], sum(expected.values()), atol=1e-5, rtol=1e-5)

@@ -39,7 +39,7 @@ def test_free_memory_is_the_least_of_machine_and_groups(tmp_path: Path, monkeypa
     assert free_memory(CPU, tmp_path) == 100
 
 
-def test_resident_memory_grows_with_what_the_process_holds() -> None:
+def test_resident_memory_grows_with_allocated_memory() -> None:
     before = resident()
     held = np.ones(200_000_000, np.uint8)
     assert 150_000_000 < resident() - before < 400_000_000
@@ -47,7 +47,7 @@ def test_resident_memory_grows_with_what_the_process_holds() -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/meminfo").is_file(), reason="only Linux has /proc")
-def test_free_memory_is_what_the_kernel_says(tmp_path: Path) -> None:
+def test_free_memory_matches_the_kernel(tmp_path: Path) -> None:
     lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
     stated = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
     assert free_memory(CPU, tmp_path) == pytest.approx(stated, rel=0.2)

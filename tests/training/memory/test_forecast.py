@@ -1,4 +1,4 @@
-"""The forecast of memory, against counts of real steps."""
+"""The memory forecast against counts of real steps."""
 
 from collections.abc import Callable
 
@@ -17,7 +17,7 @@ CPU = torch.device("cpu")
 
 
 def saved_bytes(network: Network, compute: Callable[[], torch.Tensor]) -> int:
-    """Bytes that autograd keeps for the backward pass, the weights left out: each storage once."""
+    """Bytes that autograd keeps for the backward pass, without the weights. Each storage counts once."""
     known = {t.untyped_storage().data_ptr() for t in network.state_dict().values()}
     found: dict[int, int] = {}
 
@@ -34,8 +34,8 @@ def saved_bytes(network: Network, compute: Callable[[], torch.Tensor]) -> int:
 
 
 @pytest.mark.parametrize("backbone", ["timm/tf_efficientnet_lite0", "resnet18"])
-def test_the_memory_probe_keeps_what_a_real_step_keeps(backbone: str, photos: Photos) -> None:
-    """Within 10 % of what autograd's own hooks see in a step on two photos, every proposal being an object there."""
+def test_the_memory_probe_keeps_as_many_bytes_as_a_real_step(backbone: str, photos: Photos) -> None:
+    """The difference is below 10 % in a step on two photos in which every proposal is positive."""
     size = [
         "input.height=256",
         "input.width=192",
@@ -59,7 +59,7 @@ def test_the_memory_probe_keeps_what_a_real_step_keeps(backbone: str, photos: Ph
     del loss
 
 
-def test_weights_gradients_and_optimizer_are_those_of_a_real_step(photos: Photos) -> None:
+def test_forecast_of_weights_gradients_and_optimizer_matches_a_real_step(photos: Photos) -> None:
     train, val = photos
     for overrides in ([], ["train.optimizer=sgd", "backbone.frozen_stages=5"], ["train.ema_decay=0.9"]):
         config = Config.load("demo", [*SMALL, *overrides])
@@ -76,7 +76,7 @@ def test_weights_gradients_and_optimizer_are_those_of_a_real_step(photos: Photos
 
 
 def test_recomputed_activations_need_less_memory() -> None:
-    """Most bytes that live at once in a backbone's forward and backward pass; without values, so that it is quick."""
+    """The peak of live bytes in the forward and backward pass of a backbone; fast, on tensors without values."""
     config = Config.load("demo", ["backbone.name=resnet50", "backbone.frozen_stages=0"])
     peaks = []
     for recompute in (True, False):

@@ -1,4 +1,4 @@
-"""Out-of-memory in the middle of a training, planted: the run continues with smaller micro-batches, or says why not."""
+"""Simulated out-of-memory during training: the run continues with smaller micro-batches, or explains why it cannot."""
 
 from pathlib import Path
 
@@ -22,18 +22,18 @@ ERRORS = (
 )
 
 
-def fail_beyond(monkeypatch: pytest.MonkeyPatch, most: int, error: BaseException) -> list[int]:
-    """Let losses fail with more than `most` photos at once; returns the sizes that are tried."""
+def fail_beyond(monkeypatch: pytest.MonkeyPatch, max_photos: int, error: BaseException) -> list[int]:
+    """Makes losses fail for more than `max_photos` photos at once; returns the sizes that are tried."""
     losses, tried = Examples.losses, []
 
-    def short(examples: Examples, batch: list[tuple[int, int]]) -> dict[str, torch.Tensor]:
+    def fail(examples: Examples, batch: list[tuple[int, int]]) -> dict[str, torch.Tensor]:
         tried.append(len(batch))
-        answer = losses(examples, batch)  # draws were made, as in real life
-        if len(batch) > most and torch.is_grad_enabled():
+        answer = losses(examples, batch)  # uses random numbers, as a real failure does
+        if len(batch) > max_photos and torch.is_grad_enabled():
             raise error
         return answer
 
-    monkeypatch.setattr(Examples, "losses", short)
+    monkeypatch.setattr(Examples, "losses", fail)
     return tried
 
 
@@ -41,7 +41,7 @@ def fail_beyond(monkeypatch: pytest.MonkeyPatch, most: int, error: BaseException
 def test_out_of_memory_halves_the_batch(
     error: BaseException, photos: Photos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is learned is then, bit for bit, what a run with half the batch and twice the accumulation learns."""
+    """The weights are those of a run with half the batch and twice the accumulation, bit for bit."""
     train, val = photos
     small = [*SMALL, "train.grad_accumulation_steps=2", "train.batch_size=1"]
     MaskRCNN(Config.load("demo", small)).build(train.classes).fit(train, val, tmp_path / "small", quiet=True)
@@ -58,7 +58,7 @@ def test_out_of_memory_halves_the_batch(
     assert [row | {"seconds": 0} for row in rows[0]] == [row | {"seconds": 0} for row in rows[1]]
 
 
-def test_a_halved_batch_is_remembered(photos: Photos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resumed_run_keeps_the_halved_batch(photos: Photos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = Config.load("demo", SMALL)
     train, val = photos
     fail_beyond(monkeypatch, 1, ERRORS[1])
@@ -82,20 +82,20 @@ def test_one_photo_that_does_not_fit_is_an_error(
     assert "computed each time from here on, not cached" in RunFolder(tmp_path / "run").log.read_text()
 
 
-def test_out_of_memory_in_the_validation_halves_the_batch(
+def test_out_of_memory_in_validation_halves_the_batch(
     photos: Photos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = Config.load("demo", SMALL)
     train, val = photos
     validate, tried = Validator.validate, []
 
-    def short(validator: Validator, epoch: int, micro_batches: int) -> HistoryRow:
+    def fail(validator: Validator, epoch: int, micro_batches: int) -> HistoryRow:
         tried.append((epoch, micro_batches))
         if micro_batches == 1:
             raise ERRORS[1]
         return validate(validator, epoch, micro_batches)
 
-    monkeypatch.setattr(Validator, "validate", short)
+    monkeypatch.setattr(Validator, "validate", fail)
     folder = RunFolder(tmp_path / "run")
     MaskRCNN(config).build(train.classes).fit(train, val, folder.path, quiet=True)
     assert tried == [(1, 1), (1, 2), (2, 2)]
@@ -104,22 +104,22 @@ def test_out_of_memory_in_the_validation_halves_the_batch(
     assert read_checkpoint(folder.last).micro_batches == 2
 
 
-def test_out_of_memory_while_weights_change_keeps_the_last_checkpoint(
+def test_out_of_memory_in_the_optimizer_keeps_the_last_checkpoint(
     photos: Photos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A part of the weights may have changed, so that state is not saved over the one before."""
+    """Some weights may have changed, so this state does not replace the checkpoint before."""
     config = Config.load("demo", [*SMALL, "train.optimizer=adamw"])
     train, val = photos
     step, steps = torch.optim.AdamW.step, []
 
-    def short(optimizer: torch.optim.AdamW, closure: None = None) -> None:
+    def fail(optimizer: torch.optim.AdamW, closure: None = None) -> None:
         steps.append(1)
         if len(steps) == 5:
             next(p for p in optimizer.param_groups[0]["params"]).data.zero_()
             raise ERRORS[1]
         step(optimizer, closure)
 
-    monkeypatch.setattr(torch.optim.AdamW, "step", short)
+    monkeypatch.setattr(torch.optim.AdamW, "step", fail)
     folder = RunFolder(tmp_path / "run")
     with pytest.raises(SpoiledRun, match=r"out of memory while the weights were changed.*--resume"):
         MaskRCNN(config).build(train.classes).fit(train, val, folder.path, quiet=True)
@@ -137,7 +137,7 @@ def test_other_errors_are_not_out_of_memory() -> None:
     assert not is_out_of_memory(KeyError("out of memory"))
 
 
-def test_split_batches_by_hand() -> None:
+def test_split_batches_matches_hand_computed_splits() -> None:
     assert split_batches([[1, 2, 3], [4, 5]], 1) == [[1, 2, 3], [4, 5]]
     assert split_batches([[1, 2, 3], [4, 5]], 2) == [[1], [2, 3], [4], [5]]
     assert split_batches([[1, 2, 3], [4, 5]], 4) == [[1], [2], [3], [4], [5]]
@@ -153,7 +153,7 @@ class Cache:
         self.cached = {}
 
 
-def test_first_smaller_micro_batches_then_no_cache_then_an_error() -> None:
+def test_out_of_memory_halves_micro_batches_then_drops_the_cache_then_fails() -> None:
     cache = Cache()
     micro_batches, tried = 1, []
     for _ in range(3):

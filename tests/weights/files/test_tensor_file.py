@@ -48,4 +48,4 @@ def test_a_safetensors_file_that_begins_like_a_pickle_is_none(
             break
     else:
         pytest.fail("no padding gave that byte")
-    assert read_tensor_file(path).kind == "safetensors"
+    assert read_tensor_file(path).container == "safetensors"

@@ -34,5 +34,5 @@ def test_our_own_file_keeps_its_conventions(
 def test_files_of_others_are_not_ours(
     torchvision_state: dict[str, torch.Tensor], save: Callable[[object, str], Path]
 ) -> None:
-    with pytest.raises(WeightsError, match="not one that clothseg wrote"):
+    with pytest.raises(WeightsError, match="that clothseg did not write"):
         read_network(save(torchvision_state, "theirs.pth"))

@@ -13,7 +13,8 @@ from rich.table import Table
 
 from clothseg.cli.dataset.build import DEFAULT_CLASSES
 from clothseg.cli.inputs import names_in
-from clothseg.cli.terminal import ERRORS, shell_command, transfer_bar
+from clothseg.cli.terminal import ERRORS, transfer_bar
+from clothseg.errors import shell_command
 from clothseg.openimages.download import FAILED, DownloadPlan, DownloadSummary, RetryPolicy
 from clothseg.openimages.download import download as fetch
 from clothseg.openimages.download.fetch import Advance

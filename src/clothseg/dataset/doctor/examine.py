@@ -1,6 +1,5 @@
 """Runs every check, in one pass over the photos."""
 
-import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from clothseg.cores import usable_cores
 from clothseg.dataset.doctor.balance import MIN_INSTANCES, check_balance
 from clothseg.dataset.doctor.boxes import check_box
 from clothseg.dataset.doctor.findings import KINDS, Finding, Severity
@@ -143,7 +143,7 @@ def _check_annotations(rows: list[AnnotationRow], image: ImageRow) -> list[Findi
 
 def _read_all(paths: Sequence[Path], progress: Progress) -> Iterator[tuple[Path, ImageStats]]:
     """Reads photos on all cores and yields them in order. Few results wait at a time, so memory stays small."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(usable_cores()) as pool:
         remaining = iter(paths)
         waiting = [pool.submit(image_stats, path) for path in islice(remaining, _PREFETCH)]
         for path in progress(paths, "Checking photos"):

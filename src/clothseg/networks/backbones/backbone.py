@@ -10,7 +10,7 @@ STAGES = 5
 
 
 class Backbone(nn.Module):
-    """A convolutional network cut into five stages; `forward` gives the outputs at the wanted strides.
+    """A convolutional network cut into five stages; `forward` gives the outputs at the requested strides.
 
     Args:
         model: the network, under its own names.
@@ -44,15 +44,15 @@ class Backbone(nn.Module):
         missing = [level for level in levels if level <= STAGES and 1 << level not in last]
         if missing:
             raise ConfigError(f"this backbone has no level {missing}; its strides are {sorted(last)}")
-        self.wanted = [last[1 << level] for level in levels if level <= STAGES]
-        self.channels = [channels[stage] for stage in self.wanted]
-        self.finest_stride = strides[self.wanted[0]]
+        self.outputs = [last[1 << level] for level in levels if level <= STAGES]
+        self.channels = [channels[stage] for stage in self.outputs]
+        self.finest_stride = strides[self.outputs[0]]
         self.freeze(frozen)
 
     @property
     def has_idle_stages(self) -> bool:
-        """Whether stages after the last wanted output never run."""
-        return max(self.wanted) < len(self.plan) - 1
+        """Whether stages after the last requested output never run."""
+        return max(self.outputs) < len(self.plan) - 1
 
     def freeze(self, stages: int) -> None:
         """Freezes the first `stages` stages, and trains the others."""
@@ -80,13 +80,13 @@ class Backbone(nn.Module):
             return {-1: pixels}
         with torch.no_grad():
             outputs = self._run(pixels, range(self.frozen))
-        return {stage: x for stage, x in outputs.items() if stage in self.wanted or stage == self.frozen - 1}
+        return {stage: x for stage, x in outputs.items() if stage in self.outputs or stage == self.frozen - 1}
 
     def forward_trainable(self, outputs: dict[int, Tensor]) -> list[Tensor]:
         """The outputs `[B, C, h, w]` that the network needs, finest first, from those of `forward_frozen`."""
         last = max(outputs)
-        outputs = outputs | self._run(outputs[last], range(last + 1, max(self.wanted) + 1))
-        return [outputs[stage] for stage in self.wanted]
+        outputs = outputs | self._run(outputs[last], range(last + 1, max(self.outputs) + 1))
+        return [outputs[stage] for stage in self.outputs]
 
     def forward(self, pixels: Tensor) -> list[Tensor]:
         """The outputs `[B, C, h, w]` that the network needs, finest first."""

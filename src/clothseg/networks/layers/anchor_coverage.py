@@ -131,9 +131,9 @@ def _nearest(cell: Tensor, level: int, boxes: Tensor, inputs: Tensor, convention
     cells = -(-inputs // 2**level)
     step = inputs // cells if conventions.step == "fitted" else torch.full_like(inputs, 2**level)
     cells, step = cells.flip(1).double(), step.flip(1).double()  # x before y
-    wanted = (boxes[:, :2] + boxes[:, 2:] - cell[:2] - cell[2:]) / 2
-    places = torch.minimum((wanted / step).round().clamp(min=0), cells - 1) * step
-    return places.repeat(1, 2) + cell
+    nearest = (boxes[:, :2] + boxes[:, 2:] - cell[:2] - cell[2:]) / 2
+    corners = torch.minimum((nearest / step).round().clamp(min=0), cells - 1) * step
+    return corners.repeat(1, 2) + cell
 
 
 def _paired_iou(boxes: Tensor, others: Tensor) -> Tensor:

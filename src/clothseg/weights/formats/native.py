@@ -1,10 +1,9 @@
-"""Our own weights file: safetensors, with the configuration and the classes in its metadata."""
+"""The weights file of clothseg: safetensors, with the configuration and the classes in its metadata."""
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 from pydantic import ValidationError
@@ -14,51 +13,83 @@ from torch import Tensor
 from clothseg.config import Config
 from clothseg.errors import WeightsError
 from clothseg.files import atomic_file
-from clothseg.weights.files.tensor_file import read_tensor_file
+from clothseg.weights.converted import ConvertedWeights
+from clothseg.weights.files.tensor_file import TensorFile, read_tensor_file
 
-FORMAT = "clothseg-1"
+ORIGIN = "clothseg"
+FORMAT_VERSION = "clothseg-1"
+CHECKPOINT_KEYS = {"optimizer", "sampler", "rows"}
 
 
 @dataclass(frozen=True)
 class SavedNetwork:
-    """A network as read from its file: all that `predict` needs."""
+    """The content of a weights file of clothseg: everything that `predict` needs.
+
+    Attributes:
+        tensors: the network's `state_dict`.
+        config: all settings.
+        classes: names of the classes 1..K.
+    """
 
     tensors: dict[str, Tensor]
     config: Config
     classes: list[str]
 
 
+def recognizes(file: TensorFile) -> bool:
+    """Whether clothseg wrote the file."""
+    return file.metadata.get("format") == FORMAT_VERSION
+
+
+def is_checkpoint(file: TensorFile) -> bool:
+    """Whether the file is a training checkpoint of a run."""
+    return file.non_tensors.keys() >= CHECKPOINT_KEYS
+
+
+def convert(file: TensorFile) -> ConvertedWeights:
+    """Takes all tensors, settings and classes from the file; nothing changes. A backbone alone has no classes.
+
+    Raises:
+        WeightsError: the metadata cannot be read.
+    """
+    config, classes = _parse_metadata(file)
+    converted = ConvertedWeights(ORIGIN, "weights file of clothseg", classes=classes or None)
+    converted.settings = yaml.safe_load(config.to_yaml())
+    for key, tensor in file.tensors.items():
+        converted.add(key, key, tensor)
+    return converted
+
+
 def write_network(path: Path, tensors: Mapping[str, Tensor], config: Config, classes: Sequence[str]) -> None:
-    """Write the network alone; `classes` are the names of 1..K."""
-    metadata = {"format": FORMAT, "config": config.to_yaml(), "classes": json.dumps(list(classes))}
+    """Writes a network's tensors, with `config` and the names `classes` of 1..K as metadata."""
+    metadata = {"format": FORMAT_VERSION, "config": config.to_yaml(), "classes": json.dumps(list(classes))}
     with atomic_file(path) as temporary:
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, metadata)
 
 
 def read_network(path: Path) -> SavedNetwork:
-    """Read what `write_network` wrote.
+    """Reads a file of `write_network`.
 
     Raises:
-        WeightsError: no such file, or not one of ours.
+        WeightsError: the file does not exist, or clothseg did not write it.
     """
-    raw = read_tensor_file(path)
-    if raw.facts.get("format") != FORMAT:
-        raise WeightsError(f"{path}: a {raw.kind} file, but not one that clothseg wrote (no format in its metadata)")
-    config, classes = parse_metadata(path, raw.facts)
-    return SavedNetwork(raw.tensors, config, classes)
+    file = read_tensor_file(path)
+    if not recognizes(file):
+        raise WeightsError(f"{path}: a {file.container} file that clothseg did not write (no format in its metadata)")
+    return SavedNetwork(file.tensors, *_parse_metadata(file))
 
 
-def parse_metadata(path: Path, metadata: Mapping[str, Any]) -> tuple[Config, list[str]]:
-    """Configuration and classes from the metadata of our own file.
+def _parse_metadata(file: TensorFile) -> tuple[Config, list[str]]:
+    """Configuration and classes from the metadata.
 
     Raises:
-        WeightsError: they are missing, or of another version.
+        WeightsError: they are missing or invalid.
     """
     try:
-        config = Config.model_validate(yaml.safe_load(metadata["config"]))
-        classes = [str(name) for name in json.loads(metadata["classes"])]
+        config = Config.model_validate(yaml.safe_load(file.metadata["config"]))
+        classes = [str(name) for name in json.loads(file.metadata["classes"])]
     except (KeyError, ValueError, ValidationError, yaml.YAMLError) as error:
         raise WeightsError(
-            f"{path}: its metadata cannot be read ({error}); was it written by another version of clothseg?"
+            f"{file.path}: its metadata cannot be read ({error}); did another version of clothseg write it?"
         ) from error
     return config, classes

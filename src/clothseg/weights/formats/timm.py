@@ -1,27 +1,30 @@
-"""Timm's weights of an ImageNet classifier, for a backbone `timm/NAME` or, where it is a ResNet, for ours."""
+"""ImageNet classifiers of timm, for a backbone `timm/NAME`. ResNets are in `resnet.py`.
+
+Source: the model files of timm on the Hugging Face Hub.
+"""
 
 import json
 from collections.abc import Collection
 from typing import Any
 
-from torch import Tensor
-
 from clothseg.weights.converted import ConvertedWeights
 from clothseg.weights.files.tensor_file import TensorFile
 
 STEMS = ("conv_stem.weight", "stem.0.weight", "stem.conv.weight", "patch_embed.proj.weight", "conv1.0.weight")
+"""Names of the first layer in timm's families of networks."""
 
 
-def is_timm(names: dict[str, Tensor]) -> bool:
-    """Whether these look like names of a convolutional classifier of timm's that is no plain ResNet."""
-    return any(stem in names for stem in STEMS)
+def recognizes(file: TensorFile) -> bool:
+    """Whether the file has the first layer of a classifier of timm."""
+    return any(stem in file.tensors for stem in STEMS)
 
 
-def read_timm(raw: TensorFile) -> ConvertedWeights:
-    """A classifier's tensors as a backbone's; which model of timm's it is may stand in a `config.json` beside it."""
-    name = model_name(raw)
-    converted = ConvertedWeights("timm", f"timm's {name}" if name else "a model of timm's; the file does not say which")
-    for key, tensor in raw.tensors.items():
+def convert(file: TensorFile) -> ConvertedWeights:
+    """Converts a classifier to a backbone. A `config.json` next to the file can contain the model's name."""
+    name = _model_name(file)
+    layout = f"classifier {name} of timm" if name else "classifier of timm; the file does not contain its name"
+    converted = ConvertedWeights("timm", layout)
+    for key, tensor in file.tensors.items():
         converted.add(key, f"backbone.model.{key}", tensor)
     converted.settings = {"network": {"conventions": "torchvision"}}
     if name:
@@ -29,28 +32,28 @@ def read_timm(raw: TensorFile) -> ConvertedWeights:
     return converted
 
 
-def for_extractor(converted: ConvertedWeights, wanted: Collection[str]) -> ConvertedWeights:
-    """The reading with the names that timm gives the parts of a feature extractor, where `wanted` has them.
+def rename_for_extractor(converted: ConvertedWeights, network_names: Collection[str]) -> ConvertedWeights:
+    """Renames a classifier's tensors to the names of timm's feature extractor, where `network_names` has them.
 
-    An extractor keeps a classifier's names, but for a dot that becomes an underscore in some (`stages.0`, `stages_0`).
+    An extractor keeps the names of its classifier, but in some the first dot is an underscore (`stages.0`, `stages_0`).
     """
-    answer = ConvertedWeights(
+    renamed = ConvertedWeights(
         converted.origin, converted.layout, settings=converted.settings, unused=dict(converted.unused)
     )
     for key, name in converted.renamed.items():
-        places = (name, f"backbone.model.{key}", f"backbone.model.{key.replace('.', '_', 1)}")
-        place = next((place for place in places if place in wanted), name)
-        answer.add(key, place, converted.tensors[name], converted.changed.get(key, ""))
-    return answer
+        candidates = (name, f"backbone.model.{key}", f"backbone.model.{key.replace('.', '_', 1)}")
+        new_name = next((candidate for candidate in candidates if candidate in network_names), name)
+        renamed.add(key, new_name, converted.tensors[name], converted.changed.get(key, ""))
+    return renamed
 
 
-def model_name(raw: TensorFile) -> str | None:
-    """The model's name as the hub's `config.json`, or the file's metadata, gives it."""
-    facts: dict[str, Any] = dict(raw.facts)
+def _model_name(file: TensorFile) -> str | None:
+    """The model's name in the file's metadata, or else in the Hub's `config.json` next to the file."""
+    facts: dict[str, Any] = dict(file.metadata)
     try:
-        beside = json.loads((raw.path.parent / "config.json").read_text(encoding="utf-8"))
-        if isinstance(beside, dict):
-            facts = beside | facts
+        config = json.loads((file.path.parent / "config.json").read_text(encoding="utf-8"))
+        if isinstance(config, dict):
+            facts = config | facts
     except (OSError, ValueError):
         pass
     name = facts.get("architecture")

@@ -1,14 +1,17 @@
-"""Torchvision's Mask R-CNN, both versions, in its names of every age; and bare ResNets, which timm names alike."""
+"""Torchvision's Mask R-CNN, v1 and v2, with the names of all versions of torchvision.
+
+Source: `torchvision.models.detection.mask_rcnn`.
+"""
 
 import re
 from collections.abc import Mapping
 
 from torch import Tensor
 
-from clothseg.weights.converted import ConvertedWeights
+from clothseg.weights.converted import BATCH_COUNTER, UNKNOWN_PART, ConvertedWeights
 from clothseg.weights.files.tensor_file import TensorFile
 
-BODY = (
+BACKBONE_RENAMES = (
     (r"\bbn(\d)\.", r"norm\1."),
     (r"\bdownsample\.", "shortcut."),
 )
@@ -34,77 +37,61 @@ RENAMES = (
 )
 MASK_FCN = re.compile(r"^roi_heads\.mask_head\.mask_fcn(\d)\.")
 BOX_DENSE = re.compile(r"^roi_heads\.box_head\.(\d+)\.(weight|bias)$")
-TRACKED = "counts training batches; a frozen norm has no use for it"
+NORMS_WITHOUT_EPSILON = "coco-bf2d0c1e"
+"""In the name of the file that was published before norms had an epsilon; torchvision loads it with epsilon 0."""
 
 
-def is_torchvision(names: Mapping[str, object]) -> bool:
-    """Whether these are names of torchvision's detector."""
-    return "backbone.body.conv1.weight" in names and any(name.startswith("roi_heads.box_predictor.") for name in names)
+def recognizes(file: TensorFile) -> bool:
+    """Whether the file has the names of torchvision's detector."""
+    return "backbone.body.conv1.weight" in file.tensors and any(
+        name.startswith("roi_heads.box_predictor.") for name in file.tensors
+    )
 
 
-def is_resnet(names: Mapping[str, object]) -> bool:
-    """Whether these are names of a bare ResNet."""
-    return "conv1.weight" in names and "layer1.0.conv1.weight" in names
-
-
-def our_name(old: str) -> str | None:
-    """Our name of torchvision's tensor `old`, or None where we have no such tensor."""
-    if old.startswith("backbone.body."):
-        return _body(old.removeprefix("backbone.body."))
-    if match := MASK_FCN.match(old):
-        return MASK_FCN.sub(f"mask_head.convs.{int(match[1]) - 1}.conv.", old)
-    for pattern, replacement in RENAMES:
-        if re.match(pattern, old):
-            return re.sub(pattern, replacement, old)
-    return None
-
-
-def _body(name: str) -> str:
-    for pattern, replacement in BODY:
-        name = re.sub(pattern, replacement, name)
-    return f"backbone.model.{name}"
-
-
-def from_torchvision(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The detector's tensors under our names; none is changed."""
-    converted = ConvertedWeights("torchvision", "")
-    _take_all(converted, tensors)
-    return converted.tensors
-
-
-def read_torchvision(raw: TensorFile) -> ConvertedWeights:
-    """A file of torchvision's Mask R-CNN."""
-    second = any(name.startswith("rpn.head.conv.1.") for name in raw.tensors)
+def convert(file: TensorFile) -> ConvertedWeights:
+    """Converts a file of torchvision's Mask R-CNN; no tensor changes."""
+    second = any(name.startswith("rpn.head.conv.1.") for name in file.tensors)
     converted = ConvertedWeights("torchvision", f"Mask R-CNN {'v2' if second else 'v1'} of torchvision")
-    _take_all(converted, raw.tensors)
+    _add_all(converted, file.tensors)
     converted.settings = {"network": {"conventions": "torchvision"}}
-    if "coco-bf2d0c1e" in raw.path.name:  # published before the norms had an epsilon; torchvision loads it with 0
+    if NORMS_WITHOUT_EPSILON in file.path.name:
         converted.settings["backbone"] = {"norm_eps": 0.0}
     return converted
 
 
-def _take_all(converted: ConvertedWeights, tensors: Mapping[str, Tensor]) -> None:
+def from_torchvision(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Returns the tensors of torchvision's detector under our names."""
+    converted = ConvertedWeights("torchvision", "")
+    _add_all(converted, tensors)
+    return converted.tensors
+
+
+def backbone_name(name: str) -> str:
+    """Our name of a ResNet's tensor."""
+    for pattern, replacement in BACKBONE_RENAMES:
+        name = re.sub(pattern, replacement, name)
+    return f"backbone.model.{name}"
+
+
+def _add_all(converted: ConvertedWeights, tensors: Mapping[str, Tensor]) -> None:
     for key, tensor in tensors.items():
-        name = our_name(key)
         if key.endswith("num_batches_tracked"):
-            converted.unused[key] = TRACKED
-        elif match := BOX_DENSE.match(key):  # the version with convolutions has one dense layer, after a Flatten
-            converted.add(key, f"box_head.dense.0.{match[2]}", tensor)
-        elif name is None:
-            converted.unused[key] = "no such part in this network"
-        else:
+            converted.unused[key] = BATCH_COUNTER
+        elif name := _our_name(key):
             converted.add(key, name, tensor)
-
-
-def read_resnet(raw: TensorFile, origin: str) -> ConvertedWeights:
-    """A bare ResNet, as torchvision and timm publish them after ImageNet."""
-    converted = ConvertedWeights(origin, f"ResNet alone, in the names of {origin}")
-    for key, tensor in raw.tensors.items():
-        if key.endswith("num_batches_tracked"):
-            converted.unused[key] = TRACKED
-        elif key.startswith("fc."):
-            converted.unused[key] = "ImageNet's classifier"
         else:
-            converted.add(key, _body(key), tensor)
-    converted.settings = {"network": {"conventions": "torchvision"}}
-    return converted
+            converted.unused[key] = UNKNOWN_PART
+
+
+def _our_name(key: str) -> str | None:
+    """Our name of a tensor of torchvision, or None if we have no such tensor."""
+    if key.startswith("backbone.body."):
+        return backbone_name(key.removeprefix("backbone.body."))
+    if match := BOX_DENSE.match(key):  # v2 has one fully connected layer, after convolutions and a Flatten
+        return f"box_head.dense.0.{match[2]}"
+    if match := MASK_FCN.match(key):
+        return MASK_FCN.sub(f"mask_head.convs.{int(match[1]) - 1}.conv.", key)
+    for pattern, replacement in RENAMES:
+        if re.match(pattern, key):
+            return re.sub(pattern, replacement, key)
+    return None

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from clothseg.cli.terminal import shell_command
+from clothseg.errors import shell_command
 
 
 def test_a_command_is_quoted_for_the_shell_of_the_system(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,62 @@
+"""Evaluates a run on the validation photos of a dataset and writes the results into its folder."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from clothseg.dataset import CocoLikeDataset
+from clothseg.evaluation import Metrics
+from clothseg.files import atomic_write
+from clothseg.models import Model
+from clothseg.prediction.compile import compile_for_inference
+from clothseg.prediction.options import ProgressBar, no_progress
+from clothseg.report.page import write_report
+from clothseg.runs import RunFolder
+
+
+def evaluate_run(
+    run: Path | str,
+    data: Path | str,
+    *,
+    score_threshold: float | None = None,
+    initial_weights: bool = False,
+    compile: bool = False,
+    progress: ProgressBar = no_progress,
+    notify: Callable[[str], object] = lambda message: None,
+) -> Metrics:
+    """Evaluates a run and writes `metrics.json`, `predictions.json` and `report.html` into its folder.
+
+    Args:
+        run: the run's folder.
+        data: the dataset's folder; its validation photos are used. It may have fewer classes than the network.
+        score_threshold: of `report_mAP`; by default the run's `inference.score_threshold`.
+        initial_weights: whether to evaluate the network as it was before training. The metrics then go to
+            `metrics-initial.json`, and `predictions.json` stays as it is.
+        compile: whether to compile the network first; the run's `inference.compile` does the same.
+        progress: wraps the photos, for a progress bar.
+        notify: receives a message about compiling, if there is one.
+
+    Returns:
+        The metrics, fractions in 0..1.
+
+    Raises:
+        RunError: the run has no weights, or the dataset has a class that the network does not know.
+        ConfigError, WeightsError: the run's configuration or weights cannot be read.
+        DataError: the dataset cannot be read.
+    """
+    begun = time.monotonic()
+    folder = RunFolder(Path(run))
+    val = CocoLikeDataset().load_data(data, "val").prepare()
+    model = Model.load_initial(run, val.classes) if initial_weights else Model.load(run)
+    if message := compile_for_inference(model, requested=compile):
+        notify(message)
+    results = [row for rows in progress(model.predict_dataset(val), len(val), "evaluating") for row in rows]
+    metrics = model.evaluate(val, results, score_threshold=score_threshold)
+    atomic_write(folder.initial_metrics if initial_weights else folder.metrics, metrics.to_json())
+    if not initial_weights:
+        atomic_write(folder.predictions, json.dumps(results))
+    name = "evaluate initial weights" if initial_weights else "evaluate"
+    folder.add_facts({"timings": {name: round(time.monotonic() - begun, 1)}})
+    write_report(folder.path, Path(data))
+    return metrics
