@@ -9,7 +9,6 @@ reading and hashing the photos. A minute or two by default.
 
 import argparse
 import csv
-import os
 import shutil
 import tempfile
 import zipfile
@@ -17,7 +16,8 @@ from pathlib import Path
 
 from bench_tools import add_record_options, record
 from clothseg import sample
-from clothseg.openimages import build_dataset, class_file, read_classes
+from clothseg.cores import usable_cores
+from clothseg.openimages import BuildOptions, build_dataset, class_file, read_classes
 
 MASKS_OF_TRAIN = 2_690_000  # in Open Images V7
 
@@ -64,9 +64,9 @@ def main() -> None:
         copied = Path(folder) / "source"
         copy_split(options.source, copied, options.times)
         names = [c.name for c in read_classes(class_file(copied))]
-        for workers in (1, os.cpu_count() or 1):
+        for workers in (1, usable_cores()):
             out = Path(folder) / f"out{workers}"
-            speed = build_dataset(copied, out, names, val_fraction=0.1, workers=workers).speed
+            speed = build_dataset(copied, out, names, BuildOptions(val_fraction=0.1, workers=workers)).speed
             rates.append(speed.masks / speed.seconds)
             print(
                 f"{speed.workers} process(es): {speed.masks} masks in {speed.seconds:.1f} s, {rates[-1]:.0f} masks/s, "

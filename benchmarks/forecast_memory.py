@@ -17,7 +17,7 @@ import torch
 
 from bench_tools import add_record_options, peak_memory, record
 from clothseg import CocoLikeDataset, Config, MaskRCNN, sample
-from clothseg.openimages import build_dataset
+from clothseg.openimages import BuildOptions, build_dataset
 from clothseg.training.memory.device import format_bytes
 from clothseg.training.memory.forecast import forecast_memory
 
@@ -71,7 +71,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data"
-        build_dataset(sample.folder(), data, ["Suit", "Dress", "Jeans"], limit=8)
+        build_dataset(sample.folder(), data, ["Suit", "Dress", "Jeans"], BuildOptions(limit=8))
         for name, (preset, *overrides) in TRAININGS.items():
             if options.only not in name:
                 continue

@@ -12,7 +12,7 @@ from clothseg import sample
 from clothseg.cores import usable_cores
 from clothseg.distributed import DistributedContext, launch, world_size_for
 from clothseg.errors import ConfigError
-from clothseg.openimages import build_dataset
+from clothseg.openimages import BuildOptions, build_dataset
 from clothseg.runs import RunFolder
 from clothseg.training import read_checkpoint, read_history
 
@@ -44,7 +44,7 @@ ONE_PROCESS_ON_WINDOWS = pytest.mark.skipif(sys.platform == "win32", reason="sev
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("data") / "tiny"
-    build_dataset(sample.folder(), out, ["Suit", "Dress", "Jeans"], limit=5)
+    build_dataset(sample.folder(), out, ["Suit", "Dress", "Jeans"], BuildOptions(limit=5))
     return out
 
 

@@ -1,4 +1,4 @@
-"""`clothseg dataset check` and `show` as a person types them."""
+"""`clothseg dataset check` and `show` on the command line."""
 
 import json
 import sys
@@ -50,27 +50,27 @@ def call(*words: object) -> tuple[int, str, str]:
     return result.exit_code, result.stdout, result.stderr
 
 
-def test_a_sound_set_ends_in_0(tmp_path: Path) -> None:
+def test_a_correct_data_set_exits_with_0(tmp_path: Path) -> None:
     code, out, _ = call("check", write(tmp_path / "d"))
     assert code == 0
     assert "0 errors, 0 warnings." in out
 
 
-def test_warnings_alone_end_in_0(tmp_path: Path) -> None:
+def test_only_warnings_exit_with_0(tmp_path: Path) -> None:
     code, out, _ = call("check", write(tmp_path / "d"), "--min-instances", 60)
     assert code == 0
     assert "too_few_instances" in out
     assert "0 errors, 1 warning." in out
 
 
-def test_errors_end_in_1_with_page_json_and_cleaned_copy(tmp_path: Path) -> None:
+def test_errors_exit_with_1_and_write_page_json_and_cleaned_copy(tmp_path: Path) -> None:
     data = write(tmp_path / "d", bbox=[5, 5, 0, 9])
     page, clean = tmp_path / "check.html", tmp_path / "clean"
     code, out, _ = call("check", data, "--json", "--out", page, "--write-clean", clean)
-    told = json.loads(out)
+    report = json.loads(out)
     assert code == 1
-    assert (told["errors"], told["counts"]) == (1, {"zero_box": 1})
-    (finding,) = told["findings"]
+    assert (report["errors"], report["counts"]) == (1, {"zero_box": 1})
+    (finding,) = report["findings"]
     assert (finding["severity"], finding["annotation_id"], finding["image_id"]) == ("error", 4, 2)
     assert finding["file"].endswith("train.json")
     text = page.read_text()
@@ -79,14 +79,14 @@ def test_errors_end_in_1_with_page_json_and_cleaned_copy(tmp_path: Path) -> None
     assert "annotation 4" in text
     listed = (clean / "changes.csv").read_text().splitlines()
     assert len(listed) == 2
-    assert listed[1].startswith("left out,")
+    assert listed[1].startswith("removed,")
     assert ",zero_box," in listed[1]
     kept = json.loads((clean / "annotations" / "train.json").read_text())["annotations"]
     assert [a["id"] for a in kept] == [n for n in range(1, 51) if n != 4]
     assert call("check", clean)[0] == 0
 
 
-def test_several_files_with_photos_elsewhere(tmp_path: Path) -> None:
+def test_several_files_with_photos_in_another_folder(tmp_path: Path) -> None:
     one, two = write(tmp_path / "one"), write(tmp_path / "two")
     files = [folder / "annotations" / "train.json" for folder in (one, two)]
     code, out, _ = call("check", *files, "--images", one / "images", "--json")
@@ -98,14 +98,14 @@ def test_several_files_with_photos_elsewhere(tmp_path: Path) -> None:
     ("words", "message"),
     [
         (("check", "nothing"), "no such data set"),
-        (("check", "photo.jpg"), "not readable as JSON"),
+        (("check", "photo.jpg"), "cannot be read as JSON"),
         (("check", "d", "--write-clean", "d"), "exists already"),
-        (("show", "d", "--out", "look", "--set", "input.height=3"), "say with --config"),
+        (("show", "d", "--out", "look", "--set", "input.height=3"), "name it with --config"),
         (("show", "d", "--out", "look", "--split", "val"), "no such file"),
         (("show", "d", "--out", "look", "--classes", "Hat"), "no class 'Hat'"),
     ],
 )
-def test_wrong_input_ends_in_2(
+def test_wrong_input_exits_with_2(
     words: tuple[str, ...],
     message: str,
     tmp_path: Path,
@@ -119,13 +119,13 @@ def test_wrong_input_ends_in_2(
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 2
-    told = capsys.readouterr().err
-    assert message in told
-    assert "Traceback" not in told
+    shown = capsys.readouterr().err
+    assert message in shown
+    assert "Traceback" not in shown
     assert sorted(p.name for p in tmp_path.iterdir()) == ["d", "photo.jpg"]
 
 
-def test_show_writes_pictures_and_tells_of_photos_it_cannot(tmp_path: Path) -> None:
+def test_show_writes_pictures_and_lists_unreadable_photos(tmp_path: Path) -> None:
     data = write(tmp_path / "d")
     code, out, _ = call("show", data, "--out", tmp_path / "look", "--config", "demo", "--per-class", 5)
     assert code == 0

@@ -6,7 +6,7 @@ import pytest
 
 from clothseg import sample
 from clothseg.config import Config
-from clothseg.openimages import build_dataset
+from clothseg.openimages import BuildOptions, build_dataset
 from clothseg.runs import RunFolder
 from clothseg.training.history import HistoryRow, write_history
 
@@ -25,7 +25,7 @@ def test_a_run_continues_with_its_own_configuration(
     tmp_path: Path, run_command: RunCommand, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = tmp_path / "data"
-    build_dataset(sample.folder(), data, ["Suit", "Dress", "Jeans"], limit=2, max_size=64)
+    build_dataset(sample.folder(), data, ["Suit", "Dress", "Jeans"], BuildOptions(limit=2, max_size=64))
     run = RunFolder(tmp_path / "run")
     run.path.mkdir()
     run.config.write_text(Config.load("demo", TINY).to_yaml())

@@ -1,4 +1,4 @@
-"""`CocoLikeDataset`: every form of segmentation, photos without instances, and files that are wrong."""
+"""`CocoLikeDataset`: every form of segmentation, photos without instances, and wrong files."""
 
 import json
 from pathlib import Path
@@ -6,15 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 from pycocotools import mask as referee
 
-from clothseg.config import AugmentSettings
-from clothseg.dataset import CocoLikeDataset, Sampler, load_example
-from clothseg.dataset.augment import augment
+from clothseg.dataset import CocoLikeDataset
 from clothseg.errors import DataError
-from clothseg.instances import Instances, PixelMasks
 
 POLYGONS = [[2.0, 2, 20, 2, 20, 12, 2, 12], [25.0, 5, 35, 5, 30, 18]]
 
@@ -74,59 +70,32 @@ def test_every_form_is_read(tmp_path: Path) -> None:
     [
         ({"annotations": [{"id": 5, "image_id": 1, "category_id": 7, "segmentation": []}]}, "images \\[1\\]"),
         ({"annotations": [{"id": 5, "image_id": 0, "category_id": 8, "segmentation": []}]}, "annotation 5"),
-        ({"images": [{"id": "x", "file_name": "a.png", "height": 20, "width": 40}]}, "whole number"),
+        ({"images": [{"id": "x", "file_name": "a.png", "height": 20, "width": 40}]}, "must be an integer"),
         ({"categories": [{"id": 0, "name": "Suit"}]}, "ids start at 1"),
-        ({"categories": [{"id": 7, "name": "Suit"}, {"id": 7, "name": "Tie"}]}, "given twice"),
+        ({"categories": [{"id": 7, "name": "Suit"}, {"id": 7, "name": "Tie"}]}, "occurs twice"),
     ],
 )
-def test_wrong_files_are_told(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+def test_wrong_files_are_errors(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=message):
         CocoLikeDataset().load_data(write(tmp_path / "d", **changes))
 
 
-def test_a_broken_annotation_names_itself(tmp_path: Path) -> None:
+def test_a_broken_annotation_is_named(tmp_path: Path) -> None:
     bad = {"annotations": [{"id": 77, "image_id": 0, "category_id": 7, "segmentation": [[1, 2]]}]}
     data = CocoLikeDataset().load_data(write(tmp_path / "d", **bad)).prepare()
     with pytest.raises(DataError, match=r"train\.json: annotation 77: "):
         data.load_instances(0)
 
 
-def test_a_photo_of_another_size_is_told(tmp_path: Path) -> None:
+def test_a_photo_of_another_size_is_an_error(tmp_path: Path) -> None:
     data = CocoLikeDataset().load_data(write(tmp_path / "d")).prepare()
     Image.new("RGB", (41, 20)).save(tmp_path / "d" / "images" / "a.png")
     with pytest.raises(DataError, match="20 x 41"):
         data.load_image(0)
 
 
-def test_flipping_twice_is_nothing_and_boxes_stay_tight() -> None:
-    mask = torch.zeros((1, 10, 16), dtype=torch.bool)
-    mask[0, 2:6, 1:5] = True
-    truth = Instances((10, 16), torch.tensor([[1.0, 2, 5, 6]]), torch.tensor([1]), PixelMasks(mask))
-    image = torch.rand((3, 10, 16))
-    always = AugmentSettings(flip=1.0)
-    once, flipped = augment(image, truth, always, torch.Generator())
-    assert flipped.boxes.tolist() == [[11, 2, 15, 6]]
-    twice, back = augment(once, flipped, always, torch.Generator())
-    assert torch.equal(twice, image)
-    assert torch.equal(back.masks.pixels(), mask)
-
-
-def test_versions_repeat(tmp_path: Path) -> None:
-    data = CocoLikeDataset().load_data(write(tmp_path / "d")).prepare()
-    settings = AugmentSettings.model_validate({"fixed_views": 3, "saturation": 0.5})
-    first, again, other = (load_example(data, 0, settings, version)[0] for version in (1, 1, 2))
-    assert torch.equal(first, again)
-    assert not torch.equal(first, other)
-    assert torch.equal(load_example(data, 0, settings, 0)[0], load_example(data, 0, None)[0])
-
-
-def test_sampler_shows_every_photo_once_a_round_and_goes_on_exactly() -> None:
-    sampler = Sampler(7, 3, 2, seed=0)
-    looks = [sampler.next_batch() for _ in range(7)]
-    positions = [position for batch in looks for position, _ in batch]
-    assert all(sorted(positions[i : i + 7]) == list(range(7)) for i in (0, 7, 14))
-    state = sampler.state_dict()
-    expected = [sampler.next_batch() for _ in range(5)]
-    other = Sampler(7, 3, 2, seed=5)
-    other.load_state_dict(state)
-    assert [other.next_batch() for _ in range(5)] == expected
+def test_repr_is_one_short_line(tmp_path: Path) -> None:
+    data = CocoLikeDataset().load_data(write(tmp_path / "d"))
+    file = tmp_path / "d" / "annotations" / "train.json"
+    assert repr(data) == f"CocoLikeDataset(2 photos, 3 annotations, 2 classes, {file})"
+    assert repr(CocoLikeDataset()) == "CocoLikeDataset(0 photos, 0 annotations, 0 classes)"

@@ -1,18 +1,14 @@
-"""Photos on their way to the network: looking ahead changes nothing, and kept photos are the same photos."""
-
-from pathlib import Path
+"""Sampling batches and loading examples: resuming is exact, versions repeat, and cached photos are the same photos."""
 
 import numpy as np
 import pytest
 import torch
 
 from clothseg import sample
-from clothseg.config import Config
-from clothseg.dataset import CocoLikeDataset, Sampler
-from clothseg.errors import PhotoError
-from clothseg.networks import build_network
+from clothseg.config import AugmentSettings
+from clothseg.dataset import CocoLikeDataset, Sampler, load_example
+from clothseg.instances import CocoAnnotation
 from clothseg.photos import read_photo
-from clothseg.training import Examples
 
 
 @pytest.fixture
@@ -22,13 +18,39 @@ def photos() -> CocoLikeDataset:
     for number, path in enumerate(sorted((sample.folder() / "train").glob("*.jpg"))[:3], start=1):
         height, width = read_photo(path).shape[:2]
         square = [40.0, 40.0, 200.0, 40.0, 200.0, 200.0, 40.0, 200.0]
-        row = {"id": number, "category_id": 1, "segmentation": [square], "iscrowd": 0}
+        row: CocoAnnotation = {
+            "id": number,
+            "image_id": number,
+            "category_id": 1,
+            "segmentation": [square],
+            "iscrowd": 0,
+        }
         dataset.add_image(number, path, height, width, [row])
     return dataset.prepare()
 
 
+def test_versions_repeat(photos: CocoLikeDataset) -> None:
+    settings = AugmentSettings.model_validate({"fixed_views": 3, "saturation": 0.5})
+    first, again, other = (load_example(photos, 0, settings, version)[0] for version in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert torch.equal(load_example(photos, 0, settings, 0)[0], load_example(photos, 0, None)[0])
+
+
+def test_an_epoch_has_every_photo_once_and_resuming_is_exact() -> None:
+    sampler = Sampler(7, 3, 2, seed=0)
+    batches = [sampler.next_batch() for _ in range(7)]
+    positions = [position for batch in batches for position, _ in batch]
+    assert all(sorted(positions[i : i + 7]) == list(range(7)) for i in (0, 7, 14))
+    state = sampler.state_dict()
+    expected = [sampler.next_batch() for _ in range(5)]
+    other = Sampler(7, 3, 2, seed=5)
+    other.load_state_dict(state)
+    assert [other.next_batch() for _ in range(5)] == expected
+
+
 @pytest.mark.parametrize("versions", [0, 3])
-def test_looking_ahead_changes_neither_order_nor_state(versions: int) -> None:
+def test_peeking_changes_neither_order_nor_state(versions: int) -> None:
     plain, ahead = (Sampler(5, 2, versions, seed=4) for _ in range(2))
     for _ in range(7):
         peek = ahead.peek(3)
@@ -40,32 +62,7 @@ def test_looking_ahead_changes_neither_order_nor_state(versions: int) -> None:
         assert again.next_batch() == expected
 
 
-@pytest.mark.parametrize("workers", [0, 1, 3])
-def test_threads_load_what_the_step_would_load(workers: int, photos: CocoLikeDataset) -> None:
-    config = Config.load("demo", [f"train.workers={workers}", "augment.fixed_views=0", "augment.rotate=20"])
-    examples = Examples(build_network(config, 1), photos, config, augmented=True)
-    places = [(0, 1), (2, 2), (1, 3), (2, 2)]
-    examples.prefetch(places)
-    assert len(examples.pending) == (3 if workers else 0)
-    for place in places:
-        image, truth = examples._loaded(*place)
-        expected, same = examples.load(*place)
-        assert torch.equal(image, expected)
-        assert torch.equal(truth.boxes, same.boxes)
-    assert not examples.pending
-
-
-def test_a_photo_that_cannot_be_read_is_told_in_its_own_step(photos: CocoLikeDataset) -> None:
-    config = Config.load("demo", ["train.workers=1", "augment.fixed_views=0"])
-    examples = Examples(build_network(config, 1), photos, config, augmented=True)
-    object.__setattr__(photos.images[1], "path", Path("gone.jpg"))
-    examples.prefetch([(0, 1), (1, 2)])
-    examples._loaded(0, 1)
-    with pytest.raises(PhotoError, match=r"gone\.jpg"):
-        examples._loaded(1, 2)
-
-
-def test_photos_are_kept_as_long_as_they_fit(photos: CocoLikeDataset) -> None:
+def test_photos_are_cached_as_long_as_they_fit(photos: CocoLikeDataset) -> None:
     sizes = [entry.height * entry.width * 3 for entry in photos.images]
     assert photos.cache_images(sizes[0] + sizes[1]) == 2
     first = [photos.load_image(position) for position in range(3)]

@@ -1,4 +1,4 @@
-"""Files for labelling tools: read by pycocotools, by a decoder of brush strokes, and by us when they come back."""
+"""Files for labelling tools, read by pycocotools, by a decoder of brush strokes, and by `CocoLikeDataset`."""
 
 import json
 from collections.abc import Sequence
@@ -19,13 +19,15 @@ from clothseg.dataset.label_studio_rle import encode_label_studio_rle
 from clothseg.dataset.prelabel_files import LabelFormat, write_prelabels
 from clothseg.dataset.prelabels import coco_file, short_names
 from clothseg.errors import DataError
-from clothseg.instances import encode
+from clothseg.instances import CocoCategory, CocoImage, CocoResult, encode
+from clothseg.instances.rle import BoolMask
 
-CATEGORIES = [{"id": 1, "name": "Suit"}, {"id": 2, "name": 'Dress "long" & <wide>'}]
+CATEGORIES: list[CocoCategory] = [{"id": 1, "name": "Suit"}, {"id": 2, "name": 'Dress "long" & <wide>'}]
+IMAGE: CocoImage = {"id": 1, "file_name": "a.png", "width": 80, "height": 60}
 
 
 def blob(seed: int, size: tuple[int, int] = (60, 80)) -> np.ndarray:
-    """A mask of some parts, with a hole."""
+    """A mask with several parts and a hole."""
     generator = np.random.default_rng(seed)
     mask = np.zeros(size, bool)
     y, x = np.mgrid[: size[0], : size[1]]
@@ -37,7 +39,7 @@ def blob(seed: int, size: tuple[int, int] = (60, 80)) -> np.ndarray:
 
 
 def prediction(folder: Path, names: Sequence[str] = ("a.png", "b.png")) -> list[np.ndarray]:
-    """What `clothseg predict` writes: two masks on the first photo, none on the second."""
+    """Writes the files of `clothseg predict`: two masks on the first photo, none on the second."""
     folder.mkdir(parents=True, exist_ok=True)
     masks = [blob(0), blob(1)]
     images = [{"id": n, "file_name": name, "width": 80, "height": 60} for n, name in enumerate(names, start=1)]
@@ -57,8 +59,12 @@ def prediction(folder: Path, names: Sequence[str] = ("a.png", "b.png")) -> list[
     return masks
 
 
+def detection(mask: BoolMask, image_id: int = 1, category_id: int = 1) -> CocoResult:
+    return {"image_id": image_id, "category_id": category_id, "score": 1.0, "segmentation": encode(mask)}
+
+
 def unpacked(data: Sequence[int]) -> np.ndarray:
-    """The values of `@thi.ng/rle-pack`, read as its documentation says, bit by bit."""
+    """Decodes `@thi.ng/rle-pack` bit by bit, as its documentation says."""
     bits = "".join(f"{byte:08b}" for byte in data)
     at = 0
 
@@ -82,7 +88,7 @@ def unpacked(data: Sequence[int]) -> np.ndarray:
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(1, 30), st.integers(1, 30), st.integers(0, 2**32 - 1), st.floats(0, 1))
-def test_brush_strokes_come_back(height: int, width: int, seed: int, share: float) -> None:
+def test_brush_strokes_are_decoded_to_the_mask(height: int, width: int, seed: int, share: float) -> None:
     mask = np.random.default_rng(seed).random((height, width)) < share
     picture = unpacked(encode_label_studio_rle(mask)).reshape(height, width, 4)
     assert np.array_equal(picture[..., 3], mask * 255)
@@ -98,7 +104,8 @@ def test_coco_with_polygons_and_with_rle(tmp_path: Path) -> None:
     lost = write_prelabels(tmp_path, [LabelFormat.COCO, LabelFormat.COCO_RLE], tolerance=1.0)
     assert lost is not None
     assert lost.masks == 2
-    for form, least in (("coco", 0.9), ("coco-rle", 1.0)):
+    assert 0.9 < lost.worst_iou <= lost.mean_iou <= 1
+    for form, least in (("coco", lost.worst_iou - 1e-9), ("coco-rle", 1.0)):
         theirs = COCO(str(tmp_path / f"labels-{form}.json"))
         rows = theirs.loadAnns(theirs.getAnnIds())
         assert [row["id"] for row in rows] == [1, 2]
@@ -106,44 +113,40 @@ def test_coco_with_polygons_and_with_rle(tmp_path: Path) -> None:
         assert [row["attributes"]["score"] for row in rows] == pytest.approx([0.7, 0.8])
         for row, mask in zip(rows, masks, strict=True):
             drawn = theirs.annToMask(row).astype(bool)
-            share = np.count_nonzero(drawn & mask) / np.count_nonzero(drawn | mask)
-            assert share >= least
-            assert share >= lost.worst_iou - 1e-9 or form == "coco-rle"
+            assert np.count_nonzero(drawn & mask) / np.count_nonzero(drawn | mask) >= least
             assert isinstance(row["segmentation"], list if form == "coco" else dict)
             assert row["area"] == mask.sum()
             assert row["bbox"] == referee.toBbox(referee.encode(np.asfortranarray(mask, np.uint8))).tolist()
 
 
-def test_polygons_without_tolerance_lose_nothing() -> None:
-    images = [{"id": 1, "file_name": "a.png", "width": 80, "height": 60}]
-    results = [{"image_id": 1, "category_id": 1, "score": 1.0, "segmentation": encode(blob(n))} for n in range(4)]
-    _, lost = coco_file(images, CATEGORIES, results, tolerance=0.0)
+def test_polygons_without_tolerance_are_exact() -> None:
+    results = [detection(blob(n)) for n in range(4)]
+    _, lost = coco_file([IMAGE], CATEGORIES, results, tolerance=0.0)
     assert lost is not None
     assert lost.worst_iou == 1.0
-    _, coarse = coco_file(images, CATEGORIES, results, tolerance=3.0)
+    _, coarse = coco_file([IMAGE], CATEGORIES, results, tolerance=3.0)
     assert coarse is not None
     assert coarse.worst_iou < 1.0
     assert coarse.points < lost.points
 
 
-def test_one_pixel_still_is_a_polygon() -> None:
+def test_one_pixel_becomes_a_polygon() -> None:
     mask = np.zeros((60, 80), bool)
     mask[7, 9] = True
-    images = [{"id": 1, "file_name": "a.png", "width": 80, "height": 60}]
-    row = {"image_id": 1, "category_id": 1, "score": 1.0, "segmentation": encode(mask)}
-    tree, lost = coco_file(images, CATEGORIES, [row], tolerance=2.0)
+    tree, lost = coco_file([IMAGE], CATEGORIES, [detection(mask)], tolerance=2.0)
     assert lost is not None
     assert lost.worst_iou == 1.0
     assert len(tree["annotations"][0]["segmentation"][0]) >= 6
 
 
-def test_detections_of_nothing_known_are_refused() -> None:
-    row = {"image_id": 3, "category_id": 1, "score": 1.0, "segmentation": encode(blob(0))}
-    with pytest.raises(DataError, match="image 3"):
-        coco_file([{"id": 1, "file_name": "a.png", "width": 80, "height": 60}], CATEGORIES, [row])
+def test_detections_of_unknown_images_or_classes_are_errors() -> None:
+    with pytest.raises(DataError, match="image 3, class 1"):
+        coco_file([IMAGE], CATEGORIES, [detection(blob(0), image_id=3)])
+    with pytest.raises(DataError, match="image 1, class 7"):
+        coco_file([IMAGE], CATEGORIES, [detection(blob(0), category_id=7)])
 
 
-def test_names_as_the_tools_know_them() -> None:
+def test_photos_are_named_below_their_common_folder() -> None:
     assert short_names(["/home/me/p/a.jpg", "/home/me/p/b.jpg"]) == ["a.jpg", "b.jpg"]
     assert short_names(["p/x/a.jpg", "p/y/a.jpg"]) == ["x/a.jpg", "y/a.jpg"]
     assert short_names(["p/a.jpg", "p/y/a.jpg"]) == ["a.jpg", "y/a.jpg"]
@@ -171,8 +174,8 @@ def test_label_studio(tmp_path: Path) -> None:
         assert region["value"]["brushlabels"][0] in offered
 
 
-def test_what_comes_back_from_cvat_is_a_data_set(tmp_path: Path) -> None:
-    """CVAT's COCO export: `instances_default.json`, names with folders, attributes, more keys; polygons and runs."""
+def test_an_export_of_cvat_is_a_data_set(tmp_path: Path) -> None:
+    """CVAT exports `instances_default.json` with folders in names, attributes, more keys, polygons and run lengths."""
     names = ["summer/a.png", "winter/b.png"]
     masks = prediction(tmp_path / "found", names)
     write_prelabels(tmp_path / "found", [LabelFormat.COCO])

@@ -1,4 +1,4 @@
-"""`dataset show`: what is on the pictures, and which are chosen."""
+"""`dataset show`: the content of the pictures, and which photos are selected."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ from PIL import Image
 
 from clothseg.config import Config, InputSettings
 from clothseg.dataset import CocoLikeDataset, load_example
-from clothseg.dataset.augment.preview import previews
+from clothseg.dataset.augment.preview import preview_augmentation
 from clothseg.dataset.show import preview_input, show_dataset
 from clothseg.errors import ClothsegError, DataError
 from clothseg.instances import Instances, PixelMasks
@@ -52,7 +52,7 @@ def one_object() -> Instances:
     return Instances((220, 220), torch.tensor([[20.0, 30, 180, 200]]), torch.tensor([1]), PixelMasks(masks))
 
 
-def test_box_is_black_contours_are_white_and_the_rest_is_the_photo() -> None:
+def test_boxes_are_black_contours_white_and_the_rest_is_the_photo() -> None:
     photo = np.full((220, 220, 3), 128, np.uint8)
     drawn = draw_outlines(photo, one_object())
     assert (photo == 128).all()
@@ -64,7 +64,7 @@ def test_box_is_black_contours_are_white_and_the_rest_is_the_photo() -> None:
         assert drawn[y, x].tolist() == [128, 128, 128]
 
 
-def test_masks_alone_small_over_large_and_crowds_grey() -> None:
+def test_masks_only_small_over_large_and_crowds_grey() -> None:
     masks = torch.zeros((3, 10, 10), dtype=torch.bool)
     masks[0, 4:6, 4:6] = True
     masks[1, 2:8, 2:8] = True
@@ -78,7 +78,7 @@ def test_masks_alone_small_over_large_and_crowds_grey() -> None:
 
 
 @pytest.mark.parametrize(
-    ("picture", "centred"),
+    ("settings", "centred"),
     [
         (InputSettings(resize="fit", height=96, width=64), False),
         (InputSettings(min_side=50, max_side=70), False),
@@ -86,9 +86,9 @@ def test_masks_alone_small_over_large_and_crowds_grey() -> None:
         (InputSettings(resize="square", min_side=64, max_side=192), False),
     ],
 )
-def test_the_grid_is_the_networks_own(picture: InputSettings, centred: bool) -> None:
+def test_previews_equal_the_networks_input(settings: InputSettings, centred: bool) -> None:
     conventions = InputConventions(centred=centred, size_divisor=1, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
-    transform = InputTransform(picture, conventions)
+    transform = InputTransform(settings, conventions)
     generator = np.random.default_rng(0)
     photo = generator.integers(0, 256, (133, 87, 3), dtype=np.uint8)
     mask = torch.from_numpy(generator.random((133, 87)) > 0.5)
@@ -118,7 +118,7 @@ def test_a_folder_of_pictures_with_an_index(tmp_path: Path) -> None:
     assert shown.unread == {}
 
 
-def test_the_seed_chooses_and_repeats(tmp_path: Path) -> None:
+def test_the_seed_selects_photos_and_is_reproducible(tmp_path: Path) -> None:
     data = CocoLikeDataset().load_data(write(tmp_path / "d", photos=9)).prepare()
     chosen = []
     for number, seed in enumerate((1, 1, 2)):
@@ -128,7 +128,7 @@ def test_the_seed_chooses_and_repeats(tmp_path: Path) -> None:
     assert chosen[0] != chosen[2]
 
 
-def test_wrong_wishes_write_nothing_and_bad_photos_are_told(tmp_path: Path) -> None:
+def test_wrong_input_writes_nothing_and_unreadable_photos_are_listed(tmp_path: Path) -> None:
     data = CocoLikeDataset().load_data(write(tmp_path / "d")).prepare()
     with pytest.raises(DataError, match="no class 'Hat' in the data set; it has Suit, Dress & co"):
         show_dataset(data, tmp_path / "look", transform=DEFAULT, classes=["Hat"])
@@ -145,7 +145,7 @@ def test_wrong_wishes_write_nothing_and_bad_photos_are_told(tmp_path: Path) -> N
     assert not (tmp_path / "none").exists()
 
 
-def test_augmented_versions_stand_beside_their_photo_as_the_loader_gives_them(tmp_path: Path) -> None:
+def test_augmented_versions_are_those_of_the_loader(tmp_path: Path) -> None:
     data = CocoLikeDataset().load_data(write(tmp_path / "data", photos=3)).prepare()
     turned = ["augment.flip=0", "augment.rotate=30", "augment.fixed_views=0", "augment.scale=0", "augment.shift=0"]
     shown: list[str] = []
@@ -160,15 +160,15 @@ def test_augmented_versions_stand_beside_their_photo_as_the_loader_gives_them(tm
         assert "augmented.png" in [sheet.file for sheet in sheets]
         shown.append(next(sheet.note for sheet in sheets if sheet.file == "augmented.png"))
     assert "rotate 30" in shown[0] and "flip" not in shown[0]
-    assert "nothing is switched on" in shown[1]
+    assert "no augmentation is switched on" in shown[1]
     config = Config.load("demo", turned)
     values = set()
     for version, (picture, _) in enumerate(
-        previews(data, 2, config)
-    ):  # a photo without objects: nothing is drawn on it
+        preview_augmentation(data, 2, config)
+    ):  # this photo has no objects, so nothing is drawn on it
         image, _ = load_example(data, 2, config.augment if version else None, version, config.train.seed)
         values.add(int(picture.mean()))
         assert (picture == (image.permute(1, 2, 0) * 255).round().numpy().astype(np.uint8)).all()
     assert len(values) > 1  # brightness changes
-    assert len(list(previews(data, 0, config))) == 5
-    assert len(list(previews(data, 0, Config.load("demo", ["augment.fixed_views=3"])))) == 3
+    assert len(list(preview_augmentation(data, 0, config))) == 5
+    assert len(list(preview_augmentation(data, 0, Config.load("demo", ["augment.fixed_views=3"])))) == 3

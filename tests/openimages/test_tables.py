@@ -7,6 +7,7 @@ import pytest
 from clothseg import sample
 from clothseg.errors import DataError
 from clothseg.openimages import choose_classes, parse_partitions, read_boxes, read_classes, read_credits, read_masks
+from clothseg.openimages.scan import Columns, scan
 
 SUIT = "/m/01xyhv"
 HEADER = "MaskPath,ImageID,LabelName,BoxID,BoxXMin,BoxXMax,BoxYMin,BoxYMax,PredictedIoU,Clicks"
@@ -72,13 +73,13 @@ def test_blank_lines_quotes_a_byte_order_mark_and_no_last_line_end(tmp_path: Pat
     assert len(set(rows)) == 1
 
 
-def test_a_row_lies_across_two_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("clothseg.openimages.scan._BLOCK", 200)
+def test_rows_across_two_blocks(tmp_path: Path) -> None:
     rows = [ROW.replace("1234e567", f"{n:08x}") for n in range(50)]
     rows[30] = rows[30].replace(",0.1,", ",x,")
-    read = read_masks(table(tmp_path / "m.csv", HEADER, *rows), [SUIT])
-    assert [r.box_id for r in read] == [f"{n:08x}" for n in range(50) if n != 30]
-    assert [b.row for b in read.broken] == [32]
+    columns = Columns(ids=("ImageID", "BoxID", "LabelName"), numbers=("BoxXMin",))
+    frame, broken = scan(table(tmp_path / "m.csv", HEADER, *rows), columns, [SUIT], None, block_bytes=200)
+    assert frame["BoxID"].to_list() == [f"{n:08x}" for n in range(50) if n != 30]
+    assert [b.row for b in broken] == [32]
 
 
 def test_the_wrong_table_is_refused(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
 from clothseg.networks import build_network
 from clothseg.networks.mask_rcnn.network import MaskRCNNNetwork
-from clothseg.openimages import build_dataset
+from clothseg.openimages import BuildOptions, build_dataset
 from clothseg.runs import RunFolder
 from clothseg.training import HistoryRow
 from clothseg.training.run_log import RunLog
@@ -69,7 +69,7 @@ def make_trainer(config: Config, photos: Photos, folder: Path) -> Trainer:
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("data") / "tiny"
-    build_dataset(sample.folder(), out, CLASSES, limit=3)
+    build_dataset(sample.folder(), out, CLASSES, BuildOptions(limit=3))
     return out
 
 
@@ -81,7 +81,7 @@ def photos(data: Path) -> Photos:
 @pytest.fixture(scope="module")
 def small_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("small") / "tiny"
-    build_dataset(sample.folder(), out, CLASSES, limit=3, max_size=160)
+    build_dataset(sample.folder(), out, CLASSES, BuildOptions(limit=3, max_size=160))
     return out
 
 

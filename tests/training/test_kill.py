@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from clothseg import sample
-from clothseg.openimages import build_dataset
+from clothseg.openimages import BuildOptions, build_dataset
 from clothseg.runs import RunFolder
 from clothseg.training import read_checkpoint, read_history
 
@@ -46,7 +46,7 @@ train:
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("data") / "tiny"
-    build_dataset(sample.folder(), out, CLASSES, limit=3, max_size=128)
+    build_dataset(sample.folder(), out, CLASSES, BuildOptions(limit=3, max_size=128))
     (out.parent / "tiny.yaml").write_text(CONFIG)
     return out
 

@@ -9,7 +9,7 @@ from clothseg import sample
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
 from clothseg.networks import build_network
-from clothseg.openimages import build_dataset
+from clothseg.openimages import BuildOptions, build_dataset
 from clothseg.training import overfit
 from clothseg.training.overfit import contradictions, diagnose, overfit_one_image, overlaps
 
@@ -20,7 +20,7 @@ START = {"rpn_class": 0.7, "rpn_bbox": 0.1, "class": 1.4, "bbox": 0.2, "mask": 0
 
 @pytest.fixture
 def train(tmp_path: Path) -> CocoLikeDataset:
-    build_dataset(sample.folder(), tmp_path / "data", CLASSES, limit=3)
+    build_dataset(sample.folder(), tmp_path / "data", CLASSES, BuildOptions(limit=3))
     return CocoLikeDataset().load_data(tmp_path / "data", "train").prepare()
 
 

@@ -1,4 +1,4 @@
-"""A COCO data set: what is in it, and how its photos reach a network."""
+"""COCO data sets: reading, augmentation, loading, splits, checks, and files for labelling tools."""
 
 import lazy_loader
 

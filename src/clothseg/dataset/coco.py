@@ -1,38 +1,40 @@
-"""`CocoLikeDataset`: a data set in COCO's form, with the methods of the report's section 7."""
+"""`CocoLikeDataset`: a data set in COCO format, with the methods of the report's section 7."""
 
 import json
 import re
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from clothseg.errors import DataError
-from clothseg.instances import Instances, Rle, RleMasks, from_segmentation, from_xywh, tight_box
-from clothseg.photos import read_photo
+from clothseg.instances import CocoAnnotation, Instances, Rle, RleMasks, from_segmentation, from_xywh, tight_box
+from clothseg.photos import RgbImage, read_photo
 
 
 @dataclass(frozen=True)
 class ImageEntry:
-    """One photo: where it is, and its annotations as COCO has them."""
+    """One photo: its path, its size in pixels, and its COCO annotations."""
 
     id: int
     path: Path
     height: int
     width: int
-    annotations: list[dict[str, Any]]
+    annotations: list[CocoAnnotation]
 
 
 class CocoLikeDataset:
-    """Photos with instances. `load_data` (or `add_class` and `add_image`), then `prepare`, then use by position.
+    """Photos with instances.
+
+    Call `load_data` (or `add_class` and `add_image`), then `prepare`. Then access photos by position, from 0.
 
     Attributes:
-        images: the photos in the file's order.
-        class_names: names of the classes; position 0 is `background`. Filled by `prepare`.
+        images: the photos in the order of the file.
+        class_names: the names of the classes. `prepare` fills it; position 0 is `background`.
         source: the annotations file, or None.
     """
 
@@ -41,21 +43,28 @@ class CocoLikeDataset:
         self.class_names: list[str] = []
         self.source: Path | None = None
         self._image_ids: set[int] = set()
-        self._room = 0
-        self._kept: dict[int, NDArray[np.uint8]] = {}
+        self._cache_budget = 0  # bytes
+        self._cache: dict[int, RgbImage] = {}
         self._classes: dict[tuple[str, int], str] = {}
         self._class_ids: dict[tuple[str, int], int] = {}
 
+    def __repr__(self) -> str:
+        """For example `CocoLikeDataset(100 photos, 162 annotations, 3 classes, data/annotations/train.json)`."""
+        annotations = sum(len(entry.annotations) for entry in self.images)
+        source = f", {self.source}" if self.source else ""
+        return f"CocoLikeDataset({len(self)} photos, {annotations} annotations, {len(self._classes)} classes{source})"
+
     def load_data(self, folder: Path | str, split: str = "train", annotations: Path | str | None = None) -> Self:
-        """Read `annotations/SPLIT.json` of a data set's folder; photos are in `images/`.
+        """Reads `annotations/SPLIT.json` of a data set's folder. Photos are in `images/`.
 
         Args:
-            folder: the data set, or any folder of photos if `annotations` says where the JSON is.
+            folder: the data set, or a folder of photos if `annotations` is given.
             split: `train` or `val`.
-            annotations: a COCO instances file elsewhere.
+            annotations: a COCO instances file in another place.
 
         Raises:
-            DataError: the file is missing or broken, an id occurs twice, or an annotation belongs to no photo or class.
+            DataError: the file is missing or broken, an id occurs twice, or an annotation refers to a photo or class
+                that is not in the file.
         """
         folder = Path(folder)
         path = Path(annotations) if annotations else folder / "annotations" / f"{split}.json"
@@ -63,9 +72,9 @@ class CocoLikeDataset:
         photos = folder / "images" if (folder / "images").is_dir() else folder
         for category in tree["categories"]:
             self.add_class("coco", _integer(category, "id", path), str(category["name"]))
-        of_image: dict[int, list[dict[str, Any]]] = defaultdict(list)
+        of_image: dict[int, list[CocoAnnotation]] = defaultdict(list)
         for annotation in tree["annotations"]:
-            of_image[_integer(annotation, "image_id", path)].append(annotation)
+            of_image[_integer(annotation, "image_id", path)].append(cast(CocoAnnotation, annotation))
             if ("coco", annotation.get("category_id")) not in self._classes:
                 raise DataError(
                     f"{path}: annotation {annotation.get('id')} has category_id {annotation.get('category_id')}, "
@@ -76,27 +85,35 @@ class CocoLikeDataset:
             size = _integer(image, "height", path), _integer(image, "width", path)
             self.add_image(number, photos / str(image["file_name"]), *size, of_image.pop(number, []))
         if of_image:
-            raise DataError(f"{path}: annotations of images {sorted(of_image)[:5]}, which are not in the file")
+            raise DataError(f"{path}: annotations refer to images {sorted(of_image)[:5]}, which are not in the file")
         self.source = path
         return self
 
     def add_class(self, source: str, class_id: int, name: str) -> None:
-        """Make a class known; `class_id` is the number that annotations of `source` use (1 or more)."""
+        """Adds a class. `class_id` is its id in annotations of `source`, 1 or more.
+
+        Raises:
+            DataError: the id is below 1 or occurs twice.
+        """
         if class_id < 1:
             raise DataError(f"class {name!r} has id {class_id}; ids start at 1, because 0 is background")
         if (source, class_id) in self._classes:
-            raise DataError(f"class id {class_id} is given twice: {self._classes[source, class_id]!r} and {name!r}")
+            raise DataError(f"class id {class_id} occurs twice: {self._classes[source, class_id]!r} and {name!r}")
         self._classes[source, class_id] = name
 
-    def add_image(self, image_id: int, path: Path, height: int, width: int, annotations: list[dict[str, Any]]) -> None:
-        """Add a photo of `height` x `width` pixels with its COCO annotations."""
+    def add_image(self, image_id: int, path: Path, height: int, width: int, annotations: list[CocoAnnotation]) -> None:
+        """Adds a photo of `height` x `width` pixels with its COCO annotations.
+
+        Raises:
+            DataError: the id occurs twice.
+        """
         if image_id in self._image_ids:
-            raise DataError(f"image id {image_id} is given twice, the second time for {path}")
+            raise DataError(f"image id {image_id} occurs twice, the second time for {path}")
         self._image_ids.add(image_id)
         self.images.append(ImageEntry(image_id, path, height, width, annotations))
 
     def prepare(self, clean_name: bool = False) -> Self:
-        """Number the classes 1..K in the order of their ids; with `clean_name`, cut names at the first comma."""
+        """Numbers the classes 1..K in the order of their ids. `clean_name` cuts names at the first comma."""
         ordered = sorted(self._classes)
         names = [self._classes[key] for key in ordered]
         if clean_name:
@@ -106,21 +123,21 @@ class CocoLikeDataset:
         return self
 
     def map_source_class_id(self, source_class_id: str | int) -> int:
-        """The class number 1..K of an id as the source has it: `7`, or `"coco.7"`.
+        """The class number 1..K of an id of the source: `7` or `"coco.7"`.
 
         Raises:
-            DataError: no such class, or `prepare` was not called.
+            DataError: there is no such class, or `prepare` was not called.
         """
         source, _, number = str(source_class_id).rpartition(".")
         key = (source or "coco", int(number))
         if key not in self._class_ids:
             raise DataError(
-                f"class {source_class_id!r} is not known; known: {self._class_ids or 'call prepare() first'}"
+                f"unknown class {source_class_id!r}; known: {self._class_ids or 'none, call prepare() first'}"
             )
         return self._class_ids[key]
 
     def source_class_id(self, number: int) -> int:
-        """The id that the source uses for class `number` (1..K)."""
+        """The source's id of class `number` (1..K)."""
         return next(class_id for (_, class_id), own in self._class_ids.items() if own == number)
 
     def __len__(self) -> int:
@@ -128,45 +145,45 @@ class CocoLikeDataset:
 
     @property
     def classes(self) -> list[str]:
-        """Names of 1..K, without background."""
+        """The names of the classes 1..K, without background."""
         return self.class_names[1:]
 
-    def load_image(self, position: int) -> NDArray[np.uint8]:
+    def load_image(self, position: int) -> RgbImage:
         """The photo, `[H, W, 3]` uint8 RGB.
 
         Raises:
-            PhotoError: it cannot be read.
-            DataError: its size is not the one that the annotations were made for.
+            PhotoError: the photo cannot be read.
+            DataError: its size differs from that in the annotations file.
         """
-        if position in self._kept:
-            return self._kept[position]
+        if position in self._cache:
+            return self._cache[position]
         entry = self.images[position]
         photo = read_photo(entry.path)
         if photo.shape[:2] != (entry.height, entry.width):
             raise DataError(
                 f"{entry.path}: the photo has {photo.shape[0]} x {photo.shape[1]} pixels (height x width), but the "
-                f"annotations of image {entry.id} were made for {entry.height} x {entry.width}"
+                f"annotations of image {entry.id} are for {entry.height} x {entry.width}; use the annotated photo"
             )
-        if photo.nbytes <= self._room:
-            self._room -= photo.nbytes
-            self._kept[position] = photo
+        if photo.nbytes <= self._cache_budget:
+            self._cache_budget -= photo.nbytes
+            self._cache[position] = photo
         return photo
 
-    def cache_images(self, most: int) -> int:
-        """Keep photos in memory once they are read, as pixels, in at most so many bytes.
+    def cache_images(self, budget: int) -> int:
+        """Keeps decoded photos in memory after their first use, up to `budget` bytes. Drops the current cache.
 
         Returns:
-            how many photos there is room for.
+            The number of photos that fit, in the order of `images`.
         """
-        self._room, self._kept = most, {}
+        self._cache_budget, self._cache = budget, {}
         sizes = np.cumsum([entry.height * entry.width * 3 for entry in self.images])
-        return int((sizes <= most).sum())
+        return int((sizes <= budget).sum())
 
     def load_instances(self, position: int) -> Instances:
-        """The truth of a photo. Boxes are the extent of the masks; annotations without a pixel are left out.
+        """The ground truth of a photo. Boxes are tight around the masks. Annotations without a pixel are skipped.
 
         Raises:
-            DataError: a segmentation cannot be read; the message names file and annotation.
+            DataError: a segmentation cannot be read. The message names file and annotation.
         """
         entry = self.images[position]
         size = (entry.height, entry.width)
@@ -192,7 +209,7 @@ class CocoLikeDataset:
         )
 
     def load_mask(self, position: int) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-        """Masks `[H, W, N]` bool and classes `[N]` of a photo, in the Keras implementation's order of axes."""
+        """Masks `[H, W, N]` bool and classes `[N]` int64 of a photo, with the axes of the Keras implementation."""
         instances = self.load_instances(position)
         return instances.masks.pixels().permute(1, 2, 0).numpy(), instances.classes.numpy()
 
@@ -201,18 +218,17 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         tree = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file; make a data set with `clothseg dataset build`") from error
+        raise DataError(f"{path}: no such file; create a data set with `clothseg dataset build`") from error
     except (OSError, ValueError) as error:
-        raise DataError(f"{path}: not readable as JSON ({error})") from error
+        raise DataError(f"{path}: cannot be read as JSON ({error})") from error
     missing = [key for key in ("images", "annotations", "categories") if not isinstance(tree, dict) or key not in tree]
     if missing:
-        raise DataError(f"{path}: no COCO instances file; it has no {', '.join(missing)}")
-    answer: dict[str, Any] = tree
-    return answer
+        raise DataError(f"{path}: not a COCO instances file; it has no {', '.join(missing)}")
+    return cast(dict[str, Any], tree)
 
 
 def _integer(row: dict[str, Any], key: str, path: Path) -> int:
     value = row.get(key)
     if not isinstance(value, int) or isinstance(value, bool):
-        raise DataError(f"{path}: {key} must be a whole number, found {value!r} in {str(row)[:120]}")
+        raise DataError(f"{path}: {key} must be an integer, found {value!r} in {str(row)[:120]}")
     return value

@@ -1,4 +1,4 @@
-"""Photos that show the same picture: copies, resized, recompressed."""
+"""Finds copies of a photo, also resized or recompressed ones."""
 
 import itertools
 from collections import defaultdict
@@ -6,18 +6,19 @@ from collections.abc import Mapping
 
 import imagehash
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-# Copies of one photo, smaller or compressed anew, differ in 2 of 64 bits at most; different photos in 4 or more.
+from clothseg.photos import RgbImage
+
+# Measured: resized or recompressed copies differ in at most 2 of 64 bits, different photos in 4 or more.
 NEAR = 3
-_FLAT = 2.0  # of 255
+_FLAT = 2.0  # standard deviation of grey values, of 255
 
 
-def perceptual_hash(photo: NDArray[np.uint8]) -> str:
-    """16 hex digits that hardly change when a photo `[H, W, 3]` is resized or compressed anew.
+def perceptual_hash(photo: RgbImage) -> str:
+    """A perceptual hash of a photo `[H, W, 3]`: 16 hex digits that hardly change if it is resized or recompressed.
 
-    Empty for a photo of one colour, where the digits would be noise.
+    Empty for a photo of one colour, because its digits would be noise.
     """
     picture = Image.fromarray(photo).convert("L")
     if np.asarray(picture.resize((64, 64), Image.Resampling.BOX)).std() < _FLAT:
@@ -26,10 +27,14 @@ def perceptual_hash(photo: NDArray[np.uint8]) -> str:
 
 
 def near_duplicates(hashes: Mapping[str, str], near: int = NEAR) -> list[list[str]]:
-    """Pairs of photos whose hashes differ in at most `near` of 64 bits, each pair sorted, all in order.
+    """Pairs of photos whose hashes differ in at most `near` of 64 bits, sorted.
 
-    Photos without a hash are like no other. Two such hashes agree in one of `near` + 1 bands of bits at least; only
-    photos that share a band are compared.
+    Photos without a hash match no other. Two hashes that differ in `near` bits are equal in at least one of `near` + 1
+    bands of bits, so only photos with an equal band are compared.
+
+    Args:
+        hashes: values of `perceptual_hash` by photo name.
+        near: the number of different bits allowed.
     """
     names = sorted(name for name, digits in hashes.items() if digits)
     values = np.array([int(hashes[name], 16) for name in names], dtype=np.uint64)
@@ -37,12 +42,12 @@ def near_duplicates(hashes: Mapping[str, str], near: int = NEAR) -> list[list[st
     pairs: set[tuple[int, int]] = set()
     for low, high in itertools.pairwise(edges):
         band = (values >> np.uint64(low)) & np.uint64((1 << int(high - low)) - 1)
-        places: dict[int, list[int]] = defaultdict(list)
-        for place, value in enumerate(band.tolist()):
-            places[value].append(place)
-        for same in places.values():
-            for position, place in enumerate(same[:-1]):
-                others = np.array(same[position + 1 :])
-                close = others[np.bitwise_count(values[others] ^ values[place]) <= near]
-                pairs.update((place, int(other)) for other in close)
+        with_band: dict[int, list[int]] = defaultdict(list)
+        for position, value in enumerate(band.tolist()):
+            with_band[value].append(position)
+        for same in with_band.values():
+            for number, position in enumerate(same[:-1]):
+                others = np.array(same[number + 1 :])
+                close = others[np.bitwise_count(values[others] ^ values[position]) <= near]
+                pairs.update((position, int(other)) for other in close)
     return [[names[one], names[other]] for one, other in sorted(pairs)]

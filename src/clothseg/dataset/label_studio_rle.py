@@ -1,19 +1,19 @@
-"""Label Studio's brush strokes: an RGBA picture as runs of bits, packed into bytes."""
+"""Label Studio's brush format: an RGBA image as run lengths, packed into bytes."""
 
 import numpy as np
 
 from clothseg.instances.rle import BoolMask
 
 _SIZES = (3, 4, 8, 16)
-"""Bits that the length of a run may take; a run says which of the four it takes."""
+"""The four possible numbers of bits of a run's length. Each run selects one."""
 
 
 def encode_label_studio_rle(mask: BoolMask) -> list[int]:
-    """The bytes of a `[H, W]` mask, 255 in all four channels where it is set, row by row.
+    """Encodes a `[H, W]` mask as bytes, row by row. Pixels of the mask are 255 in all four channels, others 0.
 
-    A header: 32 bits for the number of values, 5 for the bits of a value, 4 times 4 for the bits of lengths (each less
-    1). Then runs: a 1, 2 bits choosing the bits of the length, the length less 1, the value. Zeros fill the last byte.
-    Source: the format of `@thi.ng/rle-pack`, which Label Studio uses.
+    The header has 32 bits for the number of values, 5 for the bits per value minus 1, and 4 times 4 for the possible
+    bits of lengths minus 1. A run has a 1, 2 bits that select the bits of the length, the length minus 1, and the
+    value. Zeros fill the last byte. Source: the format of `@thi.ng/rle-pack`, which Label Studio uses.
     """
     values = np.asarray(mask, dtype=np.bool_).ravel()
     edges = np.flatnonzero(np.diff(values)) + 1
@@ -36,5 +36,5 @@ def _run(length: int, value: int) -> str:
 
 
 def _bytes(bits: str) -> bytes:
-    """Eight bits a byte; zeros fill the last one."""
+    """Packs bits into bytes. Zeros fill the last byte."""
     return np.packbits(np.frombuffer(bits.encode("ascii"), dtype=np.uint8) - ord("0")).tobytes()

@@ -1,4 +1,4 @@
-"""Photos on their way to the network: which ones, in which order, changed how."""
+"""Loads and augments photos, and samples them in random order."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -6,34 +6,38 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from clothseg.config import AugmentSettings
 from clothseg.dataset.augment import augment, paste_instances
 from clothseg.dataset.coco import CocoLikeDataset
 from clothseg.instances import Instances
+from clothseg.photos import RgbImage
 
 Batch = list[tuple[int, int]]
-"""Positions of photos, each with the number of a version."""
+"""Positions of photos, each with the number of its augmented version."""
 
 
-def to_tensor(photo: NDArray[np.uint8]) -> Tensor:
-    """`[3, H, W]` float in 0..1 from `[H, W, 3]` uint8."""
+def to_tensor(photo: RgbImage) -> Tensor:
+    """Converts a photo `[H, W, 3]` uint8 to `[3, H, W]` float in 0..1."""
     return torch.from_numpy(photo).permute(2, 0, 1).float() / 255
 
 
 def load_example(
     dataset: CocoLikeDataset, position: int, settings: AugmentSettings | None, version: int = 0, seed: int = 0
 ) -> tuple[Tensor, Instances]:
-    """A photo `[3, H, W]` in 0..1 and its instances, changed as `settings` say.
+    """Loads a photo `[3, H, W]` float in 0..1 and its instances, augmented with `settings`.
 
     Args:
-        dataset: prepared.
+        dataset: after `prepare`.
         position: of the photo.
-        settings: None leaves the photo as it is.
-        version: the same photo, version and seed give the same change. Where versions are fixed, number 0 is unchanged.
-        seed: of all changes.
+        settings: the augmentation. None loads the photo without changes.
+        version: the same photo, version and seed give the same result. With `fixed_views`, version 0 is not changed.
+        seed: of the random changes.
+
+    Raises:
+        PhotoError: a photo cannot be read.
+        DataError: a mask cannot be read, or the photo's size is wrong.
     """
     image, instances = to_tensor(dataset.load_image(position)), dataset.load_instances(position)
     if settings is None or (settings.fixed_views and version == 0):
@@ -42,22 +46,21 @@ def load_example(
     generator = torch.Generator().manual_seed(int(own))
     image, instances = augment(image, instances, settings, generator)
     if float(torch.rand((), generator=generator)) < settings.copy_paste:
-        place = int(torch.randint(len(dataset), (), generator=generator))
-        other = augment(to_tensor(dataset.load_image(place)), dataset.load_instances(place), settings, generator)
+        donor = int(torch.randint(len(dataset), (), generator=generator))
+        other = augment(to_tensor(dataset.load_image(donor)), dataset.load_instances(donor), settings, generator)
         image, instances = paste_instances(image, instances, *other, generator)
     return image, instances
 
 
 class Sampler:
-    """Batches of (position, version) without end: every photo once in random order, then anew.
+    """Endless batches of (position, version). Each epoch has every photo once, in a new random order.
 
     Args:
-        photos: how many there are.
-        batch_size: positions in a batch; it may span the end of one round and the start of the next.
-        versions: how many fixed versions each photo has; 0: every look gets a number of its own.
+        photos: the number of photos.
+        batch_size: positions per batch. A batch may contain the end of one epoch and the start of the next.
+        versions: the number of fixed versions of each photo. 0: every draw gets a new version number.
         seed: of the order.
-        repeats: how often each photo comes in a round; of 1.3 it comes once or, with chance 0.3, twice. Without any,
-            each comes once.
+        repeats: how often each photo occurs in an epoch. 1.3 means once, or twice with probability 0.3. None: once.
     """
 
     def __init__(
@@ -67,44 +70,44 @@ class Sampler:
         self.photos, self.batch_size, self.versions = photos, batch_size, versions
         self.generator = torch.Generator().manual_seed(seed)
         self.waiting: list[int] = []
-        self.looks = 0
+        self.draws = 0
         self._drawn: deque[tuple[dict[str, Any], Batch]] = deque()
 
     def next_batch(self) -> Batch:
-        """The next positions, each with the number of its version."""
+        """The next batch."""
         self.peek(1)
         return self._drawn.popleft()[1]
 
     def peek(self, count: int) -> list[Batch]:
-        """The `count` batches that `next_batch` will give next."""
+        """The `count` batches that `next_batch` will return next."""
         while len(self._drawn) < count:
             state = self._state()
             self._drawn.append((state, self._draw()))
         return [batch for _, batch in self._drawn][:count]
 
     def state_dict(self) -> dict[str, Any]:
-        """All that is needed to go on exactly here, whatever was looked at beforehand."""
+        """The state for resuming exactly here. Batches seen only by `peek` come again."""
         return self._drawn[0][0] if self._drawn else self._state()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where `state_dict` was taken."""
+        """Resumes from a `state_dict`."""
         self._drawn.clear()
         self.generator.set_state(state["generator"])
-        self.waiting, self.looks = list(state["waiting"]), state["looks"]
+        self.waiting, self.draws = list(state["waiting"]), state["looks"]
 
     def _state(self) -> dict[str, Any]:
-        return {"generator": self.generator.get_state(), "waiting": list(self.waiting), "looks": self.looks}
+        return {"generator": self.generator.get_state(), "waiting": list(self.waiting), "looks": self.draws}
 
     def _draw(self) -> Batch:
         batch = []
         for _ in range(self.batch_size):
             if not self.waiting:
                 self.waiting = self._round()
-            self.looks += 1
+            self.draws += 1
             if self.versions:
                 version = int(torch.randint(self.versions, (1,), generator=self.generator))
             else:
-                version = self.looks
+                version = self.draws
             batch.append((self.waiting.pop(), version))
         return batch
 

@@ -1,26 +1,26 @@
-"""The files of a prediction as files for labelling tools, beside them in their folder."""
+"""Writes files for labelling tools into the folder of a prediction."""
 
 import json
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from clothseg.dataset.prelabels import Loss, coco_file, label_studio_config, label_studio_tasks
+from clothseg.dataset.prelabels import PolygonLoss, coco_file, label_studio_config, label_studio_tasks
 from clothseg.errors import DataError
 from clothseg.files import atomic_write
-from clothseg.instances import Selection
+from clothseg.instances import CocoCategory, CocoImage, CocoResult, Selection
 from clothseg.pictures import class_colour
 
 SHOWN_FROM = 0.5
-"""Pictures and labels show what is this sure, unless told otherwise."""
+"""The default score threshold for pictures and labels."""
 
 PHOTOS_URL = "/data/local-files/?d="
-"""Where Label Studio serves photos of its own machine from."""
+"""The prefix under which Label Studio serves photos of its own machine."""
 
 
 class LabelFormat(StrEnum):
-    """What a labelling tool takes in."""
+    """The formats of labelling tools."""
 
     COCO = "coco"
     COCO_RLE = "coco-rle"
@@ -34,29 +34,30 @@ def write_prelabels(
     shown: Selection = Selection(SHOWN_FROM),  # noqa: B008 - it is frozen
     photos_url: str = PHOTOS_URL,
     tolerance: float = 1.0,
-) -> Loss | None:
-    """Write `labels-FORMAT.json` for the prediction in `folder`; for Label Studio its interface as XML too.
+) -> PolygonLoss | None:
+    """Writes `labels-FORMAT.json` for the prediction in `folder`. For Label Studio, also writes its interface as XML.
 
     Args:
-        folder: holds `predictions.json` and `images.json`.
-        formats: which.
-        shown: says which score each class needs, as in the pictures.
-        photos_url: what stands before the photos' names in Label Studio's tasks.
-        tolerance: of polygons, in pixels.
+        folder: contains `predictions.json` and `images.json`.
+        formats: the formats to write.
+        shown: the score thresholds, as for the pictures.
+        photos_url: the prefix of the photos' names in Label Studio's tasks.
+        tolerance: how far polygons may deviate from masks, in pixels.
 
     Returns:
-        what the polygons lose, where there are polygons.
+        How exactly the polygons describe the masks. None if no polygons are written.
 
     Raises:
-        DataError: the prediction is missing, or its two files do not belong together.
+        DataError: the prediction is missing, or its two files do not fit together.
     """
-    results, about = _read(folder / "predictions.json"), _read(folder / "images.json")
+    results = cast(list[CocoResult], _read(folder / "predictions.json"))
+    lists = _read(folder / "images.json")
     try:
-        images, categories = about["images"], about["categories"]
+        images, categories = cast(list[CocoImage], lists["images"]), cast(list[CocoCategory], lists["categories"])
     except (KeyError, TypeError) as error:
-        raise DataError(f"{folder / 'images.json'}: no {error}; run `clothseg predict` again") from error
+        raise DataError(f"{folder / 'images.json'}: {error} is missing; run `clothseg predict` again") from error
     results = [row for row in results if row["score"] >= shown.least(row["category_id"])]
-    lost: Loss | None = None
+    lost: PolygonLoss | None = None
     for form in dict.fromkeys(formats):
         if form is LabelFormat.LABEL_STUDIO:
             tree: Any = label_studio_tasks(images, categories, results, photos_url=photos_url, model="clothseg")

@@ -1,11 +1,11 @@
-"""Detections as files that labelling tools take in, so that people correct them and need not draw everything.
+"""Converts detections to files for labelling tools. People then correct them instead of drawing everything.
 
-Sources: COCO's "data format" page (instances); CVAT's page of its COCO format; Label Studio's pages of its task format
-and of pre-annotations.
+Sources: COCO's "data format" page (instances), CVAT's page on its COCO format, Label Studio's pages on its task format
+and on pre-annotations.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
@@ -15,21 +15,31 @@ import numpy as np
 
 from clothseg.dataset.label_studio_rle import encode_label_studio_rle
 from clothseg.errors import DataError
-from clothseg.instances import Rle, decode, from_polygons, mask_area, mask_iou, tight_box
-from clothseg.instances.contours import to_polygons
-
-Row = Mapping[str, Any]
+from clothseg.instances import (
+    CocoAnnotation,
+    CocoCategory,
+    CocoDataset,
+    CocoImage,
+    CocoResult,
+    Rle,
+    decode,
+    from_polygons,
+    mask_area,
+    mask_iou,
+    tight_box,
+    to_polygons,
+)
 
 
 @dataclass(frozen=True)
-class Loss:
-    """What polygons lose of the masks that they stand for.
+class PolygonLoss:
+    """How exactly polygons describe their masks.
 
     Attributes:
-        masks: how many.
-        mean_iou: of the polygons, drawn as COCO draws them, with their masks.
-        worst_iou: of the worst.
-        points: corners in all.
+        masks: the number of masks.
+        mean_iou: mean IoU of the masks with their polygons, drawn as COCO draws them.
+        worst_iou: the lowest IoU.
+        points: the number of points of all polygons.
     """
 
     masks: int
@@ -38,53 +48,61 @@ class Loss:
     points: int
 
     def sentence(self) -> str:
-        """For people."""
+        """One sentence for users."""
         if not self.masks:
-            return "no instance, so no polygon"
+            return "no instances, so no polygons"
         return (
-            f"{self.masks} masks as polygons of {self.points / self.masks:.0f} points on average; IoU with the masks "
-            f"{self.mean_iou:.3f} on average, {self.worst_iou:.3f} at worst"
+            f"{self.masks} masks as polygons with {self.points / self.masks:.0f} points on average; IoU with the "
+            f"masks: mean {self.mean_iou:.3f}, lowest {self.worst_iou:.3f}"
         )
 
 
 def coco_file(
-    images: Sequence[Row], categories: Sequence[Row], results: Sequence[Row], *, tolerance: float | None = 1.0
-) -> tuple[dict[str, Any], Loss | None]:
-    """A COCO instances file from COCO results, for CVAT and others, and what its polygons lose.
+    images: Sequence[CocoImage],
+    categories: Sequence[CocoCategory],
+    results: Sequence[CocoResult],
+    *,
+    tolerance: float | None = 1.0,
+) -> tuple[CocoDataset, PolygonLoss | None]:
+    """Makes a COCO instances file from COCO results, for CVAT and other tools.
 
-    Ids count from 1. File names are those by which the tools know the photos: the path below the folder that all of
-    them are in. A score stands as `score`, and again in `attributes`, where CVAT keeps it.
+    Annotation ids start at 1. Photos are named by their path below their common folder, as the tools expect. A score is
+    in `score`, and again in `attributes`, where CVAT keeps it.
 
     Args:
-        images: id, file_name, width, height.
-        categories: id (from 1) and name.
-        results: image_id, category_id, score and segmentation (RLE).
-        tolerance: how far polygons may leave the mask's outline, in pixels; None writes RLE instead, which loses
-            nothing, but which not every tool lets people edit.
+        images: with file names.
+        categories: ids start at 1.
+        results: with masks.
+        tolerance: how far polygons may deviate from the mask's outline, in pixels. None writes RLE, which is exact, but
+            cannot be edited in every tool.
+
+    Returns:
+        The content of the file, and the exactness of its polygons (None for RLE).
 
     Raises:
-        DataError: a result belongs to no image or category.
+        DataError: a result refers to an unknown image or category.
     """
-    names = short_names([str(image["file_name"]) for image in images])
-    rows = [
+    names = short_names([image["file_name"] for image in images])
+    rows: list[CocoImage] = [
         {"id": image["id"], "file_name": name, "width": image["width"], "height": image["height"]}
         for image, name in zip(images, names, strict=True)
     ]
     known, classes = {image["id"] for image in images}, {category["id"] for category in categories}
-    annotations: list[dict[str, Any]] = []
-    shares: list[float] = []
+    annotations: list[CocoAnnotation] = []
+    ious: list[float] = []
     for result in results:
         if result["image_id"] not in known or result["category_id"] not in classes:
             raise DataError(
-                f"a detection of image {result['image_id']}, class {result['category_id']}: not in the lists"
+                f"a detection of image {result['image_id']}, class {result['category_id']}, which are not both in "
+                "images.json; run `clothseg predict` again"
             )
-        mask: Rle = result["segmentation"]
+        mask = result["segmentation"]
         if not mask_area(mask):
             continue
         segmentation: Any = dict(mask)
         if tolerance is not None:
-            segmentation, share = _polygons(mask, tolerance)
-            shares.append(share)
+            segmentation, iou = _polygons(mask, tolerance)
+            ious.append(iou)
         score = round(float(result["score"]), 4)
         annotations.append(
             {
@@ -99,56 +117,61 @@ def coco_file(
                 "attributes": {"score": score},
             }
         )
-    tree = {
+    tree: CocoDataset = {
         "images": rows,
         "categories": [{"id": c["id"], "name": c["name"], "supercategory": ""} for c in categories],
         "annotations": annotations,
     }
-    return tree, None if tolerance is None else _loss(annotations, shares)
+    return tree, None if tolerance is None else _loss(annotations, ious)
 
 
 def _polygons(mask: Rle, tolerance: float) -> tuple[list[list[float]], float]:
-    """Outlines, and their IoU with the mask; outlines without tolerance where nothing is left of small ones."""
+    """The outlines of a mask and their IoU with it. If the tolerance removes a small outline, the exact one is used."""
     pixels = decode(mask)
     polygons = to_polygons(pixels, tolerance) or to_polygons(pixels)
     drawn = from_polygons(polygons, *mask["size"])
     return polygons, float(mask_iou([drawn], [mask])[0, 0])
 
 
-def _loss(annotations: Sequence[Row], shares: Sequence[float]) -> Loss:
+def _loss(annotations: Sequence[CocoAnnotation], ious: Sequence[float]) -> PolygonLoss:
     points = sum(len(polygon) // 2 for row in annotations for polygon in row["segmentation"])
-    if not shares:
-        return Loss(0, 1.0, 1.0, 0)
-    return Loss(len(shares), float(np.mean(shares)), min(shares), points)
+    if not ious:
+        return PolygonLoss(0, 1.0, 1.0, 0)
+    return PolygonLoss(len(ious), float(np.mean(ious)), min(ious), points)
 
 
 def short_names(names: Sequence[str]) -> list[str]:
-    """Paths below the folder that all of them are in, with `/`: `a.jpg`, or `summer/a.jpg` where folders differ."""
+    """Paths below the common folder, with `/`: `a.jpg`, or `summer/a.jpg` if the folders differ."""
     folders = {str(PurePath(name).parent) for name in names}
     if len(folders) <= 1:
         return [PurePath(name).name for name in names]
     try:
         shared = os.path.commonpath(list(folders))
-    except ValueError:  # some absolute, some not
+    except ValueError:  # absolute and relative paths are mixed
         return [PurePath(name).as_posix().lstrip("/") for name in names]
     return [PurePath(os.path.relpath(name, shared or ".")).as_posix() for name in names]
 
 
 def label_studio_tasks(
-    images: Sequence[Row], categories: Sequence[Row], results: Sequence[Row], *, photos_url: str, model: str
+    images: Sequence[CocoImage],
+    categories: Sequence[CocoCategory],
+    results: Sequence[CocoResult],
+    *,
+    photos_url: str,
+    model: str,
 ) -> list[dict[str, Any]]:
-    """Tasks with predictions, a task a photo, masks as brush strokes: they keep holes and every pixel.
+    """Makes Label Studio tasks with predictions, one task per photo. Masks are brush strokes, which are exact.
 
     Args:
-        images: id, file_name, width, height.
-        categories: id and name.
-        results: image_id, category_id, score and segmentation (RLE).
-        photos_url: what stands before the photos' names: where Label Studio finds them.
-        model: the name that the predictions are shown with.
+        images: with file names.
+        categories: the classes.
+        results: with masks.
+        photos_url: the prefix before the photos' names, under which Label Studio finds them.
+        model: the name of the model, which Label Studio shows.
     """
-    names = {category["id"]: str(category["name"]) for category in categories}
+    names = {category["id"]: category["name"] for category in categories}
     tasks = []
-    for image, name in zip(images, short_names([str(i["file_name"]) for i in images]), strict=True):
+    for image, name in zip(images, short_names([image["file_name"] for image in images]), strict=True):
         own = [r for r in results if r["image_id"] == image["id"] and mask_area(r["segmentation"])]
         regions = [_region(f"{image['id']}-{n}", image, names[r["category_id"]], r) for n, r in enumerate(own, start=1)]
         score = float(np.mean([r["score"] for r in own])) if own else 0.0
@@ -161,7 +184,8 @@ def label_studio_tasks(
     return tasks
 
 
-def _region(name: str, image: Row, label: str, result: Row) -> dict[str, Any]:
+def _region(name: str, image: CocoImage, label: str, result: CocoResult) -> dict[str, Any]:
+    """One mask as Label Studio has it."""
     return {
         "id": name,
         "type": "brushlabels",
@@ -179,10 +203,10 @@ def _region(name: str, image: Row, label: str, result: Row) -> dict[str, Any]:
     }
 
 
-def label_studio_config(categories: Sequence[Row], colours: Sequence[tuple[int, int, int]]) -> str:
-    """The labelling interface that the tasks are for, to paste into the project's settings."""
+def label_studio_config(categories: Sequence[CocoCategory], colours: Sequence[tuple[int, int, int]]) -> str:
+    """The XML of the labelling interface for the tasks. Users paste it into the project's settings."""
     labels = "\n".join(
-        f'    <Label value={quoteattr(str(category["name"]))} background="#{red:02x}{green:02x}{blue:02x}"/>'
+        f'    <Label value={quoteattr(category["name"])} background="#{red:02x}{green:02x}{blue:02x}"/>'
         for category, (red, green, blue) in zip(categories, colours, strict=True)
     )
     return (

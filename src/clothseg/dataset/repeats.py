@@ -1,4 +1,4 @@
-"""Rare classes shown more often: LVIS's repeat factors."""
+"""LVIS's repeat factors: photos of rare classes occur more often."""
 
 import math
 from collections import Counter
@@ -7,10 +7,10 @@ from clothseg.dataset.coco import CocoLikeDataset
 
 
 def repeat_factors(dataset: CocoLikeDataset, threshold: float) -> list[float] | None:
-    """How often each photo is to come in a round; None where `threshold` is 0, and all come once.
+    """How often each photo occurs in an epoch. None if `threshold` is 0: every photo occurs once.
 
-    A class on the part `f` of the photos has the factor max(1, sqrt(threshold / f)); a photo has the largest one of its
-    classes, and 1 without any. Crowds do not count. Source: Gupta et al., "LVIS", CVPR 2019, section 5.
+    A class on the fraction `f` of the photos has the factor max(1, sqrt(threshold / f)). A photo has the largest factor
+    of its classes, or 1 without any. Crowds do not count. Source: Gupta et al., "LVIS", CVPR 2019, section 5.
     """
     if not threshold:
         return None

@@ -1,4 +1,4 @@
-"""A data set to look at: random photos with their outlines, photos on the network's grid, a page for each class."""
+"""Pictures of a data set: random photos with outlines, the network's input, and a sheet for each class."""
 
 import math
 import re
@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 from clothseg.config import Config, InputSettings
-from clothseg.dataset.augment.preview import describe_augmentation, previews, versions
+from clothseg.dataset.augment.preview import describe_augmentation, preview_augmentation, preview_versions
 from clothseg.dataset.coco import CocoLikeDataset
 from clothseg.errors import DataError, PhotoError
 from clothseg.files import atomic_folder
@@ -25,14 +25,17 @@ from clothseg.pictures.embed import shrink
 from clothseg.pictures.html import render_page
 
 Progress = Callable[[Sequence[int], str], Iterable[int]]
-_CELL_AREA = 150_000  # pixels that every picture is drawn at, so that lines are alike on the sheet
-_PADDING = 128
-_MARGIN = 0.15  # of an instance's box, around it on the page of its class
+"""Wraps positions of photos for a progress bar; the text says what is done with them."""
+Cells = list[tuple[RgbImage, str]]
+"""The pictures of a sheet, `[H, W, 3]` uint8, with their captions."""
+_CELL_AREA = 150_000  # every picture is drawn with so many pixels, so lines have the same width on the sheet
+_PADDING = 128  # grey
+_MARGIN = 0.15  # around an instance on the sheet of its class, as a part of its box's longer side
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """One picture of the folder: its file, what it is, and what to see on it."""
+    """One picture in the folder: its file name, title and description."""
 
     file: str
     title: str
@@ -40,8 +43,8 @@ class Sheet:
 
 
 @dataclass(frozen=True)
-class Shown:
-    """What was written, and photos that could not be shown, with the reason."""
+class ShownDataset:
+    """The result of `show_dataset`: the folder, its sheets, and the photos that could not be read, with the reason."""
 
     folder: Path
     sheets: tuple[Sheet, ...]
@@ -50,13 +53,13 @@ class Shown:
 
 @dataclass
 class _Reader:
-    """Photos with their instances; those that cannot be read are kept account of."""
+    """Reads photos with their instances, and collects those that cannot be read."""
 
     data: CocoLikeDataset
     unread: dict[str, str]
 
     def read(self, position: int) -> tuple[RgbImage, Instances] | None:
-        """`[H, W, 3]` and what is on it, or None."""
+        """A photo `[H, W, 3]` and its instances, or None if it cannot be read."""
         try:
             return self.data.load_image(position), self.data.load_instances(position)
         except (PhotoError, DataError) as error:
@@ -76,24 +79,24 @@ def show_dataset(
     augmented: Config | None = None,
     overwrite: bool = False,
     progress: Progress = lambda positions, _: positions,
-) -> Shown:
-    """Write a folder of contact sheets and their `index.html`.
+) -> ShownDataset:
+    """Writes a folder with contact sheets and `index.html`.
 
-    `overlays.png` has random photos with boxes as black and contours as white lines (the report's Figure 5),
-    `resized.png` originals beside what the network gets, with masks (Figures 3 and 4), `class-1-suit.png` and so on
+    `overlays.png` has random photos with boxes as black and contours as white lines (the report's Figure 5).
+    `resized.png` has photos and masks beside the network's input (Figures 3 and 4). `class-1-suit.png` and so on have
     instances of each class, cut out with a margin.
 
     Args:
-        data: prepared.
-        out: the folder.
-        transform: how the network turns photos into its input.
-        count: photos on `overlays.png`; `resized.png` has a third of them.
-        per_class: instances on the page of a class, at most.
-        classes: names to show; without any, all.
-        seed: another one chooses other photos.
-        augmented: a configuration whose augmentation is shown on `augmented.png`.
-        overwrite: replace what is there.
-        progress: wraps positions of photos and gets a word on what is done with them.
+        data: after `prepare`.
+        out: the folder to write.
+        transform: converts photos to the network's input.
+        count: the number of photos on `overlays.png`. `resized.png` has a third of them.
+        per_class: the maximum number of instances on the sheet of a class.
+        classes: the names of the classes to show; all if empty.
+        seed: a different seed selects other photos.
+        augmented: a configuration whose augmentation is shown on `augmented.png`. None: no such sheet.
+        overwrite: whether `out` may be replaced.
+        progress: wraps positions of photos, for a progress bar.
 
     Raises:
         DataError: a class is not in the data set, or no photo can be shown.
@@ -108,7 +111,9 @@ def show_dataset(
     of_class = {number: _positions(data, number) for number in shown}
     everywhere = sorted({p for positions in of_class.values() for p in positions})
     if not everywhere:
-        raise DataError(f"{data.source}: no photo shows {', '.join(classes) or 'any instance'}; nothing to look at")
+        raise DataError(
+            f"{data.source}: no photo has an instance{' of ' + ', '.join(classes) if classes else ''}; nothing to show"
+        )
     drawn = generator.permutation(everywhere)[:count].tolist()
     with atomic_folder(out, overwrite=overwrite) as folder:
         sheets = [
@@ -122,9 +127,9 @@ def show_dataset(
         ]
         if augmented is not None:
             few = progress(drawn[: math.ceil(count / 2)], "Drawing augmented versions")
-            sheet = Sheet("augmented.png", "What augmentation makes of them", describe_augmentation(augmented.augment))
+            sheet = Sheet("augmented.png", "Photos and augmented versions", describe_augmentation(augmented.augment))
             cells = _augmented(reader, few, augmented, transform)
-            sheets.append(_save(folder, cells, sheet, 1 + len(versions(augmented.augment))))
+            sheets.append(_save(folder, cells, sheet, 1 + len(preview_versions(augmented.augment))))
         for number in shown:
             chosen = generator.permutation(of_class[number])[:per_class].tolist()
             cells = _class_cells(reader, number, progress(chosen, f"Drawing {data.classes[number - 1]}"), per_class)
@@ -133,15 +138,12 @@ def show_dataset(
         if not written:
             raise DataError(f"none of the photos can be read: {next(iter(reader.unread.values()))}")
         _write_index(folder, data, written, seed)
-    return Shown(out, written, reader.unread)
+    return ShownDataset(out, written, reader.unread)
 
 
 def _positions(data: CocoLikeDataset, number: int) -> list[int]:
     wanted = data.source_class_id(number)
     return [p for p, entry in enumerate(data.images) if any(a["category_id"] == wanted for a in entry.annotations)]
-
-
-Cells = list[tuple[RgbImage, str]]
 
 
 def _overlays(reader: _Reader, positions: Iterable[int]) -> Cells:
@@ -155,7 +157,7 @@ def _overlays(reader: _Reader, positions: Iterable[int]) -> Cells:
 
 
 def _resized(reader: _Reader, positions: Iterable[int], transform: InputTransform) -> Cells:
-    """Four pictures a photo: as it is, its masks; as the network gets it, the masks on that grid."""
+    """Four pictures for each photo: the photo and its masks, the network's input and the masks of that size."""
     cells: Cells = []
     for position in positions:
         if (example := reader.read(position)) is not None:
@@ -164,18 +166,18 @@ def _resized(reader: _Reader, positions: Iterable[int], transform: InputTransfor
             height, width = instances.size
             name = reader.data.images[position].path.name
             tall, wide = transform.resized(instances.size)
-            framed = f" in {small.shape[1]} x {small.shape[0]}" if small.shape[:2] != (tall, wide) else ""
+            padded = f" in {small.shape[1]} x {small.shape[0]}" if small.shape[:2] != (tall, wide) else ""
             cells += [(photo, f"{name}, {width} x {height}"), (draw_masks(instances), "masks")]
-            cells += [(small, f"resized to {wide} x {tall}{framed}"), (mask, "masks, resized")]
+            cells += [(small, f"resized to {wide} x {tall}{padded}"), (mask, "masks, resized")]
     return cells
 
 
 def _augmented(reader: _Reader, positions: Iterable[int], config: Config, transform: InputTransform) -> Cells:
-    """A row a photo: as it is, and changed versions, each on the network's grid."""
+    """One row for each photo: the photo and augmented versions, each with the size of the network's input."""
     cells: Cells = []
     for position in positions:
         try:
-            drawn = list(previews(reader.data, position, config))
+            drawn = list(preview_augmentation(reader.data, position, config))
         except (PhotoError, DataError) as error:
             reader.unread[reader.data.images[position].path.name] = str(error)
             continue
@@ -184,18 +186,22 @@ def _augmented(reader: _Reader, positions: Iterable[int], config: Config, transf
 
 
 def preview_input(photo: RgbImage, masks: RgbImage, transform: InputTransform) -> tuple[RgbImage, RgbImage]:
-    """A photo and a picture of its masks, both `[H, W, 3]`, resized and padded as the network's input.
+    """Resizes and pads a photo and a picture of its masks, both `[H, W, 3]` uint8, as the network's input.
 
-    The photo is interpolated linearly, of masks the nearest pixel is taken; padding is grey.
+    The photo is interpolated linearly, masks take the nearest pixel. Padding is grey.
     """
-    at = transform.place((photo.shape[0], photo.shape[1]))
+    placement = transform.place((photo.shape[0], photo.shape[1]))
     planes = torch.from_numpy(photo).permute(2, 0, 1)[None].float()
-    smooth = F.interpolate(planes, size=at.size, mode="bilinear", align_corners=False)[0].round().to(torch.uint8)
-    nearest = F.interpolate(torch.from_numpy(masks).permute(2, 0, 1)[None].float(), size=at.size)[0].to(torch.uint8)
+    smooth = F.interpolate(planes, size=placement.size, mode="bilinear", align_corners=False)[0].round().to(torch.uint8)
+    nearest = F.interpolate(torch.from_numpy(masks).permute(2, 0, 1)[None].float(), size=placement.size)[0].to(
+        torch.uint8
+    )
     answer = []
     for resized in (smooth, nearest):
-        canvas = np.full((*at.padded, 3), _PADDING, dtype=np.uint8)
-        canvas[at.top : at.top + at.height, at.left : at.left + at.width] = resized.permute(1, 2, 0).numpy()
+        canvas = np.full((*placement.padded, 3), _PADDING, dtype=np.uint8)
+        rows = slice(placement.top, placement.top + placement.height)
+        columns = slice(placement.left, placement.left + placement.width)
+        canvas[rows, columns] = resized.permute(1, 2, 0).numpy()
         answer.append(canvas)
     return answer[0], answer[1]
 
@@ -215,7 +221,7 @@ def _class_cells(reader: _Reader, number: int, positions: Iterable[int], most: i
 
 
 def _cut_out(photo: RgbImage, instance: Instances) -> RgbImage:
-    """One instance with its outlines and a margin."""
+    """One instance with its outlines and a margin around it."""
     x1, y1, x2, y2 = instance.boxes[0].tolist()
     margin = _MARGIN * max(x2 - x1, y2 - y1) + 4
     left, top = max(int(x1 - margin), 0), max(int(y1 - margin), 0)
@@ -230,31 +236,29 @@ def _cut_out(photo: RgbImage, instance: Instances) -> RgbImage:
 
 
 def _overlay_sheet(drawn: Sequence[int], everywhere: Sequence[int]) -> Sheet:
-    note = f"{len(drawn)} of {len(everywhere)} photos at random. Boxes are black lines, contours of masks white ones."
+    note = f"{len(drawn)} of {len(everywhere)} photos, selected at random. Boxes are black, contours of masks white."
     return Sheet("overlays.png", "Photos with their annotations", note)
 
 
-def _resized_sheet(picture: InputSettings) -> Sheet:
-    if picture.resize == "fit":
-        how = f"scaled into {picture.width} x {picture.height} (width x height), the rest padded (grey here)"
-    elif picture.resize == "square":
-        how = f"padded (grey here) to a square of {picture.max_side}"
+def _resized_sheet(settings: InputSettings) -> Sheet:
+    if settings.resize == "fit":
+        how = f"scaled to fit {settings.width} x {settings.height} (width x height) and padded (grey)"
+    elif settings.resize == "square":
+        how = f"scaled and padded (grey) to a square of {settings.max_side}"
     else:
-        how = f"the short side scaled to {picture.min_side}, or less where the long one would pass {picture.max_side}"
-    return Sheet(
-        "resized.png", "As they are, and as the network gets them", f"Beside each photo and its masks the same {how}."
-    )
+        how = f"scaled: short side {settings.min_side}, or less to keep the long side at most {settings.max_side}"
+    return Sheet("resized.png", "Photos and the network's input", f"Each photo with its masks, then both {how}.")
 
 
 def _class_sheet(data: CocoLikeDataset, number: int, cells: int, photos: int) -> Sheet:
     name = data.classes[number - 1]
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "class"
-    note = f"{cells} instances at random; {photos} photos show the class."
+    note = f"{cells} instances, selected at random. {photos} photos have this class."
     return Sheet(f"class-{number}-{slug}.png", name, note)
 
 
 def _save(folder: Path, cells: Cells, sheet: Sheet, columns: int = 6) -> Sheet | None:
-    """Write one sheet; None where there is nothing on it."""
+    """Writes one sheet. Returns None if it has no pictures."""
     if not cells:
         return None
     pictures, captions = zip(*cells, strict=True)

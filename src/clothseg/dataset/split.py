@@ -1,4 +1,4 @@
-"""Train and validation out of one set of photos."""
+"""Splits one set of photos into train and validation."""
 
 import hashlib
 from collections import Counter
@@ -6,41 +6,41 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from clothseg.errors import DataError
 
-_NONE = ""  # stands for the photos without a class
+_NO_CLASS = ""  # label of photos without a class
 
 
 def split_photos(
     labels: Mapping[str, Collection[str]], fraction: float, seed: int, together: Iterable[Collection[str]] = ()
 ) -> tuple[set[str], set[str]]:
-    """Split photos into train and validation so that each class is shared out by the fraction.
+    """Splits photos into train and validation so that each class is divided by the fraction (stratified).
 
-    The rarest class is shared out first: its photos, ranked by a hash of seed and id, go to validation until that holds
-    the fraction of them, the rest to train; then the next class with the photos that are left. So the answer depends on
-    neither the order of the photos nor a generator's version, and a photo that is added moves few others.
+    The rarest class is divided first: its photos, sorted by a hash of seed and id, go to validation until that has the
+    fraction of them, and the rest to train. Then the next class is divided with the remaining photos. So the split does
+    not depend on the order of the photos or on a random generator, and a new photo moves few others.
 
     Args:
         labels: the classes of each photo, by photo.
-        fraction: part of the photos for validation, above 0 and below 1. A class on two photos or more is in both
-            parts where that is possible.
-        seed: another seed, another split.
-        together: groups of photos that must not be parted, as near-duplicates; they may overlap.
+        fraction: the part of the photos for validation, above 0 and below 1. A class on two or more photos is in both
+            parts if that is possible.
+        seed: a different seed gives a different split.
+        together: groups of photos that stay in one part, for example near-duplicates. They may overlap.
 
     Returns:
-        photos for training, photos for validation: nothing in common, together all.
+        The photos for training and the photos for validation.
 
     Raises:
         DataError: the fraction is out of range, or there are fewer than two photos or groups.
     """
     if not 0 < fraction < 1:
-        raise DataError(f"the validation fraction is {fraction}, but must lie above 0 and below 1")
+        raise DataError(f"the validation fraction is {fraction}; it must be above 0 and below 1")
     units = _units(labels, together)
     if len(units) < 2:
         raise DataError(
-            f"{len(labels)} photos that are to stay together cannot be split into train and validation: two are needed "
-            "at least"
+            f"cannot split {len(labels)} photos into train and validation: near-duplicates stay together, so there are "
+            f"only {len(units)} groups, and two are needed; add photos"
         )
     ranked = sorted(units, key=lambda unit: (hashlib.sha256(f"{seed}/{unit[0]}".encode()).digest(), unit[0]))
-    counts = [Counter(label for photo in unit for label in labels[photo] or (_NONE,)) for unit in ranked]
+    counts = [Counter(label for photo in unit for label in labels[photo] or (_NO_CLASS,)) for unit in ranked]
     chosen = _choose(counts, fraction)
     if not any(chosen):
         chosen[0] = True
@@ -53,7 +53,7 @@ def split_photos(
 
 
 def _units(photos: Collection[str], together: Iterable[Collection[str]]) -> list[list[str]]:
-    """Photos that go the same way, each unit sorted; overlapping groups become one."""
+    """Groups of photos that stay together, each sorted. Overlapping groups are merged."""
     leader = {photo: photo for photo in photos}
 
     def first(photo: str) -> str:
@@ -74,7 +74,7 @@ def _units(photos: Collection[str], together: Iterable[Collection[str]]) -> list
 
 
 def _choose(counts: Sequence[Counter[str]], fraction: float) -> list[bool]:
-    """Which units go to validation, from how many photos of each class they hold."""
+    """Whether each unit goes to validation, from the number of its photos of each class."""
     totals = sum(counts, Counter[str]())
     units_with = Counter(label for count in counts for label in count)
     decided: dict[int, bool] = {}

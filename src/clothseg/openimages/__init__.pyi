@@ -1,6 +1,7 @@
 from .archives import MaskArchive, MissingMaskError
 from .build.build import build_dataset
 from .build.matching import match_boxes
+from .build.options import BuildOptions
 from .build.summary import BuildSummary, Dropped, UnmaskedBox
 from .classes import ClassName, choose_classes, read_classes, read_segmentable
 from .hierarchy import Branch, Hierarchy, read_hierarchy
@@ -31,6 +32,7 @@ __all__ = [
     "BoxRow",
     "Branch",
     "BrokenRow",
+    "BuildOptions",
     "BuildSummary",
     "ByPhoto",
     "ClassName",

@@ -10,7 +10,6 @@ The published lists hold no quotes; a block that does is read slowly, and rightl
 
 import csv
 import io
-import os
 import re
 from collections import deque
 from collections.abc import Collection, Iterator, Sequence
@@ -21,9 +20,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from clothseg.cores import usable_cores
 from clothseg.errors import DataError
 
-_BLOCK = 8 << 20
+_BLOCK_BYTES = 8 << 20
 _MOST_BROKEN = 10_000
 
 IMAGE_ID = "^[0-9a-f]{16}$"
@@ -85,7 +85,12 @@ class _Table:
 
 
 def scan(
-    path: Path, columns: Columns, mids: Collection[str] | None, partitions: Collection[str] | None
+    path: Path,
+    columns: Columns,
+    mids: Collection[str] | None,
+    partitions: Collection[str] | None,
+    *,
+    block_bytes: int = _BLOCK_BYTES,
 ) -> tuple[pl.DataFrame, list[BrokenRow]]:
     """The rows of a list of masks or boxes with one of the classes `mids` (None: any), in the file's order.
 
@@ -94,6 +99,7 @@ def scan(
         columns: what to read.
         mids: class ids.
         partitions: first hex digits of the image ids; None: all.
+        block_bytes: size of the blocks that are read and parsed in parallel, in bytes.
 
     Returns:
         A column for each id (text), number (float64) and flag (int8); and the rows left out because they break the
@@ -107,7 +113,7 @@ def scan(
     with _open(path) as stream:
         header = _header(path, stream, columns)
         table = _Table(path, header, columns, _frozen(mids), _frozen(partitions))
-        for frame, faults in _in_parallel(table, stream):
+        for frame, faults in _in_parallel(table, stream, block_bytes):
             frames.append(frame)
             broken += faults
             if len(broken) > _MOST_BROKEN:
@@ -144,16 +150,18 @@ def _header(path: Path, stream: io.BufferedReader, columns: Columns) -> list[str
     return header
 
 
-def _blocks(stream: io.BufferedReader) -> Iterator[bytes]:
+def _blocks(stream: io.BufferedReader, block_bytes: int) -> Iterator[bytes]:
     """Whole lines, some megabytes at a time, the last one ended too."""
-    while data := stream.read(_BLOCK):
+    while data := stream.read(block_bytes):
         block = data if data.endswith(b"\n") else data + stream.readline()
         yield block if block.endswith(b"\n") else block + b"\n"
 
 
-def _in_parallel(table: _Table, stream: io.BufferedReader) -> Iterator[tuple[pl.DataFrame, list[BrokenRow]]]:
+def _in_parallel(
+    table: _Table, stream: io.BufferedReader, block_bytes: int
+) -> Iterator[tuple[pl.DataFrame, list[BrokenRow]]]:
     """The wanted rows of each block, in order; the header is row 1 of the file."""
-    workers = os.cpu_count() or 1
+    workers = usable_cores()
     running: deque[Future[tuple[pl.DataFrame, list[BrokenRow], int]]] = deque()
     row = 2
 
@@ -165,7 +173,7 @@ def _in_parallel(table: _Table, stream: io.BufferedReader) -> Iterator[tuple[pl.
         return frame, broken
 
     with ThreadPoolExecutor(workers) as pool:
-        for block in _blocks(stream):
+        for block in _blocks(stream, block_bytes):
             running.append(pool.submit(_read_block, table, block))
             if len(running) > workers:
                 yield finished()

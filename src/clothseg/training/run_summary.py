@@ -1,6 +1,7 @@
 """What a training will do, summarized before its first step, and how long it will take, estimated after a few."""
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
 from clothseg.distributed import local_world_size
+from clothseg.instances import CocoAnnotation
 from clothseg.networks import Network
 from clothseg.training.memory.device import format_bytes, free_memory, resident
 from clothseg.training.memory.forecast import Forecast, forecast_memory
@@ -183,7 +185,7 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def coco_boxes(annotations: list[dict[str, Any]]) -> Tensor:
+def coco_boxes(annotations: Sequence[CocoAnnotation]) -> Tensor:
     """`[N, 4]` x y width height; without crowds, and without annotations that have no box."""
     rows = [a["bbox"] for a in annotations if len(a.get("bbox") or ()) == 4 and not a.get("iscrowd")]
     return torch.tensor(rows, dtype=torch.float32).reshape(-1, 4)

@@ -1,4 +1,4 @@
-"""A part of the sample as a COCO data set, and a copy of it for each test to spoil."""
+"""A part of the sample as a COCO data set, and a copy of it that each test may damage."""
 
 import json
 import shutil
@@ -14,7 +14,7 @@ from clothseg.openimages import build_dataset
 
 
 class DataSet:
-    """A data set's folder whose JSON files can be changed in place."""
+    """A data set whose JSON files can be changed in place."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -42,7 +42,7 @@ class DataSet:
 
 @pytest.fixture(scope="session")
 def sample_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The whole sample."""
+    """The whole sample as a data set."""
     folder = tmp_path_factory.mktemp("sample") / "clothes"
     build_dataset(sample.folder(), folder, ["Suit", "Dress", "Jeans"])
     return folder
@@ -50,7 +50,7 @@ def sample_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def part(sample_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twelve photos of train and six of val, with single objects alone."""
+    """Twelve photos of train and six of val, without crowds."""
     folder = tmp_path_factory.mktemp("part") / "clothes"
     (folder / "images").mkdir(parents=True)
     (folder / "annotations").mkdir()
@@ -68,12 +68,12 @@ def part(sample_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def data(part: Path, tmp_path: Path) -> Iterator[DataSet]:
-    """A copy to be spoilt."""
+    """A copy that the test may damage."""
     shutil.copytree(part, tmp_path / "clothes")
     yield DataSet(tmp_path / "clothes")
 
 
 @pytest.fixture
 def open_set() -> Callable[[Path], DataSet]:
-    """Another data set, to be spoilt where it lies."""
+    """Opens another data set, to change it in place."""
     return DataSet

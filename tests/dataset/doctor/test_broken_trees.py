@@ -1,4 +1,4 @@
-"""Any damage to the JSON is told, never died of; and whatever is left over is sound."""
+"""Random damage to the JSON never raises an unexpected error, and the cleaned copy is always valid."""
 
 import copy
 import json
@@ -23,8 +23,8 @@ WEIRD: list[Any] = [
 ]  # fmt: skip
 
 
-def spoil(tree: Any, generator: random.Random) -> None:
-    """Change, remove or double one node somewhere below `tree`."""
+def damage(tree: Any, generator: random.Random) -> None:
+    """Changes, removes or duplicates one random node of `tree`."""
     node = tree
     while True:
         keys = list(node) if isinstance(node, dict) else list(range(len(node)))
@@ -52,11 +52,12 @@ def small(data: DataSet) -> None:
         del tree["info"], tree["licenses"]
 
 
-def survive(data: DataSet, seed: int) -> int:
+def check_damaged(data: DataSet, seed: int) -> int:
+    """Damages the data set, checks and cleans it. Returns the number of findings."""
     generator = random.Random(seed)
     trees = json.loads(json.dumps(data.trees))
     for _ in range(generator.choice([1, 2, 5, 20])):
-        spoil(data.trees[generator.choice(["train", "val"])], generator)
+        damage(data.trees[generator.choice(["train", "val"])], generator)
     data.save()
     data.trees = trees
     try:
@@ -83,36 +84,36 @@ def survive(data: DataSet, seed: int) -> int:
 
 
 @pytest.mark.parametrize("start", [0])
-def test_damage_at_random_is_survived(start: int, data: DataSet) -> None:
+def test_random_damage(start: int, data: DataSet) -> None:
     small(data)
-    assert sum(survive(data, start + seed) > 0 for seed in range(30)) > 22
+    assert sum(check_damaged(data, start + seed) > 0 for seed in range(30)) > 22
 
 
 @pytest.mark.slow
-def test_much_damage_at_random_is_survived(data: DataSet) -> None:
+def test_much_random_damage(data: DataSet) -> None:
     small(data)
     for seed in range(5000, 7000):
-        survive(data, seed)
+        check_damaged(data, seed)
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "not readable as JSON"),
-        ("", "not readable as JSON"),
-        ("[" * 100_000, "not readable as JSON"),
-        ("[]", "no COCO instances file"),
-        ('{"a": 1}', "no COCO instances file"),
+        ("{", "cannot be read as JSON"),
+        ("", "cannot be read as JSON"),
+        ("[" * 100_000, "cannot be read as JSON"),
+        ("[]", "not a COCO instances file"),
+        ('{"a": 1}', "not a COCO instances file"),
     ],
 )
-def test_no_coco_file_is_wrong_input(text: str, message: str, tmp_path: Path) -> None:
+def test_a_file_that_is_not_coco_is_wrong_input(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(DataError, match=message):
         examine([tmp_path / "a.json"])
 
 
-def test_inputs_that_are_not_there(tmp_path: Path) -> None:
+def test_missing_inputs_are_errors(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such data set"):
         examine([tmp_path / "nothing"])
-    with pytest.raises(DataError, match="no annotations"):
+    with pytest.raises(DataError, match="has no annotations"):
         examine([tmp_path])

@@ -1,4 +1,4 @@
-"""COCO as other tools write it: Label Studio, CVAT, Roboflow, COCO's own layout. Sound ones give nothing."""
+"""COCO files as other tools write them: Label Studio, CVAT, Roboflow. Correct files give no findings."""
 
 import json
 from pathlib import Path
@@ -39,7 +39,7 @@ def kinds(*inputs: Path, images: list[Path] | None = None) -> dict[str, int]:
 
 
 def test_label_studio(tmp_path: Path) -> None:
-    """`result.json` beside `images/`; all ids from 0, names with a folder; `ignore`, and no iscrowd for brushes."""
+    """Label Studio: `result.json` beside `images/`, all ids from 0, names with a folder, `ignore`."""
     for n in range(3):
         draw(tmp_path / "images" / f"{n}.png", n)
     tree = {
@@ -51,7 +51,7 @@ def test_label_studio(tmp_path: Path) -> None:
     (tmp_path / "result.json").write_text(json.dumps(tree))
     assert kinds(tmp_path) == {"category_below_one": 1, "id_below_one": 2}
     cleaned = write_cleaned(examine([tmp_path / "result.json"], min_instances=0), tmp_path / "clean")
-    assert (cleaned.photos, cleaned.annotations, cleaned.left_out) == (3, 3, ())
+    assert (cleaned.photos, cleaned.annotations, cleaned.removed) == (3, 3, ())
     data = CocoLikeDataset().load_data(tmp_path / "clean", "result").prepare()
     assert data.classes == ["Dress", "Suit"]
     assert [data.load_instances(n).classes.tolist() for n in range(3)] == [[1], [2], [1]]
@@ -61,7 +61,7 @@ def test_label_studio(tmp_path: Path) -> None:
 
 
 def test_cvat(tmp_path: Path) -> None:
-    """`annotations/instances_default.json`, photos in `images/`; attributes; masks as lists of runs, row after row."""
+    """CVAT: `annotations/instances_default.json`, photos in `images/`, attributes, masks as uncompressed RLE."""
     for n in range(2):
         draw(tmp_path / "images" / "default" / f"{n}.png", n)
     mask = np.zeros(SIZE, np.uint8)
@@ -97,7 +97,7 @@ def test_cvat(tmp_path: Path) -> None:
 
 
 def test_roboflow(tmp_path: Path) -> None:
-    """A folder a split, photos beside `_annotations.coco.json`; the same file name in two splits is no fault."""
+    """Roboflow: a folder for each split, photos beside `_annotations.coco.json`. Two splits may use one file name."""
     for seed, split in enumerate(("train", "valid")):
         draw(tmp_path / split / "a.png", seed)
         tree = {
@@ -117,8 +117,8 @@ def test_roboflow(tmp_path: Path) -> None:
     assert examine([tmp_path / "clean"], min_instances=0).findings == ()
 
 
-def test_ids_as_words_and_masks_of_the_wrong_kind(tmp_path: Path) -> None:
-    """Ids that are hex words stay together through the cleaned copy."""
+def test_ids_as_strings_and_masks_of_the_wrong_kind(tmp_path: Path) -> None:
+    """In the cleaned copy, string ids become numbers, and annotations stay with their photos."""
     draw(tmp_path / "images" / "a.png", 0)
     draw(tmp_path / "images" / "b.png", 1)
     rle = referee.encode(np.asfortranarray(np.eye(*SIZE, dtype=np.uint8)))
@@ -143,8 +143,8 @@ def test_ids_as_words_and_masks_of_the_wrong_kind(tmp_path: Path) -> None:
     assert [e.path.name for e in data.images] == ["a.png", "b.png"]
 
 
-def test_what_a_hand_worked_polygon_covers(tmp_path: Path) -> None:
-    """COCO's own polygons have areas of outlines and boxes of corners: neither is a fault, whatever the shape."""
+def test_polygon_areas_and_boxes_of_coco_are_no_faults(tmp_path: Path) -> None:
+    """In COCO, a polygon's area is that of its outline, and its box is that of its corners."""
     draw(tmp_path / "images" / "a.png", 0)
     shapes = [
         [[20.0, 5.0, 60.0, 50.0, 5.0, 30.0]],
@@ -171,8 +171,8 @@ def test_what_a_hand_worked_polygon_covers(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("size", "orientation", "kind"), [((60, 80), 6, "exif_rotation"), ((80, 60), 6, None)])
-def test_a_phone_photo(size: tuple[int, int], orientation: int, kind: str | None, tmp_path: Path) -> None:
-    """Stored lying, turned by its tag: masks of the lying pixels are a fault, those of the upright photo are none."""
+def test_a_photo_that_exif_turns(size: tuple[int, int], orientation: int, kind: str | None, tmp_path: Path) -> None:
+    """Masks of the stored pixels are a fault, masks of the upright photo are not."""
     draw(tmp_path / "images" / "plain.png", 0)
     with Image.open(tmp_path / "images" / "plain.png") as photo:
         exif = photo.getexif()

@@ -1,4 +1,4 @@
-"""Every fault that the doctor knows, planted in a copy of the sample: found where it was put, and nothing else."""
+"""Every kind of fault, planted in a copy of the sample. It is found at its place, and nothing else is found."""
 
 import copy
 from collections.abc import Callable
@@ -11,6 +11,7 @@ from PIL import Image, ImageEnhance
 from pycocotools import mask as referee
 
 from clothseg.dataset.doctor import KINDS, Severity, examine, write_cleaned
+from clothseg.dataset.doctor.clean import CORRECTED
 
 DataSet = Any  # of conftest.py
 Plant = Callable[[DataSet], Any]
@@ -18,9 +19,9 @@ PLANTS: dict[str, tuple[str, Plant, set[str]]] = {}
 
 
 def plant(kind: str, *also: str) -> Callable[[Plant], Plant]:
-    """A function that spoils the data set and returns the id of the annotation (or image) that must be named, or None.
+    """Marks a function that plants a fault and returns the id of the annotation (or image) to be named, or None.
 
-    `also` are kinds that the same fault cannot but bring with it.
+    `also` lists kinds that the same fault always causes too.
     """
 
     def put(function: Plant) -> Plant:
@@ -31,12 +32,13 @@ def plant(kind: str, *also: str) -> Callable[[Plant], Plant]:
 
 
 def polygons_of(annotation: dict[str, Any]) -> list[list[float]]:
-    """A rectangle in the middle of the mask's box: an honest polygon annotation in place of the RLE."""
+    """The box of an annotation as a polygon."""
     x, y, w, h = annotation["bbox"]
     return [[x, y, x + w, y, x + w, y + h, x, y + h]]
 
 
 def rectangle(annotation: dict[str, Any]) -> dict[str, Any]:
+    """Replaces the RLE of an annotation by a correct polygon: its box."""
     annotation["segmentation"] = polygons_of(annotation)
     annotation["area"] = annotation["bbox"][2] * annotation["bbox"][3]
     return annotation
@@ -310,7 +312,7 @@ def class_in_train_alone(d: DataSet) -> Any:
 
 
 def into_train(d: DataSet, change: Callable[[Image.Image], Image.Image] | None) -> Any:
-    """A photo of val, with its annotations, as image 501 of train."""
+    """Adds a photo of val with its annotations to train, as image 501."""
     image = d.val["images"][2]
     new = image | {"id": 501, "file_name": "copy.jpg" if change else image["file_name"]}
     d.train["images"].append(new)
@@ -409,24 +411,26 @@ def no_instances(d: DataSet) -> Any:
 
 
 @pytest.mark.parametrize("name", PLANTS)
-def test_found_where_it_was_put_and_gone_from_the_cleaned_copy(name: str, data: DataSet) -> None:
+def test_a_fault_is_found_at_its_place_and_not_in_the_cleaned_copy(name: str, data: DataSet) -> None:
     kind, put, also = PLANTS[name]
     named = put(data)
     diagnosis = data.examine()
     assert {f.kind for f in diagnosis.findings} == {kind} | also
     found = [f for f in diagnosis.findings if f.kind == kind]
     if named is not None:
-        places = [f.place.annotation_id if f.place.section == "annotations" else f.place.image_id for f in found]
+        places = [
+            f.location.annotation_id if f.location.section == "annotations" else f.location.image_id for f in found
+        ]
         assert named in places
     if kind not in {"id_not_whole", "category_below_one", "all_crowd", "unknown_category", "unknown_image", "not_coco"}:
-        assert len({(f.place.section, f.place.row) for f in found}) <= 2
+        assert len({(f.location.section, f.location.row) for f in found}) <= 2
     cleaned = write_cleaned(diagnosis, data.folder.parent / "clean")
     again = examine([cleaned.folder], min_instances=0)
     assert [f for f in again.findings if f.severity == Severity.ERROR] == []
 
 
 @pytest.mark.parametrize("kind", ["too_few_instances", "class_imbalance"])
-def test_too_few_and_uneven(kind: str, sample_set: Path, open_set: Callable[[Path], Any]) -> None:
+def test_too_few_instances_and_imbalance(kind: str, sample_set: Path, open_set: Callable[[Path], Any]) -> None:
     tree = open_set(sample_set)
     folder = sample_set.parent / kind
     (folder / "annotations").mkdir(parents=True)
@@ -443,7 +447,7 @@ def test_too_few_and_uneven(kind: str, sample_set: Path, open_set: Callable[[Pat
     assert all("jeans" in f.words for f in found)
 
 
-def test_nothing_in_the_clean_sample(sample_set: Path) -> None:
+def test_the_sample_has_no_findings(sample_set: Path) -> None:
     assert examine([sample_set]).findings == ()
 
 
@@ -453,8 +457,10 @@ def test_every_kind_is_planted() -> None:
     assert planted | also == KINDS.keys()
 
 
-def test_every_kind_is_explained_to_the_user() -> None:
+def test_every_kind_is_in_the_table_of_the_docs() -> None:
     page = (Path(__file__).parents[3] / "docs" / "doctor.md").read_text()
     for name, kind in KINDS.items():
         line = next(line for line in page.splitlines() if f"`{name}`" in line and line.startswith("|"))
-        assert f"| {kind.severity.word} |" in line
+        severity = line.split("|")[2].split()
+        assert severity[0] == ("E" if kind.severity == Severity.ERROR else "W")
+        assert severity[1:] == (["C"] if name in CORRECTED else []), name

@@ -21,7 +21,7 @@ from pycocotools import mask as referee
 
 from clothseg import sample
 from clothseg.errors import ClothsegError, DataError
-from clothseg.openimages import build_dataset, read_hierarchy
+from clothseg.openimages import BuildOptions, build_dataset, read_hierarchy
 from clothseg.openimages.build.work_folder import WorkFolder
 
 A, B, C = "1" * 16, "12345678e9012345", "f00000000000000f"
@@ -57,9 +57,9 @@ def pixels(annotation: dict[str, Any]) -> NDArray[np.bool_]:
 def test_a_class_takes_in_its_kinds_but_not_its_parts(good: Any, tmp_path: Path) -> None:
     source = good.write()
     (source / "bbox_labels_600_hierarchy.json").write_text(json.dumps(TREE))
-    with pytest.raises(DataError, match="no mask row fits"):
+    with pytest.raises(DataError, match="no mask row matches"):
         build_dataset(source, tmp_path / "out", ["Swimwear"])
-    summary = build_dataset(source, tmp_path / "out", ["Swimwear"], include_children=True)
+    summary = build_dataset(source, tmp_path / "out", ["Swimwear"], BuildOptions(include_children=True))
     assert summary.included == {"Swimwear": ("Dress", "Suit")}
     found = load(tmp_path / "out")["annotations"]
     assert [(a["category_id"], a["mid"]) for a in found] == [(1, SUIT), (1, SUIT), (1, DRESS)]
@@ -68,9 +68,9 @@ def test_a_class_takes_in_its_kinds_but_not_its_parts(good: Any, tmp_path: Path)
         "Suit",
     ]
     # A Suit is nearer to Trousers (1 step) than to Swimwear (2), and stays itself when it is asked for.
-    nearer = build_dataset(source, tmp_path / "two", ["Swimwear", "Trousers"], include_children=True)
+    nearer = build_dataset(source, tmp_path / "two", ["Swimwear", "Trousers"], BuildOptions(include_children=True))
     assert nearer.included == {"Swimwear": ("Dress",), "Trousers": ("Suit",)}
-    own = build_dataset(source, tmp_path / "own", ["Swimwear", "Suit"], include_children=True)
+    own = build_dataset(source, tmp_path / "own", ["Swimwear", "Suit"], BuildOptions(include_children=True))
     assert own.included == {"Swimwear": ("Dress",), "Suit": ()}
 
 
@@ -120,11 +120,11 @@ def test_flags_come_from_the_box_file(good: Any, tmp_path: Path) -> None:
 
 def test_boxes_without_mask_ignored_or_their_photo_dropped(good: Any, tmp_path: Path) -> None:
     source = flagged(good)
-    ignored = build_dataset(source, tmp_path / "ignored", ["Suit", "Dress"], unmasked="ignore")
+    ignored = build_dataset(source, tmp_path / "ignored", ["Suit", "Dress"], BuildOptions(boxes_without_mask="ignore"))
     assert [a["iscrowd"] for a in load(tmp_path / "ignored")["annotations"]] == [0, 0]
     assert ignored.reasons() == {"group": 1}
-    with pytest.raises(DataError, match="all 3 mask rows were lost, the first: 2 boxes without mask"):
-        build_dataset(source, tmp_path / "dropped", ["Suit", "Dress"], unmasked="drop")
+    with pytest.raises(DataError, match="all 3 mask rows were dropped, the first: 2 boxes without mask"):
+        build_dataset(source, tmp_path / "dropped", ["Suit", "Dress"], BuildOptions(boxes_without_mask="drop"))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["ignored", "source"]
 
 
@@ -133,7 +133,7 @@ def test_photos_and_masks_are_brought_to_one_size(good: Any, tmp_path: Path) -> 
     mask[20:40, 10:30] = True
     good.photo("train", "3" * 16, (300, 200))
     good.mask("train", "3" * 16, SUIT, "0000000a", mask)
-    summary = build_dataset(good.write(), tmp_path / "out", ["Suit", "Dress"], max_size=30)
+    summary = build_dataset(good.write(), tmp_path / "out", ["Suit", "Dress"], BuildOptions(max_size=30))
     document = load(tmp_path / "out")
     assert {(i["width"], i["height"]) for i in document["images"]} == {(20, 30)}
     assert [i.get("changed") for i in document["images"]] == [None, None, ["resized"]]
@@ -200,7 +200,7 @@ def test_upright_turns_photo_mask_and_box_together(good: Any, tmp_path: Path, ro
     good.photos["train"][image_id] = stream.getvalue()
     good.mask("train", image_id, SUIT, "0000000a", values[..., 0] > 0)
     good.box("train", image_id, SUIT, 0.25)
-    build_dataset(good.write(), tmp_path / "out", ["Suit"], upright=True)
+    build_dataset(good.write(), tmp_path / "out", ["Suit"], BuildOptions(upright=True))
     document = load(tmp_path / "out")
     (number,) = (i["id"] for i in document["images"] if i["open_images_id"] == image_id)
     found = [a for a in document["annotations"] if a["image_id"] == number]
@@ -224,8 +224,8 @@ def test_a_mask_of_another_shape_is_dropped_and_told(good: Any, tmp_path: Path) 
 @pytest.mark.parametrize("tolerance", [0.0, 1.5])
 def test_polygons_and_how_well_they_draw(tmp_path: Path, tolerance: float) -> None:
     rle, polygons = tmp_path / "rle", tmp_path / "polygons"
-    build_dataset(sample.folder(), rle, ["Suit"], limit=8)
-    summary = build_dataset(sample.folder(), polygons, ["Suit"], limit=8, polygons=tolerance)
+    build_dataset(sample.folder(), rle, ["Suit"], BuildOptions(limit=8))
+    summary = build_dataset(sample.folder(), polygons, ["Suit"], BuildOptions(limit=8, polygons=tolerance))
     worst = 1.0
     for split in ("train", "val"):
         for one, other in zip(load(rle, split)["annotations"], load(polygons, split)["annotations"], strict=True):
@@ -323,7 +323,7 @@ def test_the_split_keeps_copies_of_a_photo_together(tmp_path: Path, good: Any) -
             )
             good.photos["train"][image_id] = stream.getvalue()
         good.mask("train", image_id, SUIT, f"{int(image_id, 16):08x}", np.ones(size, dtype=bool))
-    summary = build_dataset(good.write(), tmp_path / "out", ["Suit"], val_fraction=0.3)
+    summary = build_dataset(good.write(), tmp_path / "out", ["Suit"], BuildOptions(val_fraction=0.3))
     side = {i["open_images_id"]: split for split in ("train", "val") for i in load(tmp_path / "out", split)["images"]}
     for one, other in zip(ids[:12], ids[12:], strict=True):
         assert side[one] == side[other]
@@ -331,12 +331,10 @@ def test_the_split_keeps_copies_of_a_photo_together(tmp_path: Path, good: Any) -
 
 
 @pytest.mark.slow
-def test_workers_make_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("clothseg.openimages.build.run._FEW", 1)
-    monkeypatch.setattr("clothseg.openimages.build.run._CHUNK", 7)
-    build_dataset(sample.folder(), tmp_path / "one", ["Suit", "Dress"], limit=20, workers=2)
-    monkeypatch.undo()
-    build_dataset(sample.folder(), tmp_path / "other", ["Suit", "Dress"], limit=20)
+def test_workers_write_the_same_bytes(tmp_path: Path) -> None:
+    parallel = BuildOptions(limit=20, workers=2, chunk_photos=7, min_parallel_photos=1)
+    assert build_dataset(sample.folder(), tmp_path / "one", ["Suit", "Dress"], parallel).speed.workers == 2
+    build_dataset(sample.folder(), tmp_path / "other", ["Suit", "Dress"], BuildOptions(limit=20))
     assert digests(tmp_path / "one") == digests(tmp_path / "other")
 
 
@@ -361,11 +359,9 @@ def test_what_changed_since_the_interruption_is_done_again(good: Any, tmp_path: 
 
 KILLED = """
 import sys, pathlib
-import clothseg.openimages.build.run as run
-from clothseg.openimages import build_dataset
-run._CHUNK = 4
-build_dataset(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), ["Suit", "Dress", "Jeans"], val_fraction=0.2,
-    limit=40, max_size=200, overwrite=True)
+from clothseg.openimages import BuildOptions, build_dataset
+options = BuildOptions(val_fraction=0.2, limit=40, max_size=200, overwrite=True, chunk_photos=4)
+build_dataset(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), ["Suit", "Dress", "Jeans"], options)
 """
 
 

@@ -23,7 +23,7 @@ from PIL import Image
 
 from clothseg import sample
 from clothseg.errors import DataError, DownloadError, InterruptedRun
-from clothseg.openimages import build_dataset
+from clothseg.openimages import BuildOptions, build_dataset
 from clothseg.openimages.download import FAILED, DownloadSummary, RetryPolicy, download
 
 CLASSES = ["Suit", "Dress", "Jeans"]
@@ -99,7 +99,7 @@ def test_a_class_with_the_kinds_below_it(
     summary = fetch(site, tmp_path / "raw", retry_policy, ["Clothing"], include_children=True, limit=8)
     assert summary.failed == ()
     for source, out in ((sample.folder(), "original"), (tmp_path / "raw", "ours")):
-        build_dataset(source, tmp_path / out, ["Clothing"], include_children=True, limit=8)
+        build_dataset(source, tmp_path / out, ["Clothing"], BuildOptions(include_children=True, limit=8))
     assert_same_data_set(tmp_path / "original", tmp_path / "ours")
     assert len(list((tmp_path / "ours" / "images").iterdir())) == 16
     counted = summary.plan.rows["train"]["Clothing"]
@@ -331,7 +331,9 @@ def test_hostile_and_broken_archives(
     assert again.fetched == {"tables": 0, "masks": 0, "photos": 0}
     if not ranges:  # whole zips that are there are not fetched again: the server has no others
         assert {line[1] for p in "01" for line in site.asked(f"train-masks-{p}.zip")} == {"bytes=0-0"}
-    dropped = build_dataset(tmp_path / "deep" / "raw", tmp_path / "out", CLASSES, partitions="0-2", val_fraction=0.2)
+    dropped = build_dataset(
+        tmp_path / "deep" / "raw", tmp_path / "out", CLASSES, BuildOptions(partitions="0-2", val_fraction=0.2)
+    )
     lost = {d.box_id for d in dropped.failed}
     assert {name[:-4].rpartition("_")[2] for name in expected if "/" not in name} <= lost | {
         name[:-4].rpartition("_")[2] for name in (climbing, absolute) if not ranges

@@ -1,7 +1,6 @@
 """`clothseg dataset build`: from Open Images files to a COCO data set."""
 
 import json
-import os
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
@@ -14,7 +13,8 @@ from rich.table import Table
 
 from clothseg.cli.inputs import folder_called, names_in
 from clothseg.cli.terminal import progress_bar
-from clothseg.openimages import BuildSummary, build_dataset
+from clothseg.cores import usable_cores
+from clothseg.openimages import BuildOptions, BuildSummary, build_dataset
 from clothseg.openimages.build.summary import REASONS
 
 
@@ -89,18 +89,20 @@ def build(
             folder_called(source),
             out,
             names,
-            include_children=include_children,
-            partitions=partitions,
-            val_fraction=val_fraction,
-            seed=seed,
-            keep_empty=keep_empty,
-            unmasked=boxes_without_mask.value,
-            max_size=max_size,
-            upright=upright,
-            polygons=polygon_tolerance if polygons else None,
-            limit=limit,
-            workers=workers or os.cpu_count() or 1,
-            overwrite=overwrite,
+            BuildOptions(
+                include_children=include_children,
+                partitions=partitions,
+                val_fraction=val_fraction,
+                seed=seed,
+                keep_empty=keep_empty,
+                boxes_without_mask=boxes_without_mask.value,
+                max_size=max_size,
+                upright=upright,
+                polygons=polygon_tolerance if polygons else None,
+                limit=limit,
+                workers=workers or usable_cores(),
+                overwrite=overwrite,
+            ),
             progress=progress,
         )
     if as_json:

@@ -1,4 +1,4 @@
-"""`clothseg dataset check`: what is wrong with a COCO data set."""
+"""`clothseg dataset check`: finds faults in a COCO data set."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -21,29 +21,29 @@ _COLOURS = {Severity.ERROR: "bold red", Severity.WARNING: "yellow"}
 def check(
     data: Annotated[
         list[Path],
-        typer.Argument(help="A data set's folder, or COCO JSON files, one for each split.", show_default=False),
+        typer.Argument(help="The folder of a data set, or COCO JSON files, one for each split.", show_default=False),
     ],
     images: Annotated[
         list[Path] | None,
-        typer.Option("--images", help="Folder of the photos, repeated; default: the usual places around each file."),
+        typer.Option("--images", help="Folder with photos, repeatable. Default: the usual folders near each file."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Write a page with pictures of the worst: page.html.")
+        Path | None, typer.Option("--out", help="HTML file to write: all findings, with pictures of the worst.")
     ] = None,
     write_clean: Annotated[
         Path | None,
-        typer.Option("--write-clean", help="Folder for a cleaned copy, with the list of what it leaves out."),
+        typer.Option("--write-clean", help="Folder for a cleaned copy, with a list of all changes."),
     ] = None,
     min_instances: Annotated[
-        int, typer.Option(min=0, help="A class with fewer instances in all files together is told.")
+        int, typer.Option(min=0, help="Warn about classes with fewer instances in all files together.")
     ] = MIN_INSTANCES,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is at --write-clean.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder of --write-clean.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar and no table.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print every finding as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all findings as JSON.")] = False,
 ) -> None:
-    """Find what is wrong with a COCO data set, ours or anybody's.
+    """Finds faults in any COCO data set.
 
-    Exit code 0: no errors (there may be warnings); 1: errors were found; 2: the input is no data set.
+    Exit code 0: no errors (warnings are possible). 1: errors were found. 2: the input is not a data set.
 
     Example: [b]clothseg dataset check data/clothes --out check.html --write-clean data/clean[/]
     """
@@ -77,13 +77,12 @@ def _show(diagnosis: Diagnosis) -> None:
         table = Table()
         table.add_column("kind", no_wrap=True)
         table.add_column("count", justify="right")
-        table.add_column("the first, and what to do", overflow="fold")
+        table.add_column("first finding, and what to do", overflow="fold")
         for kind, findings in found.items():
             colour = _COLOURS[findings[0].severity]
-            first = (
-                f"{escape(findings[0].place.text())}: {escape(findings[0].words)}\n[dim]{escape(KINDS[kind].cure)}[/]"
-            )
-            table.add_row(f"[{colour}]{kind}[/]", str(len(findings)), first)
+            first = escape(f"{findings[0].location.text()}: {findings[0].words}")
+            cure = escape(KINDS[kind].cure)
+            table.add_row(f"[{colour}]{kind}[/]", str(len(findings)), f"{first}\n[dim]{cure}[/]")
         console.print(table)
     errors, warnings = diagnosis.count(Severity.ERROR), diagnosis.count(Severity.WARNING)
     console.print(f"{errors} error{'s' * (errors != 1)}, {warnings} warning{'s' * (warnings != 1)}.")
@@ -92,12 +91,12 @@ def _show(diagnosis: Diagnosis) -> None:
 def _show_cleaned(cleaned: Cleaned) -> None:
     console = Console(highlight=False, soft_wrap=True)
     console.print(
-        f"{escape(str(cleaned.folder))}: {cleaned.photos} photos, {cleaned.annotations} annotations; left out "
-        f"{len(cleaned.left_out)} rows, set right {len(cleaned.set_right)}; changes.csv lists them."
+        f"{escape(str(cleaned.folder))}: {cleaned.photos} photos, {cleaned.annotations} annotations. "
+        f"Removed {len(cleaned.removed)} rows, corrected {len(cleaned.corrected)}; changes.csv lists them."
     )
-    thin = sum(len(names) for names in cleaned.thinned.values())
-    if thin:
+    incomplete = sum(len(names) for names in cleaned.missing_instances.values())
+    if incomplete:
         console.print(
-            f"On {thin} of its photos an instance was left out that is still to be seen and now counts as background: "
-            "mask it again, or take the photo out."
+            f"{incomplete} photos lost an instance that is still visible and now counts as background. "
+            "Annotate it again, or remove these photos."
         )

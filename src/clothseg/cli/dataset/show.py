@@ -1,4 +1,4 @@
-"""`clothseg dataset show`: look at a data set."""
+"""`clothseg dataset show`: draws pictures of a data set."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -21,39 +21,41 @@ _LISTED = 10
 
 
 def show(
-    data: Annotated[Path, typer.Argument(help="A data set's folder, or a folder of photos with --annotations.")],
-    out: Annotated[Path, typer.Option(help="Folder for the pictures and their index.html.")],
-    split: Annotated[str, typer.Option(help="Which annotations: train or val.")] = "train",
-    annotations: Annotated[Path | None, typer.Option(help="A COCO file elsewhere, in place of --split.")] = None,
+    data: Annotated[Path, typer.Argument(help="The folder of a data set, or with --annotations a folder of photos.")],
+    out: Annotated[Path, typer.Option(help="Folder for the pictures and index.html.")],
+    split: Annotated[str, typer.Option(help="The split to show: train or val.")] = "train",
+    annotations: Annotated[Path | None, typer.Option(help="A COCO file, instead of --split.")] = None,
     classes: Annotated[
-        list[str] | None, typer.Option(help="Only these classes, repeated or with commas.", metavar="NAMES")
+        list[str] | None, typer.Option(help="Only these classes, repeatable or with commas.", metavar="NAMES")
     ] = None,
-    count: Annotated[int, typer.Option(min=1, help="Photos with overlays.")] = 12,
-    per_class: Annotated[int, typer.Option(min=1, help="Instances on the page of a class.")] = 24,
-    seed: Annotated[int, typer.Option(min=0, help="Another seed chooses other photos.")] = 0,
-    config: Annotated[str | None, typer.Option(help="Whose resizing is shown: a YAML file or a preset.")] = None,
+    count: Annotated[int, typer.Option(min=1, help="Number of photos with overlays.")] = 12,
+    per_class: Annotated[int, typer.Option(min=1, help="Maximum number of instances of each class.")] = 24,
+    seed: Annotated[int, typer.Option(min=0, help="A different seed selects other photos.")] = 0,
+    config: Annotated[
+        str | None, typer.Option(help="Configuration whose resizing is shown: a YAML file or a preset.")
+    ] = None,
     augment: Annotated[
-        str | None, typer.Option(help="Whose augmentation, and resizing, is shown: a YAML file or a preset.")
+        str | None, typer.Option(help="Configuration whose augmentation and resizing are shown.")
     ] = None,
-    overrides: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, repeated.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is at --out.")] = False,
+    overrides: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, repeatable.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder of --out.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar and no summary.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what was written as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a list of the pictures as JSON.")] = False,
 ) -> None:
-    """Random photos with boxes and contours, photos on the network's grid, and a page for each class.
+    """Draws random photos with boxes and contours, the network's input, and instances of each class.
 
-    With --augment each photo stands beside changed versions of it, as training would see them.
+    With --augment, also draws photos beside augmented versions, as training sees them.
 
-    Exit code 1 means that some photos could not be read; they are listed.
+    Exit code 1: some photos could not be read; they are listed.
 
     Example: [b]clothseg dataset show data/clothes --config demo --out look[/]
     """
     require_absent(out, overwrite=overwrite)
     if config and augment and config != augment:
-        raise ConfigError("--config and --augment name two configurations; the network sees what one of them makes")
+        raise ConfigError("--config and --augment name different configurations; give only one of them")
     named = augment or config
     if overrides and named is None:
-        raise ConfigError("--set changes a configuration; say with --config or --augment which one")
+        raise ConfigError("--set changes a configuration; name it with --config or --augment")
     settings = Config.load(named, overrides or []) if named else Config()
     loaded = CocoLikeDataset().load_data(data, split, annotations).prepare()
     names = [name.strip() for given in classes or [] for name in given.split(",") if name.strip()]
@@ -80,7 +82,7 @@ def show(
     elif not quiet:
         typer.echo(f"{len(shown.sheets)} pictures. Open {out / 'index.html'}")
     if shown.unread:
-        ERRORS.print(f"[bold yellow]done in part:[/] {len(shown.unread)} photos cannot be shown")
+        ERRORS.print(f"[bold yellow]incomplete:[/] {len(shown.unread)} photos cannot be read")
         for reason in list(shown.unread.values())[:_LISTED]:
             ERRORS.print(escape(f"  {reason}"))
         raise typer.Exit(1)

@@ -1,46 +1,52 @@
-"""What augmentation makes of photos: the original beside changed versions, as training would draw them."""
+"""Previews of augmentation: the original photo beside several versions, as training sees them."""
 
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from clothseg.config import AugmentSettings, Config
 from clothseg.dataset.coco import CocoLikeDataset
 from clothseg.dataset.loader import load_example
+from clothseg.photos import RgbImage
 from clothseg.pictures import draw_instances
 
 _VERSIONS = 4
 
 
-def versions(settings: AugmentSettings) -> range:
-    """Numbers of the changed versions that are shown: where they are fixed, as many as there are."""
+def preview_versions(settings: AugmentSettings) -> range:
+    """The numbers of the augmented versions to show: 4, or fewer if `fixed_views` gives fewer."""
     return range(1, 1 + (min(_VERSIONS, settings.fixed_views - 1) if settings.fixed_views else _VERSIONS))
 
 
-def previews(data: CocoLikeDataset, position: int, config: Config) -> Iterator[tuple[NDArray[np.uint8], str]]:
-    """The photo with boxes and masks, then changed versions of it, `[H, W, 3]` each, with a caption.
+def preview_augmentation(data: CocoLikeDataset, position: int, config: Config) -> Iterator[tuple[RgbImage, str]]:
+    """Yields the photo with boxes and masks, then augmented versions of it, each with a caption.
 
-    The training's own loader makes them, so fixed views (`augment.fixed_views`) are those of the training.
+    The loader of the training makes them, so fixed views (`augment.fixed_views`) are the same as in training.
+
+    Args:
+        data: after `prepare`.
+        position: of the photo.
+        config: its `augment` section and `train.seed` are used.
+
+    Yields:
+        `[H, W, 3]` uint8 and the caption.
 
     Raises:
         PhotoError: a photo cannot be read.
         DataError: a mask cannot be read.
     """
-    for version in (0, *versions(config.augment)):
-        own = config.augment if version else None
-        image, instances = load_example(data, position, own, version, config.train.seed)
+    for version in (0, *preview_versions(config.augment)):
+        settings = config.augment if version else None
+        image, instances = load_example(data, position, settings, version, config.train.seed)
         pixels = (image.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
         caption = f"version {version}" if version else data.images[position].path.name
         yield draw_instances(pixels, instances, data.classes, scores=False), caption
 
 
 def describe_augmentation(settings: AugmentSettings) -> str:
-    """Which changes are switched on, and how far they go."""
+    """One sentence with the changes that are switched on, and their maximum."""
     on = [f"{name} {_short(value)}" for name, value in settings.model_dump().items() if _is_on(value)]
-    words = ", ".join(on) or "nothing is switched on"
-    return f"Each photo as it is, and as training may see it, with masks and boxes: {words}."
+    changes = ", ".join(on) or "no augmentation is switched on"
+    return f"Each photo without changes, then as training can see it: {changes}. Masks and boxes are drawn."
 
 
 def _is_on(value: Any) -> bool:

@@ -1,6 +1,6 @@
-"""The doctor: what is wrong with a COCO data set, ours or anybody's; a page about it; and a cleaned copy.
+"""The doctor: finds faults in any COCO data set, shows them on a page, and writes a cleaned copy.
 
-A new check is a function in the file of its subject, called in `examine.py`, and an entry in `KINDS`.
+A new check needs a function in the file of its subject, a call in `examine.py`, and an entry in `KINDS`.
 """
 
 from clothseg.dataset.doctor.balance import MIN_INSTANCES

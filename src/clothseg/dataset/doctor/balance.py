@@ -1,53 +1,53 @@
-"""How many instances each class has: too few, too uneven, or crowds alone."""
+"""Checks the number of instances of each class: too few, too uneven, or only crowds."""
 
 from collections import Counter
 from collections.abc import Sequence
 
 from clothseg.dataset.doctor.findings import Finding, Location
 from clothseg.dataset.doctor.rows import Split
-from clothseg.dataset.doctor.splits import same_class
+from clothseg.dataset.doctor.splits import normalized_class
 
 MIN_INSTANCES = 20
-_FEWEST_IN_A_SPLIT = 5
-_UNEVEN = 10  # times the instances
+_MIN_PER_SPLIT = 5
+_MAX_RATIO = 10  # of the most frequent class to the rarest
 
 
 def check_balance(splits: Sequence[Split], min_instances: int = MIN_INSTANCES) -> list[Finding]:
-    """Counts of single objects (no crowds) by class, in all files together and in each.
+    """Checks the number of instances of each class, without crowds, in each file and in all files together.
 
     Args:
         splits: the files.
-        min_instances: a class with fewer in all files together has too few; in each file 5 are
-            asked for. 0 asks for none.
+        min_instances: required in all files together. Each of several files needs 5, or `min_instances` if that is
+            less. 0 switches this check off.
     """
     findings = [f for split in splits if (f := _all_crowd(split)) is not None]
     counts = [count_instances(split) for split in splits]
-    fewest = min(_FEWEST_IN_A_SPLIT, min_instances)
+    min_per_split = min(_MIN_PER_SPLIT, min_instances)
     total = sum(counts, Counter[str]())
-    for name, place in _classes(splits).items():
-        own = [(split.name, count[name]) for split, count in zip(splits, counts, strict=True)]
-        listed = ", ".join(f"{number} in {split}" for split, number in own)
-        scarce = len(splits) > 1 and any(number < fewest for _, number in own)
+    for name, location in _classes(splits).items():
+        in_splits = [(split.name, count[name]) for split, count in zip(splits, counts, strict=True)]
+        listed = ", ".join(f"{number} in {split}" for split, number in in_splits)
+        scarce = len(splits) > 1 and any(number < min_per_split for _, number in in_splits)
         if total[name] < min_instances or scarce:
-            wanted = f"{min_instances} in all" + (f", {fewest} in each file" if len(splits) > 1 else "")
-            words = f"{name!r} has {total[name]} instances ({listed}); wanted are {wanted}"
-            findings.append(Finding("too_few_instances", place, words))
+            required = f"{min_instances} in total" + (f" and {min_per_split} per file" if len(splits) > 1 else "")
+            words = f"{name!r} has {total[name]} instances ({listed}); required: {required}"
+            findings.append(Finding("too_few_instances", location, words))
     return findings + [f for s, c in zip(splits, counts, strict=True) if (f := _uneven(s, c)) is not None]
 
 
 def count_instances(split: Split) -> Counter[str]:
-    """Instances by class, crowds left out. Names are those of `same_class`."""
-    names = {number: same_class(row.name) for number, row in split.categories_by_id().items()}
+    """Counts instances by class, without crowds. Class names are those of `normalized_class`."""
+    names = {number: normalized_class(row.name) for number, row in split.categories_by_id().items()}
     return Counter(names[r.category_id] for r in split.annotations if r.category_id in names and not r.crowd)
 
 
 def _classes(splits: Sequence[Split]) -> dict[str, Location]:
-    places: dict[str, Location] = {}
+    locations: dict[str, Location] = {}
     for split in splits:
         for row in split.categories:
             if row.name.strip():
-                places.setdefault(same_class(row.name), row.place)
-    return places
+                locations.setdefault(normalized_class(row.name), row.location)
+    return locations
 
 
 def _all_crowd(split: Split) -> Finding | None:
@@ -58,11 +58,11 @@ def _all_crowd(split: Split) -> Finding | None:
 
 
 def _uneven(split: Split, counts: Counter[str]) -> Finding | None:
-    """Classes without any instance are not uneven but too few."""
+    """Classes without instances are ignored here: they have too few."""
     if len(counts) < 2:
         return None
     (most, many), *_, (least, few) = counts.most_common()
-    if many <= _UNEVEN * few:
+    if many <= _MAX_RATIO * few:
         return None
-    words = f"{many} instances of {most!r} against {few} of {least!r} in {split.name}: {many / few:.0f} times as many"
+    words = f"{split.name} has {many} instances of {most!r} and {few} of {least!r}, a ratio of {many / few:.0f}"
     return Finding("class_imbalance", Location(str(split.file)), words)

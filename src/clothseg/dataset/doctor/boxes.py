@@ -1,20 +1,21 @@
-"""Box and area of one annotation, against its photo and its mask."""
+"""Checks box and area of one annotation, compared with its photo and its mask."""
 
 from clothseg.dataset.doctor.findings import Finding
 from clothseg.dataset.doctor.reading import numbers
 from clothseg.dataset.doctor.rows import AnnotationRow
 from clothseg.instances import Rle, mask_area, tight_box
 
-Box = tuple[float, float, float, float]  # x y width height in pixels
-_OUTSIDE = 2.0  # pixels
-_OTHER_PLACE = 0.5  # IoU of a box with the tight box of its mask
-_LOOSE_PIXELS, _LOOSE_SHARE = 4.0, 0.1  # an edge may be so far off, the larger of the two
+XywhBox = tuple[float, float, float, float]
+"""x y width height in pixels."""
+_MAX_OUTSIDE = 2.0  # pixels
+_MIN_IOU = 0.5  # of a box with the tight box of its mask
+_LOOSE_PIXELS, _LOOSE_FRACTION = 4.0, 0.1  # tolerance of an edge: the larger of pixels and fraction of the side
 
 
 def check_box(row: AnnotationRow, size: tuple[int, int], rle: Rle | None) -> list[Finding]:
-    """`bbox`, `area` and `iscrowd` on a photo of `size` (height, width), against the mask `rle` where there is one."""
+    """Checks `bbox`, `area` and `iscrowd` on a photo of `size` (height, width), with the mask `rle` if there is one."""
     absent = [key for key in ("bbox", "area", "iscrowd") if row.raw.get(key) is None]
-    findings = [Finding("missing_figure", row.place, f"no {', '.join(absent)}")] if absent else []
+    findings = [Finding("missing_figure", row.location, f"{', '.join(absent)} missing")] if absent else []
     if "bbox" not in absent:
         findings += _check_bbox(row, size, rle)
     if "area" not in absent:
@@ -25,35 +26,38 @@ def check_box(row: AnnotationRow, size: tuple[int, int], rle: Rle | None) -> lis
 def _check_bbox(row: AnnotationRow, size: tuple[int, int], rle: Rle | None) -> list[Finding]:
     values = numbers(row.raw["bbox"], 4)
     if values is None:
-        return [Finding("wrong_type", row.place, "bbox is not four finite numbers, x y width height")]
-    box: Box = (values[0], values[1], values[2], values[3])
-    told = "[" + ", ".join(f"{v:g}" for v in box) + "]"
+        return [Finding("wrong_type", row.location, "bbox must be four finite numbers: x, y, width, height")]
+    box: XywhBox = (values[0], values[1], values[2], values[3])
+    text = _text(box)
     if box[2] <= 0 or box[3] <= 0:
-        return [Finding("zero_box", row.place, f"bbox {told} has width {box[2]:g} and height {box[3]:g}")]
+        return [Finding("zero_box", row.location, f"bbox {text} has width {box[2]:g} and height {box[3]:g}")]
     findings = []
     beyond = max(-box[0], -box[1], box[0] + box[2] - size[1], box[1] + box[3] - size[0])
-    if beyond > _OUTSIDE:
-        words = f"bbox {told} reaches {beyond:.0f} pixels outside the photo of {size[1]} x {size[0]}"
-        findings.append(Finding("box_outside", row.place, words))
+    if beyond > _MAX_OUTSIDE:
+        words = f"bbox {text} reaches {beyond:.0f} pixels outside the photo of {size[1]} x {size[0]} (width x height)"
+        findings.append(Finding("box_outside", row.location, words))
     if rle is not None:
-        findings += _against_mask(row, box, tight_box(rle), told)
+        findings += _compare_with_mask(row, box, tight_box(rle))
     return findings
 
 
-def _against_mask(row: AnnotationRow, box: Box, tight: Box, told: str) -> list[Finding]:
-    fits = "[" + ", ".join(f"{v:g}" for v in tight) + "]"
-    words = f"bbox {told}, but the mask's extent is {fits}"
-    if box_iou(box, tight) < _OTHER_PLACE and not _close(box, tight):
+def _text(box: XywhBox) -> str:
+    return "[" + ", ".join(f"{v:g}" for v in box) + "]"
+
+
+def _compare_with_mask(row: AnnotationRow, box: XywhBox, tight: XywhBox) -> list[Finding]:
+    words = f"bbox is {_text(box)}, but the tight box of the mask is {_text(tight)}"
+    if box_iou(box, tight) < _MIN_IOU and not _close(box, tight):
         if _close((box[0], box[1], box[2] - box[0], box[3] - box[1]), tight):
-            words += "; read as x1 y1 x2 y2 it fits"
-        return [Finding("box_mask_mismatch", row.place, words)]
-    return [] if _close(box, tight) else [Finding("loose_box", row.place, words)]
+            words += "; bbox fits if it is read as x1 y1 x2 y2"
+        return [Finding("box_mask_mismatch", row.location, words)]
+    return [] if _close(box, tight) else [Finding("loose_box", row.location, words)]
 
 
-def _close(one: Box, other: Box) -> bool:
-    """Whether no edge is far from the other's."""
+def _close(one: XywhBox, other: XywhBox) -> bool:
+    """Whether all edges of two boxes agree within the tolerance."""
     for axis in (0, 1):
-        allowed = max(_LOOSE_PIXELS, _LOOSE_SHARE * other[axis + 2])
+        allowed = max(_LOOSE_PIXELS, _LOOSE_FRACTION * other[axis + 2])
         start = abs(one[axis] - other[axis])
         end = abs(one[axis] + one[axis + 2] - other[axis] - other[axis + 2])
         if max(start, end) > allowed:
@@ -61,7 +65,7 @@ def _close(one: Box, other: Box) -> bool:
     return True
 
 
-def box_iou(one: Box, other: Box) -> float:
+def box_iou(one: XywhBox, other: XywhBox) -> float:
     """Intersection over union of two boxes x y width height."""
     across = min(one[0] + one[2], other[0] + other[2]) - max(one[0], other[0])
     down = min(one[1] + one[3], other[1] + other[3]) - max(one[1], other[1])
@@ -72,15 +76,15 @@ def box_iou(one: Box, other: Box) -> float:
 def _check_area(row: AnnotationRow, rle: Rle | None) -> list[Finding]:
     values = numbers([row.raw["area"]])
     if values is None:
-        return [Finding("wrong_type", row.place, f"area is {row.raw['area']!r:.60}, not a number")]
+        return [Finding("wrong_type", row.location, f"area must be a number, found {row.raw['area']!r:.60}")]
     if rle is None:
         return []
     area, pixels, tight = values[0], mask_area(rle), tight_box(rle)
     if isinstance(row.raw.get("segmentation"), dict):
         allowed = max(1.0, 0.01 * pixels)
-    else:  # a polygon's area is that of its outline, which runs through the middle of pixels
+    else:  # the area of a polygon's outline, which runs through the middle of pixels, differs from the pixels
         allowed = 0.1 * pixels + tight[2] + tight[3]
     if abs(area - pixels) <= allowed:
         return []
-    hint = "; it is the area of the box" if abs(area - tight[2] * tight[3]) <= 0.02 * area else ""
-    return [Finding("wrong_area", row.place, f"area is {area:g}, but the mask has {pixels} pixels{hint}")]
+    hint = "; this is the area of the box" if abs(area - tight[2] * tight[3]) <= 0.02 * area else ""
+    return [Finding("wrong_area", row.location, f"area is {area:g}, but the mask has {pixels} pixels{hint}")]

@@ -1,4 +1,4 @@
-"""A cleaned copy of a data set, and the list of what it left out or set right."""
+"""Writes a cleaned copy of a data set, and the list of what it removed or corrected."""
 
 import csv
 import json
@@ -9,60 +9,73 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from clothseg.dataset.doctor.choose import SET_RIGHT, Kept, LeftOut, choose, thinned
+from clothseg.dataset.doctor.choose import CORRECTED_ERRORS, CleanSplit, Removed, choose, photos_missing_instances
 from clothseg.dataset.doctor.examine import Diagnosis
 from clothseg.dataset.doctor.findings import Finding, Location
-from clothseg.dataset.doctor.masks import check_mask, whole_polygons
+from clothseg.dataset.doctor.masks import check_mask, valid_polygons
 from clothseg.dataset.doctor.reading import SECTIONS
 from clothseg.dataset.doctor.rows import AnnotationRow, CategoryRow, Id, ImageRow
-from clothseg.dataset.doctor.splits import same_class
+from clothseg.dataset.doctor.splits import normalized_class
 from clothseg.errors import DataError
 from clothseg.files import atomic_folder
 from clothseg.instances import mask_area, tight_box
 
 LIST = "changes.csv"
-_MENDED = SET_RIGHT | {"missing_figure", "id_below_one", "few_points", "unsafe_name"}
+CORRECTED = CORRECTED_ERRORS | {"missing_figure", "id_below_one", "few_points", "unsafe_name"}
+"""Kinds of findings that the copy corrects, at least in part."""
 _COLUMNS = ("done", "file", "list", "row", "image_id", "annotation_id", "photo", "kind", "words")
 
 
 @dataclass(frozen=True)
 class Cleaned:
-    """What the copy in `folder` holds, and what it does not.
+    """The result of `write_cleaned`.
 
     Attributes:
-        photos, annotations: how many are in the copy.
-        left_out: rows that are not.
-        set_right: findings that the copy mends.
-        thinned: names of photos, by file, that lost an instance: it is still to be seen and now counts as background.
+        folder: of the copy.
+        photos: the number of photos in the copy.
+        annotations: the number of annotations in the copy.
+        removed: rows that are not in the copy.
+        corrected: findings that the copy corrects.
+        missing_instances: names of photos that lost an instance, by file. The instance is still visible, but counts
+            as background.
     """
 
     folder: Path
     photos: int
     annotations: int
-    left_out: tuple[LeftOut, ...]
-    set_right: tuple[Finding, ...]
-    thinned: Mapping[str, Sequence[str]]
+    removed: tuple[Removed, ...]
+    corrected: tuple[Finding, ...]
+    missing_instances: Mapping[str, Sequence[str]]
 
 
 def write_cleaned(diagnosis: Diagnosis, folder: Path, *, overwrite: bool = False) -> Cleaned:
-    """Write what is without errors to `folder`: `images/`, `annotations/`, and the list `quarantine.csv`.
+    """Writes everything without errors to `folder`: `images/`, `annotations/`, and `changes.csv` with all changes.
 
-    Ids that are strings, below 1, given twice or different between files are numbered anew (the old one stays as
-    `source_id`); names of one class are written one way; `area` and missing figures are taken from the mask.
+    Ids that are strings, below 1, given twice or different between files get new numbers; the old id stays as
+    `source_id`. Names of one class get one spelling. `area` and missing values are computed from the mask.
+
+    Args:
+        diagnosis: of the data set.
+        folder: the folder to write.
+        overwrite: whether `folder` may be replaced.
 
     Raises:
-        DataError: nothing would be left.
+        DataError: nothing would remain.
         ClothsegError: the folder exists and `overwrite` is not set.
     """
     kept = [choose(split, diagnosis.findings) for split in diagnosis.splits]
     left = [part for part in kept if part.images]
     if not left:
-        raise DataError("the cleaned copy would be empty: every photo has an error or is missing; nothing was written")
-    left_out = tuple(out for part in kept for out in part.left_out)
+        raise DataError(
+            "the cleaned copy would be empty, because every photo has an error or is missing; nothing was written"
+        )
+    removed = tuple(row for part in kept for row in part.removed)
     categories = _categories(left)
-    gone = {(out.place.file, out.place.section, out.place.row) for out in left_out}
-    set_right = tuple(
-        f for f in diagnosis.findings if f.kind in _MENDED and (f.place.file, f.place.section, f.place.row) not in gone
+    gone = {(row.location.file, row.location.section, row.location.row) for row in removed}
+    corrected = tuple(
+        f
+        for f in diagnosis.findings
+        if f.kind in CORRECTED and (f.location.file, f.location.section, f.location.row) not in gone
     )
     names = _file_names(left)
     with atomic_folder(folder, overwrite=overwrite) as temporary:
@@ -73,58 +86,59 @@ def write_cleaned(diagnosis: Diagnosis, folder: Path, *, overwrite: bool = False
             target = temporary / "images" / name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)
-        _write_list(temporary / LIST, left_out, set_right)
+        _write_list(temporary / LIST, removed, corrected)
     annotations = sum(len(part.annotations) for part in left)
     photos = sum(len(part.images) for part in left)
-    return Cleaned(folder, photos, annotations, left_out, set_right, thinned(left))
+    return Cleaned(folder, photos, annotations, removed, corrected, photos_missing_instances(left))
 
 
-def _categories(kept: Iterable[Kept]) -> dict[str, dict[str, Any]]:
-    """Every class once, by `same_class`, with one id; ids stay where they are sound and agree."""
+def _categories(kept: Iterable[CleanSplit]) -> dict[str, dict[str, Any]]:
+    """Each class once, by normalized name, with one id. Ids stay if all are valid and agree between files."""
     first: dict[str, CategoryRow] = {}
     ids: dict[str, set[Id | None]] = {}
     for part in kept:
         for row in part.categories:
-            first.setdefault(same_class(row.name), row)
-            ids.setdefault(same_class(row.name), set()).add(row.id)
+            first.setdefault(normalized_class(row.name), row)
+            ids.setdefault(normalized_class(row.name), set()).add(row.id)
     used = [next(iter(found)) for found in ids.values()]
-    sound = all(len(found) == 1 for found in ids.values()) and _sound(used)
+    valid = all(len(found) == 1 for found in ids.values()) and _valid(used)
     return {
-        key: _renamed(row.raw, row.id if sound and isinstance(row.id, int) else number)
+        key: _renumber(row.raw, row.id if valid and isinstance(row.id, int) else number)
         for number, (key, row) in enumerate(first.items(), start=1)
     }
 
 
-def _sound(ids: Sequence[Id | None]) -> bool:
+def _valid(ids: Sequence[Id | None]) -> bool:
     return len(set(ids)) == len(ids) and all(isinstance(i, int) and i >= 1 for i in ids)
 
 
-def _renamed(raw: Mapping[str, Any], number: int) -> dict[str, Any]:
-    """A row under a new id; the old one stays beside it where it was another."""
+def _renumber(raw: Mapping[str, Any], number: int) -> dict[str, Any]:
+    """A row with a new id. An old id that is different stays as `source_id`."""
     old = raw.get("id")
     same = old == number and isinstance(old, int)
     return {**raw, "id": number} | ({} if same else {"source_id": old})
 
 
 def _numbers(rows: Sequence[ImageRow] | Sequence[AnnotationRow]) -> list[int]:
+    """The ids if all are valid, else 1, 2, 3 and so on."""
     ids = [row.id for row in rows]
-    return [i for i in ids if isinstance(i, int)] if _sound(ids) else list(range(1, len(rows) + 1))
+    return [i for i in ids if isinstance(i, int)] if _valid(ids) else list(range(1, len(rows) + 1))
 
 
-def _file_names(kept: Sequence[Kept]) -> dict[Path, str]:
-    """Where each photo goes below `images/`: its own name, made safe; with the file's name before it where taken."""
+def _file_names(kept: Sequence[CleanSplit]) -> dict[Path, str]:
+    """The name of each photo below `images/`: its safe file name, with the split's name as folder if it is used."""
     names: dict[Path, str] = {}
-    taken: set[str] = set()
+    used: set[str] = set()
     for part in kept:
         for row in part.images:
             if row.path is None or row.path in names:
                 continue
             plain = _safe(row.file_name)
-            name = plain if plain.casefold() not in taken else f"{part.split.name}/{plain}"
+            name = plain if plain.casefold() not in used else f"{part.split.name}/{plain}"
             number = 2
-            while name.casefold() in taken:
+            while name.casefold() in used:
                 name, number = f"{part.split.name}-{number}/{plain}", number + 1
-            taken.add(name.casefold())
+            used.add(name.casefold())
             names[row.path] = name
     return names
 
@@ -134,47 +148,47 @@ def _safe(name: str) -> str:
     return "/".join(parts)
 
 
-def _kinds(findings: Iterable[Finding], part: Kept) -> dict[int | None, set[str]]:
-    """Kinds of findings by row of the file's annotations."""
+def _kinds(findings: Iterable[Finding], part: CleanSplit) -> dict[int | None, set[str]]:
+    """The kinds of findings of each annotation of the file, by row."""
     answer: dict[int | None, set[str]] = defaultdict(set)
     for finding in findings:
-        if finding.place.file == str(part.split.file) and finding.place.section == "annotations":
-            answer[finding.place.row].add(finding.kind)
+        if finding.location.file == str(part.split.file) and finding.location.section == "annotations":
+            answer[finding.location.row].add(finding.kind)
     return answer
 
 
 def _write(
-    part: Kept,
+    part: CleanSplit,
     categories: Mapping[str, Mapping[str, Any]],
     names: Mapping[Path, str],
     kinds: Mapping[int | None, set[str]],
     folder: Path,
 ) -> None:
-    classes = {row.id: int(categories[same_class(row.name)]["id"]) for row in part.categories}
+    classes = {row.id: int(categories[normalized_class(row.name)]["id"]) for row in part.categories}
     images = dict(zip((row.id for row in part.images), _numbers(part.images), strict=True))
     sizes = {row.id: row.size for row in part.images}
     tree = {key: value for key, value in part.split.tree.items() if key not in SECTIONS}
     tree["categories"] = list(categories.values())
     tree["images"] = [
-        _renamed(row.raw, images[row.id]) | {"file_name": names[row.path]}
+        _renumber(row.raw, images[row.id]) | {"file_name": names[row.path]}
         for row in part.images
         if row.path is not None
     ]
     tree["annotations"] = []
     for row, number in zip(part.annotations, _numbers(part.annotations), strict=True):
         own = {"image_id": images[row.image_id], "category_id": classes[row.category_id]}
-        figures = _figures(row, sizes[row.image_id], kinds.get(row.place.row, set()))
-        tree["annotations"].append(_renamed(row.raw, number) | own | figures)
+        computed = _compute_values(row, sizes[row.image_id], kinds.get(row.location.row, set()))
+        tree["annotations"].append(_renumber(row.raw, number) | own | computed)
     with (folder / "annotations" / f"{part.split.name}.json").open("w", encoding="utf-8", newline="\n") as stream:
         json.dump(tree, stream, ensure_ascii=False, separators=(",", ":"))
         stream.write("\n")
 
 
-def _figures(row: AnnotationRow, size: tuple[int, int] | None, kinds: set[str]) -> dict[str, Any]:
-    """Values that follow from the mask, where they are missing or wrong."""
+def _compute_values(row: AnnotationRow, size: tuple[int, int] | None, kinds: set[str]) -> dict[str, Any]:
+    """Values that follow from the mask, if they are missing or wrong."""
     answer: dict[str, Any] = {}
     if "few_points" in kinds:
-        answer["segmentation"] = whole_polygons(row.raw["segmentation"])
+        answer["segmentation"] = valid_polygons(row.raw["segmentation"])
     if size is None or not kinds & {"wrong_area", "missing_figure"}:
         return answer
     rle, _ = check_mask(row, size)
@@ -188,13 +202,13 @@ def _figures(row: AnnotationRow, size: tuple[int, int] | None, kinds: set[str]) 
     return answer
 
 
-def _write_list(path: Path, left_out: Iterable[LeftOut], set_right: Iterable[Finding]) -> None:
+def _write_list(path: Path, removed: Iterable[Removed], corrected: Iterable[Finding]) -> None:
     with path.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(_COLUMNS)
-        for done, rows in (("left out", left_out), ("set right", set_right)):
-            writer.writerows([done, *_cells(row.place), row.kind, row.words] for row in rows)
+        for done, rows in (("removed", removed), ("corrected", corrected)):
+            writer.writerows([done, *_cells(row.location), row.kind, row.words] for row in rows)
 
 
-def _cells(place: Location) -> list[Any]:
-    return [place.file, place.section, place.row, place.image_id, place.annotation_id, place.photo]
+def _cells(location: Location) -> list[Any]:
+    return [location.file, location.section, location.row, location.image_id, location.annotation_id, location.photo]

@@ -1,6 +1,5 @@
-"""The examination: every check, in one pass over the photos."""
+"""Runs every check, in one pass over the photos."""
 
-import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,41 +8,49 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from clothseg.cores import usable_cores
 from clothseg.dataset.doctor.balance import MIN_INSTANCES, check_balance
 from clothseg.dataset.doctor.boxes import check_box
 from clothseg.dataset.doctor.findings import KINDS, Finding, Severity
 from clothseg.dataset.doctor.ids import check_ids
-from clothseg.dataset.doctor.masks import check_mask, check_twice
-from clothseg.dataset.doctor.photos import ImageStats, check_photo, look_at
+from clothseg.dataset.doctor.masks import check_duplicates, check_mask
+from clothseg.dataset.doctor.photos import ImageStats, check_photo, image_stats
 from clothseg.dataset.doctor.reading import find_files, read_splits
 from clothseg.dataset.doctor.rows import AnnotationRow, Id, ImageRow, Split
-from clothseg.dataset.doctor.splits import check_classes, check_datasets
+from clothseg.dataset.doctor.splits import check_classes, check_duplicate_photos
 from clothseg.instances import Rle
 
 Progress = Callable[[Sequence[Path], str], Iterable[Path]]
-_AHEAD = 64  # photos that may wait decoded
+"""Wraps the photos for a progress bar; the text says what is done with them."""
+_PREFETCH = 64  # photos whose results may wait
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Diagnosis:
-    """What the doctor found: errors first, then in the order of `KINDS`, file and row."""
+    """All findings: errors first, then in the order of `KINDS`, file and row."""
 
     splits: tuple[Split, ...]
     findings: tuple[Finding, ...]
 
+    def __repr__(self) -> str:
+        """For example `Diagnosis(2 files, 125 photos, 3 errors, 12 warnings)`."""
+        photos = sum(len(split.images) for split in self.splits)
+        counts = f"{self.count(Severity.ERROR)} errors, {self.count(Severity.WARNING)} warnings"
+        return f"Diagnosis({len(self.splits)} files, {photos} photos, {counts})"
+
     def count(self, severity: Severity) -> int:
-        """Findings of that severity."""
+        """The number of findings of a severity."""
         return sum(f.severity == severity for f in self.findings)
 
     def by_kind(self) -> dict[str, list[Finding]]:
-        """Findings of each kind that occurs, errors first."""
+        """The findings by kind, errors first."""
         answer: dict[str, list[Finding]] = defaultdict(list)
         for finding in self.findings:
             answer[finding.kind].append(finding)
         return dict(answer)
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything, for JSON."""
+        """All files, counts and findings, for JSON."""
         return {
             "files": [
                 {"file": str(s.file), "name": s.name, "images": len(s.images), "annotations": len(s.annotations)}
@@ -63,46 +70,46 @@ def examine(
     min_instances: int = MIN_INSTANCES,
     progress: Progress = lambda photos, _: photos,
 ) -> Diagnosis:
-    """Check a COCO data set, ours or anybody's.
+    """Checks any COCO data set.
 
     Args:
-        inputs: a data set's folder, or COCO files, one for each split.
-        photo_folders: where photos are; without any, the usual places around each file.
-        min_instances: a class with fewer is told.
-        progress: wraps the photos and gets a word on what is done with them.
+        inputs: the folder of a data set, or COCO files, one for each split.
+        photo_folders: folders with photos. Default: the usual folders near each file.
+        min_instances: classes with fewer instances give a warning.
+        progress: wraps the photos, for a progress bar.
 
     Raises:
-        DataError: an input does not exist, is not JSON, or none is a COCO file. All other faults are findings.
+        DataError: an input does not exist or is not JSON, or none is a COCO file. All other faults are findings.
     """
     splits, findings = read_splits(find_files(inputs), photo_folders)
     for split in splits:
         findings += check_ids(split)
-    looks: dict[Path, ImageStats] = {}
-    wanted = _Wanted(splits)
-    for path, look in _look_at_all(wanted.paths, progress):
-        looks[path] = look
-        for split, image in wanted.images[path]:
-            findings += check_photo(image, look)
-            findings += _check_annotations(wanted.annotations[split.name, image.id], image)
-    findings += wanted.homeless()
-    findings += check_datasets(splits, looks) + check_classes(splits) + check_balance(splits, min_instances)
+    stats: dict[Path, ImageStats] = {}
+    photos = _PhotoList(splits)
+    for path, stat in _read_all(photos.paths, progress):
+        stats[path] = stat
+        for split, image in photos.images[path]:
+            findings += check_photo(image, stat)
+            findings += _check_annotations(photos.annotations[split.name, image.id], image)
+    findings += photos.check_without_path()
+    findings += check_duplicate_photos(splits, stats) + check_classes(splits) + check_balance(splits, min_instances)
     order = {kind: number for number, kind in enumerate(KINDS)}
-    findings.sort(key=lambda f: (-f.severity, order[f.kind], f.place.file, f.place.row or 0))
+    findings.sort(key=lambda f: (-f.severity, order[f.kind], f.location.file, f.location.row or 0))
     return Diagnosis(tuple(splits), tuple(findings))
 
 
-class _Wanted:
-    """Photos to be opened, each once, with the images that mean them and their annotations."""
+class _PhotoList:
+    """The photos to read, each once, with the image rows that refer to them and their annotations."""
 
     def __init__(self, splits: Sequence[Split]) -> None:
         self.images: dict[Path, list[tuple[Split, ImageRow]]] = defaultdict(list)
         self.annotations: dict[tuple[str, Id | None], list[AnnotationRow]] = defaultdict(list)
-        self.without: list[tuple[Split, ImageRow]] = []
+        self.without_path: list[tuple[Split, ImageRow]] = []
         for split in splits:
             first = split.images_by_id()
             for image in split.images:
                 if image.path is None:
-                    self.without.append((split, image))
+                    self.without_path.append((split, image))
                 else:
                     self.images[image.path].append((split, image))
             for row in split.annotations:
@@ -110,17 +117,17 @@ class _Wanted:
                     self.annotations[split.name, row.image_id].append(row)
         self.paths = list(self.images)
 
-    def homeless(self) -> list[Finding]:
-        """Annotations of images without a file name: masks are checked all the same."""
+    def check_without_path(self) -> list[Finding]:
+        """Checks the masks of images without a file name."""
         return [
             finding
-            for split, image in self.without
+            for split, image in self.without_path
             for finding in _check_annotations(self.annotations[split.name, image.id], image)
         ]
 
 
 def _check_annotations(rows: list[AnnotationRow], image: ImageRow) -> list[Finding]:
-    """Masks and boxes on one photo. `rows` is emptied: an id that two images share is checked on the first alone."""
+    """Checks masks and boxes on one photo. Empties `rows`, so if two images share an id, only the first is checked."""
     if image.size is None:
         return []
     findings: list[Finding] = []
@@ -131,14 +138,14 @@ def _check_annotations(rows: list[AnnotationRow], image: ImageRow) -> list[Findi
         if rle is not None:
             masks.append((row, rle))
     rows.clear()
-    return findings + check_twice(masks)
+    return findings + check_duplicates(masks)
 
 
-def _look_at_all(paths: Sequence[Path], progress: Progress) -> Iterator[tuple[Path, ImageStats]]:
-    """Photos opened by all cores, in order; only a few wait at a time, whatever the size of the data set."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        coming = iter(paths)
-        waiting = [pool.submit(look_at, path) for path in islice(coming, _AHEAD)]
-        for path in progress(paths, "Examining photos"):
+def _read_all(paths: Sequence[Path], progress: Progress) -> Iterator[tuple[Path, ImageStats]]:
+    """Reads photos on all cores and yields them in order. Few results wait at a time, so memory stays small."""
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        remaining = iter(paths)
+        waiting = [pool.submit(image_stats, path) for path in islice(remaining, _PREFETCH)]
+        for path in progress(paths, "Checking photos"):
             yield path, waiting.pop(0).result()
-            waiting += [pool.submit(look_at, later) for later in islice(coming, 1)]
+            waiting += [pool.submit(image_stats, later) for later in islice(remaining, 1)]

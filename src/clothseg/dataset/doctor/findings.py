@@ -1,4 +1,4 @@
-"""What the doctor says: a `Finding` is one fault at one place, a `Kind` is what such faults mean and what to do."""
+"""`Finding`: one fault at one location. `Kind`: what faults of this kind mean, and what to do."""
 
 from dataclasses import dataclass
 from enum import IntEnum
@@ -8,7 +8,7 @@ Section = Literal["", "categories", "images", "annotations"]
 
 
 class Severity(IntEnum):
-    """An error makes training or evaluation fail or go wrong; a warning is worth a look."""
+    """An error makes training or evaluation fail or give wrong results. A warning should be checked."""
 
     WARNING = 1
     ERROR = 2
@@ -21,9 +21,9 @@ class Severity(IntEnum):
 
 @dataclass(frozen=True)
 class Location:
-    """Where: a file, one of its three lists, the row in it from 0, and ids as the file has them.
+    """The place of a fault: a file, one of its three lists (`section`), the row from 0, and ids as in the file.
 
-    Without a section it is the whole file. `photo` is the `file_name` of the image, where there is one.
+    Without a section it is the whole file. `photo` is the `file_name` of the image, if there is one.
     """
 
     file: str
@@ -34,7 +34,7 @@ class Location:
     photo: str = ""
 
     def text(self) -> str:
-        """`train.json, annotation 7, photo a.jpg`."""
+        """For example `train.json, annotation 7, a.jpg`."""
         parts = [self.file.replace("\\", "/").rpartition("/")[2]]
         if self.section == "annotations" and self.annotation_id is not None:
             parts.append(f"annotation {_short(self.annotation_id)}")
@@ -49,41 +49,46 @@ class Location:
 
 @dataclass(frozen=True)
 class Finding:
-    """One fault: its kind, its place, what is wrong in words, and the other party where it takes two."""
+    """One fault: its kind, its location, a text (`words`), and the second location if there are two."""
 
     kind: str
-    place: Location
+    location: Location
     words: str
     other: Location | None = None
 
     @property
     def severity(self) -> Severity:
-        """Of its kind."""
+        """The severity of its kind."""
         return KINDS[self.kind].severity
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        answer = {"severity": self.severity.word, "kind": self.kind, **_place(self.place), "words": self.words}
-        return answer | ({"other": _place(self.other)} if self.other else {})
+        """The finding as a dictionary for JSON."""
+        answer = {
+            "severity": self.severity.word,
+            "kind": self.kind,
+            **_location_dict(self.location),
+            "words": self.words,
+        }
+        return answer | ({"other": _location_dict(self.other)} if self.other else {})
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What faults of one kind have in common: severity, what it is and why it matters, what to do."""
+    """Facts about all faults of one kind: the severity, what it is and why it matters, and what to do."""
 
     severity: Severity
     meaning: str
     cure: str
 
 
-def _place(place: Location) -> dict[str, Any]:
+def _location_dict(location: Location) -> dict[str, Any]:
     return {
-        "file": place.file,
-        "list": place.section,
-        "row": place.row,
-        "image_id": place.image_id,
-        "annotation_id": place.annotation_id,
-        "photo": place.photo,
+        "file": location.file,
+        "list": location.section,
+        "row": location.row,
+        "image_id": location.image_id,
+        "annotation_id": location.annotation_id,
+        "photo": location.photo,
     }
 
 
@@ -102,97 +107,110 @@ def _warning(meaning: str, cure: str) -> Kind:
 
 KINDS: dict[str, Kind] = {
     # the files
-    "not_coco": _error("The file is no COCO instances file, or lacks one of its lists.", "Export it again."),
-    "missing_key": _error("A row lacks what no reader can do without.", "Export it again, or take the row out."),
-    "wrong_type": _error("A value is not what its key asks for.", "Correct the value."),
-    "missing_figure": _warning(
-        "bbox, area or iscrowd is not given; evaluators of other projects stop there.",
-        "--write-clean fills them in from the mask.",
+    "not_coco": _error("This is not a COCO instances file, or one of its lists is missing.", "Export it again."),
+    "missing_key": _error(
+        "An entry has no id, name, size, image or category.", "Export the file again, or remove the entry."
     ),
-    "no_photos": _error("The file lists no photo.", "Export it again."),
-    "no_annotations": _warning("The file has no annotation: there is nothing to learn or judge by.", "Add some."),
+    "wrong_type": _error("A value has the wrong type or is impossible.", "Correct the value."),
+    "missing_figure": _warning(
+        "bbox, area or iscrowd is missing. COCO's own evaluator needs them.",
+        "--write-clean computes them from the mask.",
+    ),
+    "no_photos": _error("The file has no photos.", "Export it again."),
+    "no_annotations": _warning("The file has no annotations.", "Add some, unless this is a test set without them."),
     # ids and references
     "id_not_whole": _error(
-        "An id is a string or a fraction; loaders want whole numbers.", "--write-clean numbers anew."
+        "An id is a string or a float. Many loaders need integers.", "--write-clean assigns new ids."
     ),
     "category_below_one": _error(
-        "A category has an id below 1; 0 is background, so its objects vanish.", "--write-clean numbers anew."
+        "A category has an id below 1. Most trainers use 0 for background, so the class is lost.",
+        "--write-clean assigns new ids.",
     ),
     "id_below_one": _warning(
-        "An id is below 1; COCO's evaluator takes annotation 0 for no match.", "--write-clean numbers anew."
+        "The id of a photo or annotation is below 1. COCO's evaluator reads annotation 0 as no match.",
+        "--write-clean assigns new ids.",
     ),
     "duplicate_id": _error(
-        "An id is given twice: which of the two is meant stays open.",
-        "Give each its own. --write-clean numbers annotations anew; it leaves out photos and classes that are unclear.",
+        "Two entries of one list have the same id, so references to it are ambiguous.",
+        "Give each its own id. --write-clean assigns new ids to annotations, and removes ambiguous photos and classes.",
     ),
     "unknown_image": _error(
-        "An annotation belongs to a photo that is not in the file.", "Add the photo, or take it out."
+        "An annotation refers to a photo that is not in the file.", "Add the photo, or remove the annotation."
     ),
-    "unknown_category": _error("An annotation's category is not in the file.", "Add the category, or take it out."),
+    "unknown_category": _error(
+        "An annotation refers to a category that is not in the file.", "Add the category, or remove the annotation."
+    ),
     # photos
-    "missing_photo": _error("The photo is not there.", "Fetch it, or say with --images where photos are."),
-    "unreadable_photo": _error("The photo cannot be decoded.", "Fetch it again."),
+    "missing_photo": _error("The photo file does not exist.", "Copy it there, or give its folder with --images."),
+    "unreadable_photo": _error("The photo cannot be decoded.", "Download or copy it again."),
     "size_mismatch": _error(
-        "The photo has another size than the JSON says, so masks lie beside their objects.",
-        "Use the photos that were annotated, or resize the annotations with them.",
+        "The photo and the JSON have different sizes, so masks do not fit their objects.",
+        "Use the photos that were annotated, or resize the annotations too.",
     ),
     "exif_rotation": _error(
-        "The photo is turned by its EXIF tag, the masks are not: readers that heed the tag see them apart.",
-        "Turn the photo's pixels or the masks and take the tag out.",
+        "The EXIF tag turns the photo by 90 degrees, but not its masks.",
+        "Rotate the pixels or the masks, and remove the tag.",
     ),
     "exif_unclear": _warning(
-        "The photo is turned or mirrored by its EXIF tag, and sizes do not tell whether the masks are too.",
-        "Look at it; then take the tag out.",
+        "The EXIF tag turns or mirrors the photo. The size does not show whether the masks follow it.",
+        "Look at the photo with its masks, then remove the tag.",
     ),
-    "unsafe_name": _warning("file_name points outside the photos' folder.", "Use a name below the folder."),
+    "unsafe_name": _warning(
+        "file_name is an absolute path or leads out of the photos' folder.", "Use a path inside the folder."
+    ),
     # masks
-    "no_segmentation": _error("The annotation has no mask.", "Draw one, or take it out."),
+    "no_segmentation": _error("The annotation has no mask.", "Draw one, or remove the annotation."),
     "broken_segmentation": _error("The segmentation is neither polygons nor RLE.", "Export it again."),
-    "few_points": _error("A polygon has fewer than 3 points.", "--write-clean leaves that polygon out."),
-    "broken_rle": _error("The run lengths cannot be read or do not fill the photo.", "Export it again."),
-    "rle_size": _error("The RLE was made for another size than its photo's.", "Export it again at the photo's size."),
-    "empty_mask": _error("The mask has no pixel.", "Draw it again, or take it out."),
-    "mask_outside": _error("The mask lies outside the photo, whole or for the most part.", "Check scale and photo."),
-    "mask_over_edge": _warning("The mask reaches over the photo's edge and is cut there.", "Usually harmless."),
-    "duplicate_instance": _error(
-        "One instance is annotated twice: found once, the other counts as missed.", "Keep one of the two."
+    "few_points": _error("A polygon has fewer than 3 different points.", "--write-clean removes this polygon."),
+    "broken_rle": _error("The run lengths cannot be read or do not fill the photo.", "Export the mask again."),
+    "rle_size": _error("The RLE has another size than its photo.", "Export it again at the photo's size."),
+    "empty_mask": _error("The mask has no pixels.", "Draw it again, or remove the annotation."),
+    "mask_outside": _error(
+        "More than half of the mask is outside the photo.", "Check the scale, and whether it is the right photo."
     ),
-    "one_mask_two_classes": _warning("Two classes have nearly the same mask.", "Decide for one of them."),
+    "mask_over_edge": _warning("The mask reaches over the edge of the photo. It is clipped.", "Usually harmless."),
+    "duplicate_instance": _error(
+        "One object is annotated twice. A correct detection then leaves one annotation unmatched.",
+        "Keep one of the two.",
+    ),
+    "one_mask_two_classes": _warning("Two classes have nearly the same mask.", "Decide which class is right."),
     "all_crowd": _error(
-        "Every annotation is a crowd (iscrowd 1), so nothing is learned; often a converter's mistake with RLE.",
-        "Set iscrowd to 0 if they are single objects.",
+        "Every annotation is a crowd (iscrowd 1), so nothing is learned. Some converters set this by mistake.",
+        "Set iscrowd to 0 for single objects.",
     ),
     # boxes and area
-    "zero_box": _error("The box has no width or no height: losses become infinite.", "Take the box of the mask."),
-    "box_outside": _warning("The box reaches outside the photo.", "Cut it at the edge."),
-    "box_mask_mismatch": _error("Box and mask are of different places.", "Find out which one is right."),
-    "loose_box": _warning("The box does not fit its mask closely.", "Take the box of the mask."),
+    "zero_box": _error("The box has no width or height, so box losses become infinite.", "Use the mask's tight box."),
+    "box_outside": _warning("The box reaches outside the photo.", "Clip it at the edge."),
+    "box_mask_mismatch": _error("Box and mask are in different places.", "Find out which one is right."),
+    "loose_box": _warning("The box does not fit its mask closely.", "Use the mask's tight box."),
     "wrong_area": _error(
-        "area is not the number of the mask's pixels, so figures by size (small, medium, large) are wrong.",
-        "--write-clean counts anew.",
+        "area is not the number of the mask's pixels, so metrics by size (small, medium, large) are wrong.",
+        "--write-clean corrects it.",
     ),
     # splits
     "photo_in_two_splits": _error(
-        "The same photo is in two splits: validation judges what training has seen.", "Keep it in one."
+        "The same photo is in two splits, so validation sees training data.", "Remove it from one split."
     ),
     "similar_photos": _warning(
-        "Nearly the same photo is in two splits: validation may judge what training has seen.",
-        "Keep both in one split.",
+        "Similar photos are in two splits, so validation may see training data.", "Put both into one split."
     ),
-    "duplicate_photo": _warning("The same photo is in one split twice.", "Put its annotations together."),
+    "duplicate_photo": _warning("The same photo is twice in one split.", "Merge its annotations."),
     "class_name_case": _error(
-        "Names of one class differ by case or blanks, so it counts as two.", "Write it one way. --write-clean does."
+        "Names of one class differ only in case or spaces, so they count as two classes.",
+        "Use one spelling. --write-clean does it.",
     ),
     "class_id_differs": _error(
-        "A class has different ids in two files, or an id different classes: training and judging disagree.",
-        "Number alike. --write-clean does.",
+        "A class has different ids in two files, or an id has different classes. Evaluation is then wrong.",
+        "Use the same ids in all files. --write-clean does it.",
     ),
-    "class_in_one_split": _warning("A class is listed in one file and not in another.", "List it in all."),
+    "class_in_one_split": _warning("A class is listed in one file, but not in another.", "List it in all files."),
     # balance
     "class_imbalance": _warning(
-        "One class has over 10 times the instances of another; the rare one is hardly learned.",
-        "Add photos of the rare class, or show it more often.",
+        "One class has more than 10 times the instances of another. The rare class is hardly learned.",
+        "Add photos of the rare class, or set train.repeat_threshold.",
     ),
-    "too_few_instances": _warning("A class has too few instances to be learned or judged.", "Add photos, or drop it."),
+    "too_few_instances": _warning(
+        "A class has too few instances for training or evaluation.", "Add photos, or remove the class."
+    ),
 }
-"""Every kind, in the order in which the doctor lists them."""
+"""Every kind, in the order of the doctor's lists."""

@@ -1,4 +1,4 @@
-"""Ids and what they refer to, within one file."""
+"""Checks ids and references within one file."""
 
 from collections.abc import Sequence
 
@@ -7,26 +7,26 @@ from clothseg.dataset.doctor.rows import AnnotationRow, CategoryRow, Id, ImageRo
 
 
 def check_ids(split: Split) -> list[Finding]:
-    """Ids given twice or below 1, and annotations of photos or classes that are not there."""
+    """Finds ids that occur twice or are below 1, and annotations whose photo or class does not exist."""
     findings: list[Finding] = []
     for rows in (split.categories, split.images, split.annotations):
-        findings += _twice(rows)
+        findings += _duplicates(rows)
         findings += _below_one(rows)
     return findings + _references(split)
 
 
 def ambiguous_ids(rows: Sequence[CategoryRow] | Sequence[ImageRow]) -> set[Id]:
-    """Ids that stand for two different classes or photos."""
-    meant: dict[Id, str] = {}
+    """Ids that two different classes or photos have."""
+    names: dict[Id, str] = {}
     answer = set()
     for row in rows:
         name = row.name if isinstance(row, CategoryRow) else row.file_name
-        if row.id is not None and meant.setdefault(row.id, name) != name:
+        if row.id is not None and names.setdefault(row.id, name) != name:
             answer.add(row.id)
     return answer
 
 
-def _twice(rows: Sequence[CategoryRow] | Sequence[ImageRow] | Sequence[AnnotationRow]) -> list[Finding]:
+def _duplicates(rows: Sequence[CategoryRow] | Sequence[ImageRow] | Sequence[AnnotationRow]) -> list[Finding]:
     first: dict[Id, CategoryRow | ImageRow | AnnotationRow] = {}
     findings = []
     for row in rows:
@@ -34,8 +34,8 @@ def _twice(rows: Sequence[CategoryRow] | Sequence[ImageRow] | Sequence[Annotatio
             continue
         earlier = first.setdefault(row.id, row)
         if earlier is not row:
-            words = f"id {row.id!r} stands at {row.place.section}[{earlier.place.row}] already"
-            findings.append(Finding("duplicate_id", row.place, words, earlier.place))
+            words = f"id {row.id!r} is also the id of {row.location.section}[{earlier.location.row}]"
+            findings.append(Finding("duplicate_id", row.location, words, earlier.location))
     return findings
 
 
@@ -45,9 +45,9 @@ def _below_one(rows: Sequence[CategoryRow] | Sequence[ImageRow] | Sequence[Annot
         if isinstance(row.id, int) and row.id < 1:
             if isinstance(row, CategoryRow):
                 words = f"category {row.name!r} has id {row.id}"
-                findings.append(Finding("category_below_one", row.place, words))
+                findings.append(Finding("category_below_one", row.location, words))
             else:
-                findings.append(Finding("id_below_one", row.place, f"id is {row.id}"))
+                findings.append(Finding("id_below_one", row.location, f"id is {row.id}"))
     return findings
 
 
@@ -57,10 +57,10 @@ def _references(split: Split) -> list[Finding]:
     categories = {row.id for row in split.categories}
     for row in split.annotations:
         if row.image_id is not None and row.image_id not in images:
-            words = f"image_id {row.image_id!r} is not among the {len(split.images)} images"
-            findings.append(Finding("unknown_image", row.place, words))
+            words = f"image_id {row.image_id!r} is not the id of any of the {len(split.images)} images"
+            findings.append(Finding("unknown_image", row.location, words))
         if row.category_id is not None and row.category_id not in categories:
             known = ", ".join(repr(c.id) for c in split.categories[:8]) or "none"
-            words = f"category_id {row.category_id!r} is not among the categories ({known})"
-            findings.append(Finding("unknown_category", row.place, words))
+            words = f"category_id {row.category_id!r} is not the id of any category (ids: {known})"
+            findings.append(Finding("unknown_category", row.location, words))
     return findings

@@ -1,20 +1,20 @@
-"""The doctor's page: one HTML file with what was found, what it means, and pictures of the worst."""
+"""The doctor's page: one HTML file with all findings, explanations, and pictures of the worst."""
 
 from pathlib import Path
 from typing import Any
 
 from clothseg.dataset.doctor.examine import Diagnosis
 from clothseg.dataset.doctor.findings import KINDS, Severity
-from clothseg.dataset.doctor.pictures import worst
+from clothseg.dataset.doctor.pictures import worst_findings
 from clothseg.files import atomic_write
 from clothseg.pictures.embed import webp_uri
 from clothseg.pictures.html import render_page
 
-_LISTED = 100  # findings of a kind on the page; --json has all
+_LISTED = 100  # findings of each kind on the page; --json lists all
 
 
 def write_page(diagnosis: Diagnosis, path: Path) -> None:
-    """Write the page: no scripts, no links to other places."""
+    """Writes the page to `path`. It has no scripts and no external links."""
     atomic_write(path, render_page("dataset/doctor", "page.html.jinja", _values(diagnosis)))
 
 
@@ -36,6 +36,6 @@ def _values(diagnosis: Diagnosis) -> dict[str, Any]:
                 "height": shown.picture.shape[0],
                 "width": shown.picture.shape[1],
             }
-            for shown in worst(diagnosis)
+            for shown in worst_findings(diagnosis)
         ],
     }

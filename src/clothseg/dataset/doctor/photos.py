@@ -1,4 +1,4 @@
-"""Photos: opened once each, compared with what the JSON says of them."""
+"""Reads each photo once, and compares it with its row in the JSON."""
 
 import hashlib
 from dataclasses import dataclass
@@ -14,22 +14,23 @@ from clothseg.dataset.doctor.rows import ImageRow
 from clothseg.errors import PhotoError
 from clothseg.photos import read_photo
 
-_ORIENTATION = 0x0112  # EXIF tag: 1 upright, 2 to 4 mirrored or upside down, 5 to 8 lying on a side
+_ORIENTATION = 0x0112  # EXIF tag: 1 is upright, 2 to 4 mirrored or upside down, 5 to 8 turned by 90 degrees
 THUMB = 32
 
 
 @dataclass(frozen=True)
 class ImageStats:
-    """What was seen of a photo file.
+    """Facts about a photo file.
 
     Attributes:
-        error: why it cannot be read; then nothing else counts. `missing` tells that it is not there.
-        size: height and width, upright.
+        error: why the photo cannot be read; else empty. With an error, only `missing` is valid.
+        missing: whether the file does not exist.
+        size: height and width of the upright photo.
         stored: height and width of the pixels in the file, before the EXIF tag turns them.
-        orientation: EXIF, 1 to 8.
-        digest: of the file's bytes.
-        bits: perceptual hash, 64 bits.
-        thumb: `[THUMB * THUMB]` float32 grey values of mean 0 and norm 1, or all 0 for a flat picture.
+        orientation: the EXIF orientation, 1 to 8.
+        digest: SHA-256 of the file's bytes.
+        bits: the perceptual hash, 64 bits.
+        thumb: `[THUMB * THUMB]` float32 grey values with mean 0 and norm 1, or all 0 for a flat photo.
     """
 
     error: str = ""
@@ -42,8 +43,8 @@ class ImageStats:
     thumb: NDArray[np.float32] | None = None
 
 
-def look_at(path: Path) -> ImageStats:
-    """Decode a photo whole and take what the checks need. Never raises for a bad file."""
+def image_stats(path: Path) -> ImageStats:
+    """Decodes a photo completely and collects what the checks need. A bad file gives `error`, not an exception."""
     try:
         if not path.is_file():
             return ImageStats(error="no such file", missing=True)
@@ -65,34 +66,36 @@ def _thumb(grey: Image.Image) -> NDArray[np.float32]:
     values = np.asarray(grey.resize((THUMB, THUMB), Image.Resampling.BOX), dtype=np.float32).ravel()
     values -= values.mean()
     norm = float(np.linalg.norm(values))
-    return values / norm if norm > THUMB else np.zeros_like(values)  # under 1 grey level of contrast: flat
+    return values / norm if norm > THUMB else np.zeros_like(values)  # flat: less than 1 grey level of contrast
 
 
-def check_photo(row: ImageRow, look: ImageStats) -> list[Finding]:
-    """A photo of the JSON against its file."""
-    if look.missing:
-        return [Finding("missing_photo", row.place, f"{row.path} is not there{_web(row.file_name)}")]
-    if look.error:
-        return [Finding("unreadable_photo", row.place, look.error)]
-    return _check_size(row, row.size, look) if row.size is not None else []
+def check_photo(row: ImageRow, stats: ImageStats) -> list[Finding]:
+    """Compares an image row with its file."""
+    if stats.missing:
+        return [Finding("missing_photo", row.location, f"{row.path} does not exist{_web(row.file_name)}")]
+    if stats.error:
+        return [Finding("unreadable_photo", row.location, stats.error)]
+    return _check_size(row, row.size, stats) if row.size is not None else []
 
 
-def _check_size(row: ImageRow, size: tuple[int, int], look: ImageStats) -> list[Finding]:
-    said, stored, upright = (f"{w} x {h}" for h, w in (size, look.stored, look.size))
-    turned = look.orientation >= 5
-    if size != look.size:
-        if turned and size == look.stored:
-            words = f"EXIF orientation {look.orientation} makes it {upright}, but masks are made for {said}"
-            return [Finding("exif_rotation", row.place, words)]
-        other = f" ({stored} before its EXIF tag turns it)" if turned else ""
-        words = f"the JSON says {said} (width x height), the file has {upright}{other}"
-        return [Finding("size_mismatch", row.place, words)]
-    if look.orientation != 1 and look.stored == look.size:
-        return [
-            Finding("exif_unclear", row.place, f"EXIF orientation is {look.orientation}, the size {said} either way")
-        ]
+def _check_size(row: ImageRow, size: tuple[int, int], stats: ImageStats) -> list[Finding]:
+    listed, stored, upright = (f"{w} x {h}" for h, w in (size, stats.stored, stats.size))
+    turned = stats.orientation >= 5
+    if size != stats.size:
+        if turned and size == stats.stored:
+            words = (
+                f"EXIF orientation {stats.orientation} turns the photo to {upright} (width x height), but the JSON and "
+                f"its masks have {listed}"
+            )
+            return [Finding("exif_rotation", row.location, words)]
+        note = f" ({stored} before the EXIF tag turns it)" if turned else ""
+        words = f"the JSON has {listed} (width x height), the file has {upright}{note}"
+        return [Finding("size_mismatch", row.location, words)]
+    if stats.orientation != 1 and stats.stored == stats.size:
+        words = f"EXIF orientation is {stats.orientation}; the size is {listed} (width x height) with and without it"
+        return [Finding("exif_unclear", row.location, words)]
     return []
 
 
 def _web(name: str) -> str:
-    return "; file_name is a web address" if "://" in name else ""
+    return "; file_name is a web address, download the photo" if "://" in name else ""

@@ -1,4 +1,4 @@
-"""A picture of a finding: the photo with the annotation's box (black) and mask or polygon (white), right or wrong."""
+"""Pictures of findings: the photo with the annotation's box in black and its mask or polygon in white."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,53 +17,53 @@ from clothseg.photos import RgbImage, read_photo
 from clothseg.pictures.embed import shrink
 from clothseg.pictures.outlines import Box, draw_lines, mask_contours
 
-_AREA = 160_000
-# Kinds that say nothing about how a photo looks.
-_UNSEEN = frozenset(
+_AREA = 160_000  # pixels of a picture
+# Kinds that a picture cannot show.
+_NOT_VISIBLE = frozenset(
     {"missing_photo", "unreadable_photo", "id_not_whole", "category_below_one", "id_below_one", "missing_figure"}
 )
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A finding with its picture, `[H, W, 3]`."""
+class FindingPicture:
+    """A finding with its picture, `[H, W, 3]` uint8."""
 
     finding: Finding
     picture: RgbImage
 
 
-def worst(diagnosis: Diagnosis, wanted: int = 24, of_a_kind: int = 3) -> list[Shown]:
-    """Pictures of findings, errors first, a few of each kind."""
-    finder = _Finder(diagnosis)
-    shown: list[Shown] = []
+def worst_findings(diagnosis: Diagnosis, count: int = 24, per_kind: int = 3) -> list[FindingPicture]:
+    """Pictures of at most `count` findings, errors first, at most `per_kind` of each kind."""
+    index = _RowIndex(diagnosis)
+    shown: list[FindingPicture] = []
     for kind, findings in diagnosis.by_kind().items():
-        if kind in _UNSEEN:
+        if kind in _NOT_VISIBLE:
             continue
         drawn = 0
-        for finding in findings[: 4 * of_a_kind]:  # not all can be drawn; a kind does not get to try for long
-            if drawn == of_a_kind or len(shown) == wanted:
+        for finding in findings[: 4 * per_kind]:  # some cannot be drawn; the limit saves time
+            if drawn == per_kind or len(shown) == count:
                 break
-            if (picture := finder.draw(finding)) is not None:
-                shown.append(Shown(finding, picture))
+            if (picture := index.draw(finding)) is not None:
+                shown.append(FindingPicture(finding, picture))
                 drawn += 1
     return shown
 
 
-class _Finder:
-    """From places back to rows."""
+class _RowIndex:
+    """Finds the rows of a location."""
 
     def __init__(self, diagnosis: Diagnosis) -> None:
         self.images = {(s.name, row.id): row for s in diagnosis.splits for row in reversed(s.images)}
-        self.image_rows = {(r.place.file, r.place.row): (s.name, r) for s in diagnosis.splits for r in s.images}
-        self.rows = {(r.place.file, r.place.row): (s.name, r) for s in diagnosis.splits for r in s.annotations}
+        self.image_rows = {(r.location.file, r.location.row): (s.name, r) for s in diagnosis.splits for r in s.images}
+        self.rows = {(r.location.file, r.location.row): (s.name, r) for s in diagnosis.splits for r in s.annotations}
         self.of_image: dict[tuple[str, Any], list[AnnotationRow]] = {}
         for split in diagnosis.splits:
             for row in split.annotations:
                 self.of_image.setdefault((split.name, row.image_id), []).append(row)
 
     def draw(self, finding: Finding) -> RgbImage | None:
-        """The place of the finding; beside it the other place, where that is another photo."""
-        first, second = self._look_up(finding.place), self._look_up(finding.other)
+        """Draws the photo of a finding, and beside it the second photo if the finding has one."""
+        first, second = self._look_up(finding.location), self._look_up(finding.other)
         if first is None:
             return None
         image, rows = first
@@ -72,14 +72,14 @@ class _Finder:
         pictures = [p for p in (_drawn(image, rows), _drawn(*second) if second else None) if p is not None]
         return _side_by_side(pictures) if pictures else None
 
-    def _look_up(self, place: Location | None) -> tuple[ImageRow, list[AnnotationRow]] | None:
-        if place is None:
+    def _look_up(self, location: Location | None) -> tuple[ImageRow, list[AnnotationRow]] | None:
+        if location is None:
             return None
-        key = (place.file, place.row)
-        if place.section == "images" and key in self.image_rows:
+        key = (location.file, location.row)
+        if location.section == "images" and key in self.image_rows:
             name, image = self.image_rows[key]
             return image, self.of_image.get((name, image.id), [])
-        if place.section == "annotations" and key in self.rows:
+        if location.section == "annotations" and key in self.rows:
             name, row = self.rows[key]
             found = self.images.get((name, row.image_id))
             return (found, [row]) if found is not None else None
@@ -108,7 +108,7 @@ def _box(row: AnnotationRow, scale: float) -> Box | None:
 
 
 def _edges(row: AnnotationRow) -> list[NDArray[Any]]:
-    """Polygons as they stand, whatever is wrong with them; contours of an RLE of whatever size it says."""
+    """The contours of a segmentation, also of a wrong one: polygons as they are, an RLE with its own size."""
     value = row.raw.get("segmentation")
     if isinstance(value, list):
         found = [numbers(polygon) for polygon in value]

@@ -1,4 +1,4 @@
-"""COCO files into rows. Nothing here stops at a wrong value: it becomes a finding, and the row goes on without it."""
+"""Reads COCO files into rows. A wrong value does not stop it: it becomes a finding, and the row has None instead."""
 
 import json
 import math
@@ -16,37 +16,45 @@ _REQUIRED = {
     "images": ("id", "file_name", "height", "width"),
     "annotations": ("id", "image_id", "category_id"),
 }
-_LONGEST_SIDE = 100_000  # more is a slip of the pen, and costs memory
+_MAX_SIDE = 100_000  # larger sizes are mistakes and would need too much memory
 
 
 def find_files(inputs: Iterable[Path]) -> list[Path]:
-    """COCO files among inputs: a file as it is; of a folder `annotations/*.json`, or its own JSONs and those below.
+    """Finds the COCO files of the inputs.
+
+    A file is used as it is. In a folder, the first of these patterns that matches is used: `annotations/*.json`,
+    `*.json`, `*/_annotations.coco.json`.
 
     Raises:
-        DataError: an input does not exist, or holds no JSON file.
+        DataError: an input does not exist, or a folder has no JSON file.
     """
     files: list[Path] = []
-    for place in inputs:
-        if place.is_file():
-            files.append(place)
+    for given in inputs:
+        if given.is_file():
+            files.append(given)
             continue
-        if not place.is_dir():
-            raise DataError(f"{place}: no such data set; give its folder or its COCO JSON files")
+        if not given.is_dir():
+            raise DataError(f"{given}: no such data set; give its folder or its COCO JSON files")
         for pattern in ("annotations/*.json", "*.json", "*/_annotations.coco.json"):
-            if found := sorted(place.glob(pattern)):
+            if found := sorted(given.glob(pattern)):
                 files += found
                 break
         else:
-            raise DataError(f"{place}: no annotations/*.json and no other COCO file in this folder")
+            raise DataError(
+                f"{given}: this folder has no annotations/*.json and no other JSON file; give the folder of a data set"
+            )
     return list(dict.fromkeys(files))
 
 
 def read_splits(files: Sequence[Path], photo_folders: Sequence[Path] = ()) -> tuple[list[Split], list[Finding]]:
-    """Every file that is JSON, with what is wrong with its form.
+    """Reads COCO files and checks their form.
 
     Args:
         files: one for each split.
-        photo_folders: where photos are; without any, the usual places around each file.
+        photo_folders: folders with photos. Default: the usual folders near each file.
+
+    Returns:
+        The splits and the findings.
 
     Raises:
         DataError: a file cannot be read as JSON, or none is a COCO file.
@@ -55,19 +63,23 @@ def read_splits(files: Sequence[Path], photo_folders: Sequence[Path] = ()) -> tu
     for file, name in zip(files, _names(files), strict=True):
         tree = _read_json(file)
         if not isinstance(tree, dict) or not any(section in tree for section in SECTIONS):
-            what = "a list (COCO results?)" if isinstance(tree, list) else "an object without COCO's three lists"
-            findings.append(Finding("not_coco", Location(str(file)), f"the file holds {what}, no COCO instances"))
+            content = "a list (COCO results?)" if isinstance(tree, list) else "an object without COCO's three lists"
+            findings.append(
+                Finding("not_coco", Location(str(file)), f"the file has {content}, so it is not a COCO instances file")
+            )
             continue
         split = Split(name, file, tree)
         findings += _fill(split, list(photo_folders) or _usual_folders(file, name))
         splits.append(split)
     if not splits:
-        raise DataError(f"{', '.join(map(str, files))}: no COCO instances file (images, annotations, categories)")
+        raise DataError(
+            f"{', '.join(map(str, files))}: not a COCO instances file; it needs images, annotations and categories"
+        )
     return splits, findings
 
 
 def _names(files: Sequence[Path]) -> list[str]:
-    """A short name for each file, no two alike."""
+    """A short, unique name for each file."""
     plain = [f.parent.name if f.name == "_annotations.coco.json" else f.stem for f in files]
     return [n if plain.count(n) == 1 else f"{f.parent.name}-{n}-{i}" for i, (n, f) in enumerate(zip(plain, files))]  # noqa: B905
 
@@ -76,11 +88,11 @@ def _read_json(file: Path) -> Any:
     try:
         return json.loads(file.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{file}: not readable as JSON ({error})") from error
+        raise DataError(f"{file}: cannot be read as JSON ({error})") from error
 
 
 def _usual_folders(file: Path, name: str) -> list[Path]:
-    """Ours, CVAT's, COCO's own, and photos beside the file."""
+    """The folders with photos of clothseg, CVAT and COCO, and the file's own folder."""
     root = file.parent.parent if file.parent.name == "annotations" else file.parent
     part = name.removeprefix("instances_")
     folders = [root / "images", root / "images" / part, root / part, root, file.parent]
@@ -93,111 +105,112 @@ def _fill(split: Split, folders: Sequence[Path]) -> list[Finding]:
     for section in SECTIONS:
         rows = split.tree.get(section)
         if not isinstance(rows, list):
-            what = "is missing" if rows is None else f"is no list but {_kind(rows)}"
-            findings.append(Finding("not_coco", Location(str(split.file), section), f"{section} {what}"))
+            fault = "is missing" if rows is None else f"must be a list, found {_describe(rows)}"
+            findings.append(Finding("not_coco", Location(str(split.file), section), f"{section} {fault}"))
             continue
         for number, raw in enumerate(rows):
-            place = Location(str(split.file), section, number)
+            location = Location(str(split.file), section, number)
             if not isinstance(raw, dict):
-                findings.append(Finding("wrong_type", place, f"the entry is no object but {_kind(raw)}"))
+                findings.append(Finding("wrong_type", location, f"the entry must be an object, found {_describe(raw)}"))
             elif section == "categories":
-                findings += _category(split, place, raw)
+                findings += _category(split, location, raw)
             elif section == "images":
-                findings += _image(split, place, raw, folders)
+                findings += _image(split, location, raw, folders)
                 if (row := split.images[-1]).id is not None:
                     photos.setdefault(row.id, row.file_name)
-            # Annotations may stand before the images in the file, but SECTIONS has them last.
+            # In the file, annotations may come before the images. SECTIONS has them last.
             else:
-                findings += _annotation(split, place, raw, photos)
+                findings += _annotation(split, location, raw, photos)
     for kind, empty in (("no_photos", not split.images), ("no_annotations", not split.annotations)):
         if empty:
-            findings.append(Finding(kind, Location(str(split.file)), f"no {kind.removeprefix('no_')} in the file"))
+            findings.append(Finding(kind, Location(str(split.file)), f"the file has no {kind.removeprefix('no_')}"))
     return findings
 
 
-def _category(split: Split, place: Location, raw: dict[str, Any]) -> list[Finding]:
-    findings = _missing(place, raw, "categories")
-    number, told = read_id(raw, "id", place)
+def _category(split: Split, location: Location, raw: dict[str, Any]) -> list[Finding]:
+    findings = _missing(location, raw, "categories")
+    number, found = read_id(raw, "id", location)
     name = raw.get("name")
     if "name" in raw and (not isinstance(name, str) or not name.strip()):
-        findings.append(Finding("wrong_type", place, f"name is {_kind(name)}, not a word"))
-    split.categories.append(CategoryRow(place, number, name if isinstance(name, str) else "", raw))
-    return findings + told
+        findings.append(Finding("wrong_type", location, f"name must be a text, found {_describe(name)}"))
+    split.categories.append(CategoryRow(location, number, name if isinstance(name, str) else "", raw))
+    return findings + found
 
 
-def _image(split: Split, place: Location, raw: dict[str, Any], folders: Sequence[Path]) -> list[Finding]:
+def _image(split: Split, location: Location, raw: dict[str, Any], folders: Sequence[Path]) -> list[Finding]:
     name = raw.get("file_name")
     text = name if isinstance(name, str) else ""
-    place = Location(place.file, "images", place.row, raw.get("id"), None, text)
-    findings = _missing(place, raw, "images")
-    number, told = read_id(raw, "id", place)
+    location = Location(location.file, "images", location.row, raw.get("id"), None, text)
+    findings = _missing(location, raw, "images")
+    number, found = read_id(raw, "id", location)
     if "file_name" in raw and not text.strip():
-        findings.append(Finding("wrong_type", place, f"file_name is {_kind(name)}, not a name"))
+        findings.append(Finding("wrong_type", location, f"file_name must be a text, found {_describe(name)}"))
     sides = []
     for key in ("height", "width"):
         side = raw.get(key)
-        if isinstance(side, int) and not isinstance(side, bool) and 1 <= side <= _LONGEST_SIDE:
+        if isinstance(side, int) and not isinstance(side, bool) and 1 <= side <= _MAX_SIDE:
             sides.append(side)
         elif key in raw:
-            words = f"{key} is {_kind(side)}, not a whole number of pixels from 1 to {_LONGEST_SIDE}"
-            findings.append(Finding("wrong_type", place, words))
+            words = f"{key} must be an integer from 1 to {_MAX_SIDE}, found {_describe(side)}"
+            findings.append(Finding("wrong_type", location, words))
     path = _locate(text, folders) if text.strip() else None
     if text.startswith(("/", "\\")) or ".." in text.replace("\\", "/").split("/") or text[1:3] == ":\\":
-        findings.append(Finding("unsafe_name", place, f"file_name is {text!r}"))
+        findings.append(Finding("unsafe_name", location, f"file_name is {text!r}"))
     size = (sides[0], sides[1]) if len(sides) == 2 else None
-    split.images.append(ImageRow(place, number, text, size, path, raw))
-    return findings + told
+    split.images.append(ImageRow(location, number, text, size, path, raw))
+    return findings + found
 
 
-def _annotation(split: Split, place: Location, raw: dict[str, Any], photos: dict[Id, str]) -> list[Finding]:
-    plain = Location(place.file, "annotations", place.row, raw.get("image_id"), raw.get("id"))
-    image, told = read_id(raw, "image_id", plain)
+def _annotation(split: Split, location: Location, raw: dict[str, Any], photos: dict[Id, str]) -> list[Finding]:
+    without_photo = Location(location.file, "annotations", location.row, raw.get("image_id"), raw.get("id"))
+    image, about_image = read_id(raw, "image_id", without_photo)
     name = photos.get(image, "") if image is not None else ""
-    place = Location(place.file, "annotations", place.row, raw.get("image_id"), raw.get("id"), name)
-    findings = _missing(place, raw, "annotations") + [Finding(f.kind, place, f.words) for f in told]
-    number, about_id = read_id(raw, "id", place)
-    category, about_category = read_id(raw, "category_id", place)
+    location = Location(location.file, "annotations", location.row, raw.get("image_id"), raw.get("id"), name)
+    findings = _missing(location, raw, "annotations") + [Finding(f.kind, location, f.words) for f in about_image]
+    number, about_id = read_id(raw, "id", location)
+    category, about_category = read_id(raw, "category_id", location)
     if "iscrowd" in raw and raw["iscrowd"] not in (0, 1):
-        findings.append(Finding("wrong_type", place, f"iscrowd is {_kind(raw['iscrowd'])}, not 0 or 1"))
-    split.annotations.append(AnnotationRow(place, number, image, category, raw))
+        findings.append(Finding("wrong_type", location, f"iscrowd must be 0 or 1, found {_describe(raw['iscrowd'])}"))
+    split.annotations.append(AnnotationRow(location, number, image, category, raw))
     return findings + about_id + about_category
 
 
-def read_id(raw: dict[str, Any], key: str, place: Location) -> tuple[Id | None, list[Finding]]:
-    """An id as a whole number where it can be one (`"7"` and `7.0` are 7), or as a word; None where it is neither."""
+def read_id(raw: dict[str, Any], key: str, location: Location) -> tuple[Id | None, list[Finding]]:
+    """Reads an id as an integer if possible (`"7"` and `7.0` are 7), else as a string. None if it is neither."""
     if key not in raw:
         return None, []
     value = raw[key]
     if isinstance(value, int) and not isinstance(value, bool):
         return value, []
     if isinstance(value, float) and value.is_integer():
-        return int(value), [Finding("id_not_whole", place, f"{key} is {value!r}, a fraction's type")]
+        return int(value), [Finding("id_not_whole", location, f"{key} must be an integer, found the float {value!r}")]
     if isinstance(value, str) and value.strip():
-        word = value.strip()
-        whole = word.isascii() and word.removeprefix("-").isdigit() and len(word) < 19 and str(int(word)) == word
-        return int(word) if whole else word, [Finding("id_not_whole", place, f"{key} is the string {value!r}")]
-    return None, [Finding("wrong_type", place, f"{key} is {_kind(value)}, not an id")]
+        text = value.strip()
+        integer = text.isascii() and text.removeprefix("-").isdigit() and len(text) < 19 and str(int(text)) == text
+        words = f"{key} must be an integer, found the string {value!r}"
+        return int(text) if integer else text, [Finding("id_not_whole", location, words)]
+    return None, [Finding("wrong_type", location, f"{key} must be an integer, found {_describe(value)}")]
 
 
-def _missing(place: Location, raw: dict[str, Any], section: str) -> list[Finding]:
-    absent = [key for key in _REQUIRED[section] if key not in raw]
-    return [Finding("missing_key", place, f"the entry has no {', '.join(absent)}")] if absent else []
+def _missing(location: Location, raw: dict[str, Any], section: str) -> list[Finding]:
+    missing = [key for key in _REQUIRED[section] if key not in raw]
+    return [Finding("missing_key", location, f"{', '.join(missing)} missing")] if missing else []
 
 
 def _locate(name: str, folders: Sequence[Path]) -> Path | None:
-    """The first folder's file of that name that exists; otherwise where it was looked for first."""
-    places = [folder / name.replace("\\", "/") for folder in folders]
-    for place in places:
+    """The path of a file in the first folder that has it; else its path in the first folder."""
+    paths = [folder / name.replace("\\", "/") for folder in folders]
+    for path in paths:
         try:
-            if place.is_file():
-                return place
+            if path.is_file():
+                return path
         except (OSError, ValueError):
             continue
-    return places[0] if places else Path(name)
+    return paths[0] if paths else Path(name)
 
 
 def numbers(value: Any, count: int | None = None) -> list[float] | None:
-    """A list of finite numbers (of that `count`), or None."""
+    """A list of finite numbers, with `count` entries if that is given. None if `value` is anything else."""
     if not isinstance(value, list) or (count is not None and len(value) != count):
         return None
     answer = []
@@ -214,7 +227,7 @@ def numbers(value: Any, count: int | None = None) -> list[float] | None:
     return answer
 
 
-def _kind(value: Any) -> str:
-    """A wrong value in a few words."""
+def _describe(value: Any) -> str:
+    """A wrong value and its type."""
     text = repr(value)
     return f"{text if len(text) <= 60 else text[:59] + '…'} ({'null' if value is None else type(value).__name__})"

@@ -1,4 +1,4 @@
-"""COCO files as they are, right or wrong: rows keep what was read, and None where a value was unusable."""
+"""Rows of COCO files that can be wrong. They keep the raw JSON; values that cannot be used are None."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,9 +11,9 @@ Id = int | str
 
 @dataclass(frozen=True)
 class CategoryRow:
-    """A class. `name` is empty where it was none."""
+    """A class. `name` is empty if the JSON has no usable name."""
 
-    place: Location
+    location: Location
     id: Id | None
     name: str
     raw: dict[str, Any]
@@ -21,9 +21,9 @@ class CategoryRow:
 
 @dataclass(frozen=True)
 class ImageRow:
-    """A photo as the JSON has it. `size` is height, width; `path` is where it was found, or where it should be."""
+    """A photo. `size` is height and width. `path` is where the file was found, or where it should be."""
 
-    place: Location
+    location: Location
     id: Id | None
     file_name: str
     size: tuple[int, int] | None
@@ -33,9 +33,9 @@ class ImageRow:
 
 @dataclass(frozen=True)
 class AnnotationRow:
-    """One annotation; ids are None where they were no ids."""
+    """An annotation."""
 
-    place: Location
+    location: Location
     id: Id | None
     image_id: Id | None
     category_id: Id | None
@@ -43,13 +43,13 @@ class AnnotationRow:
 
     @property
     def crowd(self) -> bool:
-        """Whether it is a region to be ignored."""
+        """Whether this is a region to ignore."""
         return self.raw.get("iscrowd") in (1, True)
 
 
 @dataclass
 class Split:
-    """One file: its name (`train` for `train.json`), its rows, and what else it holds."""
+    """One file: its name (`train` for `train.json`), its rows, and its whole JSON in `tree`."""
 
     name: str
     file: Path
@@ -59,9 +59,9 @@ class Split:
     annotations: list[AnnotationRow] = field(default_factory=list)
 
     def images_by_id(self) -> dict[Id, ImageRow]:
-        """The first image of each id."""
+        """The first image with each id."""
         return {row.id: row for row in reversed(self.images) if row.id is not None}
 
     def categories_by_id(self) -> dict[Id, CategoryRow]:
-        """The first category of each id."""
+        """The first category with each id."""
         return {row.id: row for row in reversed(self.categories) if row.id is not None}

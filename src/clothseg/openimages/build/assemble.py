@@ -9,6 +9,7 @@ from clothseg.dataset.duplicates import near_duplicates
 from clothseg.dataset.split import split_photos
 from clothseg.openimages.archives import MaskArchive
 from clothseg.openimages.build.convert import Converted
+from clothseg.openimages.build.options import BuildOptions
 from clothseg.openimages.build.plan import Source
 from clothseg.openimages.build.summary import BuildSummary, Dropped, PolygonCounts, Speed, SplitCounts, UnmaskedBox
 from clothseg.openimages.build.work_folder import read_chunk
@@ -79,10 +80,7 @@ def assemble(
     chunks: Sequence[tuple[Source, Path]],
     chosen: Sequence[ClassName],
     included: Mapping[str, Sequence[ClassName]],
-    *,
-    val_fraction: float | None,
-    seed: int,
-    limit: int | None,
+    options: BuildOptions,
 ) -> DatasetPlan:
     """Read what came of the chunks and share out the photos. The arguments are those of `build_dataset`.
 
@@ -104,11 +102,11 @@ def assemble(
             lost += [(source, photo.image_id, row) for row in photo.dropped]
             unmasked += [(source, photo.image_id, box) for box in photo.unmasked]
     near: list[list[str]] = []
-    if val_fraction is not None and len(kept["train"]) > 1:
+    if options.val_fraction is not None and len(kept["train"]) > 1:
         near = near_duplicates({p.image_id: p.hash for p in kept["train"].values()})
-        kept = _split(kept["train"], near, val_fraction, seed)
-    if limit is not None:
-        kept = {name: {i: found[i] for i in sorted(found)[:limit]} for name, found in kept.items()}
+        kept = _split(kept["train"], near, options.val_fraction, options.seed)
+    if options.limit is not None:
+        kept = {name: {i: found[i] for i in sorted(found)[: options.limit]} for name, found in kept.items()}
     split_of = {image_id: name for name, found in kept.items() for image_id in found}
 
     dropped = [

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -31,10 +31,10 @@ from clothseg.instances import (
 )
 from clothseg.openimages.archives import MaskArchive, MissingMaskError
 from clothseg.openimages.build.matching import match_boxes
+from clothseg.openimages.build.options import BoxesWithoutMask
 from clothseg.openimages.build.orientation import OrientedPhoto, Size, fits, orient_photo, turn_box
 from clothseg.openimages.tables import FLAGS, UNKNOWN, Box, BoxRow, Flags, MaskRow
 
-Unmasked = Literal["crowd", "ignore", "drop"]
 BoolMask = np.ndarray[Any, np.dtype[np.bool_]]
 
 
@@ -48,7 +48,7 @@ class Settings:
         photos: folder of its photos.
         categories: category id by class id; several classes may share one.
         names: class name by class id.
-        unmasked: what becomes of boxes without mask and of groups.
+        boxes_without_mask: how to treat boxes without a mask and group boxes, see `BuildOptions`.
         max_size: longest side of photos, or None.
         upright: turn photos and masks by the image list's rotation.
         polygons: tolerance in pixels of polygons, or None for RLE.
@@ -60,7 +60,7 @@ class Settings:
     photos: Path
     categories: Mapping[str, int]
     names: Mapping[str, str]
-    unmasked: Unmasked
+    boxes_without_mask: BoxesWithoutMask
     max_size: int | None
     upright: bool
     polygons: float | None
@@ -147,7 +147,7 @@ def convert_photo(job: PhotoJob, archive: MaskArchive, settings: Settings, image
         return result
     result.height, result.width = standing.pixels.shape[:2]
     result.changed = list(standing.changed)
-    if settings.unmasked == "drop" and _drop_for_unmasked(rows, matched, unmasked, result):
+    if settings.boxes_without_mask == "drop" and _drop_for_unmasked(rows, matched, unmasked, result):
         return result
     for number, row in enumerate(rows):
         if number in pictures:
@@ -155,7 +155,7 @@ def convert_photo(job: PhotoJob, archive: MaskArchive, settings: Settings, image
     # A photo that lost all its masks shows a garment: it is no negative.
     result.kept = any(not a["iscrowd"] for a in result.annotations) or not job.masks
     if result.kept:
-        if settings.unmasked == "crowd":
+        if settings.boxes_without_mask == "crowd":
             _add_regions(unmasked, standing, settings, result)
         with clock("write"):
             data = standing.jpeg()
@@ -226,7 +226,7 @@ def _add_mask(
         result.dropped.append(("other_shape", row.box_id, row.mid, f"{row.mask_path}: {told}"))
         return
     group = box is not None and box.is_group
-    if group and settings.unmasked == "ignore":
+    if group and settings.boxes_without_mask == "ignore":
         result.dropped.append(("group", row.box_id, row.mid, f"{row.mask_path}: the box stands for a group"))
         return
     size: Size = (standing.pixels.shape[0], standing.pixels.shape[1])

@@ -17,15 +17,12 @@ from typing import Any
 
 from clothseg.openimages.archives import MaskArchive
 from clothseg.openimages.build.convert import Clock, PhotoJob, Settings, convert_photo
+from clothseg.openimages.build.options import BuildOptions
 from clothseg.openimages.build.plan import Source
 from clothseg.openimages.build.summary import Speed
 from clothseg.openimages.build.work_folder import WorkFolder, chunk_key, read_chunk, write_chunk
 
 Progress = Callable[[Iterable[Any], str, int], Iterable[Any]]
-
-_CHUNK = 64
-# Fewer photos than this are done before other processes have started.
-_FEW = 1500
 
 
 @dataclass(frozen=True)
@@ -53,7 +50,7 @@ def convert_all(
     sources: Sequence[Source],
     settings: Callable[[Source], Settings],
     work: WorkFolder,
-    workers: int,
+    options: BuildOptions,
     progress: Progress,
 ) -> tuple[Speed, list[tuple[Source, Path]]]:
     """Convert what is not converted yet. The chunks' files, in order of source and photo."""
@@ -63,14 +60,14 @@ def convert_all(
     for source in sources:
         own = settings(source)
         with MaskArchive(own.source, own.split) as archive:
-            for start in range(0, len(source.wanted), _CHUNK):
-                ids = source.wanted[start : start + _CHUNK]
+            for start in range(0, len(source.wanted), options.chunk_photos):
+                ids = source.wanted[start : start + options.chunk_photos]
                 path = work.chunk(chunk_key(_jobs(source, ids), own, archive))
                 chunks.append((source, path))
                 if not _is_done(path, work.images):
                     todo.append((source, path, ids))
     count = sum(len(ids) for _, _, ids in todo)
-    workers = 1 if count < _FEW else workers
+    workers = 1 if count < options.min_parallel_photos else options.workers
     seconds: dict[str, float] = defaultdict(float)
     tasks = (Task(path, settings(source), _jobs(source, ids)) for source, path, ids in todo)
     if workers == 1:

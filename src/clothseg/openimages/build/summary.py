@@ -202,8 +202,9 @@ def record(summary: BuildSummary, sources: Mapping[str, Any], classes: Any, opti
         unmasked[box.split][box.class_name] += 1
     unmasked["on_photos_of_the_data_set"] = sum(box.kept for box in summary.unmasked)
     unmasked["note"] = (
-        "Boxes of chosen classes without a mask, listed in unmasked-boxes.csv. With unmasked: crowd, those on photos "
-        "of the data set are annotations with iscrowd 1. A photo with no mask of a chosen class is not in the data set."
+        "Boxes of the chosen classes without a mask; unmasked-boxes.csv lists them. With boxes_without_mask: crowd, "
+        "boxes on photos of the dataset are annotations with iscrowd 1. A photo without any mask of the chosen classes "
+        "is not in the dataset."
     )
     document = {
         "format": "clothseg data set 1",

@@ -8,7 +8,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,9 @@ class WorkFolder:
         self.folder = out.with_name(f".{out.name}.building")
         self.data, self.chunks = self.folder / "data", self.folder / "chunks"
         self.images = self.data / "images"
-        self._new_parents = [place for place in out.parents if not place.exists()]
+        self._lock_file = self.folder / "lock"
+        self._new_parents = [parent for parent in out.parents if not parent.exists()]
+        self._removed = False
 
     @contextmanager
     def open(self, photos_depend_on: Mapping[str, Any]) -> Iterator[None]:
@@ -41,7 +43,7 @@ class WorkFolder:
             ClothsegError: another build for the same data set is running.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.folder / "lock")
+        lock = FileLock(self._lock_file)
         try:
             lock.acquire(blocking=False)
         except Timeout as error:
@@ -51,6 +53,8 @@ class WorkFolder:
             yield
         finally:
             lock.release()
+            if self._removed:
+                self._remove_lock()
 
     def _clear_unlike(self, facts: str) -> None:
         known = self.folder / "made-with.json"
@@ -62,11 +66,25 @@ class WorkFolder:
         self.chunks.mkdir(exist_ok=True)
 
     def remove(self) -> None:
-        """Leave nothing behind."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-        for place in self._new_parents:
-            if place.is_dir() and not any(place.iterdir()):
-                place.rmdir()
+        """Deletes the content of the folder. `open` deletes the lock file and the folder when it releases the lock.
+
+        The lock file is open until then, and Windows does not delete open files.
+        """
+        for path in self.folder.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            elif path != self._lock_file:
+                path.unlink(missing_ok=True)
+        self._removed = True
+
+    def _remove_lock(self) -> None:
+        """Deletes the lock file, the folder and the parent folders that this build created, if they are empty."""
+        with suppress(OSError):  # another build may have locked the folder again
+            self._lock_file.unlink(missing_ok=True)
+            self.folder.rmdir()
+            for parent in self._new_parents:
+                if parent.is_dir():
+                    parent.rmdir()
 
     def publish(self) -> None:
         """Put the finished data set in its place; one that was there goes only when the new one is whole."""

@@ -37,7 +37,7 @@ def fit_budget(config: Config, budget: int, forecast_of: Callable[[Config], Fore
     Args:
         config: the settings that the user asked for.
         budget: bytes.
-        foretell: the forecast of a configuration.
+        forecast_of: the forecast of a configuration.
 
     Raises:
         ConfigError: nothing fits; the message has the smallest amount that would.
