@@ -4,7 +4,7 @@
 
 Copies the photos and masks of SOURCE (default: the sample) several times under new ids, and builds a data set from
 them: with one process, then with one per core (a build of fewer than 1,500 photos uses one process). The times include
-reading and hashing the photos. Half a minute by default.
+reading and hashing the photos. A minute or two by default.
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """Compares the time and memory of detection with torchvision's Mask R-CNN: same weights, same photos.
 
-    python benchmarks/detect_against_torchvision.py                       # input 512, 10 and 100 detections; 2 minutes
+    python benchmarks/detect_against_torchvision.py                       # input 512, 10 and 100 detections; a minute
     python benchmarks/detect_against_torchvision.py --full --compile      # every case; many minutes
     python benchmarks/detect_against_torchvision.py --size 800 --large --detections 100 --batch 4 --runs 5
 

@@ -5,8 +5,8 @@
 Generates a zip like those of Open Images (1-bit PNGs of some kilobytes, in random order), serves it on this machine,
 and fetches the masks of a class that has one in N members. Two ranges become one request if the gap between them is
 small enough. If `remotezip` is installed, it is measured too; it fetches member by member. `--delay` adds a round trip
-to each request, and `--speed` limits the connection. Minutes by default; the requests and bytes do not depend on the
-load of the machine, the times do.
+to each request, and `--speed` limits the connection. Two minutes by default. The times depend on the load of the
+machine, the requests and bytes do not.
 """
 
 import argparse

@@ -5,7 +5,7 @@
 Generates ground truth and results. Each side reads the same two files in its own process and computes COCO's metrics
 for masks and boxes. The time runs from the files to the metrics, without loading libraries. Peak memory is that of the
 whole process; the row `libraries` shows what loading the libraries takes. The row `evaluate` is all that `clothseg
-evaluate` computes from results. About a minute by default, ten with 5000 photos.
+evaluate` computes from results. Half a minute by default, minutes with 5000 photos.
 """
 
 import argparse

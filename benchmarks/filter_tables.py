@@ -3,7 +3,7 @@
     python benchmarks/filter_tables.py [FOLDER] [--with PYTHON] [--rows 1.0] [--record]
 
 Task: find the rows of three classes in one partition, in generated tables as long as those of train: 2.69 million masks
-and 14.6 million boxes, 1.9 GB. FOLDER keeps them for the next call; generating them takes minutes. `--rows 0.01` makes
+and 14.6 million boxes, 1.9 GB. FOLDER keeps them for the next call; generating them takes a minute. `--rows 0.01` makes
 tables of a hundredth. Each reader runs in its own process: clothseg, the csv module (`csv.reader`, its fastest), and
 pandas if the interpreter of `--with` has it. The readers alternate three times; the best time counts. Processor time is
 that of all cores together, which is the better measure on a busy machine. Memory is the peak of the process (Linux).

@@ -5,7 +5,7 @@
 Two questions. *Back on the photo's grid*: Open Images stores masks in another size than the photo. Here each mask is
 resized by nearest pixel, as the source of the sample did it, and resized back; the result is compared with the mask.
 *Smaller*: each mask is made smaller, as `dataset build --max-size` does it. Each small pixel is compared with the area
-of the mask that it covers, and the small mask is enlarged and compared with the mask. Below a minute.
+of the mask that it covers, and the small mask is enlarged and compared with the mask. About a minute.
 """
 
 import argparse

@@ -35,10 +35,10 @@ from clothseg.weights import (
     LoadReport,
     load_converted,
     load_initial_weights,
-    load_model,
     read_network,
     write_network,
 )
+from clothseg.weights.load_model import load_model
 
 REPORT_CLASSES = ("Suit", "Dress", "Jeans")
 

@@ -166,7 +166,7 @@ def _resized(reader: _Reader, positions: Iterable[int], transform: InputTransfor
             height, width = instances.size
             name = reader.data.images[position].path.name
             tall, wide = transform.resized(instances.size)
-            padded = f" in {small.shape[1]} x {small.shape[0]}" if small.shape[:2] != (tall, wide) else ""
+            padded = f", padded to {small.shape[1]} x {small.shape[0]}" if small.shape[:2] != (tall, wide) else ""
             cells += [(photo, f"{name}, {width} x {height}"), (draw_masks(instances), "masks")]
             cells += [(small, f"resized to {wide} x {tall}{padded}"), (mask, "masks, resized")]
     return cells

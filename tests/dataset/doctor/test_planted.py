@@ -448,7 +448,10 @@ def test_too_few_instances_and_imbalance(kind: str, sample_set: Path, open_set: 
 
 
 def test_the_sample_has_no_findings(sample_set: Path) -> None:
-    assert examine([sample_set]).findings == ()
+    diagnosis = examine([sample_set])
+    assert diagnosis.findings == ()
+    photos = sum(len(split.images) for split in diagnosis.splits)
+    assert repr(diagnosis) == f"Diagnosis(2 files, {photos} photos, 0 errors, 0 warnings)"
 
 
 def test_every_kind_is_planted() -> None:
