@@ -99,12 +99,15 @@ def _show_plan(plan: DownloadPlan) -> None:
     table.add_column("what", no_wrap=True)
     for heading in ("requested", "existing", "to fetch"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("")
-    for name, requested, existing, size, note in plan.short():
-        table.add_row(escape(name), f"{requested:,}", f"{existing:,}", _size(size), note)
+    rows = plan.short()
+    for name, requested, existing, size, _ in rows:
+        table.add_row(escape(name), f"{requested:,}", f"{existing:,}", _size(size))
     table.add_section()
-    table.add_row("all", "", "", _size(plan.bytes_to_fetch), "")
+    table.add_row("all", "", "", _size(plan.bytes_to_fetch))
     console.print(table)
+    for name, _, _, _, note in rows:
+        if note:
+            console.print(f"{escape(name)}: {note}.")
     for split, counts in plan.rows.items():
         console.print(f"Masks in {split}: " + ", ".join(f"{escape(name)} {n:,}" for name, n in counts.items()) + ".")
 
