@@ -25,8 +25,8 @@ def test_published_class_names_and_both_forms_of_the_file(tmp_path: Path, write_
 
 def test_classes_keep_the_order_of_the_request() -> None:
     known = read_classes(sample.folder() / "class-descriptions-boxable.csv")
-    chosen = choose_classes([" jeans", "/m/01xyhv", "Wine"], known)
-    assert [(c.mid, c.name) for c in chosen] == [("/m/0fly7", "Jeans"), ("/m/01xyhv", "Suit"), ("/m/081qc", "Wine")]
+    found = choose_classes([" jeans", "/m/01xyhv", "Wine"], known)
+    assert [(c.mid, c.name) for c in found] == [("/m/0fly7", "Jeans"), ("/m/01xyhv", "Suit"), ("/m/081qc", "Wine")]
 
 
 def test_one_message_has_all_wrong_classes_with_similar_names() -> None:

@@ -60,10 +60,10 @@ def test_members_equal_those_of_the_standard_library(
     files: dict[str, bytes], stored: bool, comment: bytes, before: bytes, gap: int, block: int, data: st.DataObject
 ) -> None:
     archive = zipped(files, stored=stored, comment=comment, before=before)
-    wanted = data.draw(st.sets(st.sampled_from(sorted(files)))) if files else set()
+    needed = data.draw(st.sets(st.sampled_from(sorted(files)))) if files else set()
     with zipfile.ZipFile(io.BytesIO(archive)) as referee:
-        expected = {name: referee.read(name) for name in wanted}
-    assert taken(archive, wanted | {"not there"}, gap, block) == expected
+        expected = {name: referee.read(name) for name in needed}
+    assert taken(archive, needed | {"not there"}, gap, block) == expected
 
 
 def test_zip64_by_number_of_members_and_by_a_members_header() -> None:
@@ -85,7 +85,7 @@ def test_zip64_by_number_of_members_and_by_a_members_header() -> None:
 
 
 def test_zip64_offsets_beyond_four_gigabytes() -> None:
-    """A sparse archive of 5 GB, made by hand: the member's place stands in the extra field alone."""
+    """A sparse archive of 5 GB, written byte by byte: only the extra field has the offset of the member."""
     content, place = b"far away", 5 << 30
     local = struct.pack("<4s5HIIIHH", b"PK\3\4", 45, 0, 0, 0, 33, zlib.crc32(content), len(content), len(content), 5, 0)
     local += b"a.png" + content

@@ -157,8 +157,8 @@ def test_failures_are_counted_listed_and_fetched_by_a_rerun(
     site, out = serve(sample_files), tmp_path / "raw"
     photos = sorted(k for k in sample_files if k.startswith("train/"))
     summary = fetch(site, tmp_path / "good")
-    wanted = {f"train/{p.name}" for p in (tmp_path / "good" / "train").iterdir()}
-    gone, broken, html, cut, box = *[p for p in photos if p in wanted][:4], "2018_04/validation/validation-images"
+    needed = {f"train/{p.name}" for p in (tmp_path / "good" / "train").iterdir()}
+    gone, broken, html, cut, box = *[p for p in photos if p in needed][:4], "2018_04/validation/validation-images"
     kinds = {
         gone: fault(status=404),
         broken: fault(status=500),
