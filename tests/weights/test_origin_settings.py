@@ -1,4 +1,4 @@
-"""Settings files of Matterport and detectron2 in our terms."""
+"""Settings files of Matterport and detectron2, converted to our settings."""
 
 from pathlib import Path
 
@@ -38,7 +38,7 @@ def mask_rcnn(config: Config) -> MaskRCNNSettings:
     return config.network
 
 
-def test_matterports_names(tmp_path: Path) -> None:
+def test_a_file_of_matterport(tmp_path: Path) -> None:
     config = read(MATTERPORT, tmp_path, "inference.score_threshold=0.4")
     network = mask_rcnn(config)
     assert network.conventions == "matterport"
@@ -47,10 +47,10 @@ def test_matterports_names(tmp_path: Path) -> None:
     assert network.anchors.ratios == (2, 1, 0.5)  # width / height there, height / width here
     assert (network.rpn.pre_nms_top_n_train, network.rpn.pre_nms_top_n_test) == (3000, 3000)
     assert network.loss_weights.class_ == 2
-    assert config.inference.score_threshold == 0.4  # what is typed goes over the file
+    assert config.inference.score_threshold == 0.4  # an override has priority over the file
 
 
-def test_detectron2s_tree(tmp_path: Path) -> None:
+def test_a_file_of_detectron2(tmp_path: Path) -> None:
     config = read(DETECTRON2, tmp_path)
     assert mask_rcnn(config).conventions == "detectron2"
     assert (config.input.channels, config.input.min_side, config.input.max_side) == ("rgb", 640, 99)
@@ -69,6 +69,6 @@ def test_detectron2s_tree(tmp_path: Path) -> None:
         "MODEL: {META_ARCHITECTURE: RetinaNet}",
     ],
 )
-def test_what_is_not_computed_is_refused(text: str, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="is computed here"):
+def test_unsupported_values_are_refused(text: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="is supported"):
         read(text, tmp_path)

@@ -23,10 +23,10 @@ app = typer.Typer(no_args_is_help=True, add_completion=False)
 File = Annotated[Path, typer.Argument(help="A weights file: .pth, .pkl, .h5 or .safetensors.")]
 Settings = Annotated[
     str | None,
-    typer.Option("--config", help="Settings over the defaults of the origin: our YAML or its own file."),
+    typer.Option("--config", help="Settings that override the origin's defaults: a file of clothseg or of the origin."),
 ]
-Overrides = Annotated[list[str] | None, typer.Option("--set", help="section.key=value, repeated.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bar, no summary.")]
+Overrides = Annotated[list[str] | None, typer.Option("--set", help="Override a setting: section.key=value, repeated.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress and no summary.")]
 
 
 @app.callback()
@@ -44,11 +44,12 @@ def inspect(
     as_settings: Annotated[
         bool, typer.Option("--settings", help="Print only the settings that fit the file, for --config.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print only the facts, no settings and no keys.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print only the summary, without settings and keys.")] = False,
 ) -> None:
     """Show where a weights file comes from, which network it is for, and what happens to every key.
 
-    Exit code 1 means that keys are missing or have another shape.
+    Each key is loaded, renamed, changed, unused, missing or shape_mismatch. The exit code is 1 if a key is missing or
+    has another shape.
 
     Example: [b]clothseg weights inspect mask_rcnn_coco.h5 --all[/]
     """
@@ -78,7 +79,7 @@ def convert(
     Example: [b]clothseg weights convert model_final_a3ec72.pkl --out coco-r101.safetensors[/]
     """
     if out.suffix != ".safetensors":
-        raise ClothsegError(f"--out {out}: the file is written as safetensors; let its name end with .safetensors")
+        raise ClothsegError(f"--out {out}: the name must end with .safetensors, the format of the output")
     require_absent(out, overwrite=overwrite)
     names = [name.strip() for name in class_names.split(",")] if class_names else None
     summary = convert_weights(file, out, config, overrides or [], names)
@@ -89,7 +90,7 @@ def convert(
 @app.command()
 def download(
     name: Annotated[str | None, typer.Argument(help="A name of the list; leave it out to see the list.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for the file; the cache by default.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the file. Default: the cache.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
     quiet: Quiet = False,
 ) -> None:
@@ -129,9 +130,9 @@ def _list(*, as_json: bool) -> None:
 
 def _show(found: Inspection, *, every: bool, quiet: bool) -> None:
     console = Console(highlight=False, soft_wrap=True)
-    classes = (
-        "none (a backbone alone)" if found.classes is None else f"{len(found.classes)}: {', '.join(found.classes)}"
-    )
+    classes = "none (a backbone without heads)"
+    if found.classes is not None:
+        classes = f"{len(found.classes)}: {', '.join(found.classes)}"
     facts = {
         "origin": found.origin,
         "layout": found.layout,
@@ -140,14 +141,14 @@ def _show(found: Inspection, *, every: bool, quiet: bool) -> None:
         "classes": classes,
         "keys": ", ".join(f"{count} {result}" for result, count in found.counts().items()),
     }
-    for word, value in facts.items():
-        console.print(f"{word:12} {escape(value)}")
+    for title, value in facts.items():
+        console.print(f"{title:12} {escape(value)}")
     if quiet:
         return
-    console.print("settings that fit it, for a configuration file:")
+    console.print("settings that fit the file, for --config:")
     console.print(escape(textwrap.indent(yaml.safe_dump(found.settings, sort_keys=False), "  ")), end="")
     for key in found.keys:
         if every or key.is_problem:
-            way = " -> ".join(filter(None, (key.key, key.name if key.name != key.key else "")))
+            names = " -> ".join(filter(None, (key.key, key.name if key.name != key.key else "")))
             shape = "x".join(map(str, key.shape))
-            console.print(escape(f"{key.result:15}{way} {shape}" + (f"  ({key.note})" if key.note else "")))
+            console.print(escape(f"{key.result:15}{names} {shape}" + (f"  ({key.note})" if key.note else "")))

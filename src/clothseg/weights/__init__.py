@@ -1,4 +1,8 @@
-"""Weights: any supported file into a network, with a report of every key."""
+"""Weights: reads files of several programs, converts them to our tensor names, and fills networks.
+
+`load.py` is the path from a file to a network, `load_model.py` adds settings and classes. `files/` has the containers,
+`formats/` the origins. `catalogue.py` lists published files.
+"""
 
 from clothseg.weights.catalogue import PUBLISHED, Published, cache_folder, fetch, published
 from clothseg.weights.converted import ConvertedWeights

@@ -1,4 +1,4 @@
-"""Published weights by name: where they lie, how large they are, on what terms, and how a download is checked."""
+"""Published weights by name: address, size, licence, checksum."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,7 +6,6 @@ from pathlib import Path
 from clothseg.errors import DownloadError, WeightsError
 from clothseg.http import TransferProgress, download_file
 
-MIB = 1024**2
 PYTORCH = "https://download.pytorch.org/models"
 ZOO = "https://dl.fbaipublicfiles.com/detectron2"
 TORCHVISION_TERMS = "BSD-3-Clause (torchvision); trained on {}, whose own terms apply"
@@ -16,14 +15,14 @@ MATTERPORT_TERMS = "MIT (Matterport Mask R-CNN); trained on COCO, whose own term
 
 @dataclass(frozen=True)
 class Published:
-    """A published file.
+    """A published weights file.
 
     Attributes:
-        url: where it lies.
-        mib: its size in MiB, for people.
-        licence: its terms.
-        what: in a few words.
-        sha256: of its content, or as many of its first digits as the publisher gives; empty where none is given.
+        url: its address.
+        mib: its size in MiB, approximately.
+        licence: its licence.
+        what: a short description.
+        sha256: the SHA-256 digest of the file, or the first digits of it; empty if the publisher gives none.
     """
 
     url: str
@@ -39,7 +38,7 @@ class Published:
 
 
 def _torchvision(name: str, mib: float, what: str, data: str) -> Published:
-    """Torchvision puts the first eight digits of the SHA-256 into the file's name."""
+    """An entry of torchvision, whose file names contain the first 8 digits of the SHA-256 digest."""
     digits = name.rsplit("-", 1)[-1].removesuffix(".pth")
     return Published(f"{PYTORCH}/{name}", mib, TORCHVISION_TERMS.format(data), what, digits)
 
@@ -80,27 +79,27 @@ PUBLISHED = {
 
 
 def cache_folder() -> Path:
-    """Where downloaded weights are kept."""
+    """The folder of downloaded weights."""
     return Path.home() / ".cache" / "clothseg" / "weights"
 
 
 def published(name: str, backbone: str = "resnet50") -> Published:
-    """The entry of a name; `imagenet` stands for that of the `backbone`.
+    """Returns the entry of a name; `imagenet` means `imagenet-BACKBONE`.
 
     Raises:
-        WeightsError: there is none.
+        WeightsError: no published weights have this name.
     """
-    wanted = f"imagenet-{backbone}" if name == "imagenet" else name
-    if wanted not in PUBLISHED:
-        raise WeightsError(f"no published weights are known by the name {wanted!r}; known are {', '.join(PUBLISHED)}")
-    return PUBLISHED[wanted]
+    full_name = f"imagenet-{backbone}" if name == "imagenet" else name
+    if full_name not in PUBLISHED:
+        raise WeightsError(f"{full_name!r} is not a name of published weights; the names are {', '.join(PUBLISHED)}")
+    return PUBLISHED[full_name]
 
 
 def fetch(entry: Published, folder: Path | None = None, progress: TransferProgress | None = None) -> Path:
-    """The local file of a published one, downloaded into `folder` (the cache by default) if it is not there.
+    """Returns the local file of an entry; downloads it to `folder` (default: the cache) if it is not there.
 
     Raises:
-        WeightsError: it cannot be fetched, or is not what was published.
+        WeightsError: the file cannot be downloaded, or its checksum is wrong.
     """
     path = (folder or cache_folder()) / entry.file_name
     if not path.is_file():

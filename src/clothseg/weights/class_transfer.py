@@ -1,4 +1,4 @@
-"""Rows of last layers for new classes, copied from classes with the same name."""
+"""Class layers for new classes: the rows of classes with the same name are copied."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -6,41 +6,48 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor
 
 
-def plain_name(name: str) -> str:
-    """A class's name without case, spaces, hyphens and underscores."""
+def normalize_name(name: str) -> str:
+    """A class name in lower case, without spaces, hyphens and underscores."""
     return re.sub(r"[\s_-]+", "", name.casefold())
 
 
+def same_classes(first: Sequence[str], second: Sequence[str]) -> bool:
+    """Whether both lists have the same classes in the same order, apart from spelling."""
+    return [normalize_name(name) for name in first] == [normalize_name(name) for name in second]
+
+
 def shared_classes(old: Sequence[str], new: Sequence[str]) -> dict[int, int]:
-    """Class numbers in `new` to class numbers in `old` with the same name; background, 0, is always shared."""
-    places = {plain_name(name): number for number, name in enumerate(old, start=1)}
-    plain = enumerate((plain_name(name) for name in new), start=1)
-    return {0: 0} | {number: places[name] for number, name in plain if name in places}
+    """Returns `{number in new: number in old}` of classes with the same name. Background is always in it: `{0: 0}`."""
+    old_numbers = {normalize_name(name): number for number, name in enumerate(old, start=1)}
+    names = enumerate((normalize_name(name) for name in new), start=1)
+    return {0: 0} | {number: old_numbers[name] for number, name in names if name in old_numbers}
 
 
 def transfer_class_rows(
     tensors: Mapping[str, Tensor],
-    fresh: Mapping[str, Tensor],
+    initial: Mapping[str, Tensor],
     old: Sequence[str],
     new: Sequence[str],
-    layers: Sequence[str],
+    class_layers: Sequence[str],
 ) -> dict[str, Tensor]:
-    """`tensors` with last layers for the `new` classes.
+    """Returns `tensors` with class layers for the `new` classes.
 
     Args:
-        tensors: by our names, of a network for the `old` classes.
-        fresh: tensors of a new network for the `new` classes; its rows stay where `old` has no such class.
+        tensors: of a network for the `old` classes, by our names.
+        initial: `state_dict` of a network for the `new` classes; rows of classes that `old` does not have come from it.
         old, new: names of the classes 1..K.
-        layers: prefixes of the names of tensors that have rows for each class.
+        class_layers: prefixes of the names of tensors with rows for each class, background first.
     """
     shared = shared_classes(old, new)
-    transferred = dict(tensors)
+    result = dict(tensors)
     for name, tensor in tensors.items():
-        if name.startswith(tuple(layers)) and name in fresh:
-            rows_of_both, rows = fresh[name].clone(), len(tensor) // (len(old) + 1)
-            if len(rows_of_both) != rows * (len(new) + 1) or rows_of_both.shape[1:] != tensor.shape[1:]:
-                continue  # the report will list a shape mismatch
-            for target, source in shared.items():
-                rows_of_both[target * rows : (target + 1) * rows] = tensor[source * rows : (source + 1) * rows]
-            transferred[name] = rows_of_both
-    return transferred
+        if not name.startswith(tuple(class_layers)) or name not in initial:
+            continue
+        rows = len(tensor) // (len(old) + 1)  # of one class
+        layer = initial[name].clone()
+        if len(layer) != rows * (len(new) + 1) or layer.shape[1:] != tensor.shape[1:]:
+            continue  # `load_tensors` reports the shape
+        for number, old_number in shared.items():
+            layer[number * rows : (number + 1) * rows] = tensor[old_number * rows : (old_number + 1) * rows]
+        result[name] = layer
+    return result

@@ -17,7 +17,7 @@ from clothseg.http import TransferProgress
 from clothseg.networks import Network
 from clothseg.runs import RunFolder
 from clothseg.weights.catalogue import PUBLISHED, fetch, published
-from clothseg.weights.class_transfer import plain_name, shared_classes, transfer_class_rows
+from clothseg.weights.class_transfer import same_classes, shared_classes, transfer_class_rows
 from clothseg.weights.converted import ConvertedWeights
 from clothseg.weights.files.tensor_file import read_tensor_file
 from clothseg.weights.formats import native
@@ -126,7 +126,7 @@ def load_converted(
     """
     _check_prefixes(network, exclude)
     tensors, old, transferred = converted.tensors, converted.classes, None
-    if old is not None and classes is not None and [plain_name(n) for n in old] != [plain_name(n) for n in classes]:
+    if old is not None and classes is not None and not same_classes(old, classes):
         tensors = transfer_class_rows(tensors, network.state_dict(), old, classes, network.class_layers)
         if not all(layer.startswith(tuple(exclude)) for layer in network.class_layers):
             transferred = [classes[number - 1] for number in shared_classes(old, classes) if number]

@@ -1,21 +1,18 @@
-"""A network from a weights file alone: its settings, its conventions, its classes."""
+"""From a weights file to a network that is ready to predict, with its settings and classes."""
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from clothseg.config import Config, deep_merge, read_settings
 from clothseg.errors import WeightsError
 from clothseg.networks import Network, build_network
-from clothseg.weights.class_transfer import plain_name
+from clothseg.weights.class_transfer import normalize_name
 from clothseg.weights.converted import ConvertedWeights
 from clothseg.weights.formats.native import write_network
 from clothseg.weights.load import LoadReport, load_converted, read_weights
-from clothseg.weights.origin_settings import to_our_settings
-
-Tree = dict[str, Any]
+from clothseg.weights.origin_settings import to_config_tree
 
 
 @dataclass(frozen=True)
@@ -23,10 +20,10 @@ class LoadedModel:
     """A network from a weights file.
 
     Attributes:
-        network: with the file's weights.
+        network: with all weights loaded.
         config: all settings.
         classes: names of the classes 1..K.
-        report: what happened to every key.
+        report: what happened to every key of the file.
     """
 
     network: Network
@@ -41,39 +38,20 @@ def load_model(
     overrides: Sequence[str] = (),
     classes: Sequence[str] | None = None,
 ) -> LoadedModel:
-    """The network of any supported weights file, with its origin's defaults for settings that the file lacks.
+    """Builds the network of any supported weights file. The origin's defaults complete the settings of the file.
 
     Args:
-        path: the file.
-        settings: a settings file that overrides the defaults: ours, also with only a few values, or the origin's own
+        path: the file, or a run's folder.
+        settings: a settings file that overrides the defaults: ours with any number of values, or the origin's own
             (Matterport's `Config` as JSON or YAML, detectron2's YAML).
-        overrides: such as `input.min_side=320`; they override everything.
-        classes: names of the classes 1..K, for a file without names.
+        overrides: such as `input.min_side=320`; they override everything else.
+        classes: names of the file's classes 1..K, if it does not contain them.
 
     Raises:
-        WeightsError: the file cannot be read, has no heads, is incomplete, or has another number of classes.
+        WeightsError: the file cannot be read, has no heads, is not complete, or has another number of classes.
         ConfigError: settings or overrides are wrong.
     """
-    converted = read_weights(path)
-    if converted.classes is None:
-        raise WeightsError(
-            f"{path}: {converted.layout}; it has a backbone but no heads, so there is nothing to predict with. "
-            "Fine-tune with it: clothseg fit DATA --set weights=FILE"
-        )
-    names = list(classes) if classes else converted.classes
-    if len(names) != len(converted.classes):
-        raise WeightsError(f"{path}: has {len(converted.classes)} classes, but {len(names)} names were given")
-    if twice := [name for name, count in Counter(map(plain_name, names)).items() if count > 1 or not name]:
-        raise WeightsError(f"{path}: each class needs a name of its own, but {twice[0]!r} occurs twice or is empty")
-    config = config_of(converted, settings, overrides)
-    network = build_network(config, len(names))
-    report = load_converted(network, converted, str(path))
-    if report.missing or report.shape_mismatch:
-        first = (report.shape_mismatch or report.missing)[:3]
-        raise WeightsError(
-            f"{path}: {report.summary()}: {'; '.join(first)}. The file is incomplete, or the settings do not fit it"
-        )
-    return LoadedModel(network, config, names, report)
+    return _build_model(path, read_weights(path), settings, overrides, classes)
 
 
 def convert_weights(
@@ -83,10 +61,12 @@ def convert_weights(
     overrides: Sequence[str] = (),
     classes: Sequence[str] | None = None,
 ) -> str:
-    """Writes the weights file at `path` in our format to `out`, also a backbone alone. See `load_model`.
+    """Converts the file at `path` to our format and writes it to `out`; the arguments are those of `load_model`.
+
+    The file of a backbone without heads becomes a file of a backbone without heads.
 
     Returns:
-        the result in one sentence.
+        A summary in one line.
 
     Raises:
         WeightsError: the file cannot be converted, or `out` is the same file.
@@ -97,13 +77,13 @@ def convert_weights(
     if converted.classes is None:
         write_network(out, converted.tensors, config_of(converted, settings, overrides), [])
         return f"{len(converted.tensors)} tensors of a backbone loaded from {path}"
-    model = load_model(path, settings, overrides, classes)
+    model = _build_model(path, converted, settings, overrides, classes)
     write_network(out, model.network.state_dict(), model.config, model.classes)
     return model.report.summary()
 
 
 def config_of(converted: ConvertedWeights, settings: str | Path | None = None, overrides: Sequence[str] = ()) -> Config:
-    """The configuration of a file: its origin's defaults and what its tensors show, then `settings` and `overrides`.
+    """The configuration for a file: `overrides` over `settings` over the settings of the file and its origin.
 
     Raises:
         ConfigError: settings or overrides are wrong.
@@ -111,5 +91,34 @@ def config_of(converted: ConvertedWeights, settings: str | Path | None = None, o
     tree = deep_merge(converted.settings, {})
     if settings is not None:
         given, name = read_settings(settings)
-        tree = deep_merge(tree, to_our_settings(given, name))
+        tree = deep_merge(tree, to_config_tree(given, name))
     return Config.from_tree(tree, overrides, str(settings or "the settings of these weights"))
+
+
+def _build_model(
+    path: Path,
+    converted: ConvertedWeights,
+    settings: str | Path | None,
+    overrides: Sequence[str],
+    classes: Sequence[str] | None,
+) -> LoadedModel:
+    if converted.classes is None:
+        raise WeightsError(
+            f"{path}: {converted.layout}; it has a backbone but no heads, so it cannot predict. Fine-tune it first: "
+            f"clothseg fit DATA --weights {path}"
+        )
+    names = list(classes) if classes else converted.classes
+    if len(names) != len(converted.classes):
+        raise WeightsError(f"{path}: has {len(converted.classes)} classes, but {len(names)} names were given")
+    for name, count in Counter(map(normalize_name, names)).items():
+        if count > 1 or not name:
+            raise WeightsError(f"{path}: class names must be unique and not empty, but {name!r} occurs {count} time(s)")
+    config = config_of(converted, settings, overrides)
+    network = build_network(config, len(names))
+    report = load_converted(network, converted, str(path))
+    if report.missing or report.shape_mismatch:
+        examples = (report.shape_mismatch or report.missing)[:3]
+        raise WeightsError(
+            f"{path}: {report.summary()}: {'; '.join(examples)}. The file is not complete, or the settings do not fit"
+        )
+    return LoadedModel(network, config, names, report)

@@ -1,6 +1,6 @@
-"""Settings files of the origins themselves: Matterport's upper-case names and detectron2's tree, in our terms.
+"""Settings files of the origins: Matterport's upper-case names and detectron2's tree, converted to our settings.
 
-What stands in them that we have no setting for is left aside; `docs/weights.md` lists what is read.
+Keys without a setting of ours are ignored.
 """
 
 from typing import Any
@@ -34,7 +34,7 @@ MATTERPORT = {
     "BATCH_SIZE": "train.batch_size",
     "STEPS_PER_EPOCH": "train.steps_per_epoch",
 }
-LOSSES = {
+MATTERPORT_LOSSES = {
     "rpn_class": "rpn_class",
     "rpn_bbox": "rpn_bbox",
     "mrcnn_class": "class",
@@ -69,7 +69,6 @@ DETECTRON2 = {
     "SOLVER.IMS_PER_BATCH": "train.batch_size",
 }
 
-
 FIXED = {
     "BBOX_STD_DEV": [0.1, 0.1, 0.2, 0.2],
     "RPN_BBOX_STD_DEV": [0.1, 0.1, 0.2, 0.2],
@@ -87,18 +86,22 @@ FIXED = {
     "MODEL.ROI_MASK_HEAD.POOLER_TYPE": "ROIAlignV2",
     "MODEL.ROI_MASK_HEAD.POOLER_SAMPLING_RATIO": 0,
 }
-"""What the conventions compute; a file that says otherwise is of a network that would come out wrong."""
+"""The only supported values of settings that we do not have. With other values the network would be wrong."""
 
 
-def to_our_settings(tree: Tree, name: str = "the settings") -> Tree:
-    """Our sections and values from a settings file of any of the three; ours comes back as it is.
+def to_config_tree(tree: Tree, name: str = "the settings") -> Tree:
+    """Converts a settings file of Matterport or detectron2 to sections of `Config`; a file of ours stays as it is.
+
+    Args:
+        tree: the content of the file.
+        name: the file, for messages.
 
     Raises:
-        ConfigError: it asks for something that is not computed here.
+        ConfigError: a setting has a value that is not supported.
     """
-    for theirs, computed in FIXED.items():
-        if (value := _get(tree, theirs)) is not None and value != computed:
-            raise ConfigError(f"{name}: {theirs} is {value}, but only {computed} is computed here")
+    for key, supported in FIXED.items():
+        if (value := _get(tree, key)) is not None and value != supported:
+            raise ConfigError(f"{name}: {key} is {value}, but only {supported} is supported")
     if "IMAGE_MAX_DIM" in tree or "RPN_ANCHOR_SCALES" in tree or "DETECTION_MIN_CONFIDENCE" in tree:
         return _from_matterport(tree)
     if any(section in tree for section in ("MODEL", "INPUT", "TEST", "SOLVER")):
@@ -107,37 +110,37 @@ def to_our_settings(tree: Tree, name: str = "the settings") -> Tree:
 
 
 def _from_matterport(tree: Tree) -> Tree:
-    answer: Tree = {"network": {"conventions": "matterport"}}
-    for theirs, ours in MATTERPORT.items():
-        if tree.get(theirs) is not None:
-            _put(answer, ours, tree[theirs])
-    _put(answer, "input.resize", "square")
+    result: Tree = {"network": {"conventions": "matterport"}}
+    for key, name in MATTERPORT.items():
+        if tree.get(key) is not None:
+            _put(result, name, tree[key])
+    _put(result, "input.resize", "square")
     if tree.get("RPN_ANCHOR_SCALES"):
-        _put(answer, "network.anchors.scales", [[scale] for scale in tree["RPN_ANCHOR_SCALES"]])
-    if tree.get("RPN_ANCHOR_RATIOS"):
-        _put(answer, "network.anchors.ratios", [1 / ratio for ratio in tree["RPN_ANCHOR_RATIOS"]])
+        _put(result, "network.anchors.scales", [[scale] for scale in tree["RPN_ANCHOR_SCALES"]])
+    if tree.get("RPN_ANCHOR_RATIOS"):  # width / height there, height / width here
+        _put(result, "network.anchors.ratios", [1 / ratio for ratio in tree["RPN_ANCHOR_RATIOS"]])
     if tree.get("PRE_NMS_LIMIT"):
-        _put(answer, "network.rpn.pre_nms_top_n_train", tree["PRE_NMS_LIMIT"])
-        _put(answer, "network.rpn.pre_nms_top_n_test", tree["PRE_NMS_LIMIT"])
-    for theirs, ours in LOSSES.items():
-        if (weight := (tree.get("LOSS_WEIGHTS") or {}).get(f"{theirs}_loss")) is not None:
-            _put(answer, f"network.loss_weights.{ours}", weight)
-    return answer
+        _put(result, "network.rpn.pre_nms_top_n_train", tree["PRE_NMS_LIMIT"])
+        _put(result, "network.rpn.pre_nms_top_n_test", tree["PRE_NMS_LIMIT"])
+    for key, name in MATTERPORT_LOSSES.items():
+        if (weight := (tree.get("LOSS_WEIGHTS") or {}).get(f"{key}_loss")) is not None:
+            _put(result, f"network.loss_weights.{name}", weight)
+    return result
 
 
 def _from_detectron2(tree: Tree) -> Tree:
-    answer: Tree = {"network": {"conventions": "detectron2"}}
-    for theirs, ours in DETECTRON2.items():
-        if (value := _get(tree, theirs)) is not None:
-            _put(answer, ours, value)
-    if order := _get(tree, "INPUT.FORMAT"):
-        _put(answer, "input.channels", str(order).lower())
+    result: Tree = {"network": {"conventions": "detectron2"}}
+    for key, name in DETECTRON2.items():
+        if (value := _get(tree, key)) is not None:
+            _put(result, name, value)
+    if channels := _get(tree, "INPUT.FORMAT"):
+        _put(result, "input.channels", str(channels).lower())
     sizes, ratios = _get(tree, "MODEL.ANCHOR_GENERATOR.SIZES"), _get(tree, "MODEL.ANCHOR_GENERATOR.ASPECT_RATIOS")
     if sizes:
-        _put(answer, "network.anchors.scales", sizes)
+        _put(result, "network.anchors.scales", sizes)
     if ratios and isinstance(ratios[0], list):
-        _put(answer, "network.anchors.ratios", ratios[0])
-    return answer
+        _put(result, "network.anchors.ratios", ratios[0])
+    return result
 
 
 def _get(tree: Tree, dotted: str) -> Any:

@@ -1,4 +1,4 @@
-"""Our network against detectron2's own numbers, with the same weights: every stage, detections, losses, gradients."""
+"""Our network and detectron2 compute the same with the same weights: stages, detections, losses, gradients."""
 
 import json
 from collections.abc import Callable
@@ -29,23 +29,23 @@ LEVELS = {"p2": (8, 4), "p3": (8, 2), "p4": (4, 1), "p5": (2, 1), "p6": (1, 1)}
 
 
 @pytest.fixture(scope="module")
-def opened(reference: Path, reference_weights: Callable[[str], Path]) -> LoadedModel:
-    """The network of the zoo file, with detectron2's own settings file."""
-    opened = load_model(reference_weights("detectron2"), reference / "detectron2" / "config.yaml")
-    opened.network.eval()
-    return opened
+def model(reference: Path, reference_weights: Callable[[str], Path]) -> LoadedModel:
+    """The network of the file of the model zoo, with detectron2's settings file."""
+    loaded = load_model(reference_weights("detectron2"), reference / "detectron2" / "config.yaml")
+    loaded.network.eval()
+    return loaded
 
 
 @pytest.fixture(scope="module")
-def network(opened: LoadedModel, as_mask_rcnn: Callable[[Network], MaskRCNNNetwork]) -> MaskRCNNNetwork:
-    return as_mask_rcnn(opened.network)
+def network(model: LoadedModel, as_mask_rcnn: Callable[[Network], MaskRCNNNetwork]) -> MaskRCNNNetwork:
+    return as_mask_rcnn(model.network)
 
 
 @pytest.fixture(scope="module")
 def tolerances(reference: Path) -> dict[str, float]:
-    model = json.loads((reference / "detectron2" / "tolerances.json").read_text())["models"]["r50"]
-    answer: dict[str, float] = model["suggested"]
-    return answer
+    stored_tolerances = json.loads((reference / "detectron2" / "tolerances.json").read_text())["models"]["r50"]
+    suggested: dict[str, float] = stored_tolerances["suggested"]
+    return suggested
 
 
 def stored(reference: Path, name: str) -> dict[str, NDArray[Any]]:
@@ -57,9 +57,9 @@ def photo(reference: Path, name: str) -> Tensor:
     return to_tensor(read_photo(reference / "detectron2" / "photos" / f"{name}.jpg"))
 
 
-def close(found: Tensor, wanted: NDArray[Any], tolerance: float, name: str) -> None:
-    assert found.shape == wanted.shape, name
-    worst = float((found.double() - torch.from_numpy(wanted).double()).abs().max())
+def close(found: Tensor, expected: NDArray[Any], tolerance: float, name: str) -> None:
+    assert found.shape == expected.shape, name
+    worst = float((found.double() - torch.from_numpy(expected).double()).abs().max())
     assert worst <= tolerance, f"{name}: off by {worst:.3g}, allowed {tolerance:.3g}"
 
 
@@ -138,16 +138,16 @@ def test_every_detection(name: str, network: MaskRCNNNetwork, reference: Path) -
 
 
 @pytest.mark.parametrize("layout", ["caffe2-detector", "caffe2", "caffe2-stats", "heuristics"])
-def test_the_other_layouts_hold_the_same(layout: str, reference_weights: Callable[[str], Path]) -> None:
+def test_other_layouts_give_the_same_tensors(layout: str, reference_weights: Callable[[str], Path]) -> None:
     zoo, other = read_weights(reference_weights("detectron2")), read_weights(reference_weights(layout))
     assert (other.classes is not None) == (layout == "caffe2-detector")
     assert other.settings["backbone"]["name"] == "resnet50"
     for name, tensor in other.tensors.items():
         if layout in {"caffe2", "caffe2-detector"} and ("norm" in name or "shortcut.1" in name):
-            continue  # folded into weight and bias; what that does to the outputs is tested apart
+            continue  # folded into weight and bias; the next test compares the outputs
         assert torch.equal(tensor, zoo.tensors[name]), name
-    left = {name for name in zoo.tensors if name.startswith("backbone.") or layout == "caffe2-detector"}
-    assert left <= other.tensors.keys()
+    expected = {name for name in zoo.tensors if name.startswith("backbone.") or layout == "caffe2-detector"}
+    assert expected <= other.tensors.keys()
 
 
 def test_folded_norms_compute_what_detectron2_computes(
@@ -181,7 +181,7 @@ def stored_targets(truth: dict[str, NDArray[Any]]) -> list[Target]:
 
 @pytest.mark.slow
 def test_losses_and_gradients(
-    opened: LoadedModel, network: MaskRCNNNetwork, reference: Path, monkeypatch: pytest.MonkeyPatch
+    model: LoadedModel, network: MaskRCNNNetwork, reference: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     truth = stored(reference, "training")
     pixels, placements = network.transform.batch([photo(reference, name) for name in truth["photos"]], network.device)
@@ -218,7 +218,7 @@ def test_losses_and_gradients(
     for ours_, theirs in names.items():
         assert losses[ours_].item() == pytest.approx(expected[f"loss_{theirs}"], rel=1e-5), ours_
     torch.autograd.backward(torch.stack(list(losses.values())).sum())
-    check_gradients(network, truth, opened.report.renamed)
+    check_gradients(network, truth, model.report.renamed)
     network.zero_grad()
 
 

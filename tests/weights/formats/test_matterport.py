@@ -1,4 +1,4 @@
-"""Our network against the numbers of Matterport's Keras implementation, with the same weights: stages to losses."""
+"""Our network and Matterport's compute the same with the same weights: stages, detections, losses."""
 
 import json
 import math
@@ -29,15 +29,15 @@ PHOTOS = ("ccp0700_small", "ccp0005_portrait", "ccp0044_landscape")
 LATER = [pytest.param(name, marks=pytest.mark.slow) for name in PHOTOS[1:]]
 DETECTED = ["ccp0005_portrait", "ccp0700_small", pytest.param("ccp0044_landscape", marks=pytest.mark.slow)]
 EDGE_DETECTION = {"ccp0700_small": [2, 0, 88, 176, 208, 0.7415]}
-"""Class, box and score of what hangs on one rounding: a proposal ends at 1.0, and the last digits of its other corner,
-which change with the number of threads, decide whether the last row of its pooled features is 0. If it is, its score is
-over the threshold, otherwise not; `docs/weights.md` has the rule."""
+"""Class, box and score of a detection that depends on one rounding. Its proposal ends at 1.0. The last digits of its
+other corner change with the number of threads, and decide whether the last row of its pooled features is 0. Only then
+its score is over the threshold. `docs/weights.md` explains the rule."""
 STAGES = {
     "C1": (5, 4), "C2": (5, 8), "C3": (3, 16), "C4": (2, 32), "C5": (1, 32),
     "P2": (5, 8), "P3": (3, 8), "P4": (2, 8), "P5": (1, 4), "P6": (1, 1),
 }  # fmt: skip
 SWAPPED = [1, 0, 3, 2]
-"""From y x to x y and back."""
+"""The order of the columns of boxes: y x to x y, and back."""
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +45,8 @@ def network(
     reference: Path, reference_weights: Callable[[str], Path], as_mask_rcnn: Callable[[Network], MaskRCNNNetwork]
 ) -> MaskRCNNNetwork:
     """The network of the file, with the implementation's own settings."""
-    opened = load_model(reference_weights("matterport"), reference / "matterport" / "config.json")
-    return as_mask_rcnn(opened.network.eval())
+    model = load_model(reference_weights("matterport"), reference / "matterport" / "config.json")
+    return as_mask_rcnn(model.network.eval())
 
 
 @pytest.fixture(scope="module")
@@ -70,11 +70,11 @@ def molded(network: MaskRCNNNetwork, truth: dict[str, NDArray[Any]]) -> Tensor:
     return (torch.from_numpy(truth["molded_uint8"]).float() - mean).permute(2, 0, 1)[None]
 
 
-def close(found: Tensor, wanted: NDArray[Any], tolerances: dict[str, Any], name: str) -> None:
+def close(found: Tensor, expected: NDArray[Any], tolerances: dict[str, Any], name: str) -> None:
     stated = next(v for k, v in tolerances["stage"].items() if k.split(" ")[0] == name)
     allowed = 10 * max(variant["max_abs"] for variant in stated.values())
-    assert found.shape == wanted.shape, name
-    worst = float((found.double() - torch.from_numpy(wanted).double()).abs().max())
+    assert found.shape == expected.shape, name
+    worst = float((found.double() - torch.from_numpy(expected).double()).abs().max())
     assert worst <= allowed, f"{name}: off by {worst:.3g}, allowed {allowed:.3g}"
 
 
@@ -172,8 +172,8 @@ def test_every_detection(name: str, network: MaskRCNNNetwork, reference: Path, t
         if same and row in expected["mask_stable"]:
             both, either = mine[same[0]] & masks[row], mine[same[0]] | masks[row]
             assert both.sum() / max(1, either.sum()) >= 0.98
-    # None beside those but such as lie at the limit, stand where the original has one that is not stable, or is the one
-    # that hangs on a rounding.
+    # Other detections are allowed only at the threshold, at the place of an unstable detection of the original, or if
+    # they depend on a rounding.
     unstable = torch.from_numpy(truth["rois"][expected["unstable"]][:, SWAPPED]).float().reshape(-1, 4)
     for place in unused:
         overlap = box_iou(found.boxes[place][None], unstable)

@@ -1,10 +1,11 @@
-"""Our own weights files."""
+"""Weights files of clothseg."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from clothseg.config import Config
 from clothseg.errors import WeightsError
@@ -13,26 +14,30 @@ from clothseg.networks.mask_rcnn.network import MaskRCNNNetwork
 from clothseg.weights import load_model, read_network, write_network
 
 
-def test_our_own_file_keeps_its_conventions(
-    small_words: list[str],
+def test_a_file_keeps_settings_conventions_and_classes(
+    small_overrides: list[str],
     build_mask_rcnn: Callable[[Config, int], MaskRCNNNetwork],
     as_mask_rcnn: Callable[[Network], MaskRCNNNetwork],
     tmp_path: Path,
 ) -> None:
-    words = ["network.conventions=detectron2", "input.std=[57,57,58]", "backbone.norm_eps=0.01"]
-    config = Config.load("demo", [*small_words, *words])
+    overrides = ["network.conventions=detectron2", "input.std=[57,57,58]", "backbone.norm_eps=0.01"]
+    config = Config.load("demo", [*small_overrides, *overrides])
     network = build_mask_rcnn(config, 2)
-    write_network(tmp_path / "own.safetensors", network.state_dict(), config, ["Suit", "Dress"])
-    opened = load_model(tmp_path / "own.safetensors")
-    conventions = as_mask_rcnn(opened.network).conventions
+    write_network(tmp_path / "native.safetensors", network.state_dict(), config, ["Suit", "Dress"])
+    model = load_model(tmp_path / "native.safetensors")
+    conventions = as_mask_rcnn(model.network).conventions
     assert conventions == network.conventions
     assert conventions.backbone.norm_eps == 0.01
-    assert opened.classes == ["Suit", "Dress"]
-    assert opened.config == config
+    assert model.classes == ["Suit", "Dress"]
+    assert model.config == config
 
 
-def test_files_of_others_are_not_ours(
-    torchvision_state: dict[str, torch.Tensor], save: Callable[[object, str], Path]
+def test_files_of_other_programs_and_broken_metadata_are_refused(
+    torchvision_state: dict[str, torch.Tensor], save: Callable[[object, str], Path], tmp_path: Path
 ) -> None:
-    with pytest.raises(WeightsError, match="that clothseg did not write"):
+    with pytest.raises(WeightsError, match="a torch file that clothseg did not write"):
         read_network(save(torchvision_state, "theirs.pth"))
+    path = tmp_path / "broken.safetensors"
+    save_file({"a": torch.zeros(1)}, path, {"format": "clothseg-1", "config": "{}", "classes": "not JSON"})
+    with pytest.raises(WeightsError, match=r"broken\.safetensors: its metadata cannot be read"):
+        read_network(path)
