@@ -24,10 +24,10 @@ COPIED_FILES = (
     "bbox_labels_600_hierarchy.json",
     "LICENSE.ccp",
 )
-# Photos with a mask of each class; "unmasked": photos with a box of one of them, but no mask; "none": with neither.
+# Photos with a mask of each class; "boxes_without_mask": photos with a box of one of them, but no mask; "none": with neither.
 QUOTA = {
-    "train": {SUIT: 40, JEANS: 36, DRESS: 36, "unmasked": 2, "none": 4},
-    "validation": {SUIT: 9, JEANS: 8, DRESS: 25, "unmasked": 0, "none": 2},
+    "train": {SUIT: 40, JEANS: 36, DRESS: 36, "boxes_without_mask": 2, "none": 4},
+    "validation": {SUIT: 9, JEANS: 8, DRESS: 25, "boxes_without_mask": 0, "none": 2},
 }
 PHOTOS = {"train": 100, "validation": 25}
 WIDTH = 367
@@ -65,7 +65,7 @@ def choose(split: str, photos: Iterable[str], masks: Rows, boxes: Rows) -> set[s
         chosen.update([i for i in order if i not in chosen and fits(i)][: min(count, remaining)])
 
     take(quota["none"], lambda i: not boxed[i] & garments)
-    take(quota["unmasked"], lambda i: bool(boxed[i] & garments) and not masked[i] & garments)
+    take(quota["boxes_without_mask"], lambda i: bool(boxed[i] & garments) and not masked[i] & garments)
     for class_id in (SUIT, JEANS, DRESS):
         taken = sum(class_id in masked[i] for i in chosen)
         take(quota[class_id] - taken, lambda i, mid=class_id: mid in masked[i])  # type: ignore[misc]

@@ -39,7 +39,7 @@ class AnchorSettings(Section):
 
 
 class RpnSettings(Section):
-    """The region proposal network (RPN): its head, how anchors are sampled, which proposals go on."""
+    """The region proposal network (RPN): its head, how anchors are sampled, which proposals it keeps."""
 
     num_conv: Count = 1
     """Convolutions of the head."""

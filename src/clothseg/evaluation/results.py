@@ -33,11 +33,11 @@ def detections(
     ids = {
         n: dataset.source_class_id(dataset.classes.index(c) + 1) for n, c in enumerate(known, 1) if c in dataset.classes
     }
-    wanted = torch.tensor([label in ids for label in range(len(known) + 1)])
+    shared = torch.tensor([label in ids for label in range(len(known) + 1)])
     with torch.no_grad():
         for position, image in enumerate(dataset.images):
             found = detector.detect([to_tensor(dataset.load_image(position))])[0]
-            yield coco_results(image.id, found[wanted[found.classes.cpu()]], ids.__getitem__)
+            yield coco_results(image.id, found[shared[found.classes.cpu()]], ids.__getitem__)
 
 
 def coco_results(image_id: int, found: Instances, category_id: Callable[[int], int]) -> list[CocoResult]:
