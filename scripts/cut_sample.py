@@ -24,7 +24,7 @@ COPIED_FILES = (
     "bbox_labels_600_hierarchy.json",
     "LICENSE.ccp",
 )
-# Photos with a mask of each class; "boxes_without_mask": photos with a box of one of them, but no mask; "none": with neither.
+# Photos with a mask of each class; "boxes_without_mask": with a box of one of them, but no mask; "none": with neither.
 QUOTA = {
     "train": {SUIT: 40, JEANS: 36, DRESS: 36, "boxes_without_mask": 2, "none": 4},
     "validation": {SUIT: 9, JEANS: 8, DRESS: 25, "boxes_without_mask": 0, "none": 2},

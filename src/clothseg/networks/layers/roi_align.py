@@ -116,7 +116,7 @@ def roi_align_cpu(
 ) -> Tensor:
     """What `torchvision.ops.roi_align` computes, on a CPU.
 
-    Without gradients it is quickest for some dozens of boxes at a time, whose answer fits the processor's cache.
+    Without gradients it is quickest for some dozens of boxes at a time, whose result fits the processor's cache.
 
     Args:
         feature: `[B, C, h, w]`; copied unless it is channels-last.
