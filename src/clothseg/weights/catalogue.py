@@ -1,10 +1,13 @@
-"""Published weights by name: address, size, licence, checksum."""
+"""Names of weights: published files with address, size, licence and checksum, and how a name becomes a local file."""
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 from clothseg.errors import DownloadError, WeightsError
 from clothseg.http import TransferProgress, download_file
+from clothseg.runs import RunFolder
+from clothseg.weights.formats.efficientnet_lite import BUNDLED
 
 PYTORCH = "https://download.pytorch.org/models"
 ZOO = "https://dl.fbaipublicfiles.com/detectron2"
@@ -93,6 +96,27 @@ def published(name: str, backbone: str = "resnet50") -> Published:
     if full_name not in PUBLISHED:
         raise WeightsError(f"{full_name!r} is not a name of published weights; the names are {', '.join(PUBLISHED)}")
     return PUBLISHED[full_name]
+
+
+def find_weights_file(source: str, backbone: str, progress: TransferProgress | None) -> Path:
+    """The path that `source` is, or else the downloaded file of published weights, for `backbone` if it has several.
+
+    Raises:
+        WeightsError: there is no such file and no such name, or it is a folder without weights.
+    """
+    path = Path(source)
+    if path.is_dir() and not RunFolder(path).weights.is_file():
+        raise WeightsError(
+            f"weights {source!r}: a folder, but not one of a finished run (no {RunFolder(path).weights.name})"
+        )
+    if path.exists():
+        return path
+    names = ["random", "imagenet", *BUNDLED, *PUBLISHED]
+    if source not in names:
+        near = get_close_matches(source, names, n=2)
+        hint = f"did you mean {' or '.join(near)}?" if near else "`clothseg weights download` lists the published ones"
+        raise WeightsError(f"weights {source!r}: no such file or folder, and no name of published weights; {hint}")
+    return fetch(published(source, backbone), progress=progress)
 
 
 def fetch(entry: Published, folder: Path | None = None, progress: TransferProgress | None = None) -> Path:

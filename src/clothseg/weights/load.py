@@ -6,8 +6,8 @@ shared classes, fill the network.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
+from typing import Protocol
 
 from torch import Tensor
 
@@ -16,18 +16,29 @@ from clothseg.errors import WeightsError
 from clothseg.http import TransferProgress
 from clothseg.networks import Network
 from clothseg.runs import RunFolder
-from clothseg.weights.catalogue import PUBLISHED, fetch, published
-from clothseg.weights.class_transfer import same_classes, shared_classes, transfer_class_rows
-from clothseg.weights.converted import ConvertedWeights
-from clothseg.weights.files.tensor_file import read_tensor_file
-from clothseg.weights.formats import native
-from clothseg.weights.formats.detect import find_format
+from clothseg.weights.catalogue import PUBLISHED, find_weights_file
+from clothseg.weights.converted import ConvertedWeights, same_classes, shared_classes, transfer_class_rows
+from clothseg.weights.files.tensor_file import TensorFile, read_tensor_file
+from clothseg.weights.formats import detectron2, matterport, native, resnet, timm, torchvision
 from clothseg.weights.formats.efficientnet_lite import BUNDLED
-from clothseg.weights.formats.timm import rename_for_extractor
 from clothseg.weights.infer_settings import infer_classes, infer_settings
 
 EXCLUDED = "excluded by the user"
 LAYER_MISMATCH = "another tensor of its layer has another shape"
+
+
+class Format(Protocol):
+    """A module of `formats/`. A new one also needs an entry in `FORMATS`."""
+
+    def recognizes(self, file: TensorFile) -> bool:
+        """Whether the file has this format, by its tensor names or metadata."""
+
+    def convert(self, file: TensorFile) -> ConvertedWeights:
+        """Converts a recognized file to our names, with the default settings of its origin."""
+
+
+FORMATS: tuple[Format, ...] = (native, torchvision, detectron2, matterport, resnet, timm)
+"""In this order; the first format that recognizes a file converts it."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +111,27 @@ def read_weights(path: Path) -> ConvertedWeights:
         if converted.classes == []:
             raise WeightsError(f"{path}: the class layer has no class besides background")
     return converted
+
+
+def find_format(file: TensorFile) -> Format:
+    """Returns the format of a file.
+
+    Raises:
+        WeightsError: no format recognizes the file.
+    """
+    for candidate in FORMATS:
+        if candidate.recognizes(file):
+            return candidate
+    if native.is_checkpoint(file):
+        raise WeightsError(
+            f"{file.path}: a training checkpoint of a clothseg run, for --resume only; give the run's folder instead"
+        )
+    names = ", ".join(list(file.tensors)[:4])
+    raise WeightsError(
+        f"{file.path}: weights of another network ({len(file.tensors)} tensors: {names}, ...); supported are Mask "
+        "R-CNN of torchvision, detectron2 and Matterport, ResNets and other timm classifiers as backbones, and files "
+        "of clothseg"
+    )
 
 
 def load_converted(
@@ -211,34 +243,13 @@ def load_initial_weights(
     if bundled := BUNDLED.get(source):
         converted, source = bundled.read(), bundled.title
     else:
-        converted = read_weights(_find_file(source, network.config.backbone.name, progress))
+        converted = read_weights(find_weights_file(source, network.config.backbone.name, progress))
         if network.config.backbone.name.startswith("timm/") and converted.classes is None:
-            converted = rename_for_extractor(converted, network.state_dict().keys())
+            converted = timm.rename_for_extractor(converted, network.state_dict().keys())
     report = load_converted(network, converted, source, prefixes, classes)
     _require_backbone(report, converted, prefixes, network)
     report.notes.extend(_differences(converted, network))
     return report
-
-
-def _find_file(source: str, backbone: str, progress: TransferProgress | None) -> Path:
-    """The path that `source` is, or else the downloaded file of published weights, for `backbone` if it has several.
-
-    Raises:
-        WeightsError: there is no such file and no such name, or it is a folder without weights.
-    """
-    path = Path(source)
-    if path.is_dir() and not RunFolder(path).weights.is_file():
-        raise WeightsError(
-            f"weights {source!r}: a folder, but not one of a finished run (no {RunFolder(path).weights.name})"
-        )
-    if path.exists():
-        return path
-    names = ["random", "imagenet", *BUNDLED, *PUBLISHED]
-    if source not in names:
-        near = get_close_matches(source, names, n=2)
-        hint = f"did you mean {' or '.join(near)}?" if near else "`clothseg weights download` lists the published ones"
-        raise WeightsError(f"weights {source!r}: no such file or folder, and no name of published weights; {hint}")
-    return fetch(published(source, backbone), progress=progress)
 
 
 def _require_backbone(

@@ -8,8 +8,7 @@ from pathlib import Path
 from clothseg.config import Config, deep_merge, read_settings
 from clothseg.errors import WeightsError
 from clothseg.networks import Network, build_network
-from clothseg.weights.class_transfer import normalize_name
-from clothseg.weights.converted import ConvertedWeights
+from clothseg.weights.converted import ConvertedWeights, normalize_name
 from clothseg.weights.formats.native import write_network
 from clothseg.weights.load import LoadReport, load_converted, read_weights
 from clothseg.weights.origin_settings import to_config_tree
