@@ -2,7 +2,7 @@
 
     python benchmarks/convert_masks.py [SOURCE] [--times 20] [--record]
 
-Copies the photos and masks of SOURCE (default: the sample) several times under new ids, and builds a data set from
+Copies the photos and masks of SOURCE (default: the sample) several times under new ids, and builds a dataset from
 them: with one process, then with one per core (a build of fewer than 1,500 photos uses one process). The times include
 reading and hashing the photos. A minute or two by default.
 """

@@ -146,7 +146,7 @@ def run_evaluate(folder: Path) -> Values:
 
 
 def run_nothing(_: Path) -> Values:
-    """Evaluates an empty data set, which shows what loading the libraries takes."""
+    """Evaluates an empty dataset, which shows what loading the libraries takes."""
     from clothseg.evaluation import evaluate_coco  # noqa: PLC0415
 
     start_part("all")

@@ -4,7 +4,7 @@
     python benchmarks/train_against_torchvision.py --paper --batch 1 --memory
 
 Both sides train a ResNet-50 with an FPN on the photos of the sample, from the same weights, with the same SGD. Stem,
-first stage and all norms are frozen on both sides. torchvision's side follows its reference scripts: the data set
+first stage and all norms are frozen on both sides. torchvision's side follows its reference scripts: the dataset
 decodes photo and masks each time, flips at random, and the loader has as many worker processes as clothseg's has
 threads. clothseg's side is the step of `fit`: it caches decoded photos, loads the next ones during the step, and flips
 the same way. The steps of the two sides alternate, so that a busy machine slows both; the first pair does not count.

@@ -73,7 +73,7 @@ def main() -> None:
     """Chooses the photos, draws them and writes the picture as WebP."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, help="folder of an evaluated run")
-    parser.add_argument("data", type=Path, help="folder of its data set")
+    parser.add_argument("data", type=Path, help="folder of its dataset")
     parser.add_argument("out", type=Path, help="WebP file to write")
     options = parser.parse_args()
     val = CocoLikeDataset().load_data(options.data, "val").prepare()

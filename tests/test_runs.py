@@ -65,5 +65,5 @@ def test_facts_are_merged(tmp_path: Path) -> None:
 def test_a_data_set_is_no_place_for_a_run(tmp_path: Path) -> None:
     refuse_data_set(RunFolder(tmp_path))
     (tmp_path / "annotations").mkdir()
-    with pytest.raises(RunError, match="data set"):
+    with pytest.raises(RunError, match="dataset"):
         refuse_data_set(RunFolder(tmp_path))

@@ -147,7 +147,7 @@ class Model:
         quiet: bool = False,
         fabric: Fabric | None = None,
     ) -> Self:
-        """Trains on prepared data sets and writes the folder `run`; afterwards the network has the best weights.
+        """Trains on prepared datasets and writes the folder `run`; afterwards the network has the best weights.
 
         Processes that `distributed.launch` started learn together; the first of them writes.
 
@@ -192,7 +192,7 @@ class Model:
         """Overfits one photo, as a test that everything works, and draws its ground truth beside the detections.
 
         Args:
-            train: a prepared data set.
+            train: a prepared dataset.
             picture: the PNG to write.
 
         Raises:
@@ -236,12 +236,12 @@ class Model:
         return self
 
     def predict_dataset(self, dataset: CocoLikeDataset) -> Iterator[list[CocoResult]]:
-        """For each photo of a prepared data set its detections, as COCO results.
+        """For each photo of a prepared dataset its detections, as COCO results.
 
-        Classes are matched by name; detections of classes that the data set does not have are dropped.
+        Classes are matched by name; detections of classes that the dataset does not have are dropped.
 
         Raises:
-            RunError: the data set has a class that the network does not know.
+            RunError: the dataset has a class that the network does not know.
         """
         if unknown := [name for name in dataset.classes if name not in self.classes]:
             known = ", ".join(self.classes)
@@ -255,7 +255,7 @@ class Model:
         *,
         score_threshold: float | None = None,
     ) -> Metrics:
-        """COCO's and the report's metrics on a data set that was loaded from a file.
+        """COCO's and the report's metrics on a dataset that was loaded from a file.
 
         Args:
             dataset: prepared.
@@ -263,10 +263,10 @@ class Model:
             score_threshold: of `report_mAP`; the configuration's by default.
 
         Raises:
-            RunError: the data set has no annotations file, or a class that the network does not know.
+            RunError: the dataset has no annotations file, or a class that the network does not know.
         """
         if dataset.source is None:
-            raise RunError("evaluate needs a data set that was loaded from a file")
+            raise RunError("evaluate needs a dataset that was loaded from a file")
         if results is None:
             results = [row for rows in self.predict_dataset(dataset) for row in rows]
         least = self.config.inference.score_threshold if score_threshold is None else score_threshold

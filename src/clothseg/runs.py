@@ -89,7 +89,7 @@ class RunFolder:
 
     @property
     def facts(self) -> Path:
-        """The data set, device, versions and timings."""
+        """The dataset, device, versions and timings."""
         return self.path / "run.json"
 
     def clear(self) -> None:
@@ -157,10 +157,10 @@ class RunFolder:
 
 
 def refuse_data_set(run: RunFolder) -> None:
-    """Refuses a run folder that is a data set's folder.
+    """Refuses a run folder that is a dataset's folder.
 
     Raises:
         RunError: the folder has annotations in it.
     """
     if (run.path / "annotations").is_dir():
-        raise RunError(f"{run.path} is a data set; choose another place for the run")
+        raise RunError(f"{run.path} is a dataset; choose another place for the run")

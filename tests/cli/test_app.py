@@ -69,7 +69,7 @@ def test_paragraphs_of_the_help_have_no_line_breaks(
 
 @pytest.fixture
 def cyrillic(tmp_path: Path) -> Path:
-    """A data set with one photo, and a class whose name cp1252 cannot encode."""
+    """A dataset with one photo, and a class whose name cp1252 cannot encode."""
     (tmp_path / "annotations").mkdir()
     (tmp_path / "images").mkdir()
     Image.new("RGB", (60, 40), "white").save(tmp_path / "images" / "a.jpg")

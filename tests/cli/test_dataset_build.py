@@ -24,10 +24,10 @@ def build(*words: object) -> tuple[int, str, str]:
 
 def test_sample_means_the_installed_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    code, out, _ = build("sample", "--out", "a data set", "--limit", "12", "--keep-empty")
+    code, out, _ = build("sample", "--out", "a dataset", "--limit", "12", "--keep-empty")
     assert code == 0
-    assert all(word in out for word in ("Suit", "Dress", "Jeans", "a data set"))
-    categories = json.loads((tmp_path / "a data set" / "annotations" / "val.json").read_text())["categories"]
+    assert all(word in out for word in ("Suit", "Dress", "Jeans", "a dataset"))
+    categories = json.loads((tmp_path / "a dataset" / "annotations" / "val.json").read_text())["categories"]
     assert [(c["id"], c["name"]) for c in categories] == [(1, "Suit"), (2, "Dress"), (3, "Jeans")]
 
 

@@ -130,7 +130,7 @@ def test_the_seed_selects_photos_and_is_reproducible(tmp_path: Path) -> None:
 
 def test_wrong_input_writes_nothing_and_unreadable_photos_are_listed(tmp_path: Path) -> None:
     data = CocoLikeDataset().load_data(write(tmp_path / "d")).prepare()
-    with pytest.raises(DataError, match="no class 'Hat' in the data set; it has Suit, Dress & co"):
+    with pytest.raises(DataError, match="no class 'Hat' in the dataset; it has Suit, Dress & co"):
         show_dataset(data, tmp_path / "look", transform=DEFAULT, classes=["Hat"])
     assert not (tmp_path / "look").exists()
     (tmp_path / "d" / "images" / "0.png").write_bytes(b"")

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -87,8 +88,13 @@ def generated(seed: int, photos: int = 6, ties: bool = True) -> tuple[Tree, list
     return truth, results
 
 
-def referee(truth: Tree, results: list[Tree], kind: str) -> tuple[list[float], Any]:
-    """pycocotools' twelve metrics and its precision array. Annotation ids start at 1, because with 0 it is wrong."""
+def referee(
+    truth: Tree, results: list[Tree], kind: str, evaluator_class: Callable[..., Any] | None = None
+) -> tuple[list[float], Any]:
+    """The twelve metrics of pycocotools, or of a subclass of its evaluator, and its precision array `[T, R, K, A, M]`.
+
+    Annotation ids start at 1, because with 0 it is wrong.
+    """
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
@@ -98,7 +104,7 @@ def referee(truth: Tree, results: list[Tree], kind: str) -> tuple[list[float], A
         ground.createIndex()
         dropped = {"segm": "bbox", "bbox": "segmentation"}[kind]
         found = ground.loadRes([{k: v for k, v in r.items() if k != dropped} for r in results])
-        evaluator = COCOeval(ground, found, kind)
+        evaluator = (evaluator_class or COCOeval)(ground, found, kind)
         evaluator.evaluate()
         evaluator.accumulate()
         evaluator.summarize()

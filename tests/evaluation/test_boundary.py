@@ -1,7 +1,5 @@
 """Boundary AP against pycocotools with an IoU of contours made by erosion."""
 
-import contextlib
-import io
 from typing import Any
 
 import cv2
@@ -12,7 +10,7 @@ from numpy.typing import NDArray
 from clothseg.evaluation import evaluate_coco
 from clothseg.instances import Rle, decode, encode
 
-from .conftest import generated
+from .conftest import generated, referee
 
 Tree = dict[str, Any]
 
@@ -26,10 +24,9 @@ def band(rle: Rle) -> Rle:
     return encode((mask - inside).astype(bool))
 
 
-def referee(truth: Tree, results: list[Tree]) -> NDArray[np.float64]:
+def boundary_precision(truth: Tree, results: list[Tree]) -> NDArray[np.float64]:
     """Precision `[T, R, K, A, M]` of pycocotools with boundary IoU instead of mask IoU."""
     from pycocotools import mask as masks
-    from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
     class Boundaries(COCOeval):  # type: ignore[misc]
@@ -44,22 +41,14 @@ def referee(truth: Tree, results: list[Tree]) -> NDArray[np.float64]:
             contours = masks.iou(*([band(rle) for rle in rows] for rows in both), crowd)
             return np.where(np.array(crowd) == 1, inside, np.minimum(inside, contours))
 
-    with contextlib.redirect_stdout(io.StringIO()):
-        ground = COCO()
-        ground.dataset = truth | {"annotations": [a | {"id": a["id"] + 1} for a in truth["annotations"]]}
-        ground.createIndex()
-        found = ground.loadRes([{k: v for k, v in r.items() if k != "bbox"} for r in results])
-        evaluator = Boundaries(ground, found, "segm")
-        evaluator.evaluate()
-        evaluator.accumulate()
-    return np.asarray(evaluator.eval["precision"])
+    return np.asarray(referee(truth, results, "segm", Boundaries)[1])
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_boundary_metrics_equal_the_referee(seed: int) -> None:
     truth, results = generated(seed, photos=8)
     metrics = evaluate_coco(truth, results, resamples=0)
-    precision = referee(truth, results)[..., -1]
+    precision = boundary_precision(truth, results)[..., -1]
     pairs = {"boundary_AP": precision[..., 0], "boundary_AP50": precision[0, ..., 0]}
     pairs |= {"boundary_AP75": precision[5, ..., 0], "boundary_AP_medium": precision[..., 2]}
     for name, values in pairs.items():

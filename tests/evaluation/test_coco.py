@@ -1,8 +1,5 @@
 """COCO's metrics, curves, confusion matrix and errors by kind against pycocotools."""
 
-import contextlib
-import io
-
 import numpy as np
 import pytest
 
@@ -44,18 +41,7 @@ def test_precision_recall_curves_equal_those_of_pycocotools() -> None:
 
 
 def ap50(truth: Tree, results: list[Tree]) -> float:
-    from pycocotools.coco import COCO
-    from pycocotools.cocoeval import COCOeval
-
-    with contextlib.redirect_stdout(io.StringIO()):
-        ground = COCO()
-        ground.dataset = truth
-        ground.createIndex()
-        evaluator = COCOeval(ground, ground.loadRes(results), "bbox")
-        evaluator.evaluate()
-        evaluator.accumulate()
-        evaluator.summarize()
-    return float(evaluator.stats[1])
+    return referee(truth, results, "bbox")[0][1]
 
 
 def test_each_error_kind_is_counted_and_its_cost_is_the_gain_in_ap50() -> None:

@@ -68,11 +68,11 @@ def test_other_names_are_other_classes_even_if_their_number_is_the_same(trained:
 
 
 def test_a_layer_of_another_width_stays_as_it_is() -> None:
-    tensors = {"head.weight": torch.ones(3, 8), "trunk.weight": torch.ones(3, 4)}
-    initial = {"head.weight": torch.zeros(4, 16), "trunk.weight": torch.zeros(4, 4)}
+    tensors = {"head.weight": torch.ones(3, 8), "backbone.weight": torch.ones(3, 4)}
+    initial = {"head.weight": torch.zeros(4, 16), "backbone.weight": torch.zeros(4, 4)}
     result = transfer_class_rows(tensors, initial, ["a", "b"], ["a", "b", "c"], ["head"])
     assert result["head.weight"] is tensors["head.weight"]
-    assert result["trunk.weight"] is tensors["trunk.weight"]
+    assert result["backbone.weight"] is tensors["backbone.weight"]
 
 
 def test_spelling_does_not_matter() -> None:

@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from clothseg.cli.inputs import Overwrite, Quiet, Recursive
 from clothseg.cli.selection import ClassAgnosticNms, ThresholdOf, Thresholds, selection_settings
-from clothseg.cli.terminal import ERRORS, progress_bar, walk
+from clothseg.cli.terminal import ERRORS, counted, progress_bar, walk
 from clothseg.garments import write_cutouts
 from clothseg.models import Model
 from clothseg.photos import find_photos
@@ -58,7 +58,9 @@ def cutout(
             track=track,
         )
     if not quiet and done.photos:
-        ERRORS.print(f"{done.garments} garments cut out of {done.photos} photos; see {escape(str(out))}")
+        ERRORS.print(
+            f"{counted(done.garments, 'garment')} cut out of {counted(done.photos, 'photo')}; see {escape(str(out))}"
+        )
     for message in done.failed:
         ERRORS.print(f"[bold red]not read:[/] {escape(message)}")
     if done.failed:

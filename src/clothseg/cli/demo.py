@@ -23,7 +23,7 @@ def demo(
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
-    """Run all steps on the sample photos: data set, fine-tuning, evaluation, pictures and a report. Takes minutes.
+    """Run all steps on the sample photos: dataset, fine-tuning, evaluation, pictures and a report. Takes minutes.
 
     It prints each step as the command that does it.
 

@@ -47,7 +47,7 @@ def fit(
         int | None, typer.Option(min=1, help="Train the finished run in --out for this many more epochs.")
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="With --resume: continue although the data set has changed.")
+        bool, typer.Option("--force", help="With --resume: continue although the dataset has changed.")
     ] = False,
     on_nonfinite: Annotated[
         OnNonfinite | None,
@@ -70,7 +70,7 @@ def fit(
     ] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Fine-tune a network on a data set and write a run: weights, history, curves, checkpoints.
+    """Fine-tune a network on a dataset and write a run: weights, history, curves, checkpoints.
 
     Three ways to continue: --resume finishes a stopped run, exactly as if it had never stopped; --more-epochs trains a
     finished run longer; --weights starts a new run from the weights of another run.

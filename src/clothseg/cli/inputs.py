@@ -8,7 +8,7 @@ import typer
 
 from clothseg import sample
 
-Data = Annotated[Path, typer.Argument(help="Folder of a data set, as `clothseg dataset build` writes it.")]
+Data = Annotated[Path, typer.Argument(help="Folder of a dataset, as `clothseg dataset build` writes it.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress bar and no messages, only results and errors.")]
 Overrides = Annotated[
     list[str] | None,

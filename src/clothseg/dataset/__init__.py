@@ -1,4 +1,4 @@
-"""COCO data sets: reading, augmentation, loading, splits, checks, and files for labelling tools."""
+"""COCO datasets: reading, augmentation, loading, splits, checks, and files for labelling tools."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""`CocoLikeDataset`: a data set in COCO format, with the methods of the report's section 7."""
+"""`CocoLikeDataset`: a dataset in COCO format, with the methods of the report's section 7."""
 
 import json
 import re
@@ -55,10 +55,10 @@ class CocoLikeDataset:
         return f"CocoLikeDataset({len(self)} photos, {annotations} annotations, {len(self._classes)} classes{source})"
 
     def load_data(self, folder: Path | str, split: str = "train", annotations: Path | str | None = None) -> Self:
-        """Reads `annotations/SPLIT.json` of a data set's folder. Photos are in `images/`.
+        """Reads `annotations/SPLIT.json` of a dataset's folder. Photos are in `images/`.
 
         Args:
-            folder: the data set, or a folder of photos if `annotations` is given.
+            folder: the dataset, or a folder of photos if `annotations` is given.
             split: `train` or `val`.
             annotations: a COCO instances file in another place.
 
@@ -218,7 +218,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         tree = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file; create a data set with `clothseg dataset build`") from error
+        raise DataError(f"{path}: no such file; create a dataset with `clothseg dataset build`") from error
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read as JSON ({error})") from error
     missing = [key for key in ("images", "annotations", "categories") if not isinstance(tree, dict) or key not in tree]

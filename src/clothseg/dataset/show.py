@@ -1,4 +1,4 @@
-"""Pictures of a data set: random photos with outlines, the network's input, and a sheet for each class."""
+"""Pictures of a dataset: random photos with outlines, the network's input, and a sheet for each class."""
 
 import math
 import re
@@ -99,12 +99,12 @@ def show_dataset(
         progress: wraps positions of photos, for a progress bar.
 
     Raises:
-        DataError: a class is not in the data set, or no photo can be shown.
+        DataError: a class is not in the dataset, or no photo can be shown.
         ClothsegError: `out` exists and `overwrite` is not set.
     """
     unknown = [name for name in classes if name not in data.classes]
     if unknown:
-        raise DataError(f"no class {', '.join(map(repr, unknown))} in the data set; it has {', '.join(data.classes)}")
+        raise DataError(f"no class {', '.join(map(repr, unknown))} in the dataset; it has {', '.join(data.classes)}")
     reader = _Reader(data, {})
     generator = np.random.default_rng(seed)
     shown = [number for number, name in enumerate(data.classes, 1) if not classes or name in classes]

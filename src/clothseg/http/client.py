@@ -145,8 +145,8 @@ class HttpClient:
 
         def wait(state: RetryCallState) -> float:
             error = state.outcome.exception() if state.outcome else None
-            retry_after = error.wait if isinstance(error, RetryableError) else None
-            return max(retry_after or 0.0, growing(state))
+            server_wait = error.wait if isinstance(error, RetryableError) else None
+            return max(server_wait or 0.0, growing(state))
 
         retrying = Retrying(
             retry=retry_if_exception_type((RetryableError, httpx.TransportError)),

@@ -100,8 +100,8 @@ class Network(nn.Module, ABC):
 
     Attributes:
         loss_names: the losses beside `total`. History, curves, TensorBoard and `monitor` take their columns from here.
-        head_prefixes: how the names of the heads' tensors begin; the backbone's begin with `backbone.`.
-        class_layers: how the names of those tensors begin that have rows for each class, background first.
+        head_prefixes: prefixes of the names of the heads' tensors; the backbone's prefix is `backbone.`.
+        class_layers: prefixes of the names of tensors with rows for each class, background first.
         generator: draws what a step learns from; seed it for a repeatable training.
         distributed: which photos of a batch this process has.
 
@@ -267,5 +267,5 @@ class Network(nn.Module, ABC):
 
     @property
     def has_unused_parameters(self) -> bool:
-        """Whether a step leaves weights without a gradient that are trained otherwise."""
+        """Whether some trainable weights get no gradient in a step (`find_unused_parameters` of DDP)."""
         return self.backbone.has_idle_stages

@@ -1,4 +1,4 @@
-"""Checks before anything is written: data sets, configuration and the folder of the run."""
+"""Checks before anything is written: datasets, configuration and the folder of the run."""
 
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
@@ -12,7 +12,7 @@ MAY_CHANGE = ("train.epochs", "train.stages", "train.patience", "train.on_nonfin
 
 
 def check_datasets(train: CocoLikeDataset, val: CocoLikeDataset, config: Config) -> None:
-    """Checks that the data sets can be used for training and validation.
+    """Checks that the datasets can be used for training and validation.
 
     Raises:
         DataError: one has no photo or no instance, their classes differ, there are fewer photos than in a batch, or
@@ -33,7 +33,7 @@ def check_datasets(train: CocoLikeDataset, val: CocoLikeDataset, config: Config)
         if gone := [entry.path for entry in dataset.images if not entry.path.is_file()]:
             raise DataError(
                 f"{dataset.source or name}: {len(gone)} of its {len(dataset)} photos are missing, the first is "
-                f"{gone[0]}; restore them, or make a copy of the data set without them: clothseg dataset check DATA "
+                f"{gone[0]}; restore them, or make a copy of the dataset without them: clothseg dataset check DATA "
                 "--write-clean COPY"
             )
     if config.train.batch_size > len(train):
@@ -78,7 +78,7 @@ def check_same_data(run: RunFolder, before: Checkpoint, data: str, classes: list
     """
     if before.classes != classes:
         raise RunError(
-            f"{run.path}: the run learned the classes {before.classes}, but the data set has {classes}; start a new "
+            f"{run.path}: the run learned the classes {before.classes}, but the dataset has {classes}; start a new "
             f"run with --weights {run.path}"
         )
     if before.data == data:
@@ -114,7 +114,7 @@ def open_run(run: RunFolder, config: Config, *, resume: bool, overwrite: bool) -
         overwrite: whether another run in the folder may be replaced.
 
     Raises:
-        ClothsegError: something is in the way, or the run has another configuration, or the folder is a data set.
+        ClothsegError: something is in the way, or the run has another configuration, or the folder is a dataset.
         RunError: the folder cannot be written.
     """
     if resume:

@@ -1,4 +1,4 @@
-"""Losses of a data set's examples, with the outputs of frozen stages cached while nothing changes them."""
+"""Losses of a dataset's examples, with the outputs of frozen stages cached while nothing changes them."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -14,7 +14,7 @@ from clothseg.networks.network import CachedFeatures
 
 
 class Examples:
-    """Losses of a data set's examples, by position and version.
+    """Losses of a dataset's examples, by position and version.
 
     The outputs of frozen stages are cached if the frame is fixed and each photo has a fixed number of versions, up to
     `train.feature_cache_mb`; the others are computed each time. The losses are the same.
@@ -87,7 +87,7 @@ class Examples:
 
 @torch.no_grad()
 def mean_losses(examples: Examples, batch_size: int, seed: int, distributed: DistributedContext) -> dict[str, float]:
-    """Mean losses over all photos of a data set, without augmentation, with the same draws each time.
+    """Mean losses over all photos of a dataset, without augmentation, with the same draws each time.
 
     Whole batches are shared among the ranks, so that the answer does not depend on their number.
     """

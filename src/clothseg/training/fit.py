@@ -35,12 +35,12 @@ def fit(
     """Trains `network` and writes the run: history, checkpoints `last` and `best`, weights, log.
 
     Args:
-        network: built for the data sets' classes, on the CPU; it is moved to the best device there is.
-        train, val: prepared data sets.
+        network: built for the datasets' classes, on the CPU; it is moved to the best device there is.
+        train, val: prepared datasets.
         config: what `network` was built from.
         run: folder of the run.
         resume: continue from the last checkpoint of `run`, exactly as if the run had never stopped.
-        force: continue even if the data set is not that of the checkpoint.
+        force: continue even if the dataset is not that of the checkpoint.
         quiet: show no progress bar.
         fabric: of several processes that learn together, as `distributed.launch` started them.
         loaded: what the initial weights are, for people.
@@ -49,8 +49,8 @@ def fit(
         the rows of `history.csv`.
 
     Raises:
-        DataError: a data set has no photos, or fewer than a batch.
-        RunError: a loss is not finite; there is no checkpoint to resume from, or one of another data set; the run
+        DataError: a dataset has no photos, or fewer than a batch.
+        RunError: a loss is not finite; there is no checkpoint to resume from, or one of another dataset; the run
             cannot be written; another process of the training is gone.
         InterruptedRun: Ctrl-C or SIGTERM; the state is saved.
     """

@@ -19,11 +19,11 @@ from clothseg.networks import Network
 from clothseg.pictures import contact_sheet, draw_instances
 from clothseg.training.schedule import make_optimizer
 
-SECONDS, STEPS, LOOK_EVERY, WARM_UP = 60.0, 300, 20, 10
-FEWEST = 100
+MAX_SECONDS, MAX_STEPS, DETECT_EVERY, WARMUP_STEPS = 60.0, 300, 20, 10
+MIN_STEPS = 100
 """Steps that are always taken, so that a busy machine does not count as a fault."""
-FALLEN = 0.5
-"""A loss has fallen if it ends below this fraction of its start, or below `SMALL`."""
+DECREASED = 0.5
+"""A loss has decreased if it ends below this fraction of its start, or below `SMALL`."""
 SMALL = 0.05
 FOUND_IOU, FOUND_SCORE = 0.7, 0.5
 
@@ -33,7 +33,7 @@ class OverfitResult:
     """The result.
 
     Attributes:
-        position: of the photo in the data set.
+        position: of the photo in the dataset.
         truth, found: the ground truth and the detections.
         steps, seconds: of the training.
         first, last: losses at the start and at the end, by name.
@@ -69,9 +69,9 @@ def overfit_one_image(network: Network, dataset: CocoLikeDataset, config: Config
     rates = [group["lr"] for group in optimizer.param_groups]
     history: list[dict[str, float]] = []
     begun, found = time.monotonic(), truth[:0]
-    while len(history) < STEPS and (len(history) < FEWEST or time.monotonic() - begun < SECONDS):
+    while len(history) < MAX_STEPS and (len(history) < MIN_STEPS or time.monotonic() - begun < MAX_SECONDS):
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
-            group["lr"] = rate * min(1.0, (len(history) + 1) / WARM_UP)
+            group["lr"] = rate * min(1.0, (len(history) + 1) / WARMUP_STEPS)
         network.train()
         losses = network.losses([image], [truth])
         history.append({name: loss.item() for name, loss in losses.items()})
@@ -82,7 +82,7 @@ def overfit_one_image(network: Network, dataset: CocoLikeDataset, config: Config
         if config.train.grad_clip_norm is not None:
             nn.utils.clip_grad_norm_(network.parameters(), config.train.grad_clip_norm)
         optimizer.step()
-        if len(history) % LOOK_EVERY == 0:
+        if len(history) % DETECT_EVERY == 0:
             found = network.eval().detect([image])[0]
             if min(overlaps(truth, found)) >= FOUND_IOU:
                 break
@@ -159,7 +159,7 @@ def diagnose(
     entry = dataset.images[position]
     boxes = torch.tensor([a["bbox"] for a in entry.annotations if len(a.get("bbox") or ()) == 4])
     checks = network.preflight([((entry.height, entry.width), boxes.reshape(-1, 4).float())])
-    high = [name for name, value in last.items() if name != "total" and value > max(SMALL, FALLEN * first[name])]
+    high = [name for name, value in last.items() if name != "total" and value > max(SMALL, DECREASED * first[name])]
     if not all(map(math.isfinite, last.values())) or last["total"] > 2 * first["total"]:
         causes.append(f"the losses grew or broke: train.learning_rate={rate:g} is far too high; try a tenth of it")
     elif abs(last["total"] - first["total"]) < 0.05 * first["total"]:

@@ -26,7 +26,7 @@ def summarize_run(
 
     Args:
         trainer: before its first step.
-        train, val: prepared data sets.
+        train, val: prepared datasets.
         weights: what the initial weights are, for people.
 
     Returns:
@@ -55,7 +55,7 @@ def run_facts(network: Network, train: CocoLikeDataset, val: CocoLikeDataset, we
 
     Args:
         network: as trained.
-        train, val: prepared data sets.
+        train, val: prepared datasets.
         weights: what the initial weights were, for people.
     """
     frozen = network.config.backbone.frozen_stages

@@ -131,7 +131,7 @@ def fetch(entry: Published, folder: Path | None = None, progress: TransferProgre
             download_file(entry.url, path, sha256=entry.sha256, progress=progress)
         except (DownloadError, OSError) as error:
             raise WeightsError(
-                f"{error}. The same command resumes the download. Without a network: fetch {entry.url} on another "
-                f"machine and save it as {path}, or give its path instead of the name"
+                f"{error}. The same command tries again, and resumes what arrived. Without a network: "
+                f"fetch {entry.url} on another machine and save it as {path}, or give its path instead of the name"
             ) from error
     return path

@@ -1,4 +1,4 @@
-"""A part of the sample as a COCO data set, and a copy of it that each test may damage."""
+"""A part of the sample as a COCO dataset, and a copy of it that each test may damage."""
 
 import json
 import shutil
@@ -14,7 +14,7 @@ from clothseg.openimages import build_dataset
 
 
 class DataSet:
-    """A data set whose JSON files can be changed in place."""
+    """A dataset whose JSON files can be changed in place."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -42,7 +42,7 @@ class DataSet:
 
 @pytest.fixture(scope="session")
 def sample_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The whole sample as a data set."""
+    """The whole sample as a dataset."""
     folder = tmp_path_factory.mktemp("sample") / "clothes"
     build_dataset(sample.folder(), folder, ["Suit", "Dress", "Jeans"])
     return folder
@@ -75,5 +75,5 @@ def data(part: Path, tmp_path: Path) -> Iterator[DataSet]:
 
 @pytest.fixture
 def open_set() -> Callable[[Path], DataSet]:
-    """Opens another data set, to change it in place."""
+    """Opens another dataset, to change it in place."""
     return DataSet

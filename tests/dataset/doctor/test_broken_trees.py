@@ -53,7 +53,7 @@ def small(data: DataSet) -> None:
 
 
 def check_damaged(data: DataSet, seed: int) -> int:
-    """Damages the data set, checks and cleans it. Returns the number of findings."""
+    """Damages the dataset, checks and cleans it. Returns the number of findings."""
     generator = random.Random(seed)
     trees = json.loads(json.dumps(data.trees))
     for _ in range(generator.choice([1, 2, 5, 20])):
@@ -113,7 +113,7 @@ def test_a_file_that_is_not_coco_is_wrong_input(text: str, message: str, tmp_pat
 
 
 def test_missing_inputs_are_errors(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no such data set"):
+    with pytest.raises(DataError, match="no such dataset"):
         examine([tmp_path / "nothing"])
     with pytest.raises(DataError, match="has no annotations"):
         examine([tmp_path])

@@ -16,4 +16,4 @@ app = typer.Typer(
 
 @app.callback()
 def _group() -> None:
-    """Make, check and look at COCO data sets."""
+    """Make, check and look at COCO datasets."""

@@ -1,4 +1,4 @@
-"""`clothseg dataset check`: finds faults in a COCO data set."""
+"""`clothseg dataset check`: finds faults in a COCO dataset."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ _COLOURS = {Severity.ERROR: "bold red", Severity.WARNING: "yellow"}
 def check(
     data: Annotated[
         list[Path],
-        typer.Argument(help="The folder of a data set, or COCO JSON files, one for each split.", show_default=False),
+        typer.Argument(help="The folder of a dataset, or COCO JSON files, one for each split.", show_default=False),
     ],
     images: Annotated[
         list[Path] | None,
@@ -41,9 +41,9 @@ def check(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar and no table.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print all findings as JSON.")] = False,
 ) -> None:
-    """Finds faults in any COCO data set.
+    """Finds faults in any COCO dataset.
 
-    Exit code 0: no errors (warnings are possible). 1: errors were found. 2: the input is not a data set.
+    Exit code 0: no errors (warnings are possible). 1: errors were found. 2: the input is not a dataset.
 
     Example: [b]clothseg dataset check data/clothes --out check.html --write-clean data/clean[/]
     """

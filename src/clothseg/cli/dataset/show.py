@@ -1,4 +1,4 @@
-"""`clothseg dataset show`: draws pictures of a data set."""
+"""`clothseg dataset show`: draws pictures of a dataset."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ _LISTED = 10
 
 
 def show(
-    data: Annotated[Path, typer.Argument(help="The folder of a data set, or with --annotations a folder of photos.")],
+    data: Annotated[Path, typer.Argument(help="The folder of a dataset, or with --annotations a folder of photos.")],
     out: Annotated[Path, typer.Option(help="Folder for the pictures and index.html.")],
     split: Annotated[str, typer.Option(help="The split to show: train or val.")] = "train",
     annotations: Annotated[Path | None, typer.Option(help="A COCO file, instead of --split.")] = None,

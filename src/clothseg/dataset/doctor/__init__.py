@@ -1,4 +1,4 @@
-"""The doctor: finds faults in any COCO data set, shows them on a page, and writes a cleaned copy.
+"""The doctor: finds faults in any COCO dataset, shows them on a page, and writes a cleaned copy.
 
 A new check needs a function in the file of its subject, a call in `examine.py`, and an entry in `KINDS`.
 """

@@ -1,4 +1,4 @@
-"""Writes a cleaned copy of a data set, and the list of what it removed or corrected."""
+"""Writes a cleaned copy of a dataset, and the list of what it removed or corrected."""
 
 import csv
 import json
@@ -55,7 +55,7 @@ def write_cleaned(diagnosis: Diagnosis, folder: Path, *, overwrite: bool = False
     `source_id`. Names of one class get one spelling. `area` and missing values are computed from the mask.
 
     Args:
-        diagnosis: of the data set.
+        diagnosis: of the dataset.
         folder: the folder to write.
         overwrite: whether `folder` may be replaced.
 

@@ -70,10 +70,10 @@ def examine(
     min_instances: int = MIN_INSTANCES,
     progress: Progress = lambda photos, _: photos,
 ) -> Diagnosis:
-    """Checks any COCO data set.
+    """Checks any COCO dataset.
 
     Args:
-        inputs: the folder of a data set, or COCO files, one for each split.
+        inputs: the folder of a dataset, or COCO files, one for each split.
         photo_folders: folders with photos. Default: the usual folders near each file.
         min_instances: classes with fewer instances give a warning.
         progress: wraps the photos, for a progress bar.

@@ -34,14 +34,14 @@ def find_files(inputs: Iterable[Path]) -> list[Path]:
             files.append(given)
             continue
         if not given.is_dir():
-            raise DataError(f"{given}: no such data set; give its folder or its COCO JSON files")
+            raise DataError(f"{given}: no such dataset; give its folder or its COCO JSON files")
         for pattern in ("annotations/*.json", "*.json", "*/_annotations.coco.json"):
             if found := sorted(given.glob(pattern)):
                 files += found
                 break
         else:
             raise DataError(
-                f"{given}: this folder has no annotations/*.json and no other JSON file; give the folder of a data set"
+                f"{given}: this folder has no annotations/*.json and no other JSON file; give the folder of a dataset"
             )
     return list(dict.fromkeys(files))
 

@@ -69,7 +69,7 @@ def within_budget(config: Config, text: str, train: CocoLikeDataset, val: CocoLi
     Args:
         config: the settings that the user asked for.
         text: the amount, such as `4GB`: of all processes on this machine together, or of each GPU where there is one.
-        train, val: prepared data sets.
+        train, val: prepared datasets.
 
     Raises:
         ConfigError: the text is not an amount, or nothing fits.

@@ -24,7 +24,7 @@ FIRST_USE = 60_000_000
 
 @dataclass(frozen=True)
 class PhotoNeeds:
-    """The memory that the photos of a data set need.
+    """The memory that the photos of a dataset need.
 
     Attributes:
         sizes: the different heights and widths.
@@ -47,7 +47,7 @@ class Forecast:
     """Bytes at the peak of a training, by what they are for.
 
     Attributes:
-        libraries: the program, its libraries and the data set's tables; on a GPU nothing.
+        libraries: the program, its libraries and the dataset's tables; on a GPU nothing.
         weights, gradients, optimizer, ema: of the network.
         cached: outputs of frozen stages.
         activations: what a step needs beyond these.
@@ -192,7 +192,7 @@ def _size(tensor: Tensor) -> int:
 def forecast_memory(
     config: Config, train: CocoLikeDataset, val: CocoLikeDataset, device: torch.device, network: nn.Module | None = None
 ) -> Forecast:
-    """The forecast for a data set in this process.
+    """The forecast for a dataset in this process.
 
     Args:
         config: of network and training.
