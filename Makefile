@@ -16,14 +16,11 @@ test: $(INSTALLED)
 test-all: $(INSTALLED)
 	$(BIN)/pytest -m "slow or not slow"
 
-# The lowest versions that pyproject.toml allows, in an environment of their own (7 GB more). Only the tests: the lowest
-# ruff and mypy have other rules. Left out: Pillow before 13 cannot read an uncompressed YCbCr TIFF, and the test of
-# rotated videos makes them with a function of PyAV 18.
+# The lowest versions that pyproject.toml allows, in an environment of their own (6 GB more). Only the tests: the lowest
+# ruff and mypy have other rules.
 test-lowest: $(LOWEST)/installed
 	$(LOWEST)/bin/clothseg --version
-	$(LOWEST)/bin/pytest \
-	  --deselect "tests/test_photos.py::test_modes_become_rgb[YCbCr]" \
-	  --deselect tests/prediction/test_videos.py::test_videos_are_turned_upright
+	$(LOWEST)/bin/pytest
 
 check: $(INSTALLED)
 	$(BIN)/ruff check
