@@ -13,8 +13,6 @@ from clothseg.errors import PhotoError
 from clothseg.photos import SUFFIXES, find_photos, read_photo
 
 RAMP = np.tile(np.linspace(0, 255, 60).astype(np.uint8), (40, 1))
-
-
 OLD_PILLOW = pytest.mark.skipif(
     int(PIL.__version__.partition(".")[0]) < 13, reason="Pillow before 13 cannot read an uncompressed YCbCr TIFF"
 )
