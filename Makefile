@@ -32,7 +32,7 @@ bench: $(INSTALLED)
 	set -e; for script in benchmarks/*.py; do $(BIN)/python "$$script"; done
 
 clean:
-	rm -rf $(VENV) $(LOWEST) data runs build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(LOWEST) .venv-newest data runs build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Installed again when the requirements change. The stamp is written last, so that an interrupted installation is repeated.
