@@ -1,5 +1,7 @@
 """A detector without a network, and photos and videos for it."""
 
+import math
+import struct
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -65,8 +67,6 @@ def make_video(
         stream = container.add_stream(codec, rate=25)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.time_base = stream.codec_context.time_base = Fraction(1, 12800)
-        if rotation:
-            stream.set_display_rotation(rotation)
         for number in range(frames):
             pixels = np.zeros((height, width, 3), np.uint8)
             pixels[:, : width // 4] = (200, 50, 40)
@@ -76,6 +76,21 @@ def make_video(
             frame.pts, frame.time_base = stamps[number] if stamps else number * 512, Fraction(1, 12800)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
+    if rotation:
+        path.write_bytes(_rotated_mp4(path.read_bytes(), rotation))
+
+
+def _rotated_mp4(mp4: bytes, degrees: int) -> bytes:
+    """The video with a matrix in its `tkhd` box (ISO/IEC 14496-12, 8.3.2), so that players turn it counter-clockwise.
+
+    Pixel (x, y) is shown at (a x + c y, b x + d y). PyAV before 18 cannot write the matrix.
+    """
+    cos, sin = round(math.cos(math.radians(degrees))), round(math.sin(math.radians(degrees)))
+    a, b, c, d = cos, -sin, sin, cos  # y points down
+    one = 1 << 16
+    start = mp4.index(b"tkhd") + 4 + 40  # version 0: times, track and volume come first
+    matrix = struct.pack(">9i", a * one, b * one, 0, c * one, d * one, 0, 0, 0, 1 << 30)
+    return mp4[:start] + matrix + mp4[start + len(matrix) :]
 
 
 def make_sound(path: Path) -> None:
