@@ -143,7 +143,7 @@ class Model:
         their own devices; the first of them writes.
 
         Raises:
-            ClothsegError: `run` is in the way (unless `overwrite` or `resume`), no such device, or as `training.fit` says.
+            ClothsegError: `run` is in the way (unless `overwrite` or `resume`), no such device, or see `training.fit`.
         """
         folder = RunFolder(Path(run))
         check_datasets(train, val, self.config)
@@ -230,7 +230,7 @@ class Model:
         return Selection(score_threshold, thresholds, settings.class_agnostic_nms_iou)
 
     def to(self, device: str | torch.device) -> Self:
-        """Moves the network to a device, by its name or as `devices.resolve_device` gives it, which may raise an error."""
+        """Moves the network to a device, by its name; takes what `devices.resolve_device` takes, and raises its errors."""
         self._built().to(resolve_device(device))
         return self
 

@@ -62,12 +62,13 @@ class Instances:
 
     def __getitem__(self, index: slice | Tensor) -> "Instances":
         """Selects instances by a slice, a bool tensor `[N]` or an int64 tensor of positions."""
-        positions = torch.arange(len(self))[index.cpu() if isinstance(index, Tensor) else index]
+        index = index.to(self.boxes.device) if isinstance(index, Tensor) else index
+        positions = torch.arange(len(self), device=self.boxes.device)[index]
         return replace(
             self,
-            boxes=self.boxes[index],
-            classes=self.classes[index],
+            boxes=self.boxes[positions],
+            classes=self.classes[positions],
             masks=self.masks.select(positions),
-            scores=self.scores[index],
-            crowd=self.crowd[index],
+            scores=self.scores[positions],
+            crowd=self.crowd[positions],
         )
