@@ -33,10 +33,13 @@ CACHE = Path(tempfile.gettempdir()) / f"clothseg-reference-weights-{getpass.getu
 DETECTRON2 = ("detectron2", "caffe2", "caffe2-stats", "caffe2-detector", "heuristics")
 
 
+PRETEND = pretend_device.install()  # now, because PyTorch counts devices at the first backward pass
+
+
 @pytest.fixture(scope="session")
 def pretend() -> torch.device:
     """A device that finds tensors left on the CPU; see `pretend_device`."""
-    return pretend_device.install()
+    return PRETEND
 
 
 @pytest.fixture(scope="session")

@@ -230,7 +230,7 @@ class Model:
         return Selection(score_threshold, thresholds, settings.class_agnostic_nms_iou)
 
     def to(self, device: str | torch.device) -> Self:
-        """Moves the network to a device, by its name; takes what `devices.resolve_device` takes, and raises its errors."""
+        """Moves the network to a device; takes what `devices.resolve_device` takes, and raises its errors."""
         self._built().to(resolve_device(device))
         return self
 

@@ -3,9 +3,11 @@
 A tensor there is a wrapper around one of the CPU, which holds its values, so that everything runs: backward passes,
 optimizers, checkpoints. An operation that mixes it with a tensor of the CPU is refused, as a GPU refuses it, and so are
 two that a GPU accepts: an index on the CPU, and `_foreach_*`, which copies in silence. A number, which is a tensor
-without dimensions, may be on the CPU, as with a GPU. With `float64=False` it refuses double precision, as Apple's GPUs do.
+without dimensions, may be on the CPU, as with a GPU. Within `without_float64` it refuses double precision, as Apple's
+GPUs do.
 
-PyTorch lets one process add one device, and only once; `install` may be called again.
+PyTorch lets one process add one device, and only once; `install` may be called again. It must be called before the
+first backward pass.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -53,11 +55,12 @@ class PretendTensor(Tensor):
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """Saved as a tensor of the CPU, which is what `torch.load` with `map_location="cpu"` makes of it."""
-        return self.held.detach().clone().__reduce_ex__(protocol)
+        saved: Any = self.held.detach().clone()
+        return saved.__reduce_ex__(protocol)
 
     @classmethod
-    def __torch_dispatch__(
-        cls, func: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    def __torch_dispatch__(  # type: ignore[override]
+        cls, func: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
         return _compute(func, args, kwargs or {})
 
@@ -139,7 +142,8 @@ def install() -> torch.device:
     """Adds the device to PyTorch, and returns it."""
     if not _libraries:
         _setup_privateuseone_for_python_backend(NAME, _Backend())
-        every, some = torch.library.Library("_", "IMPL"), torch.library.Library("aten", "IMPL")
+        library: Any = torch.library.Library  # without types
+        every, some = library("_", "IMPL"), library("aten", "IMPL")
         every.fallback(lambda func, *args, **kwargs: _compute(func, args, kwargs), "PrivateUse1")
         for operation in (_ATEN.copy_.default, _ATEN.empty.memory_format, _ATEN.empty_strided.default):
             some.impl(operation, _kernel(operation), "PrivateUse1")
