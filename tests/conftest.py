@@ -19,7 +19,9 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import pretend_device
 import pytest
+import torch
 
 from clothseg.config import Config
 from clothseg.http import RetryPolicy
@@ -29,6 +31,15 @@ from clothseg.networks.mask_rcnn.network import MaskRCNNNetwork
 REFERENCE = Path(__file__).parents[1].parent / "shared" / "reference"
 CACHE = Path(tempfile.gettempdir()) / f"clothseg-reference-weights-{getpass.getuser()}"
 DETECTRON2 = ("detectron2", "caffe2", "caffe2-stats", "caffe2-detector", "heuristics")
+
+
+PRETEND = pretend_device.install()  # now, because PyTorch counts devices at the first backward pass
+
+
+@pytest.fixture(scope="session")
+def pretend() -> torch.device:
+    """A device that finds tensors left on the CPU; see `pretend_device`."""
+    return PRETEND
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import torch
 
 from clothseg import sample
 from clothseg.cores import usable_cores
-from clothseg.distributed import DistributedContext, launch, world_size_for
+from clothseg.distributed import DistributedContext, world_size_for
 from clothseg.errors import ConfigError
 from clothseg.openimages import BuildOptions, build_dataset
 from clothseg.runs import RunFolder
@@ -118,7 +118,7 @@ def test_random_numbers_depend_on_the_position_in_the_whole_batch() -> None:
 @ONE_PROCESS_ON_WINDOWS
 def test_more_devices_than_the_machine_has_are_refused() -> None:
     cores = usable_cores()
-    have = f"{torch.cuda.device_count()} GPU" if torch.cuda.is_available() else f"{cores} cores"
+    have = f"{torch.cuda.device_count()} GPU" if torch.cuda.is_available() else f"{cores} cores for cpu"
     with pytest.raises(ConfigError, match=f"--devices 1000, but this machine has .*{have}"):
         world_size_for(1000, 1)
     assert world_size_for(None, 1) == 1
@@ -135,8 +135,17 @@ def test_windows_has_one_process_only(started: str | None, monkeypatch: pytest.M
         world_size_for(None, 2)
 
 
-def test_macs_with_apple_silicon_use_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """MPS has no float64, which the network's input needs."""
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
-    assert launch(1).device.type == "cpu"
+@pytest.mark.parametrize("device", ["mps", "cuda:1"])
+def test_one_device_is_not_shared_by_several_processes(device: str) -> None:
+    with pytest.raises(ConfigError, match=f"2 devices: {device} is only one"):
+        world_size_for(2, 1, torch.device(device))
+    assert world_size_for(1, 1, torch.device(device)) == 1
+
+
+@ONE_PROCESS_ON_WINDOWS
+@pytest.mark.skipif(usable_cores() < 2, reason="this machine has one core")
+def test_cpu_processes_are_counted_by_cores_beside_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    assert world_size_for(2, 1, torch.device("cpu")) == 2
+    with pytest.raises(ConfigError, match="this machine has 1 GPU"):
+        world_size_for(2, 1, torch.device("cuda"))

@@ -14,6 +14,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from PIL import Image
+from pretend_device import pretend_fabric
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -116,9 +117,9 @@ class TinyGridNetwork(Network):
         rows.sort(reverse=True)
         for number, (_, label, _) in enumerate(rows, start=1):
             grid[labels == label] = number
-        boxes = torch.tensor([box for *_, box in rows]).reshape(-1, 4)
-        classes = torch.tensor([label for _, label, _ in rows], dtype=torch.int64)
-        return Detections(boxes, classes, torch.tensor([score for score, *_ in rows]), LabelGrid(grid, highest))
+        boxes = highest.new_tensor([box for *_, box in rows]).reshape(-1, 4)
+        classes = labels.new_tensor([label for _, label, _ in rows])
+        return Detections(boxes, classes, highest.new_tensor([score for score, *_ in rows]), LabelGrid(grid, highest))
 
 
 @pytest.fixture(autouse=True)
@@ -254,6 +255,21 @@ def test_resume_is_exact(name: str, data: Path, tmp_path: Path) -> None:
         resumed.advance()
     for tensor, value in straight.network.state_dict().items():
         assert torch.equal(value, resumed.network.state_dict()[tensor]), tensor
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_every_tensor_lives_where_the_network_lives(
+    name: str, data: Path, tmp_path: Path, pretend: torch.device
+) -> None:
+    train, val = splits(data)
+    config = config_of(name).changed("train", epochs=1, evaluate_every=None)
+    model = Model(config).build(train.classes)
+    model.fit(train, val, tmp_path / "run", quiet=True, fabric=pretend_fabric())
+    assert model.network is not None and model.network.device == pretend
+    found, again = (one.predict(val.load_image(0)) for one in (model, Model.load(tmp_path / "run", device="cpu")))
+    assert {t.device for t in (found.boxes, found.classes, found.scores)} == {pretend}
+    assert found.masks.pixels().shape == (len(found), 96, 64) and len(found.masks.rle()) == len(found)
+    torch.testing.assert_close(found.boxes.cpu(), again.boxes, atol=1e-2, rtol=1e-3)
 
 
 @pytest.mark.parametrize("name", ROWS)

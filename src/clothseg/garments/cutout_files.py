@@ -82,7 +82,7 @@ def write_cutouts(
             _clear(out)
         read += 1
         found = predict(photo)
-        found = found[torch.isin(found.classes, torch.tensor(sorted(wanted)))]
+        found = found[torch.isin(found.classes, found.classes.new_tensor(sorted(wanted)))]
         for position in range(len(found)):
             cutout = cut_out(photo, found, position, names[int(found.classes[position]) - 1])
             if cutout is not None:

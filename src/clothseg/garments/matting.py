@@ -57,7 +57,7 @@ def soft_mask(masks: Masks, position: int, margin: float = 0.15) -> SoftMask | N
         margin: on each side, as a part of the longer side of the mask's box.
     """
     one = masks.select(torch.tensor([position]))
-    x1, y1, x2, y2 = one.boxes()[0].double().tolist()
+    x1, y1, x2, y2 = one.boxes()[0].tolist()
     if x2 <= x1 or y2 <= y1:
         return None
     height, width = masks.size

@@ -34,10 +34,10 @@ class Instances:
 
     def __post_init__(self) -> None:
         count = len(self.boxes)
-        if len(self.scores) == 0 and count:
-            object.__setattr__(self, "scores", torch.ones(count))
-        if len(self.crowd) == 0 and count:
-            object.__setattr__(self, "crowd", torch.zeros(count, dtype=torch.bool))
+        if len(self.scores) == 0:
+            object.__setattr__(self, "scores", torch.ones(count, device=self.boxes.device))
+        if len(self.crowd) == 0:
+            object.__setattr__(self, "crowd", torch.zeros(count, dtype=torch.bool, device=self.boxes.device))
         lengths = {len(self.classes), len(self.masks), len(self.scores), len(self.crowd), count}
         if len(lengths) != 1 or self.boxes.shape[1:] != (4,):
             raise ValueError(
@@ -62,12 +62,13 @@ class Instances:
 
     def __getitem__(self, index: slice | Tensor) -> "Instances":
         """Selects instances by a slice, a bool tensor `[N]` or an int64 tensor of positions."""
-        positions = torch.arange(len(self))[index.cpu() if isinstance(index, Tensor) else index]
+        index = index.to(self.boxes.device) if isinstance(index, Tensor) else index
+        positions = torch.arange(len(self), device=self.boxes.device)[index]
         return replace(
             self,
-            boxes=self.boxes[index],
-            classes=self.classes[index],
+            boxes=self.boxes[positions],
+            classes=self.classes[positions],
             masks=self.masks.select(positions),
-            scores=self.scores[index],
-            crowd=self.crowd[index],
+            scores=self.scores[positions],
+            crowd=self.crowd[positions],
         )

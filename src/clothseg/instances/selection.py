@@ -7,6 +7,7 @@ from difflib import get_close_matches
 import torch
 from torch import Tensor
 
+from clothseg.devices import to_float64
 from clothseg.errors import ConfigError
 from clothseg.instances.instances import Instances
 from clothseg.instances.masks import RleMasks
@@ -38,7 +39,8 @@ class Selection:
     def sure(self, found: Instances) -> Tensor:
         """Which instances reach the threshold of their class: `[N]` bool."""
         thresholds = [self.least(class_id) for class_id in found.classes.tolist()]
-        return found.scores.double() >= torch.tensor(thresholds, dtype=torch.float64, device=found.scores.device)
+        scores = to_float64(found.scores)
+        return (scores >= scores.new_tensor(thresholds)).to(found.scores.device)
 
     def least(self, class_id: int) -> float:
         """The score threshold of a class."""

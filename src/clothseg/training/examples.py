@@ -74,7 +74,7 @@ class Examples:
 
     def _load_pinned(self, position: int, version: int) -> tuple[Tensor, Instances]:
         image, truth = self.load(position, version)
-        return (image.pin_memory() if torch.cuda.is_available() else image), truth
+        return (image.pin_memory() if self.network.device.type == "cuda" else image), truth
 
     def _loaded(self, position: int, version: int) -> tuple[Tensor, Instances]:
         started = self.pending.pop((position, version), None)

@@ -1,6 +1,7 @@
 """Settings for a memory budget, with a fake forecast: 100 MB, and 10 more for each photo in memory."""
 
 import pytest
+import torch
 
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
@@ -61,7 +62,7 @@ def test_processes_on_a_cpu_share_one_budget(monkeypatch: pytest.MonkeyPatch) ->
     two = CONFIG.changed("train", devices=2)
     train = val = CocoLikeDataset()
     (single_config, single_text), (shared_config, shared_text) = (
-        within_budget(c, f, train, val) for c, f in ((CONFIG, "130MB"), (two, "260MB"))
+        within_budget(c, f, train, val, torch.device("cpu")) for c, f in ((CONFIG, "130MB"), (two, "260MB"))
     )
     assert changes(two, shared_config) == changes(CONFIG, single_config) != []
     assert single_text.endswith("about 130 MB")

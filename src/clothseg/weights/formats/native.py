@@ -64,7 +64,7 @@ def write_network(path: Path, tensors: Mapping[str, Tensor], config: Config, cla
     """Writes a network's tensors, with `config` and the names `classes` of 1..K as metadata."""
     metadata = {"format": FORMAT_VERSION, "config": config.to_yaml(), "classes": json.dumps(list(classes))}
     with atomic_file(path) as temporary:
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, metadata)
+        save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, temporary, metadata)
 
 
 def read_network(path: Path) -> SavedNetwork:

@@ -1,0 +1,278 @@
+"""Training, prediction and evaluation on a device that refuses tensors of the CPU; its values are those of the CPU."""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pretend_device
+import pytest
+import torch
+from lightning_fabric import Fabric
+from pretend_device import PretendTensor, pretend_fabric
+from torch import Tensor
+
+from clothseg.config import Config
+from clothseg.dataset import CocoLikeDataset, to_tensor
+from clothseg.garments import replace_files, write_cutouts
+from clothseg.instances import Instances, PixelMasks
+from clothseg.models import Model
+from clothseg.networks import build_network
+from clothseg.photos import find_photos
+from clothseg.prediction import OutputFormat, PredictOptions, detect_batch, predict_files
+from clothseg.report import evaluate_run
+from clothseg.runs import RunFolder
+from clothseg.training import read_history
+from clothseg.training.overfit import overfit_one_image
+from clothseg.training.run_log import RunLog
+from clothseg.training.trainer import Trainer
+
+Photos = tuple[CocoLikeDataset, CocoLikeDataset]
+CPU = torch.device("cpu")
+TRAININGS = {
+    "adamw, EMA, feature cache": ["train.optimizer=adamw", "train.ema_decay=0.5", "augment.fixed_views=2"],
+    "sgd, accumulated, checkpointed": [
+        "train.optimizer=sgd", "train.grad_accumulation_steps=2", "train.activation_checkpointing=true",
+        "augment.fixed_views=0", "train.grad_clip_norm=1.0", "network.box_head.norm=group",
+    ],
+    "stages, more convolutions": [
+        "train.stages=[{trainable: heads, end_epoch: 1}, {trainable: 4+, end_epoch: 2}]", "network.rpn.num_conv=2",
+        "train.ema_decay=0.9", "network.box_head.dropout=0",
+    ],
+}  # fmt: skip
+
+
+def make_trainer(config: Config, photos: Photos, folder: Path, fabric: Fabric) -> Trainer:
+    network = build_network(config, 3)
+    return Trainer(network, *photos, config, RunFolder(folder), RunLog(folder / "log.txt", quiet=True), fabric)
+
+
+def tensors_of(trainer: Trainer) -> dict[str, Tensor]:
+    """Every tensor that a training keeps from step to step, except for the optimizer's counts of steps."""
+    found = dict(chain(trainer.network.named_parameters(), trainer.network.named_buffers()))
+    found |= {f"EMA {name}": tensor for name, tensor in (trainer.ema.weights if trainer.ema else {}).items()}
+    for number, state in enumerate(trainer.optimizer.state.values()):
+        found |= {f"optimizer {number} {name}": t for name, t in state.items() if isinstance(t, Tensor) and t.dim()}
+    for cached in (*trainer.examples.cached.values(), *trainer.validator.examples.cached.values()):
+        target = cached.target
+        for tensor in (*cached.outputs.values(), target.boxes, target.classes, target.masks, target.ignored):
+            found[f"cached {id(tensor)}"] = tensor
+    return found
+
+
+@pytest.mark.parametrize(
+    "mix",
+    [
+        lambda x, y: x + y,
+        lambda x, y: torch.cat([y, x]),
+        lambda x, y: x.mul_(y),
+        lambda x, y: x[y.long()],
+        lambda x, y: y[x.long()],
+        lambda x, y: torch._foreach_add([x], [y]),
+        lambda x, y: torch.where(x > 0, x, y),
+        lambda x, y: torch.nn.functional.linear(x, y[None]),
+    ],
+)
+def test_operations_between_devices_are_refused(mix: Callable[[Tensor, Tensor], Any], pretend: torch.device) -> None:
+    here, there = torch.ones(3, device=pretend), torch.ones(3)
+    with pytest.raises(RuntimeError, match="one device"):
+        mix(here, there)
+    mix(torch.ones(3), torch.ones(3))
+    assert (here + torch.tensor(2.0)).tolist() == [3.0] * 3  # a number may lie anywhere
+
+
+def test_values_gradients_and_copies_are_those_of_the_cpu(pretend: torch.device) -> None:
+    x = torch.linspace(-2, 2, 12).reshape(3, 4)
+    weights = [torch.nn.Parameter(torch.linspace(0, 1, 8).reshape(2, 4)) for _ in range(2)]
+    weights[1] = torch.nn.Parameter(weights[1].detach().to(pretend))
+    for place, weight in zip((CPU, pretend), weights, strict=True):
+        torch.autograd.backward(torch.nn.functional.linear(x.to(place), weight).square().mean())
+    assert isinstance(weights[1].grad, PretendTensor) and weights[1].grad.device == pretend
+    torch.testing.assert_close(weights[1].grad.cpu(), weights[0].grad, rtol=0, atol=0)
+    with pytest.raises(RuntimeError):
+        weights[1].detach().numpy()
+    with pretend_device.without_float64(), pytest.raises(TypeError, match="float64"):
+        x.to(pretend).double()
+
+
+@pytest.mark.parametrize("name", TRAININGS)
+def test_a_training_is_that_of_the_cpu(
+    name: str, small: list[str], photos: Photos, tmp_path: Path, pretend: torch.device
+) -> None:
+    config = Config.load("demo", [*small, *TRAININGS[name]])
+    rows = []
+    for number, fabric in enumerate((Fabric(accelerator="cpu", devices=1), pretend_fabric())):
+        torch.manual_seed(5)
+        trainer = make_trainer(config, photos, tmp_path / str(number), fabric)
+        while trainer.epoch_due or not trainer.finished:
+            trainer.advance()
+        rows.append(trainer.state.rows)
+        wrong = [name for name, tensor in tensors_of(trainer).items() if tensor.device != fabric.device]
+        assert wrong == []
+        assert trainer.precision == "32-true"
+    assert tensors_of(trainer)
+    for mine, other in zip(*rows, strict=True):
+        for column in mine.keys() - {"seconds"}:
+            assert other[column] == pytest.approx(mine[column], rel=1e-3, abs=1e-5), column
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "optimizer"),
+    [("cpu", "pretend", "adamw"), ("pretend", "cpu", "sgd"), ("pretend", "pretend", "adamw")],
+)
+def test_a_training_continues_on_another_device(
+    first: str, second: str, optimizer: str, small: list[str], photos: Photos, tmp_path: Path, pretend: torch.device
+) -> None:
+    config = Config.load("demo", [*small, "train.ema_decay=0.5", f"train.optimizer={optimizer}"])
+    config = config.changed("train", evaluate_every=None, epochs=1)
+    fabrics = {"cpu": Fabric(accelerator="cpu", devices=1), "pretend": pretend_fabric()}
+    torch.manual_seed(5)
+    straight = make_trainer(config, photos, tmp_path / "straight", fabrics["cpu"])
+    torch.manual_seed(5)
+    stopped = make_trainer(config, photos, tmp_path / "stopped", fabrics[first])
+    for trainer in (straight, stopped):
+        trainer.advance()
+    stopped.save()
+    resumed = make_trainer(config, photos, tmp_path / "stopped", fabrics[second])
+    resumed.resume(force=False)
+    for trainer in (straight, resumed):
+        while trainer.epoch_due or not trainer.finished:
+            trainer.advance()
+    assert [name for name, tensor in tensors_of(resumed).items() if tensor.device != fabrics[second].device] == []
+    assert straight.ema is not None and resumed.ema is not None
+    for name, tensor in straight.ema.weights.items():
+        torch.testing.assert_close(resumed.ema.weights[name].cpu(), tensor, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("conventions", ["torchvision", "detectron2", "matterport"])
+def test_losses_and_detections_of_all_conventions(conventions: str, pretend: torch.device) -> None:
+    """Also without double precision, as with MPS: that part is computed on the CPU then, with the same bits."""
+    settings = {
+        "backbone": {"name": "resnet18", "frozen_stages": 1},
+        "input": {"resize": "square", "min_side": 96, "max_side": 128},
+        "inference": {"score_threshold": 0.0, "max_detections": 5},
+        "network": {
+            "name": "mask_rcnn", "conventions": conventions, "fpn": {"channels": 16},
+            "rpn": {"samples": 16, "pre_nms_top_n_train": 50, "post_nms_top_n_train": 20, "pre_nms_top_n_test": 50,
+                    "post_nms_top_n_test": 20},
+            "box_head": {"samples": 8, "fc_dim": 16}, "mask_head": {"channels": 8, "num_conv": 1},
+        },
+    }  # fmt: skip
+    torch.manual_seed(0)
+    network = build_network(Config.from_tree(settings, [], "test"), 2)
+    image = torch.rand((3, 90, 60), generator=torch.Generator().manual_seed(0))
+    mask = torch.zeros((1, 90, 60), dtype=torch.bool)
+    mask[:, 20:70, 10:40] = True
+    truth = Instances((90, 60), torch.tensor([[10.0, 20, 40, 70]]), torch.tensor([1]), PixelMasks(mask))
+    results = []
+    for place, limit in ((CPU, nullcontext), (pretend, nullcontext), (pretend, pretend_device.without_float64)):
+        network.to(place).generator.manual_seed(3)
+        with limit():
+            total = network.train().losses([image], [truth])["total"]
+            torch.autograd.backward(total)
+            gradient = sum(float(p.grad.abs().sum()) for p in network.parameters() if p.grad is not None)
+            network.zero_grad()
+            found = network.eval().detect([image])[0]
+            assert {t.device for t in (found.boxes, found.classes, found.scores, found.crowd, total)} == {place}
+            masks = found.masks.pixels().cpu(), found.masks.soft().cpu()
+            runs = [(tuple(run["size"]), run["counts"]) for run in found.masks.rle()]
+            results.append((total.item(), gradient, found.boxes.cpu(), found.scores.cpu(), *masks, runs))
+    assert len(results[0][2])
+    for other in results[1:]:
+        assert other[:2] == pytest.approx(results[0][:2], rel=1e-4)
+        for mine, theirs in zip(results[0][2:6], other[2:6], strict=True):
+            torch.testing.assert_close(theirs, mine, rtol=1e-4, atol=1e-3)
+        assert other[6] == results[0][6]
+    assert results[1][2].equal(results[2][2])
+
+
+@pytest.fixture(scope="module")
+def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that was trained on the pretended device."""
+    train, val = (CocoLikeDataset().load_data(data, split).prepare() for split in ("train", "val"))
+    folder = tmp_path_factory.mktemp("run") / "run"
+    settings = ["weights=random", "input.height=96", "input.width=64", "network.fpn.channels=16",
+                "network.box_head.fc_dim=32", "network.mask_head.channels=16", "inference.max_detections=3",
+                "inference.score_threshold=0", "train.epochs=1", "train.steps_per_epoch=1", "train.batch_size=2",
+                "train.ema_decay=0.5"]  # fmt: skip
+    Model(Config.load("demo", settings)).build(train.classes).fit(
+        train, val, folder, quiet=True, fabric=pretend_fabric()
+    )
+    return folder
+
+
+def test_a_run_is_used_on_both_devices(run: Path, photos: Photos, pretend: torch.device) -> None:
+    photo = photos[1].load_image(0)
+    found = [Model.load(run, device=place).predict(photo) for place in (CPU, pretend)]
+    assert [f.boxes.device for f in found] == [CPU, pretend]
+    torch.testing.assert_close(found[1].boxes.cpu(), found[0].boxes, rtol=1e-4, atol=1e-2)
+    assert read_history(RunFolder(run).history)
+
+
+def test_evaluation_cutouts_compositions_and_files(
+    run: Path, data: Path, tmp_path: Path, pretend: torch.device
+) -> None:
+    overrides = ["inference.class_agnostic_nms_iou=0.5", "inference.class_thresholds={Dress: 0.01}"]
+    model = Model.load(run, device=pretend, overrides=overrides)
+    assert model.network is not None and model.network.device == pretend
+    assert evaluate_run(run, data, device=pretend).photos == 3
+    pictures = find_photos([data / "images"])
+    find = partial(model.predict, score_threshold=0.001)
+    cut = write_cutouts(find, model.classes, pictures[:2], tmp_path / "cut")
+    assert (cut.photos, cut.failed) == (2, []) and cut.garments > 0
+    formats = frozenset(OutputFormat)
+    names = dict(enumerate(model.classes, start=1))
+    done = predict_files(
+        partial(detect_batch, model), names, pictures[:2], tmp_path / "found", PredictOptions(formats, batch=2)
+    )
+    assert done is not None and (done.photos, done.failed) == (2, [])
+    garment = min((tmp_path / "cut").glob("*.png"))
+    name = next(name for name in model.classes if name in garment.stem)  # it was found on the first photo
+    replace_files(garment, pictures[0], tmp_path / "worn.png", find, model.classes, class_name=name)
+    assert (tmp_path / "worn.png").is_file()
+
+
+def test_videos(run: Path, tmp_path: Path, pretend: torch.device) -> None:
+    av = pytest.importorskip("av")
+    with av.open(str(tmp_path / "clip.mp4"), "w") as container:
+        stream = container.add_stream("libvpx-vp9", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 96, "yuv420p"
+        for grey in (40, 200):
+            frame = av.VideoFrame.from_ndarray(np.full((96, 64, 3), grey, np.uint8), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    model = Model.load(run, device=pretend)
+    names = dict(enumerate(model.classes, start=1))
+    find = partial(detect_batch, model)
+    done = predict_files(find, names, [tmp_path / "clip.mp4"], tmp_path / "found", PredictOptions(batch=2))
+    assert done is not None and (done.videos, done.failed) == (1, [])
+
+
+def test_overfitting_one_photo(
+    small: list[str], photos: Photos, pretend: torch.device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clothseg.training.overfit.MIN_STEPS", 2)
+    monkeypatch.setattr("clothseg.training.overfit.MAX_STEPS", 2)
+    monkeypatch.setattr("clothseg.training.overfit.DETECT_EVERY", 1)
+    config = Config.load("demo", small)
+    result = overfit_one_image(build_network(config, 3).to(pretend), photos[0], config)
+    assert result.steps == 2 and result.found.boxes.device == pretend
+
+
+def test_selected_instances_stay_on_the_device(pretend: torch.device) -> None:
+    boxes = torch.tensor([[0.0, 0, 4, 4], [1, 1, 5, 5], [2, 2, 6, 6]], device=pretend)
+    masks = PixelMasks(torch.ones((3, 8, 8), dtype=torch.bool, device=pretend))
+    found = Instances((8, 8), boxes, torch.tensor([1, 2, 1], device=pretend), masks)
+    for index in (slice(1, 3), torch.tensor([False, True, True]), torch.tensor([1, 2], device=pretend)):
+        some = found[index]
+        assert {t.device for t in (some.boxes, some.classes, some.scores, some.crowd)} == {pretend}
+        assert some.classes.tolist() == [2, 1] and len(some.masks) == 2
+
+
+def test_photos_reach_the_network_from_the_cpu(small: list[str], photos: Photos, pretend: torch.device) -> None:
+    network = build_network(Config.load("demo", small), 3).to(pretend).eval()
+    found = network.detect([to_tensor(photos[1].load_image(n)) for n in range(2)])
+    assert [f.boxes.device for f in found] == [pretend] * 2
