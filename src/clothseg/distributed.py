@@ -11,15 +11,16 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 import torch
 import torch.distributed
-from lightning_fabric import Fabric
-from lightning_fabric.strategies.ddp import DDPStrategy
 
 from clothseg.cores import usable_cores
 from clothseg.errors import ConfigError
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 T = TypeVar("T")
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
@@ -40,7 +41,7 @@ class DistributedContext:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     @classmethod
-    def of(cls, fabric: Fabric) -> "DistributedContext":
+    def of(cls, fabric: "Fabric") -> "DistributedContext":
         """The context of a process that Fabric has set up."""
         return cls(fabric.global_rank, fabric.world_size, fabric.device)
 
@@ -174,7 +175,7 @@ def local_world_size(world_size: int) -> int:
     return int(os.environ.get("LOCAL_WORLD_SIZE", world_size))
 
 
-def launch(world_size: int, precision: Precision = "32-true", *, find_unused_parameters: bool = False) -> Fabric:
+def launch(world_size: int, precision: Precision = "32-true", *, find_unused_parameters: bool = False) -> "Fabric":
     """Starts the other processes, unless `torchrun` has; each of them runs the same command from its start to here.
 
     Call it when all input is valid, and before anything is written.
@@ -184,6 +185,10 @@ def launch(world_size: int, precision: Precision = "32-true", *, find_unused_par
         precision: of the computation.
         find_unused_parameters: whether a step may leave trained weights without a gradient.
     """
+    # Here, because these imports take longer than torch, and detecting needs none of them.
+    from lightning_fabric import Fabric  # noqa: PLC0415
+    from lightning_fabric.strategies.ddp import DDPStrategy  # noqa: PLC0415
+
     accelerator = "cuda" if torch.cuda.is_available() else "cpu"  # MPS, on Macs, has no float64
     if world_size == 1:
         return Fabric(accelerator=accelerator, devices=1, precision=precision)

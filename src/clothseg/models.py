@@ -7,29 +7,22 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor
 
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset, to_tensor
 from clothseg.errors import ConfigError, RunError
-from clothseg.evaluation import Metrics, evaluate_coco
 from clothseg.evaluation.results import detections
 from clothseg.files import atomic_write
 from clothseg.instances import CocoResult, Instances, Selection, class_number
 from clothseg.networks import Network, build_network
 from clothseg.photos import read_photo
-from clothseg.pictures import loss_curves
 from clothseg.runs import RunFolder
-from clothseg.training import check_datasets, open_run, overfitting, read_history
-from clothseg.training.fit import fit
-from clothseg.training.overfit import OverfitResult, overfit_one_image, write_picture
-from clothseg.training.run_summary import run_facts
 from clothseg.weights import (
     ConvertedWeights,
     LoadReport,
@@ -38,7 +31,13 @@ from clothseg.weights import (
     read_network,
     write_network,
 )
-from clothseg.weights.load_model import load_model
+from clothseg.weights.loaded_model import load_model
+
+if TYPE_CHECKING:  # what only `fit` and `evaluate` need is imported there: it would double the time to a prediction
+    from lightning_fabric import Fabric
+
+    from clothseg.evaluation import Metrics
+    from clothseg.training.overfit import OverfitResult
 
 REPORT_CLASSES = ("Suit", "Dress", "Jeans")
 
@@ -145,7 +144,7 @@ class Model:
         resume: bool = False,
         force: bool = False,
         quiet: bool = False,
-        fabric: Fabric | None = None,
+        fabric: "Fabric | None" = None,
     ) -> Self:
         """Trains on prepared datasets and writes the folder `run`; afterwards the network has the best weights.
 
@@ -154,6 +153,12 @@ class Model:
         Raises:
             ClothsegError: `run` is in the way (unless `overwrite` or `resume`), or as `training.fit` says.
         """
+        # Lightning Fabric, TensorBoard and matplotlib take seconds to import, and a prediction needs none of them.
+        from clothseg.pictures import loss_curves  # noqa: PLC0415
+        from clothseg.training import check_datasets, open_run, overfitting, read_history  # noqa: PLC0415
+        from clothseg.training.fit import fit  # noqa: PLC0415
+        from clothseg.training.run_summary import run_facts  # noqa: PLC0415
+
         folder = RunFolder(Path(run))
         check_datasets(train, val, self.config)
         if self.network is None or self.classes != train.classes:
@@ -188,7 +193,7 @@ class Model:
         """
         return self._built().compile_for_inference()
 
-    def overfit_one_image(self, train: CocoLikeDataset, picture: Path | str) -> OverfitResult:
+    def overfit_one_image(self, train: CocoLikeDataset, picture: Path | str) -> "OverfitResult":
         """Overfits one photo, as a test that everything works, and draws its ground truth beside the detections.
 
         Args:
@@ -198,6 +203,8 @@ class Model:
         Raises:
             DataError: no photo has an object.
         """
+        from clothseg.training.overfit import overfit_one_image, write_picture  # noqa: PLC0415
+
         if self.network is None or self.classes != train.classes:
             self._rebuild(train.classes)
         result = overfit_one_image(self._built(), train, self.config)
@@ -254,7 +261,7 @@ class Model:
         results: Sequence[CocoResult] | None = None,
         *,
         score_threshold: float | None = None,
-    ) -> Metrics:
+    ) -> "Metrics":
         """COCO's and the report's metrics on a dataset that was loaded from a file.
 
         Args:
@@ -265,6 +272,8 @@ class Model:
         Raises:
             RunError: the dataset has no annotations file, or a class that the network does not know.
         """
+        from clothseg.evaluation import evaluate_coco  # noqa: PLC0415
+
         if dataset.source is None:
             raise RunError("evaluate needs a dataset that was loaded from a file")
         if results is None:

@@ -3,11 +3,14 @@
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from clothseg.errors import DownloadError, WeightsError
-from clothseg.http import TransferProgress, download_file
 from clothseg.runs import RunFolder
 from clothseg.weights.formats.efficientnet_lite import BUNDLED
+
+if TYPE_CHECKING:
+    from clothseg.http import TransferProgress
 
 PYTORCH = "https://download.pytorch.org/models"
 ZOO = "https://dl.fbaipublicfiles.com/detectron2"
@@ -98,7 +101,7 @@ def published(name: str, backbone: str = "resnet50") -> Published:
     return PUBLISHED[full_name]
 
 
-def find_weights_file(source: str, backbone: str, progress: TransferProgress | None) -> Path:
+def find_weights_file(source: str, backbone: str, progress: "TransferProgress | None") -> Path:
     """The path that `source` is, or else the downloaded file of published weights, for `backbone` if it has several.
 
     Raises:
@@ -119,7 +122,7 @@ def find_weights_file(source: str, backbone: str, progress: TransferProgress | N
     return fetch(published(source, backbone), progress=progress)
 
 
-def fetch(entry: Published, folder: Path | None = None, progress: TransferProgress | None = None) -> Path:
+def fetch(entry: Published, folder: Path | None = None, progress: "TransferProgress | None" = None) -> Path:
     """Returns the local file of an entry; downloads it to `folder` (default: the cache) if it is not there.
 
     Raises:
@@ -127,6 +130,8 @@ def fetch(entry: Published, folder: Path | None = None, progress: TransferProgre
     """
     path = (folder or cache_folder()) / entry.file_name
     if not path.is_file():
+        from clothseg.http import download_file  # noqa: PLC0415 - most calls download nothing
+
         try:
             download_file(entry.url, path, sha256=entry.sha256, progress=progress)
         except (DownloadError, OSError) as error:

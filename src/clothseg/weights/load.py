@@ -7,13 +7,12 @@ shared classes, fill the network.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from torch import Tensor
 
 from clothseg.config import deep_merge
 from clothseg.errors import WeightsError
-from clothseg.http import TransferProgress
 from clothseg.networks import Network
 from clothseg.runs import RunFolder
 from clothseg.weights.catalogue import PUBLISHED, find_weights_file
@@ -22,6 +21,9 @@ from clothseg.weights.files.tensor_file import TensorFile, read_tensor_file
 from clothseg.weights.formats import detectron2, matterport, native, resnet, timm, torchvision
 from clothseg.weights.formats.efficientnet_lite import BUNDLED
 from clothseg.weights.infer_settings import infer_classes, infer_settings
+
+if TYPE_CHECKING:
+    from clothseg.http import TransferProgress
 
 EXCLUDED = "excluded by the user"
 LAYER_MISMATCH = "another tensor of its layer has another shape"
@@ -222,7 +224,7 @@ def load_initial_weights(
     source: str,
     exclude: Sequence[str] = (),
     classes: Sequence[str] | None = None,
-    progress: TransferProgress | None = None,
+    progress: "TransferProgress | None" = None,
 ) -> LoadReport:
     """Fills `network` from the source that `Config.weights` names.
 
