@@ -65,7 +65,7 @@ def test_plan_download_and_its_build_command(url: str, tmp_path: Path, monkeypat
     code, out, _ = run(*words, "--json")
     summary = json.loads(out)
     assert code == 0
-    assert summary["there_before"]["photos"] == 12
+    assert summary["existing"]["photos"] == 12
     assert summary["plan"]["bytes_to_fetch"] == 0
 
 

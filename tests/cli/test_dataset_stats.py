@@ -20,7 +20,7 @@ def test_statistics_need_only_the_tables(tmp_path: Path) -> None:
     result = runner.invoke(app, words)
     assert result.exit_code == 0
     printed = json.loads(result.stdout)
-    assert {c["name"] for c in printed["classes"] if c["chosen"]} == {"Suit", "Dress", "Jeans"}
+    assert {c["name"] for c in printed["classes"] if c["selected"]} == {"Suit", "Dress", "Jeans"}
     assert {c["name"] for c in printed["classes"] if c["enough"]} >= {"Suit", "Dress", "Jeans"}
     with Image.open(chart) as picture:
         assert picture.width > 800

@@ -59,7 +59,7 @@ def test_overlaps_are_1_with_the_ground_truth_and_0_without_detections(train: Co
 
 
 def test_a_learning_rate_near_0_fails_the_overfit_test(train: CocoLikeDataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(overfit, "STEPS", 6)
+    monkeypatch.setattr(overfit, "MAX_STEPS", 6)
     config = Config.load("demo", [*SMALL_NETWORK, "train.learning_rate=1e-9"])
     result = overfit_one_image(build_network(config, 3), train, config)
     assert result.steps == 6
@@ -79,7 +79,7 @@ def test_a_learning_rate_that_is_far_too_high_is_diagnosed(
     train: CocoLikeDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The weights may get so bad that no proposal is left."""
-    monkeypatch.setattr(overfit, "STEPS", 20)
+    monkeypatch.setattr(overfit, "MAX_STEPS", 20)
     config = Config.load("demo", [*SMALL_NETWORK, "train.learning_rate=10"])
     result = overfit_one_image(build_network(config, 3), train, config)
     assert "far too high" in result.causes[0]

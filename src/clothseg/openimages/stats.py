@@ -72,7 +72,7 @@ class Stats:
             min_instances: the number of masks that a class needs.
             selected: ids of the classes to mark.
         """
-        rows = [asdict(c) | {"enough": c.masks >= min_instances, "chosen": c.mid in selected} for c in self.classes]
+        rows = [asdict(c) | {"enough": c.masks >= min_instances, "selected": c.mid in selected} for c in self.classes]
         return {
             "split": self.split,
             "partitions": self.partitions,

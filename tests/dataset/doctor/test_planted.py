@@ -444,7 +444,7 @@ def test_too_few_instances_and_imbalance(kind: str, sample_set: Path, open_set: 
     tree.save()
     found = examine([folder]).findings
     assert {f.kind for f in found} == {"too_few_instances", "class_imbalance"}
-    assert all("jeans" in f.words for f in found)
+    assert all("jeans" in f.message for f in found)
 
 
 def test_the_sample_has_no_findings(sample_set: Path) -> None:

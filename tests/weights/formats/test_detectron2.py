@@ -16,9 +16,8 @@ from clothseg.networks import Network
 from clothseg.networks.input import Target
 from clothseg.networks.layers.box_coder import encode_boxes
 from clothseg.networks.layers.matching import IGNORED, NEGATIVE, match_boxes
-from clothseg.networks.mask_rcnn.losses import rpn_losses
+from clothseg.networks.mask_rcnn.losses import mask_targets, rpn_losses
 from clothseg.networks.mask_rcnn.network import MaskRCNNNetwork
-from clothseg.networks.mask_rcnn.targets import mask_targets
 from clothseg.photos import read_photo
 from clothseg.weights import LoadedModel, load_model, read_weights
 

@@ -80,7 +80,7 @@ def _show(diagnosis: Diagnosis) -> None:
         table.add_column("first finding, and what to do", overflow="fold")
         for kind, findings in found.items():
             colour = _COLOURS[findings[0].severity]
-            first = escape(f"{findings[0].location.text()}: {findings[0].words}")
+            first = escape(f"{findings[0].location.text()}: {findings[0].message}")
             cure = escape(KINDS[kind].cure)
             table.add_row(f"[{colour}]{kind}[/]", str(len(findings)), f"{first}\n[dim]{cure}[/]")
         console.print(table)

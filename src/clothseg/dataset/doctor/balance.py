@@ -30,8 +30,8 @@ def check_balance(splits: Sequence[Split], min_instances: int = MIN_INSTANCES) -
         scarce = len(splits) > 1 and any(number < min_per_split for _, number in in_splits)
         if total[name] < min_instances or scarce:
             required = f"{min_instances} in total" + (f" and {min_per_split} per file" if len(splits) > 1 else "")
-            words = f"{name!r} has {total[name]} instances ({listed}); required: {required}"
-            findings.append(Finding("too_few_instances", location, words))
+            message = f"{name!r} has {total[name]} instances ({listed}); required: {required}"
+            findings.append(Finding("too_few_instances", location, message))
     return findings + [f for s, c in zip(splits, counts, strict=True) if (f := _uneven(s, c)) is not None]
 
 
@@ -53,8 +53,8 @@ def _classes(splits: Sequence[Split]) -> dict[str, Location]:
 def _all_crowd(split: Split) -> Finding | None:
     if not split.annotations or not all(row.crowd for row in split.annotations):
         return None
-    words = f"all {len(split.annotations)} annotations have iscrowd 1"
-    return Finding("all_crowd", Location(str(split.file)), words)
+    message = f"all {len(split.annotations)} annotations have iscrowd 1"
+    return Finding("all_crowd", Location(str(split.file)), message)
 
 
 def _uneven(split: Split, counts: Counter[str]) -> Finding | None:
@@ -64,5 +64,5 @@ def _uneven(split: Split, counts: Counter[str]) -> Finding | None:
     (most, many), *_, (least, few) = counts.most_common()
     if many <= _MAX_RATIO * few:
         return None
-    words = f"{split.name} has {many} instances of {most!r} and {few} of {least!r}, a ratio of {many / few:.0f}"
-    return Finding("class_imbalance", Location(str(split.file)), words)
+    message = f"{split.name} has {many} instances of {most!r} and {few} of {least!r}, a ratio of {many / few:.0f}"
+    return Finding("class_imbalance", Location(str(split.file)), message)

@@ -34,8 +34,8 @@ def _check_bbox(row: AnnotationRow, size: tuple[int, int], rle: Rle | None) -> l
     findings = []
     beyond = max(-box[0], -box[1], box[0] + box[2] - size[1], box[1] + box[3] - size[0])
     if beyond > _MAX_OUTSIDE:
-        words = f"bbox {text} reaches {beyond:.0f} pixels outside the photo of {size[1]} x {size[0]} (width x height)"
-        findings.append(Finding("box_outside", row.location, words))
+        message = f"bbox {text} reaches {beyond:.0f} pixels outside the photo of {size[1]} x {size[0]} (width x height)"
+        findings.append(Finding("box_outside", row.location, message))
     if rle is not None:
         findings += _compare_with_mask(row, box, tight_box(rle))
     return findings
@@ -46,12 +46,12 @@ def _text(box: XywhBox) -> str:
 
 
 def _compare_with_mask(row: AnnotationRow, box: XywhBox, tight: XywhBox) -> list[Finding]:
-    words = f"bbox is {_text(box)}, but the tight box of the mask is {_text(tight)}"
+    message = f"bbox is {_text(box)}, but the tight box of the mask is {_text(tight)}"
     if box_iou(box, tight) < _MIN_IOU and not _close(box, tight):
         if _close((box[0], box[1], box[2] - box[0], box[3] - box[1]), tight):
-            words += "; bbox fits if it is read as x1 y1 x2 y2"
-        return [Finding("box_mask_mismatch", row.location, words)]
-    return [] if _close(box, tight) else [Finding("loose_box", row.location, words)]
+            message += "; bbox fits if it is read as x1 y1 x2 y2"
+        return [Finding("box_mask_mismatch", row.location, message)]
+    return [] if _close(box, tight) else [Finding("loose_box", row.location, message)]
 
 
 def _close(one: XywhBox, other: XywhBox) -> bool:

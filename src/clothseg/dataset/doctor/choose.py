@@ -21,7 +21,7 @@ class Removed:
 
     location: Location
     kind: str
-    words: str
+    message: str
 
 
 @dataclass
@@ -34,9 +34,9 @@ class CleanSplit:
     annotations: list[AnnotationRow] = field(default_factory=list)
     removed: list[Removed] = field(default_factory=list)
 
-    def drop(self, row: CategoryRow | ImageRow | AnnotationRow, kind: str, words: str) -> None:
+    def drop(self, row: CategoryRow | ImageRow | AnnotationRow, kind: str, message: str) -> None:
         """Removes a row."""
-        self.removed.append(Removed(row.location, kind, words))
+        self.removed.append(Removed(row.location, kind, message))
 
 
 def choose(split: Split, findings: Sequence[Finding]) -> CleanSplit:
@@ -46,7 +46,7 @@ def choose(split: Split, findings: Sequence[Finding]) -> CleanSplit:
     unclear = ambiguous_ids(split.categories)
     for category in split.categories:
         if found := wrong.get(("categories", category.location.row)):
-            kept.drop(category, found.kind, found.words)
+            kept.drop(category, found.kind, found.message)
         elif category.id in unclear:
             kept.drop(category, "duplicate_id", f"id {category.id!r} belongs to two classes")
         elif any(c.id == category.id for c in kept.categories):
@@ -57,7 +57,7 @@ def choose(split: Split, findings: Sequence[Finding]) -> CleanSplit:
     _choose_annotations(kept, wrong)
     rows = {(removed.location.section, removed.location.row) for removed in kept.removed}
     # Entries that are not objects have no row, so they are not removed yet.
-    kept.removed += [Removed(f.location, f.kind, f.words) for key, f in wrong.items() if key not in rows]
+    kept.removed += [Removed(f.location, f.kind, f.message) for key, f in wrong.items() if key not in rows]
     # Training cannot use a file with only crowds.
     if kept.annotations and all(row.crowd for row in kept.annotations):
         for row in kept.annotations:
@@ -71,7 +71,7 @@ def _choose_images(kept: CleanSplit, wrong: dict[tuple[str, int | None], Finding
     used = set()
     for image in kept.split.images:
         if found := wrong.get(("images", image.location.row)):
-            kept.drop(image, found.kind, found.words)
+            kept.drop(image, found.kind, found.message)
         elif image.id in unclear:
             kept.drop(image, "duplicate_id", f"id {image.id!r} belongs to two photos")
         elif image.id in used:
@@ -86,7 +86,7 @@ def _choose_annotations(kept: CleanSplit, wrong: dict[tuple[str, int | None], Fi
     categories = {row.id for row in kept.categories}
     for row in kept.split.annotations:
         if found := wrong.get(("annotations", row.location.row)):
-            kept.drop(row, found.kind, found.words)
+            kept.drop(row, found.kind, found.message)
         elif row.image_id not in images:
             kept.drop(row, "photo_removed", f"its photo {row.location.photo} was removed")
         elif row.category_id not in categories:

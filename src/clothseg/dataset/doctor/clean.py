@@ -23,7 +23,7 @@ from clothseg.instances import mask_area, tight_box
 LIST = "changes.csv"
 CORRECTED = CORRECTED_ERRORS | {"missing_figure", "id_below_one", "few_points", "unsafe_name"}
 """Kinds of findings that the copy corrects, at least in part."""
-_COLUMNS = ("done", "file", "list", "row", "image_id", "annotation_id", "photo", "kind", "words")
+_COLUMNS = ("done", "file", "list", "row", "image_id", "annotation_id", "photo", "kind", "message")
 
 
 @dataclass(frozen=True)
@@ -207,7 +207,7 @@ def _write_list(path: Path, removed: Iterable[Removed], corrected: Iterable[Find
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(_COLUMNS)
         for done, rows in (("removed", removed), ("corrected", corrected)):
-            writer.writerows([done, *_cells(row.location), row.kind, row.words] for row in rows)
+            writer.writerows([done, *_cells(row.location), row.kind, row.message] for row in rows)
 
 
 def _cells(location: Location) -> list[Any]:

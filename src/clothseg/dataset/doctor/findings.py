@@ -49,11 +49,11 @@ class Location:
 
 @dataclass(frozen=True)
 class Finding:
-    """One fault: its kind, its location, a text (`words`), and the second location if there are two."""
+    """One fault: its kind, its location, a text (`message`), and the second location if there are two."""
 
     kind: str
     location: Location
-    words: str
+    message: str
     other: Location | None = None
 
     @property
@@ -67,7 +67,7 @@ class Finding:
             "severity": self.severity.word,
             "kind": self.kind,
             **_location_dict(self.location),
-            "words": self.words,
+            "message": self.message,
         }
         return answer | ({"other": _location_dict(self.other)} if self.other else {})
 

@@ -34,8 +34,8 @@ def _duplicates(rows: Sequence[CategoryRow] | Sequence[ImageRow] | Sequence[Anno
             continue
         earlier = first.setdefault(row.id, row)
         if earlier is not row:
-            words = f"id {row.id!r} is also the id of {row.location.section}[{earlier.location.row}]"
-            findings.append(Finding("duplicate_id", row.location, words, earlier.location))
+            message = f"id {row.id!r} is also the id of {row.location.section}[{earlier.location.row}]"
+            findings.append(Finding("duplicate_id", row.location, message, earlier.location))
     return findings
 
 
@@ -44,8 +44,8 @@ def _below_one(rows: Sequence[CategoryRow] | Sequence[ImageRow] | Sequence[Annot
     for row in rows:
         if isinstance(row.id, int) and row.id < 1:
             if isinstance(row, CategoryRow):
-                words = f"category {row.name!r} has id {row.id}"
-                findings.append(Finding("category_below_one", row.location, words))
+                message = f"category {row.name!r} has id {row.id}"
+                findings.append(Finding("category_below_one", row.location, message))
             else:
                 findings.append(Finding("id_below_one", row.location, f"id is {row.id}"))
     return findings
@@ -57,10 +57,10 @@ def _references(split: Split) -> list[Finding]:
     categories = {row.id for row in split.categories}
     for row in split.annotations:
         if row.image_id is not None and row.image_id not in images:
-            words = f"image_id {row.image_id!r} is not the id of any of the {len(split.images)} images"
-            findings.append(Finding("unknown_image", row.location, words))
+            message = f"image_id {row.image_id!r} is not the id of any of the {len(split.images)} images"
+            findings.append(Finding("unknown_image", row.location, message))
         if row.category_id is not None and row.category_id not in categories:
             known = ", ".join(repr(c.id) for c in split.categories[:8]) or "none"
-            words = f"category_id {row.category_id!r} is not the id of any category (ids: {known})"
-            findings.append(Finding("unknown_category", row.location, words))
+            message = f"category_id {row.category_id!r} is not the id of any category (ids: {known})"
+            findings.append(Finding("unknown_category", row.location, message))
     return findings

@@ -63,8 +63,8 @@ def _points(polygon: Sequence[float] | None) -> int:
 
 def _from_polygons(row: AnnotationRow, value: list[Any], size: tuple[int, int]) -> tuple[Rle | None, list[Finding]]:
     if numbers(value):
-        words = "segmentation is one list of numbers; COCO needs a list of polygons: [[x1, y1, x2, y2, ...]]"
-        return None, [Finding("broken_segmentation", row.location, words)]
+        message = "segmentation is one list of numbers; COCO needs a list of polygons: [[x1, y1, x2, y2, ...]]"
+        return None, [Finding("broken_segmentation", row.location, message)]
     if any(numbers(polygon) is None for polygon in value):
         return None, [Finding("broken_segmentation", row.location, "a polygon must be a list of finite numbers")]
     findings = []
@@ -72,8 +72,10 @@ def _from_polygons(row: AnnotationRow, value: list[Any], size: tuple[int, int]) 
     if len(valid) < len(value):
         number, bad = next((n, p) for n, p in enumerate(value) if _points(p) < 3)
         points = f"{len(bad)} coordinates" if len(bad) % 2 else f"{_points(bad)} different points"
-        words = f"polygons with too few points: {len(value) - len(valid)} of {len(value)}; number {number} has {points}"
-        findings.append(Finding("few_points", row.location, words))
+        message = (
+            f"polygons with too few points: {len(value) - len(valid)} of {len(value)}; number {number} has {points}"
+        )
+        findings.append(Finding("few_points", row.location, message))
     if not valid:
         return None, findings
     height, width = size
@@ -102,8 +104,10 @@ def _from_runs(row: AnnotationRow, value: dict[str, Any], size: tuple[int, int])
         return None, [Finding("broken_segmentation", row.location, "an RLE needs size [height, width] and counts")]
     if tuple(own) != size:
         swapped = "; width and height are swapped" if (own[1], own[0]) == size else ""
-        words = f"the RLE has {own[1]:g} x {own[0]:g} pixels (width x height), the photo {size[1]} x {size[0]}{swapped}"
-        return None, [Finding("rle_size", row.location, words)]
+        message = (
+            f"the RLE has {own[1]:g} x {own[0]:g} pixels (width x height), the photo {size[1]} x {size[0]}{swapped}"
+        )
+        return None, [Finding("rle_size", row.location, message)]
     runs = counts if isinstance(counts, str) else [int(n) for n in counts]
     try:
         return from_segmentation({"size": list(size), "counts": runs}, *size), []
@@ -123,10 +127,10 @@ def check_duplicates(found: Sequence[tuple[AnnotationRow, Rle]]) -> list[Finding
         for earlier in range(later):
             other = single[earlier][0]
             iou = ious[later, earlier]
-            words = f"its mask and the mask of annotation {other.id!r} have an IoU of {iou:.2f}"
+            message = f"its mask and the mask of annotation {other.id!r} have an IoU of {iou:.2f}"
             if row.category_id == other.category_id and iou >= _SAME_OBJECT:
-                findings.append(Finding("duplicate_instance", row.location, words, other.location))
+                findings.append(Finding("duplicate_instance", row.location, message, other.location))
                 break
             if row.category_id != other.category_id and iou >= _SAME_MASK:
-                findings.append(Finding("one_mask_two_classes", row.location, words, other.location))
+                findings.append(Finding("one_mask_two_classes", row.location, message, other.location))
     return findings

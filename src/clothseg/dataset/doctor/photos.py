@@ -83,17 +83,17 @@ def _check_size(row: ImageRow, size: tuple[int, int], stats: ImageStats) -> list
     turned = stats.orientation >= 5
     if size != stats.size:
         if turned and size == stats.stored:
-            words = (
+            message = (
                 f"EXIF orientation {stats.orientation} turns the photo to {upright} (width x height), but the JSON and "
                 f"its masks have {listed}"
             )
-            return [Finding("exif_rotation", row.location, words)]
+            return [Finding("exif_rotation", row.location, message)]
         note = f" ({stored} before the EXIF tag turns it)" if turned else ""
-        words = f"the JSON has {listed} (width x height), the file has {upright}{note}"
-        return [Finding("size_mismatch", row.location, words)]
+        message = f"the JSON has {listed} (width x height), the file has {upright}{note}"
+        return [Finding("size_mismatch", row.location, message)]
     if stats.orientation != 1 and stats.stored == stats.size:
-        words = f"EXIF orientation is {stats.orientation}; the size is {listed} (width x height) with and without it"
-        return [Finding("exif_unclear", row.location, words)]
+        message = f"EXIF orientation is {stats.orientation}; the size is {listed} (width x height) with and without it"
+        return [Finding("exif_unclear", row.location, message)]
     return []
 
 

@@ -151,8 +151,8 @@ def _image(split: Split, location: Location, raw: dict[str, Any], folders: Seque
         if isinstance(side, int) and not isinstance(side, bool) and 1 <= side <= _MAX_SIDE:
             sides.append(side)
         elif key in raw:
-            words = f"{key} must be an integer from 1 to {_MAX_SIDE}, found {_describe(side)}"
-            findings.append(Finding("wrong_type", location, words))
+            message = f"{key} must be an integer from 1 to {_MAX_SIDE}, found {_describe(side)}"
+            findings.append(Finding("wrong_type", location, message))
     path = _locate(text, folders) if text.strip() else None
     if text.startswith(("/", "\\")) or ".." in text.replace("\\", "/").split("/") or text[1:3] == ":\\":
         findings.append(Finding("unsafe_name", location, f"file_name is {text!r}"))
@@ -166,7 +166,7 @@ def _annotation(split: Split, location: Location, raw: dict[str, Any], photos: d
     image, about_image = read_id(raw, "image_id", without_photo)
     name = photos.get(image, "") if image is not None else ""
     location = Location(location.file, "annotations", location.row, raw.get("image_id"), raw.get("id"), name)
-    findings = _missing(location, raw, "annotations") + [Finding(f.kind, location, f.words) for f in about_image]
+    findings = _missing(location, raw, "annotations") + [Finding(f.kind, location, f.message) for f in about_image]
     number, about_id = read_id(raw, "id", location)
     category, about_category = read_id(raw, "category_id", location)
     if "iscrowd" in raw and raw["iscrowd"] not in (0, 1):
@@ -187,8 +187,8 @@ def read_id(raw: dict[str, Any], key: str, location: Location) -> tuple[Id | Non
     if isinstance(value, str) and value.strip():
         text = value.strip()
         integer = text.isascii() and text.removeprefix("-").isdigit() and len(text) < 19 and str(int(text)) == text
-        words = f"{key} must be an integer, found the string {value!r}"
-        return int(text) if integer else text, [Finding("id_not_whole", location, words)]
+        message = f"{key} must be an integer, found the string {value!r}"
+        return int(text) if integer else text, [Finding("id_not_whole", location, message)]
     return None, [Finding("wrong_type", location, f"{key} must be an integer, found {_describe(value)}")]
 
 

@@ -42,8 +42,8 @@ def _within(split: Split, stats: Mapping[Path, ImageStats]) -> list[Finding]:
     for row, stat in _readable(split, stats):
         earlier = first.setdefault(stat.digest, row)
         if earlier is not row:
-            words = f"same photo as image {earlier.id!r}, {earlier.file_name}"
-            findings.append(Finding("duplicate_photo", row.location, words, earlier.location))
+            message = f"same photo as image {earlier.id!r}, {earlier.file_name}"
+            findings.append(Finding("duplicate_photo", row.location, message, earlier.location))
     return findings
 
 
@@ -53,17 +53,17 @@ def _between(larger: Split, smaller: Split, stats: Mapping[Path, ImageStats]) ->
     findings = []
     for row, stat in left:
         if (other := by_digest.get(stat.digest)) is not None:
-            words = f"same photo as image {other.id!r} of {smaller.name}, {other.file_name}"
-            findings.append(Finding("photo_in_two_splits", row.location, words, other.location))
+            message = f"same photo as image {other.id!r} of {smaller.name}, {other.file_name}"
+            findings.append(Finding("photo_in_two_splits", row.location, message, other.location))
     for one, two, bits, correlation in similar([stat for _, stat in left], [stat for _, stat in right]):
         if left[one][1].digest == right[two][1].digest:
             continue
         other = right[two][0]
-        words = (
+        message = (
             f"similar to image {other.id!r} of {smaller.name}, {other.file_name}: {bits} of 64 hash bits differ, "
             f"correlation {correlation:.2f}"
         )
-        findings.append(Finding("similar_photos", left[one][0].location, words, other.location))
+        findings.append(Finding("similar_photos", left[one][0].location, message, other.location))
     return findings
 
 
@@ -120,18 +120,18 @@ def check_classes(splits: Sequence[Split]) -> list[Finding]:
                 continue
             first = spelling.setdefault(normalized_class(row.name), row)
             if first.name != row.name:
-                words = f"the name is {row.name!r} here, but {first.name!r} in {first.location.text()}"
-                findings.append(Finding("class_name_case", row.location, words, first.location))
+                message = f"the name is {row.name!r} here, but {first.name!r} in {first.location.text()}"
+                findings.append(Finding("class_name_case", row.location, message, first.location))
             if first is not row and row.id is not None and first.id is not None and first.id != row.id:
-                words = f"{row.name!r} has id {row.id!r} here, but {first.id!r} in {first.location.text()}"
-                findings.append(Finding("class_id_differs", row.location, words, first.location))
+                message = f"{row.name!r} has id {row.id!r} here, but {first.id!r} in {first.location.text()}"
+                findings.append(Finding("class_id_differs", row.location, message, first.location))
             if row.id is None:
                 continue
             holder = by_id.setdefault(row.id, row)
             elsewhere = holder.location.file != row.location.file
             if elsewhere and normalized_class(holder.name) != normalized_class(row.name):
-                words = f"id {row.id!r} is {row.name!r} here, but {holder.name!r} in {holder.location.text()}"
-                findings.append(Finding("class_id_differs", row.location, words, holder.location))
+                message = f"id {row.id!r} is {row.name!r} here, but {holder.name!r} in {holder.location.text()}"
+                findings.append(Finding("class_id_differs", row.location, message, holder.location))
     return findings + _one_sided(splits)
 
 
@@ -144,6 +144,6 @@ def _one_sided(splits: Sequence[Split]) -> list[Finding]:
                 s.name for s, names in zip(splits, named, strict=True) if normalized_class(row.name) not in names
             ]
             if row.name.strip() and missing and normalized_class(row.name) in own:
-                words = f"{row.name!r} is not a category of {', '.join(missing)}"
-                findings.append(Finding("class_in_one_split", row.location, words))
+                message = f"{row.name!r} is not a category of {', '.join(missing)}"
+                findings.append(Finding("class_in_one_split", row.location, message))
     return findings

@@ -16,11 +16,10 @@ from clothseg.networks.layers.fpn import FeaturePyramid
 from clothseg.networks.layers.roi_align import roi_align_levels, to_pooling_layout
 from clothseg.networks.mask_rcnn.conventions import Conventions, conventions_for
 from clothseg.networks.mask_rcnn.heads import BoxHead, MaskHead
-from clothseg.networks.mask_rcnn.losses import box_head_losses, mask_loss
+from clothseg.networks.mask_rcnn.losses import box_head_losses, mask_loss, mask_targets, sample_proposals
 from clothseg.networks.mask_rcnn.memory_probe import probe_heads, probe_rpn
 from clothseg.networks.mask_rcnn.postprocess import postprocess_detections, rescore_by_mask
 from clothseg.networks.mask_rcnn.rpn import RegionProposalNetwork
-from clothseg.networks.mask_rcnn.targets import mask_targets, sample_proposals
 from clothseg.networks.network import BoxMaps, Check, Detections, Network
 
 _CPU_CHUNK = 25  # masks computed at once on a CPU, which suits its cache

@@ -159,7 +159,7 @@ class DownloadPlan:
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, for JSON."""
-        keys = ("what", "wanted", "there", "bytes", "note")
+        keys = ("what", "requested", "existing", "bytes", "note")
         return {
             "folder": str(self.folder),
             "classes": list(self.classes),
@@ -225,7 +225,7 @@ class DownloadSummary:
             "plan": self.plan.as_dict(),
             "dry_run": not self.done,
             "fetched": self.fetched,
-            "there_before": self.existing,
+            "existing": self.existing,
             "failed": [asdict(f) for f in self.failed],
             "requests": self.requests,
             "received_bytes": self.received,

@@ -1,0 +1,43 @@
+"""Operations and reads, counted by hand."""
+
+from collections.abc import Callable
+
+import torch
+
+from clothseg.networks.dispatch_counts import DispatchCounts
+
+
+def test_operations_are_counted_and_views_are_not() -> None:
+    values = torch.ones(4, requires_grad=True)
+    with DispatchCounts() as counts:
+        torch.autograd.backward((values.view(2, 2) * 2).sum())
+    forward_and_backward = {"aten.mul": 2, "aten.sum": 1}
+    assert {name: counts.operations[name] for name in forward_and_backward} == forward_and_backward
+    assert "aten.view" not in counts.operations
+    assert not counts.reads
+
+
+def test_every_kind_of_read_is_counted() -> None:
+    values = torch.arange(4.0)
+    reads: list[Callable[[], object]] = [
+        lambda: values.sum().item(),
+        lambda: bool(values[0] > 0),
+        values.tolist,
+        values.cpu,
+        values.numpy,
+        lambda: torch.where(values > 1),
+        lambda: values[values > 1],
+        lambda: values.masked_select(values > 1),
+        lambda: torch.unique(values),
+    ]
+    for number, read in enumerate(reads):
+        with DispatchCounts() as counts:
+            read()
+        assert counts.reads.total() == 1, number
+
+
+def test_shapes_and_indices_of_whole_numbers_are_no_reads() -> None:
+    values = torch.arange(4.0)
+    with DispatchCounts() as counts:
+        values[torch.tensor([0, 2])] * len(values) + values.shape[0]
+    assert not counts.reads
