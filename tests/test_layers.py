@@ -13,7 +13,7 @@ import clothseg
 ROOT = Path(clothseg.__file__).parent
 LAYERS = (
     {"errors", "versions", "cores", "sample"},
-    {"config", "instances", "files", "photos", "videos", "http", "distributed"},
+    {"config", "instances", "files", "photos", "videos", "http", "devices", "distributed"},
     {"runs", "pictures", "garments"},
     {"dataset", "networks"},
     {"openimages", "weights"},

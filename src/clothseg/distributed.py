@@ -11,19 +11,19 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import torch
 import torch.distributed
 
 from clothseg.cores import usable_cores
+from clothseg.devices import resolve_device, resolve_precision
 from clothseg.errors import ConfigError
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 T = TypeVar("T")
-Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
 
 @dataclass(frozen=True)
@@ -142,29 +142,41 @@ def single_process(network: Distributed) -> Iterator[None]:
         network.distributed = before
 
 
-def world_size_for(devices: int | None, default: int) -> int:
+def world_size_for(devices: int | None, default: int, device: torch.device | None = None) -> int:
     """The number of processes: that of `torchrun` if it started them, or `devices`, or else `default`.
 
+    Args:
+        devices: what the user asked for.
+        default: what the settings say.
+        device: that they run on, as `resolve_device` gives it; by default that of `auto`.
+
     Raises:
-        ConfigError: there are fewer devices, `torchrun` started another number of processes, or this is Windows.
+        ConfigError: there are fewer devices, `torchrun` started another number of processes, the device cannot be
+            shared, or this is Windows.
     """
+    device = device or resolve_device()
     started = os.environ.get("WORLD_SIZE") if "LOCAL_RANK" in os.environ else None
     if started is not None:
         if devices not in (None, int(started)):
             raise ConfigError(f"--devices {devices}, but {started} processes were started; leave out --devices")
-        _refuse_several_on_windows(int(started))
+        _refuse_several(int(started), device)
         return int(started)
     count = devices or default
-    _refuse_several_on_windows(count)
-    gpus, cores = torch.cuda.device_count(), usable_cores()
+    _refuse_several(count, device)
+    gpus, cores = torch.cuda.device_count() if device.type == "cuda" else 0, usable_cores()
     if count > 1 and count > (gpus or cores):
-        have = f"{gpus} GPU{'s' if gpus > 1 else ''}" if gpus else f"no GPU and {cores} cores, one process for each"
+        have = f"{gpus} GPU{'s' if gpus > 1 else ''}" if gpus else f"{cores} cores for {device}, one process for each"
         raise ConfigError(f"--devices {count}, but this machine has {have}; choose fewer")
     return count
 
 
-def _refuse_several_on_windows(world_size: int) -> None:
-    if world_size > 1 and sys.platform == "win32":
+def _refuse_several(world_size: int, device: torch.device) -> None:
+    """Refuses several processes where there can be only one."""
+    if world_size == 1:
+        return
+    if device.type == "mps" or device.index is not None:
+        raise ConfigError(f"{world_size} devices: {device} is only one; add --devices 1, or use --device cuda or cpu")
+    if sys.platform == "win32":
         raise ConfigError(
             f"{world_size} devices: several processes work on Linux and macOS only; add --devices 1, or use WSL"
         )
@@ -175,32 +187,51 @@ def local_world_size(world_size: int) -> int:
     return int(os.environ.get("LOCAL_WORLD_SIZE", world_size))
 
 
-def launch(world_size: int, precision: Precision = "32-true", *, find_unused_parameters: bool = False) -> "Fabric":
+def launch(
+    world_size: int,
+    precision: str = "32-true",
+    *,
+    device: torch.device | None = None,
+    find_unused_parameters: bool = False,
+) -> "Fabric":
     """Starts the other processes, unless `torchrun` has; each of them runs the same command from its start to here.
 
     Call it when all input is valid, and before anything is written.
 
     Args:
         world_size: number of processes.
-        precision: of the computation.
+        precision: of the computation, as in `train.precision`.
+        device: that it runs on, as `resolve_device` gives it; by default that of `auto`.
         find_unused_parameters: whether a step may leave trained weights without a gradient.
+
+    Raises:
+        ConfigError: the device does not have this precision.
     """
     # Here, because these imports take longer than torch, and detecting needs none of them.
     from lightning_fabric import Fabric  # noqa: PLC0415
     from lightning_fabric.strategies.ddp import DDPStrategy  # noqa: PLC0415
 
-    accelerator = "cuda" if torch.cuda.is_available() else "cpu"  # MPS, on Macs, has no float64
+    device = device or resolve_device()
+    resolved = resolve_precision(precision, device)
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it reports each process, and advises on TF32
     if world_size == 1:
-        return Fabric(accelerator=accelerator, devices=1, precision=precision)
+        which = 1 if device.index is None or device.type != "cuda" else [device.index]
+        return Fabric(accelerator=device.type, devices=which, precision=resolved)
     warnings.filterwarnings("ignore", message="Grad strides do not match")  # of sides that are 1 long
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it reports each process
     strategy = DDPStrategy(find_unused_parameters=find_unused_parameters, broadcast_buffers=False)
     here = local_world_size(world_size)
     fabric = Fabric(
-        accelerator=accelerator, devices=here, num_nodes=world_size // here, strategy=strategy, precision=precision
+        accelerator=device.type, devices=here, num_nodes=world_size // here, strategy=strategy, precision=resolved
     )
     fabric.launch()
     return fabric
+
+
+def launch_context(world_size: int, device: torch.device) -> DistributedContext:
+    """Like `launch`, for work that trains nothing. One process needs no Lightning Fabric, which is slow to import."""
+    if world_size == 1:
+        return DistributedContext(device=device)
+    return DistributedContext.of(launch(world_size, device=device))
 
 
 def lost_another_process(error: Exception) -> bool:

@@ -1,7 +1,4 @@
-"""`MaskRCNN`: build, load_weights, fit, predict, evaluate, save, in the manner of scikit-learn.
-
-`Model` has all of it, for any network; each network's class only says which network it is.
-"""
+"""`MaskRCNN`: build, load_weights, fit, predict, evaluate, save. `Model` has all of it, for any network."""
 
 import warnings
 from collections.abc import Iterator, Sequence
@@ -16,9 +13,10 @@ from torch import Tensor
 
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset, to_tensor
+from clothseg.devices import AUTO, float32_products, has_tf32, resolve_device
+from clothseg.distributed import launch
 from clothseg.errors import ConfigError, RunError
 from clothseg.evaluation.results import detections
-from clothseg.files import atomic_write
 from clothseg.instances import CocoResult, Instances, Selection, class_number
 from clothseg.networks import Network, build_network
 from clothseg.photos import read_photo
@@ -49,9 +47,7 @@ class Model:
     """The network that the configuration must name; None for any."""
 
     def __init__(self, config: Config | None = None) -> None:
-        if config is None:
-            name = self.network_name or "mask_rcnn"
-            config = Config.model_validate({"network": {"name": name}})
+        config = config or Config.model_validate({"network": {"name": self.network_name or "mask_rcnn"}})
         if self.network_name not in (None, config.network.name):
             raise ConfigError(
                 f"{type(self).__name__} needs a configuration with network.name {self.network_name}, but it is "
@@ -64,9 +60,8 @@ class Model:
 
     def __repr__(self) -> str:
         built = f"classes={self.classes}" if self.network else "not built"
-        return (
-            f"{type(self).__name__}(network={self.config.network.name}, backbone={self.config.backbone.name}, {built})"
-        )
+        network, backbone = self.config.network.name, self.config.backbone.name
+        return f"{type(self).__name__}(network={network}, backbone={backbone}, {built})"
 
     def build(self, classes: Sequence[str] = REPORT_CLASSES) -> Self:
         """Builds the network for `classes`, with random weights.
@@ -100,35 +95,28 @@ class Model:
         settings: str | Path | None = None,
         overrides: Sequence[str] = (),
         classes: Sequence[str] | None = None,
+        device: str | torch.device = AUTO,
     ) -> Self:
         """Loads a trained network from a run's folder or any supported weights file; see `weights.load_model`.
+
+        It is moved to `device`; see `devices.resolve_device`.
 
         Raises:
             RunError: the folder has no weights.
             WeightsError: the file cannot be read, or belongs to another kind of network.
-            ConfigError: settings or overrides are wrong.
+            ConfigError: settings or overrides are wrong, or there is no such device.
         """
-        path = Path(run)
-        if path.is_dir():
-            folder, path = path, RunFolder(path).weights
-            if not path.is_file():
-                raise RunError(
-                    f"{folder}: no {path.name} in it; did the run finish its first epoch? `clothseg fit` writes it"
-                )
-        opened = load_model(path, settings, overrides, classes)
+        device = resolve_device(device)
+        opened = load_model(Path(run), settings, overrides, classes)
         model = cls(opened.config)
         model.classes, model.network, model.loaded = opened.classes, opened.network, opened.report
         model.selection()  # raises now if a threshold names an unknown class
-        return model
+        return model.to(device)
 
     @classmethod
-    def load_initial(cls, run: Path | str, classes: Sequence[str]) -> Self:
-        """The network of a run as it was before its training, for comparison.
-
-        Raises:
-            ConfigError, WeightsError: the run's configuration or initial weights are missing.
-        """
-        return cls(Config.load(RunFolder(Path(run)).config)).build(classes).load_weights()
+    def load_initial(cls, run: Path | str, classes: Sequence[str], *, device: str | torch.device = AUTO) -> Self:
+        """The network of a run as it was before its training, for comparison; raises the errors of `load`."""
+        return cls(Config.load(RunFolder(Path(run)).config)).build(classes).load_weights().to(device)
 
     def save(self, path: Path | str) -> None:
         """Writes the network alone to a `.safetensors` file that `load` reads."""
@@ -144,26 +132,27 @@ class Model:
         resume: bool = False,
         force: bool = False,
         quiet: bool = False,
+        device: str | torch.device = AUTO,
         fabric: "Fabric | None" = None,
     ) -> Self:
         """Trains on prepared datasets and writes the folder `run`; afterwards the network has the best weights.
 
-        Processes that `distributed.launch` started learn together; the first of them writes.
+        The network is moved to `device` and stays there. Processes that `distributed.launch` started learn together, on
+        their own devices; the first of them writes.
 
         Raises:
-            ClothsegError: `run` is in the way (unless `overwrite` or `resume`), or as `training.fit` says.
+            ClothsegError: `run` is in the way (unless `overwrite` or `resume`), no such device, or as in `training.fit`.
         """
         # Lightning Fabric, TensorBoard and matplotlib take seconds to import, and a prediction needs none of them.
-        from clothseg.pictures import loss_curves  # noqa: PLC0415
-        from clothseg.training import check_datasets, open_run, overfitting, read_history  # noqa: PLC0415
+        from clothseg.training import check_datasets, open_run, read_history, run_facts, write_curves  # noqa: PLC0415
         from clothseg.training.fit import fit  # noqa: PLC0415
-        from clothseg.training.run_summary import run_facts  # noqa: PLC0415
 
         folder = RunFolder(Path(run))
         check_datasets(train, val, self.config)
+        fabric = fabric or launch(1, self.config.train.precision, device=resolve_device(device))
         if self.network is None or self.classes != train.classes:
             self._rebuild(train.classes)
-        if fabric is not None and fabric.global_rank:
+        if fabric.global_rank:
             fit(self._built(), train, val, self.config, folder, resume=resume, force=force, fabric=fabric)
             return self
         open_run(folder, self.config, resume=resume, overwrite=overwrite)
@@ -175,8 +164,7 @@ class Model:
             )  # fmt: skip
         finally:
             with suppress(OSError):  # a full disk was reported already
-                rows = read_history(folder.history)
-                atomic_write(folder.curves, loss_curves(rows, marks=overfitting(rows)))
+                write_curves(folder)
         self._built().load_state_dict(read_network(folder.weights).tensors)
         last = read_history(folder.history)[-1]
         facts = run_facts(self._built(), train, val, weights)
@@ -193,21 +181,24 @@ class Model:
         """
         return self._built().compile_for_inference()
 
-    def overfit_one_image(self, train: CocoLikeDataset, picture: Path | str) -> "OverfitResult":
+    def overfit_one_image(
+        self, train: CocoLikeDataset, picture: Path | str, *, device: str | torch.device = AUTO
+    ) -> "OverfitResult":
         """Overfits one photo, as a test that everything works, and draws its ground truth beside the detections.
 
         Args:
             train: a prepared dataset.
             picture: the PNG to write.
+            device: as with `fit`.
 
         Raises:
-            DataError: no photo has an object.
+            ClothsegError: no photo has an object, or there is no such device.
         """
         from clothseg.training.overfit import overfit_one_image, write_picture  # noqa: PLC0415
 
         if self.network is None or self.classes != train.classes:
             self._rebuild(train.classes)
-        result = overfit_one_image(self._built(), train, self.config)
+        result = overfit_one_image(self.to(device)._built(), train, self.config)
         write_picture(result, train, Path(picture))
         return result
 
@@ -223,9 +214,13 @@ class Model:
         return self.detect([to_tensor(pixels)], score_threshold=score_threshold)[0]
 
     def detect(self, images: list[Tensor], *, score_threshold: float = 0.0) -> list[Instances]:
-        """The instances on photos given as float RGB `[3, H, W]` in 0..1; see `predict`."""
-        select = self.selection(score_threshold)
-        return [select(found) for found in self._detecting().detect(images)]
+        """The instances on photos given as float RGB `[3, H, W]` in 0..1; see `predict`.
+
+        Weights and activations have 32 bits everywhere. A GPU that has TF32 multiplies with it.
+        """
+        select, network = self.selection(score_threshold), self._detecting()
+        with float32_products(network.device, tf32=has_tf32(network.device)):
+            return [select(found) for found in network.detect(images)]
 
     def selection(self, score_threshold: float = 0.0) -> Selection:
         """Which detections count; `score_threshold` is for classes without a threshold in the configuration.
@@ -237,9 +232,9 @@ class Model:
         thresholds = {class_number(name, self.classes): least for name, least in settings.class_thresholds.items()}
         return Selection(score_threshold, thresholds, settings.class_agnostic_nms_iou)
 
-    def to(self, device: torch.device | str) -> Self:
-        """Moves the network to a device."""
-        self._built().to(device)
+    def to(self, device: str | torch.device) -> Self:
+        """Moves the network to a device; `devices.resolve_device` says what it can be, and raises an error if it is not."""
+        self._built().to(resolve_device(device))
         return self
 
     def predict_dataset(self, dataset: CocoLikeDataset) -> Iterator[list[CocoResult]]:

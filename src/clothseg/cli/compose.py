@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from clothseg.cli.inputs import Overwrite, Quiet
+from clothseg.cli.inputs import Device, Overwrite, Quiet
 from clothseg.cli.selection import ClassAgnosticNms, ThresholdOf, Thresholds, selection_settings
 from clothseg.cli.terminal import ERRORS
+from clothseg.devices import AUTO
 from clothseg.errors import ClothsegError
 from clothseg.garments import Placement, compose_files, replace_files
 from clothseg.models import Model
@@ -39,6 +40,7 @@ def compose(
     keep_colours: Annotated[
         bool, typer.Option("--keep-colours", help="Do not adapt the garment's colours to the light of the photo.")
     ] = False,
+    device: Device = "auto",
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
@@ -53,13 +55,15 @@ def compose(
     if replace is None:
         if class_name is not None or threshold or thresholds or class_agnostic_nms_iou:
             raise ClothsegError("--class and the thresholds select the garment to replace; add --replace RUN")
+        if device != AUTO:
+            raise ClothsegError("--device is for the network that finds the garment to replace; add --replace RUN")
         where = Placement(at, scale, box, keep_shape)
         compose_files(garment, background, out, where, match_light=not keep_colours, overwrite=overwrite)
     else:
         if at is not None or scale is not None or box is not None:
             raise ClothsegError("--replace finds the position itself; remove --at, --scale and --box")
         settings = selection_settings(replace, threshold, thresholds, class_agnostic_nms_iou)
-        model = Model.load(replace, overrides=settings)
+        model = Model.load(replace, overrides=settings, device=device)
         done = replace_files(
             garment,
             background,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from clothseg.cli.inputs import Overwrite, Quiet, Recursive
+from clothseg.cli.inputs import Device, Overwrite, Quiet, Recursive
 from clothseg.cli.selection import ClassAgnosticNms, ThresholdOf, Thresholds, selection_settings
 from clothseg.cli.terminal import ERRORS, counted, progress_bar, walk
 from clothseg.garments import write_cutouts
@@ -31,6 +31,7 @@ def cutout(
     full_frame: Annotated[
         bool, typer.Option("--full-frame", help="Write PNGs of the photo's size, not trimmed to the garment.")
     ] = False,
+    device: Device = "auto",
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
@@ -40,7 +41,8 @@ def cutout(
 
     Example: [b]clothseg cutout runs/first my-photos/ --out cut[/]
     """
-    model = Model.load(run, overrides=selection_settings(run, threshold, thresholds, class_agnostic_nms_iou))
+    settings = selection_settings(run, threshold, thresholds, class_agnostic_nms_iou)
+    model = Model.load(run, overrides=settings, device=device)
     paths = find_photos(photos, recursive=recursive)
     with progress_bar(quiet=quiet) as bar:
 

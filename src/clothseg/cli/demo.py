@@ -10,8 +10,9 @@ from clothseg import sample
 from clothseg.cli.dataset.build import build
 from clothseg.cli.evaluate import evaluate
 from clothseg.cli.fit import fit
-from clothseg.cli.inputs import Overwrite, Quiet
+from clothseg.cli.inputs import Device, Overwrite, Quiet
 from clothseg.cli.predict import predict
+from clothseg.devices import AUTO, resolve_device
 from clothseg.errors import shell_command
 from clothseg.files import require_absent
 from clothseg.report import write_report
@@ -20,6 +21,7 @@ from clothseg.runs import RunFolder
 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the run.")] = Path("runs/demo"),
+    device: Device = "auto",
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
@@ -31,20 +33,22 @@ def demo(
     """
     begun = time.monotonic()
     require_absent(out, overwrite=overwrite)
+    resolve_device(device)
+    chosen = [] if device == AUTO else ["--device", device]
     data = out / "data"
     _say("dataset", "build", "sample", "--keep-empty", "--out", data)
     build(sample.folder(), data, keep_empty=True, overwrite=overwrite, quiet=quiet)
     built = time.monotonic()
-    _say("fit", data, "--config", "demo", "--out", out, "--overwrite")
-    fit(data, out, config="demo", overwrite=True, quiet=quiet)
-    _say("evaluate", out, data, "--initial-weights")
-    evaluate(out, data, initial=True, quiet=quiet)
-    _say("evaluate", out, data)
-    evaluate(out, data, quiet=quiet)
+    _say("fit", data, "--config", "demo", "--out", out, "--overwrite", *chosen)
+    fit(data, out, config="demo", overwrite=True, device=device, quiet=quiet)
+    _say("evaluate", out, data, "--initial-weights", *chosen)
+    evaluate(out, data, initial=True, device=device, quiet=quiet)
+    _say("evaluate", out, data, *chosen)
+    evaluate(out, data, device=device, quiet=quiet)
     pictures = out / "predictions"
-    _say("predict", out, sample.folder() / "validation", "--out", pictures)
+    _say("predict", out, sample.folder() / "validation", "--out", pictures, *chosen)
     predicted = time.monotonic()
-    predict(out, [sample.folder() / "validation"], pictures, overwrite=True, quiet=quiet)
+    predict(out, [sample.folder() / "validation"], pictures, device=device, overwrite=True, quiet=quiet)
     now = time.monotonic()
     timings = {"build": built - begun, "predict": now - predicted, "all together": now - begun}
     RunFolder(out).add_facts({"timings": {name: round(seconds, 1) for name, seconds in timings.items()}})

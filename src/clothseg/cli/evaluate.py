@@ -8,8 +8,9 @@ import typer
 from rich.markup import escape
 
 from clothseg.cli.compile import Compile
-from clothseg.cli.inputs import Overwrite, Quiet
+from clothseg.cli.inputs import Device, Overwrite, Quiet
 from clothseg.cli.terminal import ERRORS, progress_bar, walk
+from clothseg.devices import AUTO
 from clothseg.errors import ClothsegError
 from clothseg.evaluation import SCORE_THRESHOLD, Metrics, evaluate_coco
 from clothseg.evaluation.stored import annotations_file
@@ -31,6 +32,7 @@ def evaluate(
         bool, typer.Option("--initial-weights", help="Evaluate the network as it was before training, for comparison.")
     ] = False,
     compile_: Compile = False,
+    device: Device = "auto",
     overwrite: Overwrite = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the metrics as JSON.")] = False,
     quiet: Quiet = False,
@@ -45,12 +47,14 @@ def evaluate(
     if run.is_file() and run.suffix == ".json":
         if initial:
             raise ClothsegError("--initial-weights needs a run's folder; a results file has no network")
+        if device != AUTO:
+            raise ClothsegError("--device needs a run's folder; a results file has no network")
         metrics = _results_file(run, data, out, score_threshold, overwrite=overwrite)
         written = out
     else:
         if out is not None:
             raise ClothsegError("--out is only for a results file; the metrics of a run are written into its folder")
-        metrics = _run(run, data, score_threshold, initial=initial, compiled=compile_, quiet=quiet)
+        metrics = _run(run, data, score_threshold, device, initial=initial, compiled=compile_, quiet=quiet)
         written = RunFolder(run).report
     print(metrics.to_json() if as_json else metrics.table())
     if written and not quiet:
@@ -70,7 +74,7 @@ def _results_file(
 
 
 def _run(
-    run: Path, data: Path, score_threshold: float | None, *, initial: bool, compiled: bool, quiet: bool
+    run: Path, data: Path, score_threshold: float | None, device: str, *, initial: bool, compiled: bool, quiet: bool
 ) -> Metrics:
     from clothseg.report import evaluate_run  # noqa: PLC0415 - torch; a results file needs none
 
@@ -81,6 +85,7 @@ def _run(
             score_threshold=score_threshold,
             initial_weights=initial,
             compile=compiled,
+            device=device,
             progress=partial(walk, bar),
             notify=lambda message: None if quiet else ERRORS.print(escape(message)),
         )

@@ -10,10 +10,11 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from clothseg.cli.inputs import Data, Overrides, Overwrite, Quiet
+from clothseg.cli.inputs import Data, Device, Overrides, Overwrite, Quiet
 from clothseg.cli.terminal import ERRORS
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
+from clothseg.devices import resolve_device
 from clothseg.distributed import launch, world_size_for
 from clothseg.errors import ClothsegError
 from clothseg.files import require_absent
@@ -53,6 +54,7 @@ def fit(
         OnNonfinite | None,
         typer.Option("--on-nonfinite", help="If a loss is not finite: stop the run, or skip the step."),
     ] = None,
+    device: Device = "auto",
     devices: Annotated[
         int | None,
         typer.Option(min=1, help="Number of GPUs, or of CPU processes; each takes train.batch_size photos."),
@@ -90,7 +92,8 @@ def fit(
     if continues and not run.config.is_file():
         raise ClothsegError(f"{out}: there is no run to continue (no {run.config.name} in this folder)")
     settings = Config.load(config or (run.config if continues else "demo"), overrides or [])
-    processes = world_size_for(devices, settings.train.devices)
+    where = resolve_device(device)
+    processes = world_size_for(devices, settings.train.devices, where)
     if not continues:
         settings = settings.changed("train", devices=processes)
     batch_per_rank(settings, processes)
@@ -98,19 +101,20 @@ def fit(
         settings = settings.extended(more_epochs, stopped_early_after(run, settings.train))
     train, val = (CocoLikeDataset().load_data(data, split).prepare() for split in ("train", "val"))
     if max_memory is not None:
-        settings, words = within_budget(settings, max_memory, train, val)
+        settings, words = within_budget(settings, max_memory, train, val, where)
         if not quiet:
             ERRORS.print(escape(words))
     model = Model(settings).build(train.classes)
     if overfit_one_image:
-        learn_one(model.load_weights(), train, out.with_name(f"{out.name}-overfit-one-image.png"), quiet=quiet)
+        picture = out.with_name(f"{out.name}-overfit-one-image.png")
+        learn_one(model.load_weights(), train, picture, device, quiet=quiet)
         return
     if not continues:
         require_absent(out, overwrite=overwrite)
         with warnings.catch_warnings(action="ignore"):  # the run logs the same
             model.load_weights()
     unused = model.network is not None and model.network.has_unused_parameters
-    fabric = launch(processes, settings.train.precision, find_unused_parameters=unused)
+    fabric = launch(processes, settings.train.precision, device=where, find_unused_parameters=unused)
     quiet = quiet or fabric.global_rank > 0
     model.fit(train, val, out, overwrite=overwrite, resume=continues, force=force, quiet=quiet, fabric=fabric)
     if not quiet:
@@ -130,11 +134,11 @@ def refuse_settings(options: Mapping[str, object]) -> None:
         )
 
 
-def learn_one(model: Model, train: CocoLikeDataset, picture: Path, *, quiet: bool) -> None:
+def learn_one(model: Model, train: CocoLikeDataset, picture: Path, device: str, *, quiet: bool) -> None:
     """Trains on one photo and prints the result; exit code 1 if the network did not learn it."""
     if not quiet:
         ERRORS.print("training on one photo, for at most a minute")
-    result = model.overfit_one_image(train, picture)
+    result = model.overfit_one_image(train, picture, device=device)
     losses = ", ".join(f"{name} {value:.2f} -> {result.last[name]:.2f}" for name, value in result.first.items())
     found = ", ".join(f"{overlap:.2f}" for overlap in result.overlaps)
     print(f"photo    {train.images[result.position].path}")

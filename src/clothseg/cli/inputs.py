@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from clothseg import sample
+from clothseg.devices import check_device_name
 
 Data = Annotated[Path, typer.Argument(help="Folder of a dataset, as `clothseg dataset build` writes it.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress bar and no messages, only results and errors.")]
@@ -17,6 +18,14 @@ Overrides = Annotated[
     ),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is at --out.")]
+Device = Annotated[
+    str,
+    typer.Option(
+        callback=check_device_name,
+        metavar="auto|cpu|cuda|cuda:1|mps",
+        help="Where the network runs. auto takes the GPU if there is one.",
+    ),
+]
 Recursive = Annotated[bool, typer.Option("--recursive", help="Search subfolders too.")]
 
 

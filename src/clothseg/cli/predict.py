@@ -9,11 +9,12 @@ from rich.markup import escape
 
 from clothseg import videos
 from clothseg.cli.compile import Compile, compile_network
-from clothseg.cli.inputs import Overrides, Overwrite, Quiet, Recursive
+from clothseg.cli.inputs import Device, Overrides, Overwrite, Quiet, Recursive
 from clothseg.cli.selection import ClassAgnosticNms, ThresholdOf, Thresholds, selection_settings
 from clothseg.cli.terminal import ERRORS, counted, progress_bar, walk
 from clothseg.dataset.prelabel_files import PHOTOS_URL, SHOWN_FROM, LabelFormat, write_prelabels
-from clothseg.distributed import DistributedContext, launch, world_size_for
+from clothseg.devices import resolve_device
+from clothseg.distributed import launch_context, world_size_for
 from clothseg.files import require_absent, require_outside_inputs
 from clothseg.instances import Selection
 from clothseg.models import Model
@@ -41,6 +42,7 @@ def predict(
     recursive: Recursive = False,
     batch: Annotated[int, typer.Option(min=1, max=1024, help="Number of photos that are processed together.")] = 1,
     frame_stride: Annotated[int, typer.Option(min=1, help="Process every Nth frame of a video.")] = 1,
+    device: Device = "auto",
     devices: Annotated[int, typer.Option(min=1, help="Share the photos between this many GPUs or CPU processes.")] = 1,
     config: Annotated[
         str | None, typer.Option(help="A YAML file with settings that replace those of the weights.")
@@ -70,12 +72,14 @@ def predict(
     require_outside_inputs(out, photos)
     settings = [*(overrides or []), *selection_settings(run, threshold, thresholds, class_agnostic_nms_iou)]
     names = [name.strip() for name in class_names.split(",")] if class_names else None
-    model = Model.load(run, settings=config, overrides=settings, classes=names)
+    where = resolve_device(device)
+    processes = world_size_for(devices if devices > 1 else None, 1, where)
+    model = Model.load(run, settings=config, overrides=settings, classes=names, device="cpu")
     paths = find_photos(photos, recursive=recursive, suffixes=SUFFIXES | videos.SUFFIXES)
     least = SHOWN_FROM if score_threshold is None else score_threshold
     forms = frozenset(formats or PredictOptions().formats) | ({OutputFormat.COCO} if labels else set())
     options = PredictOptions(forms, Selection(least, model.selection().thresholds), batch, frame_stride)
-    distributed = DistributedContext.of(launch(world_size_for(devices if devices > 1 else None, 1)))
+    distributed = launch_context(processes, where)
     model.to(distributed.device)
     quiet = quiet or not distributed.is_first
     compile_network(model, compiled=compile_, quiet=quiet)

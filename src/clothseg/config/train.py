@@ -43,8 +43,8 @@ class TrainSettings(Section):
     """Batches whose gradients are added up for one step; takes the memory of one batch."""
     activation_checkpointing: bool = False
     """Keep only the inputs of the backbone's stages, compute the rest again: less memory, more time, same numbers."""
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
-    """Floating-point precision, in the words of Lightning Fabric."""
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
+    """Floating-point precision, in the words of Lightning Fabric; `auto` is bf16 mixed on a GPU that has it, or 32."""
     optimizer: Literal["sgd", "adamw"] = "sgd"
     """The optimizer."""
     learning_rate: Positive = 0.0025

@@ -61,7 +61,7 @@ def soft_mask(masks: "Masks", position: int, margin: float = 0.15) -> SoftMask |
     import torch  # noqa: PLC0415 - a cut-out is pasted without it
 
     one = masks.select(torch.tensor([position]))
-    x1, y1, x2, y2 = one.boxes()[0].double().tolist()
+    x1, y1, x2, y2 = one.boxes()[0].tolist()
     if x2 <= x1 or y2 <= y1:
         return None
     height, width = masks.size

@@ -35,9 +35,9 @@ class Instances:
     def __post_init__(self) -> None:
         count = len(self.boxes)
         if len(self.scores) == 0 and count:
-            object.__setattr__(self, "scores", torch.ones(count))
+            object.__setattr__(self, "scores", torch.ones(count, device=self.boxes.device))
         if len(self.crowd) == 0 and count:
-            object.__setattr__(self, "crowd", torch.zeros(count, dtype=torch.bool))
+            object.__setattr__(self, "crowd", torch.zeros(count, dtype=torch.bool, device=self.boxes.device))
         lengths = {len(self.classes), len(self.masks), len(self.scores), len(self.crowd), count}
         if len(lengths) != 1 or self.boxes.shape[1:] != (4,):
             raise ValueError(

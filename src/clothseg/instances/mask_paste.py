@@ -82,7 +82,7 @@ def _matterport(
     bottom, right = max(min(y2, size[0]), top), max(min(x2, size[1]), left)
     if not height or not width:
         return slice(top, top), slice(left, left), np.zeros((0, 0), dtype=np.bool_)
-    soft = resize_zero_padded(probability.double().cpu().numpy()[:, :, None], (height, width))[:, :, 0]
+    soft = resize_zero_padded(probability.cpu().double().numpy()[:, :, None], (height, width))[:, :, 0]
     crop = soft[top - y1 : bottom - y1, left - x1 : right - x1] >= threshold
     return slice(top, bottom), slice(left, right), crop
 

@@ -164,7 +164,7 @@ class BoxMasks:
         rows, columns = rows or slice(0, self.size[0]), columns or slice(0, self.size[1])
         maps = self.probabilities.detach().float().cpu().numpy()
         centred = np.interp(maps, (0, self.threshold, 1), (0, 0.5, 1))
-        boxes = self.in_boxes.detach().double().cpu().numpy()
+        boxes = self.in_boxes.detach().cpu().double().numpy()
         parts = [interpolate_map(m, box, rows, columns) for m, box in zip(centred, boxes, strict=True)]
         shape = (0, rows.stop - rows.start, columns.stop - columns.start)
         return torch.from_numpy(np.stack(parts)) if parts else torch.zeros(shape)
@@ -215,7 +215,7 @@ class LabelMasks:
         top, left, height, width = self.region
         down = _cell_weights(rows or slice(0, self.size[0]), self.size[0], top, height, self.labels.shape[0])
         across = _cell_weights(columns or slice(0, self.size[1]), self.size[1], left, width, self.labels.shape[1])
-        labels, half = self.labels.cpu(), self.probabilities.double().cpu() / 2
+        labels, half = self.labels.cpu(), self.probabilities.cpu().double() / 2
         cells = [torch.where(labels == number, 0.5 + half, 0.5 - half) for number in self.numbers.tolist()]
         parts = [(down @ part @ across.T).float() for part in cells]
         return torch.stack(parts) if parts else torch.zeros((0, len(down), len(across)))

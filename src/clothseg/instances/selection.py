@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from clothseg.devices import to_float64
 from clothseg.errors import ConfigError
 from clothseg.instances.rle import mask_iou
 
@@ -38,10 +39,9 @@ class Selection:
 
     def sure(self, found: "Instances") -> "Tensor":
         """Which instances reach the threshold of their class: `[N]` bool."""
-        import torch  # noqa: PLC0415
-
         thresholds = [self.least(class_id) for class_id in found.classes.tolist()]
-        return found.scores.double() >= torch.tensor(thresholds, dtype=torch.float64, device=found.scores.device)
+        scores = to_float64(found.scores)
+        return (scores >= scores.new_tensor(thresholds)).to(found.scores.device)
 
     def least(self, class_id: int) -> float:
         """The score threshold of a class."""

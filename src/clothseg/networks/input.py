@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from clothseg.config import InputSettings
+from clothseg.devices import to_float64
 from clothseg.instances import Instances, resize_zero_padded, scale_boxes
 
 Size = tuple[int, int]
@@ -253,29 +254,29 @@ def to_network_coords(boxes: Tensor, padded: Size, conventions: InputConventions
     """Boxes `[N, 4]` from input to network coordinates; float32."""
     if not conventions.normalised_boxes:
         return boxes.float()
-    shift, scale = _normaliser(boxes, padded)
-    return ((boxes.double() - shift) / scale).float()
+    exact, shift, scale = _normaliser(boxes, padded)
+    return ((exact - shift) / scale).float().to(boxes.device)
 
 
 def network_to_image(boxes: Tensor, placement: InputPlacement, conventions: InputConventions) -> Tensor:
     """Boxes `[N, 4]` from network to image coordinates; float32."""
     if conventions.normalised_boxes:
         bounds = placement_bounds(placement, conventions, padded=False)
-        edges = torch.tensor(bounds, dtype=torch.float64, device=boxes.device)
+        exact, shift, scale = _normaliser(boxes, placement.photo)
+        edges = exact.new_tensor(bounds)
         corner, extent = edges[:2].repeat(2), (edges[2:] - edges[:2]).repeat(2)
-        shift, scale = _normaliser(boxes, placement.photo)
-        placed = (boxes.double() - corner) / extent * scale + shift
+        placed = (exact - corner) / extent * scale + shift
     else:
         placed = boxes - _offset(boxes, placement) if conventions.centred else boxes
         placed = scale_boxes(placed, placement.size, placement.photo)
-    return (placed.round() if conventions.whole_boxes else placed).float()
+    return (placed.round() if conventions.whole_boxes else placed).float().to(boxes.device)
 
 
 def network_to_resized(boxes: Tensor, placement: InputPlacement, conventions: InputConventions) -> Tensor:
     """Boxes `[N, 4]` from network to resized coordinates, x2 and y2 being outer edges."""
     if conventions.normalised_boxes:
-        shift, scale = _normaliser(boxes, placement.padded)
-        boxes = (boxes.double() * scale + shift).float()
+        exact, shift, scale = _normaliser(boxes, placement.padded)
+        boxes = (exact * scale + shift).float().to(boxes.device)
     return boxes - _offset(boxes, placement)
 
 
@@ -293,8 +294,7 @@ def _offset(boxes: Tensor, placement: InputPlacement) -> Tensor:
     return boxes.new_tensor([placement.left, placement.top] * 2)
 
 
-def _normaliser(boxes: Tensor, size: Size) -> tuple[Tensor, Tensor]:
-    """What turns pixels of a grid of `size` into normalised coordinates: subtracted, and divided by."""
-    shift = torch.tensor([0, 0, 1, 1], dtype=torch.float64, device=boxes.device)
-    height, width = size[0] - 1, size[1] - 1
-    return shift, torch.tensor([width, height, width, height], dtype=torch.float64, device=boxes.device)
+def _normaliser(boxes: Tensor, size: Size) -> tuple[Tensor, Tensor, Tensor]:
+    """The boxes in float64, and what normalises them on a grid of `size`: subtracted, and divided by."""
+    exact, (height, width) = to_float64(boxes), size
+    return exact, exact.new_tensor([0, 0, 1, 1]), exact.new_tensor([width - 1, height - 1] * 2)

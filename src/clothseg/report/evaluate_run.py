@@ -5,7 +5,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
+
 from clothseg.dataset import CocoLikeDataset
+from clothseg.devices import AUTO, resolve_device
 from clothseg.evaluation import Metrics
 from clothseg.files import atomic_write
 from clothseg.models import Model
@@ -22,6 +25,7 @@ def evaluate_run(
     score_threshold: float | None = None,
     initial_weights: bool = False,
     compile: bool = False,
+    device: str | torch.device = AUTO,
     progress: ProgressBar = no_progress,
     notify: Callable[[str], object] = lambda message: None,
 ) -> Metrics:
@@ -34,6 +38,7 @@ def evaluate_run(
         initial_weights: whether to evaluate the network as it was before training. The metrics then go to
             `metrics-initial.json`, and `predictions.json` stays as it is.
         compile: whether to compile the network first; the run's `inference.compile` does the same.
+        device: that the network runs on; see `devices.resolve_device`.
         progress: wraps the photos, for a progress bar.
         notify: receives a message about compiling, if there is one.
 
@@ -42,13 +47,13 @@ def evaluate_run(
 
     Raises:
         RunError: the run has no weights, or the dataset has a class that the network does not know.
-        ConfigError, WeightsError: the run's configuration or weights cannot be read.
+        ConfigError, WeightsError: the run's configuration or weights cannot be read, or there is no such device.
         DataError: the dataset cannot be read.
     """
-    begun = time.monotonic()
+    begun, device = time.monotonic(), resolve_device(device)
     folder = RunFolder(Path(run))
     val = CocoLikeDataset().load_data(data, "val").prepare()
-    model = Model.load_initial(run, val.classes) if initial_weights else Model.load(run)
+    model = Model.load_initial(run, val.classes, device=device) if initial_weights else Model.load(run, device=device)
     if message := compile_for_inference(model, requested=compile):
         notify(message)
     results = [row for rows in progress(model.predict_dataset(val), len(val), "evaluating") for row in rows]

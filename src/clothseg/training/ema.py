@@ -1,6 +1,6 @@
 """The exponential moving average (EMA) of the weights, which is often better than the last weights."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
@@ -27,6 +27,10 @@ class EmaWeights:
         now = dict(network.named_parameters())
         averaged = list(self.weights.values())
         get_ema_multi_avg_fn(decay)(averaged, [now[name].detach() for name in self.weights], step)  # type: ignore[no-untyped-call]
+
+    def load(self, weights: Mapping[str, Tensor]) -> None:
+        """Continues with the averages of a checkpoint, which may lie on another device."""
+        self.weights = {name: weights[name].to(now.device) for name, now in self.weights.items()}
 
     @contextmanager
     def applied(self, network: nn.Module) -> Iterator[None]:

@@ -7,6 +7,7 @@ from lightning_fabric import Fabric
 
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
+from clothseg.devices import describe_precision, float32_products
 from clothseg.distributed import DistributedContext, launch, lost_another_process
 from clothseg.errors import DataError, InterruptedRun, PhotoError, RunError, SpoiledRun, shell_command
 from clothseg.networks import Network
@@ -35,14 +36,15 @@ def fit(
     """Trains `network` and writes the run: history, checkpoints `last` and `best`, weights, log.
 
     Args:
-        network: built for the datasets' classes, on the CPU; it is moved to the best device there is.
+        network: built for the datasets' classes, on any device; it is moved to that of `fabric`.
         train, val: prepared datasets.
         config: what `network` was built from.
         run: folder of the run.
         resume: continue from the last checkpoint of `run`, exactly as if the run had never stopped.
         force: continue even if the dataset is not that of the checkpoint.
         quiet: show no progress bar.
-        fabric: of several processes that learn together, as `distributed.launch` started them.
+        fabric: of the device, or of several processes that learn together, from `distributed.launch`; by default that
+            of the GPU, or of the CPU if there is none.
         loaded: what the initial weights are, for people.
 
     Returns:
@@ -61,19 +63,23 @@ def fit(
     trainer = Trainer(network, train, val, config, run, log, fabric)
     if resume:
         trainer.resume(force=force)
-        log.info(f"resuming at step {trainer.state.step}: {describe_plan(trainer)}")
+        numbers = describe_precision(trainer.precision, fabric.device)
+        log.info(f"resuming at step {trainer.state.step}: {describe_plan(trainer)}; {numbers}")
     else:
         lines, facts = summarize_run(trainer, train, val, loaded)
         for line in lines:
             log.info(line)
         if distributed.is_first:
             run.add_facts(facts)
+    if distributed.is_first:
+        run.add_facts({"precision": trainer.precision})
     eta = EtaEstimator(trainer, len(val))
     if trainer.finished:
         log.info("nothing is left to do; --more-epochs N trains it longer")
     again = shell_command(["clothseg", "fit", _folder(train), "--out", run.path, "--resume"])
     try:
-        with StopRequest() as stop, step_bar(log.console) as progress:
+        tf32 = float32_products(fabric.device, tf32=trainer.precision != "32-true")
+        with StopRequest() as stop, step_bar(log.console) as progress, tf32:
             bar = progress.add_task("training", total=trainer.steps, completed=trainer.state.step, losses="")
             while trainer.epoch_due or not trainer.finished:
                 trainer.advance()

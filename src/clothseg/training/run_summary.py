@@ -9,13 +9,19 @@ from torch import Tensor
 
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
+from clothseg.devices import describe_precision
 from clothseg.distributed import local_world_size
+from clothseg.files import atomic_write
 from clothseg.instances import CocoAnnotation
 from clothseg.networks import Network
-from clothseg.training.memory.device import format_bytes, free_memory, resident
+from clothseg.pictures import loss_curves
+from clothseg.runs import RunFolder
+from clothseg.training.history import read_history
+from clothseg.training.memory.device import format_bytes, free_memory, resident, shares_main_memory
 from clothseg.training.memory.forecast import Forecast, forecast_memory
 from clothseg.training.schedule import describe_lr_scale
 from clothseg.training.trainer import Trainer
+from clothseg.training.validation import overfitting
 from clothseg.versions import library_versions
 
 
@@ -42,6 +48,7 @@ def summarize_run(
         "photos": f"{len(train)} to learn from with {objects} objects, {len(val)} to validate; "
         f"{', '.join(train.classes)}{warn_missing_classes(train)}",
         "steps": describe_plan(trainer),
+        "numbers": describe_precision(trainer.precision, device),
         **{check.name: check.summary for check in checks},
         "memory": describe_memory(memory, device, resident(), local_world_size(config.train.devices)),
     }
@@ -132,13 +139,14 @@ def describe_memory(memory: Forecast, device: torch.device, resident_bytes: int,
         resident_bytes: what this process has on the CPU already.
         world_size: number of ranks, which on a CPU share one memory.
     """
-    sharing = world_size if device.type == "cpu" else 1
+    main = shares_main_memory(device)
+    sharing = world_size if main else 1
     total = memory.total * sharing
     parts = sorted(((size, name) for name, size in vars(memory).items() if size), reverse=True)
     mostly = ", ".join(f"{name} {format_bytes(size)}" for size, name in parts[:4])
     mostly = f"{format_bytes(memory.total)} for each of {sharing} processes: {mostly}" if sharing > 1 else mostly
     free = free_memory(device)
-    available = free + resident_bytes if device.type == "cpu" else free + torch.cuda.memory_reserved(device)
+    available = free + resident_bytes if main else free + torch.cuda.memory_reserved(device)
     fits = "" if total <= available else ": it does NOT fit; --max-memory chooses settings that do"
     return f"about {format_bytes(total)} of {format_bytes(available)} at the peak ({mostly}){fits}"
 
@@ -189,3 +197,9 @@ def coco_boxes(annotations: Sequence[CocoAnnotation]) -> Tensor:
     """`[N, 4]` x y width height; without crowds, and without annotations that have no box."""
     rows = [a["bbox"] for a in annotations if len(a.get("bbox") or ()) == 4 and not a.get("iscrowd")]
     return torch.tensor(rows, dtype=torch.float32).reshape(-1, 4)
+
+
+def write_curves(run: RunFolder) -> None:
+    """Draws the history of a run as its `curves.png`."""
+    rows = read_history(run.history)
+    atomic_write(run.curves, loss_curves(rows, marks=overfitting(rows)))

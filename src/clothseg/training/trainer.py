@@ -14,6 +14,7 @@ from lightning_fabric import Fabric
 
 from clothseg.config import Config
 from clothseg.dataset import Batch, CocoLikeDataset, Sampler, repeat_factors
+from clothseg.devices import resolve_precision
 from clothseg.distributed import DistributedContext, launch
 from clothseg.errors import ClothsegError, RunError, SpoiledRun
 from clothseg.networks import Network
@@ -46,6 +47,7 @@ class Trainer:
     Attributes:
         state: where the training stands.
         stages: of the training, in steps.
+        precision: of the steps.
         steps, steps_per_epoch, photos: steps in all, steps of an epoch, photos of a step.
         cached_photos: how many decoded photos fit in memory.
     """
@@ -63,7 +65,9 @@ class Trainer:
         settings = config.train
         self.network, self.train, self.config, self.run, self.log = network, train, config, run, log
         self.fabric = fabric or launch(1, settings.precision)
+        self.precision = resolve_precision(settings.precision, self.fabric.device)
         self.distributed = network.distributed = DistributedContext.of(self.fabric)
+        network.to(self.fabric.device)  # before anything is made of its weights
         world_size = self.distributed.world_size
         batch_size = batch_per_rank(config, world_size) * world_size
         repeats = repeat_factors(train, settings.repeat_threshold)
@@ -269,5 +273,5 @@ class Trainer:
         self.sampler.load_state_dict(self.state.sampler)
         self.network.generator.set_state(self.state.generator)
         if self.ema:
-            self.ema.weights = dict(self.state.ema)
+            self.ema.load(self.state.ema)
         self.state = replace(self.state, network={}, optimizer={}, sampler={}, ema={})  # not twice in memory

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clothseg.config import Config, deep_merge, read_settings
-from clothseg.errors import WeightsError
+from clothseg.errors import RunError, WeightsError
 from clothseg.networks import Network, build_network
+from clothseg.runs import RunFolder
 from clothseg.weights.converted import ConvertedWeights, normalize_name
 from clothseg.weights.formats.native import write_network
 from clothseg.weights.load import LoadReport, load_converted, read_weights
@@ -47,9 +48,16 @@ def load_model(
         classes: names of the file's classes 1..K, if it does not contain them.
 
     Raises:
+        RunError: the run's folder has no weights.
         WeightsError: the file cannot be read, has no heads, is not complete, or has another number of classes.
         ConfigError: settings or overrides are wrong.
     """
+    if path.is_dir():
+        folder, path = path, RunFolder(path).weights
+        if not path.is_file():
+            raise RunError(
+                f"{folder}: no {path.name} in it; did the run finish its first epoch? `clothseg fit` writes it"
+            )
     return _build_model(path, read_weights(path), settings, overrides, classes)
 
 

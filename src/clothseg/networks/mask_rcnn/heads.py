@@ -25,14 +25,15 @@ class BoxHead(nn.Module):
         self.delta = nn.Linear(settings.fc_dim, 4 * (classes + 1))
 
     def forward(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits `[P, K + 1]` and box deltas `[P, K + 1, 4]` from proposals' features `[P, C, 7, 7]`."""
+        """Logits `[P, K + 1]` and box deltas `[P, K + 1, 4]`, in float32, from proposals' features `[P, C, 7, 7]`."""
         for conv in self.convs:
             pooled = conv(pooled)
         hidden = pooled.flatten(1)
         for dense, norm in zip(self.dense, self.norms, strict=True):
             hidden = F.relu(norm(dense(hidden)))
         hidden = self.dropout(hidden)
-        return self.score(hidden), self.delta(hidden).view(len(hidden), self.delta.out_features // 4, 4)
+        logits, deltas = self.score(hidden).float(), self.delta(hidden).float()
+        return logits, deltas.view(len(hidden), self.delta.out_features // 4, 4)
 
 
 class MaskHead(nn.Module):
@@ -57,7 +58,7 @@ class MaskHead(nn.Module):
         return answer
 
     def forward_for_class(self, pooled: Tensor, classes: Tensor) -> Tensor:
-        """Logits `[P, 28, 28]` of one class for each box, `classes` `[P]`: the same as that row of `forward`.
+        """Logits `[P, 28, 28]`, float32, of one class for each box, `classes` `[P]`: the same as that row of `forward`.
 
         The upsampling is one matrix product here, which is several times as fast as the transposed convolution, and the
         last layer computes only the row of the class.
@@ -69,5 +70,5 @@ class MaskHead(nn.Module):
         weight, bias = self.up.weight.permute(0, 2, 3, 1).reshape(inside, -1), self.up.get_parameter("bias")
         doubled = torch.relu_(torch.addmm(bias.repeat(4), cells, weight))
         rows, offsets = self.logits.weight[classes, :, 0], self.logits.get_parameter("bias")[classes, None, None]
-        maps = doubled.view(count, height * width * 4, len(bias)) @ rows + offsets
+        maps = (doubled.view(count, height * width * 4, len(bias)) @ rows).float() + offsets
         return maps.view(count, height, width, 2, 2).transpose(2, 3).reshape(count, 2 * height, 2 * width)

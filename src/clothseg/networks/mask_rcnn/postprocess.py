@@ -7,6 +7,7 @@ from torch import Tensor
 from torchvision.ops import remove_small_boxes
 
 from clothseg.config import InferenceSettings
+from clothseg.devices import to_float64
 from clothseg.instances import clip_to
 from clothseg.networks.input import InputPlacement, placement_bounds
 from clothseg.networks.layers.box_coder import decode_boxes
@@ -54,8 +55,9 @@ def postprocess_detections(
         kept = kept[remove_small_boxes(boxes[kept], conventions.min_side)]
     boxes, scores, classes = boxes[kept], scores[kept], classes[kept]
     # Normalised boxes: the offsets that keep classes apart would take the last digits of float32.
-    exact = boxes.double() if conventions.input.normalised_boxes else boxes
-    keep = top_by_nms(exact, scores.to(exact.dtype), classes, settings.nms_iou, settings.max_detections)
+    exact = to_float64(boxes) if conventions.input.normalised_boxes else boxes
+    keep = top_by_nms(exact, scores.to(exact), classes.to(exact.device), settings.nms_iou, settings.max_detections)
+    keep = keep.to(boxes.device)
     return BoxDetections(boxes[keep], classes[keep], scores[keep])
 
 

@@ -52,27 +52,29 @@ class RegionProposalNetwork(nn.Module):
 
         Returns:
             for each level logits `[B, h * w * A]` and box deltas `[B, h * w * A, 4]`; anchors of all levels `[N, 4]`,
-            float64, in pixels of the input.
+            float64 on the CPU, in pixels of the input.
         """
         scores, deltas = self.head(features)
         return scores, deltas, self.anchors_of(features, padded)
 
     def head(self, features: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        """Logits `[B, h * w * A]` and box deltas `[B, h * w * A, 4]` of each FPN level `[B, C, h, w]`."""
+        """Logits `[B, h * w * A]` and box deltas `[B, h * w * A, 4]` of each FPN level `[B, C, h, w]`, in float32."""
         scores, deltas = [], []
         for feature in features:
             hidden = feature
             for conv in self.convs:
                 hidden = torch.relu_(conv(hidden))
-            scores.append(self.score(hidden).permute(0, 2, 3, 1).flatten(1))
-            deltas.append(self.delta(hidden).permute(0, 2, 3, 1).reshape(len(feature), -1, 4))
+            scores.append(self.score(hidden).float().permute(0, 2, 3, 1).flatten(1))
+            deltas.append(self.delta(hidden).float().permute(0, 2, 3, 1).reshape(len(feature), -1, 4))
         return scores, deltas
 
     def anchors_of(self, features: list[Tensor], padded: tuple[int, int]) -> Tensor:
-        """Anchors `[N, 4]` float64 of all levels, in pixels of the input, whose height and width are `padded`."""
+        """Anchors `[N, 4]` of all levels, in pixels of the input, whose height and width are `padded`.
+
+        They are float64 on the CPU: some devices have no double precision.
+        """
         sizes = [(feature.shape[2], feature.shape[3]) for feature in features]
-        anchors = torch.cat(make_anchors(self.anchors, self.levels, sizes, padded, self.conventions.anchors))
-        return anchors.to(features[0].device)
+        return torch.cat(make_anchors(self.anchors, self.levels, sizes, padded, self.conventions.anchors))
 
     @torch.no_grad()
     def proposals(
@@ -87,7 +89,7 @@ class RegionProposalNetwork(nn.Module):
         settings, conventions = self.settings, self.conventions
         candidates = settings.pre_nms_top_n_train if train else settings.pre_nms_top_n_test
         most = settings.post_nms_top_n_train if train else settings.post_nms_top_n_test
-        references = to_network_coords(anchors, placements[0].padded, conventions.input)
+        references = to_network_coords(anchors, placements[0].padded, conventions.input).to(scores[0].device)
         if conventions.levels_together:
             scores, deltas = [torch.cat(scores, dim=1)], [torch.cat(deltas, dim=1)]
         if conventions.candidate_score == "probability":
@@ -129,7 +131,7 @@ class RegionProposalNetwork(nn.Module):
         distributed: DistributedContext,
     ) -> dict[str, Tensor]:
         """`rpn_class` and `rpn_bbox`, over the sampled anchors of the whole batch; each photo has a generator."""
-        settings, anchors = self.settings, anchors.to(features[0].dtype)
+        settings, anchors = self.settings, anchors.float().to(features[0].device)
         photos, places, labels, true_deltas = [], [], [], []
         for photo, (target, generator) in enumerate(zip(targets, generators, strict=True)):
             matches = match_boxes(
@@ -187,8 +189,8 @@ class RegionProposalNetwork(nn.Module):
         """
         weight, bias = (self.convs[0].get_parameter(name) for name in ("weight", "bias"))
         hidden, shape = torch.relu_(F.linear(rows, weight.flatten(1), bias)), shape[:, None]
-        logits = F.linear(hidden, self.score.weight.flatten(1), self.score.bias).gather(1, shape)[:, 0]
-        deltas = F.linear(hidden, self.delta.weight.flatten(1), self.delta.bias).view(len(rows), -1, 4)
+        logits = F.linear(hidden, self.score.weight.flatten(1), self.score.bias).float().gather(1, shape)[:, 0]
+        deltas = F.linear(hidden, self.delta.weight.flatten(1), self.delta.bias).float().view(len(rows), -1, 4)
         return logits, deltas.gather(1, shape[..., None].expand(-1, -1, 4))[:, 0]
 
 

@@ -9,7 +9,7 @@ from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
 from clothseg.distributed import local_world_size
 from clothseg.errors import ConfigError
-from clothseg.training.memory.device import format_bytes
+from clothseg.training.memory.device import format_bytes, shares_main_memory
 from clothseg.training.memory.forecast import Forecast, forecast_memory
 
 UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
@@ -63,20 +63,22 @@ def fit_budget(config: Config, budget: int, forecast_of: Callable[[Config], Fore
     )
 
 
-def within_budget(config: Config, text: str, train: CocoLikeDataset, val: CocoLikeDataset) -> tuple[Config, str]:
+def within_budget(
+    config: Config, text: str, train: CocoLikeDataset, val: CocoLikeDataset, device: torch.device
+) -> tuple[Config, str]:
     """Settings of a training that fit an amount of memory, and a message about what was chosen.
 
     Args:
         config: the settings that the user asked for.
         text: the amount, such as `4GB`: of all processes on this machine together, or of each GPU where there is one.
         train, val: prepared datasets.
+        device: that is trained on.
 
     Raises:
         ConfigError: the text is not an amount, or nothing fits.
     """
     budget = parse_size(text)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    sharing = local_world_size(config.train.devices) if device.type == "cpu" else 1
+    sharing = local_world_size(config.train.devices) if shares_main_memory(device) else 1
     chosen, found = fit_budget(
         config, budget // sharing, lambda candidate: forecast_memory(candidate, train, val, device)
     )

@@ -10,17 +10,30 @@ _NO_LIMIT = 1 << 60
 """Control groups without a limit have a number near 2 ** 63."""
 
 
+def shares_main_memory(device: torch.device) -> bool:
+    """Whether a device uses the machine's own memory, as a CPU and Apple's GPUs do."""
+    return device.type != "cuda"
+
+
+def empty_device_caches() -> None:
+    """Gives memory that PyTorch keeps for later back to the GPU."""
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    if torch.backends.mps.is_available():
+        torch.mps.empty_cache()
+
+
 def free_memory(device: torch.device, root: Path = Path("/")) -> Bytes:
     """The memory that can still be allocated on a device.
 
-    On the CPU this is what the system calls available, or what the control groups of the process (containers, batch
-    systems; Linux only) leave, whichever is less.
+    In the machine's own memory this is what the system calls available, or what the control groups of the process
+    (containers, batch systems; Linux only) leave, whichever is less.
 
     Args:
         device: the CPU or a GPU.
         root: folder that contains `proc` and `sys`.
     """
-    if device.type == "cuda":
+    if not shares_main_memory(device):
         return int(torch.cuda.mem_get_info(device)[0])
     return min([int(psutil.virtual_memory().available), *_left_in_groups(root)])
 

@@ -13,8 +13,9 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset, load_example
+from clothseg.devices import Precision, resolve_precision
 from clothseg.networks import Network, build_network, input_transform
-from clothseg.training.memory.device import resident
+from clothseg.training.memory.device import resident, shares_main_memory
 from clothseg.training.memory.tensors import LiveBytes
 from clothseg.training.schedule import make_optimizer
 
@@ -106,11 +107,12 @@ def forecast(
         ConfigError: the backbone is not known.
     """
     frozen = {stage.frozen_stages for stage in config.train.stages} or {config.backbone.frozen_stages}
-    with _without_values(config):
+    precision = resolve_precision(config.train.precision, device)
+    with _without_values(precision):
         network = build_network(config, classes)
         stages = [_stage_forecast(network, config, number, train, val, device) for number in sorted(frozen)]
     peak = max(stages, key=lambda stage: stage.total)
-    return replace(peak, libraries=libraries + FIRST_USE) if device.type == "cpu" else peak
+    return replace(peak, libraries=libraries + FIRST_USE) if shares_main_memory(device) else peak
 
 
 def _stage_forecast(
@@ -120,7 +122,7 @@ def _stage_forecast(
     network.backbone.freeze(frozen)
     optimizer = make_optimizer(network, settings, settings.learning_rate)
     gradients = sum(_size(p) for p in network.parameters() if p.requires_grad)
-    peak = _step_bytes(network, config, train, on_cpu=on_cpu)
+    peak = _step_bytes(network, config, train, device)
     with LiveBytes() as live:
         optimizer.step()
     changing = live.peak - live.now + (0 if on_cpu else gradients)  # on a GPU all weights are changed at once
@@ -137,28 +139,29 @@ def _stage_forecast(
         ema=ema,
         cached=cached,
         activations=max(peak - gradients, changing, writing),
-        photos=photos if on_cpu else 0,
+        photos=photos if shares_main_memory(device) else 0,
     )
 
 
-def _without_values(config: Config) -> AbstractContextManager[object]:
+def _without_values(precision: Precision) -> AbstractContextManager[object]:
     """Tensors made within it have no values.
 
     Those on `meta` do for full precision. Autocast, which decides by the device, needs fake tensors, which are slow.
     """
-    return torch.device("meta") if config.train.precision == "32-true" else FakeTensorMode()
+    return torch.device("meta") if precision == "32-true" else FakeTensorMode()
 
 
-def _step_bytes(network: Network, config: Config, photos: PhotoNeeds, *, on_cpu: bool) -> int:
+def _step_bytes(network: Network, config: Config, photos: PhotoNeeds, device: torch.device) -> int:
     """Most bytes of tensors, gradients among them, that live at once in a step before the weights change."""
     settings = config.train
-    precision = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(settings.precision)
+    precision = resolve_precision(settings.precision, device)
+    dtype = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(precision)
     shape = (settings.batch_size, 3, *input_size(config, network, photos))
     with LiveBytes() as live:
         for _ in range(min(settings.grad_accumulation_steps, 2)):  # the second backward begins with all gradients there
-            with torch.autocast("cpu", precision) if precision else nullcontext():
+            with torch.autocast("cpu", dtype) if dtype else nullcontext():
                 outputs = network.backbone.forward_frozen(torch.empty(shape))
-                loss = network.memory_probe(outputs, photos.most, on_cpu=on_cpu)
+                loss = network.memory_probe(outputs, photos.most, on_cpu=device.type == "cpu")
             del outputs
             torch.autograd.backward(loss)
             del loss

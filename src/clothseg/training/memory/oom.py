@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar
 import torch
 
 from clothseg.errors import RunError
+from clothseg.training.memory.device import empty_device_caches
 
 SIGNS = (
     "can't allocate memory",
@@ -69,8 +70,7 @@ def handle_oom(micro_batches: int, batch_size: int, caches: Sequence[FeatureCach
             f"out of memory, and {world_size} processes that learn together cannot change the batch on their way: make "
             "train.batch_size smaller and train.grad_accumulation_steps larger by as much"
         )
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+    empty_device_caches()
     if micro_batches < batch_size:
         micro_batches = min(2 * micro_batches, batch_size)
         return micro_batches, (
