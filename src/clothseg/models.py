@@ -21,15 +21,8 @@ from clothseg.instances import CocoResult, Instances, Selection, class_number
 from clothseg.networks import Network, build_network
 from clothseg.photos import read_photo
 from clothseg.runs import RunFolder
-from clothseg.weights import (
-    ConvertedWeights,
-    LoadReport,
-    load_converted,
-    load_initial_weights,
-    read_network,
-    write_network,
-)
-from clothseg.weights.loaded_model import load_model
+from clothseg.weights import ConvertedWeights, LoadReport, load_converted, load_initial_weights, load_model
+from clothseg.weights.formats.native import read_network, write_network
 
 if TYPE_CHECKING:  # what only `fit` and `evaluate` need is imported there: it would double the time to a prediction
     from lightning_fabric import Fabric
@@ -141,7 +134,7 @@ class Model:
         their own devices; the first of them writes.
 
         Raises:
-            ClothsegError: `run` is in the way (unless `overwrite` or `resume`), no such device, or as in `training.fit`.
+            ClothsegError: `run` is in the way (unless `overwrite` or `resume`), no such device, or see `training.fit`.
         """
         # Lightning Fabric, TensorBoard and matplotlib take seconds to import, and a prediction needs none of them.
         from clothseg.training import check_datasets, open_run, read_history, run_facts, write_curves  # noqa: PLC0415
@@ -233,7 +226,7 @@ class Model:
         return Selection(score_threshold, thresholds, settings.class_agnostic_nms_iou)
 
     def to(self, device: str | torch.device) -> Self:
-        """Moves the network to a device; `devices.resolve_device` says what it can be, and raises an error if it is not."""
+        """Moves the network to a device; see `devices.resolve_device`, which raises an error if there is none."""
         self._built().to(resolve_device(device))
         return self
 
