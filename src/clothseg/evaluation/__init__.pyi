@@ -1,7 +1,6 @@
-from .comparison import compare_results
+from .comparison import compare_results, compare_runs
 from .evaluate import SCORE_THRESHOLD, evaluate_coco, evaluate_network, headline_metrics
 from .metrics import PROTOCOL, Metrics
-from .stored import compare_runs
 from .values import ClassMetrics, Comparison, Interval
 
 __all__ = [

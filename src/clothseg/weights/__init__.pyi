@@ -1,4 +1,5 @@
-from .catalogue import PUBLISHED, Published, cache_folder, fetch, published
+from .catalogue import PUBLISHED, Published, cache_folder, check_source, fetch, published
+from .check import check_model, weights_file
 from .converted import ConvertedWeights
 from .formats.efficientnet_lite import BUNDLED, timm_names
 from .formats.native import SavedNetwork, read_network, write_network
@@ -15,6 +16,8 @@ __all__ = [
     "Published",
     "SavedNetwork",
     "cache_folder",
+    "check_model",
+    "check_source",
     "config_of",
     "convert_weights",
     "fetch",
@@ -26,5 +29,6 @@ __all__ = [
     "read_network",
     "read_weights",
     "timm_names",
+    "weights_file",
     "write_network",
 ]

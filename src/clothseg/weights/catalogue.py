@@ -101,8 +101,8 @@ def published(name: str, backbone: str = "resnet50") -> Published:
     return PUBLISHED[full_name]
 
 
-def find_weights_file(source: str, backbone: str, progress: "TransferProgress | None") -> Path:
-    """The path that `source` is, or else the downloaded file of published weights, for `backbone` if it has several.
+def check_source(source: str) -> None:
+    """Checks that `source` can be the initial weights of a network: a name, a file, or the folder of a run.
 
     Raises:
         WeightsError: there is no such file and no such name, or it is a folder without weights.
@@ -112,13 +112,22 @@ def find_weights_file(source: str, backbone: str, progress: "TransferProgress | 
         raise WeightsError(
             f"weights {source!r}: a folder, but not one of a finished run (no {RunFolder(path).weights.name})"
         )
-    if path.exists():
-        return path
     names = ["random", "imagenet", *BUNDLED, *PUBLISHED]
-    if source not in names:
+    if not path.exists() and source not in names:
         near = get_close_matches(source, names, n=2)
         hint = f"did you mean {' or '.join(near)}?" if near else "`clothseg weights download` lists the published ones"
         raise WeightsError(f"weights {source!r}: no such file or folder, and no name of published weights; {hint}")
+
+
+def find_weights_file(source: str, backbone: str, progress: "TransferProgress | None") -> Path:
+    """The path that `source` is, or else the downloaded file of published weights, for `backbone` if it has several.
+
+    Raises:
+        WeightsError: there is no such file and no such name, or it is a folder without weights.
+    """
+    check_source(source)
+    if Path(source).exists():
+        return Path(source)
     return fetch(published(source, backbone), progress=progress)
 
 
