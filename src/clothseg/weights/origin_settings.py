@@ -171,7 +171,7 @@ def config_from(known: Mapping[str, Any], settings: str | Path | None = None, ov
     Raises:
         ConfigError: settings or overrides are wrong.
     """
-    tree = deep_merge(known, {})
+    tree = deep_merge(dict(known), {})
     if settings is not None:
         given, name = read_settings(settings)
         tree = deep_merge(tree, to_config_tree(given, name))
