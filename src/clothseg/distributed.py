@@ -11,16 +11,17 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import torch
 import torch.distributed
-from lightning_fabric import Fabric
-from lightning_fabric.strategies.ddp import DDPStrategy
 
 from clothseg.cores import usable_cores
 from clothseg.devices import resolve_device, resolve_precision
 from clothseg.errors import ConfigError
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 T = TypeVar("T")
 
@@ -40,7 +41,7 @@ class DistributedContext:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     @classmethod
-    def of(cls, fabric: Fabric) -> "DistributedContext":
+    def of(cls, fabric: "Fabric") -> "DistributedContext":
         """The context of a process that Fabric has set up."""
         return cls(fabric.global_rank, fabric.world_size, fabric.device)
 
@@ -192,7 +193,7 @@ def launch(
     *,
     device: torch.device | None = None,
     find_unused_parameters: bool = False,
-) -> Fabric:
+) -> "Fabric":
     """Starts the other processes, unless `torchrun` has; each of them runs the same command from its start to here.
 
     Call it when all input is valid, and before anything is written.
@@ -206,6 +207,10 @@ def launch(
     Raises:
         ConfigError: the device does not have this precision.
     """
+    # Here, because these imports take longer than torch, and detecting needs none of them.
+    from lightning_fabric import Fabric  # noqa: PLC0415
+    from lightning_fabric.strategies.ddp import DDPStrategy  # noqa: PLC0415
+
     device = device or resolve_device()
     resolved = resolve_precision(precision, device)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it reports each process, and advises on TF32
@@ -220,6 +225,13 @@ def launch(
     )
     fabric.launch()
     return fabric
+
+
+def launch_context(world_size: int, device: torch.device) -> DistributedContext:
+    """Like `launch`, for work that trains nothing. One process needs no Lightning Fabric, which is slow to import."""
+    if world_size == 1:
+        return DistributedContext(device=device)
+    return DistributedContext.of(launch(world_size, device=device))
 
 
 def lost_another_process(error: Exception) -> bool:

@@ -4,11 +4,10 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -17,27 +16,19 @@ from clothseg.dataset import CocoLikeDataset, to_tensor
 from clothseg.devices import AUTO, float32_products, has_tf32, resolve_device
 from clothseg.distributed import launch
 from clothseg.errors import ConfigError, RunError
-from clothseg.evaluation import Metrics, evaluate_coco
 from clothseg.evaluation.results import detections
-from clothseg.files import atomic_write
 from clothseg.instances import CocoResult, Instances, Selection, class_number
 from clothseg.networks import Network, build_network
 from clothseg.photos import read_photo
-from clothseg.pictures import loss_curves
 from clothseg.runs import RunFolder
-from clothseg.training import check_datasets, open_run, overfitting, read_history
-from clothseg.training.fit import fit
-from clothseg.training.overfit import OverfitResult, overfit_one_image, write_picture
-from clothseg.training.run_summary import run_facts
-from clothseg.weights import (
-    ConvertedWeights,
-    LoadReport,
-    load_converted,
-    load_initial_weights,
-    read_network,
-    write_network,
-)
-from clothseg.weights.load_model import load_model
+from clothseg.weights import ConvertedWeights, LoadReport, load_converted, load_initial_weights, load_model
+from clothseg.weights.formats.native import read_network, write_network
+
+if TYPE_CHECKING:  # what only `fit` and `evaluate` need is imported there: it would double the time to a prediction
+    from lightning_fabric import Fabric
+
+    from clothseg.evaluation import Metrics
+    from clothseg.training.overfit import OverfitResult
 
 REPORT_CLASSES = ("Suit", "Dress", "Jeans")
 
@@ -135,7 +126,7 @@ class Model:
         force: bool = False,
         quiet: bool = False,
         device: str | torch.device = AUTO,
-        fabric: Fabric | None = None,
+        fabric: "Fabric | None" = None,
     ) -> Self:
         """Trains on prepared datasets and writes the folder `run`; afterwards the network has the best weights.
 
@@ -145,6 +136,10 @@ class Model:
         Raises:
             ClothsegError: `run` is in the way (unless `overwrite` or `resume`), no such device, or see `training.fit`.
         """
+        # Lightning Fabric, TensorBoard and matplotlib take seconds to import, and a prediction needs none of them.
+        from clothseg.training import check_datasets, open_run, read_history, run_facts, write_curves  # noqa: PLC0415
+        from clothseg.training.fit import fit  # noqa: PLC0415
+
         folder = RunFolder(Path(run))
         check_datasets(train, val, self.config)
         fabric = fabric or launch(1, self.config.train.precision, device=resolve_device(device))
@@ -162,8 +157,7 @@ class Model:
             )  # fmt: skip
         finally:
             with suppress(OSError):  # a full disk was reported already
-                rows = read_history(folder.history)
-                atomic_write(folder.curves, loss_curves(rows, marks=overfitting(rows)))
+                write_curves(folder)
         self._built().load_state_dict(read_network(folder.weights).tensors)
         last = read_history(folder.history)[-1]
         facts = run_facts(self._built(), train, val, weights)
@@ -182,7 +176,7 @@ class Model:
 
     def overfit_one_image(
         self, train: CocoLikeDataset, picture: Path | str, *, device: str | torch.device = AUTO
-    ) -> OverfitResult:
+    ) -> "OverfitResult":
         """Overfits one photo, as a test that everything works, and draws its ground truth beside the detections.
 
         Args:
@@ -193,6 +187,8 @@ class Model:
         Raises:
             ClothsegError: no photo has an object, or there is no such device.
         """
+        from clothseg.training.overfit import overfit_one_image, write_picture  # noqa: PLC0415
+
         if self.network is None or self.classes != train.classes:
             self._rebuild(train.classes)
         result = overfit_one_image(self.to(device)._built(), train, self.config)
@@ -253,7 +249,7 @@ class Model:
         results: Sequence[CocoResult] | None = None,
         *,
         score_threshold: float | None = None,
-    ) -> Metrics:
+    ) -> "Metrics":
         """COCO's and the report's metrics on a dataset that was loaded from a file.
 
         Args:
@@ -264,6 +260,8 @@ class Model:
         Raises:
             RunError: the dataset has no annotations file, or a class that the network does not know.
         """
+        from clothseg.evaluation import evaluate_coco  # noqa: PLC0415
+
         if dataset.source is None:
             raise RunError("evaluate needs a dataset that was loaded from a file")
         if results is None:

@@ -10,10 +10,11 @@ from rich.markup import escape
 from clothseg.cli.inputs import Device, Overwrite, Quiet
 from clothseg.cli.selection import ClassAgnosticNms, ThresholdOf, Thresholds, selection_settings
 from clothseg.cli.terminal import ERRORS
-from clothseg.devices import AUTO
+from clothseg.devices import AUTO, check_device_name
 from clothseg.errors import ClothsegError
-from clothseg.garments import Placement, compose_files, replace_files
-from clothseg.models import Model
+from clothseg.garments import Placement, check_files, compose_files, replace_files
+from clothseg.instances import class_number
+from clothseg.weights import check_model
 
 
 def compose(
@@ -63,6 +64,13 @@ def compose(
         if at is not None or scale is not None or box is not None:
             raise ClothsegError("--replace finds the position itself; remove --at, --scale and --box")
         settings = selection_settings(replace, threshold, thresholds, class_agnostic_nms_iou)
+        check_files(garment, background, out, overwrite=overwrite)
+        check_device_name(device)
+        known = check_model(replace, overrides=settings)
+        if known and class_name is not None:
+            class_number(class_name, known, option="--class", ignore_case=True)
+        from clothseg.models import Model  # noqa: PLC0415 - PyTorch; wrong input is refused without it
+
         model = Model.load(replace, overrides=settings, device=device)
         done = replace_files(
             garment,

@@ -10,7 +10,6 @@ from clothseg.cli.inputs import Overwrite, Quiet
 from clothseg.cli.terminal import ERRORS
 from clothseg.errors import RunError
 from clothseg.files import atomic_write, require_absent
-from clothseg.pictures import compare_curves
 from clothseg.runs import RunFolder
 from clothseg.training import read_history
 
@@ -39,6 +38,8 @@ def curves(
     if out.suffix not in {".png", ".svg"}:
         raise RunError(f"{out}: the name of the picture must end in .png or .svg")
     require_absent(out, overwrite=overwrite)
+    from clothseg.pictures import compare_curves  # noqa: PLC0415 - matplotlib; wrong input is refused without it
+
     atomic_write(out, compare_curves(histories, form="svg" if out.suffix == ".svg" else "png"))
     if not quiet:
         ERRORS.print(f"wrote {escape(str(out))}")

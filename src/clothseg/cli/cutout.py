@@ -11,9 +11,12 @@ from rich.markup import escape
 from clothseg.cli.inputs import Device, Overwrite, Quiet, Recursive
 from clothseg.cli.selection import ClassAgnosticNms, ThresholdOf, Thresholds, selection_settings
 from clothseg.cli.terminal import ERRORS, counted, progress_bar, walk
+from clothseg.devices import check_device_name
+from clothseg.files import require_absent
 from clothseg.garments import write_cutouts
-from clothseg.models import Model
+from clothseg.instances import class_number
 from clothseg.photos import find_photos
+from clothseg.weights import check_model
 
 
 def cutout(
@@ -42,8 +45,15 @@ def cutout(
     Example: [b]clothseg cutout runs/first my-photos/ --out cut[/]
     """
     settings = selection_settings(run, threshold, thresholds, class_agnostic_nms_iou)
-    model = Model.load(run, overrides=settings, device=device)
+    require_absent(out, overwrite=overwrite)
     paths = find_photos(photos, recursive=recursive)
+    check_device_name(device)
+    if known := check_model(run, overrides=settings):
+        for name in classes or ():
+            class_number(name, known, option="--class", ignore_case=True)
+    from clothseg.models import Model  # noqa: PLC0415 - PyTorch; wrong input is refused without it
+
+    model = Model.load(run, overrides=settings, device=device)
     with progress_bar(quiet=quiet) as bar:
 
         def track(places: Sequence[Path]) -> Iterator[Path]:

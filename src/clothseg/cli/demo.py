@@ -12,10 +12,9 @@ from clothseg.cli.evaluate import evaluate
 from clothseg.cli.fit import fit
 from clothseg.cli.inputs import Device, Overwrite, Quiet
 from clothseg.cli.predict import predict
-from clothseg.devices import AUTO, resolve_device
+from clothseg.devices import AUTO, check_device_name, resolve_device
 from clothseg.errors import shell_command
 from clothseg.files import require_absent
-from clothseg.report import write_report
 from clothseg.runs import RunFolder
 
 
@@ -33,7 +32,8 @@ def demo(
     """
     begun = time.monotonic()
     require_absent(out, overwrite=overwrite)
-    resolve_device(device)
+    check_device_name(device)
+    resolve_device(device)  # now, not after the dataset is built
     chosen = [] if device == AUTO else ["--device", device]
     data = out / "data"
     _say("dataset", "build", "sample", "--keep-empty", "--out", data)
@@ -49,6 +49,8 @@ def demo(
     _say("predict", out, sample.folder() / "validation", "--out", pictures, *chosen)
     predicted = time.monotonic()
     predict(out, [sample.folder() / "validation"], pictures, device=device, overwrite=True, quiet=quiet)
+    from clothseg.report import write_report  # noqa: PLC0415 - PyTorch; wrong input is refused without it
+
     now = time.monotonic()
     timings = {"build": built - begun, "predict": now - predicted, "all together": now - begun}
     RunFolder(out).add_facts({"timings": {name: round(seconds, 1) for name, seconds in timings.items()}})

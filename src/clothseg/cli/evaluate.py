@@ -10,13 +10,15 @@ from rich.markup import escape
 from clothseg.cli.compile import Compile
 from clothseg.cli.inputs import Device, Overwrite, Quiet
 from clothseg.cli.terminal import ERRORS, progress_bar, walk
-from clothseg.devices import AUTO
+from clothseg.config import Config
+from clothseg.devices import AUTO, check_device_name
 from clothseg.errors import ClothsegError
 from clothseg.evaluation import SCORE_THRESHOLD, Metrics, evaluate_coco
 from clothseg.evaluation.stored import annotations_file
 from clothseg.evaluation.validate_results import read_results
 from clothseg.files import atomic_write, require_absent, require_outside_inputs
 from clothseg.runs import RunFolder
+from clothseg.weights import check_model
 
 
 def evaluate(
@@ -77,7 +79,13 @@ def _results_file(
 def _run(
     run: Path, data: Path, score_threshold: float | None, device: str, *, initial: bool, compiled: bool, quiet: bool
 ) -> Metrics:
-    from clothseg.report import evaluate_run  # noqa: PLC0415 - torch; a results file needs none
+    annotations_file(data)
+    check_device_name(device)
+    if initial:
+        Config.load(RunFolder(run).config)
+    else:
+        check_model(run)
+    from clothseg.report import evaluate_run  # noqa: PLC0415 - PyTorch; wrong input is refused without it
 
     with progress_bar(quiet=quiet) as bar:
         return evaluate_run(

@@ -10,8 +10,8 @@ from rich.markup import escape
 from clothseg.cli.inputs import Overwrite, Quiet
 from clothseg.cli.selection import ThresholdOf, Thresholds, least_scores
 from clothseg.cli.terminal import ERRORS, counted, progress_bar, walk
+from clothseg.evaluation.stored import annotations_file, require_evaluated, shared_data
 from clothseg.files import require_absent
-from clothseg.report import write_figures
 
 
 def figures(
@@ -36,13 +36,18 @@ def figures(
     Example: [b]clothseg figures runs/first --thresholds best --out figures[/]
     """
     require_absent(out, overwrite=overwrite)
+    require_evaluated(run)
+    annotations_file(data if data is not None else shared_data([run]))
+    class_thresholds = least_scores(run, threshold, thresholds)
+    from clothseg.report import write_figures  # noqa: PLC0415 - PyTorch; wrong input is refused without it
+
     with progress_bar(quiet=quiet) as bar:
         done = write_figures(
             run,
             out,
             data,
             score_threshold=score_threshold,
-            class_thresholds=least_scores(run, threshold, thresholds),
+            class_thresholds=class_thresholds,
             best=best,
             every_photo=every_photo,
             overwrite=overwrite,

@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -14,14 +14,14 @@ from clothseg.cli.inputs import Data, Device, Overrides, Overwrite, Quiet
 from clothseg.cli.terminal import ERRORS
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
-from clothseg.devices import resolve_device
-from clothseg.distributed import launch, world_size_for
+from clothseg.devices import check_device_name, resolve_device
 from clothseg.errors import ClothsegError
 from clothseg.files import require_absent
-from clothseg.models import Model
 from clothseg.runs import RunFolder
-from clothseg.training import batch_per_rank, stopped_early_after
-from clothseg.training.memory.budget import within_budget
+from clothseg.weights import check_source
+
+if TYPE_CHECKING:
+    from clothseg.models import Model
 
 
 class OnNonfinite(StrEnum):
@@ -84,14 +84,23 @@ def fit(
         raise ClothsegError("--overfit-one-image is a test before a run; remove --resume and --more-epochs")
     if continues:
         refuse_settings({"--set": overrides, "--weights": weights, "--max-memory": max_memory})
-    if weights is not None:
-        overrides = [*(overrides or []), f"weights={json.dumps(weights)}"]
-    if on_nonfinite is not None:
-        overrides = [*(overrides or []), f"train.on_nonfinite={on_nonfinite.value}"]
+    named = {"weights": weights, "train.on_nonfinite": on_nonfinite}
+    overrides = [*(overrides or []), *(f"{key}={json.dumps(value)}" for key, value in named.items() if value)]
     run = RunFolder(out)
     if continues and not run.config.is_file():
         raise ClothsegError(f"{out}: there is no run to continue (no {run.config.name} in this folder)")
-    settings = Config.load(config or (run.config if continues else "demo"), overrides or [])
+    settings = Config.load(config or (run.config if continues else "demo"), overrides)
+    check_device_name(device)
+    if not continues:
+        check_source(settings.weights)
+        require_absent(out, overwrite=overwrite or overfit_one_image)
+    train, val = (CocoLikeDataset().load_data(data, split).prepare() for split in ("train", "val"))
+    # PyTorch takes seconds to import: only now, because wrong input is refused at once.
+    from clothseg.distributed import launch, world_size_for  # noqa: PLC0415
+    from clothseg.models import Model  # noqa: PLC0415
+    from clothseg.training import batch_per_rank, stopped_early_after  # noqa: PLC0415
+    from clothseg.training.memory.budget import within_budget  # noqa: PLC0415
+
     where = resolve_device(device)
     processes = world_size_for(devices, settings.train.devices, where)
     if not continues:
@@ -99,7 +108,6 @@ def fit(
     batch_per_rank(settings, processes)
     if more_epochs is not None:
         settings = settings.extended(more_epochs, stopped_early_after(run, settings.train))
-    train, val = (CocoLikeDataset().load_data(data, split).prepare() for split in ("train", "val"))
     if max_memory is not None:
         settings, words = within_budget(settings, max_memory, train, val, where)
         if not quiet:
@@ -110,7 +118,6 @@ def fit(
         learn_one(model.load_weights(), train, picture, device, quiet=quiet)
         return
     if not continues:
-        require_absent(out, overwrite=overwrite)
         with warnings.catch_warnings(action="ignore"):  # the run logs the same
             model.load_weights()
     unused = model.network is not None and model.network.has_unused_parameters
@@ -134,7 +141,7 @@ def refuse_settings(options: Mapping[str, object]) -> None:
         )
 
 
-def learn_one(model: Model, train: CocoLikeDataset, picture: Path, device: str, *, quiet: bool) -> None:
+def learn_one(model: "Model", train: CocoLikeDataset, picture: Path, device: str, *, quiet: bool) -> None:
     """Trains on one photo and prints the result; exit code 1 if the network did not learn it."""
     if not quiet:
         ERRORS.print("training on one photo, for at most a minute")

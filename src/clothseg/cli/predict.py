@@ -2,7 +2,7 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -13,13 +13,15 @@ from clothseg.cli.inputs import Device, Overrides, Overwrite, Quiet, Recursive
 from clothseg.cli.selection import ClassAgnosticNms, ThresholdOf, Thresholds, selection_settings
 from clothseg.cli.terminal import ERRORS, counted, progress_bar, walk
 from clothseg.dataset.prelabel_files import PHOTOS_URL, SHOWN_FROM, LabelFormat, write_prelabels
-from clothseg.devices import resolve_device
-from clothseg.distributed import DistributedContext, launch, world_size_for
+from clothseg.devices import check_device_name, resolve_device
 from clothseg.files import require_absent, require_outside_inputs
 from clothseg.instances import Selection
-from clothseg.models import Model
 from clothseg.photos import SUFFIXES, find_photos
-from clothseg.prediction import MAPS, OutputFormat, Predicted, PredictOptions, detect_batch, predict_files
+from clothseg.prediction import MAPS, OutputFormat, PredictOptions
+from clothseg.weights import check_model
+
+if TYPE_CHECKING:
+    from clothseg.prediction import Predicted
 
 
 def predict(
@@ -72,14 +74,21 @@ def predict(
     require_outside_inputs(out, photos)
     settings = [*(overrides or []), *selection_settings(run, threshold, thresholds, class_agnostic_nms_iou)]
     names = [name.strip() for name in class_names.split(",")] if class_names else None
+    paths = find_photos(photos, recursive=recursive, suffixes=SUFFIXES | videos.SUFFIXES)
+    check_device_name(device)
+    check_model(run, config, settings, names)
+    # PyTorch takes seconds to import: only now, because wrong input is refused at once.
+    from clothseg.distributed import launch_context, world_size_for  # noqa: PLC0415
+    from clothseg.models import Model  # noqa: PLC0415
+    from clothseg.prediction import detect_batch, predict_files  # noqa: PLC0415
+
     where = resolve_device(device)
     processes = world_size_for(devices if devices > 1 else None, 1, where)
     model = Model.load(run, settings=config, overrides=settings, classes=names, device="cpu")
-    paths = find_photos(photos, recursive=recursive, suffixes=SUFFIXES | videos.SUFFIXES)
     least = SHOWN_FROM if score_threshold is None else score_threshold
     forms = frozenset(formats or PredictOptions().formats) | ({OutputFormat.COCO} if labels else set())
     options = PredictOptions(forms, Selection(least, model.selection().thresholds), batch, frame_stride)
-    distributed = DistributedContext.of(launch(processes, device=where))
+    distributed = launch_context(processes, where)
     model.to(distributed.device)
     quiet = quiet or not distributed.is_first
     compile_network(model, compiled=compile_, quiet=quiet)
@@ -108,7 +117,7 @@ def predict(
         raise typer.Exit(1 if done.photos or done.videos else 2)
 
 
-def print_summary(done: Predicted, options: PredictOptions, out: Path) -> None:
+def print_summary(done: "Predicted", options: PredictOptions, out: Path) -> None:
     """Prints how much was found and where it is, and which formats videos do not have."""
     seen = [counted(n, what) for n, what in ((done.photos, "photo"), (done.videos, "video")) if n]
     found = f"{counted(done.instances, 'instance')} on {' and '.join(seen)}"

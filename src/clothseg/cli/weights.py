@@ -3,7 +3,7 @@
 import json
 import textwrap
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 import yaml
@@ -15,8 +15,10 @@ from rich.table import Table
 from clothseg.cli.terminal import ERRORS
 from clothseg.errors import ClothsegError
 from clothseg.files import require_absent
-from clothseg.weights import PUBLISHED, cache_folder, convert_weights, fetch, published
-from clothseg.weights.inspect import Inspection, inspect_weights
+from clothseg.weights import PUBLISHED, cache_folder, fetch, published, weights_file
+
+if TYPE_CHECKING:
+    from clothseg.weights.inspect import Inspection
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -53,6 +55,9 @@ def inspect(
 
     Example: [b]clothseg weights inspect mask_rcnn_coco.h5 --all[/]
     """
+    weights_file(file)
+    from clothseg.weights.inspect import inspect_weights  # noqa: PLC0415 - PyTorch
+
     found = inspect_weights(file, config, overrides or [])
     if as_json:
         typer.echo(json.dumps(found.as_dict(), ensure_ascii=False, indent=1))
@@ -82,6 +87,9 @@ def convert(
         raise ClothsegError(f"--out {out}: the name must end with .safetensors, the format of the output")
     require_absent(out, overwrite=overwrite)
     names = [name.strip() for name in class_names.split(",")] if class_names else None
+    weights_file(file)
+    from clothseg.weights import convert_weights  # noqa: PLC0415 - PyTorch
+
     summary = convert_weights(file, out, config, overrides or [], names)
     if not quiet:
         ERRORS.print(escape(f"{summary}; wrote {out}"))
@@ -128,7 +136,7 @@ def _list(*, as_json: bool) -> None:
         console.print(f"{licence}: {', '.join(names)}", markup=False)
 
 
-def _show(found: Inspection, *, every: bool, quiet: bool) -> None:
+def _show(found: "Inspection", *, every: bool, quiet: bool) -> None:
     console = Console(highlight=False, soft_wrap=True)
     classes = "none (a backbone without heads)"
     if found.classes is not None:

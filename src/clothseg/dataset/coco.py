@@ -5,15 +5,17 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from clothseg.errors import DataError
-from clothseg.instances import CocoAnnotation, Instances, Rle, RleMasks, from_segmentation, from_xywh, tight_box
+from clothseg.instances import CocoAnnotation, Rle, from_segmentation, tight_box
 from clothseg.photos import RgbImage, read_photo
+
+if TYPE_CHECKING:
+    from clothseg.instances import Instances
 
 
 @dataclass(frozen=True)
@@ -179,12 +181,17 @@ class CocoLikeDataset:
         sizes = np.cumsum([entry.height * entry.width * 3 for entry in self.images])
         return int((sizes <= budget).sum())
 
-    def load_instances(self, position: int) -> Instances:
+    def load_instances(self, position: int) -> "Instances":
         """The ground truth of a photo. Boxes are tight around the masks. Annotations without a pixel are skipped.
 
         Raises:
             DataError: a segmentation cannot be read. The message names file and annotation.
         """
+        # torch takes a second or more: here, so that a dataset can be read and checked without it
+        import torch  # noqa: PLC0415
+
+        from clothseg.instances import Instances, RleMasks, from_xywh  # noqa: PLC0415
+
         entry = self.images[position]
         size = (entry.height, entry.width)
         runs: list[Rle] = []

@@ -7,22 +7,6 @@ from it. `error_kinds.py` gives each wrong detection its kind. `metrics.py` hold
 `comparison.py` compares two sets of detections, `stored.py` finds those of a run on disk.
 """
 
-from clothseg.evaluation.comparison import compare_results
-from clothseg.evaluation.evaluate import SCORE_THRESHOLD, evaluate_coco, evaluate_network, headline_metrics
-from clothseg.evaluation.metrics import PROTOCOL, Metrics
-from clothseg.evaluation.stored import compare_runs
-from clothseg.evaluation.values import ClassMetrics, Comparison, Interval
+import lazy_loader
 
-__all__ = [
-    "PROTOCOL",
-    "SCORE_THRESHOLD",
-    "ClassMetrics",
-    "Comparison",
-    "Interval",
-    "Metrics",
-    "compare_results",
-    "compare_runs",
-    "evaluate_coco",
-    "evaluate_network",
-    "headline_metrics",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

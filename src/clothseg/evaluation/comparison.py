@@ -17,9 +17,44 @@ import numpy as np
 from clothseg.errors import DataError
 from clothseg.evaluation.evaluate import SCORE_THRESHOLD, metrics_for_resampling
 from clothseg.evaluation.intervals import ResampledMetrics, draws, percentile_interval
+from clothseg.evaluation.stored import annotations_file, shared_data, stored_results
 from clothseg.evaluation.truth import read_truth
 from clothseg.evaluation.validate_results import validate_results
 from clothseg.evaluation.values import Comparison, Difference
+
+
+def compare_runs(
+    a: Path,
+    b: Path,
+    data: Path | None = None,
+    *,
+    score_threshold: float = SCORE_THRESHOLD,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> Comparison:
+    """Compares two evaluated runs, or COCO results files, on the same photos; see `compare_results`.
+
+    Args:
+        a: folder of an evaluated run, or a results file.
+        b: the same for the second side.
+        data: a dataset's folder (its validation photos), or a COCO ground truth file; by default the runs' dataset.
+        score_threshold: of `report_mAP`.
+        resamples: number of bootstrap samples of the photos.
+        seed: of these samples.
+
+    Raises:
+        RunError: a folder is not an evaluated run, a run was evaluated on other photos, or the dataset is not found.
+        DataError: a file cannot be read, or does not fit the ground truth.
+    """
+    truth = annotations_file(data if data is not None else shared_data([a, b]))
+    return compare_results(
+        truth,
+        stored_results(a, truth),
+        stored_results(b, truth),
+        score_threshold=score_threshold,
+        resamples=resamples,
+        seed=seed,
+    )
 
 
 def compare_results(

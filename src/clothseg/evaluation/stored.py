@@ -5,52 +5,22 @@ from pathlib import Path
 from typing import Any
 
 from clothseg.errors import DataError, RunError
-from clothseg.evaluation.comparison import compare_results
-from clothseg.evaluation.evaluate import SCORE_THRESHOLD
 from clothseg.evaluation.metrics import Metrics
 from clothseg.evaluation.truth import read_truth
 from clothseg.evaluation.validate_results import read_results
-from clothseg.evaluation.values import Comparison
 from clothseg.runs import RunFolder
 
 
-def compare_runs(
-    a: Path,
-    b: Path,
-    data: Path | None = None,
-    *,
-    score_threshold: float = SCORE_THRESHOLD,
-    resamples: int = 1000,
-    seed: int = 0,
-) -> Comparison:
-    """Compares two evaluated runs, or COCO results files, on the same photos; see `compare_results`.
-
-    Args:
-        a: folder of an evaluated run, or a results file.
-        b: the same for the second side.
-        data: a dataset's folder (its validation photos), or a COCO ground truth file; by default the runs' dataset.
-        score_threshold: of `report_mAP`.
-        resamples: number of bootstrap samples of the photos.
-        seed: of these samples.
+def annotations_file(data: Path) -> Path:
+    """The COCO ground truth file: of the validation photos if `data` is a dataset's folder, otherwise `data`.
 
     Raises:
-        RunError: a folder is not an evaluated run, a run was evaluated on other photos, or the dataset is not found.
-        DataError: a file cannot be read, or does not fit the ground truth.
+        DataError: there is no such file.
     """
-    truth = annotations_file(data if data is not None else shared_data([a, b]))
-    return compare_results(
-        truth,
-        stored_results(a, truth),
-        stored_results(b, truth),
-        score_threshold=score_threshold,
-        resamples=resamples,
-        seed=seed,
-    )
-
-
-def annotations_file(data: Path) -> Path:
-    """The COCO ground truth file: of the validation photos if `data` is a dataset's folder, otherwise `data`."""
-    return data / "annotations" / "val.json" if data.is_dir() else data
+    path = data / "annotations" / "val.json" if data.is_dir() else data
+    if not path.is_file():
+        raise DataError(f"{path}: no such file; create a dataset with `clothseg dataset build`")
+    return path
 
 
 def stored_results(source: Path, truth: Path) -> list[Any]:
@@ -66,15 +36,25 @@ def stored_results(source: Path, truth: Path) -> list[Any]:
     """
     if not source.is_dir():
         return read_results(source)
-    folder = RunFolder(source)
-    if not folder.predictions.is_file() or not folder.metrics.is_file():
-        raise RunError(f"{source}: not an evaluated run; run `clothseg evaluate {source} DATA` first")
+    folder = require_evaluated(source)
     evaluated_on = Metrics.from_json(folder.metrics.read_text(encoding="utf-8")).truth
     if evaluated_on and evaluated_on != read_truth(truth).fingerprint:
         raise RunError(
             f"{source} was evaluated on other photos or objects than those of {truth}; evaluate it again on these"
         )
     return read_results(folder.predictions)
+
+
+def require_evaluated(run: Path) -> RunFolder:
+    """The folder of an evaluated run.
+
+    Raises:
+        RunError: it is another folder, or the run was not evaluated.
+    """
+    folder = RunFolder(run)
+    if not folder.predictions.is_file() or not folder.metrics.is_file():
+        raise RunError(f"{run}: not an evaluated run; run `clothseg evaluate {run} DATA` first")
+    return folder
 
 
 def stored_thresholds(source: Path) -> dict[str, float]:

@@ -5,7 +5,7 @@
 """
 
 from clothseg.garments.compose import best_garment, box_at, compose, keep_shape
-from clothseg.garments.compose_files import Placement, Replaced, compose_files, replace_files
+from clothseg.garments.compose_files import Placement, Replaced, check_files, compose_files, replace_files
 from clothseg.garments.cutout import Cutout, cut_out
 from clothseg.garments.cutout_files import CutoutsWritten, read_cutout, save_cutout, write_cutouts
 from clothseg.garments.light import light_of
@@ -19,6 +19,7 @@ __all__ = [
     "SoftMask",
     "best_garment",
     "box_at",
+    "check_files",
     "compose",
     "compose_files",
     "cut_out",

@@ -1,5 +1,7 @@
 """Pastes a cut-out on another photo. It does not drape cloth on a body."""
 
+from typing import TYPE_CHECKING
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -7,8 +9,10 @@ from numpy.typing import NDArray
 from clothseg.errors import DataError
 from clothseg.garments.cutout import Cutout, cut_out
 from clothseg.garments.light import gains, light_of, relit
-from clothseg.instances import Instances
 from clothseg.photos import RgbaImage, RgbImage
+
+if TYPE_CHECKING:  # they need torch
+    from clothseg.instances import Instances
 
 Box = tuple[float, float, float, float]
 """x1 y1 x2 y2 in pixels."""
@@ -40,7 +44,7 @@ def keep_shape(cutout: Cutout, box: Box) -> Box:
     return middle - width * scale / 2, box[1], middle + width * scale / 2, box[1] + height * scale
 
 
-def best_garment(photo: RgbImage, found: Instances, class_id: int) -> Cutout | None:
+def best_garment(photo: RgbImage, found: "Instances", class_id: int) -> Cutout | None:
     """The garment of a class with the highest score, cut out with its refined edge; None if there is none."""
     for position in found.scores.argsort(descending=True, stable=True).tolist():
         if int(found.classes[position]) == class_id:

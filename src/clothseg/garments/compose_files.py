@@ -183,6 +183,18 @@ def _garment(path: Path, predict: Predict, names: Sequence[str], class_name: str
     return cutout
 
 
+def check_files(garment: Path, background: Path, out: Path, *, overwrite: bool) -> None:
+    """Checks that both pictures exist and that `out` can be written.
+
+    Raises:
+        ClothsegError: they do not, or it cannot; see `check_out`.
+    """
+    check_out(out, [garment, background], overwrite=overwrite)
+    for path in (garment, background):
+        if not path.is_file():
+            raise PhotoError(f"{path}: no such photo")
+
+
 def check_out(out: Path, inputs: Sequence[Path], *, overwrite: bool) -> None:
     """Checks that `out` can be written.
 

@@ -1,13 +1,16 @@
 """One garment cut out of a photo: colours, alpha, and its place on the photo."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from clothseg.garments.light import Light, light_of
 from clothseg.garments.matting import own_colours, refine, soft_mask
-from clothseg.instances import Instances
 from clothseg.photos import RgbaImage, RgbImage
+
+if TYPE_CHECKING:  # they need torch
+    from clothseg.instances import Instances
 
 _VISIBLE = 2
 """Alpha (of 255) below this is invisible. It becomes 0, so trimming finds the garment."""
@@ -56,7 +59,7 @@ class Cutout:
         return frame
 
 
-def cut_out(photo: RgbImage, found: Instances, position: int, class_name: str = "") -> Cutout | None:
+def cut_out(photo: RgbImage, found: "Instances", position: int, class_name: str = "") -> Cutout | None:
     """Cuts out the instance at `position`. Its edge is moved to the photo's edges.
 
     Args:

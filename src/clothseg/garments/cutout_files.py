@@ -4,10 +4,9 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -15,10 +14,13 @@ from clothseg.errors import PhotoError
 from clothseg.files import atomic_file, atomic_write, require_absent, require_outside_inputs, safe_file_name
 from clothseg.garments.cutout import Cutout, cut_out
 from clothseg.garments.light import Light
-from clothseg.instances import Instances, class_number
+from clothseg.instances import class_number
 from clothseg.photos import RgbImage, open_picture, try_read_photo
 
-Predict = Callable[[RgbImage], Instances]
+if TYPE_CHECKING:  # they need torch
+    from clothseg.instances import Instances
+
+Predict = Callable[[RgbImage], "Instances"]
 """Returns the detections on a photo `[H, W, 3]`."""
 _KEY = "clothseg"
 LIST = "cutouts.json"
@@ -67,6 +69,8 @@ def write_cutouts(
     Raises:
         ClothsegError: `out` is not empty and `overwrite` is not set, or contains a photo, or a class is not known.
     """
+    import torch  # noqa: PLC0415 - a cut-out is read without it
+
     wanted = {class_number(name, names, option="--class", ignore_case=True) for name in classes or names}
     require_absent(out, overwrite=overwrite)
     require_outside_inputs(out, paths)

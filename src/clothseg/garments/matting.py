@@ -5,14 +5,16 @@ Everything works on a crop around one instance. The time depends on the garment'
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from clothseg.instances import Masks
 from clothseg.photos import RgbImage
+
+if TYPE_CHECKING:  # they need torch
+    from clothseg.instances import Masks
 
 Plane = NDArray[np.float32]
 
@@ -48,7 +50,7 @@ class SoftMask:
         return float(np.sqrt(np.count_nonzero(self.values > 0.5)))
 
 
-def soft_mask(masks: Masks, position: int, margin: float = 0.15) -> SoftMask | None:
+def soft_mask(masks: "Masks", position: int, margin: float = 0.15) -> SoftMask | None:
     """The mask at `position`, on a crop with a margin for an edge that moves. None for an empty mask.
 
     Args:
@@ -56,6 +58,8 @@ def soft_mask(masks: Masks, position: int, margin: float = 0.15) -> SoftMask | N
         position: the index of the mask.
         margin: on each side, as a part of the longer side of the mask's box.
     """
+    import torch  # noqa: PLC0415 - a cut-out is pasted without it
+
     one = masks.select(torch.tensor([position]))
     x1, y1, x2, y2 = one.boxes()[0].tolist()
     if x2 <= x1 or y2 <= y1:

@@ -5,23 +5,6 @@ Read `client` first: retry policy, status codes, byte ranges. Then `download`: r
 `headers` reads single headers.
 """
 
-from clothseg.http.client import (
-    CancelledError,
-    HttpClient,
-    RangesNotSupportedError,
-    RemoteFile,
-    RetryPolicy,
-)
-from clothseg.http.download import TransferProgress, download_file, fetch_file, md5_of
+import lazy_loader
 
-__all__ = [
-    "CancelledError",
-    "HttpClient",
-    "RangesNotSupportedError",
-    "RemoteFile",
-    "RetryPolicy",
-    "TransferProgress",
-    "download_file",
-    "fetch_file",
-    "md5_of",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -3,15 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from clothseg.devices import to_float64
 from clothseg.errors import ConfigError
-from clothseg.instances.instances import Instances
-from clothseg.instances.masks import RleMasks
 from clothseg.instances.rle import mask_iou
+
+if TYPE_CHECKING:  # torch takes a second or more: it is imported where detections are selected
+    from torch import Tensor
+
+    from clothseg.instances.instances import Instances
 
 
 @dataclass(frozen=True)
@@ -29,14 +30,14 @@ class Selection:
     thresholds: Mapping[int, float] = field(default_factory=dict)
     class_agnostic_nms_iou: float | None = None
 
-    def __call__(self, found: Instances) -> Instances:
+    def __call__(self, found: "Instances") -> "Instances":
         """The selected instances, in their order."""
         chosen = found[self.sure(found)]
         return (
             chosen if self.class_agnostic_nms_iou is None else class_agnostic_nms(chosen, self.class_agnostic_nms_iou)
         )
 
-    def sure(self, found: Instances) -> Tensor:
+    def sure(self, found: "Instances") -> "Tensor":
         """Which instances reach the threshold of their class: `[N]` bool."""
         thresholds = [self.least(class_id) for class_id in found.classes.tolist()]
         scores = to_float64(found.scores)
@@ -47,7 +48,7 @@ class Selection:
         return self.thresholds.get(class_id, self.score_threshold)
 
 
-def class_agnostic_nms(found: Instances, iou: float) -> Instances:
+def class_agnostic_nms(found: "Instances", iou: float) -> "Instances":
     """Removes detections that overlap a better one of another class.
 
     From the highest score down, a detection stays unless its mask has an IoU of `iou` or more with one that stays and
@@ -57,6 +58,10 @@ def class_agnostic_nms(found: Instances, iou: float) -> Instances:
     Returns:
         The remaining detections in the given order, their masks as run lengths.
     """
+    import torch  # noqa: PLC0415
+
+    from clothseg.instances.masks import RleMasks  # noqa: PLC0415
+
     runs = found.masks.rle()
     overlap = torch.from_numpy(mask_iou(runs, runs)) >= iou
     classes = found.classes.cpu()

@@ -4,7 +4,11 @@
 of networks. `backbones/` and `layers/` are shared; each network has a folder of its own.
 """
 
-from clothseg.networks.build import NETWORKS, build_network, input_transform
-from clothseg.networks.network import Check, Network
+from clothseg.deferred_dynamo import import_without_dynamo
+
+import_without_dynamo("torchvision")  # before any file of this package imports it
+
+from clothseg.networks.build import NETWORKS, build_network, input_transform  # noqa: E402
+from clothseg.networks.network import Check, Network  # noqa: E402
 
 __all__ = ["NETWORKS", "Check", "Network", "build_network", "input_transform"]

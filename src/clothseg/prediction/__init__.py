@@ -4,19 +4,6 @@
 `batches.py` runs the network on several photos at once, `compile.py` compiles it, `options.py` has the options.
 """
 
-from clothseg.prediction.batches import detect_batch
-from clothseg.prediction.compile import compile_for_inference
-from clothseg.prediction.files import predict_files
-from clothseg.prediction.options import MAPS, OutputFormat, PredictOptions
-from clothseg.prediction.writers import Predicted, PredictionRecord
+import lazy_loader
 
-__all__ = [
-    "MAPS",
-    "OutputFormat",
-    "PredictOptions",
-    "Predicted",
-    "PredictionRecord",
-    "compile_for_inference",
-    "detect_batch",
-    "predict_files",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -3,14 +3,17 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from clothseg.dataset.prelabel_files import SHOWN_FROM
-from clothseg.instances import Instances, Selection
+from clothseg.instances import Selection
 from clothseg.photos import RgbImage
 
+if TYPE_CHECKING:
+    from clothseg.instances import Instances
+
 T = TypeVar("T")
-Find = Callable[[Sequence[RgbImage]], Sequence[Instances]]
+Find = Callable[[Sequence[RgbImage]], Sequence["Instances"]]
 """Returns the instances on each of some photos."""
 
 

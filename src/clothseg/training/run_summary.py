@@ -11,12 +11,17 @@ from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
 from clothseg.devices import describe_precision
 from clothseg.distributed import local_world_size
+from clothseg.files import atomic_write
 from clothseg.instances import CocoAnnotation
 from clothseg.networks import Network
+from clothseg.pictures import loss_curves
+from clothseg.runs import RunFolder
+from clothseg.training.history import read_history
 from clothseg.training.memory.device import format_bytes, free_memory, resident, shares_main_memory
 from clothseg.training.memory.forecast import Forecast, forecast_memory
 from clothseg.training.schedule import describe_lr_scale
 from clothseg.training.trainer import Trainer
+from clothseg.training.validation import overfitting
 from clothseg.versions import library_versions
 
 
@@ -192,3 +197,9 @@ def coco_boxes(annotations: Sequence[CocoAnnotation]) -> Tensor:
     """`[N, 4]` x y width height; without crowds, and without annotations that have no box."""
     rows = [a["bbox"] for a in annotations if len(a.get("bbox") or ()) == 4 and not a.get("iscrowd")]
     return torch.tensor(rows, dtype=torch.float32).reshape(-1, 4)
+
+
+def write_curves(run: RunFolder) -> None:
+    """Draws the history of a run as its `curves.png`."""
+    rows = read_history(run.history)
+    atomic_write(run.curves, loss_curves(rows, marks=overfitting(rows)))

@@ -3,11 +3,14 @@
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from clothseg.errors import DownloadError, WeightsError
-from clothseg.http import TransferProgress, download_file
 from clothseg.runs import RunFolder
 from clothseg.weights.formats.efficientnet_lite import BUNDLED
+
+if TYPE_CHECKING:
+    from clothseg.http import TransferProgress
 
 PYTORCH = "https://download.pytorch.org/models"
 ZOO = "https://dl.fbaipublicfiles.com/detectron2"
@@ -98,8 +101,8 @@ def published(name: str, backbone: str = "resnet50") -> Published:
     return PUBLISHED[full_name]
 
 
-def find_weights_file(source: str, backbone: str, progress: TransferProgress | None) -> Path:
-    """The path that `source` is, or else the downloaded file of published weights, for `backbone` if it has several.
+def check_source(source: str) -> None:
+    """Checks that `source` can be the initial weights of a network: a name, a file, or the folder of a run.
 
     Raises:
         WeightsError: there is no such file and no such name, or it is a folder without weights.
@@ -109,17 +112,26 @@ def find_weights_file(source: str, backbone: str, progress: TransferProgress | N
         raise WeightsError(
             f"weights {source!r}: a folder, but not one of a finished run (no {RunFolder(path).weights.name})"
         )
-    if path.exists():
-        return path
     names = ["random", "imagenet", *BUNDLED, *PUBLISHED]
-    if source not in names:
+    if not path.exists() and source not in names:
         near = get_close_matches(source, names, n=2)
         hint = f"did you mean {' or '.join(near)}?" if near else "`clothseg weights download` lists the published ones"
         raise WeightsError(f"weights {source!r}: no such file or folder, and no name of published weights; {hint}")
+
+
+def find_weights_file(source: str, backbone: str, progress: "TransferProgress | None") -> Path:
+    """The path that `source` is, or else the downloaded file of published weights, for `backbone` if it has several.
+
+    Raises:
+        WeightsError: there is no such file and no such name, or it is a folder without weights.
+    """
+    check_source(source)
+    if Path(source).exists():
+        return Path(source)
     return fetch(published(source, backbone), progress=progress)
 
 
-def fetch(entry: Published, folder: Path | None = None, progress: TransferProgress | None = None) -> Path:
+def fetch(entry: Published, folder: Path | None = None, progress: "TransferProgress | None" = None) -> Path:
     """Returns the local file of an entry; downloads it to `folder` (default: the cache) if it is not there.
 
     Raises:
@@ -127,6 +139,8 @@ def fetch(entry: Published, folder: Path | None = None, progress: TransferProgre
     """
     path = (folder or cache_folder()) / entry.file_name
     if not path.is_file():
+        from clothseg.http import download_file  # noqa: PLC0415 - most calls download nothing
+
         try:
             download_file(entry.url, path, sha256=entry.sha256, progress=progress)
         except (DownloadError, OSError) as error:

@@ -11,7 +11,7 @@ import torch
 from clothseg.networks import build_network
 from clothseg.weights.converted import UNKNOWN_PART, ConvertedWeights
 from clothseg.weights.load import read_weights
-from clothseg.weights.load_model import config_of
+from clothseg.weights.loaded_model import config_of
 
 RESULTS = ("loaded", "renamed", "changed", "unused", "missing", "shape_mismatch")
 

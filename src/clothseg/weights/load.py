@@ -7,21 +7,24 @@ shared classes, fill the network.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from torch import Tensor
 
 from clothseg.config import deep_merge
 from clothseg.errors import WeightsError
-from clothseg.http import TransferProgress
 from clothseg.networks import Network
 from clothseg.runs import RunFolder
-from clothseg.weights.catalogue import PUBLISHED, find_weights_file
+from clothseg.weights.catalogue import find_weights_file
+from clothseg.weights.check import weights_file
 from clothseg.weights.converted import ConvertedWeights, same_classes, shared_classes, transfer_class_rows
 from clothseg.weights.files.tensor_file import TensorFile, read_tensor_file
 from clothseg.weights.formats import detectron2, matterport, native, resnet, timm, torchvision
 from clothseg.weights.formats.efficientnet_lite import BUNDLED
 from clothseg.weights.infer_settings import infer_classes, infer_settings
+
+if TYPE_CHECKING:
+    from clothseg.http import TransferProgress
 
 EXCLUDED = "excluded by the user"
 LAYER_MISMATCH = "another tensor of its layer has another shape"
@@ -92,8 +95,8 @@ def read_weights(path: Path) -> ConvertedWeights:
     """
     if path.is_dir() and RunFolder(path).weights.is_file():
         path = RunFolder(path).weights
-    if not path.exists() and str(path) in PUBLISHED:
-        raise WeightsError(f"{path}: no such file; `clothseg weights download {path}` fetches it and prints its path")
+    if not path.exists():
+        weights_file(path)  # raises an error with a hint
     file = read_tensor_file(path)
     converted = find_format(file).convert(file)
     if broken := [name for name, tensor in converted.tensors.items() if not bool(tensor.isfinite().all())]:
@@ -222,7 +225,7 @@ def load_initial_weights(
     source: str,
     exclude: Sequence[str] = (),
     classes: Sequence[str] | None = None,
-    progress: TransferProgress | None = None,
+    progress: "TransferProgress | None" = None,
 ) -> LoadReport:
     """Fills `network` from the source that `Config.weights` names.
 

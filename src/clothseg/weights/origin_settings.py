@@ -3,8 +3,11 @@
 Keys without a setting of ours are ignored.
 """
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from clothseg.config import Config, deep_merge, read_settings
 from clothseg.errors import ConfigError
 
 Tree = dict[str, Any]
@@ -155,3 +158,21 @@ def _put(tree: Tree, dotted: str, value: Any) -> None:
     for section in sections:
         tree = tree.setdefault(section, {})
     tree[key] = value
+
+
+def config_from(known: Mapping[str, Any], settings: str | Path | None = None, overrides: Sequence[str] = ()) -> Config:
+    """The configuration for a weights file: `overrides` over `settings` over what is `known` of the file.
+
+    Args:
+        known: sections and values, those of the file and its origin.
+        settings: a settings file, ours or of an origin.
+        overrides: such as `input.min_side=320`.
+
+    Raises:
+        ConfigError: settings or overrides are wrong.
+    """
+    tree = deep_merge(dict(known), {})
+    if settings is not None:
+        given, name = read_settings(settings)
+        tree = deep_merge(tree, to_config_tree(given, name))
+    return Config.from_tree(tree, overrides, str(settings or "the settings of these weights"))

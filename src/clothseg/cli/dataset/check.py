@@ -12,7 +12,6 @@ from rich.table import Table
 
 from clothseg.cli.terminal import progress_bar
 from clothseg.dataset.doctor import KINDS, MIN_INSTANCES, Cleaned, Diagnosis, Severity, examine, write_cleaned
-from clothseg.dataset.doctor.page import write_page
 from clothseg.files import require_absent
 
 _COLOURS = {Severity.ERROR: "bold red", Severity.WARNING: "yellow"}
@@ -56,6 +55,8 @@ def check(
 
         diagnosis = examine(data, images or [], min_instances=min_instances, progress=progress)
     if out is not None:
+        from clothseg.dataset.doctor.page import write_page  # noqa: PLC0415 - PyTorch, for pictures
+
         write_page(diagnosis, out)
     cleaned = write_cleaned(diagnosis, write_clean, overwrite=overwrite) if write_clean is not None else None
     if as_json:

@@ -12,10 +12,8 @@ from rich.markup import escape
 from clothseg.cli.terminal import ERRORS, progress_bar
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
-from clothseg.dataset.show import show_dataset
 from clothseg.errors import ConfigError
 from clothseg.files import require_absent
-from clothseg.networks import input_transform
 
 _LISTED = 10
 
@@ -59,6 +57,10 @@ def show(
     settings = Config.load(named, overrides or []) if named else Config()
     loaded = CocoLikeDataset().load_data(data, split, annotations).prepare()
     names = [name.strip() for given in classes or [] for name in given.split(",") if name.strip()]
+    # PyTorch takes seconds to import: only now, because wrong input is refused at once.
+    from clothseg.dataset.show import show_dataset  # noqa: PLC0415
+    from clothseg.networks import input_transform  # noqa: PLC0415
+
     with progress_bar(quiet=quiet) as bar:
 
         def progress(positions: Sequence[int], text: str) -> Iterator[int]:

@@ -3,11 +3,10 @@
 from itertools import pairwise
 from typing import Any
 
-import timm
-from timm.utils.model import freeze_batch_norm_2d  # type: ignore[attr-defined]
 from torch import nn
 
 from clothseg.config import BackboneSettings
+from clothseg.deferred_dynamo import import_without_dynamo
 from clothseg.errors import ConfigError
 from clothseg.networks.backbones.backbone import STAGES, Backbone
 
@@ -17,6 +16,7 @@ def build_timm(settings: BackboneSettings, levels: tuple[int, ...]) -> Backbone:
     name = settings.name.removeprefix("timm/")
     if settings.dropout:
         raise ConfigError(f"backbone.dropout: only the ResNets of clothseg have dropout, not {settings.name}")
+    timm = import_without_dynamo("timm")  # here, because the import takes half a second
     try:
         model: Any = timm.create_model(name, features_only=True)
     except (RuntimeError, AttributeError, TypeError) as error:
@@ -41,7 +41,7 @@ def build_timm(settings: BackboneSettings, levels: tuple[int, ...]) -> Backbone:
     while len(plan) < STAGES:  # networks whose first stage has stride 4, such as ConvNeXt
         plan, channels, strides = [[], *plan], [3, *channels], [1, *strides]
     if settings.norm == "frozen":
-        model = freeze_batch_norm_2d(model)  # type: ignore[no-untyped-call]
+        model = import_without_dynamo("timm.utils.model").freeze_batch_norm_2d(model)
     return Backbone(model, plan, channels, strides, levels, settings.frozen_stages, channels_last=True)
 
 

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +17,8 @@ def read_hdf5(path: Path) -> dict[str, NDArray[Any]]:
     Raises:
         WeightsError: the file is cut or damaged, or was not written by Keras's `save_weights`.
     """
+    import h5py  # noqa: PLC0415 - most weights files are not of this kind
+
     try:
         with h5py.File(path, "r") as file:
             root = file.get("model_weights", file)

@@ -9,12 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from clothseg.errors import WeightsError
-from clothseg.weights.converted import ConvertedWeights
+
+if TYPE_CHECKING:  # the names of these weights are known without torch
+    from torch import Tensor
+
+    from clothseg.weights.converted import ConvertedWeights
 
 
 @dataclass(frozen=True)
@@ -50,20 +52,24 @@ class Bundled:
             ) from error
         return Path(getattr(module, self.class_name).get_model_file_path())
 
-    def tensors(self) -> dict[str, Tensor]:
+    def tensors(self) -> "dict[str, Tensor]":
         """All tensors under timm's names.
 
         Raises:
             WeightsError: the package is not installed.
         """
+        import torch  # noqa: PLC0415
+
         return timm_names(torch.load(self.file(), map_location="cpu", weights_only=True), self.depths)
 
-    def read(self) -> ConvertedWeights:
+    def read(self) -> "ConvertedWeights":
         """The tensors as a backbone, under our names.
 
         Raises:
             WeightsError: the package is not installed.
         """
+        from clothseg.weights.converted import ConvertedWeights  # noqa: PLC0415
+
         converted = ConvertedWeights("timm", self.title, settings={"backbone": {"name": self.backbone}})
         for key, tensor in self.tensors().items():
             converted.add(key, f"backbone.model.{key}", tensor)
@@ -104,7 +110,7 @@ OTHER_BLOCKS = {
 }
 
 
-def timm_names(tensors: Mapping[str, Tensor], depths: Sequence[int]) -> dict[str, Tensor]:
+def timm_names(tensors: "Mapping[str, Tensor]", depths: Sequence[int]) -> "dict[str, Tensor]":
     """Renames tensors of the packages to timm's names.
 
     Args:

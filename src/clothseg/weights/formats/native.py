@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-from pydantic import ValidationError
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -15,9 +14,9 @@ from clothseg.errors import WeightsError
 from clothseg.files import atomic_file
 from clothseg.weights.converted import ConvertedWeights
 from clothseg.weights.files.tensor_file import TensorFile, read_tensor_file
+from clothseg.weights.formats.native_metadata import FORMAT_VERSION, is_native, parse_metadata
 
 ORIGIN = "clothseg"
-FORMAT_VERSION = "clothseg-1"
 CHECKPOINT_KEYS = {"optimizer", "sampler", "rows"}
 
 
@@ -38,7 +37,7 @@ class SavedNetwork:
 
 def recognizes(file: TensorFile) -> bool:
     """Whether clothseg wrote the file."""
-    return file.metadata.get("format") == FORMAT_VERSION
+    return is_native(file.metadata)
 
 
 def is_checkpoint(file: TensorFile) -> bool:
@@ -52,7 +51,7 @@ def convert(file: TensorFile) -> ConvertedWeights:
     Raises:
         WeightsError: the metadata cannot be read.
     """
-    config, classes = _parse_metadata(file)
+    config, classes = parse_metadata(file.path, file.metadata)
     converted = ConvertedWeights(ORIGIN, "weights file of clothseg", classes=classes or None)
     converted.settings = yaml.safe_load(config.to_yaml())
     for key, tensor in file.tensors.items():
@@ -76,20 +75,4 @@ def read_network(path: Path) -> SavedNetwork:
     file = read_tensor_file(path)
     if not recognizes(file):
         raise WeightsError(f"{path}: a {file.container} file that clothseg did not write (no format in its metadata)")
-    return SavedNetwork(file.tensors, *_parse_metadata(file))
-
-
-def _parse_metadata(file: TensorFile) -> tuple[Config, list[str]]:
-    """Configuration and classes from the metadata.
-
-    Raises:
-        WeightsError: they are missing or invalid.
-    """
-    try:
-        config = Config.model_validate(yaml.safe_load(file.metadata["config"]))
-        classes = [str(name) for name in json.loads(file.metadata["classes"])]
-    except (KeyError, ValueError, ValidationError, yaml.YAMLError) as error:
-        raise WeightsError(
-            f"{file.path}: its metadata cannot be read ({error}); did another version of clothseg write it?"
-        ) from error
-    return config, classes
+    return SavedNetwork(file.tensors, *parse_metadata(file.path, file.metadata))

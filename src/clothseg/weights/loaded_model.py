@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from clothseg.config import Config, deep_merge, read_settings
-from clothseg.errors import RunError, WeightsError
+from clothseg.config import Config
+from clothseg.errors import WeightsError
 from clothseg.networks import Network, build_network
-from clothseg.runs import RunFolder
+from clothseg.weights.check import weights_file
 from clothseg.weights.converted import ConvertedWeights, normalize_name
 from clothseg.weights.formats.native import write_network
 from clothseg.weights.load import LoadReport, load_converted, read_weights
-from clothseg.weights.origin_settings import to_config_tree
+from clothseg.weights.origin_settings import config_from
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,7 @@ def load_model(
         WeightsError: the file cannot be read, has no heads, is not complete, or has another number of classes.
         ConfigError: settings or overrides are wrong.
     """
-    if path.is_dir():
-        folder, path = path, RunFolder(path).weights
-        if not path.is_file():
-            raise RunError(
-                f"{folder}: no {path.name} in it; did the run finish its first epoch? `clothseg fit` writes it"
-            )
+    path = weights_file(path)
     return _build_model(path, read_weights(path), settings, overrides, classes)
 
 
@@ -95,11 +90,7 @@ def config_of(converted: ConvertedWeights, settings: str | Path | None = None, o
     Raises:
         ConfigError: settings or overrides are wrong.
     """
-    tree = deep_merge(converted.settings, {})
-    if settings is not None:
-        given, name = read_settings(settings)
-        tree = deep_merge(tree, to_config_tree(given, name))
-    return Config.from_tree(tree, overrides, str(settings or "the settings of these weights"))
+    return config_from(converted.settings, settings, overrides)
 
 
 def _build_model(

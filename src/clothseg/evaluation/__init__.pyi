@@ -1,0 +1,18 @@
+from .comparison import compare_results, compare_runs
+from .evaluate import SCORE_THRESHOLD, evaluate_coco, evaluate_network, headline_metrics
+from .metrics import PROTOCOL, Metrics
+from .values import ClassMetrics, Comparison, Interval
+
+__all__ = [
+    "PROTOCOL",
+    "SCORE_THRESHOLD",
+    "ClassMetrics",
+    "Comparison",
+    "Interval",
+    "Metrics",
+    "compare_results",
+    "compare_runs",
+    "evaluate_coco",
+    "evaluate_network",
+    "headline_metrics",
+]

@@ -1,0 +1,68 @@
+"""Checks of a weights file that need no PyTorch, so that wrong input is refused before PyTorch is imported."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from clothseg.config import read_settings
+from clothseg.errors import RunError, WeightsError
+from clothseg.instances import class_number
+from clothseg.runs import RunFolder
+from clothseg.weights.catalogue import PUBLISHED
+from clothseg.weights.formats.native_metadata import read_metadata
+from clothseg.weights.origin_settings import config_from
+
+
+def weights_file(path: Path) -> Path:
+    """The weights file in a run's folder, or the file `path` itself.
+
+    Raises:
+        RunError: the folder has no weights.
+        WeightsError: there is no such file.
+    """
+    if path.is_dir():
+        file = RunFolder(path).weights
+        if not file.is_file():
+            raise RunError(
+                f"{path}: no {file.name} in it; did the run finish its first epoch? `clothseg fit` writes it"
+            )
+        return file
+    if not path.is_file():
+        if str(path) in PUBLISHED:
+            fetch = f"`clothseg weights download {path}` fetches it and prints its path"
+            raise WeightsError(f"{path}: no such file; {fetch}")
+        raise WeightsError(f"{path}: no such weights file")
+    return path
+
+
+def check_model(
+    path: Path,
+    settings: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    classes: Sequence[str] | None = None,
+) -> list[str] | None:
+    """Raises the errors of `load_model`, with the same arguments, that can be known without reading tensors.
+
+    Settings and classes are checked only for files that clothseg wrote: those of other files follow from their tensors.
+
+    Returns:
+        The names of the classes 1..K; None if they are not known yet.
+
+    Raises:
+        RunError, WeightsError: there is no such file, or its metadata is damaged.
+        ConfigError: settings or overrides are wrong, or a score threshold is for an unknown class.
+    """
+    known = read_metadata(weights_file(path))
+    if known is None:
+        if settings is not None:
+            read_settings(settings)
+        return list(classes) if classes else None
+    config, names = known
+    if not names:  # a backbone alone: `load_model` explains it
+        return None
+    config = config_from(yaml.safe_load(config.to_yaml()), settings, overrides)
+    names = list(classes) if classes and len(classes) == len(names) else names
+    for name in config.inference.class_thresholds:
+        class_number(name, names)
+    return names

@@ -1,0 +1,49 @@
+"""The metadata of a weights file of clothseg: its configuration and classes, which can be read without PyTorch."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+
+from clothseg.config import Config
+from clothseg.errors import WeightsError
+
+FORMAT_VERSION = "clothseg-1"
+
+
+def read_metadata(path: Path) -> tuple[Config, list[str]] | None:
+    """The configuration and the classes 1..K of a file; None if clothseg did not write it, or if it is damaged.
+
+    Raises:
+        WeightsError: clothseg wrote it, but the metadata cannot be read.
+    """
+    try:
+        with safe_open(path, framework="np") as file:
+            metadata = dict(file.metadata() or {})
+    except (SafetensorError, OSError, ValueError):
+        return None
+    return parse_metadata(path, metadata) if is_native(metadata) else None
+
+
+def is_native(metadata: Mapping[str, Any]) -> bool:
+    """Whether clothseg wrote the file with this metadata."""
+    return metadata.get("format") == FORMAT_VERSION
+
+
+def parse_metadata(path: Path, metadata: Mapping[str, Any]) -> tuple[Config, list[str]]:
+    """The configuration and the classes 1..K in the metadata of the file `path`.
+
+    Raises:
+        WeightsError: they are missing or invalid.
+    """
+    try:
+        config = Config.model_validate(yaml.safe_load(metadata["config"]))
+        return config, [str(name) for name in json.loads(metadata["classes"])]
+    except (KeyError, ValueError, ValidationError, yaml.YAMLError) as error:
+        raise WeightsError(
+            f"{path}: its metadata cannot be read ({error}); did another version of clothseg write it?"
+        ) from error

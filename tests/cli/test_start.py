@@ -1,0 +1,164 @@
+"""What the commands import, and when: heavy libraries only where they are used, and none before the input is checked."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from clothseg import sample
+from clothseg.config import Config
+from clothseg.models import MaskRCNN
+from clothseg.runs import RunFolder
+
+from .conftest import TINY
+
+UNUSED = ("lightning_fabric", "tensorboard", "matplotlib", "polars", "torch._dynamo", "httpx", "h5py", "vernier")
+"""Libraries that a prediction does not need; each takes a tenth of a second or more to import."""
+MATTING = ("pymatting", "numba", "scipy")
+Called = tuple[int, set[str], str]
+"""Exit code, names of the imported modules, and what was printed on stderr."""
+
+
+@pytest.fixture
+def call(tmp_path: Path) -> Callable[..., Called]:
+    """Runs `clothseg` with these words in a process of its own, in the folder of the test."""
+
+    def called(*words: object) -> Called:
+        code = (
+            "import atexit, json, sys\n"
+            "atexit.register(lambda: open('modules.json', 'w').write(json.dumps(list(sys.modules))))\n"
+            "from clothseg.cli import main\n"
+            f"sys.argv = {['clothseg', *map(str, words)]!r}\n"
+            "main()\n"
+        )
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        return done.returncode, set(json.loads((tmp_path / "modules.json").read_text())), done.stderr
+
+    return called
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with an untrained network that finds two instances on every photo. Its backbone is not timm's."""
+    folder = RunFolder(tmp_path_factory.mktemp("run"))
+    settings = Config.load("demo", [*TINY, "backbone.name=resnet18", "network.fpn.levels=[3,4,5]"])
+    model = MaskRCNN(settings).build(["Suit", "Dress"])
+    model.save(folder.weights)
+    folder.config.write_text(settings.to_yaml())
+    return folder.path
+
+
+@pytest.fixture(scope="module")
+def photo() -> Path:
+    return min((sample.folder() / "validation").glob("*.jpg"))
+
+
+def test_a_prediction_imports_only_what_it_uses(call: Callable[..., Called], run: Path, photo: Path) -> None:
+    code, modules, error = call("predict", run, photo, "--out", "found", "--score-threshold", 0)
+    assert code == 0, error
+    assert {"torch", "torchvision"} <= modules
+    assert modules & {*UNUSED, *MATTING, "timm"} == set()
+
+
+def test_timm_is_imported_without_the_compiler(call: Callable[..., Called], tmp_path: Path, photo: Path) -> None:
+    MaskRCNN(Config.load("demo", TINY)).build(["Suit"]).save(tmp_path / "net.safetensors")
+    code, modules, error = call("predict", "net.safetensors", photo, "--out", "found", "--score-threshold", 0)
+    assert code == 0, error
+    assert "timm" in modules
+    assert modules & {*UNUSED, *MATTING} == set()
+
+
+def test_cutting_out_imports_only_what_it_uses(call: Callable[..., Called], run: Path, photo: Path) -> None:
+    code, modules, error = call("cutout", run, photo, "--out", "cut", "--score-threshold", 0)
+    assert code == 0, error
+    assert modules & {*UNUSED, "timm"} == set()
+
+
+def test_evaluating_a_run_imports_nothing_for_training(call: Callable[..., Called], run: Path, tmp_path: Path) -> None:
+    (tmp_path / "data" / "annotations").mkdir(parents=True)
+    row = {"id": 1, "file_name": "a.jpg", "width": 100, "height": 150}
+    box = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [10, 10, 50, 50], "area": 2500, "iscrowd": 0}
+    polygon = {**box, "segmentation": [[10, 10, 60, 10, 60, 60, 10, 60]]}
+    tree = {"images": [row], "annotations": [polygon], "categories": [{"id": 1, "name": "Suit"}]}
+    from PIL import Image
+
+    (tmp_path / "data" / "images").mkdir()
+    Image.new("RGB", (100, 150)).save(tmp_path / "data" / "images" / "a.jpg")
+    for split in ("train", "val"):
+        (tmp_path / "data" / "annotations" / f"{split}.json").write_text(json.dumps(tree))
+    code, modules, error = call("evaluate", run, "data")
+    assert code == 0, error
+    assert modules & {"lightning_fabric", "tensorboard", "polars", "torch._dynamo", "httpx", "h5py", *MATTING} == set()
+
+
+REFUSED = {
+    "photo": (("predict", "RUN", "nowhere", "--out", "found"), "nowhere: no such photo or folder"),
+    "run": (("predict", "nowhere", "PHOTO", "--out", "found"), "nowhere: no such weights file"),
+    "empty run": (("predict", "empty", "PHOTO", "--out", "found"), "did the run finish its first epoch?"),
+    "out": (("predict", "RUN", "PHOTO", "--out", "full"), "exists already"),
+    "score": (("predict", "RUN", "PHOTO", "--out", "found", "--score-threshold", "2"), "score-threshold"),
+    "class": (("predict", "RUN", "PHOTO", "--out", "found", "--threshold", "Dres=0.5"), "did you mean Dress?"),
+    "setting": (("predict", "RUN", "PHOTO", "--out", "found", "--set", "inference.nms=1"), "inference.nms"),
+    "settings file": (("predict", "RUN", "PHOTO", "--out", "found", "--config", "no.yaml"), "no.yaml"),
+    "device": (("predict", "RUN", "PHOTO", "--out", "found", "--device", "gpu"), "gpu"),
+    "format": (("predict", "RUN", "PHOTO", "--out", "found", "--format", "xml"), "xml"),
+    "cutout photo": (("cutout", "RUN", "nowhere", "--out", "cut"), "nowhere: no such photo or folder"),
+    "cutout class": (("cutout", "RUN", "PHOTO", "--out", "cut", "--class", "Hat"), "it knows Suit, Dress"),
+    "cutout out": (("cutout", "RUN", "PHOTO", "--out", "full"), "exists already"),
+    "compose photo": (("compose", "a.png", "PHOTO", "--out", "c.png", "--replace", "RUN"), "a.png: no such photo"),
+    "compose class": (
+        ("compose", "PHOTO", "PHOTO", "--out", "c.png", "--replace", "RUN", "--class", "Hat"),
+        "it knows Suit, Dress",
+    ),
+    "compose without a network": (("compose", "a.png", "PHOTO", "--out", "c.png"), "no such cut-out"),
+    "evaluate run": (("evaluate", "nowhere", "DATA"), "nowhere: no such weights file"),
+    "evaluate data": (("evaluate", "RUN", "nowhere"), "nowhere: no such file"),
+    "evaluate initial": (("evaluate", "empty", "DATA", "--initial-weights"), "config.yaml"),
+    "figures": (("figures", "RUN", "--out", "figures"), "not an evaluated run"),
+    "compare": (("compare", "RUN", "RUN", "--data", "DATA"), "not an evaluated run"),
+    "fit data": (("fit", "nowhere", "--out", "new"), "clothseg dataset build"),
+    "fit out": (("fit", "DATA", "--out", "full"), "exists already"),
+    "fit weights": (("fit", "DATA", "--out", "new", "--weights", "imagnet"), "did you mean imagenet"),
+    "fit resume": (("fit", "DATA", "--out", "new", "--resume"), "no run to continue"),
+    "demo out": (("demo", "--out", "full"), "exists already"),
+    "curves": (("curves", "RUN", "--out", "curves.png"), "no history.csv"),
+    "weights": (("weights", "inspect", "nowhere.pth"), "no such weights file"),
+    "convert": (("weights", "convert", "nowhere.pth", "--out", "a.safetensors"), "no such weights file"),
+    "show": (("dataset", "show", "nowhere", "--out", "shown"), "no such file"),
+    "check": (("dataset", "check", "nowhere"), "nowhere"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_wrong_input_is_refused_without_pytorch(
+    case: str, call: Callable[..., Called], run: Path, photo: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").touch()
+    annotations = tmp_path / "data" / "annotations"
+    annotations.mkdir(parents=True)
+    for split in ("train", "val"):
+        tree = '{"images": [], "annotations": [], "categories": [{"id": 1, "name": "Suit"}]}'
+        (annotations / f"{split}.json").write_text(tree)
+    places = {"RUN": run, "PHOTO": photo, "DATA": tmp_path / "data"}
+    words, message = REFUSED[case]
+    code, modules, error = call(*(places.get(word, word) for word in words))
+    assert code == 2, error
+    assert message in " ".join(error.split())
+    assert modules & {"torch", "matplotlib", "lightning_fabric"} == set()
+    assert "Traceback" not in error
+
+
+@pytest.mark.parametrize("command", ["fit", "evaluate", "figures", "predict", "cutout", "compose", "compare", "demo"])
+def test_help_imports_no_network(command: str, call: Callable[..., Called]) -> None:
+    code, modules, _ = call(command, "--help")
+    assert code == 0
+    assert "torch" not in modules
