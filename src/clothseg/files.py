@@ -18,6 +18,8 @@ from clothseg.errors import ClothsegError
 _WINDOWS_WAITS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 """Seconds between the attempts of `replace_file` on Windows."""
 _LONGEST_SUFFIX = 16
+_JSON_BLOCK = 1 << 20  # bytes read at once: objects of so much JSON stay in the processor's cache
+_BETWEEN_OBJECTS = re.compile(rb"\}\s*,\s*(?=\{)")
 
 
 @contextmanager
@@ -126,6 +128,34 @@ def read_json(path: Path) -> Any:
         return orjson.loads(content)
     except orjson.JSONDecodeError:
         return json.loads(content)  # several times slower; it knows NaN, a byte-order mark and integers of any length
+
+
+def read_json_array(path: Path) -> Iterator[list[Any]]:
+    """Yields the elements of a JSON array of objects, some thousands at a time, so that all need not be in memory.
+
+    The file is cut where one object ends and another begins. If `[A]` and `[B]` are arrays, so is `[A, B]`. So each
+    part may be parsed alone: a cut in a wrong place, such as in a string, leaves a part that is not JSON.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is not an array of objects, or it was cut in a wrong place. `read_json` may still read it.
+    """
+    with path.open("rb") as file:
+        rest = file.read(_JSON_BLOCK).lstrip()
+        if not rest.startswith(b"["):
+            raise ValueError("the file is not a JSON array")
+        opening = b""
+        while block := file.read(_JSON_BLOCK):
+            content = rest + block
+            cut = None
+            for cut in _BETWEEN_OBJECTS.finditer(content, len(rest)):
+                pass
+            if cut is None:
+                rest = content
+                continue
+            yield orjson.loads(opening + content[: cut.start() + 1] + b"]")
+            rest, opening = content[cut.end() :], b"["
+        yield orjson.loads(opening + rest)
 
 
 def _temporary_beside(path: Path, suffix: str = "") -> Path:
