@@ -18,7 +18,8 @@ from clothseg.errors import ClothsegError
 _WINDOWS_WAITS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 """Seconds between the attempts of `replace_file` on Windows."""
 _LONGEST_SUFFIX = 16
-_JSON_BLOCK = 1 << 20  # bytes read at once: objects of so much JSON stay in the processor's cache
+_JSON_BLOCK = 1 << 16  # bytes read at once: objects of so much JSON stay in the processor's cache
+_JSON_TAIL = 1 << 12  # bytes at the end of what was read, searched for the end of an object
 _BETWEEN_OBJECTS = re.compile(rb"\}\s*,\s*(?=\{)")
 
 
@@ -147,14 +148,12 @@ def read_json_array(path: Path) -> Iterator[list[Any]]:
         opening = b""
         while block := file.read(_JSON_BLOCK):
             content = rest + block
-            cut = None
-            for cut in _BETWEEN_OBJECTS.finditer(content, len(rest)):
-                pass
-            if cut is None:
-                rest = content
-                continue
-            yield orjson.loads(opening + content[: cut.start() + 1] + b"]")
-            rest, opening = content[cut.end() :], b"["
+            tail = max(len(content) - _JSON_TAIL, 0)
+            cuts = list(_BETWEEN_OBJECTS.finditer(content, tail)) or list(_BETWEEN_OBJECTS.finditer(content))
+            if cuts:
+                yield orjson.loads(opening + content[: cuts[-1].start() + 1] + b"]")
+                content, opening = content[cuts[-1].end() :], b"["
+            rest = content
         yield orjson.loads(opening + rest)
 
 

@@ -6,7 +6,7 @@ results, because the area of the boxes would decide which detections are small.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import hotcoco
 import numpy as np
@@ -55,7 +55,7 @@ def _load_columns(ground: hotcoco.COCO, rows: ResultColumns, kind: str) -> hotco
         if rows.boxes is not None:
             table[:, 1:5] = rows.boxes
         return ground.load_res(table)
-    masks = rows.masks()
+    masks = cast(list[Any], rows.masks())
     areas = pixel_counts(rows.counts or ())[1] if rows.areas is None else rows.areas
     found = ground.load_res(table, segmentation=masks)
     found.update_anns(ids=np.arange(1, len(rows) + 1), area=areas.astype(np.float64))  # of the mask, not of the box

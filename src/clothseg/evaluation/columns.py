@@ -6,16 +6,16 @@ form, so that checks and evaluators work on whole arrays. Rows in other forms st
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, repeat
+from operator import itemgetter
 from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from clothseg.instances import CocoResult
+from clothseg.instances import CocoResult, Rle
 
 _BLOCK = 4096  # rows made at once
-_ABSENT = object()
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -48,16 +48,17 @@ class ResultColumns(Sequence[CocoResult]):
         if not rows or not _all_are(rows, dict):
             return None
         try:
-            photos, classes, scores = ([row[key] for row in rows] for key in ("image_id", "category_id", "score"))
+            photos, classes, scores = (list(map(itemgetter(key), rows)) for key in ("image_id", "category_id", "score"))
             if not (_all_are(photos, int) and _all_are(classes, int) and _all_are(scores, int, float)):
                 return None
-            masks = _masks(_field(rows, "segmentation"))
+            counts, sizes = _masks(_field(rows, "segmentation"))
             columns = cls(
                 np.array(photos, dtype=np.int64),
                 np.array(classes, dtype=np.int64),
                 np.array(scores, dtype=np.float64),
                 _boxes(_field(rows, "bbox")),
-                *(masks or (None, None)),
+                counts,
+                sizes,
                 _ids(_field(rows, "id")),
             )
         except (KeyError, ValueError, OverflowError):  # a field is missing, or a number is too large for an array
@@ -93,13 +94,15 @@ class ResultColumns(Sequence[CocoResult]):
         counts = None if self.counts is None else [self.counts[place] for place in positions.tolist()]
         return ResultColumns(**arrays, counts=counts)
 
-    def masks(self) -> list[dict[str, Any]]:
-        """The `segmentation` of each row; an empty list without masks."""
+    def masks(self) -> list[Rle]:
+        """The `segmentation` of each row; an empty list without masks. Neighbours of one size share its list."""
         if self.counts is None or self.sizes is None:
             return []
-        return [
-            {"size": size, "counts": counts} for size, counts in zip(self.sizes.tolist(), self.counts, strict=True)
-        ]
+        new = np.append(True, (self.sizes[1:] != self.sizes[:-1]).any(axis=1))
+        first = np.flatnonzero(new)
+        lengths = np.diff(first, append=len(self))
+        sizes = chain.from_iterable(map(repeat, self.sizes[first].tolist(), lengths.tolist()))
+        return [{"size": size, "counts": counts} for size, counts in zip(sizes, self.counts, strict=True)]
 
     def __len__(self) -> int:
         return len(self.photos)
@@ -156,11 +159,9 @@ def _all_are(values: Iterable[Any], *kinds: type) -> bool:
 
 def _field(rows: Sequence[Mapping[str, Any]], key: str) -> list[Any] | None:
     """The values of a field that rows may lack; None if all lack it. KeyError if only some do."""
-    values = [row.get(key, _ABSENT) for row in rows]
-    absent = values.count(_ABSENT)
-    if absent not in (0, len(values)):
-        raise KeyError(key)
-    return None if absent else values
+    if key not in rows[0] and not any(key in row for row in rows):
+        return None
+    return list(map(itemgetter(key), rows))
 
 
 def _boxes(values: list[Any] | None) -> NDArray[np.float64] | None:
@@ -176,13 +177,13 @@ def _boxes(values: list[Any] | None) -> NDArray[np.float64] | None:
     return boxes
 
 
-def _masks(values: list[Any] | None) -> tuple[list[str], NDArray[np.int64]] | None:
-    """The counts and the `[N, 2]` sizes; ValueError if a value is not compressed RLE."""
+def _masks(values: list[Any] | None) -> tuple[list[str] | None, NDArray[np.int64] | None]:
+    """The counts and the `[N, 2]` sizes; ValueError or KeyError if a value is not compressed RLE."""
     if values is None:
-        return None
+        return None, None
     if not _all_are(values, dict):
         raise ValueError("not RLE")
-    sizes, counts = [mask.get("size") for mask in values], [mask.get("counts") for mask in values]
+    sizes, counts = (list(map(itemgetter(key), values)) for key in ("size", "counts"))
     if not _all_are(counts, str) or not _all_are(sizes, list) or set(map(len, sizes)) != {2}:
         raise ValueError("not compressed RLE")
     sides = list(chain.from_iterable(sizes))

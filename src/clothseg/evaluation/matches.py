@@ -110,9 +110,7 @@ def photo_chunks(
         yield GroundTruth(images[number], annotations[number], truth.categories), next(found)
 
 
-def _chunks_of_rows(
-    rows: Sequence[CocoResult], chunk: Mapping[int, int], count: int
-) -> Iterator[Sequence[CocoResult]]:
+def _chunks_of_rows(rows: Sequence[CocoResult], chunk: Mapping[int, int], count: int) -> Iterator[Sequence[CocoResult]]:
     """The rows of each of `count` chunks; `chunk` has the number of the chunk by the photo's id."""
     if isinstance(rows, ResultColumns):
         numbers = np.array([chunk[photo] for photo in rows.photos.tolist()], dtype=np.int64)

@@ -53,7 +53,7 @@ def annotations_file(data: Path) -> Path:
     return data / "annotations" / "val.json" if data.is_dir() else data
 
 
-def stored_results(source: Path, truth: Path) -> list[Any]:
+def stored_results(source: Path, truth: Path) -> Sequence[Any]:
     """The COCO results of an evaluated run, or of a results file, as parsed JSON.
 
     Args:

@@ -24,6 +24,8 @@ from clothseg.instances import CocoResult, Rle, broken_mask, first_broken, from_
 _CHUNK = 4096  # rows checked at once
 _TOLERANCE = 1.0  # pixels that a box may extend over the photo's edge because of rounding
 
+_FACTORS = (0x1F3D5B79A8C6E401, 0x2545F4914F6CDD1D, 0x369DEA0F31A53F85)  # odd, so that a key spreads over all bits
+
 
 def read_results(path: Path) -> Sequence[Any]:
     """The rows of a COCO results file: a list, or an object with the list under `annotations`.
@@ -227,12 +229,16 @@ def _shared_ids(results: Sequence[Any]) -> int:
 
 
 def _copies(columns: ResultColumns) -> int:
-    """How many rows are equal to an earlier row. Rows can only be equal if photo, class and score are."""
-    keys = (columns.photos, columns.classes, columns.scores)
-    order = np.lexsort(keys)
-    same = np.logical_and.reduce([key[order][1:] == key[order][:-1] for key in keys])
-    repeated = order[np.append(same, False) | np.append(False, same)]
-    return len(repeated) - len({_content(row) for row in columns.take(repeated)})
+    """How many rows are equal to an earlier row. Only rows whose photo, class and score give one key can be equal."""
+    scores = (columns.scores + 0.0).view(np.int64)  # 0.0, because -0.0 is equal to it
+    keys = columns.photos * _FACTORS[0] + columns.classes * _FACTORS[1] + scores * _FACTORS[2]
+    ordered = np.sort(keys)
+    repeated = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    if not len(repeated):
+        return 0
+    place = np.minimum(np.searchsorted(repeated, keys), len(repeated) - 1)
+    candidates = columns.take(np.flatnonzero(repeated[place] == keys))
+    return len(candidates) - len({_content(row) for row in candidates})
 
 
 def _content(row: CocoResult) -> int:

@@ -1,6 +1,5 @@
 """Checks many RLE strings with a few array operations, for whole results files."""
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,7 +9,6 @@ from clothseg.instances.rle import Rle
 
 _CHUNK = 1 << 17  # characters read at once: arrays of this length stay in the processor's cache
 _MOST_CHARACTERS = 7  # of one number; 35 bits are more than any photo has pixels
-_HIGHEST = ((np.arange(256, dtype=np.int64) & 31) ^ 16) - 16  # a number's last character as 5 bits with a sign
 
 
 def broken_mask(masks: Sequence[Rle]) -> tuple[int, str] | None:
@@ -52,12 +50,16 @@ def pixel_counts(counts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.i
 
 
 def _pixel_counts(counts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    broken = np.array([not text.isascii() for text in counts], dtype=np.bool_)
-    texts = ["" if bad else text for text, bad in zip(counts, broken, strict=True)] if broken.any() else counts
-    codes = np.frombuffer("".join(texts).encode("ascii"), dtype=np.uint8) - np.uint8(48)  # below 48 wraps round to 200
-    lengths = np.array([len(text) for text in texts], dtype=np.int64)
+    broken = np.zeros(len(counts), dtype=np.bool_)
+    joined = "".join(counts)
+    if not joined.isascii():
+        broken = np.array([not text.isascii() for text in counts], dtype=np.bool_)
+        counts = ["" if bad else text for text, bad in zip(counts, broken, strict=True)]
+        joined = "".join(counts)
+    codes = np.frombuffer(joined.encode("ascii"), dtype=np.uint8) - np.uint8(48)  # below 48 wraps round to 200
+    lengths = np.fromiter(map(len, counts), dtype=np.int64, count=len(counts))
     there = np.flatnonzero(lengths)  # only strings with characters are read below
-    filled, areas = np.zeros((2, len(texts)), dtype=np.int64)
+    filled, areas = np.zeros((2, len(counts)), dtype=np.int64)
     if len(there):
         ends = np.cumsum(lengths[there])
         filled[there], areas[there] = _sums(codes, ends - lengths[there], ends)
@@ -68,63 +70,74 @@ def _sums(
     codes: NDArray[np.uint8], begins: NDArray[np.int64], ends: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The answers for strings that stand at `codes[begins:ends]`, none of them empty."""
-    last = (codes & 32) == 0
-    broken = np.maximum.reduceat(codes, begins) > 63
-    broken |= ~last[ends - 1]  # cut inside a number
+    last = codes < 32  # a number's last character; the others have the bit 32
+    broken = ~last[ends - 1]  # cut inside a number
     last[ends - 1] = True
-    count = np.add.reduceat(last, begins, dtype=np.int64)
-    first = np.cumsum(count) - count
-    differences, longest = _numbers(codes, np.flatnonzero(last), first)
-    broken |= longest > _MOST_CHARACTERS
-    runs = _undo_differences(differences, count)
-    broken |= np.minimum.reduceat(runs, first) < 0
-    filled = np.add.reduceat(runs, first)
-    return np.where(broken, -1, filled), np.where(broken, -1, filled - _background(runs, first, count))
+    if codes.max() > 63:
+        broken |= np.maximum.reduceat(codes, begins) > 63
+    others = np.flatnonzero(~last)
+    first = begins - np.searchsorted(others, begins)  # each string's first number
+    differences, longest = _numbers(codes, last, others)
+    broken[np.searchsorted(first, longest, side="right") - 1] = True
+    # the first, third, ... run of a string is background; these are numbers at even or at odd places of the array
+    sums = np.zeros((2, len(first)), dtype=np.int64)  # background, object
+    for parity in (0, 1):
+        is_object = (first & 1) ^ parity
+        start = (first + 1 - parity) // 2
+        total, negative = _sums_of_runs(differences[parity::2], start, is_object == 0)
+        sums[is_object, np.arange(len(first))] = total
+        broken |= negative
+    return np.where(broken, -1, sums.sum(axis=0)), np.where(broken, -1, sums[1])
 
 
 def _numbers(
-    codes: NDArray[np.uint8], ends: NDArray[np.int64], first: NDArray[np.int64]
+    codes: NDArray[np.uint8], last: NDArray[np.bool_], others: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The signed numbers whose last characters are at `ends`, and the characters of each string's longest number.
+    """The signed numbers of all strings, and which of them have too many characters.
 
-    The last character has the highest 5 bits and the sign, so reading starts there. Most numbers have only one.
+    The last character of a number has the highest 5 bits and the sign. Most numbers have no other.
+
+    Args:
+        codes: 0..63 for each character.
+        last: whether the character is a number's last one.
+        others: places of the other characters.
     """
-    values = _HIGHEST[codes[ends]]
-    sizes = ends - np.append(-1, ends[:-1])
-    longer = np.flatnonzero(sizes > 1)
-    for place in range(1, _MOST_CHARACTERS):
-        values[longer] = 32 * values[longer] + (codes[ends[longer] - place] & 31)
-        longer = longer[sizes[longer] > place + 1]
-    return values, np.maximum.reduceat(sizes, first)
+    values = (codes[last] ^ np.uint8(16)).astype(np.int64) - 16  # 5 bits with a sign
+    if not len(others):
+        return values, others
+    number = others - np.arange(len(others))  # the number that each of these characters belongs to
+    start = np.flatnonzero(np.diff(number, prepend=-1))
+    length = np.diff(start, append=len(others))
+    place = np.minimum(np.arange(len(others)) - np.repeat(start, length), _MOST_CHARACTERS)
+    low = np.add.reduceat((codes[others].astype(np.int64) & 31) << 5 * place, start)
+    long = number[start]
+    values[long] = (values[long] << 5 * np.minimum(length, _MOST_CHARACTERS)) + low
+    return values, long[length >= _MOST_CHARACTERS]
 
 
-def _undo_differences(differences: NDArray[np.int64], count: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The runs from the format's differences: from the fourth number of a string on, each adds to the run two before.
+def _sums_of_runs(
+    differences: NDArray[np.int64], start: NDArray[np.int64], background: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The sum of every second run of each string, `[N]`, and whether one of these runs is negative.
 
-    The cumulative sums of every second number cross all strings. The sum before each string is then subtracted.
+    Each number adds to the run before it in `differences`, except for the first two of a string's background.
+
+    Args:
+        differences: every second number of all strings together.
+        start: `[N]`, where each string begins in `differences`.
+        background: `[N]`, whether the string's first number is among these.
     """
-    runs = np.empty_like(differences)
-    np.cumsum(differences[0::2], out=runs[0::2])
-    np.cumsum(differences[1::2], out=runs[1::2])
-    first = np.cumsum(count) - count
-    most = len(differences) - 1
-    odd, even = (runs[place] - differences[place] for place in (np.minimum(first + n, most) for n in (1, 2)))
-    # `first` may lie in the even or the odd sum. That sum belongs to the even numbers of the string.
-    second = first & 1
-    runs[0::2] -= np.repeat(np.where(second, odd, even), (count + 1 - second) // 2)
-    runs[1::2] -= np.repeat(np.where(second, even, odd), (count + second) // 2)
-    runs[first] = differences[first]
-    return runs
-
-
-def _background(
-    runs: NDArray[np.int64], first: NDArray[np.int64], count: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """The sum of each string's first, third, fifth ... run, `[N]`, from the running sums of every second number."""
-    answer = np.zeros(len(first), dtype=np.int64)
-    for parity in (0, 1):
-        some = np.flatnonzero((first & 1) == parity)
-        sums = np.append(0, np.cumsum(runs[parity::2]))
-        begin = first[some] // 2
-        answer[some] = sums[begin + (count[some] + 1) // 2] - sums[begin]
-    return answer
+    length = np.diff(start, append=len(differences))
+    runs = np.cumsum(differences)
+    there = np.flatnonzero(length)
+    before = np.zeros(len(start), dtype=np.int64)  # the running sum at the place from which on runs are sums
+    before[there] = runs[start[there]] - np.where(background[there], 0, differences[start[there]])
+    runs -= np.repeat(before, length)
+    alone = start[background]
+    runs[alone] = differences[alone]
+    negative = np.zeros(len(start), dtype=np.bool_)
+    if len(runs) and runs.min() < 0:
+        negative[there] = np.minimum.reduceat(runs, start[there]) < 0
+    sums = np.zeros(len(start), dtype=np.int64)
+    sums[there] = np.add.reduceat(runs, start[there]) if len(there) else 0
+    return sums, negative
