@@ -112,3 +112,19 @@ def test_equal_masks_of_equal_scores_are_copies_only_if_all_is_equal() -> None:
     zeros = [square_result(score=0.0), square_result(score=-0.0), *rows]
     notes = evaluate_coco(truth, [*zeros, rows[1]], resamples=0).notes
     assert [note for note in notes if note.startswith("2 detections are exact copies")]
+
+
+@pytest.mark.parametrize("photos", [[], [1], [600], [1, 600]])
+def test_photos_without_detections_may_fill_a_part_of_the_evaluation(photos: list[int]) -> None:
+    box = [8.0, 5.0, 25.0, 25.0]
+    truth = {
+        "images": [{"id": n, "height": 40, "width": 50} for n in range(1, 601)],
+        "annotations": [
+            {"id": n, "image_id": n, "category_id": 2, "segmentation": encode(SQUARE), "bbox": box} for n in (1, 600)
+        ],
+        "categories": [{"id": 2, "name": "Suit"}],
+    }
+    metrics = evaluate_coco(truth, [square_result(image_id=photo) for photo in photos], resamples=2)
+    for kind in ("mask", "box", "boundary"):
+        assert metrics.overall[f"{kind}_AR_100"] == pytest.approx(len(photos) / 2)
+    assert metrics.overall["report_mAP"] == pytest.approx(len(photos) / 2)

@@ -96,7 +96,7 @@ class ResultColumns(Sequence[CocoResult]):
 
     def masks(self) -> list[Rle]:
         """The `segmentation` of each row; an empty list without masks. Neighbours of one size share its list."""
-        if self.counts is None or self.sizes is None:
+        if not self.counts or self.sizes is None:
             return []
         new = np.append(True, (self.sizes[1:] != self.sizes[:-1]).any(axis=1))
         first = np.flatnonzero(new)
