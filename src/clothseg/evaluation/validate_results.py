@@ -24,7 +24,7 @@ from clothseg.instances import CocoResult, Rle, broken_mask, first_broken, from_
 _CHUNK = 4096  # rows checked at once
 _TOLERANCE = 1.0  # pixels that a box may extend over the photo's edge because of rounding
 
-_FACTORS = (0x1F3D5B79A8C6E401, 0x2545F4914F6CDD1D, 0x369DEA0F31A53F85)  # odd, so that a key spreads over all bits
+_FACTOR = 0x1F3D5B79A8C6E401  # large and odd, so that a key spreads over all bits
 
 
 def read_results(path: Path) -> Sequence[Any]:
@@ -109,9 +109,10 @@ def _fit(columns: ResultColumns, truth: GroundTruth) -> bool:
 
 
 def _photo_sizes(columns: ResultColumns, truth: GroundTruth) -> NDArray[np.int64]:
-    """Height and width of each row's photo, `[N, 2]`."""
-    photos, place = np.unique(columns.photos, return_inverse=True)
-    return np.array([truth.sizes[photo] for photo in photos.tolist()], dtype=np.int64).reshape(-1, 2)[place]
+    """Height and width of each row's photo, `[N, 2]`. Most files have the rows of a photo one after the other."""
+    first = np.flatnonzero(np.append(True, columns.photos[1:] != columns.photos[:-1]))
+    sizes = [truth.sizes[photo] for photo in columns.photos[first].tolist()]
+    return np.repeat(np.array(sizes, dtype=np.int64), np.diff(first, append=len(columns)), axis=0)
 
 
 def _with_areas(columns: ResultColumns) -> ResultColumns:
@@ -229,9 +230,11 @@ def _shared_ids(results: Sequence[Any]) -> int:
 
 
 def _copies(columns: ResultColumns) -> int:
-    """How many rows are equal to an earlier row. Only rows whose photo, class and score give one key can be equal."""
-    scores = (columns.scores + 0.0).view(np.int64)  # 0.0, because -0.0 is equal to it
-    keys = columns.photos * _FACTORS[0] + columns.classes * _FACTORS[1] + scores * _FACTORS[2]
+    """How many rows are equal to an earlier row. Only rows of equal keys, made of their numbers, can be equal."""
+    numbers = [columns.scores] if columns.boxes is None else [columns.scores, *columns.boxes.T]
+    keys = columns.photos * _FACTOR + columns.classes
+    for number in numbers:
+        keys = keys * _FACTOR + (number + 0.0).view(np.int64)  # 0.0, because -0.0 is equal to it
     ordered = np.sort(keys)
     repeated = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
     if not len(repeated):
