@@ -1,14 +1,21 @@
 """Atomic writes, the names of files, and outputs that are refused."""
 
 import itertools
+import json
 import os
+import re
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import hypothesis
 import pytest
+from hypothesis import strategies as st
 
+from clothseg import files
 from clothseg.errors import ClothsegError
 from clothseg.files import (
     OutputNames,
@@ -16,6 +23,7 @@ from clothseg.files import (
     atomic_folder,
     atomic_write,
     read_json,
+    read_json_array,
     replace_file,
     require_absent,
     require_outside_inputs,
@@ -202,3 +210,41 @@ def test_json_with_numbers_that_json_lacks(tmp_path: Path) -> None:
     (tmp_path / "b.json").write_text("{")
     with pytest.raises(ValueError, match="line 1"):
         read_json(tmp_path / "b.json")
+
+
+TRICKY = st.text(alphabet='ab"\\\\{}[], \n\u00e9', max_size=12)
+
+
+@hypothesis.settings(max_examples=200, deadline=None)
+@hypothesis.given(
+    st.lists(st.dictionaries(TRICKY, TRICKY | st.integers(-9, 9) | st.lists(st.just({})), max_size=3), max_size=12),
+    st.integers(1, 40),
+    st.sampled_from([None, 1]),
+)
+def test_an_array_that_is_read_in_parts_is_whole_or_refused(rows: list[Any], block: int, indent: int | None) -> None:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        path = Path(folder) / "a.json"
+        path.write_text(json.dumps(rows, indent=indent, ensure_ascii=False), encoding="utf-8")
+        patch.setattr(files, "_JSON_BLOCK", block)
+        patch.setattr(files, "_JSON_TAIL", block)
+        try:
+            found = [row for part in read_json_array(path) for row in part]
+        except ValueError:  # cut in a string or in a nested list
+            assert re.search(r"\}\s*,\s*\{", path.read_text(encoding="utf-8"))
+        else:
+            assert found == rows
+
+
+def test_an_array_of_plain_objects_is_read_in_parts(tmp_path: Path) -> None:
+    rows = [{"id": n, "text": "x" * (n % 100)} for n in range(5000)]
+    (tmp_path / "a.json").write_text("\n " + json.dumps(rows) + "\n")
+    parts = list(read_json_array(tmp_path / "a.json"))
+    assert len(parts) > 1
+    assert [row for part in parts for row in part] == rows
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"a": [{}, {}]}', "[{}, {}", "[{}] 7", "[{},, {}]", "[{}, NaN]"])
+def test_what_is_not_an_array_of_json_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(ValueError, match=r"."):
+        list(read_json_array(tmp_path / "a.json"))

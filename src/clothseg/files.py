@@ -22,6 +22,9 @@ _LONGEST_SUFFIX = 16
 LONGEST_STEM = 100
 """Bytes (UTF-8) of a name before numbers and suffix are added. Encrypted file systems allow 143 bytes in all."""
 _RESERVED = frozenset({"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))})
+_JSON_BLOCK = 1 << 16  # bytes read at once: objects of so much JSON stay in the processor's cache
+_JSON_TAIL = 1 << 12  # bytes at the end of what was read, searched for the end of an object
+_BETWEEN_OBJECTS = re.compile(rb"\}\s*,\s*(?=\{)")
 
 
 @contextmanager
@@ -162,6 +165,32 @@ def read_json(path: Path) -> Any:
         return orjson.loads(content)
     except orjson.JSONDecodeError:
         return json.loads(content)  # several times slower; it knows NaN, a byte-order mark and integers of any length
+
+
+def read_json_array(path: Path) -> Iterator[list[Any]]:
+    """Yields the elements of a JSON array of objects, some thousands at a time, so that all need not be in memory.
+
+    The file is cut where one object ends and another begins. If `[A]` and `[B]` are arrays, so is `[A, B]`. So each
+    part may be parsed alone: a cut in a wrong place, such as in a string, leaves a part that is not JSON.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is not an array of objects, or it was cut in a wrong place. `read_json` may still read it.
+    """
+    with path.open("rb") as file:
+        rest = file.read(_JSON_BLOCK).lstrip()
+        if not rest.startswith(b"["):
+            raise ValueError("the file is not a JSON array")
+        opening = b""
+        while block := file.read(_JSON_BLOCK):
+            content = rest + block
+            tail = max(len(content) - _JSON_TAIL, 0)
+            cuts = list(_BETWEEN_OBJECTS.finditer(content, tail)) or list(_BETWEEN_OBJECTS.finditer(content))
+            if cuts:
+                yield orjson.loads(opening + content[: cuts[-1].start() + 1] + b"]")
+                content, opening = content[cuts[-1].end() :], b"["
+            rest = content
+        yield orjson.loads(opening + rest)
 
 
 def _temporary_beside(path: Path, suffix: str = "") -> Path:

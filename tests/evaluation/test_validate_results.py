@@ -1,6 +1,8 @@
 """Checking results files: each wrong row is one clear error, unusual rows are counted in notes."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +93,7 @@ def test_files_that_are_not_results_are_refused(tmp_path: Path, text: str) -> No
 def test_results_in_a_coco_object_and_nan_in_the_file(tmp_path: Path) -> None:
     path = tmp_path / "results.json"
     path.write_text(json.dumps({"annotations": [square_result()]}))
-    assert read_results(path) == [square_result()]
+    assert list(read_results(path)) == [square_result()]
     path.write_text(json.dumps([square_result(score=float("nan"))]))
     with pytest.raises(DataError, match="finite"):
         evaluate_coco(square_truth(), read_results(path))
@@ -113,8 +115,8 @@ def test_checking_rows_together_or_one_by_one_gives_the_same(change: Tree) -> No
     rows = [square_result(score=n / 10) for n in range(5)] + [square_result(**change)]
     together, _ = validate_results(rows, known)
     alone = [validate_results([row], known)[0][0] for row in rows]
-    assert together == alone
-    assert together[:5] == rows[:5]
+    assert list(together) == alone
+    assert list(together)[:5] == rows[:5]
 
 
 @pytest.mark.parametrize(("row", "message"), WRONG)
@@ -122,3 +124,36 @@ def test_a_wrong_row_among_thousands_is_named_by_its_number(row: Any, message: s
     rows = [square_result()] * 5000 + [row] + [square_result()] * 10
     with pytest.raises(DataError, match=f"result 5000 .*{message}"):
         validate_results(rows, read_truth(square_truth()))
+
+
+@pytest.mark.parametrize(("row", "message"), WRONG)
+def test_a_wrong_row_in_a_long_file_is_named_by_its_number(tmp_path: Path, row: Any, message: str) -> None:
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps([square_result()] * 3000 + [row] + [square_result()] * 10))
+    with pytest.raises(DataError, match=f"result 3000 .*{message}"):
+        validate_results(read_results(path), read_truth(square_truth()))
+
+
+@pytest.mark.parametrize("change", [{}, {"bbox": ...}, {"segmentation": ...}, {"note": "}, {"}, {"id": 4}])
+def test_a_long_file_and_its_rows_give_the_same(tmp_path: Path, change: Tree) -> None:
+    rows = [square_result(score=n / 3000, **change) for n in range(3000)]
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps(rows, indent=1))
+    known = read_truth(square_truth())
+    from_file, notes = validate_results(read_results(path), known)
+    from_rows, same_notes = validate_results(rows, known)
+    assert list(from_file) == list(from_rows)
+    assert notes == same_notes
+    assert len(notes) == ("id" in change)
+
+
+def test_evaluating_a_results_file_does_not_load_pytorch(tmp_path: Path) -> None:
+    truth, results = tmp_path / "truth.json", tmp_path / "results.json"
+    truth.write_text(json.dumps(square_truth()))
+    results.write_text(json.dumps([square_result()]))
+    words = (
+        "import sys; from pathlib import Path; from clothseg.cli.evaluate import evaluate; "
+        f"evaluate(Path({str(results)!r}), Path({str(truth)!r}), quiet=True); print('torch' in sys.modules)"
+    )
+    shown = subprocess.run([sys.executable, "-c", words], check=True, capture_output=True, text=True)
+    assert shown.stdout.split()[-1] == "False"

@@ -11,6 +11,7 @@ from clothseg.config import HEADLINE_METRICS
 from clothseg.errors import DataError
 from clothseg.evaluation import coco
 from clothseg.evaluation.boundary import boundary_matches, run_boundary
+from clothseg.evaluation.columns import all_have, photos_and_scores
 from clothseg.evaluation.intervals import ResampledMetrics, Resampler, intervals
 from clothseg.evaluation.matches import ClassMatches
 from clothseg.evaluation.metrics import Metrics
@@ -113,7 +114,7 @@ def missing_note(kind: str, truth: GroundTruth, rows: Sequence[CocoResult]) -> s
     key = coco.FIELDS[kind]
     if any(not annotation.get(key) for annotation in truth.annotations):
         return f"Some objects of the ground truth have no {key}, so {kind} metrics are left out."
-    if any(not row.get(key) for row in rows):
+    if not all_have(rows, key):
         return f"Some detections have no {key}, so {kind} metrics are left out."
     return ""
 
@@ -178,7 +179,7 @@ def _false_positives_on_empty(
     empty = set(truth.photos) - {row["image_id"] for row in truth.annotations}
     if not empty:
         return None
-    photos = [row["image_id"] for row in rows if row["image_id"] in empty and row["score"] >= threshold]
+    photos = [photo for photo, score in photos_and_scores(rows) if photo in empty and score >= threshold]
     return FalsePositivesOnEmpty(len(empty), len(set(photos)), len(photos), threshold)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from clothseg.evaluation.columns import ResultColumns
 from clothseg.evaluation.truth import GroundTruth
 from clothseg.instances import CocoAnnotation, CocoImage, CocoResult
 
@@ -94,18 +95,30 @@ def _joined(
 
 def photo_chunks(
     truth: GroundTruth, rows: Sequence[CocoResult], size: int = PHOTOS_PER_CHUNK
-) -> Iterator[tuple[GroundTruth, list[CocoResult]]]:
+) -> Iterator[tuple[GroundTruth, Sequence[CocoResult]]]:
     """Ground truth and results of `size` photos at a time, by rising photo id; rows of a photo keep their order."""
     chunk = {photo: position // size for position, photo in enumerate(truth.photos)}
     count = -(-len(chunk) // size)
     images: list[list[CocoImage]] = [[] for _ in range(count)]
     annotations: list[list[CocoAnnotation]] = [[] for _ in range(count)]
-    found: list[list[CocoResult]] = [[] for _ in range(count)]
     for image in truth.images:
         images[chunk[image["id"]]].append(image)
     for annotation in truth.annotations:
         annotations[chunk[annotation["image_id"]]].append(annotation)
+    found = _chunks_of_rows(rows, chunk, count)
+    for number in range(count):
+        yield GroundTruth(images[number], annotations[number], truth.categories), next(found)
+
+
+def _chunks_of_rows(rows: Sequence[CocoResult], chunk: Mapping[int, int], count: int) -> Iterator[Sequence[CocoResult]]:
+    """The rows of each of `count` chunks; `chunk` has the number of the chunk by the photo's id."""
+    if isinstance(rows, ResultColumns):
+        numbers = np.array([chunk[photo] for photo in rows.photos.tolist()], dtype=np.int64)
+        order = np.argsort(numbers, kind="stable")
+        for part in np.split(order, np.searchsorted(numbers[order], np.arange(1, count))):
+            yield rows.take(part)
+        return
+    found: list[list[CocoResult]] = [[] for _ in range(count)]
     for row in rows:
         found[chunk[row["image_id"]]].append(row)
-    for number in range(count):
-        yield GroundTruth(images[number], annotations[number], truth.categories), found[number]
+    yield from found

@@ -23,7 +23,7 @@ def annotations_file(data: Path) -> Path:
     return path
 
 
-def stored_results(source: Path, truth: Path) -> list[Any]:
+def stored_results(source: Path, truth: Path) -> Sequence[Any]:
     """The COCO results of an evaluated run, or of a results file, as parsed JSON.
 
     Args:

@@ -8,9 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 
-from clothseg.dataset import CocoLikeDataset
 from clothseg.errors import DataError
 from clothseg.evaluation.gc_pause import gc_paused
 from clothseg.files import read_json
@@ -23,6 +22,9 @@ from clothseg.instances import (
     from_segmentation,
     mask_area,
 )
+
+if TYPE_CHECKING:
+    from clothseg.dataset import CocoLikeDataset
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ def read_truth(source: Path | Mapping[str, Any]) -> GroundTruth:
     return GroundTruth(images, annotations, categories, _notes(tree["annotations"], annotations))
 
 
-def truth_of(dataset: CocoLikeDataset) -> GroundTruth:
+def truth_of(dataset: "CocoLikeDataset") -> GroundTruth:
     """The ground truth of a prepared dataset, with the photos that it has now.
 
     Raises:

@@ -18,7 +18,7 @@ from .rle import (
     run_lengths,
     tight_box,
 )
-from .rle_validation import broken_mask, filled_pixels
+from .rle_validation import broken_mask, filled_pixels, first_broken, pixel_counts
 from .selection import Selection, class_agnostic_nms, class_number
 
 __all__ = [
@@ -45,12 +45,14 @@ __all__ = [
     "decode",
     "encode",
     "filled_pixels",
+    "first_broken",
     "from_polygons",
     "from_segmentation",
     "from_xywh",
     "mask_area",
     "mask_iou",
     "paste",
+    "pixel_counts",
     "read_mask_png",
     "resize_instances",
     "resize_mask",
