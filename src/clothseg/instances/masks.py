@@ -170,9 +170,7 @@ class BoxMasks:
         """See `Masks.soft`. Maps are interpolated linearly at pixel centres; `rule` is not used."""
         rows, columns = rows or slice(0, self.size[0]), columns or slice(0, self.size[1])
         if not cpu_path.uses_cpu_path(self.probabilities):
-            maps, half = self.probabilities.detach().float(), self.threshold
-            centred = torch.where(maps < half, maps / half / 2, 1 - (1 - maps) / (1 - half) / 2) if half != 0.5 else maps
-            return soft_together(centred, self._boxes_there(), rows, columns)
+            return soft_together(self.probabilities.detach(), self._boxes_there(), rows, columns, self.threshold)
         maps = self.probabilities.detach().float().cpu().numpy()
         centred = np.interp(maps, (0, self.threshold, 1), (0, 0.5, 1))
         boxes = self.in_boxes.detach().double().cpu().numpy()

@@ -60,17 +60,22 @@ def pasted_parts(
         yield above(_interpolate(padded[part], across, down), threshold)
 
 
-def soft_together(values: Tensor, boxes: Tensor, rows: slice, columns: slice) -> Tensor:
-    """Samples maps `[N, M, M]` in boxes `[N, 4]` at pixel centres, as `interpolate_map` does: `[N, h, w]` float32."""
+def soft_together(probabilities: Tensor, boxes: Tensor, rows: slice, columns: slice, threshold: float) -> Tensor:
+    """`[N, h, w]` float32 from maps `[N, M, M]` in boxes `[N, 4]`: up to rounding, what `BoxMasks.soft` says."""
+    values = probabilities.float()
+    if threshold != 0.5:
+        below, above = values / threshold / 2, 1 - (1 - values) / (1 - threshold) / 2
+        values = torch.where(values < threshold, below, above)
     x = _centre_taps(boxes[:, 0], boxes[:, 2], columns, values.shape[-1], whole=True)
     y = _centre_taps(boxes[:, 1], boxes[:, 3], rows, values.shape[-1], whole=True)
-    return _interpolate(F.pad(F.pad(values.float(), (1, 1, 1, 1)), (0, 1, 0, 1), value=0.0), x, y)
+    return _interpolate(F.pad(values, (1, 2, 1, 2)), x, y)
 
 
 def _interpolate(maps: Tensor, x: Taps, y: Taps) -> Tensor:
     """`[N, h, w]` from maps `[N, M, M]`, first along the rows, as `torch.nn.functional.interpolate` does."""
     count, cells = maps.shape[:2]
-    wide = _blend(*(maps.gather(2, t[:, None].expand(-1, cells, -1)) for t in (x.before, x.after)), x.share[:, None])
+    left, right = (maps.gather(2, t[:, None].expand(-1, cells, -1)) for t in (x.before, x.after))
+    wide = _blend(left, right, x.share[:, None])
     width = x.share.shape[1]
     above, below = (wide.gather(1, t[..., None].expand(count, -1, width)) for t in (y.before, y.after))
     return _blend(above, below, y.share[..., None])

@@ -18,9 +18,11 @@ def run_starts(pixels: Tensor) -> Tensor:
     along = pixels.transpose(1, 2).flatten(1)
     starts = along.clone()
     starts[:, 1:] ^= along[:, :-1]
-    bits = F.pad(starts.to(torch.uint8), (0, -starts.shape[1] % 8)).unflatten(1, (-1, 8))
+    padded = F.pad(starts.to(torch.uint8), (0, -starts.shape[1] % 8))
+    bits = padded.view(len(padded), padded.shape[1] // 8, 8)
     places = torch.arange(8, dtype=torch.uint8, device=pixels.device)
-    return (bits << places).sum(dim=2, dtype=torch.uint8)
+    packed: Tensor = (bits << places).sum(dim=2, dtype=torch.uint8)
+    return packed
 
 
 def encode_starts(starts: Sequence[Tensor], sizes: Sequence[tuple[int, int]]) -> list[list[Rle]]:

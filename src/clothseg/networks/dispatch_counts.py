@@ -66,10 +66,10 @@ class DispatchCounts:
             mode.__exit__(kind, error, trace)  # type: ignore[no-untyped-call]
 
     def is_copy(self, args: Sequence[Any]) -> bool:
-        """Whether an operation has tensors among its arguments, and all come from copies."""
-        flat = [item for arg in args for item in (arg if isinstance(arg, (list, tuple)) else (arg,))]
-        tensors = [item for item in flat if isinstance(item, Tensor)]
-        return bool(tensors) and all(tensor in self.copies for tensor in tensors)
+        """Whether the first tensor among the arguments of an operation comes from a copy on the processor."""
+        flat = (item for arg in args for item in (arg if isinstance(arg, (list, tuple)) else (arg,)))
+        first = next((item for item in flat if isinstance(item, Tensor)), None)
+        return first is not None and first in self.copies
 
     def __repr__(self) -> str:
         return f"DispatchCounts({self.operations.total()} operations, {self.reads.total()} reads)"
@@ -119,11 +119,17 @@ class _Methods(TorchFunctionMode):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        if func in READING_METHODS and not self.counts.is_copy(args[:1]):
+        copied = self.counts.is_copy(args)
+        if copied and func is Tensor.to and isinstance(args[1], torch.device):
+            with torch._C.DisableTorchFunction():
+                back = args[0].detach()
+            del self.counts.copies[back]
+            return back
+        if func in READING_METHODS and not copied:
             self.counts.reads[READING_METHODS[func]] += 1
             if func is Tensor.cpu:
                 with torch._C.DisableTorchFunction():
-                    copy = args[0].detach().view_as(args[0])  # another tensor, which `cpu()` is not for one of the CPU
+                    copy = args[0].detach().view_as(args[0])  # another tensor, which `cpu()` is not on a CPU
                 self.counts.copies[copy] = True
                 return copy
         return func(*args, **(kwargs or {}))

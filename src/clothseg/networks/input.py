@@ -263,8 +263,8 @@ def placement_bounds(placement: InputPlacement, conventions: InputConventions, *
     if not conventions.normalised_boxes:
         return float(left), float(top), float(right), float(bottom)
     of_width, of_height = width - 1, height - 1
-    edges = np.float32([left / of_width, top / of_height, (right - 1) / of_width, (bottom - 1) / of_height])
-    return tuple(edges.tolist())
+    x1, y1, x2, y2 = left / of_width, top / of_height, (right - 1) / of_width, (bottom - 1) / of_height
+    return float(np.float32(x1)), float(np.float32(y1)), float(np.float32(x2)), float(np.float32(y2))
 
 
 def clip_to_placements(

@@ -17,7 +17,8 @@ from clothseg.distributed import SINGLE_PROCESS
 from clothseg.instances import BoxMasks, Instances, LabelMasks, Masks, PasteRule, clip_boxes
 from clothseg.networks.backbones.backbone import Backbone
 from clothseg.networks.compile import CompiledForward
-from clothseg.networks.input import InputConventions, InputPlacement, InputTransform, Size, Target, network_to_image
+from clothseg.networks.input import InputConventions, InputPlacement, InputTransform, Target, network_to_image
+from clothseg.networks.input_size import Size
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,8 @@ def padded_nms(boxes: Tensor, scores: Tensor, groups: Tensor, valid: Tensor, iou
     """
     photos, count = scores.shape
     if boxes.device.type in _WITHOUT_FLOAT64:
-        return torch.stack([_one_photo(*part, iou) for part in zip(boxes, scores, groups.expand(photos, -1), valid)])
+        parts = zip(boxes, scores, groups.expand(photos, -1), valid, strict=True)
+        return torch.stack([_one_photo(*part, iou) for part in parts])
     first = torch.arange(photos, device=boxes.device)[:, None] * (groups.amax() + 1) + 1
     number = torch.where(valid, groups + first, 0)[..., None]
     unit = torch.arange(4, device=boxes.device) // 2  # one box for all padding, of which one copy survives

@@ -42,8 +42,10 @@ class FrozenNorm(FrozenBatchNorm2d):  # type: ignore[misc]
         """Both `[C]`, computed again only if a statistic was replaced or changed in place."""
         sources = (self.weight, self.bias, self.running_mean, self.running_var)
         plain = not torch.compiler.is_compiling() and all(type(t) is Tensor and not t.is_inference() for t in sources)
-        if plain and self._cached and all(t is u and t._version == v for t, (u, v) in zip(sources, self._cached_from, strict=True)):
-            return self._cached
+        if plain and self._cached:
+            known = zip(sources, self._cached_from, strict=True)
+            if all(now is before and now._version == version for now, (before, version) in known):
+                return self._cached
         scale = self.weight * (self.running_var + self.eps).rsqrt()
         shift = self.bias - self.running_mean * scale
         if plain and type(scale) is Tensor and not scale.is_inference():

@@ -74,11 +74,11 @@ def roi_align_levels(
     photo = torch.cat([torch.full_like(b[:, 0], i, dtype=torch.int64) for i, b in enumerate(boxes)])
     level_of_box = box_levels(every, levels, conventions, canonical_size)
     if not cpu_path.uses_cpu_path(features[0]):
-        pooled = (
+        parts = (
             _pool_own(feature, photo, every, level_of_box == level, size, conventions, 2.0**-level)
             for feature, level in zip(features, levels, strict=True)
         )
-        return functools.reduce(torch.Tensor.add_, pooled)
+        return functools.reduce(torch.Tensor.add_, parts)
     answer = features[0].new_zeros((len(every), features[0].shape[1], size, size))
     chunk = max(len(every), 1) if torch.is_grad_enabled() else _CPU_CHUNK
     for feature, level in zip(to_pooling_layout(features), levels, strict=True):
@@ -96,11 +96,17 @@ def to_pooling_layout(features: list[Tensor]) -> list[Tensor]:
 
 
 def _pool_own(
-    feature: Tensor, photo: Tensor, boxes: Tensor, own: Tensor, size: int, conventions: RoiAlignConventions, scale: float
+    feature: Tensor,
+    photo: Tensor,
+    boxes: Tensor,
+    own: Tensor,
+    size: int,
+    conventions: RoiAlignConventions,
+    scale: float,
 ) -> Tensor:
     """Features `[P, C, size, size]` of the boxes that are the level's `own`, `[P]` bool; zeros for the others."""
     if conventions.method == "crop_and_resize":
-        pooled = crop_and_resize(feature, photo, boxes, size, chunk=_DEVICE_CHUNK)
+        pooled = crop_and_resize(feature, photo, torch.where(own[:, None], boxes, 0.0), size, chunk=_DEVICE_CHUNK)
         return torch.where(own[:, None, None, None], pooled, 0.0)
     placed = torch.where(own[:, None], boxes, _BEYOND / scale)
     return _pool_level(feature, photo, placed, size, conventions, scale).to(feature.dtype)

@@ -10,7 +10,8 @@ from torch import Tensor
 from clothseg import cpu_path
 from clothseg.config import Config, MaskRCNNSettings
 from clothseg.networks.backbones import STAGES, build_backbone
-from clothseg.networks.input import InputConventions, InputPlacement, Size, Target, to_network_coords
+from clothseg.networks.input import InputConventions, InputPlacement, Target, to_network_coords
+from clothseg.networks.input_size import Size
 from clothseg.networks.layers.anchor_coverage import AnchorLayout, measure_anchor_coverage
 from clothseg.networks.layers.box_coder import encode_boxes
 from clothseg.networks.layers.fpn import FeaturePyramid
@@ -147,10 +148,11 @@ class MaskRCNNNetwork(Network):
         candidates = scores, deltas, self.rpn.anchors_of(features, padded), placements
         features = to_pooling_layout(features[: len(self.pooled_levels)])
         if cpu_path.uses_cpu_path(features[0]):
-            found = on_device = self._boxes_one_by_one(features, self.rpn.proposals(*candidates, train=False), placements)
+            proposals = self.rpn.proposals(*candidates, train=False)
+            found = on_device = self._boxes_one_by_one(features, proposals, placements)
         else:
-            proposals, valid = self.rpn.padded_proposals(*candidates, train=False)
-            found, on_device = self._boxes_together(features, proposals, valid, placements)
+            padded_boxes, valid = self.rpn.padded_proposals(*candidates, train=False)
+            found, on_device = self._boxes_together(features, padded_boxes, valid, placements)
         pooled = self.pool(features, [f.boxes for f in on_device], self.settings.mask_head.pool_size, padded)
         probabilities = self._mask_probabilities(pooled, torch.cat([f.classes for f in on_device]))
         detections = []

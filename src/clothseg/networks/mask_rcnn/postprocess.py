@@ -124,7 +124,7 @@ def _copy_to_cpu(found: PaddedDetections) -> PaddedDetections:
     count = found.scores.shape[1]
     fields = (found.boxes.flatten(1), found.classes, found.scores, found.counts[:, None], found.complete[:, None])
     copied = torch.cat([field.to(found.boxes.dtype) for field in fields], dim=1).cpu()
-    boxes, classes, scores, counts, complete = copied.split([4 * count, count, count, 1, 1], dim=1)
+    boxes, classes, scores, counts, complete = torch.split(copied, [4 * count, count, count, 1, 1], dim=1)
     return PaddedDetections(
         boxes.reshape(-1, count, 4), classes.long(), scores.contiguous(), counts[:, 0].long(), complete[:, 0] > 0
     )
