@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from clothseg.config import Config
-from clothseg.dataset import CocoLikeDataset, to_tensor
+from clothseg.dataset import CocoLikeDataset
 from clothseg.errors import ConfigError, RunError
 from clothseg.evaluation import Metrics, evaluate_coco
 from clothseg.evaluation.results import detections
 from clothseg.files import atomic_write
 from clothseg.instances import CocoResult, Instances, Selection, class_number
-from clothseg.networks import Network, build_network
+from clothseg.networks import Network, build_network, to_tensor
 from clothseg.photos import read_photo
 from clothseg.pictures import loss_curves
 from clothseg.runs import RunFolder
@@ -216,7 +216,7 @@ class Model:
         return self.detect([to_tensor(pixels)], score_threshold=score_threshold)[0]
 
     def detect(self, images: list[Tensor], *, score_threshold: float = 0.0) -> list[Instances]:
-        """The instances on photos given as float RGB `[3, H, W]` in 0..1; see `predict`."""
+        """The instances on photos given as RGB `[3, H, W]`, uint8 or float in 0..1; see `predict`."""
         select = self.selection(score_threshold)
         return [select(found) for found in self._detecting().detect(images)]
 

@@ -1,10 +1,11 @@
 """Networks that find instances: `losses` while they learn, `detect` afterwards.
 
-`network.py` is the contract and the template, `input.py` the way from photos to the input and back, `build.py` the list
-of networks. `backbones/` and `layers/` are shared; each network has a folder of its own.
+`network.py` is the contract and the template, `input.py` the way from photos to the input and back (`pixels.py`: photos
+as tensors), `build.py` the list of networks. `backbones/` and `layers/` are shared; each network has a folder.
 """
 
 from clothseg.networks.build import NETWORKS, build_network, input_transform
 from clothseg.networks.network import Check, Network
+from clothseg.networks.pixels import to_float, to_tensor
 
-__all__ = ["NETWORKS", "Check", "Network", "build_network", "input_transform"]
+__all__ = ["NETWORKS", "Check", "Network", "build_network", "input_transform", "to_float", "to_tensor"]

@@ -10,14 +10,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor
 
 from clothseg.config import InputSettings
-from clothseg.instances import Instances, resize_zero_padded, scale_boxes
+from clothseg.instances import Instances, PixelMasks, scale_boxes
+from clothseg.networks.pixels import resample_bytes, to_float
+from clothseg.networks.resized_size import resized_size
 
 Size = tuple[int, int]
 Bounds = tuple[float, float, float, float]
@@ -147,7 +147,7 @@ class InputTransform:
         """The padded input `[B, 3, H, W]` on `device`, and where each photo lies in it.
 
         Args:
-            images: float RGB `[3, H, W]` in 0..1, of any sizes.
+            images: RGB `[3, H, W]`, uint8 or float in 0..1, of any sizes.
             device: of the answer.
             largest: enlarges the input's size to that of other processes, if there are any.
         """
@@ -155,31 +155,52 @@ class InputTransform:
         padded = largest(self.padded([self.resized(photo) for photo in photos]))
         placements = [self.place(photo, padded) for photo in photos]
         resized = [
-            self.normalise(image.to(device, non_blocking=True), placement.size)
+            self.normalise(self.resample(image, placement.size).to(device, non_blocking=True), placement.size)
             for image, placement in zip(images, placements, strict=True)
         ]
         return self._pad(resized, placements), placements
 
+    def resample(self, image: Tensor, size: Size) -> Tensor:
+        """`[3, h, w]` uint8 of `size` from a photo, where the arithmetic resamples bytes; else the photo itself."""
+        if self.conventions.resampling == "bilinear":
+            return image
+        return resample_bytes(image, size, antialias=self.conventions.resampling == "pillow")
+
     def normalise(self, image: Tensor, size: Size) -> Tensor:
-        """`[3, h, w]` of `size` from a photo `[3, H, W]` in 0..1, its channels in order and normalised."""
+        """`[3, h, w]` of `size` from what `resample` gives, its channels in order and normalised; float."""
         conventions = self.conventions
-        mean, std = self._mean_std(image)
         if conventions.resampling == "bilinear":
+            image = to_float(image)
+            mean, std = self._mean_std(image)
             scaled = image if conventions.pixel_scale == 1 else image * conventions.pixel_scale
             return F.interpolate(((self._ordered(scaled) - mean) / std)[None], size=size, mode="bilinear")[0]
-        grey_levels = self._ordered(resample_bytes(image, size, antialias=conventions.resampling == "pillow"))
+        grey_levels = self._ordered(image.float())
+        mean, std = self._mean_std(grey_levels)
         return (grey_levels * (conventions.pixel_scale / 255) - mean) / std
 
+    def prepare(self, image: Tensor, truth: Instances) -> tuple[Tensor, Instances]:
+        """The part of the work that a photo needs alone, to be done beforehand; `batch` and `target` do the rest.
+
+        Args:
+            image: RGB `[3, H, W]`, uint8 or float in 0..1.
+            truth: its ground truth, in the photo's own pixels.
+
+        Returns:
+            the photo, resampled if that is done in bytes, and the ground truth on the resized photo.
+        """
+        size = self.resized(truth.size)
+        if self.resized(size) == size:  # else rounding would resize it once more
+            image = self.resample(image, size)
+        masks = PixelMasks(_resize_masks(truth.masks.pixels(), size).bool())
+        return image, Instances(size, scale_boxes(truth.boxes, truth.size, size), truth.classes, masks,
+                                crowd=truth.crowd)  # fmt: skip
+
     def target(self, truth: Instances, placement: InputPlacement) -> Target:
-        """The ground truth of one photo on the network's input."""
+        """The ground truth of one photo on the network's input; `truth` is in the photo's pixels, or from `prepare`."""
         single = ~truth.crowd
-        boxes = image_to_input(truth.boxes, placement)
-        masks = truth[single].masks.pixels()
-        if len(masks):
-            masks = F.interpolate(masks[:, None].float(), size=placement.size)[:, 0]
-        else:
-            masks = torch.zeros((0, *placement.size))
-        return Target(boxes[single], truth.classes[single], masks.to(torch.uint8), boxes[truth.crowd])
+        boxes = scale_boxes(truth.boxes, truth.size, placement.size) + _offset(truth.boxes, placement)
+        masks = _resize_masks(truth[single].masks.pixels(), placement.size)
+        return Target(boxes[single], truth.classes[single], masks, boxes[truth.crowd])
 
     def _ordered(self, image: Tensor) -> Tensor:
         return image.flip(0) if self.conventions.channels == "bgr" else image
@@ -199,49 +220,13 @@ class InputTransform:
         return batch
 
 
-def resized_size(photo: Size, settings: InputSettings, rounding: Literal["down", "half_up", "half_even"]) -> Size:
-    """Height and width of a photo (height, width) after resizing, before padding."""
-    if settings.resize == "fit":
-        scale = min(settings.height / photo[0], settings.width / photo[1])
-    elif settings.resize == "square":
-        scale = max(1.0, settings.min_side / min(photo))
-        if round(max(photo) * scale) > settings.max_side:
-            scale = settings.max_side / max(photo)
-    elif rounding == "half_up":
-        return _keep_ratio_half_up(photo, settings)
-    else:
-        scale = min(settings.min_side / min(photo), settings.max_side / max(photo))
-    functions: dict[str, Callable[[float], int]] = {"down": math.floor, "half_up": _half_up, "half_even": round}
-    rounded = functions[rounding]
-    return max(1, rounded(photo[0] * scale)), max(1, rounded(photo[1] * scale))
-
-
-def _keep_ratio_half_up(photo: Size, settings: InputSettings) -> Size:
-    """Both sides by the short one's scale; if the long one is too long then, both sides again."""
-    short = settings.min_side / min(photo)
-    height, width = (short * photo[0], short * photo[1])
-    height, width = (settings.min_side, width) if photo[0] < photo[1] else (height, settings.min_side)
-    if (longest := max(height, width)) > settings.max_side:
-        again = settings.max_side / longest
-        height, width = height * again, width * again
-    return max(1, _half_up(height)), max(1, _half_up(width))
-
-
-def _half_up(value: float) -> int:
-    return int(value + 0.5)
-
-
-def resample_bytes(image: Tensor, size: Size, *, antialias: bool) -> Tensor:
-    """A photo `[3, H, W]` in 0..1 resampled as bytes to `size`, as whole grey levels 0..255.
-
-    Either by Pillow's antialiased bilinear, or bilinear with zeros beyond the edges, truncated.
-    """
-    pixels = (image * 255).round().clamp(0, 255).to("cpu", torch.uint8).permute(1, 2, 0).contiguous().numpy()
-    if antialias:
-        pixels = np.array(Image.fromarray(pixels).resize((size[1], size[0]), Image.Resampling.BILINEAR))
-    elif pixels.shape[:2] != size:
-        pixels = resize_zero_padded(pixels.astype(np.float64), size).astype(np.uint8)
-    return torch.from_numpy(pixels).permute(2, 0, 1).to(image.device, image.dtype)
+def _resize_masks(masks: Tensor, size: Size) -> Tensor:
+    """Masks `[N, H, W]` bool as uint8 of `size`; each pixel takes the nearest old one."""
+    if masks.shape[1:] == size:
+        return masks.to(torch.uint8)
+    if not len(masks):
+        return torch.zeros((0, *size), dtype=torch.uint8)
+    return F.interpolate(masks[:, None].to(torch.uint8), size=size)[:, 0]
 
 
 def image_to_input(boxes: Tensor, placement: InputPlacement) -> Tensor:
