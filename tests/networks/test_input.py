@@ -172,7 +172,8 @@ def test_bytes_floats_and_prepared_examples_give_the_same_input(name: str, resiz
             batch, placements = transform.batch([pixels], torch.device("cpu"))
             inputs.append(batch)
             targets.append(transform.target(objects, placements[0]))
-        expected = F.interpolate(masks[~crowd][:, None].float(), size=placements[0].size)[:, 0]
+        place = transform.place((height, width))
+        expected = F.interpolate(masks[~crowd][:, None].float(), size=place.size)[:, 0]
         assert all(torch.equal(one, inputs[0]) for one in inputs)
         for target in targets:
             assert torch.equal(target.masks, expected.byte())

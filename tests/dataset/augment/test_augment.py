@@ -82,7 +82,7 @@ def inside(size: tuple[int, int], affine: Tensor) -> Tensor:
 
 def smooth_noise(size: tuple[int, int], seed: int) -> Tensor:
     """A photo `[3, H, W]` uint8 without sharp edges."""
-    values = transforms.gaussian_blur(torch.rand((3, *size), generator=seeded(seed)), [9, 9], [2.0, 2.0])
+    values: Tensor = transforms.gaussian_blur(torch.rand((3, *size), generator=seeded(seed)), [9, 9], [2.0, 2.0])
     return (values * 255).to(torch.uint8)
 
 
@@ -98,7 +98,8 @@ def test_the_affine_map_equals_torchvision(seed: int) -> None:
     coefficients = [*torch.linalg.inv(affine)[:2].flatten().tolist(), 0.0, 0.0]
 
     def expected(values: Tensor, mode: InterpolationMode) -> Tensor:
-        return transforms.perspective(values.float(), None, None, mode, [0.0], coefficients)
+        mapped: Tensor = transforms.perspective(values.float(), None, None, mode, [0.0], coefficients)
+        return mapped
 
     moved, masks = change_geometry(image, truth.masks.pixels(), changes, seeded(seed))
     there, photo = inside(truth.size, affine), expected(image, InterpolationMode.BILINEAR)
