@@ -199,7 +199,8 @@ class InputTransform:
         """The ground truth of one photo on the network's input; `truth` is in the photo's pixels, or from `prepare`."""
         single = ~truth.crowd
         boxes = scale_boxes(truth.boxes, truth.size, placement.size) + _offset(truth.boxes, placement)
-        masks = _resize_masks(truth[single].masks.pixels(), placement.size)
+        alone = truth if bool(single.all()) else truth[single]
+        masks = _resize_masks(alone.masks.pixels(), placement.size)
         return Target(boxes[single], truth.classes[single], masks, boxes[truth.crowd])
 
     def _ordered(self, image: Tensor) -> Tensor:
@@ -223,7 +224,7 @@ class InputTransform:
 def _resize_masks(masks: Tensor, size: Size) -> Tensor:
     """Masks `[N, H, W]` bool as uint8 of `size`; each pixel takes the nearest old one."""
     if masks.shape[1:] == size:
-        return masks.to(torch.uint8)
+        return masks.view(torch.uint8)
     if not len(masks):
         return torch.zeros((0, *size), dtype=torch.uint8)
     return F.interpolate(masks[:, None].to(torch.uint8), size=size)[:, 0]

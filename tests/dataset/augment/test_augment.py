@@ -77,7 +77,8 @@ def inside(size: tuple[int, int], affine: Tensor) -> Tensor:
     y, x = torch.meshgrid(*(torch.arange(side) + 0.5 for side in size), indexing="ij")
     origin = torch.linalg.inv(affine) @ torch.stack([x, y, torch.ones_like(x)]).flatten(1)
     x, y = origin[0].reshape(size), origin[1].reshape(size)
-    return (x > 1) & (x < size[1] - 1) & (y > 1) & (y < size[0] - 1)
+    there: Tensor = (x > 1) & (x < size[1] - 1) & (y > 1) & (y < size[0] - 1)
+    return there
 
 
 def smooth_noise(size: tuple[int, int], seed: int) -> Tensor:
