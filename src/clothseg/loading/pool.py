@@ -20,6 +20,7 @@ class WorkerPool:
     Attributes:
         workers: how many; 0 loads nothing in the background.
         processes: whether they are processes, not threads.
+        workers_started: the processes that run, or ran.
 
     Args:
         workers: see above.
@@ -32,7 +33,7 @@ class WorkerPool:
         self.sources: list[ExampleSource] = []
         self._threads = ThreadPoolExecutor(workers, "loader") if workers else None
         self._own = threading.local()
-        self._started: list[WorkerProcess] = []
+        self.workers_started: list[WorkerProcess] = []
 
     @classmethod
     def for_training(cls, settings: TrainSettings, device: torch.device, ranks: int) -> "WorkerPool":
@@ -76,7 +77,7 @@ class WorkerPool:
         """Ends the workers. What they load is lost."""
         if self._threads is not None:
             self._threads.shutdown(wait=False, cancel_futures=True)
-        for process in self._started:
+        for process in self.workers_started:
             process.end()
 
     def _load(self, source: int, position: int, version: int) -> Example:
@@ -86,5 +87,5 @@ class WorkerPool:
         process: WorkerProcess | None = getattr(self._own, "process", None)
         if process is None:
             process = self._own.process = WorkerProcess(self.sources, pinned=self.pinned)
-            self._started.append(process)
+            self.workers_started.append(process)
         return process.load(source, position, version)
