@@ -29,8 +29,7 @@ from torch import Tensor
 from bench_tools import add_record_options, peak_memory, record, reset_peak_memory
 from clothseg import sample
 from clothseg.config import Config
-from clothseg.dataset import to_tensor
-from clothseg.networks import Network, build_network
+from clothseg.networks import Network, build_network, to_float, to_tensor
 from clothseg.photos import read_photo
 from clothseg.weights import from_torchvision
 
@@ -95,7 +94,7 @@ def build_networks(case: Case, device: str) -> tuple[Network, Any]:
 def load_photos(case: Case, device: str) -> list[Tensor]:
     """Loads the photos of the batch: one photo of the sample, resized and shifted."""
     paths = sorted((sample.folder() / "validation").glob("*.jpg"))
-    first = to_tensor(read_photo(paths[0]))
+    first = to_float(to_tensor(read_photo(paths[0])))
     resized = torch.nn.functional.interpolate(first[None], case.photo_size, mode="bilinear")[0]
     return [resized.roll(37 * number, 2).to(device) for number in range(case.batch)]
 

@@ -38,8 +38,7 @@ from torchvision.transforms import v2
 
 from bench_tools import add_record_options, peak_memory, record
 from clothseg import CocoLikeDataset, Config, sample
-from clothseg.dataset import to_tensor
-from clothseg.networks import build_network
+from clothseg.networks import build_network, to_float, to_tensor
 from clothseg.openimages import build_dataset
 from clothseg.runs import RunFolder
 from clothseg.training.run_log import RunLog
@@ -63,7 +62,7 @@ class ReferenceDataset(Dataset[tuple[Tensor, dict[str, Tensor]]]):
         return len(self.data)
 
     def __getitem__(self, position: int) -> tuple[Tensor, dict[str, Tensor]]:
-        image, truth = to_tensor(self.data.load_image(position)), self.data.load_instances(position)
+        image, truth = to_float(to_tensor(self.data.load_image(position))), self.data.load_instances(position)
         boxes, masks = truth.boxes.clone(), truth.masks.pixels().byte()
         if torch.rand(()) < 0.5:
             image, masks = image.flip(-1), masks.flip(-1)

@@ -16,7 +16,7 @@ LAYERS = (
     {"config", "instances", "files", "photos", "videos", "http", "devices", "distributed"},
     {"runs", "pictures", "garments"},
     {"dataset", "networks"},
-    {"openimages", "weights"},
+    {"loading", "openimages", "weights"},
     {"evaluation"},
     {"training"},
     {"models"},

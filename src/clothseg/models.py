@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from clothseg.config import Config
-from clothseg.dataset import CocoLikeDataset, to_tensor
+from clothseg.dataset import CocoLikeDataset
 from clothseg.devices import AUTO, float32_products, has_tf32, resolve_device
 from clothseg.distributed import launch
 from clothseg.errors import ConfigError, RunError
 from clothseg.evaluation.results import detections
 from clothseg.instances import CocoResult, Instances, Selection, class_number
-from clothseg.networks import Network, build_network
+from clothseg.networks import Network, build_network, to_tensor
 from clothseg.photos import read_photo
 from clothseg.runs import RunFolder
 from clothseg.weights import ConvertedWeights, LoadReport, load_converted, load_initial_weights, load_model
@@ -207,7 +207,7 @@ class Model:
         return self.detect([to_tensor(pixels)], score_threshold=score_threshold)[0]
 
     def detect(self, images: list[Tensor], *, score_threshold: float = 0.0) -> list[Instances]:
-        """The instances on photos given as float RGB `[3, H, W]` in 0..1; see `predict`.
+        """The instances on photos given as RGB `[3, H, W]`, uint8 or float in 0..1; see `predict`.
 
         Weights and activations have 32 bits everywhere. A GPU that has TF32 multiplies with it.
         """

@@ -1,4 +1,4 @@
-"""What the commands import, and when: heavy libraries only where they are used, and none before the input is checked."""
+"""What the commands import, and when: heavy libraries only where used, and none before the input is checked."""
 
 import json
 import os

@@ -16,11 +16,11 @@ from pretend_device import PretendTensor, pretend_fabric
 from torch import Tensor
 
 from clothseg.config import Config
-from clothseg.dataset import CocoLikeDataset, to_tensor
+from clothseg.dataset import CocoLikeDataset
 from clothseg.garments import replace_files, write_cutouts
 from clothseg.instances import Instances, PixelMasks
 from clothseg.models import Model
-from clothseg.networks import build_network
+from clothseg.networks import build_network, to_tensor
 from clothseg.photos import find_photos
 from clothseg.prediction import OutputFormat, PredictOptions, detect_batch, predict_files
 from clothseg.report import evaluate_run

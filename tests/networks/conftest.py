@@ -3,7 +3,7 @@
 import pytest
 from torch import Tensor
 
-from clothseg.dataset import to_tensor
+from clothseg.networks import to_float, to_tensor
 from clothseg.photos import read_photo
 from clothseg.sample import folder
 
@@ -11,4 +11,4 @@ from clothseg.sample import folder
 @pytest.fixture(scope="session")
 def sample_photos() -> list[Tensor]:
     """The first three photos of the sample, float RGB `[3, H, W]` in 0..1."""
-    return [to_tensor(read_photo(path)) for path in sorted((folder() / "train").glob("*.jpg"))[:3]]
+    return [to_float(to_tensor(read_photo(path))) for path in sorted((folder() / "train").glob("*.jpg"))[:3]]

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from PIL import Image
 
 from clothseg.config import InputSettings
@@ -133,17 +134,51 @@ def test_placement_bounds_match_hand_computed_values(name: str) -> None:
 def test_resampling_matches_pillow_and_pads_with_zeros() -> None:
     generator = np.random.default_rng(0)
     photo = generator.integers(0, 256, (37, 53, 3), dtype=np.uint8)
-    image = torch.from_numpy(photo).permute(2, 0, 1) / 255
-    found = InputTransform(InputSettings(), DETECTRON2.input).normalise(image, (64, 40))
+    image = torch.from_numpy(photo).permute(2, 0, 1)
+    transform = InputTransform(InputSettings(), DETECTRON2.input)
+    found = transform.normalise(transform.resample(image / 255, (64, 40)), (64, 40))
+    assert torch.equal(found, transform.normalise(transform.resample(image, (64, 40)), (64, 40)))
     pillow = np.asarray(Image.fromarray(photo).resize((40, 64), Image.Resampling.BILINEAR), dtype=np.float32)
     mean = torch.tensor(DETECTRON2.input.mean)[:, None, None]
     assert torch.equal(found, torch.from_numpy(pillow[:, :, ::-1].copy()).permute(2, 0, 1) - mean)
     white = torch.ones(3, 10, 10)
     square = InputTransform(InputSettings(resize="square", max_side=1000), MATTERPORT.input)
-    restored = square.normalise(white, (20, 20)) + torch.tensor(MATTERPORT.input.mean)[:, None, None]
+    restored = (
+        square.normalise(square.resample(white, (20, 20)), (20, 20))
+        + torch.tensor(MATTERPORT.input.mean)[:, None, None]
+    )
     assert restored[0, 10, 10] >= 254
     assert restored[0, 0, 10].round() == 191  # three quarters of the border pixel, rounded down
     assert square.padded([(500, 400)]) == (1024, 1024)
+
+
+@pytest.mark.parametrize("resize", ["fit", "square", "keep_ratio"])
+@ALL
+def test_bytes_floats_and_prepared_examples_give_the_same_input(name: str, resize: str) -> None:
+    settings = InputSettings.model_validate(
+        {"resize": resize, "height": 64, "width": 64, "min_side": 48, "max_side": 64}
+    )
+    transform = InputTransform(settings, CONVENTIONS[name].input)
+    generator = torch.Generator().manual_seed(0)
+    for height, width in ((90, 61), (33, 75), (64, 64)):
+        photo = torch.randint(256, (height, width, 3), dtype=torch.uint8, generator=generator).permute(2, 0, 1)
+        masks = torch.rand((3, height, width), generator=generator) < 0.5
+        crowd = torch.tensor([False, True, False])
+        boxes = torch.tensor([[1.0, 2, 30, 31], [5, 6, 17, 18], [0, 0, 20, 33]])
+        truth = Instances((height, width), boxes, torch.tensor([1, 2, 3]), PixelMasks(masks), crowd=crowd)
+        image, ready = transform.prepare(photo, truth)
+        inputs, targets = [], []
+        for pixels, objects in ((photo.float() / 255, truth), (photo, truth), (image, ready)):
+            batch, placements = transform.batch([pixels], torch.device("cpu"))
+            inputs.append(batch)
+            targets.append(transform.target(objects, placements[0]))
+        place = transform.place((height, width))
+        expected = F.interpolate(masks[~crowd][:, None].float(), size=place.size)[:, 0]
+        assert all(torch.equal(one, inputs[0]) for one in inputs)
+        for target in targets:
+            assert torch.equal(target.masks, expected.byte())
+            assert torch.equal(target.boxes, image_to_input(boxes, place)[~crowd])
+            assert torch.equal(target.ignored, image_to_input(boxes, place)[crowd])
 
 
 @pytest.mark.parametrize(

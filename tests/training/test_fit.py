@@ -1,5 +1,6 @@
 """Whole runs: stopped and killed runs resume exactly; files of a run; loading and extending a run."""
 
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -190,6 +191,38 @@ def test_a_run_with_a_missing_photo_stops_and_resumes_exactly(small_data: Path, 
         assert [row | {"seconds": 0} for row in one] == [row | {"seconds": 0} for row in other]
         ended, again = (load_file(RunFolder(tmp_path / name).weights) for name in ("whole", run.name))
         assert all(torch.equal(ended[name], again[name]) for name in ended)
+
+
+def test_results_depend_neither_on_the_workers_nor_on_resuming_with_others(
+    small_photos: Photos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Histories and weights are equal to the last bit; one run stops within epoch 2 and resumes with other workers."""
+    train, val = small_photos
+    views = ["augment.fixed_views=0", "augment.copy_paste=0.5", "augment.rotate=9", "train.feature_cache_mb=0"]
+    configs = [
+        Config.load("demo", [*TINY, *views, f"train.workers={count}", f"train.worker_type={kind}"])
+        for count, kind in ((0, "auto"), (2, "thread"), (2, "process"))
+    ]
+    for number, config in enumerate(configs):
+        MaskRCNN(config).build(CLASSES).fit(train, val, tmp_path / f"run{number}", quiet=True)
+    step = Trainer.step
+
+    def step_with_sigterm(trainer: Trainer) -> None:
+        step(trainer)
+        if trainer.state.step == 3:
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(Trainer, "step", step_with_sigterm)
+    with pytest.raises(InterruptedRun):
+        MaskRCNN(configs[2]).build(CLASSES).fit(train, val, tmp_path / "run3", quiet=True)
+    MaskRCNN(configs[1]).build(CLASSES).fit(train, val, tmp_path / "run3", resume=True, quiet=True)
+    histories = [read_history(RunFolder(tmp_path / f"run{number}").history) for number in range(4)]
+    weights = [load_file(RunFolder(tmp_path / f"run{number}").weights) for number in range(4)]
+    for history, tensors in zip(histories[1:], weights[1:], strict=True):
+        assert [row | {"seconds": 0} for row in history] == [row | {"seconds": 0} for row in histories[0]]
+        assert all(torch.equal(tensors[name], weights[0][name]) for name in tensors)
+    log = RunFolder(tmp_path / "run2").log.read_text()
+    assert len(re.findall(r"epoch \d of 3: .*, waiting for data \d+ %\n", log)) == 3
 
 
 def test_a_run_that_cannot_be_written_is_reported(

@@ -10,9 +10,10 @@ from PIL import Image
 from clothseg.config import Config
 from clothseg.errors import RunError, SpoiledRun
 from clothseg.instances import Instances
+from clothseg.loading import ExampleSource
 from clothseg.models import MaskRCNN
 from clothseg.runs import RunFolder
-from clothseg.training import Examples, read_history
+from clothseg.training import read_history
 
 from .conftest import SMALL, Photos
 
@@ -23,20 +24,20 @@ def test_a_nan_is_traced_to_its_photo(
 ) -> None:
     config = Config.load("demo", [*SMALL, f"train.on_nonfinite={on_nonfinite}", "train.epochs=1"])
     train, val = photos
-    load_example = Examples.load
+    raw = ExampleSource.raw
     before: dict[str, torch.Tensor] = {}
     model = MaskRCNN(config).build(train.classes)
     network = model.network
     assert network is not None
 
-    def poisoned(examples: Examples, position: int, version: int) -> tuple[torch.Tensor, Instances]:
-        image, truth = load_example(examples, position, version)
-        if examples.dataset is train and position == 1:
-            image = image * torch.nan
+    def poisoned(source: ExampleSource, position: int, version: int) -> tuple[torch.Tensor, Instances]:
+        image, truth = raw(source, position, version)
+        if source.dataset is train and position == 1:
+            image = image * torch.nan  # float
             before.update({name: tensor.clone() for name, tensor in network.state_dict().items()} if not before else {})
         return image, truth
 
-    monkeypatch.setattr(Examples, "load", poisoned)
+    monkeypatch.setattr(ExampleSource, "raw", poisoned)
     folder = RunFolder(tmp_path / "run")
     if on_nonfinite == "stop":
         with pytest.raises(RunError, match="learning rate") as caught:

@@ -71,8 +71,10 @@ class TrainSettings(Section):
     """Memory for outputs of frozen stages, in MB."""
     image_cache_mb: CountOrNone = 500
     """Memory for decoded photos, in MB."""
-    workers: CountOrNone = 1
-    """Threads that load and augment the next photos; the result does not depend on their number."""
+    workers: CountOrNone | Literal["auto"] = "auto"
+    """Workers that load and augment the next photos; the result does not depend on them. auto: by device and cores."""
+    worker_type: Literal["auto", "thread", "process"] = "auto"
+    """Whether workers are threads or processes; auto: processes for a GPU, else threads."""
     evaluate_every: Count | None = None
     """Evaluate the validation photos every N epochs and after the last one; null never does."""
     monitor: str = "val_total"

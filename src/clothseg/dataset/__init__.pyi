@@ -1,5 +1,5 @@
 from .coco import CocoLikeDataset
-from .loader import Batch, Sampler, load_example, to_tensor
+from .loader import Batch, Sampler, load_example
 from .repeats import repeat_factors
 
-__all__ = ["Batch", "CocoLikeDataset", "Sampler", "load_example", "repeat_factors", "to_tensor"]
+__all__ = ["Batch", "CocoLikeDataset", "Sampler", "load_example", "repeat_factors"]

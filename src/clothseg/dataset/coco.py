@@ -1,5 +1,6 @@
 """`CocoLikeDataset`: a dataset in COCO format, with the methods of the report's section 7."""
 
+import copy
 import json
 import re
 from collections import defaultdict
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from clothseg.dataset.photo_cache import PhotoCache, fitting, share_photos
 from clothseg.errors import DataError
 from clothseg.instances import CocoAnnotation, Rle, from_segmentation, tight_box
 from clothseg.photos import RgbImage, read_photo
@@ -45,8 +47,7 @@ class CocoLikeDataset:
         self.class_names: list[str] = []
         self.source: Path | None = None
         self._image_ids: set[int] = set()
-        self._cache_budget = 0  # bytes
-        self._cache: dict[int, RgbImage] = {}
+        self._cache = PhotoCache()
         self._classes: dict[tuple[str, int], str] = {}
         self._class_ids: dict[tuple[str, int], int] = {}
 
@@ -157,8 +158,8 @@ class CocoLikeDataset:
             PhotoError: the photo cannot be read.
             DataError: its size differs from that in the annotations file.
         """
-        if position in self._cache:
-            return self._cache[position]
+        if (cached := self._cache.get(position)) is not None:
+            return cached
         entry = self.images[position]
         photo = read_photo(entry.path)
         if photo.shape[:2] != (entry.height, entry.width):
@@ -166,20 +167,33 @@ class CocoLikeDataset:
                 f"{entry.path}: the photo has {photo.shape[0]} x {photo.shape[1]} pixels (height x width), but the "
                 f"annotations of image {entry.id} are for {entry.height} x {entry.width}; use the annotated photo"
             )
-        if photo.nbytes <= self._cache_budget:
-            self._cache_budget -= photo.nbytes
-            self._cache[position] = photo
+        self._cache.put(position, photo)
         return photo
 
-    def cache_images(self, budget: int) -> int:
+    def cache_images(self, budget: int, *, shared: bool = False) -> int:
         """Keeps decoded photos in memory after their first use, up to `budget` bytes. Drops the current cache.
+
+        Args:
+            budget: bytes.
+            shared: whether processes that load from this dataset use the same memory.
 
         Returns:
             The number of photos that fit, in the order of `images`.
         """
-        self._cache_budget, self._cache = budget, {}
-        sizes = np.cumsum([entry.height * entry.width * 3 for entry in self.images])
-        return int((sizes <= budget).sum())
+        sizes = [(entry.height, entry.width) for entry in self.images]
+        self._cache = share_photos(sizes, budget) if shared else PhotoCache(budget)
+        return fitting(sizes, budget)
+
+    def without_images(self) -> Self:
+        """The same dataset without photos and annotations; with the cache, if processes share it."""
+        other = copy.copy(self)
+        other.images, other._image_ids = [], set()
+        return other
+
+    @property
+    def shared_files(self) -> list[int]:
+        """File descriptors that a process needs to use the shared cache."""
+        return self._cache.files
 
     def load_instances(self, position: int) -> "Instances":
         """The ground truth of a photo. Boxes are tight around the masks. Annotations without a pixel are skipped.

@@ -12,21 +12,15 @@ from clothseg.config import AugmentSettings
 from clothseg.dataset.augment import augment, paste_instances
 from clothseg.dataset.coco import CocoLikeDataset
 from clothseg.instances import Instances
-from clothseg.photos import RgbImage
 
 Batch = list[tuple[int, int]]
 """Positions of photos, each with the number of its augmented version."""
 
 
-def to_tensor(photo: RgbImage) -> Tensor:
-    """Converts a photo `[H, W, 3]` uint8 to `[3, H, W]` float in 0..1."""
-    return torch.from_numpy(photo).permute(2, 0, 1).float() / 255
-
-
 def load_example(
     dataset: CocoLikeDataset, position: int, settings: AugmentSettings | None, version: int = 0, seed: int = 0
 ) -> tuple[Tensor, Instances]:
-    """Loads a photo `[3, H, W]` float in 0..1 and its instances, augmented with `settings`.
+    """Loads a photo `[3, H, W]` uint8 and its instances, augmented with `settings`.
 
     Args:
         dataset: after `prepare`.
@@ -39,7 +33,7 @@ def load_example(
         PhotoError: a photo cannot be read.
         DataError: a mask cannot be read, or the photo's size is wrong.
     """
-    image, instances = to_tensor(dataset.load_image(position)), dataset.load_instances(position)
+    image, instances = _load(dataset, position)
     if settings is None or (settings.fixed_views and version == 0):
         return image, instances
     own = np.random.SeedSequence([seed, position, version]).generate_state(1)[0]
@@ -47,9 +41,13 @@ def load_example(
     image, instances = augment(image, instances, settings, generator)
     if float(torch.rand((), generator=generator)) < settings.copy_paste:
         donor = int(torch.randint(len(dataset), (), generator=generator))
-        other = augment(to_tensor(dataset.load_image(donor)), dataset.load_instances(donor), settings, generator)
+        other = augment(*_load(dataset, donor), settings, generator)
         image, instances = paste_instances(image, instances, *other, generator)
     return image, instances
+
+
+def _load(dataset: CocoLikeDataset, position: int) -> tuple[Tensor, Instances]:
+    return torch.from_numpy(dataset.load_image(position)).permute(2, 0, 1), dataset.load_instances(position)
 
 
 class Sampler:

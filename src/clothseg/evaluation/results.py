@@ -6,15 +6,16 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from clothseg.dataset import CocoLikeDataset, to_tensor
+from clothseg.dataset import CocoLikeDataset
 from clothseg.instances import CocoResult, Instances, to_xywh
+from clothseg.networks import to_tensor
 
 
 class Detector(Protocol):
     """Anything that finds instances on photos; see `networks.Network`."""
 
     def detect(self, images: list[Tensor]) -> list[Instances]:
-        """The instances on each photo (float RGB `[3, H, W]` in 0..1), in the photo's own pixels."""
+        """The instances on each photo (RGB `[3, H, W]`, uint8 or float in 0..1), in the photo's own pixels."""
         ...
 
 

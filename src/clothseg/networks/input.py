@@ -13,13 +13,13 @@ from typing import Literal
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor
 
 from clothseg.config import InputSettings
 from clothseg.devices import to_float64
-from clothseg.instances import Instances, resize_zero_padded, scale_boxes
+from clothseg.instances import Instances, PixelMasks, scale_boxes
 from clothseg.networks.input_size import Size, resized_size
+from clothseg.networks.pixels import resample_bytes, resize_masks, to_float
 from clothseg.networks.tensor_cache import TensorCache
 
 Bounds = tuple[float, float, float, float]
@@ -150,7 +150,7 @@ class InputTransform:
         """The padded input `[B, 3, H, W]` on `device`, and where each photo lies in it.
 
         Args:
-            images: float RGB `[3, H, W]` in 0..1, of any sizes.
+            images: RGB `[3, H, W]`, uint8 or float in 0..1, of any sizes.
             device: of the answer.
             largest: enlarges the input's size to that of other processes, if there are any.
         """
@@ -158,31 +158,53 @@ class InputTransform:
         padded = largest(self.padded([self.resized(photo) for photo in photos]))
         placements = [self.place(photo, padded) for photo in photos]
         resized = [
-            self.normalise(image.to(device, non_blocking=True), placement.size)
+            self.normalise(self.resample(image, placement.size).to(device, non_blocking=True), placement.size)
             for image, placement in zip(images, placements, strict=True)
         ]
         return self._pad(resized, placements), placements
 
+    def resample(self, image: Tensor, size: Size) -> Tensor:
+        """`[3, h, w]` uint8 of `size` from a photo, where the arithmetic resamples bytes; else the photo itself."""
+        if self.conventions.resampling == "bilinear":
+            return image
+        return resample_bytes(image, size, antialias=self.conventions.resampling == "pillow")
+
     def normalise(self, image: Tensor, size: Size) -> Tensor:
-        """`[3, h, w]` of `size` from a photo `[3, H, W]` in 0..1, its channels in order and normalised."""
+        """`[3, h, w]` of `size` from what `resample` gives, its channels in order and normalised; float."""
         conventions = self.conventions
-        mean, std = self._mean_std(image)
         if conventions.resampling == "bilinear":
+            image = to_float(image)
+            mean, std = self._mean_std(image)
             scaled = image if conventions.pixel_scale == 1 else image * conventions.pixel_scale
             return F.interpolate(((self._ordered(scaled) - mean) / std)[None], size=size, mode="bilinear")[0]
-        grey_levels = self._ordered(resample_bytes(image, size, antialias=conventions.resampling == "pillow"))
+        grey_levels = self._ordered(image.float())
+        mean, std = self._mean_std(grey_levels)
         return (grey_levels * (conventions.pixel_scale / 255) - mean) / std
 
+    def prepare(self, image: Tensor, truth: Instances) -> tuple[Tensor, Instances]:
+        """The part of the work that a photo needs alone, to be done beforehand; `batch` and `target` do the rest.
+
+        Args:
+            image: RGB `[3, H, W]`, uint8 or float in 0..1.
+            truth: its ground truth, in the photo's own pixels.
+
+        Returns:
+            the photo, resampled if that is done in bytes, and the ground truth on the resized photo.
+        """
+        size = self.resized(truth.size)
+        if self.resized(size) == size:  # else rounding would resize it once more
+            image = self.resample(image, size)
+        masks = PixelMasks(resize_masks(truth.masks.pixels(), size).bool())
+        return image, Instances(size, scale_boxes(truth.boxes, truth.size, size), truth.classes, masks,
+                                crowd=truth.crowd)  # fmt: skip
+
     def target(self, truth: Instances, placement: InputPlacement) -> Target:
-        """The ground truth of one photo on the network's input."""
+        """The ground truth of one photo on the network's input; `truth` is in the photo's pixels, or from `prepare`."""
         single = ~truth.crowd
-        boxes = image_to_input(truth.boxes, placement)
-        masks = truth[single].masks.pixels()
-        if len(masks):
-            masks = F.interpolate(masks[:, None].float(), size=placement.size)[:, 0]
-        else:
-            masks = torch.zeros((0, *placement.size))
-        return Target(boxes[single], truth.classes[single], masks.to(torch.uint8), boxes[truth.crowd])
+        boxes = scale_boxes(truth.boxes, truth.size, placement.size) + _offset(truth.boxes, placement)
+        alone = truth if bool(single.all()) else truth[single]
+        masks = resize_masks(alone.masks.pixels(), placement.size)
+        return Target(boxes[single], truth.classes[single], masks, boxes[truth.crowd])
 
     def _ordered(self, image: Tensor) -> Tensor:
         return image.flip(0) if self.conventions.channels == "bgr" else image
@@ -204,19 +226,6 @@ class InputTransform:
         for canvas, image, at in zip(batch, images, placements, strict=True):
             canvas[:, at.top : at.top + at.height, at.left : at.left + at.width] = image
         return batch
-
-
-def resample_bytes(image: Tensor, size: Size, *, antialias: bool) -> Tensor:
-    """A photo `[3, H, W]` in 0..1 resampled as bytes to `size`, as whole grey levels 0..255.
-
-    Either by Pillow's antialiased bilinear, or bilinear with zeros beyond the edges, truncated.
-    """
-    pixels = (image * 255).round().clamp(0, 255).to("cpu", torch.uint8).permute(1, 2, 0).contiguous().numpy()
-    if antialias:
-        pixels = np.array(Image.fromarray(pixels).resize((size[1], size[0]), Image.Resampling.BILINEAR))
-    elif pixels.shape[:2] != size:
-        pixels = resize_zero_padded(pixels.astype(np.float64), size).astype(np.uint8)
-    return torch.from_numpy(pixels).permute(2, 0, 1).to(image.device, image.dtype)
 
 
 def image_to_input(boxes: Tensor, placement: InputPlacement) -> Tensor:

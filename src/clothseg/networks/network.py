@@ -170,8 +170,9 @@ class Network(nn.Module, ABC):
         """Losses by name for photos and their ground truth; `total` is their weighted sum.
 
         Args:
-            images: float RGB `[3, H, W]` in 0..1, of any sizes.
-            targets: what is on them, in the photos' own pixels. A photo without instances is allowed.
+            images: RGB `[3, H, W]`, uint8 or float in 0..1, of any sizes.
+            targets: what is on them, in the photos' own pixels, or both from `InputTransform.prepare`. A photo without
+                instances is allowed.
         """
         pixels, placements = self.transform.batch(images, self.device, self.distributed.largest)
         truth = [self.transform.target(t, p).to(self.device) for t, p in zip(targets, placements, strict=True)]
@@ -201,7 +202,7 @@ class Network(nn.Module, ABC):
         Masks stay small, and on the network's device, until pixels are needed; all else is on the CPU.
 
         Args:
-            images: float RGB `[3, H, W]` in 0..1, of any sizes.
+            images: RGB `[3, H, W]`, uint8 or float in 0..1, of any sizes.
         """
         pixels, placements = self.transform.batch(images, self.device)
         if self.config.inference.channels_last or self._compiled:

@@ -5,10 +5,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
-from clothseg.dataset import to_tensor
 from clothseg.errors import RunError
 from clothseg.instances import Instances
 from clothseg.models import Model
+from clothseg.networks import to_tensor
 from clothseg.photos import RgbImage
 
 T = TypeVar("T")

@@ -7,7 +7,10 @@ from clothseg.files import atomic_write, require_absent
 from clothseg.runs import RunFolder, refuse_data_set
 from clothseg.training.checkpoint import Checkpoint
 
-MAY_CHANGE = ("train.epochs", "train.stages", "train.patience", "train.on_nonfinite", "train.checkpoint_every_steps")
+MAY_CHANGE = (
+    *("train.epochs", "train.stages", "train.patience", "train.on_nonfinite", "train.checkpoint_every_steps"),
+    *("train.workers", "train.worker_type", "train.image_cache_mb"),
+)
 """Settings that may differ when a run resumes, because they change nothing of what was done."""
 
 

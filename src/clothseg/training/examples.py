@@ -1,14 +1,12 @@
 """Losses of a dataset's examples, with the outputs of frozen stages cached while nothing changes them."""
 
-from concurrent.futures import Future, ThreadPoolExecutor
-
 import torch
 from torch import Tensor
 
 from clothseg.config import Config
-from clothseg.dataset import Batch, CocoLikeDataset, load_example
+from clothseg.dataset import Batch, CocoLikeDataset
 from clothseg.distributed import DistributedContext, single_process
-from clothseg.instances import Instances
+from clothseg.loading import Example, ExampleQueue, ExampleSource, WorkerPool
 from clothseg.networks import Network
 from clothseg.networks.network import CachedFeatures
 
@@ -22,17 +20,22 @@ class Examples:
     Attributes:
         network: the network itself.
         learner: the network as it is called for losses, wrapped for the precision and the devices of the training.
+        queue: of the examples, which the workers of a pool load.
     """
 
-    def __init__(self, network: Network, dataset: CocoLikeDataset, config: Config, augmented: bool) -> None:
+    def __init__(
+        self,
+        network: Network,
+        dataset: CocoLikeDataset,
+        config: Config,
+        augmented: bool,
+        pool: WorkerPool | None = None,
+    ) -> None:
         self.network, self.learner, self.dataset = network, network, dataset
-        self.settings = config.augment if augmented else None
-        self.seed = config.train.seed
+        source = ExampleSource(dataset, config.augment if augmented else None, config.train.seed, network.transform)
+        self.queue = ExampleQueue(source, pool or WorkerPool(0))
         self.fixed = (not augmented or config.augment.fixed_views > 0) and config.input.resize == "fit"
         self.bytes = config.train.feature_cache_mb * 1_000_000
-        workers = config.train.workers if augmented else 0
-        self.threads = ThreadPoolExecutor(workers, "loader") if workers else None
-        self.pending: dict[tuple[int, int], Future[tuple[Tensor, Instances]]] = {}
         self.clear_cache()
 
     def clear_cache(self) -> None:
@@ -50,39 +53,26 @@ class Examples:
         """Losses by name for the examples at these positions and versions."""
         if self.caches:
             return self.learner.losses_cached([self.features(*place) for place in batch])
-        loaded = [self._loaded(*place) for place in batch]
+        loaded = [self.queue.take(*place) for place in batch]
         return self.learner.losses([image for image, _ in loaded], [truth for _, truth in loaded])
 
     def features(self, position: int, version: int) -> CachedFeatures:
         """The outputs of the frozen stages for an example, from the cache if they are there."""
         found = self.cached.get((position, version))
         if found is None:
-            found = self.network.cache_features(*self._loaded(position, version))
+            found = self.network.cache_features(*self.queue.take(position, version))
             if found.nbytes <= self.budget:
                 self.budget -= found.nbytes
                 self.cached[position, version] = found
         return found
 
     def prefetch(self, places: Batch) -> None:
-        """Starts to load these examples in threads, and drops others that were started."""
-        if self.threads is None:
-            return
-        missing = [place for place in places if place not in self.cached]
-        self.pending = {
-            place: self.pending.get(place) or self.threads.submit(self._load_pinned, *place) for place in missing
-        }
+        """Starts to load these examples, except those in the cache, and drops others that were started."""
+        self.queue.prefetch(place for place in places if place not in self.cached)
 
-    def _load_pinned(self, position: int, version: int) -> tuple[Tensor, Instances]:
-        image, truth = self.load(position, version)
-        return (image.pin_memory() if self.network.device.type == "cuda" else image), truth
-
-    def _loaded(self, position: int, version: int) -> tuple[Tensor, Instances]:
-        started = self.pending.pop((position, version), None)
-        return started.result() if started else self.load(position, version)
-
-    def load(self, position: int, version: int) -> tuple[Tensor, Instances]:
-        """The photo as the network gets it, `[3, H, W]` in 0..1, and its ground truth."""
-        return load_example(self.dataset, position, self.settings, version, self.seed)
+    def load(self, position: int, version: int) -> Example:
+        """The augmented photo `[3, H, W]` uint8 and its ground truth, in the photo's own size."""
+        return self.queue.source.raw(position, version)
 
 
 @torch.no_grad()
@@ -96,14 +86,17 @@ def mean_losses(examples: Examples, batch_size: int, seed: int, distributed: Dis
     network.eval()
     sums = dict.fromkeys(("total", *network.loss_names), 0.0)
     photos = len(examples.dataset)
+    places = [(position, 0) for position in range(photos)]
+    batches = list(enumerate(places[start : start + batch_size] for start in range(0, photos, batch_size)))
+    own = distributed.strided_shard(batches)
+    ahead = examples.queue.pool.batches_ahead(batch_size)
     try:
         with single_process(network):
-            for number, start in enumerate(range(0, photos, batch_size)):
-                if number % distributed.world_size == distributed.rank:
-                    network.generator.manual_seed(seed + number)
-                    batch = [(position, 0) for position in range(start, min(start + batch_size, photos))]
-                    for name, loss in examples.losses(batch).items():
-                        sums[name] += float(loss) * len(batch)
+            for count, (number, batch) in enumerate(own):
+                examples.prefetch([place for _, later in own[count : count + ahead + 1] for place in later])
+                network.generator.manual_seed(seed + number)
+                for name, loss in examples.losses(batch).items():
+                    sums[name] += float(loss) * len(batch)
     finally:
         network.generator.set_state(state)
         network.train(training)

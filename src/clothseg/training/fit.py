@@ -93,6 +93,8 @@ def fit(
                     raise InterruptedRun(f"after step {trainer.state.step}, all is saved; continue with: {again}")
     except (DataError, PhotoError, RunError, RuntimeError, OSError) as error:
         raise _explained(error, run, distributed, again) from error
+    finally:
+        trainer.pool.close()
     return trainer.state.rows
 
 

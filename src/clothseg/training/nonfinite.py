@@ -12,6 +12,7 @@ from clothseg.dataset import Batch
 from clothseg.distributed import DistributedContext, single_process
 from clothseg.errors import RunError, SpoiledRun
 from clothseg.files import atomic_file, atomic_write
+from clothseg.networks import to_float
 from clothseg.pictures import draw_instances
 from clothseg.runs import RunFolder
 from clothseg.training.examples import Examples
@@ -89,7 +90,7 @@ def save_nonfinite_step(
         entry = dataset.images[position]
         image, truth = examples.load(position, version)
         picture = f"step-{step}-photo-{entry.id}.png"
-        pixels = (image.nan_to_num().clamp(0, 1) * 255).byte().permute(1, 2, 0).cpu().numpy()
+        pixels = (to_float(image).nan_to_num().clamp(0, 1) * 255).byte().permute(1, 2, 0).cpu().numpy()
         with atomic_file(folder / picture) as temporary:
             Image.fromarray(draw_instances(pixels, truth, dataset.class_names[1:], scores=False)).save(
                 temporary, format="PNG"

@@ -15,8 +15,9 @@ from lightning_fabric import Fabric
 from clothseg.config import Config
 from clothseg.dataset import Batch, CocoLikeDataset, Sampler, repeat_factors
 from clothseg.devices import resolve_precision
-from clothseg.distributed import DistributedContext, launch
+from clothseg.distributed import DistributedContext, launch, local_world_size
 from clothseg.errors import ClothsegError, RunError, SpoiledRun
+from clothseg.loading import WorkerPool
 from clothseg.networks import Network
 from clothseg.runs import RunFolder
 from clothseg.training.checkpoint import Checkpoint, checksum, read_last, write_checkpoint
@@ -37,6 +38,7 @@ from clothseg.training.schedule import (
 )
 from clothseg.training.step import StepResult, training_step
 from clothseg.training.validation import Validator, epoch_messages, should_stop
+from clothseg.training.waiting import WaitingTime
 
 T = TypeVar("T")
 
@@ -72,9 +74,12 @@ class Trainer:
         batch_size = batch_per_rank(config, world_size) * world_size
         repeats = repeat_factors(train, settings.repeat_threshold)
         self.sampler = Sampler(len(train), batch_size, config.augment.fixed_views, settings.seed, repeats)
-        self.examples = Examples(network, train, config, augmented=True)
-        val_examples = Examples(network, val, config, augmented=False)
-        self.cached_photos = 0 if self.examples.fixed else train.cache_images(settings.image_cache_mb * 1_000_000)
+        self.pool = WorkerPool.for_training(settings, self.fabric.device, local_world_size(world_size))
+        self.examples = Examples(network, train, config, augmented=True, pool=self.pool)
+        val_examples = Examples(network, val, config, augmented=False, pool=self.pool)
+        budget = settings.image_cache_mb * 1_000_000
+        self.cached_photos = 0 if self.examples.fixed else train.cache_images(budget, shared=self.pool.processes)
+        self.waiting = WaitingTime(self.examples.queue)
         self.ema = EmaWeights(network, settings.ema_decay) if settings.ema_decay else None
         self.validator = Validator(network, val_examples, self.ema, config, train.classes, run, self.distributed)
         self.photos = batch_size * settings.grad_accumulation_steps
@@ -112,7 +117,8 @@ class Trainer:
             if self.epoch_due:
                 self.end_epoch()
                 return
-            self.step()
+            with self.waiting.timed():
+                self.step()
         except SpoiledRun:
             raise
         except ClothsegError:
@@ -131,7 +137,8 @@ class Trainer:
         set_learning_rate(self.optimizer, state.step, stage, settings)
         torch.manual_seed(int(np.random.SeedSequence([settings.seed, state.step]).generate_state(1)[0]))  # of dropout
         batches = [self.sampler.next_batch() for _ in range(settings.grad_accumulation_steps)]
-        own = [list(self.distributed.shard(batch)) for batch in (*batches, *self.sampler.peek(2))]
+        ahead = self.pool.batches_ahead(len(batches[0]) // self.distributed.world_size)
+        own = [list(self.distributed.shard(batch)) for batch in (*batches, *self.sampler.peek(ahead))]
         self.examples.prefetch([place for batch in own for place in batch])
 
         result = self._retry_oom(lambda: self._step_on(own[: len(batches)]))
@@ -229,8 +236,11 @@ class Trainer:
             return self.validator.end_epoch(after, self.snapshot)
 
         self.state = self._retry_oom(validate)
-        self.log.info(epoch_line(self.state.rows[-1], self.config.train.epochs, self.network.loss_names))
-        for message in epoch_messages(self.state.rows, self.config.train):
+        line = epoch_line(self.state.rows[-1], self.config.train.epochs, self.network.loss_names)
+        self.log.info(f"{line}, {self.waiting}")
+        advice = self.waiting.advice(len(self.train) if self.examples.fixed else self.cached_photos, len(self.train))
+        self.waiting.reset()
+        for message in [*epoch_messages(self.state.rows, self.config.train), *advice]:
             self.log.info(message)
 
     def describe_losses(self) -> str:

@@ -11,8 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from clothseg.dataset import to_tensor
-from clothseg.networks import Network
+from clothseg.networks import Network, to_tensor
 from clothseg.networks.input import Target
 from clothseg.networks.layers.box_coder import encode_boxes
 from clothseg.networks.layers.matching import IGNORED, NEGATIVE, match_boxes

@@ -10,9 +10,8 @@ import torch
 
 from clothseg import sample
 from clothseg.config import Config
-from clothseg.dataset import to_tensor
 from clothseg.errors import WeightsError
-from clothseg.networks import build_network
+from clothseg.networks import build_network, to_float, to_tensor
 from clothseg.photos import read_photo
 from clothseg.weights import BUNDLED, load_initial_weights, timm_names
 from clothseg.weights.formats.efficientnet_lite import Bundled
@@ -40,7 +39,9 @@ def test_photos_of_garments_get_classes_of_garments(bundled: Bundled) -> None:
     paths: list[Path] = sorted((sample.folder() / "validation").glob("*.jpg"))[:12]
     hits = 0
     for path in paths:
-        image = torch.nn.functional.interpolate(to_tensor(read_photo(path))[None], (336, 224), mode="bilinear")
+        image = torch.nn.functional.interpolate(
+            to_float(to_tensor(read_photo(path)))[None], (336, 224), mode="bilinear"
+        )
         with torch.no_grad():
             top = model((image * 255 - 127) / 128)[0].topk(5).indices.tolist()
         hits += bool(GARMENTS & set(top))

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.ops import box_iou
 
-from clothseg.dataset import to_tensor
-from clothseg.networks import Network
+from clothseg.networks import Network, to_tensor
 from clothseg.networks.backbones import Backbone
 from clothseg.networks.input import network_to_image, to_network_coords
 from clothseg.networks.layers.roi_align import box_levels

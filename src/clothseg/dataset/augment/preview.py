@@ -37,7 +37,7 @@ def preview_augmentation(data: CocoLikeDataset, position: int, config: Config) -
     for version in (0, *preview_versions(config.augment)):
         settings = config.augment if version else None
         image, instances = load_example(data, position, settings, version, config.train.seed)
-        pixels = (image.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
+        pixels = image.permute(1, 2, 0).numpy()
         caption = f"version {version}" if version else data.images[position].path.name
         yield draw_instances(pixels, instances, data.classes, scores=False), caption
 

@@ -14,6 +14,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset, load_example
 from clothseg.devices import Precision, resolve_precision
+from clothseg.distributed import local_world_size
+from clothseg.loading import WorkerPool
 from clothseg.networks import Network, build_network, input_transform
 from clothseg.training.memory.device import resident, shares_main_memory
 from clothseg.training.memory.tensors import LiveBytes
@@ -31,8 +33,9 @@ class PhotoNeeds:
         sizes: the different heights and widths.
         photos: how many there are.
         objects, most: mean and largest number of objects on a photo.
-        held: bytes of the largest example during a step.
-        making: peak bytes while it is loaded.
+        held: bytes of the largest example while it waits for its step.
+        making: peak bytes while it is loaded, and made an input.
+        pixels: bytes of all photos.
     """
 
     sizes: list[tuple[int, int]]
@@ -41,6 +44,7 @@ class PhotoNeeds:
     most: int
     held: int
     making: int
+    pixels: int
 
 
 @dataclass(frozen=True)
@@ -50,9 +54,9 @@ class Forecast:
     Attributes:
         libraries: the program, its libraries and the dataset's tables; on a GPU nothing.
         weights, gradients, optimizer, ema: of the network.
-        cached: outputs of frozen stages.
+        cached: outputs of frozen stages, and on a CPU decoded photos.
         activations: what a step needs beyond these.
-        photos: those of a batch, and one that is being loaded.
+        photos: those of a batch and of the next ones, and one that is being loaded.
     """
 
     libraries: int
@@ -81,14 +85,16 @@ def photo_needs(dataset: CocoLikeDataset, config: Config) -> PhotoNeeds:
     largest = max(range(len(areas)), key=lambda i: areas[i] * (12 + counts[i]))  # 3 floats, and a byte for each object
     transform = input_transform(config)
     with LiveBytes() as live:
-        image, truth = load_example(dataset, largest, config.augment, 1, config.train.seed)
-        held = live.now
-        size = transform.resized(truth.size)
-        target = transform.target(truth, transform.place(truth.size, size))
-    del image, target
+        image, truth = transform.prepare(*load_example(dataset, largest, config.augment, 1, config.train.seed))
+        pixels, placements = transform.batch([image], torch.device("cpu"))
+        target = transform.target(truth, placements[0])
+    held = image.nbytes + truth.masks.pixels().nbytes
+    del pixels, target
     decoded = areas[largest] * (3 + counts[largest])  # made by other libraries, which are not counted
     sizes = sorted({(entry.height, entry.width) for entry in dataset.images})
-    return PhotoNeeds(sizes, len(counts), sum(counts) / len(counts), max(counts), held, live.peak + decoded)
+    return PhotoNeeds(
+        sizes, len(counts), sum(counts) / len(counts), max(counts), held, live.peak + decoded, 3 * sum(areas)
+    )
 
 
 def forecast(
@@ -129,8 +135,12 @@ def _stage_forecast(
     weights = sum(_size(t) for t in network.state_dict().values())
     ema = sum(_size(p) for p in network.parameters()) if settings.ema_decay else 0
     writing = weights if on_cpu else ema  # a copy for their file; validation swaps them for the EMA
-    photos = max(settings.batch_size * train.held, (settings.batch_size - 1) * train.held + train.making)
+    pool = WorkerPool.for_training(settings, device, local_world_size(settings.devices))
+    batches = 1 + (pool.batches_ahead(settings.batch_size) if pool.workers else 0)
+    photos = batches * settings.batch_size * train.held + train.making
     cached = _cached_bytes(network, config, train, config.augment.fixed_views) + _cached_bytes(network, config, val, 1)
+    if on_cpu and not (config.augment.fixed_views and config.input.resize == "fit"):
+        cached += min(settings.image_cache_mb * 1_000_000, train.pixels)
     return Forecast(
         libraries=0,
         weights=weights,

@@ -1,0 +1,49 @@
+"""Photos and masks as tensors: their bytes, the same in 0..1, and resampled."""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from clothseg.instances import resize_zero_padded
+from clothseg.photos import RgbImage
+
+
+def to_tensor(photo: RgbImage) -> Tensor:
+    """A photo `[H, W, 3]` uint8 as `[3, H, W]` uint8, in the same memory."""
+    return torch.from_numpy(photo).permute(2, 0, 1)
+
+
+def to_float(image: Tensor) -> Tensor:
+    """A photo `[3, H, W]` as float in 0..1, where it is; uint8 is divided by 255, float stays as it is."""
+    return image if image.is_floating_point() else image.float() / 255
+
+
+def to_bytes(image: Tensor) -> Tensor:
+    """A photo `[3, H, W]` as uint8, where it is; float in 0..1 is multiplied by 255 and rounded, uint8 stays."""
+    return (image * 255).round().clamp(0, 255).to(torch.uint8) if image.is_floating_point() else image
+
+
+def resample_bytes(image: Tensor, size: tuple[int, int], *, antialias: bool) -> Tensor:
+    """A photo `[3, H, W]`, uint8 or float in 0..1, resampled as bytes: `[3, h, w]` uint8 of `size`, on the CPU.
+
+    Either by Pillow's antialiased bilinear, or bilinear with zeros beyond the edges, truncated.
+    """
+    pixels = to_bytes(image).cpu().permute(1, 2, 0).contiguous().numpy()
+    if pixels.shape[:2] == size:
+        resampled = pixels
+    elif antialias:
+        resampled = np.array(Image.fromarray(pixels).resize((size[1], size[0]), Image.Resampling.BILINEAR))
+    else:
+        resampled = resize_zero_padded(pixels.astype(np.float64), size).astype(np.uint8)
+    return to_tensor(resampled)
+
+
+def resize_masks(masks: Tensor, size: tuple[int, int]) -> Tensor:
+    """Masks `[N, H, W]` bool as uint8 of `size`; each pixel takes the nearest old one."""
+    if masks.shape[1:] == size:
+        return masks.view(torch.uint8)
+    if not len(masks):
+        return torch.zeros((0, *size), dtype=torch.uint8)
+    return F.interpolate(masks[:, None].to(torch.uint8), size=size)[:, 0]
