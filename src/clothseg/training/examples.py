@@ -1,6 +1,9 @@
 """Losses of a dataset's examples, with the outputs of frozen stages cached while nothing changes them."""
 
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,11 +24,13 @@ class Examples:
 
     Attributes:
         network: the network itself.
-        learner: the network as it is called for losses, wrapped for the precision and the devices of the training.
+        learner: the network as it is called for losses, wrapped for the devices of the training.
+        autocast: makes a context in which the network computes in the precision of the training; none by default.
     """
 
     def __init__(self, network: Network, dataset: CocoLikeDataset, config: Config, augmented: bool) -> None:
         self.network, self.learner, self.dataset = network, network, dataset
+        self.autocast: Callable[[], AbstractContextManager[Any]] = nullcontext
         self.settings = config.augment if augmented else None
         self.seed = config.train.seed
         self.fixed = (not augmented or config.augment.fixed_views > 0) and config.input.resize == "fit"
@@ -49,9 +54,11 @@ class Examples:
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Losses by name for the examples at these positions and versions."""
         if self.caches:
-            return self.learner.losses_cached([self.features(*place) for place in batch])
+            with self.autocast():
+                return self.learner.losses_cached([self.features(*place) for place in batch])
         loaded = [self._loaded(*place) for place in batch]
-        return self.learner.losses([image for image, _ in loaded], [truth for _, truth in loaded])
+        with self.autocast():
+            return self.learner.losses([image for image, _ in loaded], [truth for _, truth in loaded])
 
     def features(self, position: int, version: int) -> CachedFeatures:
         """The outputs of the frozen stages for an example, from the cache if they are there."""

@@ -74,6 +74,8 @@ class Trainer:
         self.sampler = Sampler(len(train), batch_size, config.augment.fixed_views, settings.seed, repeats)
         self.examples = Examples(network, train, config, augmented=True)
         val_examples = Examples(network, val, config, augmented=False)
+        # Fabric itself casts only in the wrapper of several processes.
+        self.examples.autocast = val_examples.autocast = self.fabric.autocast
         self.cached_photos = 0 if self.examples.fixed else train.cache_images(settings.image_cache_mb * 1_000_000)
         self.ema = EmaWeights(network, settings.ema_decay) if settings.ema_decay else None
         self.validator = Validator(network, val_examples, self.ema, config, train.classes, run, self.distributed)
