@@ -65,8 +65,11 @@ def test_boxes_and_losses_have_32_bits_under_autocast(
     assert {loss.dtype for loss in losses.values()} == {torch.float32}
     assert seen == {name: {torch.float32} for name in BOX_ARITHMETIC}
     torch.autograd.backward(losses["total"])
-    gradients = [p.grad for p in network.parameters() if p.grad is not None]
-    assert gradients and all(g.dtype == torch.float32 and bool(g.isfinite().all()) for g in gradients)
+    gradients = {name: p.grad for name, p in network.named_parameters() if p.grad is not None}
+    assert all(g.dtype == torch.float32 and bool(g.isfinite().all()) for g in gradients.values())
+    network.zero_grad()
+    torch.autograd.backward(network.train().losses([image], [truth])["total"])
+    assert gradients.keys() == {name for name, p in network.named_parameters() if p.grad is not None}
 
 
 def test_a_mixed_training_keeps_32_bits_and_is_close_to_one_of_32_bits(
@@ -79,6 +82,11 @@ def test_a_mixed_training_keeps_32_bits_and_is_close_to_one_of_32_bits(
         torch.manual_seed(5)
         trainer = Trainer(build_network(config, 3), *photos, config, run, RunLog(run.log, quiet=True))
         assert trainer.precision == precision
+        computed: set[torch.dtype] = set()
+        head = trainer.network.get_submodule("box_head.dense.0")
+        head.register_forward_hook(lambda module, args, output, seen=computed: seen.add(output.dtype))
+        trainer.advance()
+        assert computed == {torch.float32 if precision == "32-true" else torch.bfloat16}
         while trainer.epoch_due or not trainer.finished:
             trainer.advance()
         rows.append(trainer.state.rows[-1])

@@ -1,5 +1,9 @@
 """Losses of a dataset's examples, with the outputs of frozen stages cached while nothing changes them."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -19,7 +23,8 @@ class Examples:
 
     Attributes:
         network: the network itself.
-        learner: the network as it is called for losses, wrapped for the precision and the devices of the training.
+        learner: the network as it is called for losses, wrapped for the devices of the training.
+        autocast: makes a context in which the network computes in the precision of the training; none by default.
         queue: of the examples, which the workers of a pool load.
     """
 
@@ -32,6 +37,7 @@ class Examples:
         pool: WorkerPool | None = None,
     ) -> None:
         self.network, self.learner, self.dataset = network, network, dataset
+        self.autocast: Callable[[], AbstractContextManager[Any]] = nullcontext
         source = ExampleSource(dataset, config.augment if augmented else None, config.train.seed, network.transform)
         self.queue = ExampleQueue(source, pool or WorkerPool(0))
         self.fixed = (not augmented or config.augment.fixed_views > 0) and config.input.resize == "fit"
@@ -52,9 +58,11 @@ class Examples:
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Losses by name for the examples at these positions and versions."""
         if self.caches:
-            return self.learner.losses_cached([self.features(*place) for place in batch])
+            with self.autocast():
+                return self.learner.losses_cached([self.features(*place) for place in batch])
         loaded = [self.queue.take(*place) for place in batch]
-        return self.learner.losses([image for image, _ in loaded], [truth for _, truth in loaded])
+        with self.autocast():
+            return self.learner.losses([image for image, _ in loaded], [truth for _, truth in loaded])
 
     def features(self, position: int, version: int) -> CachedFeatures:
         """The outputs of the frozen stages for an example, from the cache if they are there."""

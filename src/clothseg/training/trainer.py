@@ -77,6 +77,8 @@ class Trainer:
         self.pool = WorkerPool.for_training(settings, self.fabric.device, local_world_size(world_size))
         self.examples = Examples(network, train, config, augmented=True, pool=self.pool)
         val_examples = Examples(network, val, config, augmented=False, pool=self.pool)
+        # Fabric itself casts only in the wrapper of several processes.
+        self.examples.autocast = val_examples.autocast = self.fabric.autocast
         budget = settings.image_cache_mb * 1_000_000
         self.cached_photos = 0 if self.examples.fixed else train.cache_images(budget, shared=self.pool.processes)
         self.waiting = WaitingTime(self.examples.queue)
