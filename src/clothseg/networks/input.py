@@ -18,6 +18,7 @@ from torch import Tensor
 
 from clothseg.config import InputSettings
 from clothseg.instances import Instances, resize_zero_padded, scale_boxes
+from clothseg.networks.transfer import to_device
 
 Size = tuple[int, int]
 Bounds = tuple[float, float, float, float]
@@ -100,10 +101,6 @@ class Target:
     masks: Tensor
     ignored: Tensor
 
-    def to(self, device: torch.device) -> "Target":
-        """The same on another device."""
-        return Target(*(t.to(device) for t in (self.boxes, self.classes, self.masks, self.ignored)))
-
 
 class InputTransform:
     """Resizes, normalises and pads photos, and moves boxes between the photo, the input and the network.
@@ -170,16 +167,27 @@ class InputTransform:
         grey_levels = self._ordered(resample_bytes(image, size, antialias=conventions.resampling == "pillow"))
         return (grey_levels * (conventions.pixel_scale / 255) - mean) / std
 
-    def target(self, truth: Instances, placement: InputPlacement) -> Target:
-        """The ground truth of one photo on the network's input."""
-        single = ~truth.crowd
-        boxes = image_to_input(truth.boxes, placement)
-        masks = truth[single].masks.pixels()
-        if len(masks):
-            masks = F.interpolate(masks[:, None].float(), size=placement.size)[:, 0]
+    def target(self, truth: Instances, placement: InputPlacement, device: torch.device | None = None) -> Target:
+        """The ground truth of one photo on the network's input.
+
+        Args:
+            truth: in the photo's own pixels.
+            placement: where the photo lies in the input.
+            device: of the answer; that of `truth` by default.
+        """
+        device = device or truth.boxes.device
+        boxes, classes, masks = image_to_input(truth.boxes, placement), truth.classes, truth.masks
+        ignored = boxes[:0]
+        if any(crowd := truth.crowd.tolist()):
+            single = torch.tensor([number for number, of_many in enumerate(crowd) if not of_many], dtype=torch.int64)
+            boxes, ignored = boxes[single], boxes[truth.crowd]
+            classes, masks = classes[single], masks.select(single)
+        pixels = to_device(masks.pixels().view(torch.uint8), device)
+        if len(pixels):
+            pixels = F.interpolate(pixels[:, None], size=placement.size)[:, 0]
         else:
-            masks = torch.zeros((0, *placement.size))
-        return Target(boxes[single], truth.classes[single], masks.to(torch.uint8), boxes[truth.crowd])
+            pixels = pixels.new_zeros((0, *placement.size))
+        return Target(to_device(boxes, device), to_device(classes, device), pixels, to_device(ignored, device))
 
     def _ordered(self, image: Tensor) -> Tensor:
         return image.flip(0) if self.conventions.channels == "bgr" else image

@@ -14,9 +14,11 @@ from clothseg.instances import clip_to
 from clothseg.networks.input import InputPlacement, Target, placement_bounds, to_network_coords
 from clothseg.networks.layers.anchors import make_anchors
 from clothseg.networks.layers.box_coder import decode_boxes, encode_boxes
-from clothseg.networks.layers.matching import match_boxes, sample
+from clothseg.networks.layers.matching import draw_keys, match_boxes, sample
 from clothseg.networks.mask_rcnn.conventions import Conventions
-from clothseg.networks.mask_rcnn.losses import rpn_losses
+from clothseg.networks.mask_rcnn.losses import matched_rows, rpn_losses
+
+_KNOWN_SIZES = 8  # photos of a dataset have few sizes, or very many
 
 
 class RegionProposalNetwork(nn.Module):
@@ -42,6 +44,7 @@ class RegionProposalNetwork(nn.Module):
         for layer in (*self.convs, self.score, self.delta):
             nn.init.normal_(layer.get_parameter("weight"), std=0.01)
             nn.init.constant_(layer.get_parameter("bias"), 0.0)
+        self._known_neighbours: dict[tuple[tuple[tuple[int, int], ...], torch.device], Tensor] = {}
 
     def forward(self, features: list[Tensor], padded: tuple[int, int]) -> tuple[list[Tensor], list[Tensor], Tensor]:
         """Logits, box deltas and anchors.
@@ -129,54 +132,54 @@ class RegionProposalNetwork(nn.Module):
         distributed: DistributedContext,
     ) -> dict[str, Tensor]:
         """`rpn_class` and `rpn_bbox`, over the sampled anchors of the whole batch; each photo has a generator."""
-        settings, anchors = self.settings, anchors.to(features[0].dtype)
-        photos, places, labels, true_deltas = [], [], [], []
-        for photo, (target, generator) in enumerate(zip(targets, generators, strict=True)):
-            matches = match_boxes(
-                anchors,
-                target.boxes,
-                target.ignored,
-                foreground=settings.foreground_iou,
-                background=settings.background_iou,
-                keep_best=True,
-            )
-            positive, negative = sample(matches, settings.samples, settings.positive_fraction, generator)
-            truth = target.boxes[matches[positive]]
-            true_deltas.append(encode_boxes(truth, anchors[positive], self.conventions.rpn_box_weights))
-            places += [positive, negative]
-            photos.append(torch.full((len(positive) + len(negative),), photo, device=anchors.device))
-            labels += [torch.ones_like(positive), torch.zeros_like(negative)]
-        label = torch.cat(labels)
-        logits, deltas = self.sparse_head(features, torch.cat(photos), torch.cat(places))
-        budget = settings.samples * len(targets)
+        settings, anchors = self.settings, anchors.float()
+        rules = {"foreground": settings.foreground_iou, "background": settings.background_iou, "keep_best": True}
+        every = [match_boxes(anchors, target.boxes, target.ignored, **rules) for target in targets]
+        keys = draw_keys([len(anchors)] * len(targets), generators, anchors.device)
+        matches = torch.stack(every) if len(every) > 1 else every[0][None]
+        place, matches = sample(matches, settings.samples, settings.positive_fraction, keys)
+        logits, deltas = (values.flatten(0, 1) for values in self.sparse_head(features, place))
+        (truth,) = matched_rows([[target.boxes] for target in targets], matches)
+        true_deltas = encode_boxes(truth, anchors[place.flatten()], self.conventions.rpn_box_weights)
+        matches = matches.flatten()
         return rpn_losses(
-            logits, label.to(logits.dtype), deltas[label == 1], torch.cat(true_deltas), budget, self.settings.box_loss,
-            self.conventions, distributed,
-        )  # fmt: skip
+            logits,
+            (matches.clamp(max=0) + 1).to(true_deltas.dtype),  # NEGATIVE is -1, IGNORED is -2
+            deltas,
+            torch.where((matches >= 0)[:, None], true_deltas, deltas.detach()),
+            settings.samples * len(targets),
+            self.settings.box_loss,
+            self.conventions,
+            distributed,
+        )
 
-    def sparse_head(self, features: list[Tensor], photo: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits `[S]` and box deltas `[S, 4]` of sampled anchors, as `forward` gives them.
+    def sparse_head(self, features: list[Tensor], place: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits `[B, S]` and box deltas `[B, S, 4]` of sampled anchors, as `forward` gives them.
 
         With one convolution these depend only on the 3 x 3 cells around each anchor, so that a step computes some
         hundred places, not all places of every level.
 
         Args:
             features: FPN levels `[B, C, h, w]`.
-            photo: `[S]` int64, the photo of each anchor in the batch.
-            place: `[S]` int64, the position of each anchor among those of all levels.
+            place: `[B, S]` int64, the positions of each photo's anchors among those of all levels.
         """
         if len(self.convs) > 1:
-            scores, deltas = self.head(features)
-            return torch.cat(scores, dim=1)[photo, place], torch.cat(deltas, dim=1)[photo, place]
-        shapes = self.score.out_channels  # of which the levels' first anchors are multiples
-        rows, order, first = [], [], 0
-        for feature in features:
-            last = first + feature.shape[2] * feature.shape[3] * shapes
-            here = torch.where((place >= first) & (place < last))[0]
-            rows.append(patches_3x3(feature, photo[here], (place[here] - first) // shapes))
-            order.append(here)
-            first = last
-        return self.sparse_head_rows(torch.cat(rows)[torch.cat(order).argsort()], place % shapes)
+            scores, deltas = (torch.cat(part, dim=1) for part in self.head(features))
+            return scores.gather(1, place), deltas.gather(1, place[..., None].expand(-1, -1, 4))
+        shapes = self.score.out_channels  # at every cell of every level
+        rows = patches_3x3(features, self._neighbours(features), place // shapes)
+        logits, deltas = self.sparse_head_rows(rows, (place % shapes).flatten())
+        return logits.view(place.shape), deltas.view(*place.shape, 4)
+
+    def _neighbours(self, features: list[Tensor]) -> Tensor:
+        """See `neighbours_3x3`; kept for the sizes of the last inputs."""
+        sizes = tuple((feature.shape[2], feature.shape[3]) for feature in features)
+        key = sizes, features[0].device
+        if key not in self._known_neighbours:
+            if len(self._known_neighbours) >= _KNOWN_SIZES:
+                self._known_neighbours.clear()
+            self._known_neighbours[key] = neighbours_3x3(sizes).to(features[0].device)
+        return self._known_neighbours[key]
 
     def sparse_head_rows(self, rows: Tensor, shape: Tensor) -> tuple[Tensor, Tensor]:
         """Logits `[S]` and box deltas `[S, 4]` of anchors, from the features around them.
@@ -192,26 +195,42 @@ class RegionProposalNetwork(nn.Module):
         return logits, deltas.gather(1, shape[..., None].expand(-1, -1, 4))[:, 0]
 
 
-def patches_3x3(feature: Tensor, photo: Tensor, cell: Tensor) -> Tensor:
-    """The 3 x 3 cells around each of `cell` `[S]`, in the order of a convolution's weights; zeros beyond the edges.
-
-    Args:
-        feature: `[B, C, h, w]`.
-        photo: `[S]` int64.
-        cell: `[S]` int64, row times w plus column.
+def neighbours_3x3(sizes: Sequence[tuple[int, int]]) -> Tensor:
+    """The 3 x 3 cells around each cell of maps of these heights and widths, in the order of a convolution's weights.
 
     Returns:
-        `[S, C * 9]`.
+        `[N, 9]` int64, N being the cells of all maps, which are numbered one map after the other, row by row. Beyond a
+        map's edges there is N.
     """
-    height, width = feature.shape[2:]
-    steps = torch.arange(-1, 2, device=cell.device)
-    row = (cell // width)[:, None] + steps.repeat_interleave(3)
-    column = (cell % width)[:, None] + steps.repeat(3)
-    inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-    place = (photo[:, None] * height + row.clamp(0, height - 1)) * width + column.clamp(0, width - 1)
+    total, first, tables = sum(height * width for height, width in sizes), 0, []
+    for height, width in sizes:
+        cells = torch.arange(first, first + height * width).view(height, width)
+        padded = F.pad(cells, (1, 1, 1, 1), value=total)
+        tables.append(padded.unfold(0, 3, 1).unfold(1, 3, 1).reshape(-1, 9))
+        first += height * width
+    return torch.cat(tables)
+
+
+def patches_3x3(features: list[Tensor], neighbours: Tensor, cell: Tensor) -> Tensor:
+    """The 3 x 3 cells around each of `cell` `[B, S]`; zeros beyond the edges.
+
+    Args:
+        features: FPN levels `[B, C, h, w]`.
+        neighbours: `[N, 9]`, as `neighbours_3x3` gives them.
+        cell: `[B, S]` int64, numbers among the cells of all levels.
+
+    Returns:
+        `[B * S, C * 9]`.
+    """
+    batch, channels = features[0].shape[:2]
+    maps = [feature.flatten(2).transpose(1, 2) for feature in features]
+    rows = torch.cat([*maps, maps[0].new_zeros((batch, 1, channels))], dim=1)
+    place = neighbours[cell]
+    if batch > 1:
+        place = place + torch.arange(batch, device=cell.device)[:, None, None] * rows.shape[1]
     # The gradient of an index adds up in the order in which threads finish; that of an embedding in a fixed order.
-    found = F.embedding(place, feature.permute(0, 2, 3, 1).reshape(-1, feature.shape[1]))
-    return (found * inside[..., None]).transpose(1, 2).flatten(1)
+    found = F.embedding(place.view(-1, 9), rows.reshape(-1, channels))
+    return found.transpose(1, 2).flatten(1)
 
 
 def _best(scores: Tensor, count: int, *, first_of_equals: bool) -> tuple[Tensor, Tensor]:
