@@ -1,5 +1,6 @@
 """One training step: activation checkpointing, micro-batches, gradient clipping."""
 
+import math
 from typing import cast
 
 import pytest
@@ -10,6 +11,7 @@ from torch.optim import Optimizer
 from clothseg.config import Config
 from clothseg.dataset import Batch
 from clothseg.distributed import DistributedContext, launch
+from clothseg.instances import Instances
 from clothseg.networks import build_network
 from clothseg.training import Examples
 from clothseg.training.schedule import make_optimizer
@@ -66,6 +68,21 @@ def test_the_gradient_of_micro_batches_is_the_mean_over_all_photos(photos: Photo
     assert together.keys() == alone.keys() == second.keys()
     for name, gradient in together.items():
         torch.testing.assert_close(gradient, alone[name] / 3 + 2 * second[name] / 3, atol=1e-5, rtol=1e-4)
+
+
+def test_a_nan_in_a_later_micro_batch_is_traced_to_it(photos: Photos, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All losses are read at the end, before the optimizer changes a weight."""
+    load_example = Examples.load
+
+    def poisoned(examples: Examples, position: int, version: int) -> tuple[Tensor, Instances]:
+        image, truth = load_example(examples, position, version)
+        return image * (torch.nan if position == 1 else 1.0), truth
+
+    monkeypatch.setattr(Examples, "load", poisoned)
+    config = Config.load("demo", SMALL)
+    result, _ = step_on(config, photos, [[(0, 0)], [(1, 0)], [(2, 0)]])
+    assert result.faulty == [(1, 0)]
+    assert not math.isfinite(result.losses["total"])
 
 
 def test_gradient_clipping_matches_hand_computed_values() -> None:

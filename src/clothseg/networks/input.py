@@ -168,13 +168,7 @@ class InputTransform:
         return (grey_levels * (conventions.pixel_scale / 255) - mean) / std
 
     def target(self, truth: Instances, placement: InputPlacement, device: torch.device | None = None) -> Target:
-        """The ground truth of one photo on the network's input.
-
-        Args:
-            truth: in the photo's own pixels.
-            placement: where the photo lies in the input.
-            device: of the answer; that of `truth` by default.
-        """
+        """The ground truth of one photo on the network's input, on `device`, by default that of `truth`."""
         device = device or truth.boxes.device
         boxes, classes, masks = image_to_input(truth.boxes, placement), truth.classes, truth.masks
         ignored = boxes[:0]
@@ -182,11 +176,7 @@ class InputTransform:
             single = torch.tensor([number for number, of_many in enumerate(crowd) if not of_many], dtype=torch.int64)
             boxes, ignored = boxes[single], boxes[truth.crowd]
             classes, masks = classes[single], masks.select(single)
-        pixels = to_device(masks.pixels().view(torch.uint8), device)
-        if len(pixels):
-            pixels = F.interpolate(pixels[:, None], size=placement.size)[:, 0]
-        else:
-            pixels = pixels.new_zeros((0, *placement.size))
+        pixels = F.interpolate(to_device(masks.pixels().view(torch.uint8), device)[:, None], size=placement.size)[:, 0]
         return Target(to_device(boxes, device), to_device(classes, device), pixels, to_device(ignored, device))
 
     def _ordered(self, image: Tensor) -> Tensor:
@@ -244,10 +234,13 @@ def resample_bytes(image: Tensor, size: Size, *, antialias: bool) -> Tensor:
 
     Either by Pillow's antialiased bilinear, or bilinear with zeros beyond the edges, truncated.
     """
-    pixels = (image * 255).round().clamp(0, 255).to("cpu", torch.uint8).permute(1, 2, 0).contiguous().numpy()
+    grey_levels = (image * 255).round().clamp(0, 255)
+    if image.shape[1:] == size:
+        return grey_levels
+    pixels = grey_levels.to("cpu", torch.uint8).permute(1, 2, 0).contiguous().numpy()
     if antialias:
         pixels = np.array(Image.fromarray(pixels).resize((size[1], size[0]), Image.Resampling.BILINEAR))
-    elif pixels.shape[:2] != size:
+    else:
         pixels = resize_zero_padded(pixels.astype(np.float64), size).astype(np.uint8)
     return torch.from_numpy(pixels).permute(2, 0, 1).to(image.device, image.dtype)
 

@@ -121,7 +121,7 @@ class MaskRCNNNetwork(Network):
             settings.box_head.box_loss, conventions, self.distributed,
         )  # fmt: skip
         first = (~found).int().sort(stable=True).indices[: sum(counts)]
-        objects, matched = (values[first].split(counts) for values in (box, match))
+        objects, matched = (torch.split(values[first], counts) for values in (box, match))
         pooled = self.pool(features, [*objects], settings.mask_head.pool_size, padded)
         maps = self.mask_head.forward_for_class(pooled, label[first])
         truth = [

@@ -133,8 +133,11 @@ class RegionProposalNetwork(nn.Module):
     ) -> dict[str, Tensor]:
         """`rpn_class` and `rpn_bbox`, over the sampled anchors of the whole batch; each photo has a generator."""
         settings, anchors = self.settings, anchors.float()
-        rules = {"foreground": settings.foreground_iou, "background": settings.background_iou, "keep_best": True}
-        every = [match_boxes(anchors, target.boxes, target.ignored, **rules) for target in targets]
+        foreground, background = settings.foreground_iou, settings.background_iou
+        every = [
+            match_boxes(anchors, t.boxes, t.ignored, foreground=foreground, background=background, keep_best=True)
+            for t in targets
+        ]
         keys = draw_keys([len(anchors)] * len(targets), generators, anchors.device)
         matches = torch.stack(every) if len(every) > 1 else every[0][None]
         place, matches = sample(matches, settings.samples, settings.positive_fraction, keys)
