@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import torch
 import torch.distributed
+from torch import Tensor
 
 from clothseg.cores import usable_cores
 from clothseg.devices import resolve_device, resolve_precision
@@ -69,13 +70,16 @@ class DistributedContext:
         seeds = torch.randint(2**63 - 1, (photos * self.world_size,), generator=generator)
         return [torch.Generator().manual_seed(seed) for seed in self.shard(seeds.tolist())]
 
-    def mean_divisor(self, count: int) -> float:
-        """What to divide a sum over `count` items by, at least 1, so that the mean over ranks is over all items."""
+    def mean_divisor(self, count: int | Tensor) -> float | Tensor:
+        """What to divide a sum over `count` items by, at least 1, so that the mean over ranks is over all items.
+
+        A count in a tensor stays on its device.
+        """
         if self.world_size == 1:
-            return max(1, count)
-        counted = torch.tensor(float(count), device=self.device)
+            return count.clamp(min=1) if isinstance(count, Tensor) else max(1, count)
+        counted = torch.zeros((), device=self.device) + count
         torch.distributed.all_reduce(counted)
-        return max(1.0, counted.item()) / self.world_size
+        return counted.clamp(min=1) / self.world_size
 
     def largest(self, size: tuple[int, int]) -> tuple[int, int]:
         """The largest height and the largest width over all ranks."""
@@ -93,10 +97,16 @@ class DistributedContext:
         torch.distributed.all_reduce(summed)
         return [float(value) for value in summed]
 
-    def mean(self, values: dict[str, float]) -> dict[str, float]:
-        """Means over the ranks, by name."""
-        sums = self.sum(list(values.values()))
-        return {name: value / self.world_size for name, value in zip(values, sums, strict=True)}
+    def mean(self, values: list[Tensor]) -> list[list[float]]:
+        """Means over the ranks of the numbers in each of `values` `[N]`, all of them read at once.
+
+        A value that is not finite on one rank is not finite on any.
+        """
+        together = torch.cat(values).float()
+        if self.world_size > 1:
+            torch.distributed.all_reduce(together)
+        numbers = iter((together / self.world_size if self.world_size > 1 else together).tolist())
+        return [[next(numbers) for _ in value] for value in values]
 
     def any(self, flag: bool) -> bool:
         """Whether it is true on any rank."""

@@ -20,3 +20,11 @@ def test_ema_matches_hand_computed_values() -> None:
     with ema.applied(layer):
         assert layer.weight.item() == pytest.approx(expected)
     assert layer.weight.item() == 5.0
+
+
+def test_the_average_moves_to_the_device_of_the_network() -> None:
+    """A device without values stands for a GPU: functions that change many tensors at once accept two devices."""
+    layer = torch.nn.Linear(2, 1)
+    ema = EmaWeights(layer, decay=0.5)
+    ema.update(layer.to("meta"), 1)
+    assert {name: weight.device.type for name, weight in ema.weights.items()} == {"weight": "meta", "bias": "meta"}

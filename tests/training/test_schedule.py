@@ -1,10 +1,21 @@
 """Stages, optimizer and learning rate, against hand-computed values."""
 
+from typing import Any
+
 import pytest
+import torch
 
 from clothseg.config import Config, TrainSettings
 from clothseg.networks import build_network
-from clothseg.training.schedule import StageSpan, lr_factor, lr_scale, make_optimizer, plan_stages, stage_at
+from clothseg.training.schedule import (
+    StageSpan,
+    load_optimizer_state,
+    lr_factor,
+    lr_scale,
+    make_optimizer,
+    plan_stages,
+    stage_at,
+)
 
 from .conftest import SMALL, TWO_STAGES
 
@@ -20,6 +31,26 @@ def test_norms_and_biases_have_no_weight_decay() -> None:
     for name, parameter in trained.items():
         assert decay[id(parameter)] == (0.0 if name.endswith("bias") or parameter.dim() == 1 else 0.1)
         assert rates[id(parameter)] == pytest.approx(3e-4 if name.startswith("backbone.") else 1e-3)
+
+
+@pytest.mark.parametrize("optimizer", [torch.optim.AdamW, torch.optim.SGD])
+def test_a_saved_optimizer_continues_in_its_own_way(optimizer: Any) -> None:
+    """The state of an optimizer that changed the weights one by one; the next step equals that of the other."""
+    weights = [torch.nn.Parameter(torch.arange(6.0)) for _ in range(2)]
+    slow = optimizer([weights[0]], lr=0.1, weight_decay=0.1, fused=False, foreach=False)
+    fast = optimizer([weights[1]], lr=0.1, weight_decay=0.1, fused=True)
+
+    def step(number: int) -> None:
+        weights[number].grad = torch.linspace(-1, 1, 6)
+        (slow, fast)[number].step()
+
+    step(0)
+    weights[1].data.copy_(weights[0].data)
+    load_optimizer_state(fast, slow.state_dict())
+    assert fast.param_groups[0]["fused"]
+    step(0)
+    step(1)
+    torch.testing.assert_close(weights[1], weights[0])
 
 
 def test_the_learning_rate_warms_up_and_ends_at_0() -> None:

@@ -21,6 +21,7 @@ from clothseg.instances import Instances, PixelMasks, scale_boxes
 from clothseg.networks.input_size import Size, resized_size
 from clothseg.networks.pixels import resample_bytes, resize_masks, to_float
 from clothseg.networks.tensor_cache import TensorCache
+from clothseg.networks.transfer import to_device
 
 Bounds = tuple[float, float, float, float]
 
@@ -102,10 +103,6 @@ class Target:
     masks: Tensor
     ignored: Tensor
 
-    def to(self, device: torch.device) -> "Target":
-        """The same on another device."""
-        return Target(*(t.to(device) for t in (self.boxes, self.classes, self.masks, self.ignored)))
-
 
 class InputTransform:
     """Resizes, normalises and pads photos, and moves boxes between the photo, the input and the network.
@@ -184,12 +181,8 @@ class InputTransform:
     def prepare(self, image: Tensor, truth: Instances) -> tuple[Tensor, Instances]:
         """The part of the work that a photo needs alone, to be done beforehand; `batch` and `target` do the rest.
 
-        Args:
-            image: RGB `[3, H, W]`, uint8 or float in 0..1.
-            truth: its ground truth, in the photo's own pixels.
-
-        Returns:
-            the photo, resampled if that is done in bytes, and the ground truth on the resized photo.
+        Takes the photo `[3, H, W]`, uint8 or float in 0..1, and its ground truth in the photo's own pixels. Returns the
+        photo, resampled if that is done in bytes, and the ground truth on the resized photo.
         """
         size = self.resized(truth.size)
         if self.resized(size) == size:  # else rounding would resize it once more
@@ -198,13 +191,23 @@ class InputTransform:
         return image, Instances(size, scale_boxes(truth.boxes, truth.size, size), truth.classes, masks,
                                 crowd=truth.crowd)  # fmt: skip
 
-    def target(self, truth: Instances, placement: InputPlacement) -> Target:
-        """The ground truth of one photo on the network's input; `truth` is in the photo's pixels, or from `prepare`."""
-        single = ~truth.crowd
+    def target(self, truth: Instances, placement: InputPlacement, device: torch.device | None = None) -> Target:
+        """The ground truth of one photo on the network's input.
+
+        Args:
+            truth: in the photo's own pixels, or from `prepare`.
+            placement: where the photo lies in the input.
+            device: of the answer; by default that of `truth`.
+        """
+        device = device or truth.boxes.device
         boxes = scale_boxes(truth.boxes, truth.size, placement.size) + _offset(truth.boxes, placement)
-        alone = truth if bool(single.all()) else truth[single]
-        masks = resize_masks(alone.masks.pixels(), placement.size)
-        return Target(boxes[single], truth.classes[single], masks, boxes[truth.crowd])
+        classes, masks, ignored = truth.classes, truth.masks, boxes[:0]
+        if any(crowd := truth.crowd.tolist()):
+            single = torch.tensor([number for number, of_many in enumerate(crowd) if not of_many], dtype=torch.int64)
+            boxes, ignored = boxes[single], boxes[truth.crowd]
+            classes, masks = classes[single], masks.select(single)
+        pixels = resize_masks(to_device(masks.pixels(), device), placement.size)
+        return Target(to_device(boxes, device), to_device(classes, device), pixels, to_device(ignored, device))
 
     def _ordered(self, image: Tensor) -> Tensor:
         return image.flip(0) if self.conventions.channels == "bgr" else image

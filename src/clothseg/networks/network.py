@@ -175,7 +175,7 @@ class Network(nn.Module, ABC):
                 instances is allowed.
         """
         pixels, placements = self.transform.batch(images, self.device, self.distributed.largest)
-        truth = [self.transform.target(t, p).to(self.device) for t, p in zip(targets, placements, strict=True)]
+        truth = [self.transform.target(t, p, self.device) for t, p in zip(targets, placements, strict=True)]
         return self._with_total(self.head_losses(self.neck(self.backbone(pixels)), placements, truth))
 
     @torch.no_grad()
@@ -183,7 +183,7 @@ class Network(nn.Module, ABC):
         """Runs the frozen stages on one photo, for `losses_cached`; needs the fixed frame of `input.resize: fit`."""
         pixels, placements = self.transform.batch([image], self.device)
         outputs = {stage: x[0] for stage, x in self.backbone.forward_frozen(pixels).items()}
-        return CachedFeatures(outputs, placements[0], self.transform.target(target, placements[0]).to(self.device))
+        return CachedFeatures(outputs, placements[0], self.transform.target(target, placements[0], self.device))
 
     def losses_cached(self, batch: list[CachedFeatures]) -> dict[str, Tensor]:
         """The same as `losses`, for photos whose frozen stages ran before."""

@@ -45,5 +45,5 @@ def resize_masks(masks: Tensor, size: tuple[int, int]) -> Tensor:
     if masks.shape[1:] == size:
         return masks.view(torch.uint8)
     if not len(masks):
-        return torch.zeros((0, *size), dtype=torch.uint8)
+        return torch.zeros((0, *size), dtype=torch.uint8, device=masks.device)
     return F.interpolate(masks[:, None].to(torch.uint8), size=size)[:, 0]

@@ -22,11 +22,13 @@ class EmaWeights:
 
     @torch.no_grad()
     def update(self, network: nn.Module, step: int) -> None:
-        """Updates the average with the weights after `step` steps."""
+        """Updates the average with the weights after `step` steps; it moves to the device of the network."""
         decay = min(self.decay, (1 + step) / (10 + step))
-        now = dict(network.named_parameters())
+        now = {name: p.detach() for name, p in network.named_parameters()}
+        # All weights are updated at once, by functions that accept tensors of several devices and then do nothing.
+        self.weights = {name: average.to(now[name].device) for name, average in self.weights.items()}
         averaged = list(self.weights.values())
-        get_ema_multi_avg_fn(decay)(averaged, [now[name].detach() for name in self.weights], step)  # type: ignore[no-untyped-call]
+        get_ema_multi_avg_fn(decay)(averaged, [now[name] for name in self.weights], step)  # type: ignore[no-untyped-call]
 
     def load(self, weights: Mapping[str, Tensor]) -> None:
         """Continues with the averages of a checkpoint, which may lie on another device."""

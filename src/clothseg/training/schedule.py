@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -75,9 +76,29 @@ def make_optimizer(network: Network, settings: TrainSettings, learning_rate: flo
         rate = learning_rate * (settings.backbone_lr_scale if in_backbone else 1.0)
         decay = settings.weight_decay if decays else 0.0
         rows.append({"params": parameters, "lr": rate, "initial_lr": rate, "weight_decay": decay})
+    fused = is_fused(network, settings)
     if settings.optimizer == "adamw":
-        return torch.optim.AdamW(rows)
-    return torch.optim.SGD(rows, momentum=settings.momentum)
+        return torch.optim.AdamW(rows, fused=fused)
+    return torch.optim.SGD(rows, momentum=settings.momentum, fused=fused)
+
+
+def is_fused(network: Network, settings: TrainSettings) -> bool | None:
+    """Whether one operation changes all weights: True, or None for PyTorch's own choice.
+
+    Weights without values (`meta`) cannot; and with float16 such an operation undoes the scale of the gradients itself,
+    after they are clipped.
+    """
+    return None if network.device.type == "meta" or settings.precision == "16-mixed" else True
+
+
+def load_optimizer_state(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Gives an optimizer the saved state of another, which may have computed in another way or on another device."""
+    ways = ("fused", "foreach", "capturable")
+    groups = [
+        saved | {way: own[way] for way in ways if way in own}
+        for saved, own in zip(state["param_groups"], optimizer.param_groups, strict=True)
+    ]
+    optimizer.load_state_dict(state | {"param_groups": groups})
 
 
 def transfer_optimizer_state(old: torch.optim.Optimizer, new: torch.optim.Optimizer) -> None:

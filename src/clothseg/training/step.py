@@ -10,8 +10,9 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, cast
 
+import torch
 from lightning_fabric import Fabric
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from clothseg.config import TrainSettings
@@ -69,23 +70,31 @@ def training_step(
         RuntimeError, MemoryError: out of memory before the weights were changed.
         SpoiledRun: out of memory while the weights were changed.
     """
-    network = examples.network
     optimizer.zero_grad()
     photos = sum(map(len, micro_batches))
-    means: dict[str, float] = {}
+    names: list[str] = []
+    found: list[Tensor] = []
     for number, batch in enumerate(micro_batches, start=1):
         more_to_come = distributed.world_size > 1 and number < len(micro_batches)
         with fabric.no_backward_sync(cast(Any, examples.learner)) if more_to_come else nullcontext():
             losses = examples.losses(batch)
-            values = distributed.mean({name: loss.item() for name, loss in losses.items()})
-            if not is_finite(values):
-                return StepResult(values, batch)
-            fabric.backward(losses["total"] * len(batch) / photos)
-        means = {name: means.get(name, 0.0) + value * len(batch) / photos for name, value in values.items()}
+            share = len(batch) / photos
+            fabric.backward(losses["total"] if share == 1 else losses["total"] * share)
+        names = list(losses)
+        found.append(torch.stack([loss.detach() for loss in losses.values()]))
 
-    norm = clip_gradient(network, optimizer, fabric, settings.grad_clip_norm)
-    if not math.isfinite(norm) and settings.precision != "16-mixed":  # with 16 bits the optimizer skips by itself
-        return StepResult(means | {GRADIENT: norm}, [place for batch in micro_batches for place in batch])
+    norm = clip_gradient(optimizer, fabric, settings.grad_clip_norm)
+    # The only values that a step reads: on a GPU each read waits for all work so far.
+    *values, [total_norm] = distributed.mean([*found, norm[None]])
+    means: dict[str, float] = {}
+    for batch, row in zip(micro_batches, values, strict=True):
+        of_batch = dict(zip(names, row, strict=True))
+        if not is_finite(of_batch):
+            forget_scaled_gradients(fabric)
+            return StepResult(of_batch, batch)
+        means = {name: means.get(name, 0.0) + value * len(batch) / photos for name, value in of_batch.items()}
+    if not math.isfinite(total_norm) and settings.precision != "16-mixed":  # with 16 bits the optimizer skips by itself
+        return StepResult(means | {GRADIENT: total_norm}, [place for batch in micro_batches for place in batch])
 
     try:
         optimizer.step()
@@ -97,28 +106,34 @@ def training_step(
             "programs and continue with --resume, or start again with --max-memory"
         ) from error
     if ema:
-        ema.update(network, step)
+        ema.update(examples.network, step)
     return StepResult(means)
 
 
-def clip_gradient(network: nn.Module, optimizer: Optimizer, fabric: Fabric, max_norm: float | None) -> float:
-    """Clips the norm of the gradient of all weights together.
+def clip_gradient(optimizer: Optimizer, fabric: Fabric, max_norm: float | None) -> Tensor:
+    """Clips the norm of the gradient of all weights together that the optimizer trains.
 
     Args:
-        network: with gradients.
-        optimizer: set up by `fabric`.
+        optimizer: set up by `fabric`; its weights have gradients.
         fabric: scales losses, and so gradients, in 16 bits.
         max_norm: None does not clip.
 
     Returns:
-        the norm before clipping.
+        the norm before clipping, a scalar on the weights' device.
     """
     fabric.strategy.precision.unscale_gradients(cast(Any, optimizer).optimizer)
-    parameters = [p for p in network.parameters() if p.grad is not None]
-    norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+    parameters = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+    norm: Tensor = nn.utils.get_total_norm([p.grad for p in parameters])
     if max_norm is not None:
         nn.utils.clip_grads_with_norm_(parameters, max_norm, norm)
-    return float(norm)
+    return norm
+
+
+def forget_scaled_gradients(fabric: Fabric) -> None:
+    """Makes the gradient scaler of 16 bits, if there is one, ready for the next step without taking this one."""
+    scaler = getattr(fabric.strategy.precision, "scaler", None)
+    if scaler is not None:
+        scaler.update()
 
 
 def is_finite(losses: dict[str, float]) -> bool:

@@ -30,6 +30,7 @@ from clothseg.training.nonfinite import handle_nonfinite
 from clothseg.training.run_log import RunLog, epoch_line
 from clothseg.training.schedule import (
     StageSpan,
+    load_optimizer_state,
     make_optimizer,
     plan_stages,
     set_learning_rate,
@@ -281,7 +282,7 @@ class Trainer:
             self.state.data = data
         self.network.load_state_dict(self.state.network)
         self.start_stage(stage_at(self.stages, self.state.step - 1))  # of the step whose optimizer was saved
-        self.optimizer.load_state_dict(self.state.optimizer)
+        load_optimizer_state(self.optimizer, self.state.optimizer)
         self.sampler.load_state_dict(self.state.sampler)
         self.network.generator.set_state(self.state.generator)
         if self.ema:

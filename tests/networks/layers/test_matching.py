@@ -2,7 +2,7 @@
 
 import torch
 
-from clothseg.networks.layers.matching import IGNORED, NEGATIVE, match_boxes, sample
+from clothseg.networks.layers.matching import IGNORED, NEGATIVE, draw_keys, match_boxes, sample
 
 TRUTH = torch.tensor([[0.0, 0, 10, 10], [100, 100, 110, 110]])
 BOXES = torch.tensor(
@@ -53,24 +53,61 @@ def test_unmatched_boxes_in_a_crowd_are_ignored() -> None:
     assert matched(NO_BOXES, crowd, keep_best=False) == [IGNORED] * 3 + [NEGATIVE, NEGATIVE, IGNORED]
 
 
+def keys(count: int, *seeds: int) -> torch.Tensor:
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    return draw_keys([count] * len(seeds), generators, torch.device("cpu"))
+
+
 def test_samples_have_the_requested_size_and_positive_fraction() -> None:
-    matches = torch.tensor([0] * 10 + [NEGATIVE] * 30 + [IGNORED] * 20)
-    positive, negative = sample(matches, 16, 0.25, torch.Generator().manual_seed(0))
-    assert (len(positive), len(negative)) == (4, 12)
-    assert bool((matches[positive] == 0).all())
-    assert bool((matches[negative] == NEGATIVE).all())
-    for chosen in (positive.tolist(), negative.tolist()):
-        assert chosen == sorted(set(chosen))
-    again = sample(matches, 16, 0.25, torch.Generator().manual_seed(0))
-    assert torch.equal(positive, again[0])
-    other = sample(matches, 16, 0.25, torch.Generator().manual_seed(1))
-    assert not torch.equal(negative, other[1])
+    matches = torch.tensor([[0] * 10 + [NEGATIVE] * 30 + [IGNORED] * 20]).expand(3, -1)
+    chosen, found = sample(matches, 16, 0.25, keys(60, 0, 0, 1))
+    assert found.tolist() == [[0] * 4 + [NEGATIVE] * 12] * 3
+    assert torch.equal(matches.gather(1, chosen), found)
+    assert all(len(set(photo)) == 16 for photo in chosen.tolist())
+    assert torch.equal(chosen[0], chosen[1])
+    assert not torch.equal(chosen[0], chosen[2])
+
+
+def test_the_highest_keys_are_sampled() -> None:
+    matches = torch.tensor([[7, NEGATIVE, 5, IGNORED, 6, NEGATIVE, NEGATIVE]])
+    random = torch.tensor([[0.1, 0.2, 0.3, 0.9, 0.2, 0.8, 0.0]])
+    chosen, found = sample(matches, 4, 0.5, random)
+    assert chosen.tolist() == [[2, 4, 5, 1]]  # the positive of key 0.1 and the negative of key 0 are left out
+    assert found.tolist() == [[5, 6, NEGATIVE, NEGATIVE]]
 
 
 def test_negatives_fill_the_sample_if_positives_are_few() -> None:
-    matches = torch.tensor([3, NEGATIVE, NEGATIVE, NEGATIVE, NEGATIVE])
-    positive, negative = sample(matches, 4, 0.5, torch.Generator())
-    assert positive.tolist() == [0]
-    assert len(negative) == 3
-    positive, negative = sample(matches, 100, 0.5, torch.Generator())
-    assert (positive.tolist(), negative.tolist()) == ([0], [1, 2, 3, 4])
+    matches = torch.tensor([[3, NEGATIVE, NEGATIVE, NEGATIVE, NEGATIVE]])
+    chosen, found = sample(matches, 4, 0.5, keys(5, 0))
+    assert found.tolist() == [[3, NEGATIVE, NEGATIVE, NEGATIVE]]
+    assert chosen[0, 0] == 0
+    chosen, found = sample(matches, 100, 0.5, keys(5, 0))
+    assert found.tolist() == [[3, NEGATIVE, NEGATIVE, NEGATIVE, NEGATIVE]]
+    assert sorted(chosen[0].tolist()) == [0, 1, 2, 3, 4]
+
+
+def test_places_that_no_box_fills_are_ignored() -> None:
+    """Two positives where one is allowed, one negative, two ignored: the sample has two boxes, not three."""
+    matches = torch.tensor([[0, 0, NEGATIVE, IGNORED, IGNORED]])
+    chosen, found = sample(matches, 3, 0.4, keys(5, 2))
+    assert found.tolist() == [[0, NEGATIVE, IGNORED]]
+    assert chosen[0, 1] == 2
+    assert sample(matches, 3, 0.0, keys(5, 2))[1].tolist() == [[NEGATIVE, IGNORED, IGNORED]]
+
+
+def test_every_positive_is_sampled_equally_often() -> None:
+    """Of four positives two are drawn, 4,000 times: each about 2,000 times, with a standard deviation of 32."""
+    matches = torch.tensor([[0, NEGATIVE, 0, 0, NEGATIVE, 0]]).expand(4000, -1)
+    generator = torch.Generator().manual_seed(0)
+    chosen, _ = sample(matches, 4, 0.5, torch.rand((4000, 6), generator=generator))
+    counts = chosen[:, :2].flatten().bincount(minlength=6).tolist()
+    assert counts[1] == counts[4] == 0
+    assert all(abs(counts[number] - 2000) < 150 for number in (0, 2, 3, 5))
+
+
+def test_keys_of_a_photo_do_not_depend_on_other_photos() -> None:
+    generators = [torch.Generator().manual_seed(number) for number in (3, 4)]
+    both = draw_keys([5, 9], generators, torch.device("cpu"))
+    assert torch.equal(both[:1, :5], keys(5, 3))
+    assert torch.equal(both[1:], keys(9, 4))
+    assert not both[0, 5:].any()

@@ -7,11 +7,13 @@ import torch
 
 from clothseg.config import BoxHeadSettings
 from clothseg.networks.input import InputPlacement, Target, to_network_coords
+from clothseg.networks.layers.matching import IGNORED, NEGATIVE
 from clothseg.networks.mask_rcnn.conventions import CONVENTIONS, MATTERPORT, TORCHVISION
 from clothseg.networks.mask_rcnn.losses import (
     box_head_losses,
     mask_loss,
     mask_targets,
+    matched_rows,
     rpn_losses,
     sample_proposals,
 )
@@ -30,10 +32,14 @@ def test_ground_truth_boxes_are_sampled() -> None:
     generators = [torch.Generator().manual_seed(number) for number in range(2)]
     settings = BoxHeadSettings(samples=8, positive_fraction=0.5)
     boxes, matches = sample_proposals([proposals, proposals], [target, empty], settings, generators)
-    assert boxes[0].tolist() == [*proposals[:3].tolist(), *truth.tolist()]
-    assert matches[0].tolist() == [1, 0, -1, 0, 1]
-    assert torch.equal(boxes[1], proposals)
-    assert matches[1].tolist() == [-1] * 4
+    found = sorted(zip(boxes[0].tolist(), matches[0].tolist(), strict=True), key=lambda pair: -pair[1])
+    assert sorted(found[:4]) == sorted(
+        zip([*proposals[:2].tolist(), *truth.tolist()], [1, 0, 0, 1], strict=True)
+    )  # fmt: skip
+    assert found[4] == (proposals[2].tolist(), NEGATIVE)
+    assert [match for _, match in found[5:]] == [IGNORED]
+    assert sorted(boxes[1, :4].tolist()) == sorted(proposals.tolist())
+    assert matches[1].tolist() == [NEGATIVE] * 4 + [IGNORED] * 2
 
 
 def test_no_more_proposals_are_sampled_than_requested() -> None:
@@ -42,7 +48,27 @@ def test_no_more_proposals_are_sampled_than_requested() -> None:
     proposals = torch.cat([truth.expand(20, 4), torch.tensor([[40.0, 40, 60, 60]]).expand(30, 4)])
     settings = BoxHeadSettings(samples=16, positive_fraction=0.25)
     _, matches = sample_proposals([proposals], [target], settings, [torch.Generator()])
-    assert (int((matches[0] == 0).sum()), int((matches[0] == -1).sum())) == (4, 12)
+    assert matches[0].tolist() == [0] * 4 + [NEGATIVE] * 12
+
+
+def test_boxes_without_extent_are_not_sampled() -> None:
+    """They fill up proposals of a fixed number."""
+    truth = torch.tensor([[0.0, 0, 20, 20]])
+    target = Target(truth, torch.tensor([1]), torch.zeros(1, 64, 64, dtype=torch.uint8), truth[:0])
+    proposals = torch.tensor([[0.0, 0, 0, 0], [30, 30, 40, 40], [50, 50, 50, 60], [0, 0, 0, 0]])
+    settings = BoxHeadSettings(samples=4, positive_fraction=0.25)
+    boxes, matches = sample_proposals([proposals], [target], settings, [torch.Generator()])
+    assert matches[0].tolist() == [0, NEGATIVE, IGNORED, IGNORED]
+    assert boxes[0, :2].tolist() == [truth[0].tolist(), proposals[1].tolist()]
+
+
+def test_rows_of_the_ground_truth_are_found_photo_by_photo() -> None:
+    tables = [[torch.tensor([[1.0], [2]])], [torch.zeros(0, 1)], [torch.tensor([[3.0]])], [torch.zeros(0, 1)]]
+    matches = [torch.tensor(row) for row in ([1, NEGATIVE, 0], [NEGATIVE, IGNORED], [IGNORED, 0], [NEGATIVE])]
+    (found,) = matched_rows(tables, matches)
+    assert found.shape == (8, 1)
+    assert found[[0, 2, 6], 0].tolist() == [2, 1, 3]
+    assert matched_rows(tables[1:2], matches[1:2])[0].shape == (2, 1)
 
 
 @pytest.mark.parametrize("name", list(CONVENTIONS))
@@ -128,3 +154,21 @@ def test_the_mask_loss_matches_hand_computed_values() -> None:
     truth = torch.tensor([[[1.0, 1], [0, 0]]])
     assert mask_loss(maps, truth).item() == pytest.approx(math.log(4) / 2)
     assert mask_loss(maps[:0], truth[:0]).item() == 0
+
+
+@pytest.mark.parametrize("name", list(CONVENTIONS))
+def test_boxes_that_do_not_count_change_no_loss(name: str) -> None:
+    """Label -1: neither the sums nor what they are divided by."""
+    conventions, generator = CONVENTIONS[name], torch.Generator().manual_seed(0)
+    logits, deltas, expected = (torch.randn((6, 4), generator=generator) for _ in range(3))
+    labels = torch.tensor([1, 0, 1, 0, -1, -1])
+    padded = torch.where((labels > 0)[:, None], expected, deltas)
+    found = rpn_losses(logits[:, 0], labels.float(), deltas, padded, 6, "smooth_l1", conventions)
+    found |= box_head_losses(logits, labels, deltas, padded, "smooth_l1", conventions)
+    real, objects = labels >= 0, labels > 0
+    alone = rpn_losses(
+        logits[real, 0], labels[real].float(), deltas[objects], expected[objects], 6, "smooth_l1", conventions
+    )
+    alone |= box_head_losses(logits[real], labels[real], deltas[objects], expected[objects], "smooth_l1", conventions)
+    for loss, value in found.items():
+        torch.testing.assert_close(value, alone[loss])

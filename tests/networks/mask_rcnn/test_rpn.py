@@ -9,9 +9,10 @@ from torch import Tensor
 from clothseg.config import AnchorSettings, Config, FpnSettings, RpnSettings
 from clothseg.distributed import SINGLE_PROCESS
 from clothseg.networks.input import InputPlacement, Target
+from clothseg.networks.layers.patches import neighbours_3x3, patches_3x3
 from clothseg.networks.mask_rcnn.conventions import CONVENTIONS, TORCHVISION
 from clothseg.networks.mask_rcnn.network import MaskRCNNNetwork
-from clothseg.networks.mask_rcnn.rpn import RegionProposalNetwork, patches_3x3
+from clothseg.networks.mask_rcnn.rpn import RegionProposalNetwork
 
 LEVELS = {2: (24, 32), 3: (12, 16), 4: (6, 8)}
 
@@ -34,11 +35,11 @@ def test_the_sparse_head_matches_the_dense_head(
     sparse_input, dense_input = features(2, 8), features(2, 8)
     scores, deltas, anchors = rpn(dense_input, (96, 128))
     generator = torch.Generator().manual_seed(2)
-    position = torch.randperm(len(anchors), generator=generator)[:300]
-    position[:4] = torch.tensor([0, len(anchors) - 1, 24 * 32 * 3 - 1, 24 * 32 * 3])  # first and last cells of levels
-    photo = torch.arange(300) % 2
+    position = torch.randperm(len(anchors), generator=generator)[:300].view(2, 150)
+    position[0, :4] = torch.tensor([0, len(anchors) - 1, 24 * 32 * 3 - 1, 24 * 32 * 3])  # first and last of levels
+    photo = torch.arange(2)[:, None]
     expected = torch.cat(scores, dim=1)[photo, position], torch.cat(deltas, dim=1)[photo, position]
-    found = rpn.sparse_head(sparse_input, photo, position)
+    found = rpn.sparse_head(sparse_input, position)
     gradients = []
     for outputs, inputs in ((found, sparse_input), (expected, dense_input)):
         total = outputs[0].sin().sum() + outputs[1].cos().sum()
@@ -51,14 +52,15 @@ def test_gradients_of_overlapping_cells_are_deterministic() -> None:
     """Several threads sum them. The order must not change the last digits, so that a resumed run is exact."""
     generator = torch.Generator().manual_seed(3)
     feature = torch.randn((2, 32, 40, 40), generator=generator).requires_grad_()
-    cell = torch.randint(0, 1600, (3200,), generator=generator)
-    photo = torch.arange(3200) // 1600
+    cell = torch.randint(0, 1600, (2, 1600), generator=generator)
+    neighbours = neighbours_3x3([(40, 40)])
     weights = torch.randn(32 * 9, generator=generator)
     threads = torch.get_num_threads()
     torch.set_num_threads(4)
     try:
         found = [
-            torch.autograd.grad((patches_3x3(feature, photo, cell) * weights).sin().sum(), feature)[0] for _ in range(9)
+            torch.autograd.grad((patches_3x3([feature], neighbours, cell) * weights).sin().sum(), feature)[0]
+            for _ in range(9)
         ]
     finally:
         torch.set_num_threads(threads)

@@ -7,6 +7,7 @@ import pytest
 import torch
 import torchvision
 from torch import Tensor
+from torchvision.models.detection._utils import BalancedPositiveNegativeSampler
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.ops import FrozenBatchNorm2d
 
@@ -129,6 +130,20 @@ class OneGenerator(DistributedContext):
         return [generator] * photos
 
 
+class SampleByKeys(BalancedPositiveNegativeSampler):  # type: ignore[misc]
+    """Torchvision's sampler, but each box has a random key, and those with the highest keys are sampled."""
+
+    def __call__(self, matched_idxs: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        chosen: tuple[list[Tensor], list[Tensor]] = ([], [])
+        for kinds in matched_idxs:
+            order = torch.rand(len(kinds)).argsort(descending=True)
+            positive = order[kinds[order] >= 1][: int(self.batch_size_per_image * self.positive_fraction)]
+            negative = order[kinds[order] == 0][: self.batch_size_per_image - len(positive)]
+            for masks, positions in zip(chosen, (positive, negative), strict=True):
+                masks.append(torch.zeros_like(kinds, dtype=torch.uint8).index_fill(0, positions, 1))
+        return chosen
+
+
 @pytest.mark.parametrize("samples", [512, 64])
 def test_losses_match_with_the_same_random_numbers(
     samples: int, reference: Any, convert: Convert, photos: list[Tensor]
@@ -153,7 +168,8 @@ def test_losses_match_with_the_same_random_numbers(
     reference_targets = [
         {"boxes": t.boxes, "labels": t.classes, "masks": t.masks.pixels().to(torch.uint8)} for t in targets
     ]
-    reference.roi_heads.fg_bg_sampler.batch_size_per_image = samples
+    reference.rpn.fg_bg_sampler = SampleByKeys(256, 0.5)
+    reference.roi_heads.fg_bg_sampler = SampleByKeys(samples, 0.25)
     torch.manual_seed(7)
     expected = reference(photos, reference_targets)
     network.distributed = OneGenerator()

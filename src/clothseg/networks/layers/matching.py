@@ -1,9 +1,16 @@
-"""Assigns anchors and proposals to ground truth, and samples those that a step learns from."""
+"""Assigns anchors and proposals to ground truth, and samples those that a step learns from.
+
+Nothing here reads a value back to the processor: shapes depend on shapes alone, and what does not count is marked.
+"""
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 from torchvision.ops import box_area, box_iou
 from torchvision.ops.boxes import _box_inter_union
+
+from clothseg.networks.transfer import to_device
 
 NEGATIVE, IGNORED = -1, -2
 
@@ -28,36 +35,60 @@ def match_boxes(
         matches = torch.full((len(boxes),), NEGATIVE, dtype=torch.int64, device=boxes.device)
     else:
         iou = box_iou(truth, boxes)
-        best, matches = iou.max(dim=0)
-        nearest = matches.clone()
-        matches[best < background] = NEGATIVE
-        matches[(best >= background) & (best < foreground)] = IGNORED
+        best, nearest = iou.max(dim=0)
+        matched = best >= foreground
         if keep_best:
-            champions = torch.where(iou == iou.max(dim=1, keepdim=True).values)[1]
-            matches[champions] = nearest[champions]
+            matched |= (iou == iou.amax(dim=1, keepdim=True)).any(dim=0)
+        matches = nearest.masked_fill(~matched, NEGATIVE)
+        if background < foreground:
+            matches.masked_fill_(~(matched | (best < background)), IGNORED)
     if len(ignored):
         inside, _ = _box_inter_union(boxes, ignored)
-        covered = (inside / box_area(boxes)[:, None].clamp(min=1e-6)).max(dim=1).values >= 0.5
-        matches[covered & (matches == NEGATIVE)] = IGNORED
+        covered = (inside / box_area(boxes)[:, None].clamp(min=1e-6)).amax(dim=1) >= 0.5
+        matches.masked_fill_(covered & (matches == NEGATIVE), IGNORED)
     return matches
 
 
-def sample(matches: Tensor, count: int, positive_fraction: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Samples at most `count` boxes, at most `positive_fraction` of them matched, the rest negative.
+def draw_keys(counts: Sequence[int], generators: Sequence[torch.Generator], device: torch.device) -> Tensor:
+    """A random key in 0..1 for each box of each photo; the boxes with the highest keys are sampled.
+
+    The keys of a photo depend on its generator and its number of boxes, not on the other photos or the device.
 
     Args:
-        matches: `[N]`, as `match_boxes` gives them.
-        count: number of boxes.
-        positive_fraction: largest fraction of them that is matched.
-        generator: on the CPU; two draws are taken from it.
+        counts: of the boxes of each photo.
+        generators: one for each photo, on the CPU.
+        device: of the answer.
 
     Returns:
-        positions of the matched and of the negative boxes, int64, ascending.
+        `[B, N]` float32, N being the largest count; keys beyond a photo's own count are 0.
     """
-    positive = torch.where(matches >= 0)[0]
-    negative = torch.where(matches == NEGATIVE)[0]
-    positives = min(len(positive), int(count * positive_fraction))
-    negatives = min(len(negative), count - positives)
-    chosen_positive = torch.randperm(len(positive), generator=generator)[:positives].to(positive.device)
-    chosen_negative = torch.randperm(len(negative), generator=generator)[:negatives].to(negative.device)
-    return positive[chosen_positive].sort().values, negative[chosen_negative].sort().values
+    if len(counts) == 1:
+        return to_device(torch.rand((1, counts[0]), generator=generators[0]), device)
+    keys = torch.zeros((len(counts), max(counts)))
+    for row, count, generator in zip(keys, counts, generators, strict=True):
+        torch.rand(count, generator=generator, out=row[:count])
+    return to_device(keys, device)
+
+
+def sample(matches: Tensor, count: int, positive_fraction: float, keys: Tensor) -> tuple[Tensor, Tensor]:
+    """Samples at most `count` boxes of each photo, at most `positive_fraction` of them matched, the rest negative.
+
+    Args:
+        matches: `[B, N]`, as `match_boxes` gives them.
+        count: number of boxes.
+        positive_fraction: largest fraction of them that is matched.
+        keys: `[B, N]` in 0..1, random; of two boxes of a kind, the one with the higher key is sampled first.
+
+    Returns:
+        positions `[B, S]` int64, matched boxes first, and their matches `[B, S]`, where S is `count` or, if it is less,
+        N. Places that no box fills have the match IGNORED, and any position.
+    """
+    boxes = matches.shape[1]
+    most = min(int(count * positive_fraction), boxes)
+    # Negative boxes are ranked by their keys, other boxes after them all, and the sampled positive ones before.
+    rank = keys.masked_fill(matches != NEGATIVE, -1.0)
+    if most:
+        key, position = keys.masked_fill(matches < 0, -1.0).topk(most, dim=1)
+        rank.scatter_add_(1, position, key * 3 + 3)  # from -1 to 2 or more; nothing for boxes that are not positive
+    rank, position = rank.topk(min(count, boxes), dim=1)
+    return position, matches.gather(1, position).masked_fill_(rank < 0, IGNORED)

@@ -1,16 +1,18 @@
 """What the box and mask heads learn from, and the five losses of Mask R-CNN."""
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 from torchvision.ops import roi_align
 
 from clothseg.config import BoxHeadSettings
 from clothseg.distributed import SINGLE_PROCESS, DistributedContext
 from clothseg.networks.input import InputPlacement, Target, network_to_resized
-from clothseg.networks.layers.matching import match_boxes, sample
+from clothseg.networks.layers.matching import IGNORED, draw_keys, match_boxes, sample
 from clothseg.networks.layers.roi_align import crop_and_resize
 from clothseg.networks.mask_rcnn.conventions import Conventions
 
@@ -21,7 +23,7 @@ def sample_proposals(
     targets: Sequence[Target],
     settings: BoxHeadSettings,
     generators: Sequence[torch.Generator],
-) -> tuple[list[Tensor], list[Tensor]]:
+) -> tuple[Tensor, Tensor]:
     """Samples the boxes that the heads learn from, the true boxes among them.
 
     Args:
@@ -31,10 +33,11 @@ def sample_proposals(
         generators: one for each photo, on the CPU.
 
     Returns:
-        for each photo the boxes `[S, 4]`, and for each box the index of its ground truth, or a negative number `[S]`.
+        boxes `[B, S, 4]`, those with an object first, and for each box the index of its ground truth, or NEGATIVE, or
+        IGNORED if there were too few boxes to fill its place `[B, S]`. Boxes without extent are not sampled.
     """
-    boxes, matched = [], []
-    for proposal, target, generator in zip(proposals, targets, generators, strict=True):
+    every, matched = [], []
+    for proposal, target in zip(proposals, targets, strict=True):
         candidates = torch.cat([proposal, target.boxes])
         matches = match_boxes(
             candidates,
@@ -44,10 +47,41 @@ def sample_proposals(
             background=settings.background_iou,
             keep_best=False,
         )
-        chosen = torch.cat(sample(matches, settings.samples, settings.positive_fraction, generator)).sort().values
-        boxes.append(candidates[chosen])
-        matched.append(matches[chosen])
-    return boxes, matched
+        empty = (candidates[:, 2:] <= candidates[:, :2]).any(dim=1)
+        every.append(candidates)
+        matched.append(matches.masked_fill_(empty, IGNORED))
+    counts = [len(candidates) for candidates in every]
+    keys = draw_keys(counts, generators, every[0].device)
+    candidates, matches = (
+        pad_sequence(parts, batch_first=True, padding_value=value) if len(parts) > 1 else parts[0][None]
+        for parts, value in ((every, 0), (matched, IGNORED))
+    )
+    chosen, matches = sample(matches, settings.samples, settings.positive_fraction, keys)
+    return candidates.gather(1, chosen[..., None].expand(-1, -1, 4)), matches
+
+
+def matched_rows(tables: Sequence[Sequence[Tensor]], matches: Sequence[Tensor] | Tensor) -> list[Tensor]:
+    """The rows of the ground truth that boxes are matched to; boxes without one have any row.
+
+    Args:
+        tables: for each photo one or more tensors `[M, ...]` with a row for each of its M objects.
+        matches: for each photo `[S]`, indices of its rows, or negative numbers.
+
+    Returns:
+        for each of a photo's tensors the rows `[sum of S, ...]`.
+    """
+    counts = [len(of_photo[0]) for of_photo in tables]
+    columns = [_join(column) for column in zip(*tables, strict=True)]
+    if not sum(counts):
+        return [column.new_ones((sum(map(len, matches)), *column.shape[1:])) for column in columns]
+    firsts = accumulate(counts[:-1], initial=0)
+    rows = _join([match + first if first else match for match, first in zip(matches, firsts, strict=True)])
+    rows = rows.clamp(0, sum(counts) - 1)
+    return [column[rows] for column in columns]
+
+
+def _join(parts: Sequence[Tensor]) -> Tensor:
+    return torch.cat([*parts]) if len(parts) > 1 else parts[0]
 
 
 def mask_targets(
@@ -94,8 +128,8 @@ def rpn_losses(
 
     Args:
         logits: `[S]` of the sampled anchors.
-        labels: `[S]` float, 1 for an object, 0 for background.
-        deltas: `[P, 4]`, box deltas of those with label 1.
+        labels: `[S]` float, 1 for an object, 0 for background, -1 for an anchor that does not count.
+        deltas: `[P, 4]`, box deltas of those with label 1; of others too if their true deltas are the same.
         true_deltas: `[P, 4]`, the deltas of their true boxes.
         budget: largest number of anchors that could have been sampled.
         kind: `smooth_l1` or `l2`.
@@ -105,11 +139,14 @@ def rpn_losses(
     Returns:
         `rpn_class` and `rpn_bbox`.
     """
-    count = budget if conventions.rpn_average == "budget" else distributed.mean_divisor(len(logits))
-    class_loss = F.binary_cross_entropy_with_logits(logits, labels, reduction="sum")
+    logits = logits.float()
+    used = labels >= 0
+    count = budget if conventions.rpn_average == "budget" else distributed.mean_divisor(used.sum())
+    weight = used.to(logits.dtype)
+    class_loss = F.binary_cross_entropy_with_logits(logits, labels.clamp(min=0), weight, reduction="sum")
     return {
         "rpn_class": class_loss / count,
-        "rpn_bbox": _box_loss(deltas, true_deltas, kind, count, conventions, distributed),
+        "rpn_bbox": _box_loss(deltas, true_deltas, labels, kind, count, conventions, distributed),
     }
 
 
@@ -126,8 +163,9 @@ def box_head_losses(
 
     Args:
         logits: `[S, K + 1]` of the sampled proposals.
-        labels: `[S]` int64, 0 for background.
-        deltas: `[P, 4]`, box deltas of the proposals with an object, for its class.
+        labels: `[S]` int64, 0 for background, -1 for a box that does not count.
+        deltas: `[P, 4]`, box deltas of the proposals with an object, for its class; of others too if their true deltas
+            are the same.
         true_deltas: `[P, 4]`, the deltas of their true boxes.
         kind: `smooth_l1` or `l2`.
         conventions: what the sums are divided by.
@@ -136,31 +174,35 @@ def box_head_losses(
     Returns:
         `class` and `bbox`.
     """
-    count = distributed.mean_divisor(len(labels))
+    count = distributed.mean_divisor((labels >= 0).sum())
     return {
-        "class": F.cross_entropy(logits, labels, reduction="sum") / count,
-        "bbox": _box_loss(deltas, true_deltas, kind, count, conventions, distributed),
+        "class": F.cross_entropy(logits.float(), labels, ignore_index=-1, reduction="sum") / count,
+        "bbox": _box_loss(deltas, true_deltas, labels, kind, count, conventions, distributed),
     }
 
 
 def mask_loss(maps: Tensor, truth: Tensor, distributed: DistributedContext = SINGLE_PROCESS) -> Tensor:
     """Mean cross entropy of logits `[P, M, M]` of the true classes' maps against `truth` `[P, M, M]` in 0..1."""
-    return F.binary_cross_entropy_with_logits(maps, truth, reduction="sum") / distributed.mean_divisor(truth.numel())
+    total = F.binary_cross_entropy_with_logits(maps.float(), truth, reduction="sum")
+    return total / distributed.mean_divisor(truth.numel())
 
 
 def _box_loss(
     deltas: Tensor,
     true_deltas: Tensor,
+    labels: Tensor,
     kind: str,
-    sampled: float,
+    sampled: float | Tensor,
     conventions: Conventions,
     distributed: DistributedContext,
 ) -> Tensor:
     """Smooth L1, or half the squared difference (`l2`), summed and divided as the conventions say."""
     if kind == "l2":
-        total = 0.5 * F.mse_loss(deltas, true_deltas, reduction="sum")
+        total = 0.5 * F.mse_loss(deltas.float(), true_deltas, reduction="sum")
     else:
-        total = F.smooth_l1_loss(deltas, true_deltas, beta=conventions.smooth_l1_beta, reduction="sum")
-    count = distributed.mean_divisor(deltas.numel()) if conventions.box_average == "positive" else sampled
+        total = F.smooth_l1_loss(deltas.float(), true_deltas, beta=conventions.smooth_l1_beta, reduction="sum")
+    count = sampled
+    if conventions.box_average == "positive":
+        count = distributed.mean_divisor((labels > 0).sum() * 4)
     answer: Tensor = torch.div(total, count)
     return answer

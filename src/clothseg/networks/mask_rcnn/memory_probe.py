@@ -13,7 +13,7 @@ from torchvision.ops import box_iou, roi_align
 from clothseg.config import MaskRCNNSettings
 from clothseg.networks.layers.roi_align import RoiAlignConventions, crop_and_resize, roi_align_cpu
 from clothseg.networks.mask_rcnn.heads import BoxHead, MaskHead
-from clothseg.networks.mask_rcnn.rpn import RegionProposalNetwork, patches_3x3
+from clothseg.networks.mask_rcnn.rpn import RegionProposalNetwork
 
 
 def probe_rpn(rpn: RegionProposalNetwork, features: list[Tensor], objects: int) -> Tensor:
@@ -24,18 +24,11 @@ def probe_rpn(rpn: RegionProposalNetwork, features: list[Tensor], objects: int) 
         features: FPN levels `[B, C, h, w]`.
         objects: on each photo.
     """
-    if len(rpn.convs) > 1:
-        logits, deltas = (torch.cat(part, dim=1) for part in rpn.head(features))
-        anchors = logits.shape[1]
-    else:
-        with torch.no_grad():
-            scores, _ = rpn.head(features)
-        anchors = sum(score.shape[1] for score in scores)
-        share = math.ceil(min(rpn.settings.samples, anchors) * len(features[0]) / len(features))
-        places = torch.zeros(share, dtype=torch.int64, device=features[0].device)
-        rows = torch.cat([patches_3x3(feature, places, places) for feature in features])
-        rows = rows[torch.arange(len(rows), device=rows.device)]  # put back into the order of the photos
-        logits, deltas = rpn.sparse_head_rows(rows, torch.zeros(len(rows), dtype=torch.int64, device=rows.device))
+    with torch.no_grad():
+        scores, _ = rpn.head(features)
+    anchors = sum(score.shape[1] for score in scores)
+    places = (len(features[0]), min(rpn.settings.samples, anchors))
+    logits, deltas = rpn.sparse_head(features, torch.zeros(places, dtype=torch.int64, device=features[0].device))
     box_iou(deltas.new_empty((objects, 4)), deltas.new_empty((anchors, 4)))  # the matching of one photo
     return logits.sum() + deltas.sum()
 

@@ -15,10 +15,17 @@ from clothseg.networks.input_size import Size
 from clothseg.networks.layers.anchor_coverage import AnchorLayout, measure_anchor_coverage
 from clothseg.networks.layers.box_coder import encode_boxes
 from clothseg.networks.layers.fpn import FeaturePyramid
+from clothseg.networks.layers.matching import NEGATIVE
 from clothseg.networks.layers.roi_align import roi_align_levels, to_pooling_layout
 from clothseg.networks.mask_rcnn.conventions import Conventions, conventions_for
 from clothseg.networks.mask_rcnn.heads import BoxHead, MaskHead
-from clothseg.networks.mask_rcnn.losses import box_head_losses, mask_loss, mask_targets, sample_proposals
+from clothseg.networks.mask_rcnn.losses import (
+    box_head_losses,
+    mask_loss,
+    mask_targets,
+    matched_rows,
+    sample_proposals,
+)
 from clothseg.networks.mask_rcnn.memory_probe import probe_heads, probe_rpn
 from clothseg.networks.mask_rcnn.postprocess import (
     BoxDetections,
@@ -91,40 +98,40 @@ class MaskRCNNNetwork(Network):
         self,
         features: list[Tensor],
         placements: Sequence[InputPlacement],
-        boxes: list[Tensor],
-        matches: list[Tensor],
+        boxes: Sequence[Tensor] | Tensor,
+        matches: Sequence[Tensor] | Tensor,
         targets: Sequence[Target],
     ) -> dict[str, Tensor]:
         """`class`, `bbox` and `mask` of sampled boxes.
+
+        The number of boxes with an object is read, once for all photos: to compute masks for as many as there could be
+        takes longer.
 
         Args:
             features: FPN levels.
             placements: where the photos lie in the input.
             boxes: for each photo `[S, 4]` in network coordinates.
-            matches: for each photo `[S]`, the index of each box's ground truth, or a negative number.
+            matches: for each photo `[S]`, the index of each box's ground truth, or NEGATIVE, or IGNORED for a box that
+                does not count.
             targets: ground truth, boxes in network coordinates.
         """
         settings, conventions, padded = self.settings, self.conventions, placements[0].padded
-        label = torch.cat(
-            [
-                torch.where(m >= 0, t.classes[m.clamp(min=0)], 0) if len(t.classes) else torch.zeros_like(m)
-                for m, t in zip(matches, targets, strict=True)
-            ]
-        )
-        positive = torch.where(label > 0)[0]
-        objects = [b[m >= 0] for b, m in zip(boxes, matches, strict=True)]
-        matched = [m[m >= 0] for m in matches]
-        true_deltas = [
-            encode_boxes(t.boxes[m], b, conventions.box_weights)
-            for b, m, t in zip(objects, matched, targets, strict=True)
-        ]
-        logits, deltas = self.box_head(self.pool(features, boxes, settings.box_head.pool_size, padded))
+        counts = torch.stack([(of_photo >= 0).sum() for of_photo in matches]).tolist()
+        match, box = torch.cat([*matches]), torch.cat([*boxes])
+        found = match >= 0
+        of_class, of_box = matched_rows([(t.classes, t.boxes) for t in targets], matches)
+        label = torch.where(found, of_class, match - NEGATIVE)  # IGNORED is -2, and gives -1
+        logits, deltas = self.box_head(self.pool(features, [*boxes], settings.box_head.pool_size, padded))
+        deltas = deltas.gather(1, label.clamp(min=0)[:, None, None].expand(-1, 1, 4))[:, 0]
+        true_deltas = encode_boxes(of_box, box, conventions.box_weights)
         losses = box_head_losses(
-            logits, label, deltas[positive, label[positive]], torch.cat(true_deltas), settings.box_head.box_loss,
-            conventions, self.distributed,
+            logits, label, deltas, torch.where(found[:, None], true_deltas, deltas.detach()),
+            settings.box_head.box_loss, conventions, self.distributed,
         )  # fmt: skip
-        pooled = self.pool(features, objects, settings.mask_head.pool_size, padded)
-        maps = self.mask_head.forward_for_class(pooled, label[positive])
+        first = (~found).int().sort(stable=True).indices[: sum(counts)]
+        objects, matched = (torch.split(values[first], counts) for values in (box, match))
+        pooled = self.pool(features, [*objects], settings.mask_head.pool_size, padded)
+        maps = self.mask_head.forward_for_class(pooled, label[first])
         truth = [
             mask_targets(t.masks, b, m, maps.shape[-1], p, conventions)
             for t, b, m, p in zip(targets, objects, matched, placements, strict=True)

@@ -16,10 +16,11 @@ from clothseg.distributed import DistributedContext
 from clothseg.networks.input import InputPlacement, Target, clip_to_placements, to_network_coords
 from clothseg.networks.layers.anchors import make_anchors
 from clothseg.networks.layers.box_coder import decode_boxes, encode_boxes
-from clothseg.networks.layers.matching import match_boxes, sample
+from clothseg.networks.layers.matching import draw_keys, match_boxes, sample
 from clothseg.networks.layers.nms import padded_nms
+from clothseg.networks.layers.patches import neighbours_3x3, patches_3x3
 from clothseg.networks.mask_rcnn.conventions import Conventions
-from clothseg.networks.mask_rcnn.losses import rpn_losses
+from clothseg.networks.mask_rcnn.losses import matched_rows, rpn_losses
 from clothseg.networks.tensor_cache import TensorCache
 
 
@@ -53,7 +54,7 @@ class RegionProposalNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.settings, self.anchors, self.conventions, self.levels = settings, anchors, conventions, fpn.levels
-        self._anchors = TensorCache(4)
+        self._anchors, self._tables = TensorCache(4), TensorCache(4)
         channels = [fpn.channels] + [settings.channels or fpn.channels] * settings.num_conv
         shapes = {len(scales) * len(anchors.ratios) for scales in anchors.scales}
         self.convs = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(channels))
@@ -202,53 +203,52 @@ class RegionProposalNetwork(nn.Module):
     ) -> dict[str, Tensor]:
         """`rpn_class` and `rpn_bbox`, over the sampled anchors of the whole batch; each photo has a generator."""
         settings, anchors = self.settings, anchors.float().to(features[0].device)
-        photos, places, labels, true_deltas = [], [], [], []
-        for photo, (target, generator) in enumerate(zip(targets, generators, strict=True)):
-            matches = match_boxes(
-                anchors,
-                target.boxes,
-                target.ignored,
-                foreground=settings.foreground_iou,
-                background=settings.background_iou,
-                keep_best=True,
-            )
-            positive, negative = sample(matches, settings.samples, settings.positive_fraction, generator)
-            truth = target.boxes[matches[positive]]
-            true_deltas.append(encode_boxes(truth, anchors[positive], self.conventions.rpn_box_weights))
-            places += [positive, negative]
-            photos.append(torch.full((len(positive) + len(negative),), photo, device=anchors.device))
-            labels += [torch.ones_like(positive), torch.zeros_like(negative)]
-        label = torch.cat(labels)
-        logits, deltas = self.sparse_head(features, torch.cat(photos), torch.cat(places))
-        budget = settings.samples * len(targets)
+        foreground, background = settings.foreground_iou, settings.background_iou
+        every = [
+            match_boxes(anchors, t.boxes, t.ignored, foreground=foreground, background=background, keep_best=True)
+            for t in targets
+        ]
+        keys = draw_keys([len(anchors)] * len(targets), generators, anchors.device)
+        matches = torch.stack(every) if len(every) > 1 else every[0][None]
+        place, matches = sample(matches, settings.samples, settings.positive_fraction, keys)
+        logits, deltas = (values.flatten(0, 1) for values in self.sparse_head(features, place))
+        (truth,) = matched_rows([[target.boxes] for target in targets], matches)
+        true_deltas = encode_boxes(truth, anchors[place.flatten()], self.conventions.rpn_box_weights)
+        matches = matches.flatten()
         return rpn_losses(
-            logits, label.to(logits.dtype), deltas[label == 1], torch.cat(true_deltas), budget, self.settings.box_loss,
-            self.conventions, distributed,
-        )  # fmt: skip
+            logits,
+            (matches.clamp(max=0) + 1).to(true_deltas.dtype),  # NEGATIVE is -1, IGNORED is -2
+            deltas,
+            torch.where((matches >= 0)[:, None], true_deltas, deltas.detach()),
+            settings.samples * len(targets),
+            self.settings.box_loss,
+            self.conventions,
+            distributed,
+        )
 
-    def sparse_head(self, features: list[Tensor], photo: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits `[S]` and box deltas `[S, 4]` of sampled anchors, as `forward` gives them.
+    def sparse_head(self, features: list[Tensor], place: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits `[B, S]` and box deltas `[B, S, 4]` of sampled anchors, as `forward` gives them.
 
         With one convolution these depend only on the 3 x 3 cells around each anchor, so that a step computes some
         hundred places, not all places of every level.
 
         Args:
             features: FPN levels `[B, C, h, w]`.
-            photo: `[S]` int64, the photo of each anchor in the batch.
-            place: `[S]` int64, the position of each anchor among those of all levels.
+            place: `[B, S]` int64, the positions of each photo's anchors among those of all levels.
         """
         if len(self.convs) > 1:
-            scores, deltas = self.head(features)
-            return torch.cat(scores, dim=1)[photo, place], torch.cat(deltas, dim=1)[photo, place]
-        shapes = self.score.out_channels  # of which the levels' first anchors are multiples
-        rows, order, first = [], [], 0
-        for feature in features:
-            last = first + feature.shape[2] * feature.shape[3] * shapes
-            here = torch.where((place >= first) & (place < last))[0]
-            rows.append(patches_3x3(feature, photo[here], (place[here] - first) // shapes))
-            order.append(here)
-            first = last
-        return self.sparse_head_rows(torch.cat(rows)[torch.cat(order).argsort()], place % shapes)
+            scores, deltas = (torch.cat(part, dim=1) for part in self.head(features))
+            return scores.gather(1, place), deltas.gather(1, place[..., None].expand(-1, -1, 4))
+        shapes = self.score.out_channels  # at every cell of every level
+        rows = patches_3x3(features, self._neighbours(features), place // shapes)
+        logits, deltas = self.sparse_head_rows(rows, (place % shapes).flatten())
+        return logits.view(place.shape), deltas.view(*place.shape, 4)
+
+    def _neighbours(self, features: list[Tensor]) -> Tensor:
+        """See `neighbours_3x3`; kept for the sizes of the last inputs."""
+        sizes = tuple((feature.shape[2], feature.shape[3]) for feature in features)
+        device = features[0].device
+        return self._tables.get((sizes, device), lambda: (neighbours_3x3(sizes).to(device),))[0]
 
     def sparse_head_rows(self, rows: Tensor, shape: Tensor) -> tuple[Tensor, Tensor]:
         """Logits `[S]` and box deltas `[S, 4]` of anchors, from the features around them.
@@ -262,28 +262,6 @@ class RegionProposalNetwork(nn.Module):
         logits = F.linear(hidden, self.score.weight.flatten(1), self.score.bias).float().gather(1, shape)[:, 0]
         deltas = F.linear(hidden, self.delta.weight.flatten(1), self.delta.bias).float().view(len(rows), -1, 4)
         return logits, deltas.gather(1, shape[..., None].expand(-1, -1, 4))[:, 0]
-
-
-def patches_3x3(feature: Tensor, photo: Tensor, cell: Tensor) -> Tensor:
-    """The 3 x 3 cells around each of `cell` `[S]`, in the order of a convolution's weights; zeros beyond the edges.
-
-    Args:
-        feature: `[B, C, h, w]`.
-        photo: `[S]` int64.
-        cell: `[S]` int64, row times w plus column.
-
-    Returns:
-        `[S, C * 9]`.
-    """
-    height, width = feature.shape[2:]
-    steps = torch.arange(-1, 2, device=cell.device)
-    row = (cell // width)[:, None] + steps.repeat_interleave(3)
-    column = (cell % width)[:, None] + steps.repeat(3)
-    inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-    place = (photo[:, None] * height + row.clamp(0, height - 1)) * width + column.clamp(0, width - 1)
-    # The gradient of an index adds up in the order in which threads finish; that of an embedding in a fixed order.
-    found = F.embedding(place, feature.permute(0, 2, 3, 1).reshape(-1, feature.shape[1]))
-    return (found * inside[..., None]).transpose(1, 2).flatten(1)
 
 
 def _best(scores: Tensor, count: int, *, first_of_equals: bool) -> tuple[Tensor, Tensor]:
