@@ -1,6 +1,8 @@
-"""The processor cores that this process may use."""
+"""The processor cores that this process may use, and libraries that would use too many of them."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 def usable_cores() -> int:
@@ -8,3 +10,19 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+@contextmanager
+def one_numba_thread() -> Iterator[None]:
+    """Within the context, Numba uses one thread for what this thread calls; afterwards as many as before.
+
+    For short calls between calls of torch: the threads of both wait for work by spinning, on the same cores.
+    """
+    import numba  # noqa: PLC0415 - half a second
+
+    before = numba.get_num_threads()
+    numba.set_num_threads(1)
+    try:
+        yield
+    finally:
+        numba.set_num_threads(before)

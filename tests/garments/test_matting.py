@@ -1,5 +1,10 @@
 """Soft masks compared with torch's sampling, edges with known discs, colours with known mixtures."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -105,3 +110,47 @@ def test_the_colour_of_the_background_is_removed() -> None:
     after = np.abs(own_colours(photo, alpha)[seen] - red).mean()
     assert before > 30
     assert after < 5
+
+
+def test_own_colours_are_those_of_pymatting() -> None:
+    from pymatting import estimate_foreground_ml
+
+    truth = disc((120, 100), 35)
+    photo = photo_of(truth, np.random.default_rng(2))
+    alpha = cv2.GaussianBlur(truth.astype(np.float32), (9, 9), 3)
+    theirs = estimate_foreground_ml(photo / 255, alpha)
+    assert np.array_equal(own_colours(photo, alpha), np.rint(np.clip(theirs, 0, 1) * 255).astype(np.uint8))
+
+
+def test_colours_are_estimated_in_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    import numba
+
+    threads = []
+
+    def counted(colours: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+        threads.append(numba.get_num_threads())
+        return colours
+
+    monkeypatch.setattr("clothseg.garments.matting.load_foreground", lambda: counted)
+    before = numba.get_num_threads()
+    own_colours(np.zeros((8, 8, 3), np.uint8), np.ones((8, 8), np.float32))
+    assert (threads, numba.get_num_threads()) == ([1], before)
+
+
+def test_what_is_compiled_is_kept_and_little(tmp_path: Path) -> None:
+    """A second process reads what the first one has compiled, and only what is used was compiled."""
+    ours = "from clothseg.garments import load_foreground\nestimate = load_foreground()\n"
+    call = "import numpy as np\nprint(estimate(np.ones((4, 4, 3), np.float32), np.ones((4, 4), np.float32)).sum())"
+    kept = []
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-c", ours + call],
+            env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert float(done.stdout) == pytest.approx(48, rel=1e-3)
+        kept.append({path.name: path.stat().st_mtime_ns for path in tmp_path.rglob("*.nb?")})
+    assert kept[0] == kept[1] != {}
+    assert all(name.startswith("estimate_foreground_ml.") for name in kept[0])

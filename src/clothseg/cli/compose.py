@@ -9,10 +9,10 @@ from rich.markup import escape
 
 from clothseg.cli.inputs import Device, Overwrite, Quiet
 from clothseg.cli.selection import ClassAgnosticNms, ThresholdOf, Thresholds, selection_settings
-from clothseg.cli.terminal import ERRORS
+from clothseg.cli.terminal import ERRORS, LOADING, progress_bar, waiting
 from clothseg.devices import AUTO, check_device_name
 from clothseg.errors import ClothsegError
-from clothseg.garments import Placement, check_files, compose_files, replace_files
+from clothseg.garments import Placement, check_files, compose_files, load_foreground, replace_files
 from clothseg.instances import class_number
 from clothseg.weights import check_model
 
@@ -72,6 +72,8 @@ def compose(
         from clothseg.models import Model  # noqa: PLC0415 - PyTorch; wrong input is refused without it
 
         model = Model.load(replace, overrides=settings, device=device)
+        with progress_bar(quiet=quiet) as bar, waiting(bar, LOADING):
+            load_foreground()
         done = replace_files(
             garment,
             background,

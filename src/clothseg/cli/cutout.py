@@ -10,10 +10,10 @@ from rich.markup import escape
 
 from clothseg.cli.inputs import Device, Overwrite, Quiet, Recursive
 from clothseg.cli.selection import ClassAgnosticNms, ThresholdOf, Thresholds, selection_settings
-from clothseg.cli.terminal import ERRORS, counted, progress_bar, walk
+from clothseg.cli.terminal import ERRORS, LOADING, counted, progress_bar, waiting, walk
 from clothseg.devices import check_device_name
 from clothseg.files import require_absent
-from clothseg.garments import write_cutouts
+from clothseg.garments import load_foreground, write_cutouts
 from clothseg.instances import class_number
 from clothseg.photos import find_photos
 from clothseg.weights import check_model
@@ -59,6 +59,8 @@ def cutout(
         def track(places: Sequence[Path]) -> Iterator[Path]:
             yield from walk(bar, places, len(places), "cutting out")
 
+        with waiting(bar, LOADING):
+            load_foreground()
         done = write_cutouts(
             partial(model.predict, score_threshold=score_threshold),
             model.classes,

@@ -3,6 +3,7 @@
 import io
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from rich.console import Console
@@ -21,6 +22,7 @@ from rich.progress import (
 T = TypeVar("T")
 ERRORS = Console(stderr=True, soft_wrap=True, highlight=False)
 """For messages to the user. Results go to stdout."""
+LOADING = "loading the matting (compiled the first time)"
 
 
 def accept_any_text() -> None:
@@ -55,6 +57,14 @@ def walk(bar: Progress, items: Iterable[T], total: int, what: str) -> Iterator[T
     for item in items:
         yield item
         bar.advance(task)
+    bar.remove_task(task)
+
+
+@contextmanager
+def waiting(bar: Progress, what: str) -> Iterator[None]:
+    """Within the context, shows a line of `bar` that says `what` is going on."""
+    task = bar.add_task(escape(what), total=None)
+    yield
     bar.remove_task(task)
 
 

@@ -9,7 +9,7 @@ from clothseg.garments.compose_files import Placement, Replaced, check_files, co
 from clothseg.garments.cutout import Cutout, cut_out
 from clothseg.garments.cutout_files import CutoutsWritten, read_cutout, save_cutout, write_cutouts
 from clothseg.garments.light import light_of
-from clothseg.garments.matting import SoftMask, own_colours, refine, soft_mask
+from clothseg.garments.matting import SoftMask, load_foreground, own_colours, refine, soft_mask
 
 __all__ = [
     "Cutout",
@@ -25,6 +25,7 @@ __all__ = [
     "cut_out",
     "keep_shape",
     "light_of",
+    "load_foreground",
     "own_colours",
     "read_cutout",
     "refine",

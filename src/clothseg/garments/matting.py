@@ -4,13 +4,20 @@ Everything works on a crop around one instance. The time depends on the garment'
 """
 
 import math
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from clothseg.cores import one_numba_thread
+from clothseg.errors import ClothsegError
 from clothseg.photos import RgbImage
 
 if TYPE_CHECKING:  # they need torch
@@ -27,6 +34,7 @@ _EPSILON = 1e-4
 """Alpha does not follow colours whose variance (of 0..1) is below this."""
 _HAZE = 0.05
 """Alpha this close to 0 or 1 becomes 0 or 1. The filter leaves such values where colours are not quite even."""
+_FOREGROUND = "pymatting.foreground.estimate_foreground_ml"
 _PAIRS = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
 
 
@@ -195,8 +203,35 @@ def own_colours(photo: RgbImage, alpha: Plane) -> RgbImage:
 
     Source: T. Germer and others: Fast Multi-Level Foreground Estimation (2020), by PyMatting.
     """
-    # Imported here, because the import takes seconds and only cut-outs need it.
-    from pymatting import estimate_foreground_ml  # noqa: PLC0415
-
-    colours = estimate_foreground_ml(photo.astype(np.float32) / np.float32(255), alpha.astype(np.float32))
+    estimate_foreground = load_foreground()
+    with one_numba_thread():
+        colours = estimate_foreground(photo.astype(np.float32) / np.float32(255), alpha.astype(np.float32))
     return np.asarray(np.rint(np.clip(colours, 0, 1) * 255), dtype=np.uint8)
+
+
+@cache
+def load_foreground() -> Callable[[Plane, Plane], Plane]:
+    """PyMatting's `estimate_foreground_ml`: colours `[h, w, 3]` from a crop `[h, w, 3]` in 0..1 and its alpha.
+
+    The first call on a machine compiles it, for some seconds; Numba keeps the result beside PyMatting's file, or in the
+    user's cache folder. Only this one file is imported: PyMatting as a whole compiles ten times as much that is not
+    used here.
+
+    Raises:
+        ClothsegError: this version of PyMatting has no such file.
+    """
+    if _FOREGROUND not in sys.modules:
+        package = find_spec("pymatting")
+        folders = (package.submodule_search_locations if package else None) or []
+        files = [Path(folder, "foreground", "estimate_foreground_ml.py") for folder in folders]
+        spec = spec_from_file_location(_FOREGROUND, files[0]) if files and files[0].is_file() else None
+        if spec is None or spec.loader is None:
+            raise ClothsegError("cut-outs need PyMatting; install a version that pyproject.toml of clothseg allows")
+        module = sys.modules[_FOREGROUND] = module_from_spec(spec)  # Numba's files refer to the module by its full name
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[_FOREGROUND]
+            raise
+    function: Callable[[Plane, Plane], Plane] = sys.modules[_FOREGROUND].estimate_foreground_ml
+    return function
