@@ -12,7 +12,7 @@ import clothseg
 
 ROOT = Path(clothseg.__file__).parent
 LAYERS = (
-    {"errors", "versions", "cores", "sample"},
+    {"errors", "versions", "cores", "cpu_path", "sample"},
     {"config", "instances", "files", "photos", "videos", "http", "distributed"},
     {"runs", "pictures", "garments"},
     {"dataset", "networks"},

@@ -41,3 +41,16 @@ def test_shapes_and_indices_of_whole_numbers_are_no_reads() -> None:
     with DispatchCounts() as counts:
         values[torch.tensor([0, 2])] * len(values) + values.shape[0]
     assert not counts.reads
+
+
+def test_copies_on_the_processor_are_not_counted_until_they_go_back() -> None:
+    values = torch.arange(4.0)
+    with DispatchCounts() as counts:
+        copy = (values * 2).cpu()
+        assert (copy + torch.tensor([1.0])).tolist() == [1, 3, 5, 7]
+        assert len(copy[copy > 1]) == 3
+        back = copy.to(torch.device("cpu"))
+        back.exp()
+    assert counts.reads == {"cpu": 1}
+    assert (counts.operations["aten.mul"], counts.operations["aten.exp"]) == (1, 1)
+    assert counts.operations["aten.add"] == 0

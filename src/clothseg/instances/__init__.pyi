@@ -3,7 +3,7 @@ from .coco_types import CocoAnnotation, CocoCategory, CocoDataset, CocoImage, Co
 from .contours import to_polygons
 from .instances import Instances
 from .mask_paste import PasteRule, paste, resize_zero_padded
-from .masks import BoxMasks, LabelMasks, Masks, PixelMasks, RleMasks
+from .masks import BoxMasks, LabelMasks, Masks, PixelMasks, RleMasks, encode_photos
 from .png import read_mask_png
 from .resize import resize_instances
 from .rle import (
@@ -44,6 +44,7 @@ __all__ = [
     "clip_to",
     "decode",
     "encode",
+    "encode_photos",
     "filled_pixels",
     "from_polygons",
     "from_segmentation",

@@ -12,9 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from clothseg import cpu_path
 from clothseg.instances.boxes import boxes_of_masks, from_xywh
 from clothseg.instances.mask_paste import PasteRule, interpolate_map, paste
+from clothseg.instances.paste_together import paste_together, pasted_parts, soft_together
 from clothseg.instances.rle import Rle, decode, encode, tight_box
+from clothseg.instances.rle_together import encode_starts, run_starts
 
 
 class Masks(Protocol):
@@ -36,11 +39,13 @@ class Masks(Protocol):
         ...
 
     def pixels(self) -> Tensor:
-        """All pixels: `[N, H, W]` bool."""
+        """All pixels: `[N, H, W]` bool, on the device of the masks' data."""
         ...
 
     def soft(self, rows: slice | None = None, columns: slice | None = None) -> Tensor:
         """The certainty that each pixel belongs to the mask: `[N, H, W]` float32 in 0..1. The edge is at 0.5.
+
+        It is on the device of the masks' data.
 
         Args:
             rows: the part of the photo to compute. Default: all rows.
@@ -126,8 +131,8 @@ class BoxMasks:
     """Masks as small maps of probabilities, each in its own box.
 
     Attributes:
-        probabilities: `[N, M, M]` float in 0..1.
-        in_boxes: `[N, 4]` float, x1 y1 x2 y2 in pixels of the photo.
+        probabilities: `[N, M, M]` float in 0..1. Pixels are computed on their device.
+        in_boxes: `[N, 4]` float, x1 y1 x2 y2 in pixels of the photo; on any device.
         size: height and width of the photo.
         threshold: probability from which a pixel belongs to the mask.
         rule: how a map is converted to pixels; see `paste`.
@@ -144,8 +149,8 @@ class BoxMasks:
 
     def select(self, positions: Tensor) -> "BoxMasks":
         """See `Masks.select`."""
-        positions = positions.to(self.in_boxes.device)
-        return replace(self, probabilities=self.probabilities[positions], in_boxes=self.in_boxes[positions])
+        probabilities = self.probabilities[positions.to(self.probabilities.device)]
+        return replace(self, probabilities=probabilities, in_boxes=self.in_boxes[positions.to(self.in_boxes.device)])
 
     def boxes(self) -> Tensor:
         """See `Masks.boxes`."""
@@ -153,6 +158,8 @@ class BoxMasks:
 
     def pixels(self) -> Tensor:
         """See `Masks.pixels`."""
+        if not cpu_path.uses_cpu_path(self.probabilities):
+            return paste_together(self.probabilities, self._boxes_there(), self.size, self.threshold, self.rule)
         canvas = np.zeros((len(self), *self.size), dtype=np.bool_)
         for mask, probability, box in zip(canvas, self.probabilities, self.in_boxes, strict=True):
             rows, columns, crop = paste(probability, box, self.size, self.threshold, self.rule)
@@ -162,6 +169,8 @@ class BoxMasks:
     def soft(self, rows: slice | None = None, columns: slice | None = None) -> Tensor:
         """See `Masks.soft`. Maps are interpolated linearly at pixel centres; `rule` is not used."""
         rows, columns = rows or slice(0, self.size[0]), columns or slice(0, self.size[1])
+        if not cpu_path.uses_cpu_path(self.probabilities):
+            return soft_together(self.probabilities.detach(), self._boxes_there(), rows, columns, self.threshold)
         maps = self.probabilities.detach().float().cpu().numpy()
         centred = np.interp(maps, (0, self.threshold, 1), (0, 0.5, 1))
         boxes = self.in_boxes.detach().double().cpu().numpy()
@@ -170,8 +179,26 @@ class BoxMasks:
         return torch.from_numpy(np.stack(parts)) if parts else torch.zeros(shape)
 
     def rle(self) -> list[Rle]:
-        """See `Masks.rle`. Converts one mask at a time, so memory does not grow with their number."""
+        """See `Masks.rle`. Converts some masks at a time, so memory does not grow with their number."""
+        if not cpu_path.uses_cpu_path(self.probabilities):
+            return encode_photos([self])[0]
         return [encode(self.select(torch.tensor([i])).pixels()[0].numpy()) for i in range(len(self))]
+
+    def run_starts(self) -> Tensor:
+        """See `rle_together.run_starts`; on the device of the maps, with all their pixels at no time."""
+        parts = pasted_parts(self.probabilities, self._boxes_there(), self.size, self.threshold, self.rule)
+        return torch.cat([run_starts(pixels) for pixels in parts])
+
+    def _boxes_there(self) -> Tensor:
+        return self.in_boxes.detach().to(self.probabilities.device, non_blocking=True)
+
+
+def encode_photos(masks: Sequence[Masks]) -> list[list[Rle]]:
+    """The run-length encodings of several photos, as `rle()` of each; a GPU is waited for twice, not for each photo."""
+    together = [isinstance(m, BoxMasks) and not cpu_path.uses_cpu_path(m.probabilities) for m in masks]
+    on_gpu = [m for m, chosen in zip(masks, together, strict=True) if chosen and isinstance(m, BoxMasks)]
+    encoded = iter(encode_starts([m.run_starts() for m in on_gpu], [m.size for m in on_gpu]) if on_gpu else [])
+    return [next(encoded) if chosen else m.rle() for m, chosen in zip(masks, together, strict=True)]
 
 
 @dataclass(frozen=True)

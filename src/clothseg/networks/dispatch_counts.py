@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.weak import WeakTensorKeyDictionary
 
 READING_OPERATIONS = (
     "aten._local_scalar_dense",  # item(), float(), bool(), if
@@ -40,7 +41,7 @@ class DispatchCounts:
     """Counts what happens inside a `with` block, in this thread.
 
     An index of bool counts as a read, since its length depends on values. Views of memory (`view`, `select`, ...) are
-    no work for a GPU and are not counted.
+    no work for a GPU and are not counted; neither is what is done with a copy that `cpu()` made.
 
     Attributes:
         operations: how often each operation was dispatched.
@@ -50,6 +51,7 @@ class DispatchCounts:
     def __init__(self) -> None:
         self.operations: Counter[str] = Counter()
         self.reads: Counter[str] = Counter()
+        self.copies = WeakTensorKeyDictionary()  # tensors that would be on the processor, as keys
         self._modes = (_Operations(self), _Methods(self))
 
     def __enter__(self) -> Self:
@@ -62,6 +64,12 @@ class DispatchCounts:
     ) -> None:
         for mode in reversed(self._modes):
             mode.__exit__(kind, error, trace)  # type: ignore[no-untyped-call]
+
+    def is_copy(self, args: Sequence[Any]) -> bool:
+        """Whether the first tensor among the arguments of an operation comes from a copy on the processor."""
+        flat = (item for arg in args for item in (arg if isinstance(arg, (list, tuple)) else (arg,)))
+        first = next((item for item in flat if isinstance(item, Tensor)), None)
+        return first is not None and first in self.copies
 
     def __repr__(self) -> str:
         return f"DispatchCounts({self.operations.total()} operations, {self.reads.total()} reads)"
@@ -79,6 +87,12 @@ class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
+        if self.counts.is_copy(args):
+            result = func(*args, **(kwargs or {}))
+            for tensor in result if isinstance(result, (list, tuple)) else (result,):
+                if isinstance(tensor, Tensor):
+                    self.counts.copies[tensor] = True
+            return result
         name = str(func.overloadpacket)
         if not func.is_view:
             self.counts.operations[name] += 1
@@ -105,6 +119,17 @@ class _Methods(TorchFunctionMode):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        if func in READING_METHODS:
+        copied = self.counts.is_copy(args)
+        if copied and func is Tensor.to and isinstance(args[1], torch.device):
+            with torch._C.DisableTorchFunction():
+                back = args[0].detach()
+            del self.counts.copies[back]
+            return back
+        if func in READING_METHODS and not copied:
             self.counts.reads[READING_METHODS[func]] += 1
+            if func is Tensor.cpu:
+                with torch._C.DisableTorchFunction():
+                    copy = args[0].detach().view_as(args[0])  # another tensor, which `cpu()` is not on a CPU
+                self.counts.copies[copy] = True
+                return copy
         return func(*args, **(kwargs or {}))

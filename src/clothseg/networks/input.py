@@ -18,9 +18,10 @@ from torch import Tensor
 
 from clothseg.config import InputSettings
 from clothseg.instances import Instances, resize_zero_padded, scale_boxes
+from clothseg.networks.input_size import Size, resized_size
+from clothseg.networks.tensor_cache import TensorCache
 from clothseg.networks.transfer import to_device
 
-Size = tuple[int, int]
 Bounds = tuple[float, float, float, float]
 
 
@@ -112,6 +113,7 @@ class InputTransform:
 
     def __init__(self, settings: InputSettings, conventions: InputConventions) -> None:
         self.settings, self.conventions = settings, conventions
+        self._constants = TensorCache(4)
 
     def resized(self, photo: Size) -> Size:
         """Height and width of a photo (height, width) after resizing, before padding."""
@@ -183,8 +185,12 @@ class InputTransform:
         return image.flip(0) if self.conventions.channels == "bgr" else image
 
     def _mean_std(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        mean, std = (image.new_tensor(values) for values in (self.conventions.mean, self.conventions.std))
-        return mean[:, None, None], std[:, None, None]
+        def make() -> tuple[Tensor, ...]:
+            values = (self.conventions.mean, self.conventions.std)
+            return tuple(image.new_tensor(of_channels)[:, None, None] for of_channels in values)
+
+        mean, std = self._constants.get((image.device, image.dtype), make)
+        return mean, std
 
     def _pad(self, images: Sequence[Tensor], placements: Sequence[InputPlacement]) -> Tensor:
         """One batch `[B, 3, H, W]` of resized photos, each at its place."""
@@ -195,38 +201,6 @@ class InputTransform:
         for canvas, image, at in zip(batch, images, placements, strict=True):
             canvas[:, at.top : at.top + at.height, at.left : at.left + at.width] = image
         return batch
-
-
-def resized_size(photo: Size, settings: InputSettings, rounding: Literal["down", "half_up", "half_even"]) -> Size:
-    """Height and width of a photo (height, width) after resizing, before padding."""
-    if settings.resize == "fit":
-        scale = min(settings.height / photo[0], settings.width / photo[1])
-    elif settings.resize == "square":
-        scale = max(1.0, settings.min_side / min(photo))
-        if round(max(photo) * scale) > settings.max_side:
-            scale = settings.max_side / max(photo)
-    elif rounding == "half_up":
-        return _keep_ratio_half_up(photo, settings)
-    else:
-        scale = min(settings.min_side / min(photo), settings.max_side / max(photo))
-    functions: dict[str, Callable[[float], int]] = {"down": math.floor, "half_up": _half_up, "half_even": round}
-    rounded = functions[rounding]
-    return max(1, rounded(photo[0] * scale)), max(1, rounded(photo[1] * scale))
-
-
-def _keep_ratio_half_up(photo: Size, settings: InputSettings) -> Size:
-    """Both sides by the short one's scale; if the long one is too long then, both sides again."""
-    short = settings.min_side / min(photo)
-    height, width = (short * photo[0], short * photo[1])
-    height, width = (settings.min_side, width) if photo[0] < photo[1] else (height, settings.min_side)
-    if (longest := max(height, width)) > settings.max_side:
-        again = settings.max_side / longest
-        height, width = height * again, width * again
-    return max(1, _half_up(height)), max(1, _half_up(width))
-
-
-def _half_up(value: float) -> int:
-    return int(value + 0.5)
 
 
 def resample_bytes(image: Tensor, size: Size, *, antialias: bool) -> Tensor:
@@ -282,12 +256,26 @@ def network_to_resized(boxes: Tensor, placement: InputPlacement, conventions: In
 
 def placement_bounds(placement: InputPlacement, conventions: InputConventions, *, padded: bool) -> Bounds:
     """x1 y1 x2 y2, in network coordinates, of the photo; of the whole input with `padded`."""
-    if padded:
-        edges = (0.0, 0.0, float(placement.padded[1]), float(placement.padded[0]))
-    else:
-        right, bottom = placement.left + placement.width, placement.top + placement.height
-        edges = (float(placement.left), float(placement.top), float(right), float(bottom))
-    return tuple(to_network_coords(torch.tensor([edges]), placement.padded, conventions)[0].tolist())
+    height, width = placement.padded
+    left, top, right, bottom = 0, 0, width, height
+    if not padded:
+        left, top = placement.left, placement.top
+        right, bottom = left + placement.width, top + placement.height
+    if not conventions.normalised_boxes:
+        return float(left), float(top), float(right), float(bottom)
+    of_width, of_height = width - 1, height - 1
+    x1, y1, x2, y2 = left / of_width, top / of_height, (right - 1) / of_width, (bottom - 1) / of_height
+    return float(np.float32(x1)), float(np.float32(y1)), float(np.float32(x2)), float(np.float32(y2))
+
+
+def clip_to_placements(
+    boxes: Tensor, placements: Sequence[InputPlacement], conventions: InputConventions, *, padded: bool
+) -> Tensor:
+    """Clips boxes `[B, N, 4]` in network coordinates to their photos, or to the whole input with `padded`."""
+    bounds = [placement_bounds(placement, conventions, padded=padded) for placement in placements]
+    edges = torch.tensor([(b[:2] * 2, b[2:] * 2) for b in bounds], dtype=boxes.dtype)
+    low, high = edges.to(boxes.device, non_blocking=True)[:, :, None].unbind(1)
+    return boxes.clamp(low, high)
 
 
 def _offset(boxes: Tensor, placement: InputPlacement) -> Tensor:

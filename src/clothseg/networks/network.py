@@ -17,7 +17,8 @@ from clothseg.distributed import SINGLE_PROCESS
 from clothseg.instances import BoxMasks, Instances, LabelMasks, Masks, PasteRule, clip_boxes
 from clothseg.networks.backbones.backbone import Backbone
 from clothseg.networks.compile import CompiledForward
-from clothseg.networks.input import InputConventions, InputPlacement, InputTransform, Size, Target, network_to_image
+from clothseg.networks.input import InputConventions, InputPlacement, InputTransform, Target, network_to_image
+from clothseg.networks.input_size import Size
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class LabelGrid:
 
 @dataclass(frozen=True)
 class Detections:
-    """Detections on one photo, best first.
+    """Detections on one photo, best first. The masks are on the network's device, all else there or on the CPU.
 
     Attributes:
         boxes: `[D, 4]` in network coordinates.
@@ -195,7 +196,9 @@ class Network(nn.Module, ABC):
 
     @torch.no_grad()
     def detect(self, images: list[Tensor]) -> list[Instances]:
-        """The instances on photos, best first, in the photos' own pixels. Masks stay small until pixels are needed.
+        """The instances on photos, best first, in the photos' own pixels.
+
+        Masks stay small, and on the network's device, until pixels are needed; all else is on the CPU.
 
         Args:
             images: float RGB `[3, H, W]` in 0..1, of any sizes.
@@ -209,16 +212,17 @@ class Network(nn.Module, ABC):
 
     def _on_photo(self, found: Detections, placement: InputPlacement) -> Instances:
         """Detections in the photo's own pixels, without those that have no extent there."""
-        photo = placement.photo
-        boxes = clip_boxes(network_to_image(found.boxes, placement, self.transform.conventions), photo)
+        photo, threshold = placement.photo, self.config.inference.mask_threshold
+        boxes = clip_boxes(network_to_image(found.boxes.cpu(), placement, self.transform.conventions), photo)
         kept = torch.where((boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1]))[0]
-        threshold = self.config.inference.mask_threshold
         masks: Masks
         if isinstance(found.masks, BoxMaps):
-            masks = BoxMasks(found.masks.probabilities[kept], boxes[kept], photo, threshold, found.masks.rule)
+            masks = BoxMasks(found.masks.probabilities, boxes, photo, threshold, found.masks.rule)
         else:
-            masks = LabelMasks(found.masks.labels, found.masks.probabilities, kept + 1, photo, placement.region)
-        return Instances(photo, boxes[kept], found.classes[kept], masks, found.scores[kept])
+            numbers = torch.arange(1, len(boxes) + 1)
+            masks = LabelMasks(found.masks.labels, found.masks.probabilities, numbers, photo, placement.region)
+        instances = Instances(photo, boxes, found.classes.cpu(), masks, found.scores.cpu())
+        return instances if len(kept) == len(boxes) else instances[kept]
 
     def compile_for_inference(self) -> str:
         """Compiles `forward_dense`: the first photo takes about a minute, all others take less time.

@@ -33,7 +33,7 @@ def draw_outlines(photo: RgbImage, instances: Instances) -> RgbImage:
         raise ValueError(
             f"the instances belong to a photo of {instances.size} (height, width), but this one has {photo.shape[:2]}"
         )
-    contours = [edge for mask in instances.masks.pixels().numpy() for edge in mask_contours(mask)]
+    contours = [edge for mask in instances.masks.pixels().cpu().numpy() for edge in mask_contours(mask)]
     boxes = [(float(b[0]), float(b[1]), float(b[2]), float(b[3])) for b in instances.boxes.tolist()]
     return draw_lines(photo, boxes, contours)
 
@@ -45,7 +45,7 @@ def draw_masks(instances: Instances) -> RgbImage:
         `[H, W, 3]` uint8, with the size of the instances.
     """
     canvas = np.zeros((*instances.size, 3), dtype=np.uint8)
-    masks = instances.masks.pixels().numpy()
+    masks = instances.masks.pixels().cpu().numpy()
     for position in np.argsort(-masks.reshape(len(masks), instances.size[0] * instances.size[1]).sum(axis=1)):
         crowd = bool(instances.crowd[position])
         canvas[masks[position]] = CROWD if crowd else class_colour(int(instances.classes[position]))

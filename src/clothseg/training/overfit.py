@@ -120,7 +120,7 @@ def choose_photo(dataset: CocoLikeDataset) -> int:
 
 def overlaps(truth: Instances, found: Instances) -> list[float]:
     """For each object the mask IoU with the best detection of its class with a score from `FOUND_SCORE`."""
-    masks, theirs = truth.masks.pixels().flatten(1).float(), found.masks.pixels().flatten(1).float()
+    masks, theirs = (m.pixels().flatten(1).float().cpu() for m in (truth.masks, found.masks))
     inside = masks @ theirs.T
     iou = inside / (masks.sum(1)[:, None] + theirs.sum(1)[None] - inside).clamp(min=1)
     fits = (truth.classes[:, None] == found.classes.cpu()[None]) & (found.scores.cpu() >= FOUND_SCORE)[None]

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchvision.ops import batched_nms
 
-from clothseg.networks.layers.nms import top_by_nms
+from clothseg.networks.layers import nms as nms_module
+from clothseg.networks.layers.nms import padded_nms, top_by_nms
 
 
 def check(number: int, classes: int, spread: float, iou: float, count: int, *, seed: int, tied: bool) -> None:
@@ -61,3 +62,23 @@ def test_nms_matches_hand_computed_values() -> None:
     assert top_by_nms(boxes, scores, classes, 0.5, 10).tolist() == [3, 0, 2]
     assert top_by_nms(boxes, scores, classes, 0.5, 2).tolist() == [3, 0]
     assert top_by_nms(boxes, scores, classes, 0.85, 10).tolist() == [3, 0, 1, 2]
+
+
+@pytest.mark.parametrize("without_float64", [set(), {"cpu"}])
+def test_nms_of_several_photos_in_one_call_matches_nms_of_each(
+    without_float64: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nms_module, "_WITHOUT_FLOAT64", without_float64)
+    generator = torch.Generator().manual_seed(0)
+    corner = torch.rand((3, 200, 2), generator=generator) * 150
+    boxes = torch.cat([corner, corner + torch.rand((3, 200, 2), generator=generator) * 90], dim=2)
+    scores = torch.randn((3, 200), generator=generator)  # logits, also negative ones
+    groups = torch.randint(0, 7, (3, 200), generator=generator)
+    valid = torch.rand((3, 200), generator=generator) > 0.3
+    valid[2] = False
+    found = padded_nms(boxes, scores, groups, valid, 0.3)
+    for photo in range(3):
+        here = torch.where(valid[photo])[0]
+        kept = here[batched_nms(boxes[photo, here], scores[photo, here], groups[photo, here], 0.3)]
+        assert torch.where(found[photo])[0].tolist() == sorted(kept.tolist())
+    assert 0 < int(found[0].sum()) < int(valid[0].sum())

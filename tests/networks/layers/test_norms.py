@@ -1,9 +1,11 @@
 """Norm layers: the frozen norm against torchvision's, and norms by their names in the settings."""
 
+import pytest
 import torch
 from torch import nn
 from torchvision.ops import FrozenBatchNorm2d
 
+from clothseg import cpu_path
 from clothseg.networks.layers.norms import Convolution, FrozenNorm, make_norm
 
 
@@ -18,6 +20,41 @@ def test_the_frozen_norm_matches_torchvision_bit_for_bit() -> None:
     assert torch.equal(norm(x.clone()), expected)
     assert torch.equal(norm(x[:, :, 0, 0].clone()), expected[:, :, 0, 0])  # vectors too
     assert not list(norm.parameters())
+
+
+def test_the_frozen_norm_follows_changes_of_its_statistics() -> None:
+    generator = torch.Generator().manual_seed(0)
+    norm, reference = FrozenNorm(6), FrozenBatchNorm2d(6)
+    x = torch.randn((2, 6, 5, 4), generator=generator)
+    assert torch.equal(norm(x.clone()), reference(x))
+    for either in (norm, reference):
+        either.weight.mul_(3)
+        either.running_mean.add_(0.5)
+    assert torch.equal(norm(x.clone()), reference(x))
+    state = {name: torch.rand(6, generator=generator) + 0.1 for name in norm.state_dict()}
+    for either in (norm, reference):
+        either.load_state_dict(state)
+    assert torch.equal(norm(x.clone()), reference(x))
+    assert torch.equal(norm.double()(x.double()), reference.double()(x.double()))
+    with torch.inference_mode():
+        norm.float()(x.clone())
+    x.requires_grad_()
+    torch.autograd.backward(norm(x * 1).sum())
+    assert x.grad is not None
+    torch.testing.assert_close(x.grad, (norm.weight / (norm.running_var + norm.eps).sqrt()).view(-1, 1, 1).expand_as(x))
+
+
+def test_the_frozen_norm_in_one_step_matches_torchvision(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = torch.Generator().manual_seed(0)
+    norm, reference = FrozenNorm(6, eps=1e-3), FrozenBatchNorm2d(6, eps=1e-3)
+    state = {name: torch.rand(6, generator=generator) + 0.1 for name in norm.state_dict()}
+    norm.load_state_dict(state)
+    reference.load_state_dict(state)
+    x = torch.randn((2, 6, 5, 4), generator=generator)
+    monkeypatch.setattr(cpu_path, "uses_cpu_path", lambda tensor: False)
+    with torch.no_grad():
+        torch.testing.assert_close(norm(x), reference(x))
+        torch.testing.assert_close(norm(x[:, :, 0, 0]), reference(x)[:, :, 0, 0])
 
 
 def test_make_norm_builds_each_norm() -> None:

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 from torchvision.ops import roi_align
 
+from clothseg import cpu_path
 from clothseg.networks.layers.roi_align import (
     RoiAlignConventions,
     box_levels,
@@ -88,6 +89,30 @@ def test_roi_align_is_equal_with_and_without_gradients(conventions: RoiAlignConv
     with torch.no_grad():
         found = roi_align_levels(features, (2, 3, 4, 5), boxes, 7, conventions, 60.0)
     torch.testing.assert_close(found, expected, atol=2e-6, rtol=0)
+
+
+@pytest.mark.parametrize("conventions", [TORCHVISION.roi_align, DETECTRON2.roi_align, MATTERPORT.roi_align])
+def test_pooling_all_boxes_on_every_level_gives_the_same_values_and_gradients(
+    conventions: RoiAlignConventions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a GPU: no shape depends on the levels of the boxes."""
+    generator = torch.Generator().manual_seed(1)
+    boxes = [boxes_of_all_kinds(80, generator) for _ in range(2)]
+    boxes[1][0] = torch.nan
+    if conventions.method == "crop_and_resize":
+        boxes = [one / 132 for one in boxes]
+    side = 0.5 if conventions.method == "crop_and_resize" else 60.0
+    answers = []
+    for fixed in (False, True):
+        monkeypatch.setattr(cpu_path, "uses_cpu_path", lambda tensor, fixed=fixed: not fixed)
+        features = list(levels(2, 6).values())
+        answer = roi_align_levels(features, (2, 3, 4), boxes, 7, conventions, side)
+        answers.append((answer, torch.autograd.grad((answer[:80].sin() * 3).sum(), features)))
+    (expected, expected_gradients), (found, gradients) = answers
+    assert expected.abs().sum() > 0
+    torch.testing.assert_close(found, expected, atol=5e-6, rtol=0)
+    for one, other in zip(gradients, expected_gradients, strict=True):
+        torch.testing.assert_close(one, other, atol=2e-4, rtol=1e-5)
 
 
 def test_box_levels_match_hand_computed_values() -> None:

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from clothseg.config import AnchorSettings
 from clothseg.instances import from_xywh
-from clothseg.networks.input import InputTransform, Size, image_to_input
+from clothseg.networks.input import InputTransform, image_to_input
+from clothseg.networks.input_size import Size
 from clothseg.networks.layers.anchors import AnchorConventions, cell_anchors
 
 IOUS = (0.5, 0.7)

@@ -1,9 +1,11 @@
-"""Non-maximum suppression (NMS) by class, without looking at boxes that cannot matter."""
+"""Non-maximum suppression (NMS) by class: without boxes that cannot matter, or for many photos in one call."""
 
+import torch
 from torch import Tensor
-from torchvision.ops import batched_nms
+from torchvision.ops import batched_nms, nms
 
 _FIRST = 2000  # more than 1000, from which on batched_nms goes class by class, and so rounds nothing
+_WITHOUT_FLOAT64 = {"mps"}
 
 
 def top_by_nms(boxes: Tensor, scores: Tensor, classes: Tensor, iou: float, count: int) -> Tensor:
@@ -26,3 +28,40 @@ def top_by_nms(boxes: Tensor, scores: Tensor, classes: Tensor, iou: float, count
             return keep[:count]
     kept: Tensor = batched_nms(boxes, scores, classes, iou)
     return kept[:count]
+
+
+def padded_nms(boxes: Tensor, scores: Tensor, groups: Tensor, valid: Tensor, iou: float) -> Tensor:
+    """NMS of all photos and groups in one call, which a GPU waits for once.
+
+    Boxes are moved apart by group, as in torchvision's `batched_nms`, but in double precision: with many groups the
+    offsets would take the last digits of float32.
+
+    Args:
+        boxes: `[B, N, 4]`, no coordinate below 0.
+        scores: `[B, N]`.
+        groups: `[B, N]` or `[1, N]` int64, from 0: only boxes of one photo and one group suppress each other.
+        valid: `[B, N]` bool; the other boxes are padding.
+        iou: of NMS.
+
+    Returns:
+        `[B, N]` bool: which boxes are kept.
+    """
+    photos, count = scores.shape
+    if boxes.device.type in _WITHOUT_FLOAT64:
+        parts = zip(boxes, scores, groups.expand(photos, -1), valid, strict=True)
+        return torch.stack([_one_photo(*part, iou) for part in parts])
+    first = torch.arange(photos, device=boxes.device)[:, None] * (groups.amax() + 1) + 1
+    number = torch.where(valid, groups + first, 0)[..., None]
+    unit = torch.arange(4, device=boxes.device) // 2  # one box for all padding, of which one copy survives
+    placed = torch.where(valid[..., None], boxes, unit).double()
+    placed = placed + number * (placed.amax() + 1)
+    kept = nms(placed.view(-1, 4), torch.where(valid, scores, -1).double().view(-1), iou)
+    keep = torch.zeros(photos * count, dtype=torch.bool, device=boxes.device)
+    return keep.index_fill_(0, kept, True).view(photos, count) & valid
+
+
+def _one_photo(boxes: Tensor, scores: Tensor, groups: Tensor, valid: Tensor, iou: float) -> Tensor:
+    """`[N]` bool: which boxes of one photo are kept."""
+    here = torch.where(valid)[0]
+    kept = here[batched_nms(boxes[here], scores[here], groups[here], iou)]
+    return torch.zeros_like(valid).index_fill_(0, kept, True)

@@ -7,6 +7,7 @@ answer as a weighted sum of rows, a row being all channels of one place, and `em
 threads: the same answer up to the last digits, in a fifth of the time or less; so is its gradient.
 """
 
+import functools
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,7 +16,11 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.ops import box_area, roi_align
 
+from clothseg import cpu_path
+
 _CPU_CHUNK = 64  # boxes pooled at once on a CPU: the answer stays in its cache
+_DEVICE_CHUNK = 2048  # boxes of `crop_and_resize` at once elsewhere
+_BEYOND = -100.0  # cells of a map: a box there has no sample on it
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,9 @@ def roi_align_levels(
 ) -> Tensor:
     """Features of every box. On a CPU they come from `roi_align_cpu`; elsewhere they are torchvision's exactly.
 
+    Elsewhere nothing depends on values: each level pools all boxes, of which those of other levels lie beyond its map.
+    There a box costs little and gives zeros, so that the sum over levels is the answer.
+
     Args:
         features: FPN levels `[B, C, h, w]`, finest first.
         levels: the level of each, as the power of two of its stride.
@@ -65,9 +73,14 @@ def roi_align_levels(
     every = torch.cat(boxes)
     photo = torch.cat([torch.full_like(b[:, 0], i, dtype=torch.int64) for i, b in enumerate(boxes)])
     level_of_box = box_levels(every, levels, conventions, canonical_size)
+    if not cpu_path.uses_cpu_path(features[0]):
+        parts = (
+            _pool_own(feature, photo, every, level_of_box == level, size, conventions, 2.0**-level)
+            for feature, level in zip(features, levels, strict=True)
+        )
+        return functools.reduce(torch.Tensor.add_, parts)
     answer = features[0].new_zeros((len(every), features[0].shape[1], size, size))
-    chunked = uses_cpu_path(features[0]) and not torch.is_grad_enabled()
-    chunk = _CPU_CHUNK if chunked else max(len(every), 1)
+    chunk = max(len(every), 1) if torch.is_grad_enabled() else _CPU_CHUNK
     for feature, level in zip(to_pooling_layout(features), levels, strict=True):
         for here in torch.split(torch.where(level_of_box == level)[0], chunk):
             pooled = _pool_level(feature, photo[here], every[here], size, conventions, 2.0**-level)
@@ -75,16 +88,28 @@ def roi_align_levels(
     return answer
 
 
-def uses_cpu_path(feature: Tensor) -> bool:
-    """Whether boxes are pooled by `roi_align_cpu`."""
-    return feature.device.type == "cpu"
-
-
 def to_pooling_layout(features: list[Tensor]) -> list[Tensor]:
     """The same maps in the memory order in which boxes are pooled fastest; those that have it are not copied."""
-    if not uses_cpu_path(features[0]):
+    if not cpu_path.uses_cpu_path(features[0]):
         return features
     return [feature.contiguous(memory_format=torch.channels_last) for feature in features]
+
+
+def _pool_own(
+    feature: Tensor,
+    photo: Tensor,
+    boxes: Tensor,
+    own: Tensor,
+    size: int,
+    conventions: RoiAlignConventions,
+    scale: float,
+) -> Tensor:
+    """Features `[P, C, size, size]` of the boxes that are the level's `own`, `[P]` bool; zeros for the others."""
+    if conventions.method == "crop_and_resize":
+        pooled = crop_and_resize(feature, photo, torch.where(own[:, None], boxes, 0.0), size, chunk=_DEVICE_CHUNK)
+        return torch.where(own[:, None, None, None], pooled, 0.0)
+    placed = torch.where(own[:, None], boxes, _BEYOND / scale)
+    return _pool_level(feature, photo, placed, size, conventions, scale).to(feature.dtype)
 
 
 def _pool_level(
@@ -94,7 +119,7 @@ def _pool_level(
     if conventions.method == "crop_and_resize":
         return crop_and_resize(feature, photo, boxes, size)
     samples, aligned = conventions.sampling_ratio, conventions.aligned
-    if uses_cpu_path(feature):
+    if cpu_path.uses_cpu_path(feature):
         return roi_align_cpu(feature, photo, boxes, size, scale=scale, samples=samples, aligned=aligned)
     placed = torch.cat([photo[:, None].to(boxes), boxes], dim=1)
     answer: Tensor = roi_align(feature, placed, size, scale, samples, aligned)

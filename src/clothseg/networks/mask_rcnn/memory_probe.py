@@ -65,19 +65,21 @@ def probe_heads(
 
 
 def _pool(features: list[Tensor], count: int, size: int, conventions: RoiAlignConventions, *, on_cpu: bool) -> Tensor:
+    """Features of `count` boxes: on a CPU each level has its share of them, elsewhere each level pools all."""
     share = math.ceil(count / len(features))
-    answer = features[0].new_zeros((share * len(features), features[0].shape[1], size, size))
-    places = torch.zeros(share, dtype=torch.int64, device=answer.device)
+    answer = features[0].new_zeros((share * len(features) if on_cpu else count, features[0].shape[1], size, size))
+    places = torch.zeros(share if on_cpu else count, dtype=torch.int64, device=answer.device)
     for feature in features:
         if conventions.method == "crop_and_resize":
-            pooled = crop_and_resize(feature, places, feature.new_empty((share, 4)), size)
+            pooled = crop_and_resize(feature, places, feature.new_empty((len(places), 4)), size)
         elif on_cpu:
             boxes = feature.new_empty((share, 4), dtype=torch.float32)
             samples = conventions.sampling_ratio or 1  # 0: it depends on the boxes, and is at least 1
             aligned = conventions.aligned
             pooled = roi_align_cpu(feature, places, boxes, size, scale=1.0, samples=samples, aligned=aligned)
         else:
-            boxes = feature.new_empty((share, 5))
+            boxes = feature.new_empty((count, 5))
             pooled = roi_align(feature, boxes, size, 1.0, conventions.sampling_ratio, conventions.aligned)
-        answer = answer.index_copy(0, places, pooled.to(answer.dtype))
+        pooled = pooled.to(answer.dtype)
+        answer = answer.index_copy(0, places, pooled) if on_cpu else answer + pooled
     return answer

@@ -7,9 +7,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from clothseg import cpu_path
 from clothseg.config import Config, MaskRCNNSettings
 from clothseg.networks.backbones import STAGES, build_backbone
-from clothseg.networks.input import InputConventions, InputPlacement, Size, Target, to_network_coords
+from clothseg.networks.input import InputConventions, InputPlacement, Target, to_network_coords
+from clothseg.networks.input_size import Size
 from clothseg.networks.layers.anchor_coverage import AnchorLayout, measure_anchor_coverage
 from clothseg.networks.layers.box_coder import encode_boxes
 from clothseg.networks.layers.fpn import FeaturePyramid
@@ -25,7 +27,13 @@ from clothseg.networks.mask_rcnn.losses import (
     sample_proposals,
 )
 from clothseg.networks.mask_rcnn.memory_probe import probe_heads, probe_rpn
-from clothseg.networks.mask_rcnn.postprocess import postprocess_detections, rescore_by_mask
+from clothseg.networks.mask_rcnn.postprocess import (
+    BoxDetections,
+    HeadOutputs,
+    detections_by_photo,
+    postprocess_detections,
+    rescore_by_mask,
+)
 from clothseg.networks.mask_rcnn.rpn import RegionProposalNetwork
 from clothseg.networks.network import BoxMaps, Check, Detections, Network
 
@@ -81,10 +89,19 @@ class MaskRCNNNetwork(Network):
             scores, deltas, anchors = self.rpn(features, placements[0].padded)
         generators = self.distributed.generators(self.generator, len(targets))
         losses = self.rpn.losses(features, anchors, targets, generators, self.distributed)
-        proposals = self.rpn.proposals(scores, deltas, anchors, placements, train=True)
+        proposals = self._proposals_to_sample(scores, deltas, anchors, placements)
         inside = [self._to_network_coords(target, p) for target, p in zip(targets, placements, strict=True)]
         boxes, matches = sample_proposals(proposals, inside, self.settings.box_head, generators)
         return losses | self.box_and_mask_losses(features, placements, boxes, matches, inside)
+
+    def _proposals_to_sample(
+        self, scores: list[Tensor], deltas: list[Tensor], anchors: Tensor, placements: Sequence[InputPlacement]
+    ) -> Sequence[Tensor]:
+        """The RPN's proposals `[P, 4]` for each photo; on a GPU as many for each, some of them empty."""
+        if cpu_path.uses_cpu_path(anchors):
+            return self.rpn.proposals(scores, deltas, anchors, placements, train=True)
+        boxes, valid = self.rpn.padded_proposals(scores, deltas, anchors, placements, train=True)
+        return list(boxes * valid[..., None])
 
     def box_and_mask_losses(
         self,
@@ -144,16 +161,16 @@ class MaskRCNNNetwork(Network):
         """See `Network.head_detections`."""
         levels, padded = len(self.settings.fpn.levels), placements[0].padded
         features, scores, deltas = outputs[:levels], outputs[levels : 2 * levels], outputs[2 * levels :]
-        anchors = self.rpn.anchors_of(features, padded)
-        proposals = self.rpn.proposals(scores, deltas, anchors, placements, train=False)
+        candidates = scores, deltas, self.rpn.anchors_of(features, padded), placements
         features = to_pooling_layout(features[: len(self.pooled_levels)])
-        pooled = self.pool(features, proposals, self.settings.box_head.pool_size, padded)
-        counts = [len(p) for p in proposals]
-        logits, box_deltas = (torch.split(part, counts) for part in self.box_head(pooled))
-        parts = zip(proposals, logits, box_deltas, placements, strict=True)
-        found = [postprocess_detections(*part, self.config.inference, self.conventions) for part in parts]
-        pooled = self.pool(features, [f.boxes for f in found], self.settings.mask_head.pool_size, padded)
-        probabilities = self._mask_probabilities(pooled, torch.cat([f.classes for f in found]))
+        if cpu_path.uses_cpu_path(features[0]):
+            proposals = self.rpn.proposals(*candidates, train=False)
+            found = on_device = self._boxes_one_by_one(features, proposals, placements)
+        else:
+            padded_boxes, valid = self.rpn.padded_proposals(*candidates, train=False)
+            found, on_device = self._boxes_together(features, padded_boxes, valid, placements)
+        pooled = self.pool(features, [f.boxes for f in on_device], self.settings.mask_head.pool_size, padded)
+        probabilities = self._mask_probabilities(pooled, torch.cat([f.classes for f in on_device]))
         detections = []
         for boxes, masks in zip(found, torch.split(probabilities, [len(f.boxes) for f in found]), strict=True):
             if self.config.inference.mask_rescoring:
@@ -161,6 +178,25 @@ class MaskRCNNNetwork(Network):
             maps = BoxMaps(masks, self.conventions.paste)
             detections.append(Detections(boxes.boxes, boxes.classes, boxes.scores, maps))
         return detections
+
+    def _boxes_one_by_one(
+        self, features: list[Tensor], proposals: list[Tensor], placements: Sequence[InputPlacement]
+    ) -> list[BoxDetections]:
+        """Detections without masks, from proposals `[P, 4]` of each photo."""
+        pooled = self.pool(features, proposals, self.settings.box_head.pool_size, placements[0].padded)
+        counts = [len(p) for p in proposals]
+        logits, box_deltas = (torch.split(part, counts) for part in self.box_head(pooled))
+        parts = zip(proposals, logits, box_deltas, placements, strict=True)
+        return [postprocess_detections(*part, self.config.inference, self.conventions) for part in parts]
+
+    def _boxes_together(
+        self, features: list[Tensor], proposals: Tensor, valid: Tensor, placements: Sequence[InputPlacement]
+    ) -> tuple[list[BoxDetections], list[BoxDetections]]:
+        """Detections without masks, on the CPU and on the device, from proposals `[B, P, 4]` of fixed shape."""
+        pooled = self.pool(features, list(proposals), self.settings.box_head.pool_size, placements[0].padded)
+        logits, deltas = (part.unflatten(0, valid.shape) for part in self.box_head(pooled))
+        outputs = HeadOutputs(proposals, valid, logits, deltas)
+        return detections_by_photo(outputs, placements, self.config.inference, self.conventions)
 
     def pool(self, features: list[Tensor], boxes: list[Tensor], size: int, padded: Size) -> Tensor:
         """Features `[sum of P, C, size, size]` of boxes in network coordinates; see `roi_align_levels`."""
@@ -171,7 +207,7 @@ class MaskRCNNNetwork(Network):
 
     def _mask_probabilities(self, pooled: Tensor, classes: Tensor) -> Tensor:
         """Masks `[D, 28, 28]` from the features of detections; on a CPU a few at a time."""
-        chunk = _CPU_CHUNK if pooled.device.type == "cpu" else max(len(classes), 1)
+        chunk = _CPU_CHUNK if cpu_path.uses_cpu_path(pooled) else max(len(classes), 1)
         pooled = pooled.contiguous(memory_format=torch.channels_last)
         parts = zip(torch.split(pooled, chunk), torch.split(classes, chunk), strict=True)
         return torch.cat([self.mask_head.forward_for_class(*part) for part in parts]).sigmoid()

@@ -1,6 +1,7 @@
 """The region proposal network (RPN). Source: Ren et al., Faster R-CNN (2015)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
@@ -8,17 +9,33 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.ops import batched_nms, remove_small_boxes
 
+from clothseg import cpu_path
 from clothseg.config import AnchorSettings, FpnSettings, RpnSettings
 from clothseg.distributed import DistributedContext
-from clothseg.instances import clip_to
-from clothseg.networks.input import InputPlacement, Target, placement_bounds, to_network_coords
+from clothseg.networks.input import InputPlacement, Target, clip_to_placements, to_network_coords
 from clothseg.networks.layers.anchors import make_anchors
 from clothseg.networks.layers.box_coder import decode_boxes, encode_boxes
 from clothseg.networks.layers.matching import draw_keys, match_boxes, sample
+from clothseg.networks.layers.nms import padded_nms
+from clothseg.networks.layers.patches import neighbours_3x3, patches_3x3
 from clothseg.networks.mask_rcnn.conventions import Conventions
 from clothseg.networks.mask_rcnn.losses import matched_rows, rpn_losses
+from clothseg.networks.tensor_cache import TensorCache
 
-_KNOWN_SIZES = 8  # photos of a dataset have few sizes, or very many
+
+@dataclass(frozen=True)
+class Candidates:
+    """The anchors with the best scores, refined.
+
+    Attributes:
+        boxes: `[B, N, 4]` in network coordinates, clipped.
+        scores: `[B, N]`, what orders the proposals.
+        levels: `[1, N]` int64; only boxes of one level suppress each other.
+    """
+
+    boxes: Tensor
+    scores: Tensor
+    levels: Tensor
 
 
 class RegionProposalNetwork(nn.Module):
@@ -36,6 +53,7 @@ class RegionProposalNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.settings, self.anchors, self.conventions, self.levels = settings, anchors, conventions, fpn.levels
+        self._anchors, self._cells = TensorCache(4), TensorCache(4)
         channels = [fpn.channels] + [settings.channels or fpn.channels] * settings.num_conv
         shapes = {len(scales) * len(anchors.ratios) for scales in anchors.scales}
         self.convs = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(channels))
@@ -44,7 +62,6 @@ class RegionProposalNetwork(nn.Module):
         for layer in (*self.convs, self.score, self.delta):
             nn.init.normal_(layer.get_parameter("weight"), std=0.01)
             nn.init.constant_(layer.get_parameter("bias"), 0.0)
-        self._known_neighbours: dict[tuple[tuple[tuple[int, int], ...], torch.device], Tensor] = {}
 
     def forward(self, features: list[Tensor], padded: tuple[int, int]) -> tuple[list[Tensor], list[Tensor], Tensor]:
         """Logits, box deltas and anchors.
@@ -74,8 +91,13 @@ class RegionProposalNetwork(nn.Module):
     def anchors_of(self, features: list[Tensor], padded: tuple[int, int]) -> Tensor:
         """Anchors `[N, 4]` float64 of all levels, in pixels of the input, whose height and width are `padded`."""
         sizes = [(feature.shape[2], feature.shape[3]) for feature in features]
-        anchors = torch.cat(make_anchors(self.anchors, self.levels, sizes, padded, self.conventions.anchors))
-        return anchors.to(features[0].device)
+        device = features[0].device
+
+        def make() -> tuple[Tensor, ...]:
+            levels = make_anchors(self.anchors, self.levels, sizes, padded, self.conventions.anchors)
+            return (torch.cat(levels).to(device),)
+
+        return self._anchors.get((tuple(sizes), padded, device), make)[0]
 
     @torch.no_grad()
     def proposals(
@@ -87,39 +109,82 @@ class RegionProposalNetwork(nn.Module):
         train: bool,
     ) -> list[Tensor]:
         """The boxes for the heads, best first: `[P, 4]` for each photo, in network coordinates."""
-        settings, conventions = self.settings, self.conventions
-        candidates = settings.pre_nms_top_n_train if train else settings.pre_nms_top_n_test
-        most = settings.post_nms_top_n_train if train else settings.post_nms_top_n_test
+        if not cpu_path.uses_cpu_path(anchors):
+            boxes, valid = self.padded_proposals(scores, deltas, anchors, placements, train)
+            return [box[:count] for box, count in zip(boxes, valid.sum(dim=1).tolist(), strict=True)]
+        most = self._most(train)
+        found = self._candidates(scores, deltas, anchors, placements, train)
+        kept = [self._suppress(*part, found.levels[0])[:most] for part in zip(found.boxes, found.scores, strict=True)]
+        if self.conventions.pad_proposals and not train:
+            kept = [F.pad(box, (0, 0, 0, most - len(box))) for box in kept]
+        return kept
+
+    @torch.no_grad()
+    def padded_proposals(
+        self,
+        scores: list[Tensor],
+        deltas: list[Tensor],
+        anchors: Tensor,
+        placements: Sequence[InputPlacement],
+        train: bool,
+    ) -> tuple[Tensor, Tensor]:
+        """The same as `proposals` with fixed shapes: boxes `[B, P, 4]`, and `[B, P]` bool, which of them are valid.
+
+        The valid ones come first. A GPU is waited for once, in NMS.
+        """
+        conventions, most = self.conventions, self._most(train)
+        found = self._candidates(scores, deltas, anchors, placements, train)
+        valid = torch.ones_like(found.scores, dtype=torch.bool)
+        if conventions.rpn_min_side:
+            valid = ((found.boxes[..., 2:] - found.boxes[..., :2]) >= conventions.rpn_min_side).all(dim=-1)
+        keep = padded_nms(found.boxes, found.scores, found.levels, valid, self.settings.nms_iou)
+        order = found.scores.masked_fill(~keep, -torch.inf).sort(dim=1, descending=True, stable=True).indices[:, :most]
+        boxes, valid = found.boxes.gather(1, order[..., None].expand(-1, -1, 4)), keep.gather(1, order)
+        if conventions.pad_proposals and not train:
+            boxes = F.pad(boxes * valid[..., None], (0, 0, 0, most - boxes.shape[1]))
+            valid = torch.ones_like(boxes[..., 0], dtype=torch.bool)
+        return boxes, valid
+
+    def _most(self, train: bool) -> int:
+        """Proposals for each photo at most."""
+        return self.settings.post_nms_top_n_train if train else self.settings.post_nms_top_n_test
+
+    def _candidates(
+        self,
+        scores: list[Tensor],
+        deltas: list[Tensor],
+        anchors: Tensor,
+        placements: Sequence[InputPlacement],
+        train: bool,
+    ) -> Candidates:
+        conventions = self.conventions
+        count = self.settings.pre_nms_top_n_train if train else self.settings.pre_nms_top_n_test
         references = to_network_coords(anchors, placements[0].padded, conventions.input)
         if conventions.levels_together:
             scores, deltas = [torch.cat(scores, dim=1)], [torch.cat(deltas, dim=1)]
         if conventions.candidate_score == "probability":
             scores = [score.sigmoid() for score in scores]
-        boxes, tops, levels = [], [], []
-        counts = [level.shape[1] for level in scores]
-        for number, (score, delta, anchor) in enumerate(
-            zip(scores, deltas, torch.split(references, counts), strict=True)
-        ):
-            top, index = _best(score, candidates, first_of_equals=conventions.candidate_score == "probability")
-            chosen = delta.gather(1, index[..., None].expand(-1, -1, 4))
-            weights, clip = conventions.rpn_box_weights, conventions.box_clip
-            decoded = decode_boxes(chosen.flatten(0, 1), anchor[index.flatten()], weights, clip)
-            boxes.append(decoded.view_as(chosen))
+        tops, places, chosen, levels, first = [], [], [], [], 0
+        for number, (score, delta) in enumerate(zip(scores, deltas, strict=True)):
+            top, index = _best(score, count, first_of_equals=conventions.candidate_score == "probability")
             tops.append(top)
-            levels.append(torch.full_like(index, number))
-        parts = zip(torch.cat(boxes, dim=1), torch.cat(tops, dim=1), torch.cat(levels, dim=1), placements, strict=True)
-        kept = [self._suppress(box, score, level, placement)[:most] for box, score, level, placement in parts]
-        if conventions.pad_proposals and not train:
-            kept = [F.pad(box, (0, 0, 0, most - len(box))) for box in kept]
-        return kept
-
-    def _suppress(self, box: Tensor, score: Tensor, level: Tensor, placement: InputPlacement) -> Tensor:
-        conventions = self.conventions
-        box = clip_to(box, placement_bounds(placement, conventions.input, padded=conventions.clip_to_padded))
+            places.append(index + first)
+            chosen.append(delta.gather(1, index[..., None].expand(-1, -1, 4)))
+            levels.append(torch.full_like(index[:1], number))
+            first += score.shape[1]
+        best, of_best = torch.cat(tops, dim=1), torch.cat(chosen, dim=1)
+        reference = references[torch.cat(places, dim=1).flatten()]
+        boxes = decode_boxes(of_best.flatten(0, 1), reference, conventions.rpn_box_weights, conventions.box_clip)
+        boxes = clip_to_placements(
+            boxes.view_as(of_best), placements, conventions.input, padded=conventions.clip_to_padded
+        )
         if conventions.proposal_score == "probability" and conventions.candidate_score == "logit":
-            score = score.sigmoid()
-        if conventions.rpn_min_side:
-            large = remove_small_boxes(box, conventions.rpn_min_side)
+            best = best.sigmoid()
+        return Candidates(boxes, best, torch.cat(levels, dim=1))
+
+    def _suppress(self, box: Tensor, score: Tensor, level: Tensor) -> Tensor:
+        if self.conventions.rpn_min_side:
+            large = remove_small_boxes(box, self.conventions.rpn_min_side)
             box, score, level = box[large], score[large], level[large]
         return box[batched_nms(box, score, level, self.settings.nms_iou)]
 
@@ -176,13 +241,8 @@ class RegionProposalNetwork(nn.Module):
 
     def _neighbours(self, features: list[Tensor]) -> Tensor:
         """See `neighbours_3x3`; kept for the sizes of the last inputs."""
-        sizes = tuple((feature.shape[2], feature.shape[3]) for feature in features)
-        key = sizes, features[0].device
-        if key not in self._known_neighbours:
-            if len(self._known_neighbours) >= _KNOWN_SIZES:
-                self._known_neighbours.clear()
-            self._known_neighbours[key] = neighbours_3x3(sizes).to(features[0].device)
-        return self._known_neighbours[key]
+        sizes, device = tuple((feature.shape[2], feature.shape[3]) for feature in features), features[0].device
+        return self._cells.get((sizes, device), lambda: (neighbours_3x3(sizes).to(device),))[0]
 
     def sparse_head_rows(self, rows: Tensor, shape: Tensor) -> tuple[Tensor, Tensor]:
         """Logits `[S]` and box deltas `[S, 4]` of anchors, from the features around them.
@@ -196,44 +256,6 @@ class RegionProposalNetwork(nn.Module):
         logits = F.linear(hidden, self.score.weight.flatten(1), self.score.bias).gather(1, shape)[:, 0]
         deltas = F.linear(hidden, self.delta.weight.flatten(1), self.delta.bias).view(len(rows), -1, 4)
         return logits, deltas.gather(1, shape[..., None].expand(-1, -1, 4))[:, 0]
-
-
-def neighbours_3x3(sizes: Sequence[tuple[int, int]]) -> Tensor:
-    """The 3 x 3 cells around each cell of maps of these heights and widths, in the order of a convolution's weights.
-
-    Returns:
-        `[N, 9]` int64, N being the cells of all maps, which are numbered one map after the other, row by row. Beyond a
-        map's edges there is N.
-    """
-    total, first, tables = sum(height * width for height, width in sizes), 0, []
-    for height, width in sizes:
-        cells = torch.arange(first, first + height * width).view(height, width)
-        padded = F.pad(cells, (1, 1, 1, 1), value=total)
-        tables.append(padded.unfold(0, 3, 1).unfold(1, 3, 1).reshape(-1, 9))
-        first += height * width
-    return torch.cat(tables)
-
-
-def patches_3x3(features: list[Tensor], neighbours: Tensor, cell: Tensor) -> Tensor:
-    """The 3 x 3 cells around each of `cell` `[B, S]`; zeros beyond the edges.
-
-    Args:
-        features: FPN levels `[B, C, h, w]`.
-        neighbours: `[N, 9]`, as `neighbours_3x3` gives them.
-        cell: `[B, S]` int64, numbers among the cells of all levels.
-
-    Returns:
-        `[B * S, C * 9]`.
-    """
-    batch, channels = features[0].shape[:2]
-    maps = [feature.flatten(2).transpose(1, 2) for feature in features]
-    rows = torch.cat([*maps, maps[0].new_zeros((batch, 1, channels))], dim=1)
-    place = neighbours[cell]
-    if batch > 1:
-        place = place + torch.arange(batch, device=cell.device)[:, None, None] * rows.shape[1]
-    # The gradient of an index adds up in the order in which threads finish; that of an embedding in a fixed order.
-    found = F.embedding(place.view(-1, 9), rows.reshape(-1, channels))
-    return found.transpose(1, 2).flatten(1)
 
 
 def _best(scores: Tensor, count: int, *, first_of_equals: bool) -> tuple[Tensor, Tensor]:
