@@ -114,7 +114,7 @@ def test_proposals_are_the_same_in_both_ways(
         torch.testing.assert_close(other, one, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize(("batch", "operations"), [(1, 850), (4, 1200)])
+@pytest.mark.parametrize(("batch", "operations"), [(1, 850), (4, 1350)])
 def test_detection_with_run_lengths_reads_five_times_at_most(
     batch: int, operations: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
