@@ -1,4 +1,4 @@
-"""The features around single cells of an FPN: what a 3 x 3 convolution sees there."""
+"""What a 3 x 3 convolution reads at some cells of the FPN levels, so that it need not be computed at all of them."""
 
 from collections.abc import Sequence
 

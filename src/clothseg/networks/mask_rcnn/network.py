@@ -89,10 +89,19 @@ class MaskRCNNNetwork(Network):
             scores, deltas, anchors = self.rpn(features, placements[0].padded)
         generators = self.distributed.generators(self.generator, len(targets))
         losses = self.rpn.losses(features, anchors, targets, generators, self.distributed)
-        proposals = self.rpn.proposals(scores, deltas, anchors, placements, train=True)
+        proposals = self._proposals_to_sample(scores, deltas, anchors, placements)
         inside = [self._to_network_coords(target, p) for target, p in zip(targets, placements, strict=True)]
         boxes, matches = sample_proposals(proposals, inside, self.settings.box_head, generators)
         return losses | self.box_and_mask_losses(features, placements, boxes, matches, inside)
+
+    def _proposals_to_sample(
+        self, scores: list[Tensor], deltas: list[Tensor], anchors: Tensor, placements: Sequence[InputPlacement]
+    ) -> Sequence[Tensor]:
+        """The RPN's proposals `[P, 4]` for each photo; on a GPU as many for each, some of them empty."""
+        if cpu_path.uses_cpu_path(anchors):
+            return self.rpn.proposals(scores, deltas, anchors, placements, train=True)
+        boxes, valid = self.rpn.padded_proposals(scores, deltas, anchors, placements, train=True)
+        return list(boxes * valid[..., None])
 
     def box_and_mask_losses(
         self,

@@ -54,7 +54,7 @@ class RegionProposalNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.settings, self.anchors, self.conventions, self.levels = settings, anchors, conventions, fpn.levels
-        self._anchors, self._tables = TensorCache(4), TensorCache(4)
+        self._anchors, self._cells = TensorCache(4), TensorCache(4)
         channels = [fpn.channels] + [settings.channels or fpn.channels] * settings.num_conv
         shapes = {len(scales) * len(anchors.ratios) for scales in anchors.scales}
         self.convs = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(channels))
@@ -246,9 +246,8 @@ class RegionProposalNetwork(nn.Module):
 
     def _neighbours(self, features: list[Tensor]) -> Tensor:
         """See `neighbours_3x3`; kept for the sizes of the last inputs."""
-        sizes = tuple((feature.shape[2], feature.shape[3]) for feature in features)
-        device = features[0].device
-        return self._tables.get((sizes, device), lambda: (neighbours_3x3(sizes).to(device),))[0]
+        sizes, device = tuple((feature.shape[2], feature.shape[3]) for feature in features), features[0].device
+        return self._cells.get((sizes, device), lambda: (neighbours_3x3(sizes).to(device),))[0]
 
     def sparse_head_rows(self, rows: Tensor, shape: Tensor) -> tuple[Tensor, Tensor]:
         """Logits `[S]` and box deltas `[S, 4]` of anchors, from the features around them.
