@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -94,7 +95,7 @@ def test_evaluating_a_run_imports_nothing_for_training(call: Callable[..., Calle
     Image.new("RGB", (100, 150)).save(tmp_path / "data" / "images" / "a.jpg")
     for split in ("train", "val"):
         (tmp_path / "data" / "annotations" / f"{split}.json").write_text(json.dumps(tree))
-    code, modules, error = call("evaluate", run, "data")
+    code, modules, error = call("evaluate", shutil.copytree(run, tmp_path / "run"), "data")
     assert code == 0, error
     assert modules & {"lightning_fabric", "tensorboard", "polars", "torch._dynamo", "httpx", "h5py", *MATTING} == set()
 

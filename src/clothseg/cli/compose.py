@@ -64,9 +64,9 @@ def compose(
         if at is not None or scale is not None or box is not None:
             raise ClothsegError("--replace finds the position itself; remove --at, --scale and --box")
         settings = selection_settings(replace, threshold, thresholds, class_agnostic_nms_iou)
-        check_files(garment, background, out, overwrite=overwrite)
         check_device_name(device)
         known = check_model(replace, overrides=settings)
+        check_files(garment, background, out, overwrite=overwrite)
         if known and class_name is not None:
             class_number(class_name, known, option="--class", ignore_case=True)
         from clothseg.models import Model  # noqa: PLC0415 - PyTorch; wrong input is refused without it

@@ -46,11 +46,11 @@ def cutout(
     """
     settings = selection_settings(run, threshold, thresholds, class_agnostic_nms_iou)
     require_absent(out, overwrite=overwrite)
-    paths = find_photos(photos, recursive=recursive)
     check_device_name(device)
     if known := check_model(run, overrides=settings):
         for name in classes or ():
             class_number(name, known, option="--class", ignore_case=True)
+    paths = find_photos(photos, recursive=recursive)
     from clothseg.models import Model  # noqa: PLC0415 - PyTorch; wrong input is refused without it
 
     model = Model.load(run, overrides=settings, device=device)

@@ -74,9 +74,9 @@ def predict(
     require_outside_inputs(out, photos)
     settings = [*(overrides or []), *selection_settings(run, threshold, thresholds, class_agnostic_nms_iou)]
     names = [name.strip() for name in class_names.split(",")] if class_names else None
-    paths = find_photos(photos, recursive=recursive, suffixes=SUFFIXES | videos.SUFFIXES)
     check_device_name(device)
     check_model(run, config, settings, names)
+    paths = find_photos(photos, recursive=recursive, suffixes=SUFFIXES | videos.SUFFIXES)
     # PyTorch takes seconds to import: only now, because wrong input is refused at once.
     from clothseg.distributed import launch_context, world_size_for  # noqa: PLC0415
     from clothseg.models import Model  # noqa: PLC0415
