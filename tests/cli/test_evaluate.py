@@ -71,7 +71,7 @@ def test_wrong_options_are_one_message(
         (("evaluate", "foreign.json", "data"), "photo 99, which the ground truth does not have"),
         (("evaluate", "good.json", "data", "--initial-weights"), "results file has no network"),
         (("evaluate", "good", "data", "--out", "scores.json"), "--out is only for a results file"),
-        (("evaluate", "good.json", "nowhere.json"), "nowhere.json: cannot be read"),
+        (("evaluate", "good.json", "nowhere.json"), "nowhere.json: no such file"),
         (("compare", "good.json", "bad.json"), "name it with --data"),
         (("compare", "good", "nowhere.json"), "nowhere.json: cannot be read"),
         (("compare", "good", "data"), "data: not an evaluated run"),
