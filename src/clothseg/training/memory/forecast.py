@@ -123,7 +123,7 @@ def _stage_forecast(
     optimizer = make_optimizer(network, settings, settings.learning_rate)
     gradients = sum(_size(p) for p in network.parameters() if p.requires_grad)
     peak = _step_bytes(network, config, train, device)
-    with LiveBytes() as live:
+    with torch.device("cpu"), LiveBytes() as live:  # AdamW reads its step counters; torch 2.11 makes them on `meta`
         optimizer.step()
     changing = live.peak - live.now + (0 if on_cpu else gradients)  # on a GPU all weights are changed at once
     weights = sum(_size(t) for t in network.state_dict().values())
