@@ -130,7 +130,7 @@ def test_a_training_continues_on_another_device(
     config = config.changed("train", evaluate_every=None, epochs=1)
     fabrics = {"cpu": Fabric(accelerator="cpu", devices=1), "pretend": pretend_fabric()}
     torch.manual_seed(5)
-    straight = make_trainer(config, photos, tmp_path / "straight", fabrics["cpu"])
+    straight = make_trainer(config, photos, tmp_path / "straight", fabrics[second])
     torch.manual_seed(5)
     stopped = make_trainer(config, photos, tmp_path / "stopped", fabrics[first])
     for trainer in (straight, stopped):
@@ -144,7 +144,11 @@ def test_a_training_continues_on_another_device(
     assert [name for name, tensor in tensors_of(resumed).items() if tensor.device != fabrics[second].device] == []
     assert straight.ema is not None and resumed.ema is not None
     for name, tensor in straight.ema.weights.items():
-        torch.testing.assert_close(resumed.ema.weights[name].cpu(), tensor, rtol=1e-3, atol=1e-4)
+        there = resumed.ema.weights[name]
+        if first == second:
+            assert there.cpu().equal(tensor.cpu()), name
+        else:  # AdamW moves weights whose gradient is nearly 0 by up to the learning rate, either way
+            torch.testing.assert_close(there.cpu(), tensor.cpu(), rtol=1e-3, atol=config.train.learning_rate)
 
 
 @pytest.mark.parametrize("conventions", ["torchvision", "detectron2", "matterport"])

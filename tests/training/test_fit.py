@@ -106,10 +106,10 @@ def test_a_loaded_run_predicts_like_the_trained_model(photos: Photos, tmp_path: 
     with Image.open(folder.curves) as curves:
         assert curves.size[0] > 1000
     log = folder.log.read_text().splitlines()
-    headings = [line.split()[2] for line in log[:6]]
-    assert headings == ["network", "weights", "photos", "steps", "anchors", "memory"]
+    headings = [line.split()[2] for line in log[:7]]
+    assert headings == ["network", "weights", "photos", "steps", "numbers", "anchors", "memory"]
     assert "2 epochs of 3 steps of 2 photos" in log[3]
-    assert [line.split()[2:6] for line in log[6:]] == [["epoch", str(n), "of", "2:"] for n in (1, 2)]
+    assert [line.split()[2:6] for line in log[7:]] == [["epoch", str(n), "of", "2:"] for n in (1, 2)]
     again = MaskRCNN.load(tmp_path / "run")
     assert again.classes == ["Suit", "Dress", "Jeans"]
     one, other = (m.predict(train.images[0].path) for m in (model, again))
