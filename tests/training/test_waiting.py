@@ -28,10 +28,12 @@ class SlowSource:
 
 
 def waiting_after(clock: SimpleNamespace, rest: float) -> WaitingTime:
-    """After a step that loads one photo in the step itself, and computes for `rest` seconds."""
+    """After a step that loads one photo itself and computes for `rest` seconds, and a first step before it."""
     queue = ExampleQueue(cast("object", SlowSource(clock)), WorkerPool(0))  # type: ignore[arg-type]
-    queue.take(0, 0)  # before the epoch: it does not count
     waiting = WaitingTime(queue)
+    with waiting.timed():  # the first step, in which the workers start, does not count
+        queue.take(0, 0)
+    assert waiting.fraction == 0
     with waiting.timed():
         queue.take(0, 0)
         clock.now += rest

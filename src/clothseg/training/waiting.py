@@ -14,7 +14,8 @@ TOO_LONG = 0.05
 class WaitingTime:
     """The time of the steps since the last `reset`, and the part of it that they waited for data.
 
-    On a GPU, which works on while the processor waits, the training loses at most this part.
+    On a GPU, which works on while the processor waits, the training loses at most this part. The first step of all does
+    not count: the workers start in it.
 
     Args:
         queue: that the steps take their examples from.
@@ -22,7 +23,7 @@ class WaitingTime:
 
     def __init__(self, queue: ExampleQueue) -> None:
         self.queue = queue
-        self.advised = False
+        self.advised, self.begun = False, False
         self.reset()
 
     def reset(self) -> None:
@@ -37,6 +38,9 @@ class WaitingTime:
             yield
         finally:
             self.seconds += time.perf_counter() - started
+            if not self.begun:
+                self.begun = True
+                self.reset()
 
     @property
     def fraction(self) -> float:
