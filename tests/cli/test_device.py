@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
+
+from clothseg import Config, MaskRCNN
 
 COMMANDS = {
     "fit": ["fit", "data", "--out", "run"],
@@ -17,14 +20,24 @@ COMMANDS = {
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.parametrize(
-    ("device", "message"),
-    [("cuda:99", "error: device cuda:99: "), ("gpu", "error: device 'gpu': write auto, cpu, cuda, mps, or")],
-)
-def test_a_missing_device_is_refused_at_once(
+def test_a_wrong_name_is_refused_before_the_inputs_are_read(
     command: str,
-    device: str,
-    message: str,
+    run_command: Callable[..., int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run_command(*COMMANDS[command], "--device", "gpu") == 2
+    shown = capsys.readouterr().err
+    assert "error: device 'gpu': write auto, cpu, cuda, mps, or" in shown
+    assert shown.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["predict", "cutout", "compose", "demo"])
+def test_a_missing_device_is_refused_before_anything_is_written(
+    command: str,
     run_command: Callable[..., int],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -32,10 +45,19 @@ def test_a_missing_device_is_refused_at_once(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
-    assert run_command(*COMMANDS[command], "--device", device) == 2
+    Path("run").mkdir()
+    config = Config.load("demo", ["weights=random"])
+    MaskRCNN(config).build(["Suit"]).save("run/weights.safetensors")
+    Path("run/config.yaml").write_text(config.to_yaml())
+    for name in ("photo.jpg", "a.png", "b.jpg"):
+        Image.new("RGB", (40, 30)).save(name)
+    before = sorted(tmp_path.rglob("*"))
+    words = [word.replace("run", "demo") if command == "demo" else word for word in COMMANDS[command]]
+    assert run_command(*words, "--device", "cuda:99") == 2
     shown = capsys.readouterr().err
-    assert message in shown and shown.count("\n") == 1
-    assert list(tmp_path.iterdir()) == []
+    assert "error: device cuda:99: " in shown
+    assert shown.count("\n") == 1
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 @pytest.mark.parametrize(

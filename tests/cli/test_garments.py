@@ -52,7 +52,7 @@ def test_from_photo_to_pasted_picture(
     ("words", "message"),
     [
         (("cutout", "nowhere", "a.jpg", "--out", "cut"), "no such weights file"),
-        (("compose", "a.png", "b.jpg", "--out", "c.jpg"), "no such cut-out"),
+        (("compose", "a.png", "b.jpg", "--out", "c.jpg"), "no such photo"),
         (("compose", "a.png", "b.jpg", "--out", "c.pdf"), "suffixes"),
         (("compose", "a.png", "b.jpg", "--out", "c.jpg", "--class", "Suit"), "--replace"),
         (("compose", "a.png", "b.jpg", "--out", "c.jpg", "--replace", "run", "--scale", "2"), "remove --at"),

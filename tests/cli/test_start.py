@@ -119,7 +119,7 @@ REFUSED = {
         ("compose", "PHOTO", "PHOTO", "--out", "c.png", "--replace", "RUN", "--class", "Hat"),
         "it knows Suit, Dress",
     ),
-    "compose without a network": (("compose", "a.png", "PHOTO", "--out", "c.png"), "no such cut-out"),
+    "compose without a network": (("compose", "a.png", "PHOTO", "--out", "c.png"), "no such photo"),
     "evaluate run": (("evaluate", "nowhere", "DATA"), "nowhere: no such weights file"),
     "evaluate data": (("evaluate", "RUN", "nowhere"), "nowhere: no such file"),
     "evaluate initial": (("evaluate", "empty", "DATA", "--initial-weights"), "config.yaml"),

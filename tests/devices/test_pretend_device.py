@@ -116,7 +116,7 @@ def test_a_training_is_that_of_the_cpu(
     assert tensors_of(trainer)
     for mine, other in zip(*rows, strict=True):
         for column in mine.keys() - {"seconds"}:
-            assert other[column] == pytest.approx(mine[column], rel=1e-3, abs=1e-5), column
+            assert other[column] == pytest.approx(mine[column], rel=5e-3, abs=1e-5), column
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,8 @@ def test_losses_and_detections_of_all_conventions(conventions: str, pretend: tor
             gradient = sum(float(p.grad.abs().sum()) for p in network.parameters() if p.grad is not None)
             network.zero_grad()
             found = network.eval().detect([image])[0]
-            assert {t.device for t in (found.boxes, found.classes, found.scores, found.crowd, total)} == {place}
+            assert total.device == place
+            assert {t.device for t in (found.boxes, found.classes, found.scores, found.crowd)} == {CPU}
             masks = found.masks.pixels().cpu(), found.masks.soft().cpu()
             runs = [(tuple(run["size"]), run["counts"]) for run in found.masks.rle()]
             results.append((total.item(), gradient, found.boxes.cpu(), found.scores.cpu(), *masks, runs))
@@ -211,7 +212,7 @@ def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_run_is_used_on_both_devices(run: Path, photos: Photos, pretend: torch.device) -> None:
     photo = photos[1].load_image(0)
     found = [Model.load(run, device=place).predict(photo) for place in (CPU, pretend)]
-    assert [f.boxes.device for f in found] == [CPU, pretend]
+    assert [f.boxes.device for f in found] == [CPU, CPU]  # detections come to the processor
     torch.testing.assert_close(found[1].boxes.cpu(), found[0].boxes, rtol=1e-4, atol=1e-2)
     assert read_history(RunFolder(run).history)
 
@@ -263,7 +264,7 @@ def test_overfitting_one_photo(
     monkeypatch.setattr("clothseg.training.overfit.DETECT_EVERY", 1)
     config = Config.load("demo", small)
     result = overfit_one_image(build_network(config, 3).to(pretend), photos[0], config)
-    assert result.steps == 2 and result.found.boxes.device == pretend
+    assert result.steps == 2 and result.found.boxes.device == CPU
 
 
 def test_selected_instances_stay_on_the_device(pretend: torch.device) -> None:
@@ -279,4 +280,4 @@ def test_selected_instances_stay_on_the_device(pretend: torch.device) -> None:
 def test_photos_reach_the_network_from_the_cpu(small: list[str], photos: Photos, pretend: torch.device) -> None:
     network = build_network(Config.load("demo", small), 3).to(pretend).eval()
     found = network.detect([to_tensor(photos[1].load_image(n)) for n in range(2)])
-    assert [f.boxes.device for f in found] == [pretend] * 2
+    assert [f.boxes.device for f in found] == [CPU] * 2
