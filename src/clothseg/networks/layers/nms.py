@@ -4,8 +4,9 @@ import torch
 from torch import Tensor
 from torchvision.ops import batched_nms, nms
 
+from clothseg.devices import WITHOUT_FLOAT64
+
 _FIRST = 2000  # more than 1000, from which on batched_nms goes class by class, and so rounds nothing
-_WITHOUT_FLOAT64 = {"mps"}
 
 
 def top_by_nms(boxes: Tensor, scores: Tensor, classes: Tensor, iou: float, count: int) -> Tensor:
@@ -47,7 +48,7 @@ def padded_nms(boxes: Tensor, scores: Tensor, groups: Tensor, valid: Tensor, iou
         `[B, N]` bool: which boxes are kept.
     """
     photos, count = scores.shape
-    if boxes.device.type in _WITHOUT_FLOAT64:
+    if boxes.device.type in WITHOUT_FLOAT64:
         parts = zip(boxes, scores, groups.expand(photos, -1), valid, strict=True)
         return torch.stack([_one_photo(*part, iou) for part in parts])
     first = torch.arange(photos, device=boxes.device)[:, None] * (groups.amax() + 1) + 1
