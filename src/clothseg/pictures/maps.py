@@ -60,8 +60,8 @@ def save_map(values: LabelMap, palette: list[Colour], path: Path) -> None:
     `palette` has a colour for every possible value, also for values that no pixel has.
     """
     if len(palette) <= 256:
-        picture = Image.fromarray(values.astype(np.uint8), mode="P")
-        picture.putpalette([part for colour in palette for part in colour])
+        picture = Image.fromarray(values.astype(np.uint8))
+        picture.putpalette([part for colour in palette for part in colour])  # makes it a palette picture
     else:
         picture = Image.fromarray(values)
     with atomic_file(path) as temporary:
