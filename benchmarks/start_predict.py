@@ -67,7 +67,7 @@ def main() -> None:
         for name, overrides in {"preset demo": [], "ResNet-50": ["backbone.name=resnet50"]}.items():
             path = Path(folder, f"{name}.safetensors")
             MaskRCNN(Config.load("demo", overrides)).build(["Suit", "Dress"]).save(path)
-            cases[f"predict, {name}"] = (PREDICT, str(path), photo, "--out", str(Path(folder, "found")))
+            cases[f"predict, {name}"] = (PREDICT, str(path), photo, "--out", str(Path(folder, "found")), "--overwrite")
         rounds = [{name: measure(*words) for name, words in cases.items()} for _ in range(options.rounds)]
     for name in cases:
         for position, kind in enumerate(("wall time", "processor time")):

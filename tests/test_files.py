@@ -11,6 +11,7 @@ import pytest
 
 from clothseg.errors import ClothsegError
 from clothseg.files import (
+    OutputNames,
     atomic_file,
     atomic_folder,
     atomic_write,
@@ -134,10 +135,30 @@ def test_windows_tries_again_while_a_file_is_open(
         ("size M. ", "size M"),
         ("...", "_"),
         ("", "_"),
+        ("CON", "_CON"),
+        ("nul.tar", "_nul.tar"),
+        ("console", "console"),
+        ("x" * 240, "x" * 100),
+        ("ж" * 240, "ж" * 50),
+        ("bad\udcff", "bad_"),
     ],
 )
 def test_a_class_name_becomes_a_file_name(text: str, name: str) -> None:
     assert safe_file_name(text) == name
+
+
+def test_output_names_are_unique_also_where_case_and_accents_do_not_count() -> None:
+    names = OutputNames()
+    given = [names.name(stem, ".png") for stem in ("a", "A", "a-2", "é", "e\u0301", "x" * 300, "x" * 301)]
+    assert given == [
+        "a.png",
+        "A-2.png",
+        "a-2-2.png",
+        "é.png",
+        "e\u0301-2.png",
+        f"{'x' * 100}.png",
+        f"{'x' * 100}-2.png",
+    ]
 
 
 def test_an_empty_folder_counts_as_absent(tmp_path: Path) -> None:
@@ -158,6 +179,10 @@ def test_results_do_not_go_among_the_inputs(tmp_path: Path, monkeypatch: pytest.
         with pytest.raises(ClothsegError, match="among the inputs"):
             require_outside_inputs(out, [given])
     require_outside_inputs(tmp_path / "out", [photos])
+    require_outside_inputs(photos / "out", [photos], allow_inside=True)
+    for out, given in ((photos, photos), (tmp_path, photos), (photos / "a.jpg", photos / "a.jpg")):
+        with pytest.raises(ClothsegError, match="among the inputs"):
+            require_outside_inputs(out, [given], allow_inside=True)
     require_outside_inputs(tmp_path / "PHOTOS" / "out", [photos])
 
     def ignoring_case(first: Path, second: Path) -> bool:

@@ -2,14 +2,16 @@
 
 import io
 import os
+import struct
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from clothseg.errors import PhotoError
-from clothseg.photos import SUFFIXES, find_photos, read_photo
+from clothseg.photos import SUFFIXES, exif_orientation, find_photos, formats_that_are_read, read_photo
 
 RAMP = np.tile(np.linspace(0, 255, 60).astype(np.uint8), (40, 1))
 
@@ -40,6 +42,113 @@ def test_exif_turns_the_photo(tmp_path: Path) -> None:
     assert photo.shape == (60, 40, 3)
     assert photo[0].mean() < 10
     assert photo[-1].mean() > 245
+
+
+def jpeg_with_exif(path: Path, entries: list[tuple[int, int, int, bytes]], extra: bytes = b"") -> None:
+    """Writes RAMP with a hand-made EXIF block; `entries` are (tag, type, count, 4 bytes), `extra` follows them."""
+    whole = io.BytesIO()
+    Image.fromarray(RAMP).convert("RGB").save(whole, "JPEG", quality=95)
+    rows = b"".join(struct.pack("<HHI", *entry[:3]) + entry[3] for entry in entries)
+    tiff = b"II*\0" + struct.pack("<IH", 8, len(entries)) + rows + struct.pack("<I", 0) + extra
+    block = b"Exif\0\0" + tiff
+    content = whole.getvalue()
+    path.write_bytes(content[:2] + b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block + content[2:])
+
+
+TURN = (0x112, 3, 1, struct.pack("<HH", 6, 0))
+
+
+@pytest.mark.parametrize(
+    ("entries", "extra"),
+    [
+        ([TURN], b""),
+        ([TURN, (0x11A, 10, 1, struct.pack("<I", 8 + 2 + 24 + 4))], struct.pack("<ii", -1, 0)),  # -1/0
+        ([TURN, (0x10F, 2, 4, b"\xff\xfe\xfd\xfc")], b""),
+        ([TURN, (0x8769, 4, 1, struct.pack("<I", 60_000))], b""),  # a block beyond the end
+        ([TURN, (0x9286, 7, 2**31, b"\0\0\0\0")], b""),
+    ],
+    ids=["sound", "rational", "text", "offset", "count"],
+)
+def test_broken_exif_data_does_not_hide_the_photo(
+    tmp_path: Path, entries: list[tuple[int, int, int, bytes]], extra: bytes
+) -> None:
+    """Pillow raises `struct.error` or `TypeError` where it rewrites some of these blocks."""
+    jpeg_with_exif(tmp_path / "a.jpg", entries, extra)
+    photo = read_photo(tmp_path / "a.jpg")
+    assert photo.shape == (60, 40, 3)
+    assert photo[0].mean() < 10
+    assert exif_orientation(tmp_path / "a.jpg") == 6
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_is_turned_as_pillow_turns_it(tmp_path: Path, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    pixels = np.random.default_rng(0).integers(0, 255, (5, 7, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png", exif=exif)
+    with Image.open(tmp_path / "a.png") as picture:
+        expected = np.array(ImageOps.exif_transpose(picture))
+    assert np.array_equal(read_photo(tmp_path / "a.png"), expected)
+    assert np.array_equal(read_photo(tmp_path / "a.png", upright=False), pixels)
+
+
+def test_heic_is_read_or_names_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file has a ramp in red from left to right; libheif wrote it."""
+    path = Path(__file__).parent / "files" / "ramp.heic"
+    photo = read_photo(path)
+    assert photo.shape == (48, 64, 3)
+    assert np.abs(photo[..., 0].mean(axis=0) - np.linspace(0, 255, 64)).mean() < 8
+    monkeypatch.setitem(sys.modules, "pi_heif", None)
+    formats_that_are_read.cache_clear()
+    try:
+        with pytest.raises(PhotoError, match=r"ramp.heic: photos in HEIC need one more package: .*clothseg\[heic\]"):
+            read_photo(path)
+    finally:
+        formats_that_are_read.cache_clear()
+
+
+def test_formats_that_start_programs_are_not_opened(tmp_path: Path) -> None:
+    for name, content in {
+        "a.png": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
+        "b.jpg": b"DDS " + bytes(124),
+    }.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(PhotoError, match="not a picture in a known format"):
+            read_photo(tmp_path / name)
+
+
+def test_photos_in_rare_formats_are_found_and_raw_ones_are_named(tmp_path: Path) -> None:
+    for name in ("a.jfif", "b.avif", "c.jp2", "d.ppm", "e.heic", "f.NEF", "g.nef", "g.jpg", "h.txt"):
+        (tmp_path / name).touch()
+    for name in ("a.jfif", "b.avif", "c.jp2", "d.ppm"):
+        Image.fromarray(RAMP).convert("RGB").save(tmp_path / name, "JPEG" if name == "a.jfif" else None)
+    names = [path.name for path in find_photos([tmp_path])]
+    assert names == ["a.jfif", "b.avif", "c.jp2", "d.ppm", "e.heic", "f.NEF", "g.jpg"]
+    for name in names[:4]:
+        assert read_photo(tmp_path / name).shape == (40, 60, 3)
+    (tmp_path / "f.NEF").write_bytes(b"a raw photo")
+    with pytest.raises(PhotoError, match=r"raw format .*export it as JPEG"):
+        read_photo(tmp_path / "f.NEF")
+
+
+@pytest.mark.parametrize("suffix", ["avif", "bmp", "gif", "jp2", "jpg", "png", "ppm", "tif", "webp"])
+def test_damaged_photos_are_one_kind_of_error(tmp_path: Path, suffix: str) -> None:
+    """Bytes are changed at random: the photo is read, or the error names it; nothing else is raised."""
+    whole = io.BytesIO()
+    Image.fromarray(np.random.default_rng(1).integers(0, 255, (24, 32, 3), dtype=np.uint8)).save(
+        whole, {"jp2": "JPEG2000", "jpg": "JPEG", "tif": "TIFF"}.get(suffix, suffix.upper())
+    )
+    generator, path = np.random.default_rng(2), tmp_path / f"a.{suffix}"
+    for _ in range(200):
+        content = bytearray(whole.getvalue())
+        first = int(generator.integers(2)) * min(200, len(content))
+        for place in generator.integers(0, min(first or len(content), len(content)), int(generator.integers(1, 6))):
+            content[place] = int(generator.integers(256))
+        path.write_bytes(bytes(content[: int(generator.integers(len(content) // 2, len(content) + 1))]))
+        try:
+            assert read_photo(path).dtype == np.uint8
+        except PhotoError as error:
+            assert str(error).startswith(str(path))
 
 
 def test_transparent_becomes_white(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import secrets
 import shutil
 import sys
 import time
+import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,9 @@ from clothseg.errors import ClothsegError
 _WINDOWS_WAITS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 """Seconds between the attempts of `replace_file` on Windows."""
 _LONGEST_SUFFIX = 16
+LONGEST_STEM = 100
+"""Bytes (UTF-8) of a name before numbers and suffix are added. Encrypted file systems allow 143 bytes in all."""
+_RESERVED = frozenset({"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))})
 
 
 @contextmanager
@@ -94,8 +98,32 @@ def replace_file(source: Path, target: Path) -> None:
 
 
 def safe_file_name(text: str) -> str:
-    """The text as a part of a file name that Linux, macOS and Windows accept: `a/b: c?` becomes `a_b_ c_`."""
-    return re.sub(r'[<>:"/\\|?*\x00-\x1f]', "_", text).rstrip(". ") or "_"
+    """The text as a part of a file name that Linux, macOS and Windows accept: `a/b: c?` becomes `a_b_ c_`.
+
+    It has at most `LONGEST_STEM` bytes; a longer text is cut.
+    """
+    valid = text.encode("utf-8", "replace")[:LONGEST_STEM].decode("utf-8", "ignore")
+    name = re.sub(r'[<>:"/\\|?*\x00-\x1f\x7f]', "_", valid).rstrip(". ") or "_"
+    return f"_{name}" if name.split(".")[0].rstrip().lower() in _RESERVED else name
+
+
+class OutputNames:
+    """Gives the files of one folder their names: safe ones, each only once.
+
+    Two names that differ by case or by the form of accents count as the same: some file systems ignore the difference.
+    """
+
+    def __init__(self) -> None:
+        self._used: set[str] = set()
+
+    def name(self, text: str, suffix: str = "") -> str:
+        """A name for `text`, such as the stem of a photo's name: `a.png`, and the next time `a-2.png`."""
+        stem = safe_file_name(text)
+        name, number = f"{stem}{suffix}", 2
+        while (key := unicodedata.normalize("NFC", name).casefold()) in self._used:
+            name, number = f"{stem}-{number}{suffix}", number + 1
+        self._used.add(key)
+        return name
 
 
 def require_absent(path: Path, *, overwrite: bool = False) -> None:
@@ -105,13 +133,21 @@ def require_absent(path: Path, *, overwrite: bool = False) -> None:
     raise ClothsegError(f"{path} exists already; choose another place, or add --overwrite to replace it")
 
 
-def require_outside_inputs(out: Path, inputs: Iterable[Path | str]) -> None:
-    """Raises ClothsegError if `out` is one of the `inputs`, contains one or lies in one: results would be inputs."""
+def require_outside_inputs(out: Path, inputs: Iterable[Path | str], *, allow_inside: bool = False) -> None:
+    """Raises ClothsegError if `out` is one of the `inputs` or contains one: they could be overwritten.
+
+    Args:
+        out: the file or folder to write.
+        inputs: files and folders that are read.
+        allow_inside: whether `out` may lie in a folder of the inputs. Where all files in a folder are inputs, results
+            would be inputs the next time.
+    """
     place = out.resolve()
-    for given in map(Path, inputs):
+    for given in dict.fromkeys(map(Path, inputs)):
         source = given.resolve()
-        if _is_within(source, place) or (source.is_dir() and _is_within(place, source)):
-            raise ClothsegError(f"{out}: --out is among the inputs ({given}); choose a folder beside them")
+        inside = not allow_inside and source.is_dir() and _is_within(place, source)
+        if inside or _is_within(source, place):
+            raise ClothsegError(f"{out}: --out is among the inputs ({given}); choose a place beside them")
 
 
 def read_json(path: Path) -> Any:

@@ -3,12 +3,14 @@
 import glob
 import os
 import unicodedata
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from clothseg.errors import PhotoError
 
@@ -16,14 +18,37 @@ RgbImage = NDArray[np.uint8]
 """A photo: `[H, W, 3]` uint8, red, green and blue."""
 RgbaImage = NDArray[np.uint8]
 """`[H, W, 4]` uint8: red, green, blue and alpha. The colours are not multiplied by alpha."""
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
+FORMATS = ("AVIF", "BMP", "DIB", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+"""Pillow's names of the formats that are read. Others are refused: a reader of EPS, for example, starts a program."""
+HEIF_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
+RAW_SUFFIXES = frozenset({".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".raf", ".rw2"})
+"""Of cameras' raw formats. They are photos, but nothing here can read them."""
+SUFFIXES = frozenset(
+    {
+        *(".avif", ".bmp", ".dib", ".gif", ".jfif", ".jp2", ".j2k", ".jpe", ".jpeg", ".jpg", ".jpx", ".mpo"),
+        *(".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
+        *HEIF_SUFFIXES,
+    }
+)
+"""Of the files in a folder that are photos."""
+_ORIENTATION = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What makes a photo upright, by its EXIF orientation."""
 
 
 def read_photo(path: Path | str, *, upright: bool = True) -> RgbImage:
     """Reads a photo as RGB.
 
     Grey, palette, CMYK, 16-bit and floating-point pictures become 8-bit RGB. Transparent pixels are put on white. Of an
-    animation only the first frame is read.
+    animation only the first frame is read. EXIF data that is broken is ignored.
 
     Args:
         path: of the file.
@@ -35,21 +60,61 @@ def read_photo(path: Path | str, *, upright: bool = True) -> RgbImage:
     Raises:
         PhotoError: the file is missing, empty, truncated, or not a picture.
     """
+    with open_picture(path) as picture:
+        picture.load()
+        turn = _UPRIGHT.get(orientation_of(picture)) if upright else None
+        return np.array(_as_rgb(picture if turn is None else picture.transpose(turn)))
+
+
+@contextmanager
+def open_picture(path: Path | str) -> Iterator[Image.Image]:
+    """Opens a picture with Pillow; all that fails inside the context becomes a PhotoError that names the file.
+
+    Pillow raises exceptions of many types for damaged files: `struct.error`, `TypeError`, `RuntimeError` and others.
+
+    Raises:
+        PhotoError: the file is missing, empty, truncated, or not a picture.
+    """
     path = Path(path)
     if not path.is_file():
         raise PhotoError(f"{path}: no such photo")
-    if path.stat().st_size == 0:
-        raise PhotoError(f"{path}: the file is empty (0 bytes); fetch or copy it again")
     try:
-        with Image.open(path) as picture:
-            picture.load()
-            return np.array(_as_rgb(ImageOps.exif_transpose(picture) if upright else picture))
+        if path.stat().st_size == 0:
+            raise PhotoError(f"{path}: the file is empty (0 bytes); fetch or copy it again")
+        with Image.open(path, formats=formats_that_are_read()) as picture:
+            yield picture
+    except PhotoError:
+        raise
     except Image.DecompressionBombError as error:
         raise PhotoError(f"{path}: {error}; make the photo smaller") from error
     except UnidentifiedImageError as error:
-        raise PhotoError(f"{path}: not a picture in a known format") from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise PhotoError(f"{path}: the photo cannot be read ({error}); it may be truncated, fetch it again") from error
+        raise PhotoError(f"{path}: {_unknown(path)}") from error
+    except MemoryError as error:
+        raise PhotoError(f"{path}: not enough memory for this photo; make it smaller") from error
+    except Exception as error:
+        reason = str(error) or type(error).__name__
+        raise PhotoError(f"{path}: the photo cannot be read ({reason}); it may be truncated, fetch it again") from error
+
+
+@cache
+def formats_that_are_read() -> tuple[str, ...]:
+    """The formats that can be read: HEIF too if the plugin is installed."""
+    try:
+        from pi_heif import register_heif_opener  # noqa: PLC0415 - an extra
+    except ImportError:
+        return FORMATS
+    register_heif_opener()
+    return (*FORMATS, "HEIF")
+
+
+def _unknown(path: Path) -> str:
+    """Why a file in none of the known formats cannot be read."""
+    suffix = path.suffix.lower()
+    if suffix in HEIF_SUFFIXES and "HEIF" not in formats_that_are_read():
+        return 'photos in HEIC need one more package: pip install "clothseg[heic]"'
+    if suffix in RAW_SUFFIXES:
+        return f"a camera's raw format ({suffix}); export it as JPEG"
+    return "not a picture in a known format"
 
 
 def try_read_photo(path: Path) -> RgbImage | PhotoError:
@@ -60,14 +125,22 @@ def try_read_photo(path: Path) -> RgbImage | PhotoError:
         return error
 
 
+def orientation_of(picture: Image.Image) -> int:
+    """The EXIF orientation of an open picture, 1 to 8; 1 (upright) if it has none or its EXIF data is broken."""
+    try:
+        value = picture.getexif().get(_ORIENTATION, 1)
+    except Exception:  # Pillow's types for broken EXIF data are many
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
 def exif_orientation(path: Path) -> int:
     """The EXIF orientation of a photo, 1 to 8; 1 (upright) if the file has none or cannot be read."""
     try:
-        with Image.open(path) as picture:
-            value = picture.getexif().get(0x0112, 1)
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError):
+        with open_picture(path) as picture:
+            return orientation_of(picture)
+    except PhotoError:
         return 1
-    return value if value in range(1, 9) else 1
 
 
 def _as_rgb(picture: Image.Image) -> Image.Image:
@@ -146,13 +219,17 @@ def _photos_at(place: Path, *, recursive: bool) -> list[Path]:
 
 
 def _in_folder(folder: Path, *, recursive: bool) -> list[Path]:
-    """The photos in a folder, sorted; links to folders are not followed."""
-    if not recursive:
-        return _sorted(p for p in folder.iterdir() if _is_photo(p))
+    """The photos in a folder, sorted; links to folders are not followed.
+
+    A raw file of a camera is among them, so that its error is reported, unless a photo of the same name lies beside it.
+    """
     found: list[Path] = []
     for here, below, names in os.walk(folder):
-        below[:] = [name for name in below if not name.startswith(".")]
-        found += [Path(here) / name for name in names if _is_photo(Path(here) / name)]
+        below[:] = [name for name in below if recursive and not name.startswith(".")]
+        photos = [path for name in names if _is_photo(path := Path(here) / name, SUFFIXES)]
+        stems = {path.stem.lower() for path in photos}
+        raw = [path for name in names if _is_photo(path := Path(here) / name, RAW_SUFFIXES)]
+        found += photos + [path for path in raw if path.stem.lower() not in stems]
     return _sorted(found)
 
 
@@ -160,5 +237,5 @@ def _sorted(paths: Iterable[Path]) -> list[Path]:
     return sorted(paths, key=lambda path: path.parts)  # Windows would ignore the case, and number the photos otherwise
 
 
-def _is_photo(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+def _is_photo(path: Path, suffixes: Collection[str]) -> bool:
+    return path.suffix.lower() in suffixes and not path.name.startswith(".") and path.is_file()

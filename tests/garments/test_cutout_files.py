@@ -34,7 +34,7 @@ def test_pictures_that_are_not_cutouts(tmp_path: Path) -> None:
         ("opaque.png", "no transparency"),
         ("empty.png", "completely transparent"),
         ("broken.png", "cannot be read"),
-        ("absent.png", "no such cut-out"),
+        ("absent.png", "no such photo"),
     ):
         with pytest.raises(PhotoError, match=message):
             read_cutout(tmp_path / name)
@@ -66,6 +66,16 @@ def test_photos_to_cutouts(tmp_path: Path) -> None:
         write_cutouts(lambda photo: found, NAMES, paths, tmp_path / "other", classes=["Hat"])
     nothing = write_cutouts(lambda photo: found, NAMES, paths[:1], tmp_path / "none")
     assert (nothing.photos, (tmp_path / "none").exists()) == (0, False)
+
+
+def test_a_photo_with_the_longest_name_gets_its_cutout(tmp_path: Path) -> None:
+    box = (30, 20, 70, 90)
+    path = tmp_path / f"{'n' * 240}.png"
+    Image.fromarray(photo_with(box)).save(path)
+    found = rectangles((120, 100), (box, 1, 0.9))
+    assert write_cutouts(lambda photo: found, ["x" * 240], [path], tmp_path / "cut").garments == 1
+    with pytest.raises(ClothsegError, match="among the inputs"):
+        write_cutouts(lambda photo: found, ["x"], [path], tmp_path, overwrite=True)
 
 
 def test_class_names_become_safe_file_names(tmp_path: Path) -> None:

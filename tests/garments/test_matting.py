@@ -117,7 +117,7 @@ def test_own_colours_are_those_of_pymatting() -> None:
 
     truth = disc((120, 100), 35)
     photo = photo_of(truth, np.random.default_rng(2))
-    alpha = cv2.GaussianBlur(truth.astype(np.float32), (9, 9), 3)
+    alpha = np.asarray(cv2.GaussianBlur(truth.astype(np.float32), (9, 9), 3), dtype=np.float32)
     theirs = estimate_foreground_ml(photo / 255, alpha)
     assert np.array_equal(own_colours(photo, alpha), np.rint(np.clip(theirs, 0, 1) * 255).astype(np.uint8))
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from clothseg.cli import main
-from clothseg.errors import ConfigError
+from clothseg.errors import ClothsegError, ConfigError
 from clothseg.evaluation import evaluate_coco
 from clothseg.instances import encode, tight_box
 from clothseg.report.best_examples import best_examples, write_figures
@@ -106,6 +106,38 @@ def test_figures_are_written_from_python(run: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="did you mean Suit"):
         write_figures(run, tmp_path / "other", class_thresholds={"Sut": 0.2})
     assert not (tmp_path / "other").exists()
+
+
+def test_photos_of_one_stem_and_outside_the_folder_are_each_drawn_inside(run: Path, tmp_path: Path) -> None:
+    """`file_name` may be absolute, lead out of the folder, or differ by its suffix only."""
+    annotations = tmp_path / "data/annotations/val.json"
+    truth = json.loads(annotations.read_text())
+    elsewhere = tmp_path / "originals" / "p.png"
+    elsewhere.parent.mkdir()
+    for image, path in zip(truth["images"], (elsewhere, Path("../p.png"), Path("p.jpg")), strict=False):
+        Image.open(tmp_path / "data/images" / image["file_name"]).save(tmp_path / "data/images" / path)
+        image["file_name"] = str(path)
+    annotations.write_text(json.dumps(truth))
+    original = elsewhere.read_bytes()
+    done = write_figures(run, tmp_path / "out", tmp_path / "data", every_photo=True)
+    assert (done.photos, len(done.unread)) == (3, 1)
+    assert sorted(p.name for p in (tmp_path / "out/photos").iterdir()) == ["p-2.png", "p-3.png", "p.png"]
+    assert elsewhere.read_bytes() == original
+    assert {p.name for p in tmp_path.iterdir()} == {"data", "out", "run", "originals"}
+
+
+@pytest.mark.parametrize("out", ["data", "data/annotations", "originals"])
+def test_figures_never_replace_what_they_are_drawn_from(run: Path, tmp_path: Path, out: str) -> None:
+    annotations = tmp_path / "data/annotations/val.json"
+    truth = json.loads(annotations.read_text())
+    (tmp_path / "originals").mkdir()
+    (tmp_path / "data/images/p1.png").rename(tmp_path / "originals/p1.png")
+    truth["images"][0]["file_name"] = str(tmp_path / "originals/p1.png")
+    annotations.write_text(json.dumps(truth))
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(ClothsegError, match="among the inputs"):
+        write_figures(run, tmp_path / out, tmp_path / "data", overwrite=True)
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_wrong_options_are_one_message(

@@ -12,7 +12,7 @@ from clothseg.cli.inputs import Overwrite, Quiet
 from clothseg.cli.terminal import ERRORS
 from clothseg.evaluation import SCORE_THRESHOLD, compare_runs
 from clothseg.evaluation.tables import comparison_table
-from clothseg.files import atomic_write, require_absent
+from clothseg.files import atomic_write, require_absent, require_outside_inputs
 
 
 def compare(
@@ -37,6 +37,7 @@ def compare(
     """
     if out is not None:
         require_absent(out, overwrite=overwrite)
+        require_outside_inputs(out, [a, b, *([data] if data else [])], allow_inside=True)
     comparison = compare_runs(a, b, data, score_threshold=score_threshold, resamples=resamples)
     text = json.dumps(asdict(comparison), indent=2)
     if out is not None:

@@ -16,7 +16,7 @@ from clothseg.errors import ClothsegError
 from clothseg.evaluation import SCORE_THRESHOLD, Metrics, evaluate_coco
 from clothseg.evaluation.stored import annotations_file
 from clothseg.evaluation.validate_results import read_results
-from clothseg.files import atomic_write, require_absent
+from clothseg.files import atomic_write, require_absent, require_outside_inputs
 from clothseg.runs import RunFolder
 from clothseg.weights import check_model
 
@@ -68,6 +68,7 @@ def _results_file(
 ) -> Metrics:
     if out is not None:
         require_absent(out, overwrite=overwrite)
+        require_outside_inputs(out, [results, annotations_file(data)], allow_inside=True)
     least = SCORE_THRESHOLD if score_threshold is None else score_threshold
     metrics = evaluate_coco(annotations_file(data), read_results(results), score_threshold=least)
     if out is not None:

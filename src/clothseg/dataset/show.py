@@ -16,7 +16,7 @@ from clothseg.config import Config, InputSettings
 from clothseg.dataset.augment.preview import describe_augmentation, preview_augmentation, preview_versions
 from clothseg.dataset.coco import CocoLikeDataset
 from clothseg.errors import DataError, PhotoError
-from clothseg.files import atomic_folder
+from clothseg.files import atomic_folder, require_outside_inputs
 from clothseg.instances import Instances, PixelMasks, resize_instances
 from clothseg.networks.input import InputTransform
 from clothseg.photos import RgbImage
@@ -100,11 +100,13 @@ def show_dataset(
 
     Raises:
         DataError: a class is not in the dataset, or no photo can be shown.
-        ClothsegError: `out` exists and `overwrite` is not set.
+        ClothsegError: `out` exists and `overwrite` is not set, or it contains the dataset.
     """
     unknown = [name for name in classes if name not in data.classes]
     if unknown:
         raise DataError(f"no class {', '.join(map(repr, unknown))} in the dataset; it has {', '.join(data.classes)}")
+    photos = [entry.path for entry in data.images]
+    require_outside_inputs(out, [data.source, *photos] if data.source else photos, allow_inside=True)
     reader = _Reader(data, {})
     generator = np.random.default_rng(seed)
     shown = [number for number, name in enumerate(data.classes, 1) if not classes or name in classes]

@@ -7,7 +7,7 @@ from pathlib import Path
 from PIL import Image
 
 from clothseg.errors import ClothsegError, DataError, PhotoError
-from clothseg.files import atomic_file, require_absent
+from clothseg.files import atomic_file, require_absent, require_outside_inputs
 from clothseg.garments.compose import Box, best_garment, box_at, compose, keep_shape
 from clothseg.garments.cutout import Cutout, cut_out
 from clothseg.garments.cutout_files import Predict, has_transparency, read_cutout
@@ -97,7 +97,7 @@ def compose_files(
     Raises:
         ClothsegError: a file cannot be read, the place is impossible, or `out` exists or has an unknown suffix.
     """
-    check_out(out, overwrite=overwrite)
+    check_out(out, [garment, background], overwrite=overwrite)
     cutout, photo = read_cutout(garment), read_photo(background)
     box = where.box_for(cutout, (photo.shape[0], photo.shape[1]))
     save_picture(compose(cutout, photo, box, match_light=match_light), out)
@@ -149,7 +149,7 @@ def replace_files(
     Raises:
         ClothsegError: as in `compose_files`, or one of the photos has no garment of the class.
     """
-    check_out(out, overwrite=overwrite)
+    check_out(out, [garment, background], overwrite=overwrite)
     photo = read_photo(background)
     cutout = _garment(garment, predict, names, class_name)
     wanted = class_name or cutout.class_name
@@ -189,22 +189,23 @@ def check_files(garment: Path, background: Path, out: Path, *, overwrite: bool) 
     Raises:
         ClothsegError: they do not, or it cannot; see `check_out`.
     """
-    check_out(out, overwrite=overwrite)
+    check_out(out, (garment, background), overwrite=overwrite)
     for path in (garment, background):
         if not path.is_file():
             raise PhotoError(f"{path}: no such photo")
 
 
-def check_out(out: Path, *, overwrite: bool) -> None:
+def check_out(out: Path, inputs: Sequence[Path], *, overwrite: bool) -> None:
     """Checks that `out` can be written.
 
     Raises:
-        ClothsegError: `out` is a folder, exists without `overwrite`, or has an unknown suffix.
+        ClothsegError: `out` is a folder, exists without `overwrite`, is one of `inputs`, or has an unknown suffix.
     """
     if out.suffix.lower() not in _SUFFIXES:
         raise PhotoError(f"{out}: unknown suffix; choose one of the suffixes {', '.join(sorted(_SUFFIXES))}")
     if out.is_dir():
         raise ClothsegError(f"{out} is a folder; name a file")
+    require_outside_inputs(out, inputs, allow_inside=True)
     require_absent(out, overwrite=overwrite)
 
 

@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from clothseg.errors import PhotoError
-from clothseg.files import atomic_file, atomic_write, require_absent, safe_file_name
+from clothseg.files import atomic_file, atomic_write, require_absent, require_outside_inputs, safe_file_name
 from clothseg.garments.cutout import Cutout, cut_out
 from clothseg.garments.light import Light
 from clothseg.instances import class_number
-from clothseg.photos import RgbImage, try_read_photo
+from clothseg.photos import RgbImage, open_picture, try_read_photo
 
 if TYPE_CHECKING:  # they need torch
     from clothseg.instances import Instances
@@ -67,12 +67,13 @@ def write_cutouts(
         track: wraps the photos, for a progress bar.
 
     Raises:
-        ClothsegError: `out` is not empty and `overwrite` is not set, or a class is not known.
+        ClothsegError: `out` is not empty and `overwrite` is not set, or contains a photo, or a class is not known.
     """
     import torch  # noqa: PLC0415 - a cut-out is read without it
 
     wanted = {class_number(name, names, option="--class", ignore_case=True) for name in classes or names}
     require_absent(out, overwrite=overwrite)
+    require_outside_inputs(out, paths)
     rows: list[dict[str, Any]] = []
     failed: list[str] = []
     read = 0
@@ -89,7 +90,8 @@ def write_cutouts(
         for position in range(len(found)):
             cutout = cut_out(photo, found, position, names[int(found.classes[position]) - 1])
             if cutout is not None:
-                name = f"{number:04d}-{path.stem}-{position + 1}-{safe_file_name(cutout.class_name)}.png"
+                stem = f"{number:04d}-{safe_file_name(path.stem)}-{position + 1}"
+                name = f"{stem}-{safe_file_name(cutout.class_name)}.png"
                 save_cutout(cutout, out / name, full_frame=full_frame)
                 rows.append({"file_name": name, "photo": path.as_posix(), **_facts(cutout)})
     if read:
@@ -120,9 +122,9 @@ def _facts(cutout: Cutout) -> dict[str, Any]:
 def has_transparency(path: Path) -> bool:
     """Whether a file is a picture with transparency. False if it cannot be read."""
     try:
-        with Image.open(path) as picture:
+        with open_picture(path) as picture:
             return picture.has_transparency_data
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+    except PhotoError:
         return False
 
 
@@ -134,16 +136,11 @@ def read_cutout(path: Path) -> Cutout:
     Raises:
         PhotoError: the file does not exist, is not a picture, has no transparency, or is completely transparent.
     """
-    if not path.is_file():
-        raise PhotoError(f"{path}: no such cut-out")
-    try:
-        with Image.open(path) as picture:
-            picture.load()
-            transparent = picture.has_transparency_data
-            pixels = np.array(picture.convert("RGBA"))
-            facts = _parse_object(picture.info.get(_KEY))
-    except (OSError, SyntaxError, ValueError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise PhotoError(f"{path}: the picture cannot be read ({error})") from error
+    with open_picture(path) as picture:
+        picture.load()
+        transparent = picture.has_transparency_data
+        pixels = np.array(picture.convert("RGBA"))
+        facts = _parse_object(picture.info.get(_KEY))
     if not transparent:
         raise PhotoError(f"{path}: the picture has no transparency; make a cut-out with `clothseg cutout`")
     ys, xs = np.flatnonzero(pixels[..., 3].any(axis=1)), np.flatnonzero(pixels[..., 3].any(axis=0))

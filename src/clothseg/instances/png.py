@@ -27,14 +27,16 @@ def read_mask_png(source: Path | bytes) -> BoolMask:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit here is stricter
-            with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as picture:
+            with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=("PNG",)) as picture:
                 if picture.width * picture.height > MAX_PIXELS:
                     raise DataError(
                         f"{name}: a mask of {picture.width} x {picture.height} pixels is too large; the limit is "
                         f"{MAX_PIXELS:,} pixels"
                     )
                 values = _grey(picture, name)
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+    except DataError:
+        raise
+    except Exception as error:  # Pillow's types for damaged files are many
         raise DataError(f"{name}: the mask image cannot be read ({error})") from error
     return np.asarray(values > 0, dtype=np.bool_)
 

@@ -10,7 +10,7 @@ from PIL import Image
 from clothseg.distributed import SINGLE_PROCESS, DistributedContext
 from clothseg.errors import PhotoError
 from clothseg.evaluation.results import coco_results
-from clothseg.files import atomic_file, require_absent
+from clothseg.files import atomic_file, require_absent, require_outside_inputs, safe_file_name
 from clothseg.instances import Instances
 from clothseg.photos import RgbImage, try_read_photo
 from clothseg.pictures import draw_instances
@@ -58,13 +58,15 @@ def predict_files(
         Counts and problems; None on every rank except the first.
 
     Raises:
-        ClothsegError: `out` is not empty and `overwrite` is not set; or there are videos, but PyAV is not installed.
+        ClothsegError: `out` is not empty and `overwrite` is not set, or it contains an input; or there are videos, but
+            PyAV is not installed.
     """
     options = options or PredictOptions()
     if any(is_video(path) for path in paths):
         check_library()
     if distributed.is_first:
         require_absent(out, overwrite=overwrite)
+        require_outside_inputs(out, paths)
     if problems := _unreadable(paths):
         return Predicted(0, 0, 0, problems) if distributed.is_first else None
     if distributed.is_first:
@@ -158,7 +160,7 @@ def _write(
     """Writes the files of one photo."""
     selected = options.shown.sure(found).cpu()
     shown = found[selected]
-    name = f"{number:04d}-{path.stem}.png"
+    name = f"{number:04d}-{safe_file_name(path.stem)}.png"
     height, width = photo.shape[:2]
     entry: PhotoEntry = {"id": number, "file_name": path.as_posix(), "width": width, "height": height}
     if OutputFormat.PICTURES in options.formats:

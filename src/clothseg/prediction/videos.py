@@ -12,6 +12,7 @@ from typing import IO
 
 from clothseg.errors import VideoError
 from clothseg.evaluation.results import coco_results
+from clothseg.files import safe_file_name
 from clothseg.instances import CocoResult, Instances, mask_area
 from clothseg.pictures import draw_instances
 from clothseg.prediction.batches import in_groups
@@ -55,7 +56,7 @@ def predict_video(
     Raises:
         VideoError: the video cannot be read, or has no frame. Nothing is written then.
     """
-    stem = f"{number:04d}-{path.stem}"
+    stem = f"{number:04d}-{safe_file_name(path.stem)}"
     with open_video(path) as video, ExitStack() as stack:
         frames = video.frames()
         first = next(frames, None)

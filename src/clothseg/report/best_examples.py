@@ -9,7 +9,7 @@ from PIL import Image
 from clothseg.errors import PhotoError, RunError
 from clothseg.evaluation.stored import shared_data, stored_results
 from clothseg.evaluation.truth import GroundTruth, read_truth
-from clothseg.files import atomic_file, atomic_folder, safe_file_name
+from clothseg.files import OutputNames, atomic_file, atomic_folder, require_outside_inputs
 from clothseg.instances import (
     CocoImage,
     CocoResult,
@@ -100,22 +100,23 @@ def write_figures(
     chosen = {c: best_examples(truth, results, c)[:best] for c in truth.names}
     wanted = {example.image["id"] for examples in chosen.values() for example in examples}
     images = [image for image in truth.images if every_photo or image["id"] in wanted]
+    require_outside_inputs(out, [run, annotations, *(_path(data, image) for image in truth.images)], allow_inside=True)
     unread: dict[str, str] = {}
-    drawn = 0
+    drawn, photo_names, sheet_names = 0, OutputNames(), OutputNames()
     with atomic_folder(out, overwrite=overwrite) as folder:
         for image in progress(images, len(images), "drawing"):
             photo = _photo(data, image, unread)
             if photo is not None:
                 picture = draw_instances(photo, to_instances(results[image["id"]], image), truth.names)
-                _save(picture, folder / "photos" / Path(str(image["file_name"])).with_suffix(".png"))
+                _save(picture, folder / "photos" / photo_names.name(Path(image["file_name"]).stem, ".png"))
                 drawn += 1
         counts = {}
         for class_id, examples in chosen.items():
             pictures, captions = _pairs(data, truth, results, examples, unread)
             counts[truth.names[class_id]] = len(pictures) // 2
             if pictures:
-                name = safe_file_name(truth.names[class_id])
-                _save(contact_sheet(pictures, columns=4, captions=captions), folder / f"{name}.png")
+                name = sheet_names.name(truth.names[class_id], ".png")
+                _save(contact_sheet(pictures, columns=4, captions=captions), folder / name)
         if not drawn:
             raise RunError(f"{run}: no detection is correct on a photo that can be read, so there is nothing to draw")
     return FiguresWritten(counts, drawn, list(unread.values()))
@@ -164,12 +165,16 @@ def _pairs(
 
 def _photo(data: Path, image: CocoImage, unread: dict[str, str]) -> RgbImage | None:
     """A photo; None, and a message in `unread`, if it cannot be read or has another size than its annotations."""
-    path = data / "images" / str(image["file_name"])
+    path = _path(data, image)
     try:
         return read_sized_photo(path, (image["height"], image["width"]))
     except PhotoError as error:
         unread[str(path)] = str(error)
         return None
+
+
+def _path(data: Path, image: CocoImage) -> Path:
+    return data / "images" / image["file_name"]
 
 
 def _small(photo: RgbImage, instances: Instances, names: Mapping[int, str], *, scores: bool) -> RgbImage:

@@ -17,7 +17,7 @@ from clothseg.dataset.doctor.reading import SECTIONS
 from clothseg.dataset.doctor.rows import AnnotationRow, CategoryRow, Id, ImageRow
 from clothseg.dataset.doctor.splits import normalized_class
 from clothseg.errors import DataError
-from clothseg.files import atomic_folder
+from clothseg.files import atomic_folder, require_outside_inputs, safe_file_name
 from clothseg.instances import mask_area, tight_box
 
 LIST = "changes.csv"
@@ -61,7 +61,7 @@ def write_cleaned(diagnosis: Diagnosis, folder: Path, *, overwrite: bool = False
 
     Raises:
         DataError: nothing would remain.
-        ClothsegError: the folder exists and `overwrite` is not set.
+        ClothsegError: the folder exists and `overwrite` is not set, or it contains the dataset.
     """
     kept = [choose(split, diagnosis.findings) for split in diagnosis.splits]
     left = [part for part in kept if part.images]
@@ -78,6 +78,7 @@ def write_cleaned(diagnosis: Diagnosis, folder: Path, *, overwrite: bool = False
         if f.kind in CORRECTED and (f.location.file, f.location.section, f.location.row) not in gone
     )
     names = _file_names(left)
+    require_outside_inputs(folder, [*(split.file for split in diagnosis.splits), *names], allow_inside=True)
     with atomic_folder(folder, overwrite=overwrite) as temporary:
         (temporary / "annotations").mkdir()
         for part in left:
@@ -145,7 +146,9 @@ def _file_names(kept: Sequence[CleanSplit]) -> dict[Path, str]:
 
 def _safe(name: str) -> str:
     parts = [p for p in name.replace("\\", "/").split("/") if p not in ("", ".", "..") and not p.endswith(":")]
-    return "/".join(parts)
+    stem, dot, suffix = parts[-1].rpartition(".")
+    safe = [safe_file_name(part) for part in [*parts[:-1], stem or suffix]]
+    return "/".join(safe) + (f"{dot}{suffix}" if stem else "")
 
 
 def _kinds(findings: Iterable[Finding], part: CleanSplit) -> dict[int | None, set[str]]:

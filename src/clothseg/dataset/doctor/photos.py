@@ -12,9 +12,8 @@ from PIL import Image
 from clothseg.dataset.doctor.findings import Finding
 from clothseg.dataset.doctor.rows import ImageRow
 from clothseg.errors import PhotoError
-from clothseg.photos import read_photo
+from clothseg.photos import open_picture, orientation_of, read_photo
 
-_ORIENTATION = 0x0112  # EXIF tag: 1 is upright, 2 to 4 mirrored or upside down, 5 to 8 turned by 90 degrees
 THUMB = 32
 
 
@@ -27,7 +26,7 @@ class ImageStats:
         missing: whether the file does not exist.
         size: height and width of the upright photo.
         stored: height and width of the pixels in the file, before the EXIF tag turns them.
-        orientation: the EXIF orientation, 1 to 8.
+        orientation: the EXIF orientation: 1 is upright, 2 to 4 mirrored or upside down, 5 to 8 turned by 90 degrees.
         digest: SHA-256 of the file's bytes.
         bits: the perceptual hash, 64 bits.
         thumb: `[THUMB * THUMB]` float32 grey values with mean 0 and norm 1, or all 0 for a flat photo.
@@ -49,17 +48,16 @@ def image_stats(path: Path) -> ImageStats:
         if not path.is_file():
             return ImageStats(error="no such file", missing=True)
         photo = read_photo(path)
-        with Image.open(path) as picture:
+        with open_picture(path) as picture:
             stored = (picture.height, picture.width)
-            orientation = picture.getexif().get(_ORIENTATION, 1)
+            orientation = orientation_of(picture)
         with path.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").digest()
-    except (PhotoError, OSError, ValueError, SyntaxError, MemoryError) as error:
+    except (PhotoError, OSError) as error:
         return ImageStats(error=str(error).removeprefix(f"{path}: "))
     grey = Image.fromarray(photo).convert("L")
     bits = int.from_bytes(np.packbits(imagehash.phash(grey).hash.ravel()).tobytes(), "big")
-    valid = orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
-    return ImageStats("", False, (photo.shape[0], photo.shape[1]), stored, valid, digest, bits, _thumb(grey))
+    return ImageStats("", False, (photo.shape[0], photo.shape[1]), stored, orientation, digest, bits, _thumb(grey))
 
 
 def _thumb(grey: Image.Image) -> NDArray[np.float32]:

@@ -31,7 +31,9 @@ def check_picture(source: Path | bytes, kinds: tuple[str, ...]) -> None:
                     f"{name}: {picture.width} x {picture.height} pixels; more than {MAX_PIXELS} are not decoded"
                 )
             picture.load()
+    except DataError:
+        raise
     except Image.DecompressionBombError as error:
         raise DataError(f"{name}: {error}") from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except Exception as error:  # Pillow's types for damaged files are many
         raise DataError(f"{name}: cannot be decoded ({error})") from error
