@@ -12,7 +12,7 @@ from clothseg.cli.inputs import Device, Overwrite, Quiet, Recursive
 from clothseg.cli.selection import ClassAgnosticNms, ThresholdOf, Thresholds, selection_settings
 from clothseg.cli.terminal import ERRORS, LOADING, counted, progress_bar, waiting, walk
 from clothseg.devices import check_device_name
-from clothseg.files import require_absent
+from clothseg.files import require_absent, require_outside_inputs
 from clothseg.garments import load_foreground, write_cutouts
 from clothseg.instances import class_number
 from clothseg.photos import find_photos
@@ -46,6 +46,7 @@ def cutout(
     """
     settings = selection_settings(run, threshold, thresholds, class_agnostic_nms_iou)
     require_absent(out, overwrite=overwrite)
+    require_outside_inputs(out, photos)
     check_device_name(device)
     if known := check_model(run, overrides=settings):
         for name in classes or ():

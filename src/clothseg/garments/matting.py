@@ -203,9 +203,8 @@ def own_colours(photo: RgbImage, alpha: Plane) -> RgbImage:
 
     Source: T. Germer and others: Fast Multi-Level Foreground Estimation (2020), by PyMatting.
     """
-    estimate_foreground = load_foreground()
     with one_numba_thread():
-        colours = estimate_foreground(photo.astype(np.float32) / np.float32(255), alpha.astype(np.float32))
+        colours = load_foreground()(photo.astype(np.float32) / np.float32(255), alpha.astype(np.float32))
     return np.asarray(np.rint(np.clip(colours, 0, 1) * 255), dtype=np.uint8)
 
 
@@ -229,7 +228,8 @@ def load_foreground() -> Callable[[Plane, Plane], Plane]:
             raise ClothsegError("cut-outs need PyMatting; install a version that pyproject.toml of clothseg allows")
         module = sys.modules[_FOREGROUND] = module_from_spec(spec)  # Numba's files refer to the module by its full name
         try:
-            spec.loader.exec_module(module)
+            with one_numba_thread():  # which also decides how Numba starts
+                spec.loader.exec_module(module)
         except BaseException:
             del sys.modules[_FOREGROUND]
             raise
