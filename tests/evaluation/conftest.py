@@ -140,7 +140,7 @@ class PerfectDetector:
         self.dataset, self.limit = dataset, limit
 
     def detect(self, images: list[Tensor]) -> list[Instances]:
-        return [self.dataset.load_instances(round(float(i[0, 0, 0]) * 255))[: self.limit] for i in images]
+        return [self.dataset.load_instances(int(i[0, 0, 0]))[: self.limit] for i in images]
 
 
 @pytest.fixture

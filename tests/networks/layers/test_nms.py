@@ -68,7 +68,7 @@ def test_nms_matches_hand_computed_values() -> None:
 def test_nms_of_several_photos_in_one_call_matches_nms_of_each(
     without_float64: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(nms_module, "_WITHOUT_FLOAT64", without_float64)
+    monkeypatch.setattr(nms_module, "WITHOUT_FLOAT64", without_float64)
     generator = torch.Generator().manual_seed(0)
     corner = torch.rand((3, 200, 2), generator=generator) * 150
     boxes = torch.cat([corner, corner + torch.rand((3, 200, 2), generator=generator) * 90], dim=2)

@@ -131,5 +131,6 @@ def test_detection_with_run_lengths_reads_five_times_at_most(
             one.masks.pixels()
         encode_photos([one.masks for one in found])
     assert sum(len(one) for one in found) > 50 * batch
-    assert counts.reads.total() <= 5, counts.reads
+    own = batch  # the copy on the processor is looked at once a photo, to drop boxes without extent
+    assert counts.reads.total() - own <= 5, counts.reads
     assert counts.operations.total() <= operations, counts.operations.most_common()
