@@ -1,10 +1,8 @@
 """The processor cores that this process may use, and libraries that would use too many of them."""
 
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
 
 
 def usable_cores() -> int:
@@ -18,15 +16,8 @@ def usable_cores() -> int:
 def one_numba_thread() -> Iterator[None]:
     """Within the context, Numba uses one thread for what this thread calls; afterwards as many as before.
 
-    It is for short calls between calls of torch: the threads of both wait for work by spinning, on the same cores. So
-    where Numba was not imported before, it does not even start more than one, unless `NUMBA_NUM_THREADS` says so.
+    It is for short calls between calls of torch: the threads of both wait for work by spinning, on the same cores.
     """
-    if "numba" not in sys.modules and "NUMBA_NUM_THREADS" not in os.environ:
-        os.environ["NUMBA_NUM_THREADS"] = "1"
-        try:
-            import_module("numba")
-        finally:
-            del os.environ["NUMBA_NUM_THREADS"]
     import numba  # noqa: PLC0415 - half a second
 
     before = numba.get_num_threads()

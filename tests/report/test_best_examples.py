@@ -148,7 +148,7 @@ def test_wrong_options_are_one_message(
         (("run", "--threshold", "Sut=0.2"), "did you mean Suit?"),
         (("run", "--score-threshold", "1"), "no detection is correct"),
         (("bare", "--data", "data"), "not an evaluated run"),
-        (("bare",), "name it with --data"),
+        (("bare",), "not an evaluated run"),
         (("run", "--data", "nowhere"), "nowhere"),
     ):
         assert clothseg(monkeypatch, "figures", *words, "--out", "out") == 2, words
