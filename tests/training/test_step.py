@@ -12,6 +12,7 @@ from clothseg.config import Config
 from clothseg.dataset import Batch
 from clothseg.distributed import DistributedContext, launch
 from clothseg.instances import Instances
+from clothseg.loading import ExampleQueue
 from clothseg.networks import build_network
 from clothseg.training import Examples
 from clothseg.training.schedule import make_optimizer
@@ -72,13 +73,13 @@ def test_the_gradient_of_micro_batches_is_the_mean_over_all_photos(photos: Photo
 
 def test_a_nan_in_a_later_micro_batch_is_traced_to_it(photos: Photos, monkeypatch: pytest.MonkeyPatch) -> None:
     """All losses are read at the end, before the optimizer changes a weight."""
-    load_example = Examples.load
+    take = ExampleQueue.take
 
-    def poisoned(examples: Examples, position: int, version: int) -> tuple[Tensor, Instances]:
-        image, truth = load_example(examples, position, version)
-        return image * (torch.nan if position == 1 else 1.0), truth
+    def poisoned(queue: ExampleQueue, position: int, version: int) -> tuple[Tensor, Instances]:
+        image, truth = take(queue, position, version)
+        return image.float() / 255 * (torch.nan if position == 1 else 1.0), truth
 
-    monkeypatch.setattr(Examples, "load", poisoned)
+    monkeypatch.setattr(ExampleQueue, "take", poisoned)
     config = Config.load("demo", SMALL)
     result, _ = step_on(config, photos, [[(0, 0)], [(1, 0)], [(2, 0)]])
     assert result.faulty == [(1, 0)]
