@@ -4,7 +4,6 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
 
 
 def usable_cores() -> int:
@@ -19,14 +18,11 @@ def one_numba_thread() -> Iterator[None]:
     """Within the context, Numba uses one thread for what this thread calls; afterwards as many as before.
 
     It is for short calls between calls of torch: the threads of both wait for work by spinning, on the same cores. So
-    where Numba was not imported before, it does not even start more than one, unless `NUMBA_NUM_THREADS` says so.
+    where Numba is not imported yet, this sets `NUMBA_NUM_THREADS` to 1 for the process, unless it is set; Numba then
+    starts no more. The variable stays, because Numba reads it again when it compiles.
     """
-    if "numba" not in sys.modules and "NUMBA_NUM_THREADS" not in os.environ:
-        os.environ["NUMBA_NUM_THREADS"] = "1"
-        try:
-            import_module("numba")
-        finally:
-            del os.environ["NUMBA_NUM_THREADS"]
+    if "numba" not in sys.modules:
+        os.environ.setdefault("NUMBA_NUM_THREADS", "1")
     import numba  # noqa: PLC0415 - half a second
 
     before = numba.get_num_threads()
