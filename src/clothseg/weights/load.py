@@ -117,7 +117,7 @@ def read_weights(path: Path) -> ConvertedWeights:
 
 
 def is_finite(tensor: Tensor) -> bool:
-    """Whether all values are finite. A finite sum shows that several times faster; the sum of finite values may not be."""
+    """Whether all values are finite. A finite sum shows it at once; an infinite one may come from finite values too."""
     return bool(tensor.sum().isfinite()) or bool(tensor.isfinite().all())
 
 
