@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from clothseg.cores import one_numba_thread, usable_cores
+from clothseg.cores import usable_cores
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system cannot limit a process to some cores")
@@ -24,9 +24,14 @@ def test_systems_without_affinity_give_all_cores(monkeypatch: pytest.MonkeyPatch
     assert usable_cores() == 1
 
 
-def test_numba_uses_one_thread_inside_and_as_many_as_before_afterwards() -> None:
-    numba = pytest.importorskip("numba")
-    before = numba.get_num_threads()
-    with one_numba_thread():
-        assert numba.get_num_threads() == 1
-    assert numba.get_num_threads() == before
+@pytest.mark.parametrize(("given", "started"), [({}, 1), ({"NUMBA_NUM_THREADS": "2"}, 2)])
+def test_numba_starts_no_threads_that_nobody_wants(given: dict[str, str], started: int) -> None:
+    words = (
+        "from clothseg.cores import one_numba_thread\n"
+        "with one_numba_thread():\n    import numba; inside = numba.get_num_threads()\n"
+        "numba.njit('i8(i8)')(lambda x: x + 1)\n"  # to compile, Numba reads the environment again
+        "print(inside, numba.config.NUMBA_NUM_THREADS, numba.get_num_threads())"
+    )
+    known = {name: value for name, value in os.environ.items() if name != "NUMBA_NUM_THREADS"}
+    shown = subprocess.run([sys.executable, "-c", words], env=known | given, check=True, capture_output=True, text=True)
+    assert shown.stdout.split() == ["1", str(started), str(started)]

@@ -1,6 +1,7 @@
 """The processor cores that this process may use, and libraries that would use too many of them."""
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,8 +17,12 @@ def usable_cores() -> int:
 def one_numba_thread() -> Iterator[None]:
     """Within the context, Numba uses one thread for what this thread calls; afterwards as many as before.
 
-    It is for short calls between calls of torch: the threads of both wait for work by spinning, on the same cores.
+    It is for short calls between calls of torch: the threads of both wait for work by spinning, on the same cores. So
+    where Numba is not imported yet, this sets `NUMBA_NUM_THREADS` to 1 for the process, unless it is set; Numba then
+    starts no more. The variable stays, because Numba reads it again when it compiles.
     """
+    if "numba" not in sys.modules:
+        os.environ.setdefault("NUMBA_NUM_THREADS", "1")
     import numba  # noqa: PLC0415 - half a second
 
     before = numba.get_num_threads()

@@ -23,7 +23,7 @@ from clothseg.weights import (
     write_network,
 )
 from clothseg.weights.files.tensor_file import TensorFile
-from clothseg.weights.load import FORMATS, find_format
+from clothseg.weights.load import FORMATS, find_format, is_finite
 
 Trained = tuple[Config, dict[str, torch.Tensor], str]
 
@@ -190,3 +190,18 @@ def test_unknown_formats_are_reported(
     with pytest.raises(WeightsError, match=message) as caught:
         read_weights(path)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "finite"),
+    [
+        ([3e38, 3e38], True),
+        ([0.0, -1e-45], True),
+        ([], True),
+        ([1, torch.inf], False),
+        ([torch.inf, -torch.inf], False),
+        ([torch.nan], False),
+    ],
+)
+def test_values_are_finite_although_their_sum_is_not(values: list[float], finite: bool) -> None:
+    assert is_finite(torch.tensor(values)) is finite

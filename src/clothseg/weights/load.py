@@ -99,7 +99,7 @@ def read_weights(path: Path) -> ConvertedWeights:
         weights_file(path)  # raises an error with a hint
     file = read_tensor_file(path)
     converted = find_format(file).convert(file)
-    if broken := [name for name, tensor in converted.tensors.items() if not bool(tensor.isfinite().all())]:
+    if broken := [name for name, tensor in converted.tensors.items() if not is_finite(tensor)]:
         raise WeightsError(
             f"{path}: {len(broken)} of {len(converted.tensors)} tensors contain values that are not finite, among them "
             f"{', '.join(broken[:3])}; the training that it comes from has diverged, or the file is damaged"
@@ -114,6 +114,11 @@ def read_weights(path: Path) -> ConvertedWeights:
         if converted.classes == []:
             raise WeightsError(f"{path}: the class layer has no class besides background")
     return converted
+
+
+def is_finite(tensor: Tensor) -> bool:
+    """Whether all values are finite. A finite sum shows it at once; an infinite one may come from finite values too."""
+    return bool(tensor.sum().isfinite()) or bool(tensor.isfinite().all())
 
 
 def find_format(file: TensorFile) -> Format:
