@@ -19,31 +19,37 @@ COMMANDS = {
 }
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_a_wrong_name_is_refused_before_the_inputs_are_read(
-    command: str,
+@pytest.fixture
+def refusal(
     run_command: Callable[..., int],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-) -> None:
+) -> Callable[..., str]:
+    """Runs a command in `tmp_path` that is refused in one line with nothing written; returns this line."""
     monkeypatch.chdir(tmp_path)
-    assert run_command(*COMMANDS[command], "--device", "gpu") == 2
-    shown = capsys.readouterr().err
+
+    def refused(*words: str) -> str:
+        before = sorted(tmp_path.rglob("*"))
+        assert run_command(*words) == 2
+        shown = capsys.readouterr().err
+        assert shown.count("\n") == 1
+        assert sorted(tmp_path.rglob("*")) == before
+        return shown
+
+    return refused
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_wrong_name_is_refused_before_the_inputs_are_read(command: str, refusal: Callable[..., str]) -> None:
+    shown = refusal(*COMMANDS[command], "--device", "gpu")
     assert "error: device 'gpu': write auto, cpu, cuda, mps, or" in shown
-    assert shown.count("\n") == 1
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("command", ["predict", "cutout", "compose", "demo"])
 def test_a_missing_device_is_refused_before_anything_is_written(
-    command: str,
-    run_command: Callable[..., int],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    command: str, refusal: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     Path("run").mkdir()
     config = Config.load("demo", ["weights=random"])
@@ -51,13 +57,8 @@ def test_a_missing_device_is_refused_before_anything_is_written(
     Path("run/config.yaml").write_text(config.to_yaml())
     for name in ("photo.jpg", "a.png", "b.jpg"):
         Image.new("RGB", (40, 30)).save(name)
-    before = sorted(tmp_path.rglob("*"))
     words = [word.replace("run", "demo") if command == "demo" else word for word in COMMANDS[command]]
-    assert run_command(*words, "--device", "cuda:99") == 2
-    shown = capsys.readouterr().err
-    assert "error: device cuda:99: " in shown
-    assert shown.count("\n") == 1
-    assert sorted(tmp_path.rglob("*")) == before
+    assert "error: device cuda:99: " in refusal(*words, "--device", "cuda:99")
 
 
 @pytest.mark.parametrize(

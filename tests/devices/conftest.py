@@ -3,20 +3,14 @@
 from pathlib import Path
 
 import pytest
+from tiny_network import TINY_NETWORK
 
 from clothseg import sample
 from clothseg.dataset import CocoLikeDataset
 from clothseg.openimages import BuildOptions, build_dataset
 
 SMALL = [
-    "weights=random",
-    "input.height=96",
-    "input.width=64",
-    "network.fpn.channels=16",
-    "network.box_head.fc_dim=32",
-    "network.mask_head.channels=16",
-    "inference.max_detections=3",
-    "inference.score_threshold=0",
+    *TINY_NETWORK,
     "train.epochs=2",
     "train.steps_per_epoch=2",
     "train.batch_size=2",

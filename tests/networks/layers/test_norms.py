@@ -2,20 +2,25 @@
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torchvision.ops import FrozenBatchNorm2d
 
 from clothseg import cpu_path
 from clothseg.networks.layers.norms import Convolution, FrozenNorm, make_norm
 
 
-def test_the_frozen_norm_matches_torchvision_bit_for_bit() -> None:
+def norms_and_maps() -> tuple[FrozenNorm, FrozenBatchNorm2d, Tensor]:
+    """A frozen norm and torchvision's with the same random statistics, and random maps."""
     generator = torch.Generator().manual_seed(0)
     norm, reference = FrozenNorm(6, eps=1e-3), FrozenBatchNorm2d(6, eps=1e-3)
     state = {name: torch.rand(6, generator=generator) + 0.1 for name in norm.state_dict()}
     norm.load_state_dict(state)
     reference.load_state_dict(state)
-    x = torch.randn((2, 6, 5, 4), generator=generator)
+    return norm, reference, torch.randn((2, 6, 5, 4), generator=generator)
+
+
+def test_the_frozen_norm_matches_torchvision_bit_for_bit() -> None:
+    norm, reference, x = norms_and_maps()
     expected = reference(x)
     assert torch.equal(norm(x.clone()), expected)
     assert torch.equal(norm(x[:, :, 0, 0].clone()), expected[:, :, 0, 0])  # vectors too
@@ -45,12 +50,7 @@ def test_the_frozen_norm_follows_changes_of_its_statistics() -> None:
 
 
 def test_the_frozen_norm_in_one_step_matches_torchvision(monkeypatch: pytest.MonkeyPatch) -> None:
-    generator = torch.Generator().manual_seed(0)
-    norm, reference = FrozenNorm(6, eps=1e-3), FrozenBatchNorm2d(6, eps=1e-3)
-    state = {name: torch.rand(6, generator=generator) + 0.1 for name in norm.state_dict()}
-    norm.load_state_dict(state)
-    reference.load_state_dict(state)
-    x = torch.randn((2, 6, 5, 4), generator=generator)
+    norm, reference, x = norms_and_maps()
     monkeypatch.setattr(cpu_path, "uses_cpu_path", lambda tensor: False)
     with torch.no_grad():
         torch.testing.assert_close(norm(x), reference(x))

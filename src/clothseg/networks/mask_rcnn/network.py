@@ -98,7 +98,7 @@ class MaskRCNNNetwork(Network):
         self, scores: list[Tensor], deltas: list[Tensor], anchors: Tensor, placements: Sequence[InputPlacement]
     ) -> Sequence[Tensor]:
         """The RPN's proposals `[P, 4]` for each photo; on a GPU as many for each, some of them empty."""
-        if cpu_path.uses_cpu_path(anchors):
+        if cpu_path.uses_cpu_path(scores[0]):
             return self.rpn.proposals(scores, deltas, anchors, placements, train=True)
         boxes, valid = self.rpn.padded_proposals(scores, deltas, anchors, placements, train=True)
         return list(boxes * valid[..., None])

@@ -72,8 +72,7 @@ class RegionProposalNetwork(nn.Module):
             padded: height and width of the network's input.
 
         Returns:
-            for each level logits `[B, h * w * A]` and box deltas `[B, h * w * A, 4]`; anchors of all levels `[N, 4]`,
-            float64 on the CPU, in pixels of the input.
+            for each level logits `[B, h * w * A]` and box deltas `[B, h * w * A, 4]`; and what `anchors_of` gives.
         """
         scores, deltas = self.head(features)
         return scores, deltas, self.anchors_of(features, padded)
