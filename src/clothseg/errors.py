@@ -4,14 +4,28 @@ A message says what is wrong, where (file, row, id) and what to do; `shell_comma
 The command line shows the message without a traceback and exits with code 2.
 """
 
+import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_LONGEST_LINE, _LONGEST = 500, 900
+_UNSEEN = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Characters that control a terminal or the direction of writing, and halves of characters."""
 
 
 class ClothsegError(Exception):
-    """Wrong input, explained to the user."""
+    """Wrong input, explained to the user.
+
+    A message often repeats a piece of the input. So characters that a terminal would obey are escaped, and a message
+    of more than 900 characters loses its middle.
+    """
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(_presentable(str(message)))
 
 
 class ConfigError(ClothsegError):
@@ -58,3 +72,56 @@ def shell_command(words: Iterable[object]) -> str:
     """The words as one line, quoted so that it can be pasted into the shell of this system."""
     texts = [str(word) for word in words]
     return subprocess.list2cmdline(texts) if sys.platform == "win32" else shlex.join(texts)
+
+
+@contextmanager
+def reading(path: Path | str, kind: type[ClothsegError], advice: str = "") -> Iterator[None]:
+    """Turns every failure of a library inside the context into one error that names the file.
+
+    Libraries raise exceptions of many types for damaged files, and other versions of them raise others. The context
+    belongs around the calls of a library, not around code of ours.
+
+    Args:
+        path: the file.
+        kind: of the error.
+        advice: what to do.
+
+    Raises:
+        ClothsegError: of `kind`; one that was raised inside stays as it is.
+    """
+    try:
+        yield
+    except ClothsegError:
+        raise
+    except BaseException as error:
+        if isinstance(error, Exception) or type(error).__name__ == "PanicException":  # of libraries written in Rust
+            raise kind(f"{path}: cannot be read ({_reason(error)}){'; ' if advice else ''}{advice}") from error
+        raise
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    if isinstance(error, MemoryError):
+        return "there is not enough memory for it"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    text = str(error) or type(error).__name__
+    return f"{type(error).__name__}: {text}" if isinstance(error, LookupError | TypeError | AttributeError) else text
+
+
+def _presentable(text: str) -> str:
+    """The text without unseen characters; long lines and long texts lose their middle."""
+    visible = _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+    if len(visible) <= _LONGEST_LINE:
+        return visible
+    lines = [_without_middle(line, _LONGEST_LINE) for line in visible.split("\n")]
+    total = "\n".join(lines)
+    return total if len(total) <= _LONGEST else _without_middle(total, _LONGEST)
+
+
+def _without_middle(text: str, longest: int) -> str:
+    if len(text) <= longest:
+        return text
+    end = longest // 3
+    return f"{text[: longest - end - 5]} ... {text[-end:]}"

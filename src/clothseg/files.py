@@ -164,7 +164,11 @@ def read_json(path: Path) -> Any:
     try:
         return orjson.loads(content)
     except orjson.JSONDecodeError:
+        pass
+    try:
         return json.loads(content)  # several times slower; it knows NaN, a byte-order mark and integers of any length
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def read_json_array(path: Path) -> Iterator[list[Any]]:

@@ -27,7 +27,7 @@ def _by_name(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     name = value.get("name", "mask_rcnn")
-    if name not in NETWORK_SETTINGS:
+    if not isinstance(name, str) or name not in NETWORK_SETTINGS:
         raise ValueError(f"name is {name!r}, but must be one of {', '.join(NETWORK_SETTINGS)}")
     return NETWORK_SETTINGS[name].model_validate(value)
 

@@ -1,28 +1,15 @@
 """Settings from text: YAML files, presets and dotted overrides, with an explanation of every problem."""
 
 import difflib
+import reprlib
 from importlib import resources
 from pathlib import Path
 from typing import Any, get_args
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
+from clothseg.config.yaml_text import parse_yaml
 from clothseg.errors import ConfigError
-
-
-class _OnceOnly(yaml.SafeLoader):
-    """Like `yaml.safe_load`, but a key that occurs twice is an error, because one of its values would be lost."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """The mapping of a node."""
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, str) and key in seen:
-                raise yaml.MarkedYAMLError(problem=f"the key {key} occurs twice", problem_mark=key_node.start_mark)
-            seen |= {key} if isinstance(key, str) else set()
-        return super().construct_mapping(node, deep)
 
 
 def read_settings(source: str | Path) -> tuple[dict[str, Any], str]:
@@ -64,10 +51,7 @@ def deep_merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 
 def _read_one(source: str | Path) -> tuple[dict[str, Any], str]:
     text, name = _read(source)
-    try:
-        tree = yaml.load(text, _OnceOnly)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{name} is not valid YAML: {error}") from error
+    tree = parse_yaml(text, name)
     if tree is None:
         tree = {}
     if not isinstance(tree, dict):
@@ -107,9 +91,9 @@ def override(tree: dict[str, Any], text: str) -> str | None:
     if not equals or not all(keys):
         return f"override {text!r}: write it as section.key=value"
     try:
-        value = yaml.safe_load(words)
-    except yaml.YAMLError:
-        return f"override {text!r}: the value is not valid YAML"
+        value = parse_yaml(words, f"the value of {dotted}")
+    except ConfigError as error:
+        return f"override {text!r}: {error}"
     branch = tree
     for key in keys[:-1]:
         if branch.get(key) is None:
@@ -129,7 +113,7 @@ def describe_errors(error: ValidationError, root: type[BaseModel], network: type
         if item["type"] == "extra_forbidden":
             problems.append(f"{place}: unknown key{_near(item['loc'], root, network)}")
         else:
-            given = f" (given: {item['input']!r})" if place and not isinstance(item["input"], dict) else ""
+            given = f" (given: {reprlib.repr(item['input'])})" if place and not isinstance(item["input"], dict) else ""
             problems.append(f"{place + ': ' if place else ''}{item['msg'].removeprefix('Value error, ')}{given}")
     return problems
 

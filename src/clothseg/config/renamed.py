@@ -76,7 +76,8 @@ def take_renamed(tree: dict[str, Any]) -> list[str]:
             branch = branch[key]
         branch[last] = value
         problems.append(_sentence(path))
-    for stage in tree["train"].get("stages") or () if isinstance(tree.get("train"), dict) else ():
+    stages = tree["train"].get("stages") if isinstance(tree.get("train"), dict) else None
+    for stage in stages if isinstance(stages, list) else ():
         for key in [key for key in stage if f"train.stages.{key}" in RENAMED] if isinstance(stage, dict) else ():
             path = ("train", "stages", key)
             stage[new_path(path)[-1]] = stage.pop(key)

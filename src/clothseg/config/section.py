@@ -6,9 +6,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
-CountOrNone = Annotated[int, Field(ge=0)]
-Side = Annotated[int, Field(ge=32)]  # the stride of the last stage: less is not one cell there
+Count = Annotated[int, Field(ge=1, le=10**9)]
+CountOrNone = Annotated[int, Field(ge=0, le=10**9)]
+Side = Annotated[int, Field(ge=32, le=100_000)]  # the stride of the last stage: less is not one cell there
 NonNegative = Annotated[float, Field(ge=0)]
 Triple = tuple[float, float, float]
 TRAINABLE = {"heads": 5, "5+": 4, "4+": 3, "3+": 2, "2+": 1, "all": 0}
@@ -27,4 +27,6 @@ FrozenStages = Annotated[int, BeforeValidator(_frozen_stages), Field(ge=0, le=5)
 class Section(BaseModel):
     """A part of the configuration. It is immutable; unknown keys are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, validate_default=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, validate_default=False, allow_inf_nan=False
+    )

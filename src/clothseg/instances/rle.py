@@ -5,8 +5,9 @@ what other tools write.
 """
 
 import math
+import reprlib
 from collections.abc import Sequence
-from typing import Any, TypedDict, cast
+from typing import Any, TypedDict, TypeGuard, cast
 
 import numpy as np
 from hotcoco import mask as coco_mask
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from clothseg.errors import DataError
 
 BoolMask = NDArray[np.bool_]
+_FARTHEST = 1_000_000  # pixels; drawing takes time by the length of the lines
 
 
 class Rle(TypedDict):
@@ -82,17 +84,36 @@ def from_polygons(polygons: Sequence[Sequence[float]], height: int, width: int) 
 
     Raises:
         DataError: there is no polygon, or one has fewer than 3 points, an odd number of coordinates, or a coordinate
-            that is NaN or infinite.
+            that is not a finite number or over a million pixels away.
     """
     if not polygons:
         raise DataError("the segmentation has no polygon")
-    for polygon in polygons:
-        if len(polygon) < 6 or len(polygon) % 2:
-            raise DataError(f"a polygon needs 3 or more x y pairs; this one has {len(polygon)} numbers")
-        if not all(math.isfinite(float(side)) for side in polygon):
-            raise DataError("a polygon has a coordinate that is NaN or infinite")
-    drawn = coco_mask.fr_py_objects([[float(v) for v in polygon] for polygon in polygons], height, width)
+    drawn = coco_mask.fr_py_objects([_coordinates(polygon) for polygon in polygons], height, width)
     return _rle(coco_mask.merge(cast(Any, drawn)))
+
+
+def _coordinates(polygon: object) -> list[float]:
+    """The numbers of a polygon."""
+    if not isinstance(polygon, Sequence) or isinstance(polygon, str | bytes):
+        raise DataError(f"a polygon is a list of numbers x1, y1, x2, y2, ...; this one is {reprlib.repr(polygon)}")
+    if len(polygon) < 6 or len(polygon) % 2:
+        raise DataError(f"a polygon needs 3 or more x y pairs; this one has {len(polygon)} numbers")
+    for side in polygon:
+        if not is_number(side):
+            raise DataError(f"a polygon has the coordinate {reprlib.repr(side)}, which is not a finite number")
+        if abs(side) > _FARTHEST:
+            raise DataError(f"a polygon has the coordinate {side:.3g}, over a million pixels away")
+    return [float(side) for side in polygon]
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether it is a finite number that a float can hold; True and False are none."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def from_segmentation(segmentation: object, height: int, width: int) -> Rle:
@@ -106,18 +127,27 @@ def from_segmentation(segmentation: object, height: int, width: int) -> Rle:
     if not isinstance(segmentation, dict) or not {"size", "counts"} <= segmentation.keys():
         raise DataError("the segmentation is neither polygons nor RLE with size and counts")
     size, counts = segmentation["size"], segmentation["counts"]
-    if list(size) != [height, width]:
-        raise DataError(f"the RLE has size {size} (height, width), but the photo has {[height, width]}")
+    if not isinstance(size, list | tuple) or list(size) != [height, width]:
+        raise DataError(f"the RLE has size {reprlib.repr(size)} (height, width), but the photo has {[height, width]}")
     if isinstance(counts, list):
-        if sum(counts) != height * width or min(counts, default=0) < 0:
-            raise DataError(
-                f"RLE runs fill {sum(counts)} pixels, but the photo has {height} x {width} = {height * width}"
-            )
-        return _rle(coco_mask.fr_py_objects(segmentation, height, width))
-    rle = Rle(size=[height, width], counts=counts.decode() if isinstance(counts, bytes) else str(counts))
+        return _from_runs(counts, height, width)
+    if not isinstance(counts, str | bytes):
+        raise DataError(f"RLE counts are text or a list of runs; these are {reprlib.repr(counts)}")
+    rle = Rle(size=[height, width], counts=counts if isinstance(counts, str) else counts.decode("latin-1"))
     if sum(run_lengths(rle["counts"])) != height * width:
         raise DataError(f"RLE runs do not fill the {height} x {width} pixels of the photo")
     return rle
+
+
+def _from_runs(runs: list[Any], height: int, width: int) -> Rle:
+    for run in runs:
+        if not isinstance(run, int) or isinstance(run, bool) or not 0 <= run <= height * width:
+            raise DataError(
+                f"RLE counts have the run {reprlib.repr(run)}; a run is a number of pixels, at most {height * width}"
+            )
+    if sum(runs) != height * width:
+        raise DataError(f"RLE runs fill {sum(runs)} pixels, but the photo has {height} x {width} = {height * width}")
+    return _rle(coco_mask.fr_py_objects({"size": [height, width], "counts": runs}, height, width))
 
 
 def mask_area(rle: Rle) -> int:

@@ -2,12 +2,11 @@
 
 import re
 import zipfile
-import zlib
 from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 
-from clothseg.errors import DataError
+from clothseg.errors import DataError, reading
 
 # An uncompressed mask of 1600 x 1200 pixels has 240 kB with 1 bit a pixel, 2 MB with 8.
 _MAX_BYTES = 32_000_000
@@ -120,14 +119,12 @@ class _MaskZip:
     """One zip and its members by base name. `refused` lists members whose path leads out of a folder."""
 
     def __init__(self, path: Path) -> None:
-        try:
+        with reading(path, DataError, "download it again"):
             self.file = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-            raise DataError(f"{path}: not a zip that can be read ({error}); download it again") from error
         self._members: dict[str, zipfile.ZipInfo] = {}
         self.refused: list[str] = []
         for member in self.file.infolist():
-            if member.is_dir():
+            if member.filename.endswith("/"):
                 continue
             # `orig_filename` is the name in the file; `filename` is a cleaned version of it.
             inside = PurePosixPath(member.orig_filename.replace("\\", "/"))
@@ -151,7 +148,5 @@ class _MaskZip:
             raise DataError(
                 f"{self.file.filename}: {name} has {member.file_size} unpacked bytes; a mask has at most {_MAX_BYTES}"
             )
-        try:
+        with reading(f"{self.file.filename}: {name}", DataError, "download the zip again"):
             return self.file.read(member)
-        except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, NotImplementedError) as error:
-            raise DataError(f"{self.file.filename}: {name} cannot be read ({error}); download the zip again") from error

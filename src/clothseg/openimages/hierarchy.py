@@ -4,14 +4,17 @@ The `Subcategory` of a node are kinds of it (a dress is clothing). The `Part` of
 of a person), but are not kinds of it.
 """
 
-import json
+import reprlib
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from clothseg.errors import DataError
+from clothseg.errors import DataError, reading
+from clothseg.files import read_json
+
+_DEEPEST = 50  # levels; the published tree has 6
 
 
 @dataclass(frozen=True)
@@ -81,20 +84,22 @@ def read_hierarchy(path: Path) -> Hierarchy:
     Raises:
         DataError: it is not JSON, or a node has no `LabelName`.
     """
-    try:
-        document = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read as JSON ({error})") from error
+    with reading(path, DataError, "is this the class tree?"):
+        document = read_json(path)
     kinds: dict[str, dict[str, None]] = {}
     parts: dict[str, dict[str, None]] = {}
-    stack: list[Any] = [document]
+    stack: list[tuple[Any, int]] = [(document, 0)]
     while stack:
-        node = stack.pop()
+        node, depth = stack.pop()
+        if depth > _DEEPEST:
+            raise DataError(f"{path}: the class tree has more than {_DEEPEST} levels; is this the class tree?")
         mid = _mid(node, path)
         for key, links in (("Subcategory", kinds), ("Part", parts)):
             low = node.get(key, [])
+            if not isinstance(low, list):
+                raise DataError(f"{path}: {key} of {mid} is {reprlib.repr(low)}, not a list; is this the class tree?")
             links.setdefault(mid, {}).update(dict.fromkeys(_mid(n, path) for n in low))
-            stack += low
+            stack += [(node, depth + 1) for node in low]
     return Hierarchy(
         root=document["LabelName"],
         kinds={mid: tuple(low) for mid, low in kinds.items()},
@@ -104,5 +109,5 @@ def read_hierarchy(path: Path) -> Hierarchy:
 
 def _mid(node: Any, path: Path) -> str:
     if not isinstance(node, dict) or not isinstance(node.get("LabelName"), str):
-        raise DataError(f"{path}: a node without LabelName: {str(node)[:80]}; is this the class tree?")
+        raise DataError(f"{path}: a node without LabelName: {reprlib.repr(node)}; is this the class tree?")
     return str(node["LabelName"])

@@ -11,7 +11,7 @@ lists have no quotes; a block with quotes is parsed line by line, which is slowe
 import csv
 import io
 import re
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ import numpy as np
 import polars as pl
 
 from clothseg.cores import usable_cores
-from clothseg.errors import DataError
+from clothseg.errors import DataError, reading
 
 BLOCK_BYTES = 8 << 20
 _MAX_BROKEN = 10_000
@@ -112,7 +112,7 @@ def scan(
     """
     frames: list[pl.DataFrame] = []
     broken: list[BrokenRow] = []
-    with _open(path) as stream:
+    with _open(path) as stream, reading(path, DataError, "is this the right table?"):
         header = _header(path, stream, columns)
         table = _Table(path, header, columns, _frozen(mids), _frozen(partitions))
         for frame, faults in _in_parallel(table, stream, block_bytes):
@@ -144,8 +144,15 @@ def _header(path: Path, stream: io.BufferedReader, columns: Columns) -> list[str
     stream.seek(len(line) + len(newline))
     if not line.strip():
         raise DataError(f"{path}: the table is empty")
-    header = next(csv.reader([line.decode("utf-8-sig", errors="replace").strip()]))
+    text = line.decode("utf-8-sig", errors="replace").strip()
+    if "\r" in text:
+        raise DataError(f"{path}: the lines end with a carriage return alone, as on old Macs; save the table again")
+    with reading(path, DataError, "is this the right table?"):
+        header = next(csv.reader([text]))
     needed = [*columns.ids, *columns.numbers, *columns.required_flags]
+    twice = [name for name, count in Counter(header).items() if count > 1]
+    if twice:
+        raise DataError(f"{path}: row 1: the column {twice[0]!r} occurs twice; is this the right table?")
     missing = [c for c in needed if c not in header]
     if missing:
         raise DataError(f"{path}: row 1: no column {', '.join(missing)}; is this the right table?")

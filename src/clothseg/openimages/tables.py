@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 
 import polars as pl
 
-from clothseg.errors import DataError
+from clothseg.errors import DataError, reading
 from clothseg.openimages.scan import BrokenRow, Columns, scan
 
 FLAGS = ("IsOccluded", "IsTruncated", "IsGroupOf", "IsDepiction", "IsInside")
@@ -168,7 +168,7 @@ def read_credits(path: Path, image_ids: Collection[str]) -> dict[str, PhotoCredi
         DataError: a column is missing, or it is not a table.
     """
     text = ["Author", "License", "OriginalLandingURL", "OriginalURL"]
-    try:
+    with reading(path, DataError, "is this the right table?"):
         table = pl.scan_csv(path, infer_schema=False, encoding="utf8-lossy", truncate_ragged_lines=True)
         names = table.collect_schema().names()
         missing = [c for c in ["ImageID", *text] if c not in names]
@@ -177,8 +177,6 @@ def read_credits(path: Path, image_ids: Collection[str]) -> dict[str, PhotoCredi
         rotation = pl.col("Rotation") if "Rotation" in names else pl.lit("").alias("Rotation")
         selected = table.filter(pl.col("ImageID").is_in(sorted(image_ids))).select("ImageID", *text, rotation)
         rows = selected.collect(engine="streaming")
-    except pl.exceptions.PolarsError as error:
-        raise DataError(f"{path}: the table cannot be read ({str(error).splitlines()[0]})") from error
     return {
         image_id: PhotoCredit(author or "", terms or "", landing or url or "", _degrees(turn))
         for image_id, author, terms, landing, url, turn in rows.iter_rows()

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 
 from clothseg.config import Config
-from clothseg.errors import WeightsError
+from clothseg.config.yaml_text import parse_yaml
+from clothseg.errors import ConfigError, WeightsError
 
 FORMAT_VERSION = "clothseg-1"
 
@@ -41,9 +41,9 @@ def parse_metadata(path: Path, metadata: Mapping[str, Any]) -> tuple[Config, lis
         WeightsError: they are missing or invalid.
     """
     try:
-        config = Config.model_validate(yaml.safe_load(metadata["config"]))
+        config = Config.model_validate(parse_yaml(metadata["config"], "config"))
         return config, [str(name) for name in json.loads(metadata["classes"])]
-    except (KeyError, ValueError, ValidationError, yaml.YAMLError) as error:
+    except (KeyError, ValueError, TypeError, ValidationError, RecursionError, ConfigError) as error:
         raise WeightsError(
             f"{path}: its metadata cannot be read ({error}); did another version of clothseg write it?"
         ) from error
