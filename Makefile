@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 LOWEST := .venv-lowest
 
-.PHONY: demo test test-all test-lowest check bench clean
+.PHONY: demo test test-all test-lowest check fuzz bench clean
 
 demo: $(INSTALLED)
 	$(BIN)/clothseg demo --out runs/demo --overwrite
@@ -27,6 +27,11 @@ check: $(INSTALLED)
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/pytest -n 0 tests/test_layers.py
+
+# Hours. Another number: make fuzz INPUTS=1000
+INPUTS ?= 100000
+fuzz: $(INSTALLED)
+	CLOTHSEG_FUZZ_INPUTS=$(INPUTS) $(BIN)/pytest tests/fuzz
 
 bench: $(INSTALLED)
 	set -e; for script in benchmarks/*.py; do $(BIN)/python "$$script"; done

@@ -1,6 +1,7 @@
 """Atomic writes: a file or folder appears whole, or nothing changes. Names that every system accepts. Fast JSON."""
 
 import json
+import math
 import re
 import secrets
 import shutil
@@ -10,7 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import orjson
 
@@ -151,6 +152,16 @@ def require_outside_inputs(out: Path, inputs: Iterable[Path | str], *, allow_ins
         inside = not allow_inside and source.is_dir() and _is_within(place, source)
         if inside or _is_within(source, place):
             raise ClothsegError(f"{out}: --out is among the inputs ({given}); choose a place beside them")
+
+
+def is_finite_number(value: object) -> TypeGuard[float]:
+    """Whether a value from JSON is a finite number that a float can hold; true and false are none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def read_json(path: Path) -> Any:

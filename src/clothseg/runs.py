@@ -1,6 +1,7 @@
 """The names of the files in a run's folder. Every part that reads or writes a run gets them from here."""
 
 import json
+import reprlib
 import secrets
 import shutil
 from collections.abc import Mapping
@@ -8,8 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from clothseg.errors import RunError
-from clothseg.files import atomic_write, replace_file
+from clothseg.errors import RunError, reading
+from clothseg.files import atomic_write, is_finite_number, read_json, replace_file
+
+_KINDS: dict[str, Any] = {
+    **dict.fromkeys(("data", "device", "weights", "frozen", "precision"), str),
+    **dict.fromkeys(("timings", "photos", "parameters", "versions", "anchors"), dict),
+    "classes": list,
+    "steps": int,
+}
+"""The types of the facts that others read. More facts may be there."""
+_NUMBERS = ("timings", "photos", "parameters")
+"""Facts whose values are numbers."""
 
 
 @dataclass(frozen=True)
@@ -139,14 +150,18 @@ class RunFolder:
         """
         if not self.facts.is_file():
             return {}
-        try:
-            known = json.loads(self.facts.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise RunError(
-                f"{self.facts}: cannot be read ({error}); delete the file, it will be written again"
-            ) from error
+        advice = "delete the file, it will be written again"
+        with reading(self.facts, RunError, advice):
+            known = read_json(self.facts)
         if not isinstance(known, dict):
-            raise RunError(f"{self.facts}: expected keys and values; delete the file, it will be written again")
+            raise RunError(f"{self.facts}: expected keys and values; {advice}")
+        for key, kind in _KINDS.items():
+            if not isinstance(known.get(key), kind | None):
+                raise RunError(f"{self.facts}: {key} is {reprlib.repr(known[key])}, which no run writes; {advice}")
+        for key in _NUMBERS:
+            for name, value in (known.get(key) or {}).items():
+                if not (value is None or is_finite_number(value)):
+                    raise RunError(f"{self.facts}: {key}.{name} is {reprlib.repr(value)}, not a number; {advice}")
         return known
 
     def add_facts(self, facts: Mapping[str, Any]) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from fuzzing import ODD_VALUES, Fuzz, spoil_bytes, spoil_tree
+from fuzzing import ODD_VALUES, Fuzz, bomb, spoil_bytes, spoil_tree
 
 from clothseg.config import Config
 from clothseg.errors import ConfigError
@@ -14,14 +14,18 @@ SNIPPETS = (
     *("!!binary aGVsbG8=", "2001-12-14t21:59:43.10-05:00", "2001-99-99", "!!timestamp x", "!!int ''", "!!float ''"),
     *("! ''", "!!python/object/apply:os.system [echo]", "!!set {a, b}", "!!omap [a: 1]", "!!bool ''", "!!null x"),
     *("&a [*a]", "*unknown", "1" * 5000, "0x" + "f" * 5000, "1_000", "0b", "0o8", ".inf", "-.inf", ".nan", "1:60:60"),
-    *("? [a]\n: b", "? {a: b}\n: c", "<<: 3", "<<: [1]", "- a\nb: c", "%YAML 9.9", "---\n---\n", "\ttabs", "{a: 1, a: 2}"),
+    *(
+        "? [a]\n: b",
+        "? {a: b}\n: c",
+        "<<: 3",
+        "<<: [1]",
+        "- a\nb: c",
+        "%YAML 9.9",
+        "---\n---\n",
+        "\ttabs",
+        "{a: 1, a: 2}",
+    ),
 )
-
-
-def bomb(levels: int) -> str:
-    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
-    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, levels)]
-    return "\n".join(lines)
 
 
 TREES = [yaml.safe_load(Config.load(preset).to_yaml()) for preset in ("demo", "small", "paper")]

@@ -16,7 +16,25 @@ from clothseg.openimages.tables import read_boxes, read_credits, read_masks
 
 SAMPLE = Path(str(resources.files("clothseg"))) / "sample"
 TREE = json.loads((SAMPLE / "bbox_labels_600_hierarchy.json").read_text())
-CELLS = ("", '"', '""', '"a\nb"', "\x00", "\r", "\t", "nan", "1e999", "-1", "é", "\ufeff", "a" * 70_000, "/m/0", ",", "'", "#")
+CELLS = (
+    "",
+    '"',
+    '""',
+    '"a\nb"',
+    "\x00",
+    "\r",
+    "\t",
+    "nan",
+    "1e999",
+    "-1",
+    "é",
+    "\ufeff",
+    "a" * 70_000,
+    "/m/0",
+    ",",
+    "'",
+    "#",
+)
 
 
 def table(name: str, rng: random.Random) -> bytes:
@@ -62,11 +80,17 @@ def test_class_names(fuzz: Fuzz) -> None:
 
 def test_lists_of_masks(fuzz: Fuzz) -> None:
     name = "train-annotations-object-segmentation.csv"
-    fuzz(lambda rng: table(name, rng), lambda path: list(read_masks(path, ["/m/01xyhv", "/m/01d40f"])), name="masks.csv")
+    fuzz(
+        lambda rng: table(name, rng), lambda path: list(read_masks(path, ["/m/01xyhv", "/m/01d40f"])), name="masks.csv"
+    )
 
 
 def test_lists_of_boxes(fuzz: Fuzz) -> None:
-    fuzz(lambda rng: table("train-annotations-bbox.csv", rng), lambda path: list(read_boxes(path, None)), name="boxes.csv")
+    fuzz(
+        lambda rng: table("train-annotations-bbox.csv", rng),
+        lambda path: list(read_boxes(path, None)),
+        name="boxes.csv",
+    )
 
 
 def test_lists_of_photos(fuzz: Fuzz) -> None:

@@ -15,7 +15,13 @@ from clothseg.photos import exif_orientation, read_photo
 PIXELS = np.random.default_rng(0).integers(0, 255, (24, 20, 3), dtype=np.uint8)
 FORMATS = ("AVIF", "BMP", "DIB", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 OTHERS = ("DDS", "EPS", "ICNS", "ICO", "MSP", "PCX", "PDF", "SGI", "SPIDER", "TGA", "XBM")
-HEADERS = (b"%!PS-Adobe-3.0 EPSF-3.0\n", b"\xc5\xd0\xd3\xc6" + bytes(40), b"BLP1" + bytes(200), b"BLP2" + bytes(200), b"DDS " + bytes(124))
+HEADERS = (
+    b"%!PS-Adobe-3.0 EPSF-3.0\n",
+    b"\xc5\xd0\xd3\xc6" + bytes(40),
+    b"BLP1" + bytes(200),
+    b"BLP2" + bytes(200),
+    b"DDS " + bytes(124),
+)
 
 
 def encoded(kind: str, rng: random.Random) -> bytes:
@@ -33,8 +39,12 @@ def exif(rng: random.Random) -> bytes:
     count = rng.randint(0, 5)
     for _ in range(count):
         tag = rng.choice([0x0112, 0x0112, 0x8769, 0x8825, 0x02BC, 0x011A, 0xA005, rng.randrange(65536)])
-        entries += struct.pack("<HHI4s", tag, rng.randrange(14), rng.choice([0, 1, 2, 4, 2**31, 2**32 - 1]), rng.randbytes(4))
-    return b"Exif\x00\x00II*\x00" + struct.pack("<IH", rng.choice([8, 8, 8, 0, 2**31]), count) + entries + rng.randbytes(9)
+        entries += struct.pack(
+            "<HHI4s", tag, rng.randrange(14), rng.choice([0, 1, 2, 4, 2**31, 2**32 - 1]), rng.randbytes(4)
+        )
+    return (
+        b"Exif\x00\x00II*\x00" + struct.pack("<IH", rng.choice([8, 8, 8, 0, 2**31]), count) + entries + rng.randbytes(9)
+    )
 
 
 def photo(rng: random.Random) -> bytes:

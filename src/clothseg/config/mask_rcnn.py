@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from annotated_types import Len
 from pydantic import ConfigDict, Field, model_validator
 
-from clothseg.config.section import Count, CountOrNone, Fraction, NonNegative, Positive, Section
+from clothseg.config.section import Count, Depth, Fraction, NonNegative, Positive, Section, Width
 from clothseg.config.shared import NetworkSettings
 
 BoxLoss = Literal["smooth_l1", "l2"]
@@ -14,7 +14,7 @@ BoxLoss = Literal["smooth_l1", "l2"]
 class FpnSettings(Section):
     """The feature pyramid network (FPN)."""
 
-    channels: Count = 256
+    channels: Width = 256
     """Channels of every level."""
     levels: Annotated[tuple[int, ...], Len(min_length=1)] = (2, 3, 4, 5, 6)
     """Levels by the power of two of their stride (2 is stride 4); those beyond the backbone's are subsampled."""
@@ -41,9 +41,9 @@ class AnchorSettings(Section):
 class RpnSettings(Section):
     """The region proposal network (RPN): its head, how anchors are sampled, which proposals it keeps."""
 
-    num_conv: Count = 1
+    num_conv: Annotated[Depth, Field(ge=1)] = 1
     """Convolutions of the head."""
-    channels: Count | None = None
+    channels: Width | None = None
     """Channels of these convolutions; null takes those of the FPN."""
     foreground_iou: Fraction = 0.7
     """IoU from which an anchor is positive."""
@@ -78,17 +78,17 @@ class BoxHeadSettings(Section):
     """Proposals that a step learns from, per photo."""
     positive_fraction: Fraction = 0.25
     """Largest fraction of them that is positive."""
-    pool_size: Count = 7
+    pool_size: Annotated[Depth, Field(ge=1)] = 7
     """Side of the pooled features."""
     canonical_size: Positive = 224
     """Side in pixels of a box that is pooled from stride 16; 224 suits inputs of 800 pixels."""
-    num_conv: CountOrNone = 0
+    num_conv: Depth = 0
     """Convolutions before the dense layers."""
     norm: Literal["none", "frozen", "group"] = "none"
     """Norm of these convolutions."""
-    num_fc: Count = 2
+    num_fc: Annotated[Depth, Field(ge=1)] = 2
     """Dense layers."""
-    fc_dim: Count = 1024
+    fc_dim: Width = 1024
     """Width of the dense layers."""
     fc_norm: Literal["none", "frozen"] = "none"
     """Norm of the dense layers."""
@@ -101,11 +101,11 @@ class BoxHeadSettings(Section):
 class MaskHeadSettings(Section):
     """The mask head: the mask of a detection."""
 
-    pool_size: Count = 14
+    pool_size: Annotated[Depth, Field(ge=1)] = 14
     """Side of the pooled features; the mask is twice as large."""
-    channels: Count = 256
+    channels: Width = 256
     """Channels of the convolutions."""
-    num_conv: CountOrNone = 4
+    num_conv: Depth = 4
     """Convolutions before the upsampling."""
     norm: Literal["none", "frozen", "group"] = "none"
     """Norm of these convolutions."""

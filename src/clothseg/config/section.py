@@ -8,6 +8,10 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1, le=10**9)]
 CountOrNone = Annotated[int, Field(ge=0, le=10**9)]
+Width = Annotated[int, Field(ge=1, le=8192)]
+"""Channels of a layer. The limit keeps a damaged file from asking for a network that fills the memory."""
+Depth = Annotated[int, Field(ge=0, le=100)]
+"""Number of layers or cells, limited like `Width`."""
 Side = Annotated[int, Field(ge=32, le=100_000)]  # the stride of the last stage: less is not one cell there
 NonNegative = Annotated[float, Field(ge=0)]
 Triple = tuple[float, float, float]

@@ -27,7 +27,7 @@ class _Loader(yaml.SafeLoader):
 
     def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
         """A whole number of at most 64 bits."""
-        value: int = super().construct_yaml_int(node)  # type: ignore[no-untyped-call]
+        value: int = super().construct_yaml_int(node)
         if not -(2**63) <= value < 2**63:
             raise yaml.MarkedYAMLError(problem="a whole number of over 64 bits", problem_mark=node.start_mark)
         return value

@@ -1,22 +1,14 @@
 """`Metrics`: the values of an evaluation, to JSON and back, and as a table."""
 
 import json
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from functools import cache
+
+from pydantic import TypeAdapter, ValidationError
 
 from clothseg.errors import DataError
 from clothseg.evaluation.tables import metrics_table
-from clothseg.evaluation.values import (
-    ClassMetrics,
-    Confusion,
-    Curve,
-    ErrorKind,
-    FalsePositivesOnEmpty,
-    Interval,
-    MetricValues,
-    Threshold,
-)
+from clothseg.evaluation.values import MetricValues
 
 PROTOCOL = (
     "COCO detection: AP is the mean over IoU .50:.05:.95 of the 101-point interpolated precision, at most 100 "
@@ -49,49 +41,23 @@ class Metrics(MetricValues):
             DataError: the text is not JSON, or is not a metrics file.
         """
         try:
-            tree: dict[str, Any] = json.loads(text)
-            return cls(
-                overall=dict(tree["overall"]),
-                classes={
-                    name: ClassMetrics(int(part["instances"]), dict(part["values"]))
-                    for name, part in tree["classes"].items()
-                },
-                photos=int(tree["photos"]),
-                detections=int(tree["detections"]),
-                intervals={name: Interval(**part) for name, part in tree["intervals"].items()},
-                notes=tuple(tree["notes"]),
-                **_details(tree),
-            )
-        except KeyError as error:
-            raise DataError(f"not a metrics file of clothseg: it has no {error}; evaluate again") from error
-        except (ValueError, TypeError, AttributeError) as error:
+            metrics = _adapter().validate_json(text, strict=True)
+            metrics.to_json()  # raises for numbers that are not finite
+        except ValidationError as error:
+            problem = error.errors(include_url=False)[0]
+            place = ".".join(map(str, problem["loc"]))
+            missing = problem["type"] == "missing"
+            reason = f"it has no {place}; evaluate again" if missing else f"{place}: {problem['msg']}"
+            raise DataError(f"not a metrics file of clothseg; {reason}") from error
+        except (ValueError, RecursionError) as error:
             raise DataError(f"not a metrics file of clothseg ({type(error).__name__}: {error})") from error
+        return metrics
 
     def table(self) -> str:
         """The metrics as text for a terminal, in percent with one decimal; a dash for a metric without a value."""
         return metrics_table(self)
 
 
-def _details(tree: Mapping[str, Any]) -> dict[str, Any]:
-    confusion, on_empty, threshold = tree.get("confusion"), tree.get("false_positives_on_empty"), tree.get("threshold")
-    return {
-        "curves": {
-            name: Curve(_floats(part["precision"]), _floats(part["scores"]))
-            for name, part in tree.get("curves", {}).items()
-        },
-        "thresholds": {name: Threshold(**part) for name, part in tree.get("thresholds", {}).items()},
-        "threshold": Threshold(**threshold) if threshold else None,
-        "confusion": Confusion(
-            tuple(confusion["classes"]), tuple(tuple(row) for row in confusion["counts"]), confusion["threshold"]
-        )
-        if confusion
-        else None,
-        "errors": {name: ErrorKind(**part) for name, part in tree.get("errors", {}).items()},
-        "false_positives_on_empty": FalsePositivesOnEmpty(**on_empty) if on_empty else None,
-        "report_score_threshold": tree.get("report_score_threshold"),
-        "truth": str(tree.get("truth", "")),
-    }
-
-
-def _floats(values: Sequence[Any]) -> tuple[float, ...]:
-    return tuple(float(value) for value in values)
+@cache
+def _adapter() -> TypeAdapter[Metrics]:
+    return TypeAdapter(Metrics)

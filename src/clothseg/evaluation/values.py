@@ -30,6 +30,10 @@ class Curve:
     precision: tuple[float, ...]
     scores: tuple[float, ...]
 
+    def __post_init__(self) -> None:
+        if len(self.precision) != len(self.scores):
+            raise ValueError(f"a curve has {len(self.precision)} precisions and {len(self.scores)} scores")
+
 
 @dataclass(frozen=True)
 class Threshold:
@@ -55,6 +59,11 @@ class Confusion:
     classes: tuple[str, ...]
     counts: tuple[tuple[int, ...], ...]
     threshold: float
+
+    def __post_init__(self) -> None:
+        sides = {len(self.counts), *map(len, self.counts)}
+        if sides != {len(self.classes) + 1}:
+            raise ValueError(f"the confusion matrix of {len(self.classes)} classes has rows of {sorted(sides)} counts")
 
 
 @dataclass(frozen=True)

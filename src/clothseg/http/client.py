@@ -15,7 +15,7 @@ import httpx
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential, wait_random
 
 from clothseg import __version__
-from clothseg.errors import DownloadError, GoneError
+from clothseg.errors import ClothsegError, DownloadError, GoneError
 from clothseg.http.headers import content_length, content_range, is_encoded, retry_after, validator
 
 RETRIED_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -159,8 +159,10 @@ class HttpClient:
             return retrying(work, counter)
         except (RetryableError, httpx.TransportError) as error:
             raise DownloadError(f"{url}: failed after {allowed} attempts: {_reason(error)}") from error
-        except (httpx.InvalidURL, httpx.HTTPError) as error:
-            raise DownloadError(f"{url}: {_reason(error)}") from error
+        except (ClothsegError, OSError):  # an OSError is of the disk: those of the network are TransportErrors
+            raise
+        except Exception as error:  # an address or header that httpx or an encoding cannot read
+            raise DownloadError(f"{url}: the server's answer cannot be read ({_reason(error)})") from error
 
     @contextmanager
     def get(self, url: str, headers: Mapping[str, str] | None = None) -> Iterator[httpx.Response]:

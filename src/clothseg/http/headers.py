@@ -1,34 +1,37 @@
 """The headers of a response that downloads depend on. Source: RFC 9110, HTTP Semantics."""
 
 import base64
-import binascii
 import email.utils
 import re
 import time
 
 import httpx
 
+_NUMBER = re.compile("[0-9]{1,18}")  # `str.isdigit` would accept digits that `int` does not
+
 
 def retry_after(response: httpx.Response) -> float | None:
     """The seconds of the header `Retry-After`, which has a number or a date; None without one."""
     text = response.headers.get("Retry-After", "").strip()
-    if text.isdigit():
+    if _NUMBER.fullmatch(text):
         return float(text)
     try:
         return max(email.utils.parsedate_to_datetime(text).timestamp() - time.time(), 0.0)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError, OSError):  # no date, or one that this system cannot express
         return None
 
 
 def content_length(response: httpx.Response) -> int | None:
     """The length of the body in bytes, or None where the server does not say it."""
     text = response.headers.get("Content-Length", "")
-    return int(text) if text.isdigit() and not is_encoded(response) else None
+    return int(text) if _NUMBER.fullmatch(text) and not is_encoded(response) else None
 
 
 def content_range(response: httpx.Response) -> tuple[int, int, int | None]:
     """First byte, last byte and size of the whole file from `Content-Range`; (-1, -1, None) if it is invalid."""
-    found = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", response.headers.get("Content-Range", "").strip())
+    found = re.fullmatch(
+        r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)", response.headers.get("Content-Range", "").strip()
+    )
     if not found:
         return -1, -1, None
     first, last, total = found.groups()
@@ -61,7 +64,7 @@ def stated_md5(response: httpx.Response) -> str | None:
     for text in texts:
         try:
             return base64.b64decode(text, validate=True).hex()
-        except binascii.Error:
+        except ValueError:  # not Base64, or not even ASCII
             continue
     etag = response.headers.get("ETag", "").strip('"')
     from_s3 = response.headers.get("Server") == "AmazonS3" and "kms" not in response.headers.get(

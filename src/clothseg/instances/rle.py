@@ -4,16 +4,16 @@
 what other tools write.
 """
 
-import math
 import reprlib
 from collections.abc import Sequence
-from typing import Any, TypedDict, TypeGuard, cast
+from typing import Any, TypedDict, cast
 
 import numpy as np
 from hotcoco import mask as coco_mask
 from numpy.typing import NDArray
 
 from clothseg.errors import DataError
+from clothseg.files import is_finite_number
 
 BoolMask = NDArray[np.bool_]
 _FARTHEST = 1_000_000  # pixels; drawing takes time by the length of the lines
@@ -99,21 +99,11 @@ def _coordinates(polygon: object) -> list[float]:
     if len(polygon) < 6 or len(polygon) % 2:
         raise DataError(f"a polygon needs 3 or more x y pairs; this one has {len(polygon)} numbers")
     for side in polygon:
-        if not is_number(side):
+        if not is_finite_number(side):
             raise DataError(f"a polygon has the coordinate {reprlib.repr(side)}, which is not a finite number")
         if abs(side) > _FARTHEST:
             raise DataError(f"a polygon has the coordinate {side:.3g}, over a million pixels away")
     return [float(side) for side in polygon]
-
-
-def is_number(value: object) -> TypeGuard[float]:
-    """Whether it is a finite number that a float can hold; True and False are none."""
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
-        return False
-    try:
-        return math.isfinite(value)
-    except OverflowError:
-        return False
 
 
 def from_segmentation(segmentation: object, height: int, width: int) -> Rle:

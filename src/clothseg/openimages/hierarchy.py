@@ -84,7 +84,7 @@ def read_hierarchy(path: Path) -> Hierarchy:
     Raises:
         DataError: it is not JSON, or a node has no `LabelName`.
     """
-    with reading(path, DataError, "is this the class tree?"):
+    with reading(path, DataError, "the class tree is a JSON file; fetch it again"):
         document = read_json(path)
     kinds: dict[str, dict[str, None]] = {}
     parts: dict[str, dict[str, None]] = {}

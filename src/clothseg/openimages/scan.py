@@ -114,7 +114,8 @@ def scan(
     broken: list[BrokenRow] = []
     with _open(path) as stream, reading(path, DataError, "is this the right table?"):
         header = _header(path, stream, columns)
-        table = _Table(path, header, columns, _frozen(mids), _frozen(partitions))
+        wanted = [None if values is None else frozenset(values) for values in (mids, partitions)]
+        table = _Table(path, header, columns, *wanted)
         for frame, faults in _in_parallel(table, stream, block_bytes):
             frames.append(frame)
             broken += faults
@@ -124,10 +125,6 @@ def scan(
                     f"{broken[0].problem}; is this the right table?"
                 )
     return pl.concat(frames) if frames else _typed(table, pl.DataFrame(schema=_text_schema(header))), broken
-
-
-def _frozen(values: Collection[str] | None) -> frozenset[str] | None:
-    return None if values is None else frozenset(values)
 
 
 def _open(path: Path) -> io.BufferedReader:
@@ -150,8 +147,7 @@ def _header(path: Path, stream: io.BufferedReader, columns: Columns) -> list[str
     with reading(path, DataError, "is this the right table?"):
         header = next(csv.reader([text]))
     needed = [*columns.ids, *columns.numbers, *columns.required_flags]
-    twice = [name for name, count in Counter(header).items() if count > 1]
-    if twice:
+    if twice := [name for name, count in Counter(header).items() if count > 1]:
         raise DataError(f"{path}: row 1: the column {twice[0]!r} occurs twice; is this the right table?")
     missing = [c for c in needed if c not in header]
     if missing:

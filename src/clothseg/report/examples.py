@@ -75,7 +75,7 @@ def error_examples(
     for kind, errors in _errors_by_kind(truth, predictions, threshold).items():
         shown = []
         for error in _choose(errors, wanted):
-            name = str(error.image["file_name"])
+            name = str(error.image.get("file_name", error.image["id"]))
             try:
                 picture = _picture(read_sized_photo(images / name, error.truth.size), error, truth.names)
             except PhotoError:

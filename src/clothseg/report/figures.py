@@ -60,7 +60,7 @@ def prediction_pairs(
     pairs, unread = [], []
     for position in ends_and_between(len(ranked), wanted // 3):
         score, image = ranked[position]
-        name = str(image["file_name"])
+        name = str(image.get("file_name", image["id"]))
         try:
             photo = read_sized_photo(images / name, (image["height"], image["width"]))
         except PhotoError:

@@ -50,9 +50,9 @@ def training_photos(
     for image in chosen:
         instances = to_instances(truth.by_photo[image["id"]], image)
         try:
-            photo = read_sized_photo(images / str(image["file_name"]), instances.size)
+            photo = read_sized_photo(images / str(image.get("file_name", image["id"])), instances.size)
         except PhotoError:
-            unread.append(str(image["file_name"]))
+            unread.append(str(image.get("file_name", image["id"])))
             continue
         lines.append(_outlines(photo, instances, truth))
         if transform is not None and image["id"] in also_resized:

@@ -1,7 +1,6 @@
 """Reads the files that a page is made from. A file that does not exist yet is None; a broken file is an error."""
 
 import csv
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from clothseg.errors import DataError, RunError
 from clothseg.evaluation import Metrics
 from clothseg.evaluation.truth import GroundTruth, read_truth
+from clothseg.evaluation.validate_results import read_results, validate_results
 from clothseg.instances import (
     CocoAnnotation,
     CocoImage,
@@ -23,6 +23,7 @@ from clothseg.instances import (
     tight_box,
 )
 from clothseg.runs import RunFolder
+from clothseg.training import read_history
 
 T = TypeVar("T")
 
@@ -76,6 +77,9 @@ def read_run(run: Path, data: Path) -> RunFiles:
     if not run.is_dir():
         raise RunError(f"{run}: no such run; `clothseg fit DATA --out {run}` makes one")
     folder = RunFolder(run)
+    if folder.history.is_file():
+        read_history(folder.history)  # raises an error that names the row
+    val = _read_split(data, "val")
     return RunFiles(
         run=run,
         data=data,
@@ -84,9 +88,9 @@ def read_run(run: Path, data: Path) -> RunFiles:
         history=_read(folder.history, _table, RunError) or [],
         metrics=_read(folder.metrics, Metrics.from_json, RunError),
         initial=_read(folder.initial_metrics, Metrics.from_json, RunError),
-        predictions=_read(folder.predictions, _list, RunError),
+        predictions=_predictions(folder.predictions, val),
         train=_read_split(data, "train"),
-        val=_read_split(data, "val"),
+        val=val,
         description=_read(data / "dataset.yaml", str, DataError),
     )
 
@@ -134,11 +138,22 @@ def _read_split(data: Path, split: str) -> GroundTruth | None:
     return read_truth(path) if path.is_file() else None
 
 
-def _list(text: str) -> Sequence[CocoResult]:
-    rows: Sequence[CocoResult] = json.loads(text)
-    if not isinstance(rows, list):
-        raise ValueError("expected a list of COCO results")
-    return rows
+def _predictions(path: Path, truth: GroundTruth | None) -> Sequence[CocoResult] | None:
+    """The results in the file; those of photos that are not in the ground truth are left out."""
+    if not path.is_file():
+        return None
+    try:
+        rows = read_results(path)
+        if truth is None:
+            return []
+        known = [row for row in rows if type(_photo_of(row)) is not int or _photo_of(row) in truth.sizes]
+        return validate_results(known, truth)[0]
+    except DataError as error:
+        raise RunError(f"{path}: {str(error).removeprefix(f'{path}: ')}; evaluate the run again") from error
+
+
+def _photo_of(row: Any) -> Any:
+    return row.get("image_id") if isinstance(row, Mapping) else None
 
 
 def _table(text: str) -> Sequence[Mapping[str, str]]:

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import reprlib
 import zipfile
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,13 @@ from clothseg.dataset import CocoLikeDataset
 from clothseg.errors import RunError
 from clothseg.files import atomic_file, replace_file
 from clothseg.training.history import HistoryRow
+
+_KINDS: dict[str, Any] = {
+    **dict.fromkeys(("network", "optimizer", "sampler", "sums", "ema"), dict),
+    **dict.fromkeys(("rows", "classes"), list),
+    **dict.fromkeys(("step", "micro_batches"), int),
+    **{"generator": torch.Tensor, "data": str, "seconds": (int, float)},
+}
 
 
 @dataclass
@@ -73,31 +82,50 @@ def read_checkpoint(path: Path) -> Checkpoint:
         with zipfile.ZipFile(path) as archive:
             if damaged := archive.testzip():  # torch does not verify the checksums
                 raise RunError(f"{path}: the checkpoint is damaged (in {damaged})")
-        return Checkpoint(**torch.load(path, map_location="cpu", weights_only=True))
+        checkpoint = Checkpoint(**torch.load(path, map_location="cpu", weights_only=True))
     except RunError:
         raise
     except Exception as error:  # torch raises many kinds for a damaged file
         raise RunError(f"{path}: the checkpoint is damaged ({error})") from error
+    for name, kind in _KINDS.items():
+        value = getattr(checkpoint, name)
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise RunError(f"{path}: the checkpoint is damaged ({name} is {reprlib.repr(value)})")
+    return checkpoint
 
 
-def read_last(path: Path) -> tuple[Checkpoint, str]:
-    """The checkpoint at `path`, or the one before it if that is damaged or missing.
+def read_last(path: Path, use: Callable[[Checkpoint], None]) -> tuple[Checkpoint, str]:
+    """Uses the checkpoint at `path`, or the one before it if that is damaged, missing or cannot be used.
+
+    Args:
+        path: of the last checkpoint.
+        use: continues from a checkpoint; any exception means that it cannot.
 
     Returns:
         the checkpoint, and what was wrong with the newer one; empty if nothing was.
 
     Raises:
-        RunError: neither can be read.
+        RunError: neither can be read and used.
     """
     for unfinished in path.parent.glob(f".{path.stem}*"):  # of a process that was killed while writing
         unfinished.unlink(missing_ok=True)
     try:
-        return read_checkpoint(path), ""
+        return _used(path, use), ""
     except RunError as error:
         if not previous(path).is_file():
             raise
-        checkpoint = read_checkpoint(previous(path))
+        checkpoint = _used(previous(path), use)
         return checkpoint, f"{error}; resuming from the one before, at step {checkpoint.step}"
+
+
+def _used(path: Path, use: Callable[[Checkpoint], None]) -> Checkpoint:
+    checkpoint = read_checkpoint(path)
+    try:
+        use(checkpoint)
+    except Exception as error:  # parts that are missing, or that do not fit: PyTorch raises many kinds
+        reason = str(error) if isinstance(error, RuntimeError | ValueError) else f"{type(error).__name__}: {error}"
+        raise RunError(f"{path}: the checkpoint does not fit this run ({reason})") from error
+    return checkpoint
 
 
 def checksum(*datasets: CocoLikeDataset) -> str:

@@ -99,6 +99,10 @@ def load_optimizer_state(optimizer: torch.optim.Optimizer, state: dict[str, Any]
         for saved, own in zip(state["param_groups"], optimizer.param_groups, strict=True)
     ]
     optimizer.load_state_dict(state | {"param_groups": groups})
+    for parameter, values in optimizer.state.items():
+        for name, value in values.items():
+            if isinstance(value, torch.Tensor) and value.dim() and value.shape != parameter.shape:
+                raise ValueError(f"{name} of the optimizer has the shape {tuple(value.shape)}, not that of its weights")
 
 
 def transfer_optimizer_state(old: torch.optim.Optimizer, new: torch.optim.Optimizer) -> None:

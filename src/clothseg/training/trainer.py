@@ -274,17 +274,21 @@ class Trainer:
     def resume(self, *, force: bool) -> None:
         """Resumes from the last checkpoint that can be read, with other annotations only if `force`."""
         data = self.state.data
-        self.state, trouble = read_last(self.run.last)
+        self.state, trouble = read_last(self.run.last, self._restore)
         if trouble:
             self.log.info(trouble)
         if message := check_same_data(self.run, self.state, data, self.train.classes, force=force):
             self.log.info(message)
             self.state.data = data
-        self.network.load_state_dict(self.state.network)
-        self.start_stage(stage_at(self.stages, self.state.step - 1))  # of the step whose optimizer was saved
-        load_optimizer_state(self.optimizer, self.state.optimizer)
-        self.sampler.load_state_dict(self.state.sampler)
-        self.network.generator.set_state(self.state.generator)
-        if self.ema:
-            self.ema.load(self.state.ema)
         self.state = replace(self.state, network={}, optimizer={}, sampler={}, ema={})  # not twice in memory
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        """Takes over the state of a checkpoint; raises where a part of it is missing or does not fit."""
+        if checkpoint.classes == self.train.classes:  # with others `check_same_data` refuses it
+            self.network.load_state_dict(checkpoint.network)
+        self.start_stage(stage_at(self.stages, checkpoint.step - 1))  # of the step whose optimizer was saved
+        load_optimizer_state(self.optimizer, checkpoint.optimizer)
+        self.sampler.load_state_dict(checkpoint.sampler)
+        self.network.generator.set_state(checkpoint.generator)
+        if self.ema:
+            self.ema.load(checkpoint.ema)

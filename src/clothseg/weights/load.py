@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from torch import Tensor
 
 from clothseg.config import deep_merge
-from clothseg.errors import WeightsError
+from clothseg.errors import WeightsError, reading
 from clothseg.networks import Network
 from clothseg.runs import RunFolder
 from clothseg.weights.catalogue import find_weights_file
@@ -98,7 +98,9 @@ def read_weights(path: Path) -> ConvertedWeights:
     if not path.exists():
         weights_file(path)  # raises an error with a hint
     file = read_tensor_file(path)
-    converted = find_format(file).convert(file)
+    layout = find_format(file)
+    with reading(path, WeightsError, "its names and shapes are not those that a supported program writes"):
+        converted = layout.convert(file)
     if broken := [name for name, tensor in converted.tensors.items() if not is_finite(tensor)]:
         raise WeightsError(
             f"{path}: {len(broken)} of {len(converted.tensors)} tensors contain values that are not finite, among them "
@@ -109,8 +111,9 @@ def read_weights(path: Path) -> ConvertedWeights:
         converted.changed[key] = "; ".join(filter(None, changes))
     converted.unused |= file.non_tensors
     if converted.origin != native.ORIGIN:
-        converted.settings = deep_merge(converted.settings, infer_settings(converted.tensors))
-        converted.classes = infer_classes(converted.tensors)
+        with reading(path, WeightsError, "its shapes are not those of a network that can be built"):
+            converted.settings = deep_merge(converted.settings, infer_settings(converted.tensors))
+            converted.classes = infer_classes(converted.tensors)
         if converted.classes == []:
             raise WeightsError(f"{path}: the class layer has no class besides background")
     return converted

@@ -100,7 +100,7 @@ def map_concurrently(
     try:
         while True:
             if failures < MAX_FAILURES_IN_A_ROW:
-                running |= {pool.submit(work, i): i for i in islice(pending, 4 * job.workers - len(running))}
+                running |= {_submit(pool, work, i): i for i in islice(pending, 4 * job.workers - len(running))}
             if not running:
                 break
             done, _ = wait(running, return_when=FIRST_COMPLETED)
@@ -120,6 +120,13 @@ def map_concurrently(
         raise
     finally:
         pool.shutdown()
+
+
+def _submit(pool: ThreadPoolExecutor, work: Callable[[Item], Result], item: Item) -> "Future[Result]":
+    try:
+        return pool.submit(work, item)
+    except RuntimeError as error:
+        raise DownloadError(f"the system has no thread left ({error}); download with fewer --workers") from error
 
 
 def _result(future: "Future[Result]") -> Result | Exception:

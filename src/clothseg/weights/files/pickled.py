@@ -6,6 +6,7 @@ name in the file.
 
 import io
 import pickle
+import pickletools
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ def read_pickle(path: Path) -> dict[Any, Any]:
     """
     try:
         with path.open("rb") as stream:
+            _require_small_memo(stream)
+            stream.seek(0)
             content = _ArrayUnpickler(stream).load()
     except _RefusedError as error:
         raise WeightsError(
@@ -38,6 +41,13 @@ def read_pickle(path: Path) -> dict[Any, Any]:
     if not isinstance(content, dict):
         raise WeightsError(f"{path}: this pickle contains {type(content).__name__}, not a dict of arrays")
     return content
+
+
+def _require_small_memo(stream: io.BufferedReader) -> None:
+    """Refuses a number of the memo that no program writes: the unpickler would reserve memory up to it."""
+    for number, (operation, argument, _) in enumerate(pickletools.genops(stream)):
+        if operation.name in {"PUT", "BINPUT", "LONG_BINPUT"} and int(argument or 0) > number:
+            raise ValueError(f"the memo has the number {argument}")
 
 
 class _RefusedError(Exception):

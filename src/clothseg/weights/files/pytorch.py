@@ -4,7 +4,7 @@ import re
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile, ZipFile, is_zipfile
+from zipfile import ZipFile, is_zipfile
 
 import torch
 from torch.serialization import safe_globals
@@ -49,12 +49,12 @@ def _describe_damage(path: Path) -> str:
     with path.open("rb") as stream:
         if stream.read(len(LEGACY_SIGNATURE)) == LEGACY_SIGNATURE:
             return "a torch file in the old format that is cut short or damaged"
-    if not is_zipfile(path):
-        return "a torch file whose end is missing, so it was cut short"
     try:
+        if not is_zipfile(path):
+            return "a torch file whose end is missing, so it was cut short"
         with ZipFile(path) as archive:
             damaged, names = archive.testzip(), archive.namelist()
-    except (BadZipFile, OSError, NotImplementedError, RuntimeError):
+    except Exception:  # zipfile raises many types for damaged archives
         return "a torch file that is damaged"
     if damaged:
         return f"a torch file whose part {damaged} is damaged"
