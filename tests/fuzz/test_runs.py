@@ -160,7 +160,7 @@ def checkpoint() -> Checkpoint:
         step=3,
         network={"weight": weight.detach()},
         optimizer=optimizer.state_dict(),
-        sampler={"looks": [1, 2], "state": {"a": 3}},
+        sampler={"draws": [1, 2], "state": {"a": 3}},
         generator=torch.Generator().get_state(),
         rows=[{"epoch": 1.0, "step": 2.0}],
         sums={"total": 1.5},

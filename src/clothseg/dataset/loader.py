@@ -91,10 +91,10 @@ class Sampler:
         """Resumes from a `state_dict`."""
         self._drawn.clear()
         self.generator.set_state(state["generator"])
-        self.waiting, self.draws = list(state["waiting"]), state["looks"]
+        self.waiting, self.draws = list(state["waiting"]), state["draws"]
 
     def _state(self) -> dict[str, Any]:
-        return {"generator": self.generator.get_state(), "waiting": list(self.waiting), "looks": self.draws}
+        return {"generator": self.generator.get_state(), "waiting": list(self.waiting), "draws": self.draws}
 
     def _draw(self) -> Batch:
         batch = []
