@@ -66,7 +66,9 @@ def test_the_learning_rate_scales_with_the_photos_per_step() -> None:
     assert lr_scale(TrainSettings(lr_reference_batch=16), 2) == 0.125
     assert lr_scale(TrainSettings(lr_reference_batch=16, optimizer="adamw"), 4) == 0.5
     config = Config.load("paper", ["train.lr_reference_batch=8"])
-    assert [span.learning_rate for span in plan_stages(config, 131, 2)] == pytest.approx([0.00025, 0.000025])
+    assert [span.learning_rate for span in plan_stages(config, 131, 2)] == pytest.approx(
+        [2.5e-4, 2.5e-4, 2.5e-5, 2.5e-6, 2.5e-7]
+    )
 
 
 def test_stage_spans_match_hand_computed_steps() -> None:
