@@ -97,7 +97,7 @@ def test_several_files_with_photos_in_another_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("check", "nothing"), "no such dataset"),
+        (("check", "nothing"), "no such file or folder"),
         (("check", "photo.jpg"), "cannot be read as JSON"),
         (("check", "d", "--write-clean", "d"), "exists already"),
         (("show", "d", "--out", "look", "--set", "input.height=3"), "name it with --config"),

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clothseg.dataset.photo_cache import PhotoCache, fitting, share_photos
+from clothseg.dataset.photo_split import PhotoSplit
 from clothseg.dataset.reading import CocoFile, Correction, choose_split, find_layout, read_coco_file
 from clothseg.errors import DataError
 from clothseg.instances import CocoAnnotation, Rle, from_segmentation, tight_box
@@ -42,9 +43,9 @@ class CocoLikeDataset:
         images: the photos in the order of the file.
         class_names: the names of the classes. `prepare` fills it; position 0 is `background`.
         source: the annotations file, or None.
-        folder: the folder of the dataset, or None.
+        folder: where it was loaded from, or None.
         corrections: what the reader set right or left out in that file.
-        part: what `only` kept of it, or None for all photos.
+        photo_split: the split of the file that this dataset is one side of, or None.
     """
 
     def __init__(self) -> None:
@@ -53,7 +54,7 @@ class CocoLikeDataset:
         self.source: Path | None = None
         self.folder: Path | None = None
         self.corrections: tuple[Correction, ...] = ()
-        self.part: frozenset[int] | None = None
+        self.photo_split: PhotoSplit | None = None
         self._image_ids: set[int] = set()
         self._cache = PhotoCache()
         self._classes: dict[tuple[str, int], str] = {}
@@ -86,7 +87,7 @@ class CocoLikeDataset:
             photos = (folder / "images", folder) if (folder / "images").is_dir() else (folder,)
             files = choose_split(find_layout(Path(annotations), photos), Path(annotations).stem)
         self._add(read_coco_file(files.annotations, files.photos))
-        self.source, self.folder = files.annotations, folder
+        self.source, self.folder = files.annotations, folder if annotations is None else files.annotations
         return self
 
     def _add(self, file: CocoFile) -> None:
@@ -204,9 +205,8 @@ class CocoLikeDataset:
 
     def only(self, image_ids: Collection[int]) -> Self:
         """The same dataset with only these photos, for example one side of a split."""
-        other = copy.copy(self)
-        other.part = frozenset(image_ids)
-        other.images = [entry for entry in self.images if entry.id in other.part]
+        wanted, other = set(image_ids), copy.copy(self)
+        other.images = [entry for entry in self.images if entry.id in wanted]
         other._image_ids = {entry.id for entry in other.images}
         other._cache = PhotoCache()
         return other

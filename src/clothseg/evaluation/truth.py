@@ -3,13 +3,13 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from clothseg.dataset.reading import Correction, SplitFiles, read_coco_file
+from clothseg.dataset.reading import Correction, read_coco_file
 from clothseg.dataset.reading.layout import usual_folders
 from clothseg.dataset.reading.values import is_number
 from clothseg.errors import DataError
@@ -38,12 +38,30 @@ class GroundTruth:
         annotations: in the file's order.
         categories: by rising id.
         notes: sentences on what was corrected and what a reader should know.
+        paths: of the photos by their ids; empty if they are not known.
+        corrections: what the reader of the file set right or left out.
+        source: the file.
     """
 
     images: list[CocoImage]
     annotations: list[CocoAnnotation]
     categories: list[CocoCategory]
     notes: tuple[str, ...] = ()
+    paths: Mapping[int, Path] = field(default_factory=dict)
+    corrections: tuple[Correction, ...] = ()
+    source: Path | None = None
+
+    def only(self, image_ids: Collection[int]) -> "GroundTruth":
+        """The same ground truth with only these photos, for example one side of a split."""
+        return replace(
+            self,
+            images=[image for image in self.images if image["id"] in image_ids],
+            annotations=[row for row in self.annotations if row["image_id"] in image_ids],
+        )
+
+    def photo_path(self, image: CocoImage, folder: Path) -> Path:
+        """Where the photo is; in `folder` if nothing else is known."""
+        return self.paths.get(image["id"]) or folder / str(image["file_name"])
 
     @property
     def tree(self) -> CocoDataset:
@@ -90,27 +108,22 @@ class GroundTruth:
 
 
 @gc_paused()
-def read_truth(source: Path | Mapping[str, Any]) -> GroundTruth:
+def read_truth(source: Path | Mapping[str, Any], photos: Sequence[Path] | None = None) -> GroundTruth:
     """Reads COCO instances from a file, or checks parsed JSON. Neither photos nor masks are needed.
+
+    Args:
+        source: the file or the JSON.
+        photos: folders with the photos; by default the usual folders near the file.
 
     Raises:
         DataError: the file is not COCO instances, or has a row that cannot be used; see `dataset.reading.RULES`. The
             message names the row.
     """
-    folders = usual_folders(source) if isinstance(source, Path) else ()
-    file = read_coco_file(source, folders, needs=())
-    return _complete(file.images, file.annotations, file.categories, file.corrections)
-
-
-def read_split_truth(files: SplitFiles) -> GroundTruth:
-    """The ground truth of a split; `file_name` of each photo is the path where it was found.
-
-    Raises:
-        DataError: see `read_truth`.
-    """
-    file = read_coco_file(files.annotations, files.photos)
-    images: list[CocoImage] = [image | {"file_name": str(file.paths[image["id"]])} for image in file.images]
-    return _complete(images, file.annotations, file.categories, file.corrections)
+    if photos is None:
+        photos = usual_folders(source) if isinstance(source, Path) else ()
+    file = read_coco_file(source, photos, needs=())
+    truth = _complete(file.images, file.annotations, file.categories, file.corrections, file.paths)
+    return replace(truth, source=source if isinstance(source, Path) else None)
 
 
 @gc_paused()
@@ -125,6 +138,7 @@ def truth_of(dataset: "CocoLikeDataset") -> GroundTruth:
         [cast(CocoAnnotation, {**row, "image_id": e.id}) for e in dataset.images for row in e.annotations],
         [{"id": dataset.source_class_id(number), "name": name} for number, name in enumerate(dataset.classes, start=1)],
         dataset.corrections,
+        {e.id: e.path for e in dataset.images},
     )
 
 
@@ -133,6 +147,7 @@ def _complete(
     annotations: Sequence[CocoAnnotation],
     categories: Sequence[CocoCategory],
     corrections: Sequence[Correction],
+    paths: Mapping[int, Path],
 ) -> GroundTruth:
     """Rows in the standard form, with annotation ids from 1, masks as RLE, and nothing that evaluators do not need."""
     sizes = {image["id"]: (image["height"], image["width"]) for image in images}
@@ -145,6 +160,8 @@ def _complete(
         rows,
         sorted(({"id": c["id"], "name": c["name"]} for c in categories), key=lambda category: category["id"]),
         tuple(notes),
+        paths,
+        tuple(corrections),
     )
 
 

@@ -151,11 +151,11 @@ class Correction:
 
 
 def describe_corrections(file: Path | str, corrections: Iterable[Correction]) -> str:
-    """One line for a file, such as `train.json: set right: empty rows (3)`; empty if there are none."""
+    """One line for a file, such as `train.json: set right: empty rows (3)`, with advice; empty if there are none."""
     found = list(corrections)
     parts = [
-        f"{words}: {', '.join(c.text() for c in found if c.action == action)}"
-        for action, words in ((Action.CORRECTED, "set right"), (Action.DROPPED, "left out"))
+        f"{words} {', '.join(c.text() for c in found if c.action == action)}"
+        for action, words in ((Action.CORRECTED, "set right:"), (Action.DROPPED, "left out:"))
         if any(c.action == action for c in found)
     ]
-    return f"{file}: {'; '.join(parts)}" if parts else ""
+    return f"{file}: {'; '.join(parts)}. Details: clothseg dataset check {file}" if parts else ""

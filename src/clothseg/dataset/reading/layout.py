@@ -86,7 +86,10 @@ def find_layout(source: Path, photos: Sequence[Path] = ()) -> Layout:
         if any(len(parts) == 1 or parts[0] == "annotations" for parts in below) or len(set(names)) < len(names):
             names = unique_names(files)
     else:
-        raise DataError(f"{source}: no such dataset; give its folder or its COCO JSON files")
+        raise DataError(
+            f"{source}: no such file or folder; give the folder of a dataset or its COCO JSON file, or create a "
+            "dataset with `clothseg dataset build`"
+        )
     splits = [
         SplitFiles(name, file, tuple(photos) or usual_folders(file, name))
         for file, name in zip(files, names, strict=True)
@@ -97,11 +100,13 @@ def find_layout(source: Path, photos: Sequence[Path] = ()) -> Layout:
 def choose_split(layout: Layout, wanted: str) -> SplitFiles:
     """The split with this name, or with this role: `val` also finds `valid`, `validation` and `val2017`.
 
-    A single file whose name says nothing answers to every name.
+    A file that was named itself, and a single file whose name says nothing, answer to every name.
 
     Raises:
         DataError: there is no such split, or more than one; the message lists what there is.
     """
+    if layout.source.is_file():
+        return layout.splits[0]
     role = role_of(wanted) if wanted.casefold() in _ROLES.get(role_of(wanted), ()) else None
     for found in (
         [split for split in layout.splits if split.name == wanted],
@@ -115,7 +120,8 @@ def choose_split(layout: Layout, wanted: str) -> SplitFiles:
             raise DataError(f"{layout.source}: {wanted} may be {names}; choose one with --split NAME")
     if len(layout.splits) == 1 and not layout.splits[0].role:
         return layout.splits[0]
-    names = ", ".join(f"{split.name} ({_below(split.annotations, layout.source)})" for split in layout.splits)
+    listed = [f"{split.name} ({_below(split.annotations, layout.source)})" for split in layout.splits[:_MAX_LISTED]]
+    names = ", ".join(listed) + (", ..." if len(layout.splits) > _MAX_LISTED else "")
     raise DataError(f"{layout.source}: no split {wanted!r}; there is {names}. Choose one with --split NAME")
 
 
@@ -148,11 +154,10 @@ def _name(file: Path) -> str:
 def _find_files(folder: Path) -> list[Path]:
     for pattern in PATTERNS:
         found = sorted(path for path in folder.glob(pattern) if path.is_file())
-        fitting = [path for path in found if _may_be_coco(path)]
+        named = pattern.startswith("annotations/")  # a broken train.json is named by the reader, not left out
+        fitting = [path for path in found if _may_be_coco(path) or (named and role_of(_name(path)))]
         if fitting:
             return fitting
-        if found and pattern.startswith("annotations/"):
-            return found  # they should be COCO files: the reader says why they are not
     raise DataError(
         f"{folder}: this folder has no annotations in COCO's format; looked for {', '.join(PATTERNS)}. "
         f"It contains {_content(folder)}"
