@@ -89,9 +89,10 @@ class AnnotationReader:
         """The row with mask, box, area and `iscrowd` set right, and its compressed counts if they are to be checked."""
         changed: dict[str, Any] = {}
         mask = read_segmentation(raw.get("segmentation"), size)
-        if mask.kind:
+        empty = mask.kind == "no_segmentation"
+        if mask.kind and not (empty and raw.get("bbox") in (None, [])):  # without a box too, `_box` reports it
             message = mask.message if "segmentation" in raw else "segmentation is missing"
-            self._add(mask.kind, row, raw, message, need="masks" if mask.kind == "no_segmentation" else "")
+            self._add(mask.kind, row, raw, message, need="masks" if empty else "")
             if mask.value is not None:
                 changed["segmentation"] = mask.value
         box, area, crowd = raw.get("bbox"), raw.get("area"), raw.get("iscrowd")

@@ -141,7 +141,7 @@ def require_usable(rows: CocoRows, needs: Collection[Need]) -> None:
     found, total = rows.log.refused(needs)
     if not found:
         return
-    more = f" (and {total - 1} more rows with errors)" if total > 1 else ""
+    more = f" (one of {total} errors)" if total > 1 else ""
     advice = f"; list all: clothseg dataset check {rows.file}" if isinstance(rows.file, Path) else ""
     raise DataError(f"{rows.file}: {found[0].text()}{more}{advice}")
 

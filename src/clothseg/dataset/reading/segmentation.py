@@ -115,7 +115,7 @@ def _list_of_runs(value: dict[str, Any], runs: list[int], given: Size | None, si
         return Segmentation(None, "rle_size", wrong)
     pixels = given[0] * given[1]
     if filled == pixels and min(runs) >= 0:
-        if set(map(type, value["counts"])) == {int} and value["size"] == [*given] and type(value["size"][0]) is int:
+        if set(map(type, value["counts"])) == {int} and value.get("size") == [*given] and type(value["size"][0]) is int:
             return Segmentation(value)
         fixed = {"size": [*given], "counts": runs}
         return Segmentation(fixed, "number_form", "size or counts of the RLE are not whole numbers")
