@@ -1,16 +1,18 @@
 """Reads the annotations of a COCO file."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clothseg.dataset.reading.issues import Issue, IssueLog, Need
 from clothseg.dataset.reading.rows import AnnotationRow, CategoryRow, ImageRow
 from clothseg.dataset.reading.segmentation import Segmentation, Size, draw, read_box, read_flag, read_segmentation
-from clothseg.dataset.reading.values import Id, as_number, describe, is_number, read_id
+from clothseg.dataset.reading.values import Id, as_number, describe, read_id
 from clothseg.instances.rle import Rle, mask_area, tight_box
 from clothseg.instances.rle_validation import filled_pixels
 
-_BOX_TYPES = frozenset({int, float})
+_NUMBER_TYPES = frozenset({int, float})
+_MOST_PIXELS = 1e18  # more than any area
 
 
 class AnnotationReader:
@@ -98,8 +100,8 @@ class AnnotationReader:
         box, area, crowd = raw.get("bbox"), raw.get("area"), raw.get("iscrowd")
         if type(crowd) is not int or crowd not in (0, 1):
             self._crowd(row, raw, changed)
-        box_is_right = type(box) is list and set(map(type, box)) <= _BOX_TYPES and read_box(box) is not None
-        area_is_right = is_number(area) and area >= 0
+        box_is_right = _is_box(box)
+        area_is_right = (type(area) is int or type(area) is float) and 0 <= area <= _MOST_PIXELS
         if not box_is_right or not area_is_right:
             rle = draw(mask.value, size) if mask.value is not None and size is not None else None
             if not box_is_right:
@@ -161,6 +163,16 @@ class AnnotationReader:
         given = raw.get("id")
         label = f"annotations[{row}]" if given is None else f"annotation {describe_id(given)}"
         self.log.add(Issue(kind, "annotations", row, label, message, need, other))
+
+
+def _is_box(box: Any) -> bool:
+    """Whether it needs no correction: four finite numbers in a list, width and height 0 or more. A fast check."""
+    if type(box) is not list or len(box) != 4 or not set(map(type, box)) <= _NUMBER_TYPES:
+        return False
+    try:
+        return math.isfinite(sum(box)) and box[2] >= 0 and box[3] >= 0
+    except OverflowError:
+        return False
 
 
 def describe_id(given: Any) -> str:

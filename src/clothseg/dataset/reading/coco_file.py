@@ -159,7 +159,13 @@ def standard_form(rows: CocoRows) -> CocoFile:
         if image.path is not None:
             answer.paths[images[image.id]] = image.path
     numbers = _annotation_ids(rows.annotations)
+    whole = all(isinstance(number, int) for number in (*images, *categories))
     for row, number in zip(rows.annotations, numbers, strict=True):
+        raw = row.raw
+        as_in_file = row.image_id is raw["image_id"] and row.category_id is raw["category_id"]
+        if whole and as_in_file and number is raw.get("id"):  # fast: most files need no other ids
+            answer.annotations.append(cast(CocoAnnotation, raw))
+            continue
         ids = {"id": number, "image_id": images[row.image_id], "category_id": categories[row.category_id]}
         answer.annotations.append(cast(CocoAnnotation, _with(row.raw, **ids)))
     return answer

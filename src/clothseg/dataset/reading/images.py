@@ -50,28 +50,32 @@ def read_images(rows: Sequence[tuple[int, dict[str, Any]]], photos: PhotoFiles, 
 
 def _image(row: int, raw: dict[str, Any], log: IssueLog) -> ImageRow:
     number, name = read_id(raw.get("id")), raw.get("file_name")
-    image = ImageRow(row, number, name if isinstance(name, str) else "", None, None, raw)
-    label = _label(image)
-    if number is None:
-        wrong = "id missing" if raw.get("id") is None else f"id must be a whole number, found {describe(raw['id'])}"
-        log.add(Issue("missing_key" if raw.get("id") is None else "wrong_type", "images", row, label, wrong))
-    elif type(raw["id"]) is not int:
-        message = f"id must be a whole number, found {describe(raw['id'])}"
-        log.add(Issue("id_not_whole", "images", row, label, message))
+    height, width = raw.get("height"), raw.get("width")
+    size = None
+    if type(height) is int and type(width) is int and 1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE:
+        size = (height, width)
+    image = ImageRow(row, number, name if isinstance(name, str) else "", size, None, raw)
+    if number is None or type(raw["id"]) is not int:
+        what = "id missing" if raw.get("id") is None else f"id must be a whole number, found {describe(raw['id'])}"
+        wrong = "missing_key" if raw.get("id") is None else "wrong_type"
+        log.add(Issue(wrong if number is None else "id_not_whole", "images", row, _label(image), what))
     if name is None:
-        log.add(Issue("missing_key", "images", row, label, "file_name missing", need="photos"))
+        log.add(Issue("missing_key", "images", row, _label(image), "file_name missing", need="photos"))
     elif not image.file_name.strip():
         message = f"file_name must be a text, found {describe(name)}"
-        log.add(Issue("wrong_type", "images", row, label, message, need="photos"))
-    height, width = raw.get("height"), raw.get("width")
-    if type(height) is int and type(width) is int and 1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE:
-        return replace(image, size=(height, width))
+        log.add(Issue("wrong_type", "images", row, _label(image), message, need="photos"))
+    return image if size is not None else _with_whole_size(image, log)
+
+
+def _with_whole_size(image: ImageRow, log: IssueLog) -> ImageRow:
+    """The photo with its size, if that is only written in another form."""
+    height, width = image.raw.get("height"), image.raw.get("width")
     sides = whole(height), whole(width)
     if sides[0] is None or sides[1] is None or not (1 <= sides[0] <= MAX_SIDE and 1 <= sides[1] <= MAX_SIDE):
         return image
     message = f"height and width are {describe(height)} and {describe(width)}, which must be whole numbers"
-    log.add(Issue("number_form", "images", row, label, message))
-    return replace(image, size=(sides[0], sides[1]), raw=raw | {"height": sides[0], "width": sides[1]})
+    log.add(Issue("number_form", "images", image.row, _label(image), message))
+    return replace(image, size=(sides[0], sides[1]), raw=image.raw | {"height": sides[0], "width": sides[1]})
 
 
 def _with_size(image: ImageRow, log: IssueLog) -> ImageRow:
