@@ -70,7 +70,7 @@ def test_every_form_is_read(tmp_path: Path) -> None:
     [
         ({"annotations": [{"id": 5, "image_id": 1, "category_id": 7, "segmentation": POLYGONS}]}, "names photo 1"),
         ({"annotations": [{"id": 5, "image_id": 0, "category_id": 8, "segmentation": POLYGONS}]}, "annotation 5"),
-        ({"annotations": [{"id": 5, "image_id": 0, "category_id": 7, "segmentation": []}]}, "annotation 5.*is empty"),
+        ({"annotations": [{"id": 5, "image_id": 0, "category_id": 7, "segmentation": []}]}, "annotation 5: neither"),
         ({"images": [{"id": 1.5, "file_name": "a.png", "height": 20, "width": 40}]}, "must be a whole number"),
         ({"categories": [{"id": -1, "name": "Suit"}]}, "ids start at 1"),
         ({"categories": [{"id": 7, "name": "Suit"}, {"id": 7, "name": "Tie"}]}, "category 7: id 7 is also the id of"),
