@@ -13,7 +13,7 @@ from clothseg.dataset.reading import Correction, read_coco_file
 from clothseg.dataset.reading.layout import usual_folders
 from clothseg.dataset.reading.values import is_number
 from clothseg.errors import DataError
-from clothseg.evaluation.gc_pause import gc_paused
+from clothseg.gc_pause import gc_paused
 from clothseg.instances import (
     CocoAnnotation,
     CocoCategory,

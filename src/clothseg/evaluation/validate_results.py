@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from clothseg.dataset.reading.values import is_number
 from clothseg.errors import DataError
 from clothseg.evaluation.columns import ResultColumns
-from clothseg.evaluation.gc_pause import gc_paused
 from clothseg.evaluation.truth import GroundTruth, is_standard_rle, parse_box
 from clothseg.files import read_json, read_json_array
+from clothseg.gc_pause import gc_paused
 from clothseg.instances import CocoResult, Rle, broken_mask, first_broken, from_segmentation, pixel_counts
 
 _CHUNK = 4096  # rows checked at once

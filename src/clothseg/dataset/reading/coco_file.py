@@ -19,6 +19,7 @@ from clothseg.dataset.reading.rows import AnnotationRow, CocoRows
 from clothseg.dataset.reading.values import Id, describe
 from clothseg.errors import DataError
 from clothseg.files import read_json
+from clothseg.gc_pause import gc_paused
 from clothseg.instances.coco_types import CocoAnnotation, CocoCategory, CocoImage
 
 _KEPT = 3  # issues of each kind, where not all are needed
@@ -46,6 +47,7 @@ class CocoFile:
     corrections: tuple[Correction, ...] = ()
 
 
+@gc_paused()
 def read_coco_file(
     source: Path | Mapping[str, Any], folders: Sequence[Path] = (), *, needs: Collection[Need] = ("photos", "masks")
 ) -> CocoFile:
