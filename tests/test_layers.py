@@ -12,7 +12,7 @@ import clothseg
 
 ROOT = Path(clothseg.__file__).parent
 LAYERS = (
-    {"errors", "versions", "cores", "cpu_path", "sample", "deferred_dynamo"},
+    {"errors", "versions", "cores", "cpu_path", "sample", "deferred_dynamo", "gc_pause"},
     {"config", "instances", "files", "photos", "videos", "http", "devices", "distributed"},
     {"runs", "pictures", "garments"},
     {"dataset", "networks"},

@@ -18,6 +18,7 @@ from clothseg.distributed import launch
 from clothseg.errors import ConfigError, RunError
 from clothseg.evaluation.results import detections
 from clothseg.instances import CocoResult, Instances, Selection, class_number
+from clothseg.instances.class_names import wrong_class_names
 from clothseg.networks import Network, build_network, to_tensor
 from clothseg.photos import read_photo
 from clothseg.runs import RunFolder
@@ -60,8 +61,10 @@ class Model:
         """Builds the network for `classes`, with random weights.
 
         Raises:
-            ConfigError: the backbone does not exist or does not fit.
+            ConfigError: the backbone does not exist or does not fit, or these cannot be the names of classes.
         """
+        if wrong := wrong_class_names(classes):
+            raise ConfigError(wrong)
         self.classes = list(classes)
         self.network = build_network(self.config, len(self.classes))
         return self
@@ -260,14 +263,14 @@ class Model:
         Raises:
             RunError: the dataset has no annotations file, or a class that the network does not know.
         """
-        from clothseg.evaluation import evaluate_coco  # noqa: PLC0415
+        from clothseg.evaluation import evaluate_coco, truth_of  # noqa: PLC0415
 
         if dataset.source is None:
             raise RunError("evaluate needs a dataset that was loaded from a file")
         if results is None:
             results = [row for rows in self.predict_dataset(dataset) for row in rows]
         least = self.config.inference.score_threshold if score_threshold is None else score_threshold
-        return evaluate_coco(dataset.source, results, score_threshold=least)
+        return evaluate_coco(truth_of(dataset), results, score_threshold=least)
 
     def _detecting(self) -> Network:
         """The network in inference mode, compiled if the settings say so and this machine can."""

@@ -99,6 +99,11 @@ class RunFolder:
         return self.path / "nonfinite"
 
     @property
+    def split(self) -> Path:
+        """Which photos of one file were for training, and which for validation."""
+        return self.path / "split.json"
+
+    @property
     def facts(self) -> Path:
         """The dataset, device, versions and timings."""
         return self.path / "run.json"
@@ -124,6 +129,7 @@ class RunFolder:
             self.predictions,
             self.report,
             self.log,
+            self.split,
             self.facts,
         ):
             if not place.exists() and not place.is_symlink():

@@ -64,12 +64,12 @@ def test_only_warnings_exit_with_0(tmp_path: Path) -> None:
 
 
 def test_errors_exit_with_1_and_write_page_json_and_cleaned_copy(tmp_path: Path) -> None:
-    data = write(tmp_path / "d", bbox=[5, 5, 0, 9])
+    data = write(tmp_path / "d", bbox=[5, 5, 90, 9])
     page, clean = tmp_path / "check.html", tmp_path / "clean"
     code, out, _ = call("check", data, "--json", "--out", page, "--write-clean", clean)
     report = json.loads(out)
     assert code == 1
-    assert (report["errors"], report["counts"]) == (1, {"zero_box": 1})
+    assert (report["errors"], report["counts"]) == (1, {"box_mask_mismatch": 1})
     (finding,) = report["findings"]
     assert (finding["severity"], finding["annotation_id"], finding["image_id"]) == ("error", 4, 2)
     assert finding["file"].endswith("train.json")
@@ -80,7 +80,7 @@ def test_errors_exit_with_1_and_write_page_json_and_cleaned_copy(tmp_path: Path)
     listed = (clean / "changes.csv").read_text().splitlines()
     assert len(listed) == 2
     assert listed[1].startswith("removed,")
-    assert ",zero_box," in listed[1]
+    assert ",box_mask_mismatch," in listed[1]
     kept = json.loads((clean / "annotations" / "train.json").read_text())["annotations"]
     assert [a["id"] for a in kept] == [n for n in range(1, 51) if n != 4]
     assert call("check", clean)[0] == 0
@@ -97,11 +97,11 @@ def test_several_files_with_photos_in_another_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("check", "nothing"), "no such dataset"),
+        (("check", "nothing"), "no such file or folder"),
         (("check", "photo.jpg"), "cannot be read as JSON"),
         (("check", "d", "--write-clean", "d"), "exists already"),
         (("show", "d", "--out", "look", "--set", "input.height=3"), "name it with --config"),
-        (("show", "d", "--out", "look", "--split", "val"), "no such file"),
+        (("show", "d", "--out", "look", "--split", "val"), "no split 'val'; there is train"),
         (("show", "d", "--out", "look", "--classes", "Hat"), "no class 'Hat'"),
     ],
 )

@@ -68,11 +68,13 @@ def test_every_form_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"annotations": [{"id": 5, "image_id": 1, "category_id": 7, "segmentation": []}]}, "images \\[1\\]"),
-        ({"annotations": [{"id": 5, "image_id": 0, "category_id": 8, "segmentation": []}]}, "annotation 5"),
-        ({"images": [{"id": "x", "file_name": "a.png", "height": 20, "width": 40}]}, "must be an integer"),
-        ({"categories": [{"id": 0, "name": "Suit"}]}, "ids start at 1"),
-        ({"categories": [{"id": 7, "name": "Suit"}, {"id": 7, "name": "Tie"}]}, "occurs twice"),
+        ({"annotations": [{"id": 5, "image_id": 1, "category_id": 7, "segmentation": POLYGONS}]}, "names photo 1"),
+        ({"annotations": [{"id": 5, "image_id": 0, "category_id": 8, "segmentation": POLYGONS}]}, "annotation 5"),
+        ({"annotations": [{"id": 5, "image_id": 0, "category_id": 7, "segmentation": []}]}, "annotation 5: neither"),
+        ({"images": [{"id": 1.5, "file_name": "a.png", "height": 20, "width": 40}]}, "must be a whole number"),
+        ({"categories": [{"id": -1, "name": "Suit"}]}, "ids start at 1"),
+        ({"categories": [{"id": 7, "name": "Suit"}, {"id": 7, "name": "Tie"}]}, "category 7: id 7 is also the id of"),
+        ({"categories": [{"id": 7, "name": "Tie"}, {"id": 3, "name": "tie "}]}, "differ only in case or spaces"),
     ],
 )
 def test_wrong_files_are_errors(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
@@ -82,9 +84,8 @@ def test_wrong_files_are_errors(tmp_path: Path, changes: dict[str, Any], message
 
 def test_a_broken_annotation_is_named(tmp_path: Path) -> None:
     bad = {"annotations": [{"id": 77, "image_id": 0, "category_id": 7, "segmentation": [[1, 2]]}]}
-    data = CocoLikeDataset().load_data(write(tmp_path / "d", **bad)).prepare()
     with pytest.raises(DataError, match=r"train\.json: annotation 77: "):
-        data.load_instances(0)
+        CocoLikeDataset().load_data(write(tmp_path / "d", **bad))
 
 
 def test_a_photo_of_another_size_is_an_error(tmp_path: Path) -> None:

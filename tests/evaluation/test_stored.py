@@ -8,6 +8,7 @@ import pytest
 from clothseg.errors import DataError, RunError
 from clothseg.evaluation import compare_results, compare_runs, evaluate_coco
 from clothseg.evaluation.stored import shared_data, stored_results, stored_thresholds
+from clothseg.evaluation.truth import read_truth
 
 from .conftest import Tree, generated
 
@@ -44,9 +45,9 @@ def test_runs_are_compared_from_python(folder: Path, truth: Tree) -> None:
 def test_a_run_that_was_evaluated_on_other_objects_is_refused(folder: Path, truth: Tree) -> None:
     (folder / "other.json").write_text(json.dumps(truth | {"annotations": truth["annotations"][1:]}))
     with pytest.raises(RunError, match=r"evaluated on other photos or objects than those of .*other\.json"):
-        stored_results(folder / "run", folder / "other.json")
+        stored_results(folder / "run", read_truth(folder / "other.json"))
     with pytest.raises(RunError, match="not an evaluated run"):
-        stored_results(folder / "data", folder / "data/annotations/val.json")
+        stored_results(folder / "data", read_truth(folder / "data/annotations/val.json"))
 
 
 def test_thresholds_of_a_run_or_a_file(folder: Path) -> None:

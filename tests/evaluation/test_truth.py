@@ -13,15 +13,23 @@ from clothseg.instances import encode
 from .conftest import SQUARE, Tree, square_result, square_truth
 
 TRUTHS: list[tuple[str, Any, str]] = [
-    ("images", [{"id": 3, "height": 40, "width": 50}] * 2, "image id 3 occurs twice"),
-    ("images", [{"id": "3", "height": 40, "width": 50}], "whole"),
-    ("images", [{"id": 3, "height": 40}], "width"),
-    ("categories", [{"id": 2, "name": "Suit"}, {"id": 3, "name": "Suit"}], "category name 'Suit' occurs twice"),
-    ("annotations", [{"id": 9, "image_id": 4, "category_id": 2, "bbox": [0, 0, 1, 1]}], "annotation 9 names photo 4"),
-    ("annotations", [{"id": 9, "image_id": 3, "category_id": 1, "bbox": [0, 0, 1, 1]}], "annotation 9 names class 1"),
-    ("annotations", [{"id": 9, "image_id": 3, "category_id": 2}], "annotation 9 has neither"),
+    (
+        "images",
+        [{"id": 3, "file_name": name, "height": 40, "width": 50} for name in "ab"],
+        "image 3, b: id 3 is also the id of 'a'",
+    ),
+    ("images", [{"id": 1.5, "height": 40, "width": 50}], "id must be a whole number, found 1.5"),
+    ("images", [{"id": 3, "height": 40}], "width missing"),
+    (
+        "categories",
+        [{"id": 2, "name": "Suit"}, {"id": 3, "name": "Suit"}],
+        "category 3: two classes are called 'Suit'",
+    ),
+    ("annotations", [{"id": 9, "image_id": 4, "category_id": 2, "bbox": [0, 0, 1, 1]}], "annotation 9: names photo 4"),
+    ("annotations", [{"id": 9, "image_id": 3, "category_id": 1, "bbox": [0, 0, 1, 1]}], "annotation 9: names class 1"),
+    ("annotations", [{"id": 9, "image_id": 3, "category_id": 2}], "annotation 9: neither"),
     ("annotations", [{"id": 9, "image_id": 3, "category_id": 2, "bbox": [0, 0, float("nan"), 1]}], "annotation 9.*box"),
-    ("annotations", [square_result(id=9, segmentation=encode(SQUARE[:20]))], r"annotation 9.*size \[20, 50\]"),
+    ("annotations", [square_result(id=9, segmentation=encode(SQUARE[:20]))], "annotation 9: the RLE has 50 x 20"),
 ]
 
 
@@ -36,7 +44,7 @@ def test_unusual_annotations_are_counted() -> None:
     tree = square_truth()
     tree["annotations"] += [tree["annotations"][0] | {"segmentation": nothing}]
     notes = " ".join(read_truth(tree).notes)
-    assert "1 annotations of the ground truth have the id of another" in notes
+    assert "annotations without an id of their own (1)" in notes
     assert "1 objects of the ground truth have a mask without pixels" in notes
 
 
@@ -51,7 +59,7 @@ def test_a_broken_mask_in_the_ground_truth_is_named() -> None:
     tree = square_truth()
     cut = {"size": [40, 50], "counts": encode(SQUARE)["counts"][:-3]}
     tree["annotations"] += [tree["annotations"][0] | {"id": 17, "segmentation": cut}]
-    with pytest.raises(DataError, match="annotation 17 has a broken mask: its runs fill"):
+    with pytest.raises(DataError, match="annotation 17: broken RLE: its runs fill"):
         read_truth(tree)
 
 

@@ -36,7 +36,7 @@ def test_the_kind_with_the_highest_cost_is_first() -> None:
 
 def test_the_confusion_matrix_has_shares_of_the_row_and_no_corner() -> None:
     rows = confusion_rows(Confusion(("A", "B"), ((3, 1, 0), (0, 0, 0), (2, 2, 0)), 0.5))
-    assert [name for name, _ in rows] == ["A", "B", "background"]
+    assert [name for name, _ in rows] == ["A", "B", "nothing there"]
     shares = [[None if cell is None else (cell.share, cell.right) for cell in cells] for _, cells in rows]
     assert shares[0] == [(0.75, True), (0.25, False), (0.0, False)]
     assert shares[1] == [(0.0, False), (0.0, True), (0.0, False)]

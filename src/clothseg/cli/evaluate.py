@@ -11,10 +11,11 @@ from clothseg.cli.compile import Compile
 from clothseg.cli.inputs import Device, Overwrite, Quiet
 from clothseg.cli.terminal import ERRORS, progress_bar, walk
 from clothseg.config import Config
+from clothseg.dataset.reading import describe_corrections
 from clothseg.devices import AUTO, check_device_name
 from clothseg.errors import ClothsegError
 from clothseg.evaluation import SCORE_THRESHOLD, Metrics, evaluate_coco
-from clothseg.evaluation.stored import annotations_file
+from clothseg.evaluation.stored import truth_for, validation_split
 from clothseg.evaluation.validate_results import read_results
 from clothseg.files import atomic_write, require_absent, require_outside_inputs
 from clothseg.runs import RunFolder
@@ -26,6 +27,7 @@ def evaluate(
     data: Annotated[
         Path, typer.Argument(help="A dataset's folder (its validation photos), or a COCO ground truth file.")
     ],
+    split: Annotated[str | None, typer.Option(help="Another split of the dataset than val.")] = None,
     out: Annotated[Path | None, typer.Option(help="For a results file: write the metrics to this JSON file.")] = None,
     score_threshold: Annotated[
         float | None, typer.Option(min=0, max=1, help="Of report_mAP only. Default: the run's own setting.")
@@ -51,12 +53,12 @@ def evaluate(
             raise ClothsegError("--initial-weights needs a run's folder; a results file has no network")
         if device != AUTO:
             raise ClothsegError("--device needs a run's folder; a results file has no network")
-        metrics = _results_file(run, data, out, score_threshold, overwrite=overwrite)
+        metrics = _results_file(run, data, split, out, score_threshold, overwrite=overwrite, quiet=quiet)
         written = out
     else:
         if out is not None:
             raise ClothsegError("--out is only for a results file; the metrics of a run are written into its folder")
-        metrics = _run(run, data, score_threshold, device, initial=initial, compiled=compile_, quiet=quiet)
+        metrics = _run(run, data, split, score_threshold, device, initial=initial, compiled=compile_, quiet=quiet)
         written = RunFolder(run).report
     print(metrics.to_json() if as_json else metrics.table())
     if written and not quiet:
@@ -64,22 +66,41 @@ def evaluate(
 
 
 def _results_file(
-    results: Path, data: Path, out: Path | None, score_threshold: float | None, *, overwrite: bool
+    results: Path,
+    data: Path,
+    split: str | None,
+    out: Path | None,
+    score_threshold: float | None,
+    *,
+    overwrite: bool,
+    quiet: bool,
 ) -> Metrics:
+    files = validation_split(data, split)
     if out is not None:
         require_absent(out, overwrite=overwrite)
-        require_outside_inputs(out, [results, annotations_file(data)], allow_inside=True)
+        require_outside_inputs(out, [results, files.annotations], allow_inside=True)
     least = SCORE_THRESHOLD if score_threshold is None else score_threshold
-    metrics = evaluate_coco(annotations_file(data), read_results(results), score_threshold=least)
+    truth = truth_for(data, split)
+    if not quiet and (corrected := describe_corrections(files.annotations, truth.corrections)):
+        ERRORS.print(escape(corrected))
+    metrics = evaluate_coco(truth, read_results(results), score_threshold=least)
     if out is not None:
         atomic_write(out, metrics.to_json())
     return metrics
 
 
 def _run(
-    run: Path, data: Path, score_threshold: float | None, device: str, *, initial: bool, compiled: bool, quiet: bool
+    run: Path,
+    data: Path,
+    split: str | None,
+    score_threshold: float | None,
+    device: str,
+    *,
+    initial: bool,
+    compiled: bool,
+    quiet: bool,
 ) -> Metrics:
-    annotations_file(data)
+    validation_split(data, split)
     check_device_name(device)
     if initial:
         Config.load(RunFolder(run).config)
@@ -91,6 +112,7 @@ def _run(
         return evaluate_run(
             run,
             data,
+            split=split,
             score_threshold=score_threshold,
             initial_weights=initial,
             compile=compiled,

@@ -10,7 +10,7 @@ from rich.markup import escape
 from clothseg.cli.inputs import Overwrite, Quiet
 from clothseg.cli.selection import ThresholdOf, Thresholds, least_scores
 from clothseg.cli.terminal import ERRORS, counted, progress_bar, walk
-from clothseg.evaluation.stored import annotations_file, require_evaluated, shared_data
+from clothseg.evaluation.stored import require_evaluated, shared_data, validation_split
 from clothseg.files import require_absent
 
 
@@ -37,7 +37,7 @@ def figures(
     """
     require_absent(out, overwrite=overwrite)
     require_evaluated(run)
-    annotations_file(data if data is not None else shared_data([run]))
+    validation_split(data if data is not None else shared_data([run]))
     class_thresholds = least_scores(run, threshold, thresholds)
     from clothseg.report import write_figures  # noqa: PLC0415 - PyTorch; wrong input is refused without it
 

@@ -4,6 +4,7 @@ import json
 import warnings
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,9 +12,11 @@ import typer
 from rich.markup import escape
 
 from clothseg.cli.inputs import Data, Device, Overrides, Overwrite, Quiet
-from clothseg.cli.terminal import ERRORS
+from clothseg.cli.terminal import ERRORS, progress_bar, walk
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
+from clothseg.dataset.photo_split import read_photo_split
+from clothseg.dataset.train_val import read_training_data
 from clothseg.devices import check_device_name, resolve_device
 from clothseg.errors import ClothsegError
 from clothseg.files import require_absent
@@ -43,6 +46,17 @@ def fit(
         str | None,
         typer.Option(help="Initial weights: a run, any supported weights file, or a published name such as coco."),
     ] = None,
+    split: Annotated[str, typer.Option(help="The split to learn from.")] = "train",
+    val_split: Annotated[
+        str, typer.Option(help="The split to validate on. val also finds valid, validation and val2017.")
+    ] = "val",
+    val_fraction: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=1, help="Keep this part of the photos of --split for validation, where there is no other file."
+        ),
+    ] = None,
+    split_seed: Annotated[int, typer.Option(min=0, help="Another seed gives another split by --val-fraction.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out.")] = False,
     more_epochs: Annotated[
         int | None, typer.Option(min=1, help="Train the finished run in --out for this many more epochs.")
@@ -83,7 +97,9 @@ def fit(
     if overfit_one_image and continues:
         raise ClothsegError("--overfit-one-image is a test before a run; remove --resume and --more-epochs")
     if continues:
-        refuse_settings({"--set": overrides, "--weights": weights, "--max-memory": max_memory})
+        refuse_settings(
+            {"--set": overrides, "--weights": weights, "--max-memory": max_memory, "--val-fraction": val_fraction}
+        )
     named = {"weights": weights, "train.on_nonfinite": on_nonfinite}
     overrides = [*(overrides or []), *(f"{key}={json.dumps(value)}" for key, value in named.items() if value)]
     run = RunFolder(out)
@@ -94,7 +110,11 @@ def fit(
     if not continues:
         check_source(settings.weights)
         require_absent(out, overwrite=overwrite or overfit_one_image)
-    train, val = (CocoLikeDataset().load_data(data, split).prepare() for split in ("train", "val"))
+    with progress_bar(quiet=quiet) as bar:
+        train, val = read_training_data(
+            data, split, val_split, val_fraction, seed=split_seed,
+            known=read_photo_split(run.split) if continues else None, progress=partial(walk, bar),
+        )  # fmt: skip
     # PyTorch takes seconds to import: only now, because wrong input is refused at once.
     from clothseg.distributed import launch, world_size_for  # noqa: PLC0415
     from clothseg.models import Model  # noqa: PLC0415

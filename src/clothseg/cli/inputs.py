@@ -1,6 +1,7 @@
 """Arguments and options that several commands share, and functions that interpret them."""
 
-from collections.abc import Iterable
+import csv
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,10 @@ import typer
 from clothseg import sample
 from clothseg.devices import check_device_name
 
-Data = Annotated[Path, typer.Argument(help="Folder of a dataset, as `clothseg dataset build` writes it.")]
+Data = Annotated[
+    Path,
+    typer.Argument(help="A dataset: clothseg's own, an export in COCO's format, or a COCO file beside its photos."),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress bar and no messages, only results and errors.")]
 Overrides = Annotated[
     list[str] | None,
@@ -37,3 +41,24 @@ def folder_called(source: Path) -> Path:
 def names_in(given: Iterable[str] | None) -> list[str]:
     """The names of an option that may be repeated; each may hold several names, separated by commas."""
     return [name for text in given or () for name in text.split(",") if name.strip()]
+
+
+def split_names(text: str) -> list[str]:
+    """Names separated by commas; a name that contains a comma is in quotes: `Suit,"shirt, blouse"`."""
+    return [name.strip() for name in next(csv.reader([text], skipinitialspace=True), [])]
+
+
+def known_names_in(given: Iterable[str] | None, known: Collection[str]) -> list[str]:
+    """The names of an option that may be repeated and may have commas, also where a known name contains commas.
+
+    `shirt, blouse,Suit` gives `shirt, blouse` and `Suit` if both are known. Names that are not known stay as they are.
+    """
+    names = []
+    for text in given or ():
+        parts = [text] if text in known else text.split(",")
+        while parts:
+            joined = (",".join(parts[:count]).strip() for count in range(len(parts), 0, -1))
+            name = next((name for name in joined if name in known), parts[0].strip())
+            names.append(name)
+            parts = parts[name.count(",") + 1 :]
+    return [name for name in names if name]

@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from clothseg import videos
 from clothseg.cli.compile import Compile, compile_network
-from clothseg.cli.inputs import Device, Overrides, Overwrite, Quiet, Recursive
+from clothseg.cli.inputs import Device, Overrides, Overwrite, Quiet, Recursive, split_names
 from clothseg.cli.selection import ClassAgnosticNms, ThresholdOf, Thresholds, selection_settings
 from clothseg.cli.terminal import ERRORS, counted, progress_bar, walk
 from clothseg.dataset.prelabel_files import PHOTOS_URL, SHOWN_FROM, LabelFormat, write_prelabels
@@ -73,7 +73,7 @@ def predict(
     require_absent(out, overwrite=overwrite)
     require_outside_inputs(out, photos)
     settings = [*(overrides or []), *selection_settings(run, threshold, thresholds, class_agnostic_nms_iou)]
-    names = [name.strip() for name in class_names.split(",")] if class_names else None
+    names = split_names(class_names) if class_names else None
     check_device_name(device)
     check_model(run, config, settings, names)
     paths = find_photos(photos, recursive=recursive, suffixes=SUFFIXES | videos.SUFFIXES)

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from clothseg.cli.inputs import split_names
 from clothseg.cli.terminal import ERRORS
 from clothseg.errors import ClothsegError
 from clothseg.files import require_absent
@@ -86,7 +87,7 @@ def convert(
     if out.suffix != ".safetensors":
         raise ClothsegError(f"--out {out}: the name must end with .safetensors, the format of the output")
     require_absent(out, overwrite=overwrite)
-    names = [name.strip() for name in class_names.split(",")] if class_names else None
+    names = split_names(class_names) if class_names else None
     weights_file(file)
     from clothseg.weights import convert_weights  # noqa: PLC0415 - PyTorch
 

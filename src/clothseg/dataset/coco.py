@@ -1,19 +1,22 @@
 """`CocoLikeDataset`: a dataset in COCO format, with the methods of the report's section 7."""
 
 import copy
-import json
 import re
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clothseg.dataset.photo_cache import PhotoCache, fitting, share_photos
+from clothseg.dataset.photo_split import PhotoSplit
+from clothseg.dataset.reading import CocoFile, Correction, choose_split, find_layout, read_coco_file
 from clothseg.errors import DataError
 from clothseg.instances import CocoAnnotation, Rle, from_segmentation, tight_box
+from clothseg.instances.class_names import wrong_class_names
 from clothseg.photos import RgbImage, read_photo
 
 if TYPE_CHECKING:
@@ -40,12 +43,18 @@ class CocoLikeDataset:
         images: the photos in the order of the file.
         class_names: the names of the classes. `prepare` fills it; position 0 is `background`.
         source: the annotations file, or None.
+        folder: where it was loaded from, or None.
+        corrections: what the reader set right or left out in that file.
+        photo_split: the split of the file that this dataset is one side of, or None.
     """
 
     def __init__(self) -> None:
         self.images: list[ImageEntry] = []
         self.class_names: list[str] = []
         self.source: Path | None = None
+        self.folder: Path | None = None
+        self.corrections: tuple[Correction, ...] = ()
+        self.photo_split: PhotoSplit | None = None
         self._image_ids: set[int] = set()
         self._cache = PhotoCache()
         self._classes: dict[tuple[str, int], str] = {}
@@ -58,39 +67,39 @@ class CocoLikeDataset:
         return f"CocoLikeDataset({len(self)} photos, {annotations} annotations, {len(self._classes)} classes{source})"
 
     def load_data(self, folder: Path | str, split: str = "train", annotations: Path | str | None = None) -> Self:
-        """Reads `annotations/SPLIT.json` of a dataset's folder. Photos are in `images/`.
+        """Reads one split of a dataset: clothseg's own, or an export of a labelling tool in COCO's format.
+
+        What can be computed from the rest is set right, see `corrections`; what cannot be used is refused. The rules
+        are those of `reading.RULES`.
 
         Args:
-            folder: the dataset, or a folder of photos if `annotations` is given.
-            split: `train` or `val`.
+            folder: the dataset or its annotations file; or a folder of photos if `annotations` is given.
+            split: the name of a split. `val` also finds `valid`, `validation` and `val2017`.
             annotations: a COCO instances file in another place.
 
         Raises:
-            DataError: the file is missing or broken, an id occurs twice, or an annotation refers to a photo or class
-                that is not in the file.
+            DataError: there is no such split, or the file is broken or has a row that cannot be used.
         """
         folder = Path(folder)
-        path = Path(annotations) if annotations else folder / "annotations" / f"{split}.json"
-        tree = _read_json(path)
-        photos = folder / "images" if (folder / "images").is_dir() else folder
-        for category in tree["categories"]:
-            self.add_class("coco", _integer(category, "id", path), str(category["name"]))
-        of_image: dict[int, list[CocoAnnotation]] = defaultdict(list)
-        for annotation in tree["annotations"]:
-            of_image[_integer(annotation, "image_id", path)].append(cast(CocoAnnotation, annotation))
-            if ("coco", annotation.get("category_id")) not in self._classes:
-                raise DataError(
-                    f"{path}: annotation {annotation.get('id')} has category_id {annotation.get('category_id')}, "
-                    "which is not among the categories"
-                )
-        for image in tree["images"]:
-            number = _integer(image, "id", path)
-            size = _integer(image, "height", path), _integer(image, "width", path)
-            self.add_image(number, photos / str(image["file_name"]), *size, of_image.pop(number, []))
-        if of_image:
-            raise DataError(f"{path}: annotations refer to images {sorted(of_image)[:5]}, which are not in the file")
-        self.source = path
+        if annotations is None:
+            files = choose_split(find_layout(folder), split)
+        else:
+            photos = (folder / "images", folder) if (folder / "images").is_dir() else (folder,)
+            files = choose_split(find_layout(Path(annotations), photos), Path(annotations).stem)
+        self._add(read_coco_file(files.annotations, files.photos))
+        self.source, self.folder = files.annotations, folder if annotations is None else files.annotations
         return self
+
+    def _add(self, file: CocoFile) -> None:
+        for category in file.categories:
+            self._add_class("coco", category["id"], category["name"])
+        of_image: dict[int, list[CocoAnnotation]] = defaultdict(list)
+        for annotation in file.annotations:
+            of_image[annotation["image_id"]].append(annotation)
+        for image in file.images:
+            number, size = image["id"], (image["height"], image["width"])
+            self.add_image(number, file.paths[number], *size, of_image.get(number, []))
+        self.corrections += file.corrections
 
     def add_class(self, source: str, class_id: int, name: str) -> None:
         """Adds a class. `class_id` is its id in annotations of `source`, 1 or more.
@@ -100,6 +109,10 @@ class CocoLikeDataset:
         """
         if class_id < 1:
             raise DataError(f"class {name!r} has id {class_id}; ids start at 1, because 0 is background")
+        self._add_class(source, class_id, name)
+
+    def _add_class(self, source: str, class_id: int, name: str) -> None:
+        """Adds a class whose id may be 0: a file may count from 0, see `reading.RULES`."""
         if (source, class_id) in self._classes:
             raise DataError(f"class id {class_id} occurs twice: {self._classes[source, class_id]!r} and {name!r}")
         self._classes[source, class_id] = name
@@ -116,11 +129,17 @@ class CocoLikeDataset:
         self.images.append(ImageEntry(image_id, path, height, width, annotations))
 
     def prepare(self, clean_name: bool = False) -> Self:
-        """Numbers the classes 1..K in the order of their ids. `clean_name` cuts names at the first comma."""
+        """Numbers the classes 1..K in the order of their ids. `clean_name` cuts names at the first comma.
+
+        Raises:
+            DataError: two classes have the same name.
+        """
         ordered = sorted(self._classes)
         names = [self._classes[key] for key in ordered]
         if clean_name:
             names = [re.split(r",", name, maxsplit=1)[0].strip() for name in names]
+        if wrong := wrong_class_names(names):
+            raise DataError(f"{self.source or 'the dataset'}: {wrong}")
         self.class_names = ["background", *names]
         self._class_ids = {key: number for number, key in enumerate(ordered, start=1)}
         return self
@@ -184,6 +203,14 @@ class CocoLikeDataset:
         self._cache = share_photos(sizes, budget) if shared else PhotoCache(budget)
         return fitting(sizes, budget)
 
+    def only(self, image_ids: Collection[int]) -> Self:
+        """The same dataset with only these photos, for example one side of a split."""
+        wanted, other = set(image_ids), copy.copy(self)
+        other.images = [entry for entry in self.images if entry.id in wanted]
+        other._image_ids = {entry.id for entry in other.images}
+        other._cache = PhotoCache()
+        return other
+
     def without_images(self) -> Self:
         """The same dataset without photos and annotations; with the cache, if processes share it."""
         other = copy.copy(self)
@@ -233,23 +260,3 @@ class CocoLikeDataset:
         """Masks `[H, W, N]` bool and classes `[N]` int64 of a photo, with the axes of the Keras implementation."""
         instances = self.load_instances(position)
         return instances.masks.pixels().permute(1, 2, 0).numpy(), instances.classes.numpy()
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file; create a dataset with `clothseg dataset build`") from error
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read as JSON ({error})") from error
-    missing = [key for key in ("images", "annotations", "categories") if not isinstance(tree, dict) or key not in tree]
-    if missing:
-        raise DataError(f"{path}: not a COCO instances file; it has no {', '.join(missing)}")
-    return cast(dict[str, Any], tree)
-
-
-def _integer(row: dict[str, Any], key: str, path: Path) -> int:
-    value = row.get(key)
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise DataError(f"{path}: {key} must be an integer, found {value!r} in {str(row)[:120]}")
-    return value

@@ -1,6 +1,7 @@
 from .comparison import compare_results, compare_runs
 from .evaluate import SCORE_THRESHOLD, evaluate_coco, evaluate_network, headline_metrics
 from .metrics import PROTOCOL, Metrics
+from .truth import truth_of
 from .values import ClassMetrics, Comparison, Interval
 
 __all__ = [
@@ -15,4 +16,5 @@ __all__ = [
     "evaluate_coco",
     "evaluate_network",
     "headline_metrics",
+    "truth_of",
 ]

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clothseg.evaluation.columns import ResultColumns
-from clothseg.evaluation.gc_pause import gc_paused
 from clothseg.evaluation.matches import ClassMatches, Records, class_matches
 from clothseg.evaluation.truth import GroundTruth
 from clothseg.evaluation.values import Confusion, Curve, ErrorKind
+from clothseg.gc_pause import gc_paused
 from clothseg.instances import CocoResult, pixel_counts
 
 FIELDS = {"mask": "segmentation", "box": "bbox"}

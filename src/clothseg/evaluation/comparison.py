@@ -17,8 +17,8 @@ import numpy as np
 from clothseg.errors import DataError
 from clothseg.evaluation.evaluate import SCORE_THRESHOLD, metrics_for_resampling
 from clothseg.evaluation.intervals import ResampledMetrics, draws, percentile_interval
-from clothseg.evaluation.stored import annotations_file, shared_data, stored_results
-from clothseg.evaluation.truth import read_truth
+from clothseg.evaluation.stored import shared_data, stored_results, truth_for
+from clothseg.evaluation.truth import GroundTruth, read_truth
 from clothseg.evaluation.validate_results import validate_results
 from clothseg.evaluation.values import Comparison, Difference
 
@@ -46,7 +46,7 @@ def compare_runs(
         RunError: a folder is not an evaluated run, a run was evaluated on other photos, or the dataset is not found.
         DataError: a file cannot be read, or does not fit the ground truth.
     """
-    truth = annotations_file(data if data is not None else shared_data([a, b]))
+    truth = truth_for(data if data is not None else shared_data([a, b]), runs=(a, b))
     return compare_results(
         truth,
         stored_results(a, truth),
@@ -58,7 +58,7 @@ def compare_runs(
 
 
 def compare_results(
-    truth: Path | Mapping[str, Any],
+    truth: Path | Mapping[str, Any] | GroundTruth,
     a: Sequence[Any],
     b: Sequence[Any],
     *,
@@ -70,7 +70,7 @@ def compare_results(
     """Compares two lists of COCO results on the same ground truth by a paired bootstrap over its photos.
 
     Args:
-        truth: COCO instances, as a file or as parsed JSON.
+        truth: COCO instances, as a file, as parsed JSON, or read already.
         a: results of the first side, as parsed JSON.
         b: results of the second side.
         score_threshold: of `report_mAP`.
@@ -82,7 +82,7 @@ def compare_results(
         DataError: the ground truth is not COCO instances, a result does not fit it (the message starts with A or B), or
             the two sides have no metric in common.
     """
-    known = read_truth(truth)
+    known = truth if isinstance(truth, GroundTruth) else read_truth(truth)
     notes: list[str] = []
     sides: list[ResampledMetrics] = []
     for name, results in (("A", a), ("B", b)):

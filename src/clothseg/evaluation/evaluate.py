@@ -17,7 +17,7 @@ from clothseg.evaluation.matches import ClassMatches
 from clothseg.evaluation.metrics import Metrics
 from clothseg.evaluation.report_map import PerImageAP, per_image_ap
 from clothseg.evaluation.thresholds import best_threshold
-from clothseg.evaluation.truth import GroundTruth, read_truth
+from clothseg.evaluation.truth import GroundTruth, read_truth, truth_of
 from clothseg.evaluation.validate_results import validate_results
 from clothseg.evaluation.values import ClassMetrics, FalsePositivesOnEmpty, Threshold
 from clothseg.instances import CocoResult
@@ -43,11 +43,11 @@ def evaluate_network(
     if dataset.source is None:
         raise DataError("an evaluation needs a dataset that was loaded from a file; call load_data() first")
     rows = [row for of_photo in detections(detector, dataset) for row in of_photo]
-    return evaluate_coco(dataset.source, rows, score_threshold=score_threshold, resamples=resamples)
+    return evaluate_coco(truth_of(dataset), rows, score_threshold=score_threshold, resamples=resamples)
 
 
 def evaluate_coco(
-    truth: Path | Mapping[str, Any],
+    truth: Path | Mapping[str, Any] | GroundTruth,
     results: Sequence[Any],
     *,
     score_threshold: float = SCORE_THRESHOLD,
@@ -57,7 +57,7 @@ def evaluate_coco(
     """All metrics of COCO results: COCO's for masks and boxes, boundary AP, the report's mAP, thresholds, errors.
 
     Args:
-        truth: COCO instances (`images`, `annotations`, `categories`), as a file or as parsed JSON.
+        truth: COCO instances (`images`, `annotations`, `categories`), as a file, as parsed JSON, or read already.
         results: COCO results as parsed JSON: `image_id`, `category_id`, `score`, and `segmentation`, `bbox`
             (x y width height in pixels) or both.
         score_threshold: detections with a lower score do not count for `report_mAP`; other metrics count all.
@@ -71,7 +71,7 @@ def evaluate_coco(
     Raises:
         DataError: the ground truth is not COCO instances, or a result does not fit it; see `validate_results`.
     """
-    known = read_truth(truth)
+    known = truth if isinstance(truth, GroundTruth) else read_truth(truth)
     rows, remarks = validate_results(results, known)
     metrics, matches = _coco_metrics(known, rows)
     report = per_image_ap(known, rows, score_threshold) if "mask" in matches else None

@@ -4,31 +4,58 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from clothseg.dataset.photo_split import PhotoSplit, read_photo_split
+from clothseg.dataset.reading import SplitFiles, choose_split, find_layout
 from clothseg.errors import DataError, RunError
 from clothseg.evaluation.metrics import Metrics
-from clothseg.evaluation.truth import read_truth
+from clothseg.evaluation.truth import GroundTruth, read_truth
 from clothseg.evaluation.validate_results import read_results
 from clothseg.runs import RunFolder
 
 
-def annotations_file(data: Path) -> Path:
+def validation_split(data: Path, split: str | None = None) -> SplitFiles:
     """The COCO ground truth file: of the validation photos if `data` is a dataset's folder, otherwise `data`.
 
+    Args:
+        data: a dataset, an export of a labelling tool, or a COCO file.
+        split: another split than `val`.
+
     Raises:
-        DataError: there is no such file.
+        DataError: there is no such file or split.
     """
-    path = data / "annotations" / "val.json" if data.is_dir() else data
-    if not path.is_file():
-        raise DataError(f"{path}: no such file; create a dataset with `clothseg dataset build`")
-    return path
+    return choose_split(find_layout(data), split or "val") if data.is_dir() or split else find_layout(data).splits[0]
 
 
-def stored_results(source: Path, truth: Path) -> Sequence[Any]:
+def truth_for(data: Path, split: str | None = None, runs: Sequence[Path] = ()) -> GroundTruth:
+    """The ground truth of the validation photos; those of a run, if the run split the file itself.
+
+    Args:
+        data: a dataset, an export of a labelling tool, or a COCO file.
+        split: another split than `val`.
+        runs: folders of runs; others are ignored.
+
+    Raises:
+        DataError: there is no such file or split, or it cannot be used.
+        RunError: the split of a run cannot be read.
+    """
+    files = validation_split(data, split)
+    truth = read_truth(files.annotations, files.photos)
+    own = None if split else split_of_run(runs, files)
+    return truth if own is None else truth.only(set(own.val))
+
+
+def split_of_run(runs: Sequence[Path], files: SplitFiles) -> PhotoSplit | None:
+    """The split of this file that one of the runs was trained with; None if there is none."""
+    known = [split for run in runs if (split := read_photo_split(RunFolder(run).split)) is not None]
+    return next((split for split in known if split.is_of(files.annotations)), None)
+
+
+def stored_results(source: Path, truth: GroundTruth) -> Sequence[Any]:
     """The COCO results of an evaluated run, or of a results file, as parsed JSON.
 
     Args:
         source: the run's folder, or the file.
-        truth: the COCO ground truth that the run must have been evaluated on.
+        truth: that the run must have been evaluated on.
 
     Raises:
         RunError: the folder is not an evaluated run, or the run was evaluated on another ground truth.
@@ -38,9 +65,10 @@ def stored_results(source: Path, truth: Path) -> Sequence[Any]:
         return read_results(source)
     folder = require_evaluated(source)
     evaluated_on = Metrics.from_json(folder.metrics.read_text(encoding="utf-8")).truth
-    if evaluated_on and evaluated_on != read_truth(truth).fingerprint:
+    if evaluated_on and evaluated_on != truth.fingerprint:
         raise RunError(
-            f"{source} was evaluated on other photos or objects than those of {truth}; evaluate it again on these"
+            f"{source} was evaluated on other photos or objects than those of {truth.source or 'the dataset'}; "
+            "evaluate it again on these"
         )
     return read_results(folder.predictions)
 

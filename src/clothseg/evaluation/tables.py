@@ -9,6 +9,8 @@ from rich.table import Table
 from clothseg.evaluation.values import Comparison, Confusion, Difference, MetricValues
 
 _HEADLINES = ("mask_AP", "mask_AP50", "boundary_AP", "box_AP", "box_AP50", "report_mAP")
+NOTHING = "nothing there"
+"""The name of the last row of a confusion matrix: detections where there is no object."""
 _MAX_CLASSES = 12  # of a confusion matrix on a terminal
 _ERRORS = {
     "class": "right place, wrong class",
@@ -116,10 +118,10 @@ def _errors(metrics: MetricValues) -> str:
 
 
 def _confusion(found: Confusion) -> str:
-    names = [*found.classes, "background"]
-    table = _table(f"true class, score from {found.threshold:.2f}", *(f"as {name}" for name in names[:-1]), "missed")
-    for name, row in zip(names, found.counts, strict=True):
-        table.add_row(name, *(str(n) for n in row[:-1]), "" if name == "background" else str(row[-1]))
+    table = _table(f"true class, score from {found.threshold:.2f}", *(f"as {name}" for name in found.classes), "missed")
+    for name, row in zip(found.classes, found.counts[:-1], strict=True):
+        table.add_row(name, *map(str, row))
+    table.add_row(NOTHING, *map(str, found.counts[-1][:-1]), "")  # not "background": a class may have that name
     return _to_text(table)
 
 

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from clothseg.errors import DataError
 from clothseg.evaluation.columns import ResultColumns
-from clothseg.evaluation.gc_pause import gc_paused
-from clothseg.evaluation.truth import GroundTruth, is_number, is_standard_rle, parse_box
-from clothseg.files import read_json, read_json_array
+from clothseg.evaluation.truth import GroundTruth, is_standard_rle, parse_box
+from clothseg.files import is_finite_number, read_json, read_json_array
+from clothseg.gc_pause import gc_paused
 from clothseg.instances import CocoResult, Rle, broken_mask, first_broken, from_segmentation, pixel_counts
 
 _CHUNK = 4096  # rows checked at once
@@ -131,7 +131,7 @@ def _checked(number: int, row: Any, truth: GroundTruth) -> CocoResult:
     photo, class_id, score = row.get("image_id"), row.get("category_id"), row.get("score")
     if type(photo) is not int or photo not in truth.sizes or type(class_id) is not int:
         raise DataError(_unknown(number, row, truth))
-    if class_id not in truth.names or score is None or not is_number(score):
+    if class_id not in truth.names or score is None or not is_finite_number(score):
         raise DataError(_unknown(number, row, truth))
     answer: CocoResult = {"image_id": photo, "category_id": class_id, "score": float(score)}
     mask, box = row.get("segmentation"), row.get("bbox")

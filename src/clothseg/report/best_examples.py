@@ -7,8 +7,8 @@ from pathlib import Path
 from PIL import Image
 
 from clothseg.errors import PhotoError, RunError
-from clothseg.evaluation.stored import shared_data, stored_results
-from clothseg.evaluation.truth import GroundTruth, read_truth
+from clothseg.evaluation.stored import shared_data, stored_results, truth_for, validation_split
+from clothseg.evaluation.truth import GroundTruth
 from clothseg.files import OutputNames, atomic_file, atomic_folder, require_outside_inputs
 from clothseg.instances import (
     CocoImage,
@@ -91,21 +91,21 @@ def write_figures(
         ConfigError: there is no class of a name in `class_thresholds`.
     """
     data = data if data is not None else shared_data([run])
-    annotations = data / "annotations" / "val.json"
-    predictions = stored_results(run, annotations)
-    truth = read_truth(annotations)
+    truth = truth_for(data, runs=[run])
+    predictions = stored_results(run, truth)
     select = Selection(score_threshold, _by_id(truth, class_thresholds or {}))
     shown = [row for row in predictions if row["score"] >= select.least(row["category_id"])]
     results = results_by_photo(truth.images, shown)
     chosen = {c: best_examples(truth, results, c)[:best] for c in truth.names}
     wanted = {example.image["id"] for examples in chosen.values() for example in examples}
     images = [image for image in truth.images if every_photo or image["id"] in wanted]
-    require_outside_inputs(out, [run, annotations, *(_path(data, image) for image in truth.images)], allow_inside=True)
+    photos = [truth.photo_path(image, data / "images") for image in truth.images]
+    require_outside_inputs(out, [run, validation_split(data).annotations, *photos], allow_inside=True)
     unread: dict[str, str] = {}
     drawn, photo_names, sheet_names = 0, OutputNames(), OutputNames()
     with atomic_folder(out, overwrite=overwrite) as folder:
         for image in progress(images, len(images), "drawing"):
-            photo = _photo(data, image, unread)
+            photo = _photo(data, truth, image, unread)
             if photo is not None:
                 picture = draw_instances(photo, to_instances(results[image["id"]], image), truth.names)
                 _save(picture, folder / "photos" / photo_names.name(Path(image["file_name"]).stem, ".png"))
@@ -153,7 +153,7 @@ def _pairs(
     """Ground truth and detections of each example, alternating, with a caption for each."""
     pictures, captions = [], []
     for example in examples:
-        photo = _photo(data, example.image, unread)
+        photo = _photo(data, truth, example.image, unread)
         if photo is None:
             continue
         objects = to_instances(truth.by_photo[example.image["id"]], example.image)
@@ -163,18 +163,14 @@ def _pairs(
     return pictures, captions
 
 
-def _photo(data: Path, image: CocoImage, unread: dict[str, str]) -> RgbImage | None:
+def _photo(data: Path, truth: GroundTruth, image: CocoImage, unread: dict[str, str]) -> RgbImage | None:
     """A photo; None, and a message in `unread`, if it cannot be read or has another size than its annotations."""
-    path = _path(data, image)
+    path = truth.photo_path(image, data / "images")
     try:
         return read_sized_photo(path, (image["height"], image["width"]))
     except PhotoError as error:
         unread[str(path)] = str(error)
         return None
-
-
-def _path(data: Path, image: CocoImage) -> Path:
-    return data / "images" / image["file_name"]
 
 
 def _small(photo: RgbImage, instances: Instances, names: Mapping[int, str], *, scores: bool) -> RgbImage:

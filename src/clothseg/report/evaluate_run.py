@@ -8,8 +8,10 @@ from pathlib import Path
 import torch
 
 from clothseg.dataset import CocoLikeDataset
+from clothseg.dataset.reading import describe_corrections
 from clothseg.devices import AUTO, resolve_device
 from clothseg.evaluation import Metrics
+from clothseg.evaluation.stored import split_of_run, validation_split
 from clothseg.files import atomic_write
 from clothseg.models import Model
 from clothseg.prediction.compile import compile_for_inference
@@ -22,6 +24,7 @@ def evaluate_run(
     run: Path | str,
     data: Path | str,
     *,
+    split: str | None = None,
     score_threshold: float | None = None,
     initial_weights: bool = False,
     compile: bool = False,
@@ -33,14 +36,16 @@ def evaluate_run(
 
     Args:
         run: the run's folder.
-        data: the dataset's folder; its validation photos are used. It may have fewer classes than the network.
+        data: the dataset, in any layout that `dataset.reading.find_layout` knows; its validation photos are used, or
+            those that the run kept for validation. It may have fewer classes than the network.
+        split: another split than `val`.
         score_threshold: of `report_mAP`; by default the run's `inference.score_threshold`.
         initial_weights: whether to evaluate the network as it was before training. The metrics then go to
             `metrics-initial.json`, and `predictions.json` stays as it is.
         compile: whether to compile the network first; the run's `inference.compile` does the same.
         device: that the network runs on; see `devices.resolve_device`.
         progress: wraps the photos, for a progress bar.
-        notify: receives a message about compiling, if there is one.
+        notify: receives messages, for example about corrections of the annotations.
 
     Returns:
         The metrics, fractions in 0..1.
@@ -52,7 +57,9 @@ def evaluate_run(
     """
     begun, device = time.monotonic(), resolve_device(device)
     folder = RunFolder(Path(run))
-    val = CocoLikeDataset().load_data(data, "val").prepare()
+    val = read_validation(folder.path, Path(data), split)
+    if corrected := describe_corrections(val.source or data, val.corrections):
+        notify(corrected)
     model = Model.load_initial(run, val.classes, device=device) if initial_weights else Model.load(run, device=device)
     if message := compile_for_inference(model, requested=compile):
         notify(message)
@@ -63,5 +70,18 @@ def evaluate_run(
         atomic_write(folder.predictions, json.dumps(results))
     name = "evaluate initial weights" if initial_weights else "evaluate"
     folder.add_facts({"timings": {name: round(time.monotonic() - begun, 1)}})
-    write_report(folder.path, Path(data))
+    write_report(folder.path, Path(data), split=split)
     return metrics
+
+
+def read_validation(run: Path, data: Path, split: str | None = None) -> CocoLikeDataset:
+    """The photos to evaluate a run on, prepared: a split of the dataset, or those that the run kept for validation.
+
+    Raises:
+        DataError: there is no such split, or it cannot be used.
+        RunError: the split of the run cannot be read.
+    """
+    files = validation_split(data, split)
+    val = CocoLikeDataset().load_data(data, split or files.name).prepare()
+    own = None if split else split_of_run([run], files)
+    return val if own is None else val.only(own.val)

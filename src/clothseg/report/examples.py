@@ -77,7 +77,9 @@ def error_examples(
         for error in _choose(errors, wanted):
             name = str(error.image.get("file_name", error.image["id"]))
             try:
-                picture = _picture(read_sized_photo(images / name, error.truth.size), error, truth.names)
+                picture = _picture(
+                    read_sized_photo(truth.photo_path(error.image, images), error.truth.size), error, truth.names
+                )
             except PhotoError:
                 unread.append(name)
                 continue

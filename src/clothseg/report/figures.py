@@ -62,7 +62,7 @@ def prediction_pairs(
         score, image = ranked[position]
         name = str(image.get("file_name", image["id"]))
         try:
-            photo = read_sized_photo(images / name, (image["height"], image["width"]))
+            photo = read_sized_photo(truth.photo_path(image, images), (image["height"], image["width"]))
         except PhotoError:
             unread.append(name)
             continue

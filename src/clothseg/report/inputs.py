@@ -50,7 +50,7 @@ def training_photos(
     for image in chosen:
         instances = to_instances(truth.by_photo[image["id"]], image)
         try:
-            photo = read_sized_photo(images / str(image.get("file_name", image["id"])), instances.size)
+            photo = read_sized_photo(truth.photo_path(image, images), instances.size)
         except PhotoError:
             unread.append(str(image.get("file_name", image["id"])))
             continue

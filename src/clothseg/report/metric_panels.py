@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from clothseg.evaluation import Metrics
+from clothseg.evaluation.tables import NOTHING
 from clothseg.evaluation.values import Confusion, Threshold
 from clothseg.report.examples import ErrorExamples
 
@@ -94,13 +95,13 @@ def error_panels(metrics: Metrics, examples: Mapping[str, ErrorExamples]) -> lis
 
 
 def confusion_rows(confusion: Confusion | None) -> list[tuple[str, list[Cell | None]]]:
-    """Name and cells of each row; None for the corner of background and background, which has no count.
+    """Name and cells of each row; None for the corner of nothing and nothing, which has no count.
 
     Empty if there is no matrix, or if it has too many classes for the page.
     """
     if confusion is None or len(confusion.classes) > _MAX_CLASSES:
         return []
-    names = [*confusion.classes, "background"]
+    names = [*confusion.classes, NOTHING]
     rows = []
     for position, (name, counts) in enumerate(zip(names, confusion.counts, strict=True)):
         total = sum(counts)

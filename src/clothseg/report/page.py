@@ -22,13 +22,14 @@ COLUMNS = tuple(f"{kind}_{metric}" for kind in ("mask", "box") for metric in ("A
 _MAX_TEXT = 20_000
 
 
-def write_report(run: Path, data: Path, *, threshold: float = 0.5) -> Path:
+def write_report(run: Path, data: Path, *, split: str | None = None, threshold: float = 0.5) -> Path:
     """Writes `report.html` into a run's folder, from the files that exist.
 
     Args:
         run: the folder with `run.json`, `config.yaml`, `history.csv`, `metrics.json`, `metrics-initial.json` and
             `predictions.json`. For a missing file, the page names the command that makes it.
-        data: the COCO dataset, with `images/`, `annotations/{train,val}.json` and `dataset.yaml`.
+        data: the COCO dataset, in any layout that `dataset.reading.find_layout` knows.
+        split: that the run was evaluated on; by default the validation photos.
         threshold: detections with at least this score are drawn. The metrics count all detections.
 
     Returns:
@@ -38,7 +39,7 @@ def write_report(run: Path, data: Path, *, threshold: float = 0.5) -> Path:
         RunError: `run` is not a folder, or a file in it is broken.
         DataError: a file of the dataset is broken.
     """
-    files = read_run(run, data)
+    files = read_run(run, data, split)
     filters = {"percent": percent, "duration": text.duration}
     page = render_page("report", "page.html.jinja", _values(files, threshold), filters)
     path = RunFolder(run).report

@@ -10,6 +10,7 @@ import torch
 
 from clothseg.errors import DataError, RunError
 from clothseg.evaluation import Metrics
+from clothseg.evaluation.stored import split_of_run, truth_for, validation_split
 from clothseg.evaluation.truth import GroundTruth, read_truth
 from clothseg.evaluation.validate_results import read_results, validate_results
 from clothseg.instances import (
@@ -67,8 +68,13 @@ class RunFiles:
         return [str(name) for name in self.facts.get("classes", [])]
 
 
-def read_run(run: Path, data: Path) -> RunFiles:
+def read_run(run: Path, data: Path, split: str | None = None) -> RunFiles:
     """Reads all existing files of a run and of its dataset.
+
+    Args:
+        run: the run's folder.
+        data: the dataset.
+        split: that the run was evaluated on; by default the validation photos.
 
     Raises:
         RunError: `run` is not a folder, or a file in it cannot be read.
@@ -79,7 +85,7 @@ def read_run(run: Path, data: Path) -> RunFiles:
     folder = RunFolder(run)
     if folder.history.is_file():
         read_history(folder.history)  # raises an error that names the row
-    val = _read_split(data, "val")
+    val = truth_for(data, split, [run]) if _exists(data, split) else None
     return RunFiles(
         run=run,
         data=data,
@@ -89,7 +95,7 @@ def read_run(run: Path, data: Path) -> RunFiles:
         metrics=_read(folder.metrics, Metrics.from_json, RunError),
         initial=_read(folder.initial_metrics, Metrics.from_json, RunError),
         predictions=_predictions(folder.predictions, val),
-        train=_read_split(data, "train"),
+        train=_read_train(data, run),
         val=val,
         description=_read(data / "dataset.yaml", str, DataError),
     )
@@ -133,9 +139,25 @@ def _read(path: Path, parse: Callable[[str], T], kind: type[RunError] | type[Dat
         raise kind(f"{path}: cannot be read ({type(error).__name__}: {error})") from error
 
 
-def _read_split(data: Path, split: str) -> GroundTruth | None:
-    path = data / "annotations" / f"{split}.json"
-    return read_truth(path) if path.is_file() else None
+def _exists(data: Path, split: str | None) -> bool:
+    """Whether there is a ground truth file, whatever is in it."""
+    try:
+        validation_split(data, split)
+    except DataError:
+        return False
+    return True
+
+
+def _read_train(data: Path, run: Path) -> GroundTruth | None:
+    """The ground truth of the training photos; None if the dataset does not say which these are."""
+    if not _exists(data, "train"):
+        return None
+    files = validation_split(data, "train")
+    own = split_of_run([run], files)
+    if own is None and not files.role:
+        return None
+    truth = read_truth(files.annotations, files.photos)
+    return truth if own is None else truth.only(set(own.train))
 
 
 def _predictions(path: Path, truth: GroundTruth | None) -> Sequence[CocoResult] | None:

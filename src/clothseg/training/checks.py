@@ -23,6 +23,14 @@ def check_datasets(train: CocoLikeDataset, val: CocoLikeDataset, config: Config)
     """
     if not len(train) or not len(val):
         raise DataError("training needs at least one photo in train and one in val")
+    if (
+        train.source is not None
+        and train.source == val.source
+        and {e.id for e in train.images} & {e.id for e in val.images}
+    ):
+        raise DataError(
+            f"{train.source}: the same photos are in train and in val; split them, for example with --val-fraction 0.2"
+        )
     if train.classes != val.classes:
         raise DataError(
             f"train has the classes {train.classes}, but val has {val.classes}; both files need the same categories"

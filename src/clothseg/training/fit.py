@@ -73,6 +73,8 @@ def fit(
             run.add_facts(facts)
     if distributed.is_first:
         run.add_facts({"precision": trainer.precision})
+        if val.photo_split is not None:
+            val.photo_split.write(run.split)
     eta = EtaEstimator(trainer, len(val))
     if trainer.finished:
         log.info("nothing is left to do; --more-epochs N trains it longer")
@@ -118,4 +120,4 @@ def _explained(error: Exception, run: RunFolder, distributed: DistributedContext
 
 
 def _folder(dataset: CocoLikeDataset) -> str:
-    return str(dataset.source.parent.parent) if dataset.source else "DATA"
+    return str(dataset.folder or "DATA")

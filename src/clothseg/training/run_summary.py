@@ -9,6 +9,7 @@ from torch import Tensor
 
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
+from clothseg.dataset.reading import describe_corrections
 from clothseg.devices import describe_precision
 from clothseg.distributed import local_world_size
 from clothseg.files import atomic_write
@@ -52,9 +53,13 @@ def summarize_run(
         **{check.name: check.summary for check in checks},
         "memory": describe_memory(memory, device, resident(), local_world_size(config.train.devices)),
     }
+    rows = [f"{name:<9}{text}" for name, text in lines.items()]
+    for data in (train, val) if val.source != train.source else (train,):
+        if corrected := describe_corrections(data.source or "", data.corrections):
+            rows.append(f"{'labels':<9}{corrected}")
     facts: dict[str, Any] = {check.name: check.facts for check in checks}
     facts["memory"] = {"forecast": vars(memory) | {"total": memory.total}}
-    return [f"{name:<9}{text}" for name, text in lines.items()], facts
+    return rows, facts
 
 
 def run_facts(network: Network, train: CocoLikeDataset, val: CocoLikeDataset, weights: str) -> dict[str, Any]:
@@ -67,7 +72,7 @@ def run_facts(network: Network, train: CocoLikeDataset, val: CocoLikeDataset, we
     """
     frozen = network.config.backbone.frozen_stages
     return {
-        "data": str(train.source.parent.parent) if train.source else "",
+        "data": str(train.folder or ""),
         "classes": train.classes,
         "device": str(network.device),
         "weights": weights,

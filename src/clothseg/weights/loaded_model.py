@@ -1,15 +1,15 @@
 """From a weights file to a network that is ready to predict, with its settings and classes."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from clothseg.config import Config
 from clothseg.errors import WeightsError
+from clothseg.instances.class_names import wrong_class_names
 from clothseg.networks import Network, build_network
 from clothseg.weights.check import weights_file
-from clothseg.weights.converted import ConvertedWeights, normalize_name
+from clothseg.weights.converted import ConvertedWeights
 from clothseg.weights.formats.native import write_network
 from clothseg.weights.load import LoadReport, load_converted, read_weights
 from clothseg.weights.origin_settings import config_from
@@ -108,9 +108,8 @@ def _build_model(
     names = list(classes) if classes else converted.classes
     if len(names) != len(converted.classes):
         raise WeightsError(f"{path}: has {len(converted.classes)} classes, but {len(names)} names were given")
-    for name, count in Counter(map(normalize_name, names)).items():
-        if count > 1 or not name:
-            raise WeightsError(f"{path}: class names must be unique and not empty, but {name!r} occurs {count} time(s)")
+    if wrong := wrong_class_names(names):
+        raise WeightsError(f"{path}: {wrong}; give other names with --class-names")
     config = config_of(converted, settings, overrides)
     network = build_network(config, len(names))
     report = load_converted(network, converted, str(path))

@@ -113,7 +113,7 @@ def test_a_file_that_is_not_coco_is_wrong_input(text: str, message: str, tmp_pat
 
 
 def test_missing_inputs_are_errors(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no such dataset"):
+    with pytest.raises(DataError, match="no such file or folder"):
         examine([tmp_path / "nothing"])
     with pytest.raises(DataError, match="has no annotations"):
         examine([tmp_path])

@@ -49,7 +49,7 @@ def test_label_studio(tmp_path: Path) -> None:
         "info": {"contributor": "Label Studio"},
     }
     (tmp_path / "result.json").write_text(json.dumps(tree))
-    assert kinds(tmp_path) == {"category_below_one": 1, "id_below_one": 2}
+    assert kinds(tmp_path) == {"classes_from_zero": 1, "id_below_one": 2}
     cleaned = write_cleaned(examine([tmp_path / "result.json"], min_instances=0), tmp_path / "clean")
     assert (cleaned.photos, cleaned.annotations, cleaned.removed) == (3, 3, ())
     data = CocoLikeDataset().load_data(tmp_path / "clean", "result").prepare()
@@ -131,7 +131,7 @@ def test_ids_as_strings_and_masks_of_the_wrong_kind(tmp_path: Path) -> None:
             annotation(1, 0, 0) | {"id": "x1", "image_id": "00be7", "category_id": "dress"},
             annotation(1, 0, 0)
             | {"id": "x2", "image_id": "00ae7", "category_id": "dress"}
-            | {"segmentation": {"size": list(SIZE), "counts": list(rle["counts"])}},
+            | {"segmentation": {"size": list(SIZE), "counts": [*rle["counts"], 70]}},
         ],
     }
     (tmp_path / "a.json").write_text(json.dumps(tree))

@@ -155,7 +155,7 @@ def polygon_of_two_points(d: DataSet) -> Any:
     return a["id"]
 
 
-@plant("few_points")
+@plant("polygon_dropped")
 def polygon_of_two_points_beside_a_good_one(d: DataSet) -> Any:
     a = rectangle(d.train["annotations"][0])
     a["segmentation"].append([10, 10, 50, 50, 10, 10])
@@ -234,7 +234,7 @@ def no_area_and_no_crowd_flag(d: DataSet) -> Any:
 # ids
 
 
-@plant("duplicate_id")
+@plant("no_own_id")
 def annotation_id_twice(d: DataSet) -> Any:
     d.train["annotations"][5]["id"] = d.train["annotations"][4]["id"]
     return d.train["annotations"][4]["id"]
@@ -255,6 +255,43 @@ def categories_from_zero(d: DataSet) -> Any:
             row["id"] -= 1
         for row in tree["annotations"]:
             row["category_id"] -= 1
+
+
+@plant("classes_from_zero", "id_below_one")
+def everything_from_zero(d: DataSet) -> Any:
+    for tree in (d.train, d.val):
+        shift = min(row["id"] for row in tree["images"])
+        for row in tree["categories"]:
+            row["id"] -= 1
+        for row in tree["images"]:
+            row["id"] -= shift
+        for row in tree["annotations"]:
+            row["category_id"] -= 1
+            row["image_id"] -= shift
+
+
+@plant("unused_root_class")
+def root_class_of_roboflow(d: DataSet) -> Any:
+    for tree in (d.train, d.val):
+        for row in tree["categories"]:
+            row["supercategory"] = "clothes-x"
+        tree["categories"].insert(0, {"id": 0, "name": "clothes-x", "supercategory": "none"})
+
+
+@plant("unused_root_class")
+def background_class_of_labelme(d: DataSet) -> Any:
+    for tree in (d.train, d.val):
+        tree["categories"].insert(0, {"id": 0, "name": "_background_", "supercategory": None})
+
+
+@plant("class_name_twice", "class_in_one_split")
+def class_twice_in_a_file(d: DataSet) -> Any:
+    d.train["categories"] += [{"id": 8, "name": "Hat"}, {"id": 9, "name": "Hat"}]
+
+
+@plant("class_name_spaces")
+def class_name_with_a_line_break(d: DataSet) -> Any:
+    d.train["categories"][1]["name"] += "\n"
 
 
 @plant("id_below_one")
@@ -369,7 +406,7 @@ def image_without_name(d: DataSet) -> Any:
     return d.train["images"][1]["id"]
 
 
-@plant("wrong_type")
+@plant("number_form")
 def width_as_text(d: DataSet) -> Any:
     d.train["images"][1]["width"] = "367"
     return d.train["images"][1]["id"]
@@ -380,10 +417,34 @@ def annotation_is_a_word(d: DataSet) -> Any:
     d.train["annotations"].append("a dress")
 
 
-@plant("wrong_type")
+@plant("wrong_box")
 def box_with_infinity(d: DataSet) -> Any:
     d.train["annotations"][1]["bbox"][3] = float("inf")
     return d.train["annotations"][1]["id"]
+
+
+@plant("null_row")
+def row_of_nothing(d: DataSet) -> Any:
+    d.train["annotations"].append(None)
+
+
+@plant("repeated_row")
+def image_row_twice(d: DataSet) -> Any:
+    d.train["images"].append(dict(d.train["images"][2]))
+    return d.train["images"][2]["id"]
+
+
+@plant("size_from_photo")
+def size_missing(d: DataSet) -> Any:
+    del d.train["images"][2]["width"]
+    return d.train["images"][2]["id"]
+
+
+@plant("photo_name")
+def photo_in_another_case(d: DataSet) -> Any:
+    image = d.train["images"][1]
+    image["file_name"] = image["file_name"].upper()
+    return image["id"]
 
 
 @plant("unsafe_name")
@@ -422,7 +483,15 @@ def test_a_fault_is_found_at_its_place_and_not_in_the_cleaned_copy(name: str, da
             f.location.annotation_id if f.location.section == "annotations" else f.location.image_id for f in found
         ]
         assert named in places
-    if kind not in {"id_not_whole", "category_below_one", "all_crowd", "unknown_category", "unknown_image", "not_coco"}:
+    if kind not in {
+        "id_not_whole",
+        "category_below_one",
+        "classes_from_zero",
+        "all_crowd",
+        "unknown_category",
+        "unknown_image",
+        "not_coco",
+    }:
         assert len({(f.location.section, f.location.row) for f in found}) <= 2
     cleaned = write_cleaned(diagnosis, data.folder.parent / "clean")
     again = examine([cleaned.folder], min_instances=0)

@@ -9,9 +9,11 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from clothseg.cli.inputs import known_names_in
 from clothseg.cli.terminal import ERRORS, progress_bar
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
+from clothseg.dataset.reading import describe_corrections
 from clothseg.errors import ConfigError
 from clothseg.files import require_absent
 
@@ -19,9 +21,11 @@ _LISTED = 10
 
 
 def show(
-    data: Annotated[Path, typer.Argument(help="The folder of a dataset, or with --annotations a folder of photos.")],
+    data: Annotated[
+        Path, typer.Argument(help="A dataset, an export in COCO's format, or with --annotations a folder of photos.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the pictures and index.html.")],
-    split: Annotated[str, typer.Option(help="The split to show: train or val.")] = "train",
+    split: Annotated[str, typer.Option(help="The split to show. val also finds valid and val2017.")] = "train",
     annotations: Annotated[Path | None, typer.Option(help="A COCO file, instead of --split.")] = None,
     classes: Annotated[
         list[str] | None, typer.Option(help="Only these classes, repeatable or with commas.", metavar="NAMES")
@@ -56,7 +60,9 @@ def show(
         raise ConfigError("--set changes a configuration; name it with --config or --augment")
     settings = Config.load(named, overrides or []) if named else Config()
     loaded = CocoLikeDataset().load_data(data, split, annotations).prepare()
-    names = [name.strip() for given in classes or [] for name in given.split(",") if name.strip()]
+    if not quiet and (corrected := describe_corrections(loaded.source or data, loaded.corrections)):
+        ERRORS.print(escape(corrected))
+    names = known_names_in(classes, loaded.classes)
     # PyTorch takes seconds to import: only now, because wrong input is refused at once.
     from clothseg.dataset.show import show_dataset  # noqa: PLC0415
     from clothseg.networks import input_transform  # noqa: PLC0415

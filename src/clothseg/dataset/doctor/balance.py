@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from clothseg.dataset.doctor.findings import Finding, Location
 from clothseg.dataset.doctor.rows import Split
-from clothseg.dataset.doctor.splits import normalized_class
+from clothseg.instances.class_names import class_name_key
 
 MIN_INSTANCES = 20
 _MIN_PER_SPLIT = 5
@@ -36,8 +36,8 @@ def check_balance(splits: Sequence[Split], min_instances: int = MIN_INSTANCES) -
 
 
 def count_instances(split: Split) -> Counter[str]:
-    """Counts instances by class, without crowds. Class names are those of `normalized_class`."""
-    names = {number: normalized_class(row.name) for number, row in split.categories_by_id().items()}
+    """Counts instances by class, without crowds. Class names are those of `class_name_key`."""
+    names = {number: class_name_key(row.name) for number, row in split.categories_by_id().items()}
     return Counter(names[r.category_id] for r in split.annotations if r.category_id in names and not r.crowd)
 
 
@@ -46,7 +46,7 @@ def _classes(splits: Sequence[Split]) -> dict[str, Location]:
     for split in splits:
         for row in split.categories:
             if row.name.strip():
-                locations.setdefault(normalized_class(row.name), row.location)
+                locations.setdefault(class_name_key(row.name), row.location)
     return locations
 
 

@@ -1,8 +1,8 @@
 """Checks box and area of one annotation, compared with its photo and its mask."""
 
 from clothseg.dataset.doctor.findings import Finding
-from clothseg.dataset.doctor.reading import numbers
 from clothseg.dataset.doctor.rows import AnnotationRow
+from clothseg.dataset.reading.values import numbers
 from clothseg.instances import Rle, mask_area, tight_box
 
 XywhBox = tuple[float, float, float, float]
@@ -13,20 +13,17 @@ _LOOSE_PIXELS, _LOOSE_FRACTION = 4.0, 0.1  # tolerance of an edge: the larger of
 
 
 def check_box(row: AnnotationRow, size: tuple[int, int], rle: Rle | None) -> list[Finding]:
-    """Checks `bbox`, `area` and `iscrowd` on a photo of `size` (height, width), with the mask `rle` if there is one."""
-    absent = [key for key in ("bbox", "area", "iscrowd") if row.raw.get(key) is None]
-    findings = [Finding("missing_figure", row.location, f"{', '.join(absent)} missing")] if absent else []
-    if "bbox" not in absent:
-        findings += _check_bbox(row, size, rle)
-    if "area" not in absent:
-        findings += _check_area(row, rle)
-    return findings
+    """Checks `bbox` and `area` on a photo of `size` (height, width), with the mask `rle` if there is one.
+
+    Values that cannot be read are reported by the reader.
+    """
+    return _check_bbox(row, size, rle) + _check_area(row, rle)
 
 
 def _check_bbox(row: AnnotationRow, size: tuple[int, int], rle: Rle | None) -> list[Finding]:
-    values = numbers(row.raw["bbox"], 4)
+    values = numbers(row.raw.get("bbox"), 4)
     if values is None:
-        return [Finding("wrong_type", row.location, "bbox must be four finite numbers: x, y, width, height")]
+        return []
     box: XywhBox = (values[0], values[1], values[2], values[3])
     text = _text(box)
     if box[2] <= 0 or box[3] <= 0:
@@ -74,10 +71,8 @@ def box_iou(one: XywhBox, other: XywhBox) -> float:
 
 
 def _check_area(row: AnnotationRow, rle: Rle | None) -> list[Finding]:
-    values = numbers([row.raw["area"]])
-    if values is None:
-        return [Finding("wrong_type", row.location, f"area must be a number, found {row.raw['area']!r:.60}")]
-    if rle is None:
+    values = numbers([row.raw.get("area")])
+    if values is None or rle is None:
         return []
     area, pixels, tight = values[0], mask_area(rle), tight_box(rle)
     if isinstance(row.raw.get("segmentation"), dict):

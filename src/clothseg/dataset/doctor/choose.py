@@ -6,12 +6,15 @@ from dataclasses import dataclass, field
 
 from clothseg.dataset.doctor.findings import Finding, Location, Severity
 from clothseg.dataset.doctor.ids import ambiguous_ids
-from clothseg.dataset.doctor.masks import valid_polygons
 from clothseg.dataset.doctor.rows import AnnotationRow, CategoryRow, ImageRow, Split
+from clothseg.dataset.reading import RULES, Action
 
-# Errors that the copy corrects without guessing: ids and names are only labels, the area follows from the mask.
+# Errors that the copy corrects without guessing: ids and names are only labels, area and box follow from the mask.
 CORRECTED_ERRORS = frozenset(
-    {"id_not_whole", "category_below_one", "class_name_case", "class_id_differs", "wrong_area", "duplicate_id"}
+    {
+        *("category_below_one", "class_name_case", "class_name_twice", "class_id_differs"),
+        *("duplicate_id", "wrong_area", "zero_box"),
+    }
 )
 
 
@@ -58,6 +61,11 @@ def choose(split: Split, findings: Sequence[Finding]) -> CleanSplit:
     rows = {(removed.location.section, removed.location.row) for removed in kept.removed}
     # Entries that are not objects have no row, so they are not removed yet.
     kept.removed += [Removed(f.location, f.kind, f.message) for key, f in wrong.items() if key not in rows]
+    kept.removed += [
+        Removed(f.location, f.kind, f.message)
+        for f in findings
+        if f.location.file == str(split.file) and f.kind in RULES and RULES[f.kind].action == Action.DROPPED
+    ]
     # Training cannot use a file with only crowds.
     if kept.annotations and all(row.crowd for row in kept.annotations):
         for row in kept.annotations:
@@ -98,19 +106,13 @@ def _choose_annotations(kept: CleanSplit, wrong: dict[tuple[str, int | None], Fi
 def _first_errors(split: Split, findings: Sequence[Finding]) -> dict[tuple[str, int | None], Finding]:
     """The first error of each row that cannot be corrected, by list and row."""
     answer: dict[tuple[str, int | None], Finding] = {}
-    mended = _mendable(split)
     for finding in findings:
         location = finding.location
         here = location.file == str(split.file) and finding.severity == Severity.ERROR and location.row is not None
-        if not here or finding.kind in CORRECTED_ERRORS or (finding.kind == "few_points" and location.row in mended):
+        if not here or finding.kind in CORRECTED_ERRORS:
             continue
         answer.setdefault((location.section, location.row), finding)
     return answer
-
-
-def _mendable(split: Split) -> set[int | None]:
-    """Rows of annotations that still have a polygon after those with fewer than 3 points are removed."""
-    return {row.location.row for row in split.annotations if valid_polygons(row.raw.get("segmentation"))}
 
 
 def photos_missing_instances(kept: Sequence[CleanSplit]) -> dict[str, list[str]]:

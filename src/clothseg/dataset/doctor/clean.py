@@ -12,16 +12,21 @@ from typing import Any
 from clothseg.dataset.doctor.choose import CORRECTED_ERRORS, CleanSplit, Removed, choose, photos_missing_instances
 from clothseg.dataset.doctor.examine import Diagnosis
 from clothseg.dataset.doctor.findings import Finding, Location
-from clothseg.dataset.doctor.masks import check_mask, valid_polygons
-from clothseg.dataset.doctor.reading import SECTIONS
+from clothseg.dataset.doctor.masks import check_mask
 from clothseg.dataset.doctor.rows import AnnotationRow, CategoryRow, Id, ImageRow
-from clothseg.dataset.doctor.splits import normalized_class
+from clothseg.dataset.reading import RULES, Action
+from clothseg.dataset.reading.issues import SECTIONS
 from clothseg.errors import DataError
 from clothseg.files import atomic_folder, require_outside_inputs, safe_file_name
 from clothseg.instances import mask_area, tight_box
+from clothseg.instances.class_names import class_name_key
 
 LIST = "changes.csv"
-CORRECTED = CORRECTED_ERRORS | {"missing_figure", "id_below_one", "few_points", "unsafe_name"}
+CORRECTED = (
+    CORRECTED_ERRORS
+    | {"id_below_one", "unsafe_name"}
+    | {kind for kind, rule in RULES.items() if rule.action != Action.REFUSED}
+)
 """Kinds of findings that the copy corrects, at least in part."""
 _COLUMNS = ("done", "file", "list", "row", "image_id", "annotation_id", "photo", "kind", "message")
 
@@ -99,8 +104,8 @@ def _categories(kept: Iterable[CleanSplit]) -> dict[str, dict[str, Any]]:
     ids: dict[str, set[Id | None]] = {}
     for part in kept:
         for row in part.categories:
-            first.setdefault(normalized_class(row.name), row)
-            ids.setdefault(normalized_class(row.name), set()).add(row.id)
+            first.setdefault(class_name_key(row.name), row)
+            ids.setdefault(class_name_key(row.name), set()).add(row.id)
     used = [next(iter(found)) for found in ids.values()]
     valid = all(len(found) == 1 for found in ids.values()) and _valid(used)
     return {
@@ -167,7 +172,7 @@ def _write(
     kinds: Mapping[int | None, set[str]],
     folder: Path,
 ) -> None:
-    classes = {row.id: int(categories[normalized_class(row.name)]["id"]) for row in part.categories}
+    classes = {row.id: int(categories[class_name_key(row.name)]["id"]) for row in part.categories}
     images = dict(zip((row.id for row in part.images), _numbers(part.images), strict=True))
     sizes = {row.id: row.size for row in part.images}
     tree = {key: value for key, value in part.split.tree.items() if key not in SECTIONS}
@@ -188,21 +193,14 @@ def _write(
 
 
 def _compute_values(row: AnnotationRow, size: tuple[int, int] | None, kinds: set[str]) -> dict[str, Any]:
-    """Values that follow from the mask, if they are missing or wrong."""
-    answer: dict[str, Any] = {}
-    if "few_points" in kinds:
-        answer["segmentation"] = valid_polygons(row.raw["segmentation"])
-    if size is None or not kinds & {"wrong_area", "missing_figure"}:
-        return answer
+    """Box and area from the mask, if they are wrong."""
+    if size is None or not kinds & {"wrong_area", "zero_box"}:
+        return {}
     rle, _ = check_mask(row, size)
     if rle is None:
-        return answer
-    if "wrong_area" in kinds:
-        answer["area"] = mask_area(rle)
-    if "missing_figure" in kinds:
-        follows = {"bbox": list(tight_box(rle)), "area": mask_area(rle), "iscrowd": 0}
-        answer |= {key: value for key, value in follows.items() if row.raw.get(key) is None}
-    return answer
+        return {}
+    follows = {"area": mask_area(rle), "bbox": list(tight_box(rle))}
+    return {key: value for key, value in follows.items() if {"area": "wrong_area", "bbox": "zero_box"}[key] in kinds}
 
 
 def _write_list(path: Path, removed: Iterable[Removed], corrected: Iterable[Finding]) -> None:

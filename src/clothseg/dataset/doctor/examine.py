@@ -14,7 +14,7 @@ from clothseg.dataset.doctor.boxes import check_box
 from clothseg.dataset.doctor.findings import KINDS, Finding, Severity
 from clothseg.dataset.doctor.ids import check_ids
 from clothseg.dataset.doctor.masks import check_duplicates, check_mask
-from clothseg.dataset.doctor.photos import ImageStats, check_photo, image_stats
+from clothseg.dataset.doctor.photos import ImageStats, check_name, check_photo, image_stats
 from clothseg.dataset.doctor.reading import find_files, read_splits
 from clothseg.dataset.doctor.rows import AnnotationRow, Id, ImageRow, Split
 from clothseg.dataset.doctor.splits import check_classes, check_duplicate_photos
@@ -73,7 +73,7 @@ def examine(
     """Checks any COCO dataset.
 
     Args:
-        inputs: the folder of a dataset, or COCO files, one for each split.
+        inputs: the folder of a dataset or of an export, or COCO files, one for each split.
         photo_folders: folders with photos. Default: the usual folders near each file.
         min_instances: classes with fewer instances give a warning.
         progress: wraps the photos, for a progress bar.
@@ -81,9 +81,10 @@ def examine(
     Raises:
         DataError: an input does not exist or is not JSON, or none is a COCO file. All other faults are findings.
     """
-    splits, findings = read_splits(find_files(inputs), photo_folders)
+    splits, findings = read_splits(find_files(inputs, photo_folders))
     for split in splits:
         findings += check_ids(split)
+        findings += [finding for image in split.images for finding in check_name(image)]
     stats: dict[Path, ImageStats] = {}
     photos = _PhotoList(splits)
     for path, stat in _read_all(photos.paths, progress):

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Literal
+from typing import Any
 
-Section = Literal["", "categories", "images", "annotations"]
+from clothseg.dataset.reading.issues import Section
 
 
 class Severity(IntEnum):
@@ -112,15 +112,25 @@ KINDS: dict[str, Kind] = {
         "An entry has no id, name, size, image or category.", "Export the file again, or remove the entry."
     ),
     "wrong_type": _error("A value has the wrong type or is impossible.", "Correct the value."),
+    "number_form": _warning(
+        "A number is written as text or float, or a flag as a word. Many loaders fail on it.",
+        "--write-clean writes numbers.",
+    ),
     "missing_figure": _warning(
         "bbox, area or iscrowd is missing. COCO's own evaluator needs them.",
         "--write-clean computes them from the mask.",
     ),
+    "null_row": _warning("A row of a list is null. It is left out.", "--write-clean removes it."),
+    "repeated_row": _warning("A photo or class is in its list twice, with the same id.", "--write-clean removes it."),
     "no_photos": _error("The file has no photos.", "Export it again."),
     "no_annotations": _warning("The file has no annotations.", "Add some, unless this is a test set without them."),
-    # ids and references
-    "id_not_whole": _error(
+    # ids, references and names
+    "id_not_whole": _warning(
         "An id is a string or a float. Many loaders need integers.", "--write-clean assigns new ids."
+    ),
+    "classes_from_zero": _warning(
+        "Class ids are counted from 0, like everything in this file. Many trainers use 0 for background.",
+        "--write-clean counts from 1.",
     ),
     "category_below_one": _error(
         "A category has an id below 1. Most trainers use 0 for background, so the class is lost.",
@@ -130,15 +140,29 @@ KINDS: dict[str, Kind] = {
         "The id of a photo or annotation is below 1. COCO's evaluator reads annotation 0 as no match.",
         "--write-clean assigns new ids.",
     ),
+    "no_own_id": _warning(
+        "An annotation has no id, or that of another. COCO's own tools lose one of the two.",
+        "--write-clean assigns new ids.",
+    ),
     "duplicate_id": _error(
-        "Two entries of one list have the same id, so references to it are ambiguous.",
-        "Give each its own id. --write-clean assigns new ids to annotations, and removes ambiguous photos and classes.",
+        "Two photos or two classes have the same id, so references to it are ambiguous.",
+        "Give each its own id. --write-clean removes both.",
     ),
     "unknown_image": _error(
         "An annotation refers to a photo that is not in the file.", "Add the photo, or remove the annotation."
     ),
     "unknown_category": _error(
         "An annotation refers to a category that is not in the file.", "Add the category, or remove the annotation."
+    ),
+    "class_name_spaces": _warning(
+        "A class name has spaces at its ends, or line breaks.", "--write-clean removes them."
+    ),
+    "class_name_twice": _error(
+        "Two classes of one file have the same name.", "Rename one. --write-clean makes them one class."
+    ),
+    "unused_root_class": _warning(
+        "A class only groups the others (Roboflow), or stands for background, and has no annotation. It is left out.",
+        "--write-clean removes it.",
     ),
     # photos
     "missing_photo": _error("The photo file does not exist.", "Copy it there, or give its folder with --images."),
@@ -155,13 +179,23 @@ KINDS: dict[str, Kind] = {
         "The EXIF tag turns or mirrors the photo. The size does not show whether the masks follow it.",
         "Look at the photo with its masks, then remove the tag.",
     ),
+    "photo_name": _warning(
+        "The photo is in another folder, or its name is written in another way. It was found all the same.",
+        "--write-clean writes names that fit.",
+    ),
+    "size_from_photo": _warning(
+        "The size of the photo is missing or impossible. That of the file is used.", "--write-clean writes it."
+    ),
     "unsafe_name": _warning(
         "file_name is an absolute path or leads out of the photos' folder.", "Use a path inside the folder."
     ),
     # masks
     "no_segmentation": _error("The annotation has no mask.", "Draw one, or remove the annotation."),
     "broken_segmentation": _error("The segmentation is neither polygons nor RLE.", "Export it again."),
-    "few_points": _error("A polygon has fewer than 3 different points.", "--write-clean removes this polygon."),
+    "polygon_dropped": _warning(
+        "One of several polygons has fewer than 3 different points. It is left out.", "--write-clean removes it."
+    ),
+    "few_points": _error("No polygon has 3 different points.", "Draw it again, or remove the annotation."),
     "broken_rle": _error("The run lengths cannot be read or do not fill the photo.", "Export the mask again."),
     "rle_size": _error("The RLE has another size than its photo.", "Export it again at the photo's size."),
     "empty_mask": _error("The mask has no pixels.", "Draw it again, or remove the annotation."),
@@ -179,7 +213,11 @@ KINDS: dict[str, Kind] = {
         "Set iscrowd to 0 for single objects.",
     ),
     # boxes and area
-    "zero_box": _error("The box has no width or height, so box losses become infinite.", "Use the mask's tight box."),
+    "wrong_box": _warning("The box is not four numbers. That of the mask is used.", "--write-clean writes it."),
+    "zero_box": _error(
+        "The box has no width or height. Box losses of other trainers become infinite.",
+        "--write-clean computes it from the mask.",
+    ),
     "box_outside": _warning("The box reaches outside the photo.", "Clip it at the edge."),
     "box_mask_mismatch": _error("Box and mask are in different places.", "Find out which one is right."),
     "loose_box": _warning("The box does not fit its mask closely.", "Use the mask's tight box."),

@@ -76,6 +76,14 @@ def check_photo(row: ImageRow, stats: ImageStats) -> list[Finding]:
     return _check_size(row, row.size, stats) if row.size is not None else []
 
 
+def check_name(row: ImageRow) -> list[Finding]:
+    """Finds a `file_name` that is absolute or leads out of the photos' folder."""
+    text = row.file_name
+    if text.startswith(("/", "\\")) or ".." in text.replace("\\", "/").split("/") or text[1:3] == ":\\":
+        return [Finding("unsafe_name", row.location, f"file_name is {text!r:.200}")]
+    return []
+
+
 def _check_size(row: ImageRow, size: tuple[int, int], stats: ImageStats) -> list[Finding]:
     listed, stored, upright = (f"{w} x {h}" for h, w in (size, stats.stored, stats.size))
     turned = stats.orientation >= 5

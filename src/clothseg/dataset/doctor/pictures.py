@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from clothseg.dataset.doctor.examine import Diagnosis
 from clothseg.dataset.doctor.findings import Finding, Location
-from clothseg.dataset.doctor.reading import numbers
 from clothseg.dataset.doctor.rows import AnnotationRow, ImageRow
+from clothseg.dataset.reading.values import numbers
 from clothseg.errors import DataError, PhotoError
 from clothseg.instances import decode, from_segmentation
 from clothseg.photos import RgbImage, read_photo
@@ -20,7 +20,10 @@ from clothseg.pictures.outlines import Box, draw_lines, mask_contours
 _AREA = 160_000  # pixels of a picture
 # Kinds that a picture cannot show.
 _NOT_VISIBLE = frozenset(
-    {"missing_photo", "unreadable_photo", "id_not_whole", "category_below_one", "id_below_one", "missing_figure"}
+    {
+        *("missing_photo", "unreadable_photo", "id_not_whole", "category_below_one", "id_below_one", "missing_figure"),
+        *("number_form", "size_from_photo", "photo_name", "no_own_id", "null_row", "repeated_row"),
+    }
 )
 
 

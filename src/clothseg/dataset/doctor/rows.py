@@ -1,12 +1,13 @@
-"""Rows of COCO files that can be wrong. They keep the raw JSON; values that cannot be used are None."""
+"""Rows of COCO files with their locations. Values that cannot be used are None."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from clothseg.dataset.doctor.findings import Location
+from clothseg.dataset.reading.values import Id
 
-Id = int | str
+__all__ = ["AnnotationRow", "CategoryRow", "Id", "ImageRow", "Split"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class ImageRow:
 
 @dataclass(frozen=True)
 class AnnotationRow:
-    """An annotation."""
+    """An annotation. `raw` has mask, box, area and `iscrowd` as the reader set them right."""
 
     location: Location
     id: Id | None
@@ -44,7 +45,7 @@ class AnnotationRow:
     @property
     def crowd(self) -> bool:
         """Whether this is a region to ignore."""
-        return self.raw.get("iscrowd") in (1, True)
+        return self.raw.get("iscrowd") == 1
 
 
 @dataclass

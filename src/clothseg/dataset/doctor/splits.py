@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from clothseg.dataset.doctor.findings import Finding
 from clothseg.dataset.doctor.photos import ImageStats
 from clothseg.dataset.doctor.rows import CategoryRow, Id, ImageRow, Split
+from clothseg.instances.class_names import class_name_key
 
 # Measured on 640 different street photos: no pair fulfils both conditions. Nearly all copies do that are resized,
 # recompressed, a third brighter, cropped by 2 % at each edge, or turned by 2 degrees.
@@ -104,13 +105,8 @@ def _thumb(stats: ImageStats) -> NDArray[np.float32]:
     return stats.thumb
 
 
-def normalized_class(name: str) -> str:
-    """A class name without differences of case and spaces."""
-    return " ".join(name.casefold().split())
-
-
 def check_classes(splits: Sequence[Split]) -> list[Finding]:
-    """Finds class names and ids that do not agree, within a file or between files."""
+    """Finds class names and ids that do not agree between files."""
     findings: list[Finding] = []
     spelling: dict[str, CategoryRow] = {}
     by_id: dict[Id, CategoryRow] = {}
@@ -118,32 +114,31 @@ def check_classes(splits: Sequence[Split]) -> list[Finding]:
         for row in split.categories:
             if not row.name.strip():
                 continue
-            first = spelling.setdefault(normalized_class(row.name), row)
-            if first.name != row.name:
+            first = spelling.setdefault(class_name_key(row.name), row)
+            foreign = first.location.file != row.location.file  # the reader compares names within a file
+            if foreign and first.name != row.name:
                 message = f"the name is {row.name!r} here, but {first.name!r} in {first.location.text()}"
                 findings.append(Finding("class_name_case", row.location, message, first.location))
-            if first is not row and row.id is not None and first.id is not None and first.id != row.id:
+            if foreign and row.id is not None and first.id is not None and first.id != row.id:
                 message = f"{row.name!r} has id {row.id!r} here, but {first.id!r} in {first.location.text()}"
                 findings.append(Finding("class_id_differs", row.location, message, first.location))
             if row.id is None:
                 continue
             holder = by_id.setdefault(row.id, row)
             elsewhere = holder.location.file != row.location.file
-            if elsewhere and normalized_class(holder.name) != normalized_class(row.name):
+            if elsewhere and class_name_key(holder.name) != class_name_key(row.name):
                 message = f"id {row.id!r} is {row.name!r} here, but {holder.name!r} in {holder.location.text()}"
                 findings.append(Finding("class_id_differs", row.location, message, holder.location))
     return findings + _one_sided(splits)
 
 
 def _one_sided(splits: Sequence[Split]) -> list[Finding]:
-    named = [{normalized_class(row.name) for row in split.categories} for split in splits]
+    named = [{class_name_key(row.name) for row in split.categories} for split in splits]
     findings = []
     for split, own in zip(splits, named, strict=True):
         for row in split.categories:
-            missing = [
-                s.name for s, names in zip(splits, named, strict=True) if normalized_class(row.name) not in names
-            ]
-            if row.name.strip() and missing and normalized_class(row.name) in own:
+            missing = [s.name for s, names in zip(splits, named, strict=True) if class_name_key(row.name) not in names]
+            if row.name.strip() and missing and class_name_key(row.name) in own:
                 message = f"{row.name!r} is not a category of {', '.join(missing)}"
                 findings.append(Finding("class_in_one_split", row.location, message))
     return findings

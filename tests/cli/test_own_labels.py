@@ -1,0 +1,140 @@
+"""Labels from another tool, from `fit` to `cutout`: one file that is split, unusual class names, corrections."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from clothseg.dataset import CocoLikeDataset
+from clothseg.dataset.photo_split import read_photo_split
+from clothseg.evaluation import Metrics
+from clothseg.runs import RunFolder
+
+from .conftest import TINY, RunCommand
+
+SETTINGS = [
+    *TINY,
+    *("weights=random", "train.epochs=1", "train.steps_per_epoch=2", "train.batch_size=2", "train.workers=0"),
+]
+
+
+def write(folder: Path, names: list[str], photos: int = 10, **changes: Any) -> Path:
+    """An export with one file, and an object of each class on each photo; `iscrowd` is null, as some tools write it."""
+    tree: dict[str, Any] = {"images": [], "annotations": [], "categories": []}
+    tree["categories"] = [{"id": n, "name": name} for n, name in enumerate(names, 1)]
+    for photo in range(photos):
+        noise = np.random.default_rng(photo).integers(0, 255, (8, 6, 3), dtype=np.uint8)
+        (folder / "images").mkdir(parents=True, exist_ok=True)
+        Image.fromarray(noise).resize((64, 96), Image.Resampling.BICUBIC).save(folder / "images" / f"{photo}.png")
+        tree["images"].append({"id": photo, "file_name": f"{photo}.png", "height": 96, "width": 64})
+        for class_id in range(1, len(names) + 1):
+            x, y = 4 + 18 * (class_id % 3), 6 + 20 * class_id
+            box = [x, y, 16, 18]
+            polygon = [x, y, x + 16, y, x + 16, y + 18, x, y + 18]
+            row = {"id": len(tree["annotations"]), "image_id": photo, "category_id": class_id, "iscrowd": None}
+            tree["annotations"].append(row | {"segmentation": [polygon], "bbox": box, "area": 288})
+    (folder / "annotations").mkdir(parents=True, exist_ok=True)
+    (folder / "annotations" / "instances_default.json").write_text(json.dumps(tree | changes))
+    return folder
+
+
+def settings() -> list[str]:
+    return [word for setting in SETTINGS for word in ("--set", setting)]
+
+
+def test_one_file_with_unusual_names_works_to_the_end(
+    tmp_path: Path, run_command: RunCommand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, out = write(tmp_path / "export", ["background", "shirt, blouse", "Öltöny"]), tmp_path / "run"
+    assert run_command("fit", data, "--out", out, *settings()) == 2
+    assert "only one annotation file (instances_default.json); add --val-fraction 0.2" in capsys.readouterr().err
+    assert not out.exists()
+    assert run_command("fit", data, "--out", out, "--val-fraction", "0.3", *settings()) == 0
+    assert "rows without bbox, area or iscrowd (30)" in (out / "log.txt").read_text()
+    split = read_photo_split(RunFolder(out).split)
+    assert split is not None
+    assert len(split.train) == 7
+    assert sorted([*split.train, *split.val]) == list(range(10))
+
+    assert run_command("fit", data, "--out", out, "--more-epochs", "1", "--quiet") == 0
+    assert read_photo_split(RunFolder(out).split) == split
+
+    capsys.readouterr()
+    assert run_command("evaluate", out, data) == 0
+    shown = capsys.readouterr()
+    assert "set right: rows without bbox, area or iscrowd (30)" in shown.err
+    metrics = Metrics.from_json((out / "metrics.json").read_text())
+    assert metrics.photos == 3
+    assert list(metrics.classes) == ["background", "shirt, blouse", "Öltöny"]
+    found = {row["image_id"] for row in json.loads((out / "predictions.json").read_text())}
+    assert found <= set(split.val)
+    assert "shirt, blouse" in (out / "report.html").read_text()
+    last = [line.split() for line in shown.out.splitlines() if line.strip().startswith("nothing there")]
+    assert len(last) == 1
+    missed = [line for line in shown.out.splitlines() if line.strip().startswith("background ")]
+    assert any(line.split()[-1].isdigit() for line in missed)
+
+    assert run_command("compare", out, out, "--resamples", "100") == 0
+    photo = data / "images" / "0.png"
+    words = ("--class", "shirt, blouse", "--class", "background", "--score-threshold", "0")
+    assert run_command("cutout", out, photo, "--out", tmp_path / "cut", *words) in (0, 1)
+    assert run_command("predict", out, photo, "--out", tmp_path / "found", "--threshold", "shirt, blouse=0.1") == 0
+    names = [c["name"] for c in json.loads((tmp_path / "found" / "images.json").read_text())["categories"]]
+    assert names == ["background", "shirt, blouse", "Öltöny"]
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["Suit", "suit"], "two classes are called 'Suit' and 'suit'"),
+        (["Suit", "Suit"], "two classes are called 'Suit'"),
+        (["Suit", "Su it", "su  IT "], "two classes are called 'Su it' and 'su IT'"),
+        (["Suit", " "], "must not be empty"),
+        (["Suit", "a\x07b"], "control character"),
+    ],
+)
+@pytest.mark.parametrize("command", ["fit", "show", "evaluate", "check"])
+def test_names_that_could_not_be_told_apart_are_refused_before_the_work(
+    names: list[str],
+    message: str,
+    command: str,
+    tmp_path: Path,
+    run_command: RunCommand,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    data = write(tmp_path / "export", names, photos=2)
+    (tmp_path / "results.json").write_text("[]")
+    words = {
+        "fit": ("fit", data, "--out", tmp_path / "run", "--val-fraction", "0.5", *settings()),
+        "show": ("dataset", "show", data, "--out", tmp_path / "look"),
+        "evaluate": ("evaluate", tmp_path / "results.json", data),
+        "check": ("dataset", "check", data, "--json"),
+    }[command]
+    assert run_command(*words) == (1 if command == "check" else 2)
+    shown = capsys.readouterr()
+    assert message in (shown.out if command == "check" else shown.err)
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_same_photos_for_training_and_validation_are_refused(tmp_path: Path) -> None:
+    from clothseg.config import Config
+    from clothseg.errors import DataError
+    from clothseg.training import check_datasets
+
+    data = write(tmp_path / "export", ["Suit"])
+    train, val = (CocoLikeDataset().load_data(data, split).prepare() for split in ("train", "val"))
+    with pytest.raises(DataError, match="the same photos are in train and in val"):
+        check_datasets(train, val, Config.load("demo"))
+
+
+def test_show_takes_names_with_commas(
+    tmp_path: Path, run_command: RunCommand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, out = write(tmp_path / "export", ["shirt, blouse", "Suit", "Hat"], photos=2), tmp_path / "look"
+    assert run_command("dataset", "show", data, "--out", out, "--classes", "Suit,shirt, blouse") == 0
+    assert "set right: rows without" in capsys.readouterr().err
+    sheets = sorted(path.name for path in out.glob("class-*.png"))
+    assert sheets == ["class-1-shirt-blouse.png", "class-2-suit.png"]
