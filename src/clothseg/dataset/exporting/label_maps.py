@@ -13,6 +13,7 @@ from PIL import Image
 
 from clothseg.dataset.exporting.options import ExportOptions
 from clothseg.dataset.exporting.photos import ExportPhoto, Losses, copy_photo
+from clothseg.dataset.importing.label_maps import voc_colour
 from clothseg.files import atomic_file, atomic_write
 from clothseg.instances import decode
 
@@ -79,12 +80,3 @@ def _save(grid: Grid, path: Path, *, wide: bool) -> None:
         picture.putpalette([part for value in range(256) for part in voc_colour(value)])
     with atomic_file(path) as temporary:
         picture.save(temporary, format="PNG")
-
-
-def voc_colour(value: int) -> tuple[int, int, int]:
-    """The colour of Pascal VOC for a value 0..255: its bits, three at a time, are the highest bits of the channels."""
-    channels = [0, 0, 0]
-    for place in range(8):
-        for channel in range(3):
-            channels[channel] |= (value >> (3 * place + channel) & 1) << (7 - place)
-    return channels[0], channels[1], channels[2]

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from clothseg.dataset.importing.drawing import (
+    check_size,
     corners,
     draw_ellipse,
     draw_polygon,
@@ -132,6 +133,7 @@ def _images(file: Path) -> Iterator[ET.Element]:
 def _read(image: ET.Element, photo: LabelledPhoto) -> None:
     sides = numbers([image.get("height"), image.get("width")], "height and width of the image")
     size = photo.size = (int(sides[0]), int(sides[1]))
+    check_size(size)
     groups: dict[tuple[str, str], _Group] = defaultdict(_Group)
     shapes = [shape for shape in image if shape.tag in _DRAWN | _NO_AREA]
     photo.labelled = bool(shapes)

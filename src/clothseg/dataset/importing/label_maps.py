@@ -108,3 +108,12 @@ def class_list(path: Path) -> dict[int, str]:
     if not names:
         raise DataError(f"{path}: no class names; write one name a line")
     return names
+
+
+def voc_colour(value: int) -> tuple[int, int, int]:
+    """The colour of Pascal VOC for a value 0..255: its bits, three at a time, are the highest bits of the channels."""
+    channels = [0, 0, 0]
+    for place in range(8):
+        for channel in range(3):
+            channels[channel] |= (value >> (3 * place + channel) & 1) << (7 - place)
+    return channels[0], channels[1], channels[2]

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from clothseg.dataset.importing.drawing import corners, draw_ellipse, draw_polygon, draw_rectangle, join, place_mask
+from clothseg.dataset.importing.drawing import check_size, corners, draw_ellipse, draw_polygon, draw_rectangle, join, place_mask
 from clothseg.dataset.importing.labels import LabelledPhoto, LabelSource, PhotoIndex, Size, name_in, read_each, sizes_of
 from clothseg.dataset.importing.trees import expect, json_tree
 from clothseg.errors import DataError
@@ -68,6 +68,7 @@ def _read(file: Path, photo: LabelledPhoto, index: PhotoIndex) -> None:
     if not _find_photo(file, tree, photo, index):
         return
     size = photo.size = _size(file, tree, photo)
+    check_size(size)
     grouped: dict[tuple[str, Any], list[Rle]] = defaultdict(list)
     for number, shape in enumerate(shapes):
         where = f"shapes[{number}]"
@@ -78,8 +79,8 @@ def _read(file: Path, photo: LabelledPhoto, index: PhotoIndex) -> None:
             if kind in _NO_AREA:
                 photo.drop("no_area", where, label, f"{kind} has no area")
                 continue
-            group = shape.get("group_id")
-            grouped[label, where if group is None else ("group", str(group))].append(_draw(kind, shape, size))
+            mask, group = _draw(kind, shape, size), shape.get("group_id")
+            grouped[label, where if group is None else ("group", str(group))].append(mask)
         except DataError as error:
             photo.drop("broken_shape", where, "", str(error))
     for (label, _), masks in grouped.items():

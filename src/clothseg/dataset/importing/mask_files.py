@@ -124,7 +124,9 @@ def _jobs(images: Path, masks: Path, names: Mapping[int, str], source: Path) -> 
 
 
 def _stem(path: Path, masks: Path, photos: Mapping[str, Path], by_stem: Mapping[str, str]) -> str | None:
-    """The photo of a mask, as its path without suffix: the longest one that begins the mask's name, or its folder."""
+    """The photo of a mask, as its path without suffix: its folder, or the longest one that begins the mask's name."""
+    if path.parent != masks and path.parent.name in by_stem:
+        return by_stem[path.parent.name]
     relative = path.relative_to(masks).with_suffix("").as_posix()
     for text in (relative, path.stem):
         for end in range(len(text), 0, -1):
@@ -133,7 +135,7 @@ def _stem(path: Path, masks: Path, photos: Mapping[str, Path], by_stem: Mapping[
                     return text[:end]
                 if text is not relative and text[:end] in by_stem:
                     return by_stem[text[:end]]
-    return by_stem.get(path.parent.name) if path.parent != masks else None
+    return None
 
 
 def _class_of(path: Path, masks: Path, stem: str, known: Mapping[str, str]) -> str | None:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from clothseg.dataset.importing.drawing import MAX_PIXELS, corners, draw_polygon, draw_rectangle, join, place_mask
+from clothseg.dataset.importing.drawing import MAX_PIXELS, check_size, corners, draw_polygon, draw_rectangle, join, place_mask
 from clothseg.dataset.importing.labelme import decode_base64
 from clothseg.dataset.importing.labels import LabelledPhoto, LabelSource, PhotoIndex, Size, name_in, read_each
 from clothseg.dataset.importing.trees import expect, json_tree
@@ -75,6 +75,7 @@ def _read(file: Path, photo: LabelledPhoto) -> None:
         expect(sizes.get("height"), int, f"{file}: size.height"),
         expect(sizes.get("width"), int, f"{file}: size.width"),
     )
+    check_size(size)
     rows = expect(tree.get("objects"), list, f"{file}: objects")
     photo.labelled = bool(rows)
     grouped: dict[tuple[str, str], list[Rle]] = defaultdict(list)
@@ -87,9 +88,9 @@ def _read(file: Path, photo: LabelledPhoto) -> None:
             if kind in _NO_AREA:
                 photo.drop("no_area", where, name, f"{kind} has no area")
                 continue
-            instance = row.get("instance")
+            mask, instance = _draw(row, kind, size), row.get("instance")
             key = f"instance {instance}" if isinstance(instance, str) and instance else where
-            grouped[name, key].append(_draw(row, kind, size))
+            grouped[name, key].append(mask)
         except DataError as error:
             photo.drop("broken_shape", where, "", str(error))
     for (name, _), masks in grouped.items():

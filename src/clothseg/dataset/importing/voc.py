@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from clothseg.dataset.importing.label_maps import Colour, LabelMap, class_list, read_label_map
+from clothseg.dataset.importing.label_maps import Colour, LabelMap, class_list, read_label_map, voc_colour
 from clothseg.dataset.importing.labels import LabelledPhoto, LabelSource, PhotoIndex, name_in, read_each
 from clothseg.errors import DataError
 from clothseg.instances import encode
@@ -119,18 +119,18 @@ def _class_names(root: Path) -> _Names:
 
 
 def _label_map_colours(file: Path) -> dict[Colour, str]:
-    """The lines `name:red,green,blue:parts:actions` of CVAT's `labelmap.txt`."""
+    """The lines `name:red,green,blue:parts:actions` of `labelmap.txt`. Without colours, line n has VOC's colour n."""
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{file}: cannot be read as text ({error})") from error
     colours: dict[Colour, str] = {}
-    for number, line in enumerate(lines, start=1):
-        if not line.strip() or line.startswith("#"):
-            continue
+    rows = [(number, line) for number, line in enumerate(lines, start=1) if line.strip() and line[0] != "#"]
+    for value, (number, line) in enumerate(rows):
         name, _, rest = line.partition(":")
-        parts = rest.split(":")[0].split(",")
-        if len(parts) != 3 or not all(part.strip().isdigit() and int(part) < 256 for part in parts):
+        text = rest.split(":")[0]
+        parts = text.split(",") if text.strip() else [str(channel) for channel in voc_colour(value)]
+        if len(parts) != 3 or not all(part.strip().isdecimal() and int(part) < 256 for part in parts):
             raise DataError(f"{file}: line {number} is {line[:80]!r}; expected name:red,green,blue:parts:actions")
         colour = (int(parts[0]), int(parts[1]), int(parts[2]))
         if colour != (0, 0, 0):
