@@ -62,7 +62,7 @@ def write_labelme(root: Path, truth: Truth) -> None:
 
 def write_labelme_file(path: Path, size: tuple[int, ...], shapes: Sequence[Mapping[str, Any]], **more: Any) -> None:
     """One JSON file of labelme."""
-    tree = {
+    tree: dict[str, Any] = {
         "version": "5.5.0", "flags": {}, "shapes": list(shapes), "imagePath": f"{path.stem}.jpg", "imageData": None,
         "imageHeight": size[0], "imageWidth": size[1],
     }  # fmt: skip

@@ -3,11 +3,13 @@
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import label_files
 import numpy as np
 import pytest
 from label_files import objects_of, png, write_photo
+from numpy.typing import NDArray
 
 from clothseg.dataset.importing import READERS, detect, import_dataset, open_source
 from clothseg.errors import DataError
@@ -29,7 +31,7 @@ YOLO = {
         "images/{s}/{n}.jpg", "labels/{s}/{n}.txt", "path: .\ntrain: images/train\nval: images/val\nnames: {0: a}\n",
     ),
     "Roboflow": (
-        "{s}/images/{n}.jpg", "{s}/labels/{n}.txt", "train: ../train/images\nval: ../valid/images\nnc: 1\nnames: ['a']\n",
+        "{s}/images/{n}.jpg", "{s}/labels/{n}.txt", "train: ../train/images\nval: ../valid/images\nnames: [a]\n",
     ),
     "list of folders": (
         "images/{s}/{n}.jpg", "labels/{s}/{n}.txt", "train: [images/train]\nval: [images/val]\nnames: [Dress]\n",
@@ -107,7 +109,8 @@ def test_label_maps_of_classes(tmp_path: Path) -> None:
     coded[2:5, 2:5], coded[20:25, 20:25], coded[8:9, 8:9] = 1001, 1001, 2001
     (tmp_path / "masks").mkdir()
     (tmp_path / "classes.txt").write_text("background\nDress\nJeans\n")
-    for seed, (stem, values) in enumerate({"a": labels, "b": coded}.items()):
+    maps: dict[str, NDArray[Any]] = {"a": labels, "b": coded}
+    for seed, (stem, values) in enumerate(maps.items()):
         write_photo(tmp_path / "images" / f"{stem}.jpg", SIZE, seed=seed)
         (tmp_path / "masks" / f"{stem}.png").write_bytes(png(values))
     assert import_dataset(tmp_path, tmp_path / "out").failed == ()

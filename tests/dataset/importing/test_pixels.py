@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import label_files
 import numpy as np
@@ -74,7 +75,7 @@ def test_polygons_of_yolo_are_drawn_as_coco_draws_them(tmp_path: Path) -> None:
 
 
 def test_shapes_of_labelme(tmp_path: Path) -> None:
-    shapes = [
+    shapes: list[dict[str, Any]] = [
         {"label": "polygon", "points": STAR, "shape_type": "polygon", "group_id": None},
         {"label": "rectangle", "points": [[30, 8], [10.0, 3.0]], "shape_type": "rectangle"},
         {"label": "circle", "points": [[20, 20], [20, 28]], "shape_type": "circle"},

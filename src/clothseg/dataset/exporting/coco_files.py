@@ -16,32 +16,36 @@ def write_coco_split(
     losses: Losses,
 ) -> tuple[int, int]:  # fmt: skip
     """Writes one split. Crowds stay RLE, as COCO has them. Returns the numbers of photos and objects."""
-    images: list[CocoImage] = []
-    counts = [0]
-
-    def annotations() -> Iterator[dict[str, Any]]:
-        for number, photo in enumerate(photos, start=1):
-            copy_photo(photo, folder / "images", hard_link=options.hard_links)
-            height, width = photo.size
-            images.append({"id": number, "file_name": photo.name, "width": width, "height": height})
-            for found in photo.objects:
-                counts[0] += 1
-                exact = options.rle or found.crowd
-                yield {
-                    "id": counts[0],
-                    "image_id": number,
-                    "category_id": found.category,
-                    "segmentation": found.mask if exact else polygons_of(found.mask, options.tolerance, losses),
-                    "area": mask_area(found.mask),
-                    "bbox": list(tight_box(found.mask)),
-                    "iscrowd": int(found.crowd),
-                }
-
+    taken: list[ExportPhoto] = []
+    for photo in photos:
+        copy_photo(photo, folder / "images", hard_link=options.hard_links)
+        taken.append(photo)
+    images: list[CocoImage] = [
+        {"id": number, "file_name": photo.name, "width": photo.size[1], "height": photo.size[0]}
+        for number, photo in enumerate(taken, start=1)
+    ]
     write_coco(
         folder / "annotations" / f"{split}.json",
         info={"description": split},
         categories=[CocoCategory(id=n, name=name, supercategory="") for n, name in enumerate(classes, start=1)],
-        annotations=annotations(),
         images=images,
+        annotations=_annotations(taken, options, losses),
     )
-    return len(images), counts[0]
+    return len(taken), sum(len(photo.objects) for photo in taken)
+
+
+def _annotations(photos: Iterable[ExportPhoto], options: ExportOptions, losses: Losses) -> Iterator[dict[str, Any]]:
+    count = 0
+    for number, photo in enumerate(photos, start=1):
+        for found in photo.objects:
+            count += 1
+            exact = options.rle or found.crowd
+            yield {
+                "id": count,
+                "image_id": number,
+                "category_id": found.category,
+                "segmentation": found.mask if exact else polygons_of(found.mask, options.tolerance, losses),
+                "area": mask_area(found.mask),
+                "bbox": list(tight_box(found.mask)),
+                "iscrowd": int(found.crowd),
+            }

@@ -12,7 +12,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from clothseg.dataset.importing.drawing import check_size, corners, draw_ellipse, draw_polygon, draw_rectangle, join, place_mask
+from clothseg.dataset.importing.drawing import (
+    check_size,
+    corners,
+    draw_ellipse,
+    draw_polygon,
+    draw_rectangle,
+    join,
+    place_mask,
+)
 from clothseg.dataset.importing.labels import LabelledPhoto, LabelSource, PhotoIndex, Size, name_in, read_each, sizes_of
 from clothseg.dataset.importing.trees import expect, json_tree
 from clothseg.errors import DataError

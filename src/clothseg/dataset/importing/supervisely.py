@@ -14,7 +14,15 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from clothseg.dataset.importing.drawing import MAX_PIXELS, check_size, corners, draw_polygon, draw_rectangle, join, place_mask
+from clothseg.dataset.importing.drawing import (
+    MAX_PIXELS,
+    check_size,
+    corners,
+    draw_polygon,
+    draw_rectangle,
+    join,
+    place_mask,
+)
 from clothseg.dataset.importing.labelme import decode_base64
 from clothseg.dataset.importing.labels import LabelledPhoto, LabelSource, PhotoIndex, Size, name_in, read_each
 from clothseg.dataset.importing.trees import expect, json_tree

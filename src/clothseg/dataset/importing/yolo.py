@@ -15,6 +15,7 @@ from clothseg.errors import DataError
 
 _BOX = 4
 _CORNERS = 3
+_DIGITS = 3  # of pixels; without it, 6.5 pixels come back as 6.4999999, which is drawn one pixel off
 _MOST = 1.5  # a coordinate above this is in pixels; below it, a shape reaches over the photo's edge
 
 
@@ -99,7 +100,8 @@ def _line(where: str, words: list[str], photo: LabelledPhoto, layout: YoloLayout
             raise DataError(
                 f"{len(sides)} numbers after the class; a polygon has an even number, 6 or more, and a box has 4"
             )
-        points = [(x * size[1], y * size[0]) for x, y in zip(sides[::2], sides[1::2], strict=True)]
+        pairs = zip(sides[::2], sides[1::2], strict=True)
+        points = [(round(x * size[1], _DIGITS), round(y * size[0], _DIGITS)) for x, y in pairs]
         photo.add(name, draw_polygon(points, size))
     except DataError as error:
         photo.drop("broken_shape", where, "", str(error))
