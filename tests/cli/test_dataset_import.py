@@ -1,12 +1,17 @@
 """`clothseg dataset import` and `export` as a user types them."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import label_files
 import numpy as np
 import pytest
+
+from clothseg.dataset.importing import import_dataset
 
 from .conftest import RunCommand
 
@@ -53,6 +58,31 @@ def test_wrong_input_writes_nothing(
     assert run_command("dataset", "import", tmp_path / "empty", "--out", tmp_path / "data") == 2
     assert "no labels of a known format" in " ".join(capsys.readouterr().err.split())
     assert not (tmp_path / "data").exists()
+
+
+NAMES = ["Юбка", "连衣裙", "فستان", "원피스", "Sukně", "👗 dress"]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+def test_names_in_any_script(encoding: str, tmp_path: Path) -> None:
+    """A pipe of an old encoding gets UTF-8; a file system without UTF-8 stops nothing. The files have the names."""
+    truth = {f"{name} {n}": [(name, MASK)] for name in NAMES for n in range(2)}
+    label_files.write_labelme(tmp_path / "фото", truth)
+    environment = os.environ | {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0", "LC_ALL": "C"}
+    command = [sys.executable, "-m", "clothseg", "dataset"]
+    words = [*command, "import", str(tmp_path / "фото"), "--out", str(tmp_path / "数据"), "--val-fraction", "0.5"]
+    done = subprocess.run(words, env=environment, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert all(name in done.stdout.decode("utf-8") for name in NAMES)
+    found, want = label_files.objects_of(tmp_path / "数据"), label_files.expected(truth)
+    assert sorted(found.values()) == sorted(
+        want.values()
+    )  # without UTF-8 in the file system, photos are called `___ 1`
+    for form in ("yolo", "label-maps"):
+        words = [*command, "export", str(tmp_path / "数据"), "--format", form, "--out", str(tmp_path / form)]
+        assert subprocess.run(words, env=environment, check=False).returncode == 0
+        imported = import_dataset(tmp_path / form, tmp_path / f"{form} back")
+        assert sorted(imported.classes) == sorted(NAMES)
 
 
 def test_the_help_lists_both(run_command: RunCommand, capsys: pytest.CaptureFixture[str]) -> None:

@@ -93,11 +93,11 @@ class LabelledPhoto:
 
     def add(self, class_name: str, mask: Rle, *, is_box: bool = False, occluded: bool | None = None) -> None:
         """Adds an object."""
-        self.objects.append(LabelledObject(class_name, mask, is_box, occluded))
+        self.objects.append(LabelledObject(valid_text(class_name), mask, is_box, occluded))
 
     def drop(self, reason: str, shape: str, class_name: str, detail: str) -> None:
         """Records that a shape is left out."""
-        self.dropped.append(Dropped(reason, self.name, shape, class_name, detail))
+        self.dropped.append(Dropped(reason, self.name, shape, valid_text(class_name), valid_text(detail)))
 
     def fail(self, reason: str, detail: str) -> "LabelledPhoto":
         """Records that the whole photo is left out."""
@@ -221,6 +221,11 @@ def _is_file(path: Path) -> bool:
 def name_in(root: Path, path: Path) -> str:
     """The path below `root`, with `/`."""
     try:
-        return path.resolve().relative_to(root.resolve()).as_posix()
+        return valid_text(path.resolve().relative_to(root.resolve()).as_posix())
     except ValueError:
-        return path.name
+        return valid_text(path.name)
+
+
+def valid_text(text: str) -> str:
+    """The text with `?` for what no file can hold: half a character, as in names that are not in UTF-8."""
+    return text.encode("utf-8", "replace").decode("utf-8")

@@ -12,7 +12,7 @@ import orjson
 from clothseg.dataset.coco_writer import write_coco
 from clothseg.dataset.duplicates import near_duplicates, perceptual_hash
 from clothseg.dataset.importing.formats import open_source
-from clothseg.dataset.importing.labels import Dropped, LabelledPhoto, LabelSource
+from clothseg.dataset.importing.labels import Dropped, LabelledPhoto, LabelSource, valid_text
 from clothseg.dataset.importing.options import DEFAULT_VAL_FRACTION, ImportOptions
 from clothseg.dataset.importing.orient import Oriented, annotations_of, orient
 from clothseg.dataset.importing.summary import ImportSummary, SplitCounts, describe
@@ -180,7 +180,7 @@ def _class_names(labels: LabelSource, read: _Read, options: ImportOptions) -> tu
         if missing:
             raise DataError(f"no class {', '.join(map(repr, missing))} in the labels; they have {_some(known)}")
         return tuple(dict.fromkeys(options.classes.values()))
-    listed = dict.fromkeys(name for name in labels.classes if name)
+    listed = dict.fromkeys(valid_text(name) for name in labels.classes if name)
     return tuple(listed | dict.fromkeys(sorted(set(read.classes) - listed.keys())))
 
 

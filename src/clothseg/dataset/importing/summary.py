@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from clothseg.dataset.importing.labels import HARMLESS, REASONS, Dropped
+from clothseg.dataset.importing.labels import HARMLESS, REASONS, Dropped, valid_text
 
 _LISTED = 1000
 """`dataset.yaml` lists this many rows of each reason, and counts all of them."""
@@ -86,10 +86,10 @@ def describe(summary: ImportSummary, source: Path, files: Sequence[Path], option
     document = {
         "format": "clothseg data set 1",
         "sources": {
-            "name": source.resolve().name,
+            "name": valid_text(source.resolve().name),
             "format": summary.format,
-            "seen": summary.seen,
-            "files": [{"file": path.name, "sha256": _sha256(path)} for path in files],
+            "seen": valid_text(summary.seen),
+            "files": [{"file": valid_text(path.name), "sha256": _sha256(path)} for path in files],
         },
         "classes": [{"id": n, "name": name} for n, name in enumerate(summary.classes, start=1)],
         "options": {name: dict(v) if isinstance(v, Mapping) else v for name, v in options.items()},
