@@ -29,8 +29,8 @@ def accept_any_text() -> None:
     """Makes stdout and stderr accept every character.
 
     On Windows, files and pipes have an old encoding such as cp1252, which raises UnicodeEncodeError for most alphabets.
-    They become UTF-8, as JSON must be. A terminal keeps its encoding and shows `?` instead, and UTF-8 does for file names
-    that are not UTF-8.
+    They become UTF-8, as JSON must be. A terminal keeps its encoding. What an encoding lacks is shown as `?`; UTF-8
+    lacks file names that are not UTF-8.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
