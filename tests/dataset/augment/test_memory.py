@@ -47,11 +47,11 @@ print(peak() - before, truth.masks.pixels().nbytes)
 )
 @pytest.mark.parametrize("paste", [0, 1])
 def test_peak_memory_of_many_objects(paste: int, tmp_path: Path) -> None:
-    """Together the masks have 150 MB at the photo's size. Once, they took 10 times as much."""
+    """Together the masks have 150 MB at the photo's size. All at once took 390, with copy-paste 450 MB."""
     write_photo(tmp_path / "photo.jpg", SIZE)
     words = [sys.executable, "-c", CHILD, str(tmp_path / "photo.jpg"), *map(str, (*SIZE, OBJECTS, paste))]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     more, held = map(int, done.stdout.split())
     assert held > 1_000_000
-    assert more < 60_000_000
+    assert more < 120_000_000
