@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -141,6 +142,20 @@ def exif_orientation(path: Path) -> int:
             return orientation_of(picture)
     except PhotoError:
         return 1
+
+
+def turn_upright(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Turns an array `[H, W, ...]` that belongs to a photo as it is stored, as `read_photo` turns the photo.
+
+    Args:
+        pixels: for example a mask.
+        orientation: the EXIF orientation of the photo, 1 to 8.
+    """
+    if orientation in {5, 6, 7, 8}:
+        pixels = pixels.swapaxes(0, 1)
+    rows = slice(None, None, -1 if orientation in {3, 4, 7, 8} else 1)
+    columns = slice(None, None, -1 if orientation in {2, 3, 6, 7} else 1)
+    return pixels[rows, columns]
 
 
 def _as_rgb(picture: Image.Image) -> Image.Image:

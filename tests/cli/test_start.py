@@ -134,6 +134,8 @@ REFUSED = {
     "weights": (("weights", "inspect", "nowhere.pth"), "no such weights file"),
     "convert": (("weights", "convert", "nowhere.pth", "--out", "a.safetensors"), "no such weights file"),
     "show": (("dataset", "show", "nowhere", "--out", "shown"), "no such file"),
+    "import": (("dataset", "import", "nowhere", "--out", "new"), "nowhere: no such file or folder"),
+    "export": (("dataset", "export", "nowhere", "--format", "yolo", "--out", "new"), "nowhere"),
     "check": (("dataset", "check", "nowhere"), "nowhere"),
 }
 

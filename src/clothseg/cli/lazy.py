@@ -1,6 +1,7 @@
 """Imports a command's code when the command is called, so that `--help` and table commands do not load PyTorch."""
 
 import ast
+import keyword
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import find_spec
@@ -14,7 +15,8 @@ from typer.core import TyperCommand, TyperGroup
 def lazy_group(package: str, names: Sequence[str]) -> type[TyperGroup]:
     """A group of the commands `names`, listed in that order. Each is a module of `package`.
 
-    The module `fit` has either a function `fit`, or `app`, a group of its own.
+    The module `fit` has either a function `fit`, or `app`, a group of its own. Where the command is a keyword of
+    Python, module and function end with `_`: `import_`.
     """
 
     class LazyGroup(TyperGroup):
@@ -35,20 +37,23 @@ class _LazyCommand(TyperCommand):
     """Has only the first paragraph of the help until it is called; then it imports the real command."""
 
     def __init__(self, package: str, name: str) -> None:
-        self.module = f"{package}.{name}"
-        super().__init__(name, help=_first_paragraph(self.module, name))
+        self.python_name = f"{name}_" if keyword.iskeyword(name) else name
+        self.module = f"{package}.{self.python_name}"
+        super().__init__(name, help=_first_paragraph(self.module, self.python_name))
 
     def make_context(self, info_name: Any, args: list[str], parent: Any = None, **extra: Any) -> Any:
         """The context of the real command, which handles the call from here on."""
-        return _import_command(self.module, self.name or "").make_context(info_name, args, parent, **extra)
+        return _import_command(self.module, self.name or "", self.python_name).make_context(
+            info_name, args, parent, **extra
+        )
 
 
-def _import_command(module: str, name: str) -> Any:
+def _import_command(module: str, name: str, python_name: str) -> Any:
     found = import_module(module)
     app = getattr(found, "app", None)
     if app is None:
         app = typer.Typer(rich_markup_mode="rich", add_completion=False)
-        app.command(name)(getattr(found, name))
+        app.command(name)(getattr(found, python_name))
     return _without_line_breaks(typer.main.get_command(app))
 
 

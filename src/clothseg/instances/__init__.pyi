@@ -1,6 +1,7 @@
 from .boxes import boxes_of_masks, clip_boxes, clip_to, from_xywh, scale_boxes, to_xywh
 from .coco_types import CocoAnnotation, CocoCategory, CocoDataset, CocoImage, CocoResult
 from .contours import to_polygons
+from .crop_masks import CropMasks, each_mask
 from .instances import Instances
 from .mask_paste import PasteRule, paste, resize_zero_padded
 from .masks import BoxMasks, LabelMasks, Masks, PixelMasks, RleMasks, encode_photos
@@ -28,6 +29,7 @@ __all__ = [
     "CocoDataset",
     "CocoImage",
     "CocoResult",
+    "CropMasks",
     "Instances",
     "LabelMasks",
     "Masks",
@@ -43,6 +45,7 @@ __all__ = [
     "clip_boxes",
     "clip_to",
     "decode",
+    "each_mask",
     "encode",
     "encode_photos",
     "filled_pixels",

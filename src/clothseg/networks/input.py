@@ -19,7 +19,7 @@ from clothseg.config import InputSettings
 from clothseg.devices import to_float64
 from clothseg.instances import Instances, PixelMasks, scale_boxes
 from clothseg.networks.input_size import Size, resized_size
-from clothseg.networks.pixels import resample_bytes, resize_masks, to_float
+from clothseg.networks.pixels import resample_bytes, resize_each_mask, resize_masks, to_float
 from clothseg.networks.tensor_cache import TensorCache
 from clothseg.networks.transfer import to_device
 
@@ -187,7 +187,7 @@ class InputTransform:
         size = self.resized(truth.size)
         if self.resized(size) == size:  # else rounding would resize it once more
             image = self.resample(image, size)
-        masks = PixelMasks(resize_masks(truth.masks.pixels(), size).bool())
+        masks = PixelMasks(resize_each_mask(truth.masks, size))
         return image, Instances(size, scale_boxes(truth.boxes, truth.size, size), truth.classes, masks,
                                 crowd=truth.crowd)  # fmt: skip
 

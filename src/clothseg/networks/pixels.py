@@ -6,8 +6,11 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from clothseg.instances import resize_zero_padded
+from clothseg.instances import Masks, PixelMasks, resize_zero_padded
 from clothseg.photos import RgbImage
+
+_TOGETHER = 4_000_000
+"""Bytes of masks in the photo's size that are in memory at the same time, if there are several."""
 
 
 def to_tensor(photo: RgbImage) -> Tensor:
@@ -38,6 +41,21 @@ def resample_bytes(image: Tensor, size: tuple[int, int], *, antialias: bool) -> 
     else:
         resampled = resize_zero_padded(pixels.astype(np.float64), size).astype(np.uint8)
     return to_tensor(resampled)
+
+
+def resize_each_mask(masks: Masks, size: tuple[int, int]) -> Tensor:
+    """Masks as `[N, h, w]` bool of `size`; each pixel takes the nearest old one.
+
+    They are resized some at a time: those of a large photo with hundreds of objects do not fit into memory together.
+    """
+    if isinstance(masks, PixelMasks):
+        return resize_masks(masks.values, size).bool()
+    resized = torch.zeros((len(masks), *size), dtype=torch.bool)
+    step = max(_TOGETHER // (masks.size[0] * masks.size[1]), 1)
+    for start in range(0, len(masks), step):
+        positions = torch.arange(start, min(start + step, len(masks)))
+        resized[positions] = resize_masks(masks.select(positions).pixels(), size).view(torch.bool)
+    return resized
 
 
 def resize_masks(masks: Tensor, size: tuple[int, int]) -> Tensor:

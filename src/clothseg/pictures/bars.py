@@ -6,6 +6,8 @@ from collections.abc import Collection, Mapping
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from clothseg.pictures.lettering import plot_fonts, readable
+
 _OTHER, _CHOSEN, _INK, _GRID = "#b9c6d6", "#d9541e", "#4a4a4a", "#e6e6e3"
 
 
@@ -21,6 +23,11 @@ def bar_chart(values: Mapping[str, int], chosen: Collection[str], *, title: str,
     Returns:
         The bytes of a PNG. The same values give the same bytes.
     """
+    with plot_fonts([title, *values]):
+        return _draw(values, chosen, title, floor)
+
+
+def _draw(values: Mapping[str, int], chosen: Collection[str], title: str, floor: int | None) -> bytes:
     names = list(values)
     figure = Figure(figsize=(9, 1.4 + 0.24 * max(len(names), 3)), layout="constrained")
     FigureCanvasAgg(figure)
@@ -28,7 +35,7 @@ def bar_chart(values: Mapping[str, int], chosen: Collection[str], *, title: str,
     colours = [_CHOSEN if name in chosen else _OTHER for name in names]
     bars = axes.barh(range(len(names)), [values[name] for name in names], color=colours, height=0.72)
     axes.bar_label(bars, labels=[f"{values[name]:,}" for name in names], padding=3, fontsize=8, color=_INK)
-    axes.set_yticks(range(len(names)), names, fontsize=8, color=_INK)
+    axes.set_yticks(range(len(names)), [readable(name) for name in names], fontsize=8, color=_INK)
     for label, name in zip(axes.get_yticklabels(), names, strict=True):
         if name in chosen:
             label.set_fontweight("bold")
@@ -46,7 +53,7 @@ def bar_chart(values: Mapping[str, int], chosen: Collection[str], *, title: str,
             color=_INK,
             ha="center",
         )
-    axes.set_title(title, loc="left", fontsize=10, color=_INK, pad=16)
+    axes.set_title(readable(title), loc="left", fontsize=10, color=_INK, pad=16)
     axes.tick_params(length=0, labelsize=8, colors=_INK)
     axes.grid(axis="x", color=_GRID, linewidth=0.8)
     axes.set_axisbelow(True)

@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from clothseg.pictures.lettering import plot_fonts, readable
+
 METRICS = (("mask_AP", "mask AP"), ("mask_AP50", "mask AP50"), ("box_AP", "box AP"), ("report_mAP", "report mAP"))
 HistoryRow = Mapping[str, object]
 """One epoch: numbers, or the text of a CSV, by column."""
@@ -85,9 +87,10 @@ def compare_curves(runs: Mapping[str, Sequence[HistoryRow]], *, form: Form = "pn
             for split, style, width in (("train", ":", 1.2), ("val", "-", 1.8)):
                 highest = max(highest, _line(axes, history, f"{split}_{loss}", colours[name], style, width))
         _style_axes(axes, loss, highest)
-    handles = [Line2D([], [], color=colour, label=name) for name, colour in colours.items()]
+    handles = [Line2D([], [], color=colour, label=readable(name)) for name, colour in colours.items()]
     handles += [Line2D([], [], color=_INK, linestyle=style, label=text) for style, text in _STYLES]
-    figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False, fontsize=9, labelcolor=_INK)
+    with plot_fonts(runs):
+        figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False, fontsize=9, labelcolor=_INK)
     return _save(figure, form)
 
 

@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from clothseg.pictures.colours import Colour, text_colour
+from clothseg.pictures.lettering import Lettering
 
 Rectangle = tuple[int, int, int, int]
 _SMALLEST_FONT = 8
@@ -27,7 +28,7 @@ class Label:
 @dataclass(frozen=True)
 class _Chip:
     text: str
-    font: ImageFont.FreeTypeFont | ImageFont.ImageFont
+    letters: Lettering
     width: int
     height: int
     pad: int
@@ -69,9 +70,9 @@ def _fit(texts: Sequence[str], font_size: float, width: int, height: int) -> _Ch
 
 
 def _chip(text: str, size: float) -> _Chip:
-    font = ImageFont.load_default(size)
+    letters = Lettering(size)
     pad = max(round(size * 0.32), 2)
-    return _Chip(text, font, round(font.getlength(text)) + 2 * pad, round(size * 1.12) + 2 * (pad // 2) + 1, pad)
+    return _Chip(text, letters, round(letters.length(text)) + 2 * pad, round(size * 1.12) + 2 * (pad // 2) + 1, pad)
 
 
 def _free_place(
@@ -116,4 +117,4 @@ def _draw(picture: Image.Image, chip: _Chip, place: tuple[int, int], colour: Col
         colour, (*place, place[0] + chip.width, place[1] + chip.height), large.resize((chip.width, chip.height))
     )
     middle = (place[0] + chip.width / 2, place[1] + chip.height / 2)
-    ImageDraw.Draw(picture).text(middle, chip.text, font=chip.font, fill=text_colour(colour), anchor="mm")
+    chip.letters.draw(picture, middle, chip.text, text_colour(colour))

@@ -4,9 +4,10 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from clothseg.photos import RgbImage
+from clothseg.pictures.lettering import Lettering
 
 _INK = (60, 60, 60)
 
@@ -38,7 +39,7 @@ def contact_sheet(
     if columns < 1 or cell < 1:
         raise ValueError(f"{columns} columns do not fit a width of {width} pixels")
     shrunk = [_fit(picture, cell) for picture in pictures]
-    font = ImageFont.load_default(max(cell / 18, 9))
+    letters = Lettering(max(cell / 18, 9))
     below = math.ceil(max(cell / 18, 9) * 1.6) if captions else 0
     rows = [shrunk[start : start + columns] for start in range(0, len(shrunk), columns)]
     heights = [max(picture.height for picture in row) for row in rows]
@@ -49,8 +50,8 @@ def contact_sheet(
             x = gap + column * (cell + gap)
             sheet.paste(picture, (x + (cell - picture.width) // 2, y + height - picture.height))
             if captions:
-                text = _shorten(captions[number * columns + column], font, cell)
-                ImageDraw.Draw(sheet).text((x + cell / 2, y + height + below / 2), text, _INK, font, anchor="mm")
+                text = _shorten(captions[number * columns + column], letters, cell)
+                letters.draw(sheet, (x + cell / 2, y + height + below / 2), text, _INK)
         y += height + below + gap
     return np.array(sheet)
 
@@ -61,9 +62,9 @@ def _fit(picture: RgbImage, cell: int) -> Image.Image:
     return Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS)
 
 
-def _shorten(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
-    if font.getlength(text) <= width:
+def _shorten(text: str, letters: Lettering, width: int) -> str:
+    if letters.length(text) <= width:
         return text
-    while text and font.getlength(f"{text}…") > width:
+    while text and letters.length(f"{text}…") > width:
         text = text[:-1]
     return f"{text}…"

@@ -8,6 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from clothseg.pictures.lettering import plot_fonts, readable
+
 _MARKED, _PLAIN, _INK, _LINE = "#2a6fc9", "#eef0f2", "#4a4a4a", "#b5bac0"
 _STEP, _ROW = 2.6, 0.27  # inches between levels and between rows
 
@@ -28,6 +30,11 @@ def draw_tree(roots: Sequence[Twig], *, title: str) -> bytes:
     Returns:
         The bytes of a PNG. The same tree gives the same bytes.
     """
+    with plot_fonts([title, *(name for root in roots for name in _labels(root))]):
+        return _draw_all(roots, title)
+
+
+def _draw_all(roots: Sequence[Twig], title: str) -> bytes:
     rows = sum(_rows(root) for root in roots) + 0.6 * (len(roots) - 1)
     depth = max(_depth(root) for root in roots)
     figure = Figure(figsize=(_STEP * depth + 0.4, _ROW * rows + 0.8))
@@ -36,7 +43,7 @@ def draw_tree(roots: Sequence[Twig], *, title: str) -> bytes:
     axes.set_xlim(0, _STEP * depth + 0.4)
     axes.set_ylim(rows + 0.8 / _ROW - 0.5, -0.8 / _ROW)
     axes.axis("off")
-    axes.text(0.2, -0.5 / _ROW, title, fontsize=10, color=_INK, va="center")
+    axes.text(0.2, -0.5 / _ROW, readable(title), fontsize=10, color=_INK, va="center")
     top = 0.0
     for root in roots:
         _draw(axes, root, 0.2, top)
@@ -44,6 +51,10 @@ def draw_tree(roots: Sequence[Twig], *, title: str) -> bytes:
     target = io.BytesIO()
     figure.savefig(target, format="png", dpi=110, facecolor="white", metadata={"Software": None})
     return target.getvalue()
+
+
+def _labels(twig: Twig) -> list[str]:
+    return [twig.label, *(name for low in twig.below for name in _labels(low))]
 
 
 def _rows(twig: Twig) -> float:
@@ -71,7 +82,7 @@ def _draw(axes: Axes, twig: Twig, left: float, top: float) -> float:
     axes.text(
         left,
         middle,
-        twig.label,
+        readable(twig.label),
         fontsize=8,
         va="center",
         color="white" if twig.marked else _INK,

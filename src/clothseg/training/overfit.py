@@ -14,7 +14,7 @@ from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset, load_example
 from clothseg.errors import DataError
 from clothseg.files import atomic_file
-from clothseg.instances import Instances, boxes_of_masks, from_xywh
+from clothseg.instances import Instances, from_xywh, mask_iou
 from clothseg.networks import Network
 from clothseg.pictures import contact_sheet, draw_instances
 from clothseg.training.schedule import make_optimizer
@@ -120,9 +120,7 @@ def choose_photo(dataset: CocoLikeDataset) -> int:
 
 def overlaps(truth: Instances, found: Instances) -> list[float]:
     """For each object the mask IoU with the best detection of its class with a score from `FOUND_SCORE`."""
-    masks, theirs = (m.pixels().flatten(1).float().cpu() for m in (truth.masks, found.masks))
-    inside = masks @ theirs.T
-    iou = inside / (masks.sum(1)[:, None] + theirs.sum(1)[None] - inside).clamp(min=1)
+    iou = torch.from_numpy(mask_iou(found.masks.rle(), truth.masks.rle())).float().T
     fits = (truth.classes[:, None] == found.classes.cpu()[None]) & (found.scores.cpu() >= FOUND_SCORE)[None]
     best = torch.cat([iou * fits, torch.zeros((len(truth), 1))], dim=1).max(dim=1).values
     answer: list[float] = best.tolist()
@@ -131,8 +129,7 @@ def overlaps(truth: Instances, found: Instances) -> list[float]:
 
 def contradictions(dataset: CocoLikeDataset, position: int, truth: Instances) -> list[str]:
     """Boxes of a photo that do not enclose their masks, in the network's targets and in the file."""
-    masks = truth.masks.pixels()
-    tight = boxes_of_masks(masks)
+    tight = truth.masks.boxes()
     worst = box_iou(tight, truth.boxes).diagonal().min() if len(truth) else torch.tensor(1.0)
     found = [] if worst >= 0.5 else ["the boxes in the targets do not enclose their masks"]
     for annotation in dataset.images[position].annotations:

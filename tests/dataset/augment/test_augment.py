@@ -12,7 +12,7 @@ from torchvision.transforms.v2 import functional as transforms
 
 from clothseg.config import AugmentSettings, Config
 from clothseg.dataset.augment import augment, paste_instances
-from clothseg.dataset.augment.augment import change_geometry, draw_affine
+from clothseg.dataset.augment.geometry import change_geometry, draw_affine
 from clothseg.errors import ConfigError
 from clothseg.instances import Instances, PixelMasks
 
@@ -102,12 +102,12 @@ def test_the_affine_map_equals_torchvision(seed: int) -> None:
         mapped: Tensor = transforms.perspective(values.float(), None, None, mode, [0.0], coefficients)
         return mapped
 
-    moved, masks = change_geometry(image, truth.masks.pixels(), changes, seeded(seed))
+    moved, masks = change_geometry(image, truth.masks, changes, seeded(seed))
     there, photo = inside(truth.size, affine), expected(image, InterpolationMode.BILINEAR)
     assert there.any()
     torch.testing.assert_close(moved.float()[:, there], photo[:, there], atol=2, rtol=0)  # of 255 grey levels
     mapped = expected(truth.masks.pixels(), InterpolationMode.NEAREST) > 0.5
-    assert (masks != mapped).float().mean() < 0.001
+    assert (masks.pixels() != mapped).float().mean() < 0.001
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -115,7 +115,7 @@ def test_the_piecewise_affine_map_equals_torchvision(seed: int) -> None:
     _, truth = scene()
     image = smooth_noise(truth.size, seed)
     bent = AugmentSettings.model_validate({"flip": 0, "piecewise_affine": 0.04})
-    moved, masks = change_geometry(image, truth.masks.pixels(), bent, seeded(seed))
+    moved, masks = change_geometry(image, truth.masks, bent, seeded(seed))
     generator = seeded(seed)
     torch.rand((), generator=generator)  # drawn for the flip
     draw_affine(bent, truth.size, generator)
@@ -127,7 +127,7 @@ def test_the_piecewise_affine_map_equals_torchvision(seed: int) -> None:
     photo = transforms.elastic(image.float(), shift, InterpolationMode.BILINEAR, [0.0])
     torch.testing.assert_close(moved.float()[:, 4:-4, 4:-4], photo[:, 4:-4, 4:-4], atol=2, rtol=0)
     mapped = transforms.elastic(truth.masks.pixels().float(), shift, InterpolationMode.NEAREST, [0.0]) > 0.5
-    assert (masks != mapped).float().mean() < 0.002
+    assert (masks.pixels() != mapped).float().mean() < 0.002
 
 
 def test_two_flips_give_the_photo_again_and_boxes_stay_tight() -> None:

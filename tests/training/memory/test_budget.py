@@ -1,5 +1,7 @@
 """Settings for a memory budget, with a fake forecast: 100 MB, and 10 more for each photo in memory."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -46,6 +48,15 @@ def test_the_budget_changes_the_least_costly_settings_first(budget: int, expecte
 def test_the_error_names_the_smallest_budget_that_would_fit() -> None:
     with pytest.raises(ConfigError, match=r"nothing fits in 104 MB: this training takes at least 105 MB"):
         fit_budget(CONFIG, 104 * MB, fake_forecast)
+
+
+@pytest.mark.parametrize(
+    ("part", "advice"),
+    [("activations", "make the input"), ("photos", "photos smaller"), ("weights", "smaller backbone")],
+)
+def test_the_advice_is_about_the_largest_part(part: str, advice: str) -> None:
+    with pytest.raises(ConfigError, match=advice):
+        fit_budget(CONFIG, 104 * MB, lambda config: replace(fake_forecast(config), **{part: 10_000 * MB}))
 
 
 def test_parse_size_reads_units_and_refuses_other_text() -> None:

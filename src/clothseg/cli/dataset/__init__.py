@@ -4,7 +4,7 @@ import typer
 
 from clothseg.cli.lazy import lazy_group
 
-ORDER = ("classes", "stats", "download", "build", "check", "show")
+ORDER = ("classes", "stats", "download", "build", "import", "check", "show", "export")
 
 app = typer.Typer(
     cls=lazy_group("clothseg.cli.dataset", ORDER),

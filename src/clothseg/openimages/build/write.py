@@ -2,11 +2,11 @@
 
 import csv
 import hashlib
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NotRequired, TextIO
+from typing import Any, NotRequired
 
+from clothseg.dataset.coco_writer import write_coco
 from clothseg.files import atomic_file, atomic_write
 from clothseg.instances import CocoCategory, CocoImage
 from clothseg.openimages.build.assemble import DatasetPlan, PlannedPhoto
@@ -70,18 +70,14 @@ def write_dataset(
         for number, c in enumerate(classes, start=1)
     ]
     for split, photos in plan.photos.items():
-        with (
-            atomic_file(folder / "annotations" / f"{split}.json") as path,
-            path.open("w", encoding="utf-8", newline="\n") as stream,
-        ):
-            info = {"description": f"{', '.join(summary.classes)} from Open Images masks: {split}"}
-            stream.write("{")
-            _write(stream, "info", info)
-            _write(stream, "licenses", licenses)
-            _write(stream, "categories", categories)
-            _write_list(stream, "images", _images(photos, credit, urls))
-            _write_list(stream, "annotations", _annotations(plan, photos), last=True)
-            stream.write("}\n")
+        write_coco(
+            folder / "annotations" / f"{split}.json",
+            info={"description": f"{', '.join(summary.classes)} from Open Images masks: {split}"},
+            licenses=licenses,
+            categories=categories,
+            images=_images(photos, credit, urls),
+            annotations=_annotations(plan, photos),
+        )
     tables = _tables(sources)
     _write_boxes_without_mask(folder / BOXES_WITHOUT_MASK, summary)
     atomic_write(folder / "dataset.yaml", describe(summary, tables, categories, options))
@@ -89,21 +85,6 @@ def write_dataset(
     for path in (folder / "images").iterdir():
         if path.name not in used:
             path.unlink()
-
-
-def _write(stream: TextIO, key: str, value: object) -> None:
-    stream.write(f"{json.dumps(key)}:{_compact(value)},")
-
-
-def _write_list(stream: TextIO, key: str, items: Iterable[object], *, last: bool = False) -> None:
-    stream.write(f"{json.dumps(key)}:[")
-    for number, item in enumerate(items):
-        stream.write(("," if number else "") + _compact(item))
-    stream.write("]" if last else "],")
-
-
-def _compact(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _images(

@@ -59,8 +59,24 @@ def fit_budget(config: Config, budget: int, forecast_of: Callable[[Config], Fore
     raise ConfigError(
         f"nothing fits in {format_bytes(budget)}: this training takes at least {format_bytes(least)} "
         f"({smallest.libraries / least:.0%} of it for the libraries), with one photo at a time and activation "
-        "checkpointing. Allow that much, or make the input, the backbone or network.box_head.samples smaller"
+        f"checkpointing. Allow that much, or {_advice(smallest)}"
     )
+
+
+def _advice(forecast: Forecast) -> str:
+    """What makes the largest part of a training smaller, besides the libraries."""
+    network = forecast.weights + forecast.gradients + forecast.optimizer + forecast.ema
+    what = max(("activations", forecast.activations), ("photos", forecast.photos), ("network", network), key=_size)[0]
+    return {
+        "activations": "make the input, the backbone or network.box_head.samples smaller",
+        "photos": "make the input or the photos smaller (clothseg dataset build --max-size), or train.workers=0: most "
+        "of it is for photos that are loaded, with a mask for each object",
+        "network": "choose a smaller backbone, or train.ema_decay=0",
+    }[what]
+
+
+def _size(part: tuple[str, int]) -> int:
+    return part[1]
 
 
 def within_budget(

@@ -15,6 +15,7 @@ from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset, load_example
 from clothseg.devices import Precision, resolve_precision
 from clothseg.distributed import local_world_size
+from clothseg.instances import CropMasks
 from clothseg.loading import WorkerPool
 from clothseg.networks import Network, build_network, input_transform
 from clothseg.training.memory.device import resident, shares_main_memory
@@ -23,6 +24,9 @@ from clothseg.training.schedule import make_optimizer
 
 FIRST_USE = 60_000_000
 """Bytes that libraries take at first use (threads, kernels, drawing), from `benchmarks/forecast_memory.py`."""
+
+_MASKS_AT_A_TIME = 4
+"""Masks of the photo's size while one is augmented: decoded, flipped, moved, and what hides it."""
 
 
 @dataclass(frozen=True)
@@ -82,15 +86,26 @@ def photo_needs(dataset: CocoLikeDataset, config: Config) -> PhotoNeeds:
     """
     counts = [len(entry.annotations) for entry in dataset.images]
     areas = [entry.height * entry.width for entry in dataset.images]
-    largest = max(range(len(areas)), key=lambda i: areas[i] * (12 + counts[i]))  # 3 floats, and a byte for each object
     transform = input_transform(config)
+
+    def needed(position: int) -> int:
+        """About 3 floats for a pixel of the photo, and a byte for one of the input for each object."""
+        entry = dataset.images[position]
+        height, width = transform.resized((entry.height, entry.width))
+        return 12 * areas[position] + counts[position] * height * width
+
+    largest = max(range(len(areas)), key=needed)
     with LiveBytes() as live:
-        image, truth = transform.prepare(*load_example(dataset, largest, config.augment, 1, config.train.seed))
+        photo, objects = load_example(dataset, largest, config.augment, 1, config.train.seed)
+        crops = sum(crop.nbytes for crop in objects.masks.crops) if isinstance(objects.masks, CropMasks) else 0
+        image, truth = transform.prepare(photo, objects)
+        del photo, objects
         pixels, placements = transform.batch([image], torch.device("cpu"))
         target = transform.target(truth, placements[0])
     held = image.nbytes + truth.masks.pixels().nbytes
     del pixels, target
-    decoded = areas[largest] * (3 + counts[largest])  # made by other libraries, which are not counted
+    # made by other libraries, which are not counted: the photo, some masks of its size, and all that copy-paste joins
+    decoded = areas[largest] * (3 + _MASKS_AT_A_TIME) + (2 if config.augment.copy_paste else 1) * crops
     sizes = sorted({(entry.height, entry.width) for entry in dataset.images})
     return PhotoNeeds(
         sizes, len(counts), sum(counts) / len(counts), max(counts), held, live.peak + decoded, 3 * sum(areas)

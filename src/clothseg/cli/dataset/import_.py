@@ -1,0 +1,128 @@
+"""`clothseg dataset import`: labels of another tool to a COCO dataset."""
+
+import json
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from clothseg.cli.inputs import names_in
+from clothseg.cli.terminal import ERRORS, counted, progress_bar
+from clothseg.dataset.importing import REASONS, ImportOptions, ImportSummary, import_dataset, parse_classes
+
+_SHOWN = 10
+
+
+class SourceFormat(StrEnum):
+    """The formats, and `auto`."""
+
+    AUTO = "auto"
+    YOLO = "yolo"
+    LABELME = "labelme"
+    VOC = "voc"
+    MASKS = "masks"
+    SUPERVISELY = "supervisely"
+    CVAT_XML = "cvat-xml"
+
+
+def import_(
+    source: Annotated[Path, typer.Argument(help="The folder of the labelling tool's export, or its label file.")],
+    out: Annotated[Path, typer.Option(help="Folder for the dataset.")],
+    form: Annotated[
+        SourceFormat, typer.Option("--format", help="The format of the labels. auto recognizes it.")
+    ] = SourceFormat.AUTO,
+    classes: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Only these classes, in this order, repeatable or with commas; dress=Dress also renames.",
+            metavar="NAMES",
+        ),
+    ] = None,
+    val_fraction: Annotated[
+        float | None,
+        typer.Option(help="Part of the photos for validation. Default: the source's own split, or else 0.2."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Random seed of the split by fraction.")] = 0,
+    boxes_as_masks: Annotated[
+        bool, typer.Option("--boxes-as-masks", help="Fill boxes that have no outline. They are left out otherwise.")
+    ] = False,
+    keep_unlabelled: Annotated[
+        bool,
+        typer.Option("--keep-unlabelled", help="Take photos without labels too: somebody has looked, and found none."),
+    ] = False,
+    hard_links: Annotated[
+        bool, typer.Option("--hard-links", help="Link photos instead of copying them; saves disk.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the dataset at --out.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar and no table.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> None:
+    """Convert labels of YOLO, labelme, Pascal VOC, mask files, Supervisely or CVAT to a dataset.
+
+    Photos are copied, never changed. COCO files need no import. Exit code 1 means that the dataset is complete, except
+    for photos, label files or shapes that are missing or broken; they are listed.
+
+    Example: [b]clothseg dataset import ~/labels --out data/clothes --classes dress=Dress,jeans=Jeans[/]
+    """
+    options = ImportOptions(
+        format=form.value,
+        classes=parse_classes(names_in(classes)),
+        val_fraction=val_fraction,
+        seed=seed,
+        boxes_as_masks=boxes_as_masks,
+        keep_unlabelled=keep_unlabelled,
+        hard_links=hard_links,
+        overwrite=overwrite,
+    )
+    with progress_bar(quiet=quiet) as bar:
+
+        def progress(photos: Iterable[Any], text: str, count: int) -> Iterator[Any]:
+            yield from bar.track(photos, description=text, total=count)
+
+        summary = import_dataset(source, out, options, progress=progress)
+    if as_json:
+        typer.echo(json.dumps(summary.as_dict(), ensure_ascii=False, indent=2))
+    elif not quiet:
+        _show(summary)
+    if summary.failed:
+        _show_failed(summary)
+        raise typer.Exit(1)
+
+
+def _show(summary: ImportSummary) -> None:
+    console = Console(highlight=False)
+    console.print(escape(f"{summary.seen}."))
+    table = Table(title=escape(str(summary.folder)), title_justify="left")
+    table.add_column("class", no_wrap=True)
+    for split in summary.splits:
+        for heading in ("photos", "masks"):
+            table.add_column(f"{split} {heading}", justify="right")
+    *of_classes, of_all = summary.rows()
+    for row in of_classes:
+        table.add_row(*map(escape, row))
+    table.add_section()
+    table.add_row(*of_all)
+    console.print(table)
+    negatives = sum(counts.negatives for counts in summary.splits.values())
+    if negatives or "not_labelled" in summary.reasons():
+        console.print(escape(f"Photos without objects: {negatives} taken; {summary.unlabelled_rule}."))
+    for reason, count in summary.reasons().items():
+        console.print(escape(f"Left out {count}: {REASONS[reason]} ({reason})."))
+    if summary.near_duplicates:
+        console.print(f"Near-duplicate photos on the same side of the split: {len(summary.near_duplicates)} pairs.")
+    if summary.turned:
+        console.print(f"Photos whose masks were turned by the EXIF orientation: {summary.turned}.")
+
+
+def _show_failed(summary: ImportSummary) -> None:
+    ERRORS.print(f"[bold yellow]done in part:[/] {counted(len(summary.failed), 'thing')} missing or broken")
+    for row in summary.failed[:_SHOWN]:
+        ERRORS.print(escape(f"  {row.text()}"))
+    if len(summary.failed) > _SHOWN:
+        more = f"  and {len(summary.failed) - _SHOWN} more; the list: {summary.folder / 'dataset.yaml'}, under dropped"
+        ERRORS.print(escape(more))

@@ -1,0 +1,127 @@
+"""Random changes of a photo's geometry: flip, zoom, stretch, shift, turn, shear, piecewise affine.
+
+The photo is interpolated and the masks take the nearest pixel, both through the same map; what comes from outside is
+the photo's mean colour. Bytes are moved with OpenCV, which is several times as fast as sampling tensors on a grid.
+Masks are moved one after another: those of a photo with hundreds of objects do not fit into memory together.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from clothseg.config import AugmentSettings
+from clothseg.dataset.augment.draws import factor, happens, log_uniform, offset, uniform
+from clothseg.instances import CropMasks, Masks, each_mask
+from clothseg.instances.rle import BoolMask
+
+GRID = 4
+"""Cells of the piecewise affine grid along a side."""
+Colour = Sequence[float]
+Pixels = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """A change of geometry for photos and masks of one size.
+
+    Attributes:
+        flip: whether left and right change places, before anything else.
+        affine: `[3, 3]`, see `draw_affine`; None: none.
+        displacement: `[2, H, W]` (x, y), from where each pixel is taken after that; None: none.
+    """
+
+    flip: bool
+    affine: Tensor | None
+    displacement: Tensor | None
+
+    def image(self, image: Tensor) -> Tensor:
+        """A changed photo `[3, H, W]` uint8."""
+        image = image.flip(-1) if self.flip else image
+        if self.affine is None and self.displacement is None:
+            return image
+        pixels = image.permute(1, 2, 0).contiguous().numpy()
+        return torch.from_numpy(self._moved(pixels, cv2.INTER_LINEAR, cv2.mean(pixels)[:3])).permute(2, 0, 1)
+
+    def mask(self, mask: BoolMask) -> BoolMask:
+        """A changed mask `[H, W]`."""
+        mask = mask[:, ::-1] if self.flip else mask
+        pixels = np.ascontiguousarray(mask).view(np.uint8)
+        return np.asarray(self._moved(pixels, cv2.INTER_NEAREST, (0.0,)).view(np.bool_))
+
+    def _moved(self, pixels: Pixels, flags: int, border: Colour) -> Pixels:
+        if self.affine is not None:
+            pixels = _warp(pixels, self.affine, flags, border)
+        if self.displacement is not None:
+            pixels = _bend(pixels, self.displacement, flags, border)
+        return pixels
+
+
+def change_geometry(
+    image: Tensor, masks: Masks, settings: AugmentSettings, generator: torch.Generator
+) -> tuple[Tensor, CropMasks]:
+    """Flips, maps and bends a photo `[3, H, W]` uint8 and its masks alike; sizes stay."""
+    size = (image.shape[1], image.shape[2])
+    geometry = draw_geometry(settings, size, generator)
+    return geometry.image(image), CropMasks.cut((geometry.mask(mask) for mask in each_mask(masks)), size)
+
+
+def draw_geometry(settings: AugmentSettings, size: tuple[int, int], generator: torch.Generator) -> Geometry:
+    """A random change of photos of `size` (height, width)."""
+    flip = float(torch.rand((), generator=generator)) < settings.flip
+    affine = draw_affine(settings, size, generator)
+    displacement = _piecewise_affine(settings, size, generator)
+    return Geometry(flip, None if torch.equal(affine, torch.eye(3)) else affine, displacement)
+
+
+def draw_affine(settings: AugmentSettings, size: tuple[int, int], generator: torch.Generator) -> Tensor:
+    """A random map `[3, 3]` from pixels of a photo of `size` (height, width) to where they go, about its centre."""
+    height, width = size
+    scale = factor(settings.scale, generator)
+    x, y = scale * factor(settings.stretch, generator), scale * factor(settings.stretch, generator)
+    shift = [offset(settings.shift, generator) * width, offset(settings.shift, generator) * height]
+    angle, shear = (math.radians(offset(part, generator)) for part in (settings.rotate, settings.shear))
+    jitter = log_uniform(*settings.large_scale_jitter, generator) if settings.large_scale_jitter else 1.0
+    jitter_shift = [abs(jitter - 1) / 2 * side * uniform(-1, 1, generator) for side in (width, height)]
+    rotation = torch.tensor([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+    shearing = torch.tensor([[1.0, math.tan(shear)], [0.0, 1.0]])
+    centre = torch.tensor([width / 2, height / 2])
+    affine = torch.eye(3)
+    affine[:2, :2] = jitter * rotation @ shearing @ torch.diag(torch.tensor([x, y]))
+    affine[:2, 2] = centre - affine[:2, :2] @ centre + torch.tensor(shift) + torch.tensor(jitter_shift)
+    return affine
+
+
+def _warp(pixels: Pixels, affine: Tensor, flags: int, border: Colour) -> Pixels:
+    """Pixels `[H, W, ...]` through a map. In OpenCV, 0 is the middle of the first pixel, not its edge."""
+    matrix = torch.linalg.inv(affine.double())[:2].numpy()
+    matrix[:, 2] += matrix[:, :2].sum(axis=1) / 2 - 0.5
+    flags |= cv2.WARP_INVERSE_MAP
+    width_height = (pixels.shape[1], pixels.shape[0])
+    return cv2.warpAffine(pixels, matrix, width_height, flags=flags, borderMode=cv2.BORDER_CONSTANT, borderValue=border)
+
+
+def _bend(pixels: Pixels, displacement: Tensor, flags: int, border: Colour) -> Pixels:
+    """Pixels `[H, W, ...]`, each taken from `displacement` `[2, H, W]` (x, y) pixels away."""
+    height, width = displacement.shape[1:]
+    x = (torch.arange(width) + displacement[0]).numpy()
+    y = (torch.arange(height)[:, None] + displacement[1]).numpy()
+    return cv2.remap(pixels, x, y, flags, borderMode=cv2.BORDER_CONSTANT, borderValue=border)
+
+
+def _piecewise_affine(settings: AugmentSettings, size: tuple[int, int], generator: torch.Generator) -> Tensor | None:
+    """Displacements `[2, H, W]` (x, y): random at the points of a coarse grid, linear in between, 0 at the border."""
+    if not happens(settings.piecewise_affine, generator):
+        return None
+    points = torch.zeros((1, 2, GRID + 1, GRID + 1))
+    inner = torch.rand((1, 2, GRID - 1, GRID - 1), generator=generator)
+    sides = torch.tensor([size[1], size[0]])[:, None, None]
+    points[..., 1:-1, 1:-1] = (2 * inner - 1) * settings.piecewise_affine.max * sides
+    return F.interpolate(points, size=size, mode="bilinear", align_corners=True)[0]

@@ -1,0 +1,83 @@
+"""The photos of a dataset with their masks, and a copy of each file."""
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from clothseg.dataset.coco import CocoLikeDataset, ImageEntry
+from clothseg.errors import DataError
+from clothseg.files import OutputNames
+from clothseg.instances import Rle, from_segmentation, mask_area
+
+
+@dataclass(frozen=True)
+class ExportObject:
+    """An object: its class, 1..K in the order of the dataset, its mask, and whether it is a crowd."""
+
+    category: int
+    mask: Rle
+    crowd: bool
+
+
+@dataclass(frozen=True)
+class ExportPhoto:
+    """A photo: its path, a name that is unique in the export, its size (height, width) in pixels, its objects."""
+
+    path: Path
+    name: str
+    size: tuple[int, int]
+    objects: list[ExportObject]
+
+
+class Losses:
+    """Counts what a format cannot hold, and lists faults of the dataset."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.failed: list[str] = []
+
+    def fault(self, loss: str, text: str) -> None:
+        """Counts a fault of the dataset and keeps its description."""
+        self.counts[loss] += 1
+        self.failed.append(text)
+
+
+def photos_of(dataset: CocoLikeDataset, names: OutputNames, losses: Losses) -> Iterator[ExportPhoto]:
+    """The photos of a dataset, one after another. Masks that are broken or empty are left out and counted."""
+    for entry in dataset.images:
+        if not entry.path.is_file():
+            losses.fault("missing_photos", f"{entry.path}: no such photo")
+            continue
+        objects = list(_objects(dataset, entry, losses))
+        name = names.name(entry.path.stem) + entry.path.suffix  # label files have the stem, so that is unique
+        yield ExportPhoto(entry.path, name, (entry.height, entry.width), objects)
+
+
+def _objects(dataset: CocoLikeDataset, entry: ImageEntry, losses: Losses) -> Iterator[ExportObject]:
+    for row in entry.annotations:
+        try:
+            mask = from_segmentation(row.get("segmentation"), entry.height, entry.width)
+        except DataError as error:
+            losses.fault("broken_objects", f"{dataset.source or entry.path}: annotation {row.get('id')}: {error}")
+            continue
+        if not mask_area(mask):
+            losses.counts["empty_objects"] += 1
+            continue
+        category = dataset.map_source_class_id(row["category_id"])
+        yield ExportObject(category, mask, bool(row.get("iscrowd", 0)))
+
+
+def copy_photo(photo: ExportPhoto, folder: Path, *, hard_link: bool) -> None:
+    """Copies the file of a photo into a folder, or links it if that is asked for and possible."""
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / photo.name
+    if hard_link:
+        try:
+            os.link(photo.path.resolve(), target)
+        except OSError:  # another file system
+            shutil.copyfile(photo.path, target)
+    else:
+        shutil.copyfile(photo.path, target)

@@ -1,0 +1,111 @@
+"""YOLO segmentation: a text file for each photo, with a line `class x1 y1 x2 y2 ...` for each object.
+
+Coordinates are fractions of the photo's width and height. Source: the pages on the segmentation format and on
+`data.yaml` of Ultralytics; Roboflow and Label Studio write the same.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from clothseg.dataset.importing.drawing import draw_polygon, draw_rectangle, numbers
+from clothseg.dataset.importing.labels import LabelledPhoto, LabelSource, name_in, read_each, sizes_of
+from clothseg.dataset.importing.yolo_layout import YoloLayout, find_layout
+from clothseg.errors import DataError
+
+_BOX = 4
+_CORNERS = 3
+_DIGITS = 3  # of pixels; without it, 6.5 pixels come back as 6.4999999, which is drawn one pixel off
+_MOST = 1.5  # a coordinate above this is in pixels; below it, a shape reaches over the photo's edge
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """A photo, its label file (which may be missing) and its split."""
+
+    photo: Path
+    labels: Path
+    split: str
+
+
+def read_yolo(source: Path) -> LabelSource:
+    """Finds the photos and labels of a dataset in YOLO's segmentation format.
+
+    Known layouts: the paths of `data.yaml` (folders, lists of folders, text files with paths), `SPLIT/images` with
+    `SPLIT/labels`, `images/SPLIT` with `labels/SPLIT`, `images` with `labels`, and label files beside the photos. An
+    empty label file means a photo without objects. A missing one means that the photo is not labelled.
+
+    Args:
+        source: the folder, or its `data.yaml`.
+
+    Raises:
+        DataError: no photos are found, or no list of class names.
+    """
+    layout = find_layout(source)
+    pairs = [_Pair(photo, labels, split) for split, photos in layout.photos.items() for photo, labels in photos.items()]
+    labelled = sum(pair.labels.is_file() for pair in pairs)
+
+    def photos() -> Iterator[LabelledPhoto]:
+        return read_each(
+            pairs,
+            lambda pair: LabelledPhoto(pair.photo, name_in(layout.root, pair.photo), split=pair.split),
+            lambda pair, photo: _read(pair, photo, layout),
+        )
+
+    return LabelSource(
+        "yolo",
+        f"YOLO: {len(pairs)} photos, {labelled} label files, {len(layout.names)} classes",
+        list(layout.names.values()),
+        len(pairs),
+        photos,
+        layout.files,
+        "an empty label file means a photo without objects; a photo without a label file is not labelled",
+    )
+
+
+def _read(pair: _Pair, photo: LabelledPhoto, layout: YoloLayout) -> None:
+    if not pair.photo.is_file():
+        photo.fail("missing_photo", f"{pair.photo}: no such photo")
+        return
+    if not pair.labels.is_file():
+        photo.labelled = False
+        return
+    photo.size = sizes_of(pair.photo)[0]
+    try:
+        lines = pair.labels.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{pair.labels}: cannot be read as text ({error})") from error
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            _line(f"{pair.labels.name} line {number}", line.split(), photo, layout)
+
+
+def _line(where: str, words: list[str], photo: LabelledPhoto, layout: YoloLayout) -> None:
+    """Reads one object. One that is wrong is dropped; the others are kept."""
+    try:
+        index, *sides = numbers(words, "the line")
+        if index not in layout.names:
+            photo.drop("unknown_class", where, words[0], f"the names have {_known(layout)}; add it to names")
+            return
+        name, size = layout.names[int(index)], photo.size or (0, 0)
+        if max(sides, default=0) > _MOST or min(sides, default=0) < 1 - _MOST:
+            raise DataError(f"coordinate {max(sides, key=abs):g} is not a fraction of the photo (0 to 1)")
+        if len(sides) == _BOX:
+            x, y, width, height = sides
+            box = [(x - width / 2, y - height / 2), (x + width / 2, y + height / 2)]
+            mask = draw_rectangle([(x * size[1], y * size[0]) for x, y in box], size)
+            photo.add(name, mask, is_box=True)
+            return
+        if len(sides) % 2 or len(sides) < 2 * _CORNERS:
+            raise DataError(
+                f"{len(sides)} numbers after the class; a polygon has an even number, 6 or more, and a box has 4"
+            )
+        pairs = zip(sides[::2], sides[1::2], strict=True)
+        points = [(round(x * size[1], _DIGITS), round(y * size[0], _DIGITS)) for x, y in pairs]
+        photo.add(name, draw_polygon(points, size))
+    except DataError as error:
+        photo.drop("broken_shape", where, "", str(error))
+
+
+def _known(layout: YoloLayout) -> str:
+    return f"the numbers {min(layout.names)} to {max(layout.names)}" if layout.names else "no number"
