@@ -3,7 +3,7 @@ from .coco_types import CocoAnnotation, CocoCategory, CocoDataset, CocoImage, Co
 from .contours import to_polygons
 from .instances import Instances
 from .mask_paste import PasteRule, paste, resize_zero_padded
-from .masks import BoxMasks, LabelMasks, Masks, PixelMasks, RleMasks, encode_photos
+from .masks import BoxMasks, LabelMasks, Masks, PixelMasks, RleMasks, encode_photos, has_gpu_maps
 from .png import read_mask_png
 from .resize import resize_instances
 from .rle import (
@@ -50,6 +50,7 @@ __all__ = [
     "from_polygons",
     "from_segmentation",
     "from_xywh",
+    "has_gpu_maps",
     "mask_area",
     "mask_iou",
     "paste",
