@@ -38,6 +38,7 @@ from torchvision.transforms import v2
 
 from bench_tools import add_record_options, peak_memory, record
 from clothseg import CocoLikeDataset, Config, sample
+from clothseg.distributed import launch
 from clothseg.networks import build_network, to_float, to_tensor
 from clothseg.openimages import build_dataset
 from clothseg.runs import RunFolder
@@ -126,7 +127,8 @@ def reference_step(network: nn.Module, data: CocoLikeDataset, options: argparse.
         batch = next(batches)
         images = [image.to(options.device) for image, _ in batch]
         targets = [{name: value.to(options.device) for name, value in target.items()} for _, target in batch]
-        loss = sum(network(images, targets).values())
+        with torch.autocast(options.device, dtype=torch.bfloat16, enabled=options.precision == "bf16-mixed"):
+            loss = sum(network(images, targets).values())
         optimizer.zero_grad()
         torch.autograd.backward(loss)
         if options.paper:
@@ -144,6 +146,7 @@ def clothseg_step(
         f"train.batch_size={options.batch}",
         f"train.workers={options.workers}",
         f"train.learning_rate={LEARNING_RATE}",
+        f"train.precision={options.precision}",
     ]
     if options.paper:
         config = Config.load("paper", [*shared, "train.stages=[]"])
@@ -155,7 +158,8 @@ def clothseg_step(
     network = build_network(config, 3)
     if weights is not None:
         network.load_state_dict(from_torchvision(weights))
-    return Trainer(network, data, data, config, RunFolder(folder), RunLog(folder / "log.txt", quiet=True)).step
+    fabric = launch(1, options.precision, device=torch.device(options.device))
+    return Trainer(network, data, data, config, RunFolder(folder), RunLog(folder / "log.txt", quiet=True), fabric).step
 
 
 def time_call(step: Callable[[], None]) -> float:
@@ -188,7 +192,9 @@ def run_one_side(side: str, data: Path, options: argparse.Namespace) -> None:
 
 def measure_peak(side: str, options: argparse.Namespace) -> float:
     """Peak memory in GB of one side in its own process."""
-    arguments = [f"--{name}={getattr(options, name)}" for name in ("size", "batch", "steps", "workers", "device")]
+    arguments = [
+        f"--{name}={getattr(options, name)}" for name in ("size", "batch", "steps", "workers", "device", "precision")
+    ]
     arguments += ["--only", side] + ["--paper"] * options.paper
     answer = subprocess.run([sys.executable, __file__, *arguments], check=True, capture_output=True)
     return float(json.loads(answer.stdout)) / 1e9
@@ -201,6 +207,7 @@ def report(seconds: list[tuple[float, ...]], options: argparse.Namespace) -> Non
     network = "paper (ResNet-101)" if options.paper else f"ResNet-50, {options.size} pixels"
     name = f"{network}, {options.batch} photo{'s' if options.batch > 1 else ''} a step"
     name += "" if options.paper else ", loader and step"
+    name += "" if options.precision == "32-true" else f", {options.precision}"
     gpu = torch.cuda.get_device_name() if options.device == "cuda" else ""
     print(
         f"{name}, {options.device}, {options.workers} workers: clothseg {rates[0]:.2f} photos/s, "
@@ -227,6 +234,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1, help="loader threads of clothseg, processes of torchvision")
     parser.add_argument("--memory", action="store_true", help="measure peak memory, each side alone")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu or cuda")
+    parser.add_argument("--precision", choices=("32-true", "bf16-mixed"), default="32-true", help="of both sides")
     parser.add_argument("--only", choices=SIDES, help=argparse.SUPPRESS)
     add_record_options(parser)
     options = parser.parse_args()

@@ -17,6 +17,15 @@ def test_operations_are_counted_and_views_are_not() -> None:
     assert not counts.reads
 
 
+def test_reserving_memory_is_no_work() -> None:
+    weights = torch.ones(3, 2)
+    with DispatchCounts() as counts:
+        torch.empty(4)
+        weights.new_empty(2)
+        torch.ones(5, 4, 3) @ weights  # reshaped, multiplied and reshaped back
+    assert dict(counts.operations) == {"aten.ones": 1, "aten.mm": 1}
+
+
 def test_every_kind_of_read_is_counted() -> None:
     values = torch.arange(4.0)
     reads: list[Callable[[], object]] = [
@@ -29,6 +38,7 @@ def test_every_kind_of_read_is_counted() -> None:
         lambda: values[values > 1],
         lambda: values.masked_select(values > 1),
         lambda: torch.unique(values),
+        lambda: values.new_tensor([1.0, 2.0]),
     ]
     for number, read in enumerate(reads):
         with DispatchCounts() as counts:

@@ -1,6 +1,7 @@
-"""One training step: activation checkpointing, micro-batches, gradient clipping."""
+"""One training step: activation checkpointing, micro-batches, gradient clipping, operations and reads."""
 
 import math
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -8,17 +9,19 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from clothseg import cpu_path
 from clothseg.config import Config
 from clothseg.dataset import Batch
 from clothseg.distributed import DistributedContext, launch
 from clothseg.instances import Instances
 from clothseg.loading import ExampleQueue
 from clothseg.networks import build_network
+from clothseg.networks.dispatch_counts import DispatchCounts
 from clothseg.training import Examples
 from clothseg.training.schedule import make_optimizer
 from clothseg.training.step import StepResult, clip_gradient, training_step
 
-from .conftest import SMALL, Photos
+from .conftest import SMALL, Photos, make_trainer
 
 
 def step_on(config: Config, photos: Photos, micro_batches: list[Batch]) -> tuple[StepResult, dict[str, Tensor]]:
@@ -84,6 +87,31 @@ def test_a_nan_in_a_later_micro_batch_is_traced_to_it(photos: Photos, monkeypatc
     result, _ = step_on(config, photos, [[(0, 0)], [(1, 0)], [(2, 0)]])
     assert result.faulty == [(1, 0)]
     assert not math.isfinite(result.losses["total"])
+
+
+def test_a_paper_step_has_few_operations_and_reads_on_a_gpu(
+    small_photos: Photos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All layers, with SGD, clipping and EMA, in 32 bits. The size of the input changes neither number.
+
+    A GPU is waited for three times: in NMS, for the number of boxes with an object, and for losses and gradient norm
+    at the end. The other reads are of what a step has on the processor: whether objects are crowds, and seeds.
+    """
+    sizes = ["input.min_side=128", "input.max_side=128", "network.rpn.pre_nms_top_n_train=500"]
+    config = Config.load("paper", ["weights=random", *sizes, "train.stages=[]", "train.ema_decay=0.99"])
+    trainer = make_trainer(config, small_photos, tmp_path)
+    example = trainer.examples.queue.source.load(0, 0)
+    monkeypatch.setattr(ExampleQueue, "take", lambda *_: example)
+    monkeypatch.setattr(cpu_path, "uses_cpu_path", lambda tensor: False)
+    for step in (1, 2):  # constants are computed once
+        with DispatchCounts() as counts:
+            result = training_step(
+                trainer.examples, [[(0, 0)]], trainer.optimizer, trainer.ema, config.train, trainer.fabric,
+                trainer.distributed, step=step,
+            )  # fmt: skip
+    assert result.losses["mask"] > 0
+    assert counts.reads.total() <= 5, counts.reads
+    assert counts.operations.total() <= 1200, counts.operations.most_common()
 
 
 def test_gradient_clipping_matches_hand_computed_values() -> None:

@@ -1,5 +1,6 @@
 from .coco import CocoLikeDataset
 from .loader import Batch, Sampler, load_example
+from .read_ahead import read_ahead
 from .repeats import repeat_factors
 
-__all__ = ["Batch", "CocoLikeDataset", "Sampler", "load_example", "repeat_factors"]
+__all__ = ["Batch", "CocoLikeDataset", "Sampler", "load_example", "read_ahead", "repeat_factors"]

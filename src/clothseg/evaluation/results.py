@@ -1,14 +1,18 @@
 """A network's detections as COCO results. `validate_results.py` reads those that are in a file already."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from clothseg.dataset import CocoLikeDataset
-from clothseg.instances import CocoResult, Instances, to_xywh
+from clothseg.dataset import CocoLikeDataset, read_ahead
+from clothseg.instances import CocoResult, Instances, RleMasks, encode_photos, has_gpu_maps, to_xywh
 from clothseg.networks import to_tensor
+
+_ENCODED_TOGETHER = 8
+"""Photos whose masks a GPU turns into run lengths at once; until then the masks are small maps."""
 
 
 class Detector(Protocol):
@@ -35,10 +39,22 @@ def detections(
         n: dataset.source_class_id(dataset.classes.index(c) + 1) for n, c in enumerate(known, 1) if c in dataset.classes
     }
     shared = torch.tensor([label in ids for label in range(len(known) + 1)])
+    waiting: list[tuple[int, Instances]] = []
     with torch.no_grad():
-        for position, image in enumerate(dataset.images):
-            found = detector.detect([to_tensor(dataset.load_image(position))])[0]
-            yield coco_results(image.id, found[shared[found.classes.cpu()]], ids.__getitem__)
+        for image, photo in zip(dataset.images, read_ahead(dataset), strict=True):
+            found = detector.detect([to_tensor(photo)])[0]
+            waiting.append((image.id, found[shared[found.classes.cpu()]]))
+            if len(waiting) == _ENCODED_TOGETHER or not has_gpu_maps(found.masks):
+                yield from _as_results(waiting, ids)
+                waiting = []
+        yield from _as_results(waiting, ids)
+
+
+def _as_results(photos: Sequence[tuple[int, Instances]], ids: Mapping[int, int]) -> Iterator[list[CocoResult]]:
+    """The COCO results of some photos, given by their ids; a GPU is waited for twice."""
+    runs = encode_photos([found.masks for _, found in photos])
+    for (image_id, found), of_photo in zip(photos, runs, strict=True):
+        yield coco_results(image_id, replace(found, masks=RleMasks(of_photo, found.size)), ids.__getitem__)
 
 
 def coco_results(image_id: int, found: Instances, category_id: Callable[[int], int]) -> list[CocoResult]:

@@ -4,7 +4,7 @@ from .contours import to_polygons
 from .crop_masks import CropMasks, each_mask
 from .instances import Instances
 from .mask_paste import PasteRule, paste, resize_zero_padded
-from .masks import BoxMasks, LabelMasks, Masks, PixelMasks, RleMasks, encode_photos
+from .masks import BoxMasks, LabelMasks, Masks, PixelMasks, RleMasks, encode_photos, has_gpu_maps
 from .png import read_mask_png
 from .resize import resize_instances
 from .rle import (
@@ -53,6 +53,7 @@ __all__ = [
     "from_polygons",
     "from_segmentation",
     "from_xywh",
+    "has_gpu_maps",
     "mask_area",
     "mask_iou",
     "paste",

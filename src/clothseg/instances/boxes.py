@@ -33,6 +33,8 @@ def clip_to(boxes: Tensor, bounds: tuple[float, float, float, float]) -> Tensor:
 
 def scale_boxes(boxes: Tensor, old: tuple[int, int], new: tuple[int, int]) -> Tensor:
     """Scales boxes `[N, 4]` with their image, which is resized from `old` to `new` (height, width)."""
+    if old == new:
+        return boxes
     y, x = new[0] / old[0], new[1] / old[1]
     return boxes * boxes.new_tensor([x, y, x, y])
 

@@ -6,7 +6,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, TypeGuard
 
 import numpy as np
 import torch
@@ -195,10 +195,14 @@ class BoxMasks:
 
 def encode_photos(masks: Sequence[Masks]) -> list[list[Rle]]:
     """The run-length encodings of several photos, as `rle()` of each; a GPU is waited for twice, not for each photo."""
-    together = [isinstance(m, BoxMasks) and not cpu_path.uses_cpu_path(m.probabilities) for m in masks]
-    on_gpu = [m for m, chosen in zip(masks, together, strict=True) if chosen and isinstance(m, BoxMasks)]
-    encoded = iter(encode_starts([m.run_starts() for m in on_gpu], [m.size for m in on_gpu]) if on_gpu else [])
-    return [next(encoded) if chosen else m.rle() for m, chosen in zip(masks, together, strict=True)]
+    together = [m for m in masks if has_gpu_maps(m)]
+    encoded = iter(encode_starts([m.run_starts() for m in together], [m.size for m in together]) if together else [])
+    return [next(encoded) if has_gpu_maps(m) else m.rle() for m in masks]
+
+
+def has_gpu_maps(masks: Masks) -> TypeGuard[BoxMasks]:
+    """Whether masks are small maps on a GPU, which turns those of several photos into run lengths at once."""
+    return isinstance(masks, BoxMasks) and not cpu_path.uses_cpu_path(masks.probabilities)
 
 
 @dataclass(frozen=True)

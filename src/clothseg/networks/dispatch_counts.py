@@ -2,6 +2,12 @@
 
 On a GPU each operation is about one kernel launch, and each read waits until the GPU has done all work so far. Both can
 be counted on any machine, also with tensors of the CPU.
+
+An operation on a list of tensors (`_foreach_*`, `_fused_*`) counts as one: a GPU works through the list in a few
+launches, whose number depends on sizes alone. Some other operations take several launches (a sort, a convolution's
+backward pass), and a copy from the processor takes one that is not counted. So the launches of a step are more than
+its operations, in about the same proportion before and after a change. Operations on tensors that a GPU's step has on
+the processor, such as random draws, are counted as well.
 """
 
 from collections import Counter
@@ -28,13 +34,18 @@ READING_OPERATIONS = (
 )
 """Operations whose result, or its shape, depends on values: a GPU must be waited for."""
 
+NO_WORK = ("aten._unsafe_view", "aten.empty", "aten.new_empty", "profiler.")
+"""Beginnings of the names of operations that only make a view, reserve memory or record a profile."""
+
 READING_METHODS: dict[Any, str] = {
     Tensor.tolist: "tolist",
     Tensor.numpy: "numpy",
     Tensor.cpu: "cpu",
     Tensor.__array__: "numpy",
+    Tensor.new_tensor: "new_tensor",
 }
-"""Methods that copy values to the processor; on tensors of the CPU they are no operation."""
+"""Methods that copy values to the processor, and `new_tensor`, which copies them from there, but waits as well; on
+tensors of the CPU they are no operation."""
 
 
 class DispatchCounts:
@@ -94,7 +105,7 @@ class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
                     self.counts.copies[tensor] = True
             return result
         name = str(func.overloadpacket)
-        if not func.is_view:
+        if not (func.is_view or name.startswith(NO_WORK)):
             self.counts.operations[name] += 1
         indexed_by_bool = name.startswith(("aten.index", "aten._index")) and any(
             isinstance(index, Tensor) and index.dtype == torch.bool
@@ -127,7 +138,7 @@ class _Methods(TorchFunctionMode):
             return back
         if func in READING_METHODS and not copied:
             self.counts.reads[READING_METHODS[func]] += 1
-            if func is Tensor.cpu:
+            if func is Tensor.cpu and args[0].device.type == "cpu":
                 with torch._C.DisableTorchFunction():
                     copy = args[0].detach().view_as(args[0])  # another tensor, which `cpu()` is not on a CPU
                 self.counts.copies[copy] = True

@@ -21,7 +21,7 @@ from clothseg.instances import Instances, PixelMasks, scale_boxes
 from clothseg.networks.input_size import Size, resized_size
 from clothseg.networks.pixels import resample_bytes, resize_each_mask, resize_masks, to_float
 from clothseg.networks.tensor_cache import TensorCache
-from clothseg.networks.transfer import to_device
+from clothseg.networks.transfer import constants, to_device
 
 Bounds = tuple[float, float, float, float]
 
@@ -155,7 +155,7 @@ class InputTransform:
         padded = largest(self.padded([self.resized(photo) for photo in photos]))
         placements = [self.place(photo, padded) for photo in photos]
         resized = [
-            self.normalise(self.resample(image, placement.size).to(device, non_blocking=True), placement.size)
+            self.normalise(to_device(self.resample(image, placement.size), device), placement.size)
             for image, placement in zip(images, placements, strict=True)
         ]
         return self._pad(resized, placements), placements
@@ -171,11 +171,11 @@ class InputTransform:
         conventions = self.conventions
         if conventions.resampling == "bilinear":
             image = to_float(image)
-            mean, std = self._mean_std(image)
+            mean, std, _ = self._mean_std_black(image)
             scaled = image if conventions.pixel_scale == 1 else image * conventions.pixel_scale
             return F.interpolate(((self._ordered(scaled) - mean) / std)[None], size=size, mode="bilinear")[0]
         grey_levels = self._ordered(image.float())
-        mean, std = self._mean_std(grey_levels)
+        mean, std, _ = self._mean_std_black(grey_levels)
         return (grey_levels * (conventions.pixel_scale / 255) - mean) / std
 
     def prepare(self, image: Tensor, truth: Instances) -> tuple[Tensor, Instances]:
@@ -212,20 +212,21 @@ class InputTransform:
     def _ordered(self, image: Tensor) -> Tensor:
         return image.flip(0) if self.conventions.channels == "bgr" else image
 
-    def _mean_std(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        def make() -> tuple[Tensor, ...]:
-            values = (self.conventions.mean, self.conventions.std)
-            return tuple(image.new_tensor(of_channels)[:, None, None] for of_channels in values)
+    def _mean_std_black(self, image: Tensor) -> tuple[Tensor, ...]:
+        """Each `[3, 1, 1]`; the last one is the normalised value of black."""
 
-        mean, std = self._constants.get((image.device, image.dtype), make)
-        return mean, std
+        def make() -> tuple[Tensor, ...]:
+            both = constants([self.conventions.mean, self.conventions.std], image)
+            mean, std = (of_channels[:, None, None] for of_channels in both)
+            return mean, std, -mean / std
+
+        return self._constants.get((image.device, image.dtype), make)
 
     def _pad(self, images: Sequence[Tensor], placements: Sequence[InputPlacement]) -> Tensor:
         """One batch `[B, 3, H, W]` of resized photos, each at its place."""
         batch = images[0].new_zeros((len(images), 3, *placements[0].padded))
         if self.conventions.black_padding:
-            mean, std = self._mean_std(images[0])
-            batch += -mean / std
+            batch += self._mean_std_black(images[0])[2]
         for canvas, image, at in zip(batch, images, placements, strict=True):
             canvas[:, at.top : at.top + at.height, at.left : at.left + at.width] = image
         return batch
@@ -247,9 +248,8 @@ def to_network_coords(boxes: Tensor, padded: Size, conventions: InputConventions
 def network_to_image(boxes: Tensor, placement: InputPlacement, conventions: InputConventions) -> Tensor:
     """Boxes `[N, 4]` from network to image coordinates; float32."""
     if conventions.normalised_boxes:
-        bounds = placement_bounds(placement, conventions, padded=False)
         exact, shift, scale = _normaliser(boxes, placement.photo)
-        edges = exact.new_tensor(bounds)
+        (edges,) = constants([placement_bounds(placement, conventions, padded=False)], exact)
         corner, extent = edges[:2].repeat(2), (edges[2:] - edges[:2]).repeat(2)
         placed = (exact - corner) / extent * scale + shift
     else:
@@ -263,7 +263,7 @@ def network_to_resized(boxes: Tensor, placement: InputPlacement, conventions: In
     if conventions.normalised_boxes:
         exact, shift, scale = _normaliser(boxes, placement.padded)
         boxes = (exact * scale + shift).float().to(boxes.device)
-    return boxes - _offset(boxes, placement)
+    return boxes - _offset(boxes, placement) if placement.left or placement.top else boxes
 
 
 def placement_bounds(placement: InputPlacement, conventions: InputConventions, *, padded: bool) -> Bounds:
@@ -286,15 +286,15 @@ def clip_to_placements(
     """Clips boxes `[B, N, 4]` in network coordinates to their photos, or to the whole input with `padded`."""
     bounds = [placement_bounds(placement, conventions, padded=padded) for placement in placements]
     edges = torch.tensor([(b[:2] * 2, b[2:] * 2) for b in bounds], dtype=boxes.dtype)
-    low, high = edges.to(boxes.device, non_blocking=True)[:, :, None].unbind(1)
+    low, high = to_device(edges, boxes.device)[:, :, None].unbind(1)
     return boxes.clamp(low, high)
 
 
 def _offset(boxes: Tensor, placement: InputPlacement) -> Tensor:
-    return boxes.new_tensor([placement.left, placement.top] * 2)
+    return constants([[placement.left, placement.top] * 2], boxes)[0]
 
 
-def _normaliser(boxes: Tensor, size: Size) -> tuple[Tensor, Tensor, Tensor]:
+def _normaliser(boxes: Tensor, size: Size) -> tuple[Tensor, ...]:
     """The boxes in float64, and what normalises them on a grid of `size`: subtracted, and divided by."""
     exact, (height, width) = to_float64(boxes), size
-    return exact, exact.new_tensor([0, 0, 1, 1]), exact.new_tensor([width - 1, height - 1] * 2)
+    return exact, *constants([[0, 0, 1, 1], [width - 1, height - 1] * 2], exact)

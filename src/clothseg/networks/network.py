@@ -193,7 +193,8 @@ class Network(nn.Module, ABC):
 
     def _with_total(self, losses: dict[str, Tensor]) -> dict[str, Tensor]:
         weights = self.config.network.weight_by_loss
-        return losses | {"total": torch.stack([weights[name] * losses[name] for name in self.loss_names]).sum()}
+        weighted = [losses[name] if weights[name] == 1 else weights[name] * losses[name] for name in self.loss_names]
+        return losses | {"total": torch.stack(weighted).sum()}
 
     @torch.no_grad()
     def detect(self, images: list[Tensor]) -> list[Instances]:

@@ -29,14 +29,16 @@ def to_bytes(image: Tensor) -> Tensor:
 
 
 def resample_bytes(image: Tensor, size: tuple[int, int], *, antialias: bool) -> Tensor:
-    """A photo `[3, H, W]`, uint8 or float in 0..1, resampled as bytes: `[3, h, w]` uint8 of `size`, on the CPU.
+    """A photo `[3, H, W]`, uint8 or float in 0..1, resampled as bytes: `[3, h, w]` uint8 of `size`.
 
-    Either by Pillow's antialiased bilinear, or bilinear with zeros beyond the edges, truncated.
+    Either by Pillow's antialiased bilinear, or bilinear with zeros beyond the edges, truncated; on the CPU, unless the
+    photo has the size already.
     """
-    pixels = to_bytes(image).cpu().permute(1, 2, 0).contiguous().numpy()
-    if pixels.shape[:2] == size:
-        resampled = pixels
-    elif antialias:
+    photo = to_bytes(image)
+    if photo.shape[1:] == size:
+        return photo
+    pixels = photo.cpu().permute(1, 2, 0).contiguous().numpy()
+    if antialias:
         resampled = np.array(Image.fromarray(pixels).resize((size[1], size[0]), Image.Resampling.BILINEAR))
     else:
         resampled = resize_zero_padded(pixels.astype(np.float64), size).astype(np.uint8)

@@ -1,5 +1,7 @@
 """Norm layers: the frozen norm against torchvision's, and norms by their names in the settings."""
 
+import functools
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -55,6 +57,26 @@ def test_the_frozen_norm_in_one_step_matches_torchvision(monkeypatch: pytest.Mon
     with torch.no_grad():
         torch.testing.assert_close(norm(x), reference(x))
         torch.testing.assert_close(norm(x[:, :, 0, 0]), reference(x)[:, :, 0, 0])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_gradients_of_the_frozen_norm_in_one_step_match_torchvision(
+    dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It changes the output of a convolution in place, here of a product; gradients have the type of the maps."""
+    norm, reference, x = norms_and_maps()
+    x = x.to(dtype).requires_grad_()
+    expected = reference(x * 3)
+    gradient = torch.autograd.grad(expected.sin().sum(), x)[0]
+    monkeypatch.setattr(cpu_path, "uses_cpu_path", lambda tensor: False)
+    found = norm(x * 3)
+    assert found.dtype == dtype
+    close = functools.partial(torch.testing.assert_close, atol=1e-5, rtol=1e-5)
+    if dtype == torch.bfloat16:
+        close = functools.partial(torch.testing.assert_close, atol=0.1, rtol=0.05)
+    close(found, expected.to(dtype))
+    close(torch.autograd.grad(found.sin().sum(), x)[0], gradient)
+    close(norm(x[:, :, 0, 0] * 3), expected[:, :, 0, 0].to(dtype))
 
 
 def test_make_norm_builds_each_norm() -> None:

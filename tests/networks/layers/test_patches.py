@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 
-from clothseg.networks.layers.patches import neighbours_3x3, patches_3x3
+from clothseg.networks.layers.patches import level_rows, neighbours_3x3, patches_3x3
 
 
 def test_patches_match_unfold() -> None:
@@ -11,7 +11,7 @@ def test_patches_match_unfold() -> None:
     generator = torch.Generator().manual_seed(1)
     maps = [torch.randn((2, 3, *size), generator=generator) for size in ((4, 5), (1, 2))]
     cells = torch.arange(22).expand(2, -1)
-    found = patches_3x3(maps, neighbours_3x3([(4, 5), (1, 2)]), cells)
+    found = patches_3x3(level_rows(maps), neighbours_3x3([(4, 5), (1, 2)]), cells)
     expected = torch.cat([F.unfold(one, 3, padding=1).transpose(1, 2) for one in maps], dim=1)
     assert torch.equal(found.view(2, 22, 27), expected)
 
@@ -20,6 +20,7 @@ def test_gradients_of_overlapping_cells_are_deterministic() -> None:
     """Several threads sum them. The order must not change the last digits, so that a resumed run is exact."""
     generator = torch.Generator().manual_seed(3)
     feature = torch.randn((2, 32, 40, 40), generator=generator).requires_grad_()
+    levels = level_rows([feature])
     cell = torch.randint(0, 1600, (2, 1600), generator=generator)
     neighbours = neighbours_3x3([(40, 40)])
     weights = torch.randn(32 * 9, generator=generator)
@@ -27,7 +28,9 @@ def test_gradients_of_overlapping_cells_are_deterministic() -> None:
     torch.set_num_threads(4)
     try:
         found = [
-            torch.autograd.grad((patches_3x3([feature], neighbours, cell) * weights).sin().sum(), feature)[0]
+            torch.autograd.grad(
+                (patches_3x3(levels, neighbours, cell) * weights).sin().sum(), feature, retain_graph=True
+            )[0]
             for _ in range(9)
         ]
     finally:

@@ -1,4 +1,4 @@
-"""RoI Align on a CPU against torchvision's; levels and `crop_and_resize` against hand-computed values."""
+"""RoI Align on a CPU against torchvision's; levels against hand-computed values."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from clothseg import cpu_path
 from clothseg.networks.layers.roi_align import (
     RoiAlignConventions,
     box_levels,
-    crop_and_resize,
+    locate_boxes,
     roi_align_cpu,
     roi_align_levels,
 )
@@ -85,9 +85,10 @@ def test_roi_align_is_equal_with_and_without_gradients(conventions: RoiAlignConv
     generator = torch.Generator().manual_seed(1)
     features = [torch.randn(2, 6, 64 >> level, 96 >> level, generator=generator) for level in range(4)]
     boxes = [boxes_of_all_kinds(80, generator) * 2 for _ in range(2)]
-    expected = roi_align_levels(features, (2, 3, 4, 5), boxes, 7, conventions, 60.0)
+    located = locate_boxes(boxes, (2, 3, 4, 5), conventions, 60.0)
+    expected = roi_align_levels(features, (2, 3, 4, 5), located, 7, conventions)
     with torch.no_grad():
-        found = roi_align_levels(features, (2, 3, 4, 5), boxes, 7, conventions, 60.0)
+        found = roi_align_levels(features, (2, 3, 4, 5), located, 7, conventions)
     torch.testing.assert_close(found, expected, atol=2e-6, rtol=0)
 
 
@@ -106,7 +107,8 @@ def test_pooling_all_boxes_on_every_level_gives_the_same_values_and_gradients(
     for fixed in (False, True):
         monkeypatch.setattr(cpu_path, "uses_cpu_path", lambda tensor, fixed=fixed: not fixed)
         features = list(levels(2, 6).values())
-        answer = roi_align_levels(features, (2, 3, 4), boxes, 7, conventions, side)
+        located = locate_boxes(boxes, (2, 3, 4), conventions, side)
+        answer = roi_align_levels(features, (2, 3, 4), located, 7, conventions)
         answers.append((answer, torch.autograd.grad((answer[:80].sin() * 3).sum(), features)))
     (expected, expected_gradients), (found, gradients) = answers
     assert expected.abs().sum() > 0
@@ -125,22 +127,3 @@ def test_box_levels_match_hand_computed_values() -> None:
     nearest = [2, 2, 2, 3, 3, 4, 4, 4, 5, 5, 5, 5]  # changes at sides of 158.4 and 316.8, a factor of the root of 2
     assert box_levels(boxes, (2, 3, 4, 5), MATTERPORT.roi_align, 224).tolist() == nearest
     assert box_levels(boxes, (3, 4), TORCHVISION.roi_align, 224).tolist() == [min(max(x, 3), 4) for x in floor]
-
-
-def test_crop_and_resize_matches_hand_computed_values() -> None:
-    feature = torch.arange(20.0).reshape(1, 1, 4, 5)
-    whole = crop_and_resize(feature, torch.tensor([0]), torch.tensor([[0.0, 0, 1, 1]]), 3)
-    assert whole[0, 0].tolist() == [[0, 2, 4], [7.5, 9.5, 11.5], [15, 17, 19]]
-    beyond = crop_and_resize(feature, torch.tensor([0]), torch.tensor([[-0.5, 0, 0.5, 1]]), 3)
-    assert beyond[0, 0].tolist() == [[0, 0, 2], [0, 7.5, 9.5], [0, 15, 17]]
-
-
-def test_crop_and_resize_of_many_boxes_matches_single_boxes() -> None:
-    generator = torch.Generator().manual_seed(4)
-    feature, boxes = torch.rand((2, 3, 9, 7), generator=generator), torch.rand((600, 4), generator=generator)
-    photo = torch.arange(600) % 2
-    found = crop_and_resize(feature, photo, boxes, 7)
-    assert found.shape == (600, 3, 7, 7)
-    for row in (0, 255, 256, 599):
-        alone = crop_and_resize(feature, photo[row : row + 1], boxes[row : row + 1], 7)
-        assert torch.equal(found[row], alone[0])

@@ -1,4 +1,4 @@
-"""Detection in fixed shapes, as on a GPU: the same detections as on a CPU, with few reads and operations."""
+"""Detection and losses in fixed shapes, as on a GPU: the same as on a CPU, with few reads and operations."""
 
 from collections.abc import Callable
 
@@ -8,11 +8,13 @@ from torch import Tensor
 
 from clothseg import cpu_path
 from clothseg.config import Config
-from clothseg.instances import Instances, encode_photos
+from clothseg.instances import Instances, PixelMasks, encode_photos
 from clothseg.networks import build_network
 from clothseg.networks.dispatch_counts import DispatchCounts
+from clothseg.networks.layers.patches import level_rows
 from clothseg.networks.mask_rcnn import postprocess
 from clothseg.networks.mask_rcnn.conventions import CONVENTIONS
+from clothseg.networks.mask_rcnn.losses import sample_proposals
 from clothseg.networks.mask_rcnn.network import MaskRCNNNetwork
 
 Build = Callable[[Config, int], MaskRCNNNetwork]
@@ -39,6 +41,15 @@ def sharpened(network: MaskRCNNNetwork) -> MaskRCNNNetwork:
 def photos(*sizes: tuple[int, int]) -> list[Tensor]:
     generator = torch.Generator().manual_seed(0)
     return [torch.rand((3, *size), generator=generator) for size in sizes]
+
+
+def truth_on(size: tuple[int, int]) -> Instances:
+    """Three squares that overlap."""
+    masks = torch.zeros(3, *size, dtype=torch.bool)
+    for mask, (first, last) in zip(masks, ((3, 33), (10, 38), (20, 36)), strict=True):
+        mask[first:last, first:last] = True
+    pixels = PixelMasks(masks)
+    return Instances(size, pixels.boxes(), torch.tensor([1, 2, 3]), pixels)
 
 
 def use_fixed_shapes(patch: pytest.MonkeyPatch) -> None:
@@ -112,6 +123,42 @@ def test_proposals_are_the_same_in_both_ways(
     assert [len(one) for one in found] == [len(one) for one in expected]
     for one, other in zip(expected, found, strict=True):
         torch.testing.assert_close(other, one, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize("name", list(CONVENTIONS))
+def test_losses_and_gradients_are_the_same_in_both_ways(
+    name: str, batch: int, build_mask_rcnn: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For the same sampled boxes: which are sampled depends on the number of proposals, which may be padded."""
+    overrides = [f"network.conventions={name}", "backbone.frozen_stages=1", "network.box_head.norm=frozen"]
+    network = sharpened(build_mask_rcnn(Config.load("demo", [*SMALL, *overrides]), 3)).train()
+    names, parameters = zip(*((n, p) for n, p in network.named_parameters() if p.requires_grad), strict=True)
+    truth = [truth_on((100, 128)), truth_on((60, 40))][:batch]
+    answers = []
+    for on_gpu in (False, True):
+        if on_gpu:
+            use_fixed_shapes(monkeypatch)
+        pixels, placements = network.transform.batch(photos((100, 128), (60, 40))[:batch], network.device)
+        targets = [network.transform.target(t, p) for t, p in zip(truth, placements, strict=True)]
+        features = network.neck(network.backbone(pixels))
+        anchors = network.rpn.anchors_of(features, placements[0].padded)
+        generators = [torch.Generator().manual_seed(3) for _ in targets]
+        losses = network.rpn.losses(features, anchors, targets, generators, network.distributed)
+        inside = [network._to_network_coords(t, p) for t, p in zip(targets, placements, strict=True)]
+        proposals = [torch.cat([t.boxes, t.boxes * 0.9, t.boxes * 0.5]) for t in inside]
+        boxes, matches = sample_proposals(proposals, inside, network.settings.box_head, generators)
+        rows = level_rows(features) if on_gpu else None
+        losses |= network.box_and_mask_losses(features, placements, boxes, matches, inside, rows)
+        total = torch.stack([*losses.values()]).sum()
+        answers.append((losses, torch.autograd.grad(total, parameters, allow_unused=True)))
+    (expected, expected_gradients), (found, gradients) = answers
+    assert all(loss > 0 for loss in expected.values())
+    for loss in expected:
+        torch.testing.assert_close(found[loss], expected[loss], atol=1e-5, rtol=1e-4, msg=loss)
+    for parameter, one, other in zip(names, gradients, expected_gradients, strict=True):
+        scale = other.abs().max().item()
+        torch.testing.assert_close(one, other, atol=1e-3 * scale, rtol=1e-3, msg=parameter)
 
 
 @pytest.mark.parametrize(("batch", "operations"), [(1, 850), (4, 1350)])

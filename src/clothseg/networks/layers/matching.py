@@ -39,9 +39,8 @@ def match_boxes(
         matched = best >= foreground
         if keep_best:
             matched |= (iou == iou.amax(dim=1, keepdim=True)).any(dim=0)
-        matches = nearest.masked_fill(~matched, NEGATIVE)
-        if background < foreground:
-            matches.masked_fill_(~(matched | (best < background)), IGNORED)
+        unmatched = NEGATIVE - (best >= background).long() if background < foreground else NEGATIVE  # IGNORED is -2
+        matches = torch.where(matched, nearest, unmatched)
     if len(ignored):
         inside, _ = _box_inter_union(boxes, ignored)
         covered = (inside / box_area(boxes)[:, None].clamp(min=1e-6)).amax(dim=1) >= 0.5

@@ -31,7 +31,7 @@ def top_by_nms(boxes: Tensor, scores: Tensor, classes: Tensor, iou: float, count
     return kept[:count]
 
 
-def padded_nms(boxes: Tensor, scores: Tensor, groups: Tensor, valid: Tensor, iou: float) -> Tensor:
+def padded_nms(boxes: Tensor, scores: Tensor, groups: Tensor, valid: Tensor | None, iou: float) -> Tensor:
     """NMS of all photos and groups in one call, which a GPU waits for once.
 
     Boxes are moved apart by group, as in torchvision's `batched_nms`, but in double precision: with many groups the
@@ -41,7 +41,7 @@ def padded_nms(boxes: Tensor, scores: Tensor, groups: Tensor, valid: Tensor, iou
         boxes: `[B, N, 4]`, no coordinate below 0.
         scores: `[B, N]`.
         groups: `[B, N]` or `[1, N]` int64, from 0: only boxes of one photo and one group suppress each other.
-        valid: `[B, N]` bool; the other boxes are padding.
+        valid: `[B, N]` bool; the other boxes are padding. None if all are valid.
         iou: of NMS.
 
     Returns:
@@ -49,16 +49,22 @@ def padded_nms(boxes: Tensor, scores: Tensor, groups: Tensor, valid: Tensor, iou
     """
     photos, count = scores.shape
     if boxes.device.type in WITHOUT_FLOAT64:
+        valid = torch.ones_like(scores, dtype=torch.bool) if valid is None else valid
         parts = zip(boxes, scores, groups.expand(photos, -1), valid, strict=True)
         return torch.stack([_one_photo(*part, iou) for part in parts])
-    first = torch.arange(photos, device=boxes.device)[:, None] * (groups.amax() + 1) + 1
-    number = torch.where(valid, groups + first, 0)[..., None]
-    unit = torch.arange(4, device=boxes.device) // 2  # one box for all padding, of which one copy survives
-    placed = torch.where(valid[..., None], boxes, unit).double()
-    placed = placed + number * (placed.amax() + 1)
-    kept = nms(placed.view(-1, 4), torch.where(valid, scores, -1).double().view(-1), iou)
+    number = groups + 1
+    if photos > 1:
+        number = number + torch.arange(photos, device=boxes.device)[:, None] * number.amax()
+    if valid is not None:
+        number = torch.where(valid, number, 0)
+        unit = torch.arange(4, device=boxes.device) // 2  # one box for all padding, of which one copy survives
+        boxes, scores = torch.where(valid[..., None], boxes, unit), torch.where(valid, scores, -1)
+    placed = boxes.double()
+    placed = placed + number[..., None] * (placed.amax() + 1)
+    kept = nms(placed.view(-1, 4), scores.double().view(-1), iou)
     keep = torch.zeros(photos * count, dtype=torch.bool, device=boxes.device)
-    return keep.index_fill_(0, kept, True).view(photos, count) & valid
+    keep = keep.index_fill_(0, kept, True).view(photos, count)
+    return keep if valid is None else keep & valid
 
 
 def _one_photo(boxes: Tensor, scores: Tensor, groups: Tensor, valid: Tensor, iou: float) -> Tensor:

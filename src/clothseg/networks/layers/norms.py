@@ -1,6 +1,7 @@
 """Norms, by the names that the configuration gives them, and a convolution with its norm."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -22,7 +23,8 @@ class FrozenNorm(FrozenBatchNorm2d):  # type: ignore[misc]
 
     It changes its input in place, because memory traffic is what takes the time: the input is the output of a
     convolution, which nothing else reads. The product is rounded before the sum, as in torchvision's frozen norm, so
-    that both give the same bits. On a GPU without gradients it is one step of `batch_norm`, which rounds once.
+    that both give the same bits. On a GPU it is one operation, which rounds once: `batch_norm`, or with gradients
+    one in place, because `batch_norm` would keep its input for the backward pass.
     """
 
     def __init__(self, channels: int, eps: float = 1e-5) -> None:
@@ -36,6 +38,8 @@ class FrozenNorm(FrozenBatchNorm2d):  # type: ignore[misc]
             return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
         scale, shift = self._scale_and_shift()
         places = (-1,) + (1,) * (x.dim() - 2)
+        if not cpu_path.uses_cpu_path(x):
+            return _scale_and_shift_in_place(x, scale.view(places), shift.view(places))
         return x.mul_(scale.view(places)).add_(shift.view(places))
 
     def _scale_and_shift(self) -> tuple[Tensor, Tensor]:
@@ -51,6 +55,28 @@ class FrozenNorm(FrozenBatchNorm2d):  # type: ignore[misc]
         if plain and type(scale) is Tensor and not scale.is_inference():
             self._cached, self._cached_from = (scale, shift), [(t, t._version) for t in sources]
         return scale, shift
+
+
+class _InPlace(torch.autograd.Function):
+    """`x * scale + shift` in `x` itself, in one operation; scale and shift are constants."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+        """Writes into `x`, which PyTorch has to know."""
+        ctx.save_for_backward(scale)
+        ctx.mark_dirty(x)
+        return torch.addcmul(shift, x, scale, out=x)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        """The gradient of `x`, in its own type: a product of bf16 and 32 bits would be 32 bits."""
+        (scale,) = ctx.saved_tensors
+        return torch.mul(gradients[0], scale, out=torch.empty_like(gradients[0])), None, None
+
+
+def _scale_and_shift_in_place(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    changed: Tensor = _InPlace.apply(x, scale, shift)
+    return changed
 
 
 def make_norm(name: str, eps: float) -> Norm | None:

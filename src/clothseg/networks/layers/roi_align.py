@@ -8,6 +8,7 @@ threads: the same answer up to the last digits, in a fifth of the time or less; 
 """
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,9 +18,10 @@ from torch import Tensor
 from torchvision.ops import box_area, roi_align
 
 from clothseg import cpu_path
+from clothseg.networks.layers.crop_and_resize import crop_and_resize, crop_and_resize_levels
+from clothseg.networks.layers.patches import LevelRows, join, level_rows
 
 _CPU_CHUNK = 64  # boxes pooled at once on a CPU: the answer stays in its cache
-_DEVICE_CHUNK = 2048  # boxes of `crop_and_resize` at once elsewhere
 _BEYOND = -100.0  # cells of a map: a box there has no sample on it
 
 
@@ -46,44 +48,78 @@ class RoiAlignConventions:
     side_eps: float = 0.0
 
 
+@dataclass(frozen=True)
+class LocatedBoxes:
+    """Boxes, and where their features come from.
+
+    Attributes:
+        boxes: `[P, 4]` in network coordinates.
+        photo: `[P]` int64, which of the batch a box lies on.
+        level: `[P]` float, its FPN level, as the power of two of the level's stride.
+    """
+
+    boxes: Tensor
+    photo: Tensor
+    level: Tensor
+
+    def select(self, rows: Tensor) -> "LocatedBoxes":
+        """Those at the positions `rows` `[N]` int64."""
+        return LocatedBoxes(self.boxes[rows], self.photo[rows], self.level[rows])
+
+
+def locate_boxes(
+    boxes: Sequence[Tensor], levels: tuple[int, ...], conventions: RoiAlignConventions, canonical_size: float
+) -> LocatedBoxes:
+    """The boxes of all photos, one photo after the other.
+
+    Args:
+        boxes: for each photo `[P, 4]` in network coordinates.
+        levels: from which boxes are pooled, as powers of two of their strides.
+        conventions: choice of level.
+        canonical_size: side, in network coordinates, of a box that belongs to `conventions.canonical_level`.
+    """
+    every = join(boxes)
+    photo = join([torch.full_like(b[:, 0], i, dtype=torch.int64) for i, b in enumerate(boxes)])
+    return LocatedBoxes(every, photo, box_levels(every, levels, conventions, canonical_size))
+
+
 def roi_align_levels(
     features: list[Tensor],
     levels: tuple[int, ...],
-    boxes: list[Tensor],
+    located: LocatedBoxes,
     size: int,
     conventions: RoiAlignConventions,
-    canonical_size: float,
+    rows: LevelRows | None = None,
 ) -> Tensor:
     """Features of every box. On a CPU they come from `roi_align_cpu`; elsewhere they are torchvision's exactly.
 
-    Elsewhere nothing depends on values: each level pools all boxes, of which those of other levels lie beyond its map.
-    There a box costs little and gives zeros, so that the sum over levels is the answer.
+    Elsewhere nothing depends on values. With RoI Align each level pools all boxes, of which those of other levels lie
+    beyond its map; there a box costs little and gives zeros, so that the sum over levels is the answer.
 
     Args:
         features: FPN levels `[B, C, h, w]`, finest first.
         levels: the level of each, as the power of two of its stride.
-        boxes: for each photo `[P, 4]` in network coordinates.
+        located: the boxes, as `locate_boxes` gives them for these levels.
         size: cells along a side of the answer.
-        conventions: sampling and choice of level.
-        canonical_size: side, in network coordinates, of a box that belongs to `conventions.canonical_level`.
+        conventions: of sampling.
+        rows: the cells of these levels, perhaps of others after them; computed if they are needed and not given.
 
     Returns:
-        `[sum of P, C, size, size]`, photo by photo.
+        `[P, C, size, size]`.
     """
-    every = torch.cat(boxes)
-    photo = torch.cat([torch.full_like(b[:, 0], i, dtype=torch.int64) for i, b in enumerate(boxes)])
-    level_of_box = box_levels(every, levels, conventions, canonical_size)
     if not cpu_path.uses_cpu_path(features[0]):
+        if conventions.method == "crop_and_resize":
+            return _crop_and_resize_located(rows or level_rows(features), levels, located, size)
         parts = (
-            _pool_own(feature, photo, every, level_of_box == level, size, conventions, 2.0**-level)
+            _pool_own(feature, located, level, size, conventions)
             for feature, level in zip(features, levels, strict=True)
         )
         return functools.reduce(torch.Tensor.add_, parts)
-    answer = features[0].new_zeros((len(every), features[0].shape[1], size, size))
-    chunk = max(len(every), 1) if torch.is_grad_enabled() else _CPU_CHUNK
+    answer = features[0].new_zeros((len(located.boxes), features[0].shape[1], size, size))
+    chunk = max(len(located.boxes), 1) if torch.is_grad_enabled() else _CPU_CHUNK
     for feature, level in zip(to_pooling_layout(features), levels, strict=True):
-        for here in torch.split(torch.where(level_of_box == level)[0], chunk):
-            pooled = _pool_level(feature, photo[here], every[here], size, conventions, 2.0**-level)
+        for here in torch.split(torch.where(located.level == level)[0], chunk):
+            pooled = _pool_level(feature, located.photo[here], located.boxes[here], size, conventions, 2.0**-level)
             answer.index_copy_(0, here, pooled.to(answer.dtype))
     return answer
 
@@ -95,21 +131,18 @@ def to_pooling_layout(features: list[Tensor]) -> list[Tensor]:
     return [feature.contiguous(memory_format=torch.channels_last) for feature in features]
 
 
+def _crop_and_resize_located(rows: LevelRows, levels: tuple[int, ...], located: LocatedBoxes, size: int) -> Tensor:
+    level = located.level.nan_to_num(levels[0])  # boxes are NaN once a network has diverged
+    return crop_and_resize_levels(rows, (level - levels[0]).long(), located.photo, located.boxes, size)
+
+
 def _pool_own(
-    feature: Tensor,
-    photo: Tensor,
-    boxes: Tensor,
-    own: Tensor,
-    size: int,
-    conventions: RoiAlignConventions,
-    scale: float,
+    feature: Tensor, located: LocatedBoxes, level: int, size: int, conventions: RoiAlignConventions
 ) -> Tensor:
-    """Features `[P, C, size, size]` of the boxes that are the level's `own`, `[P]` bool; zeros for the others."""
-    if conventions.method == "crop_and_resize":
-        pooled = crop_and_resize(feature, photo, torch.where(own[:, None], boxes, 0.0), size, chunk=_DEVICE_CHUNK)
-        return torch.where(own[:, None, None, None], pooled, 0.0)
-    placed = torch.where(own[:, None], boxes, _BEYOND / scale)
-    return _pool_level(feature, photo, placed, size, conventions, scale).to(feature.dtype)
+    """Features `[P, C, size, size]` of the boxes of one level; zeros for the others."""
+    scale = 2.0**-level
+    placed = torch.where((located.level == level)[:, None], located.boxes, _BEYOND / scale)
+    return _pool_level(feature, located.photo, placed, size, conventions, scale).to(feature.dtype)
 
 
 def _pool_level(
@@ -130,10 +163,14 @@ def box_levels(
     boxes: Tensor, levels: tuple[int, ...], conventions: RoiAlignConventions, canonical_size: float
 ) -> Tensor:
     """The level `[P]`, as the power of two of its stride, from which each of `boxes` `[P, 4]` is pooled."""
-    side = box_area(boxes).sqrt() / canonical_size + conventions.side_eps
-    level = conventions.canonical_level + torch.log2(side) + conventions.level_eps
+    side = _plus(box_area(boxes).sqrt() / canonical_size, conventions.side_eps)
+    level = _plus(conventions.canonical_level + torch.log2(side), conventions.level_eps)
     level = level.round() if conventions.level_rounding == "half_even" else level.floor()
     return level.clamp(levels[0], levels[-1])
+
+
+def _plus(values: Tensor, number: float) -> Tensor:
+    return values + number if number else values
 
 
 def roi_align_cpu(
@@ -209,49 +246,3 @@ def _taps(first: Tensor, side: Tensor, counts: Tensor, end: int, size: int, poin
     share = place - before
     weights = torch.stack([1 - share, share], dim=-1) * (inside / divisor)[..., None]
     return torch.stack([before, after], dim=-1).long().flatten(-2), weights.flatten(-2)
-
-
-def crop_and_resize(feature: Tensor, photo: Tensor, boxes: Tensor, size: int, chunk: int = 256) -> Tensor:
-    """One bilinear sample a cell; the first and last lie on the box's edges, those beyond the map's edges are 0.
-
-    Args:
-        feature: `[B, C, h, w]`.
-        photo: `[P]` int64, which of the batch a box lies on.
-        boxes: `[P, 4]`, normalised: 0 is the centre of the first row or column, 1 that of the last.
-        size: cells along a side of the answer.
-        chunk: boxes worked on at a time, so that the four neighbours need little memory.
-
-    Returns:
-        `[P, C, size, size]`.
-    """
-    height, width = feature.shape[-2:]
-    rows, columns = _places(boxes[:, 1], boxes[:, 3], height, size), _places(boxes[:, 0], boxes[:, 2], width, size)
-    flat = feature.permute(0, 2, 3, 1).reshape(-1, feature.shape[1])
-    parts = [flat.new_zeros((0, size, size, flat.shape[1]))]
-    for y, x, number in zip(*(torch.split(v, chunk) for v in (rows, columns, photo)), strict=True):
-        inside = ((y >= 0) & (y <= height - 1))[:, :, None] & ((x >= 0) & (x <= width - 1))[:, None, :]
-        top, left = y.floor(), x.floor()
-        down, right = (y - top)[:, :, None, None], (x - left)[:, None, :, None]
-        first_row, last_row = (v.clamp(0, height - 1).long()[:, :, None] for v in (top, y.ceil()))
-        first_column, last_column = (v.clamp(0, width - 1).long()[:, None, :] for v in (left, x.ceil()))
-        base = (number * height * width)[:, None, None]
-
-        def corner(row: Tensor, column: Tensor, base: Tensor = base) -> Tensor:
-            return flat[base + row * width + column]
-
-        upper, lower = corner(first_row, first_column), corner(last_row, first_column)
-        upper = upper + (corner(first_row, last_column) - upper) * right
-        lower = lower + (corner(last_row, last_column) - lower) * right
-        parts.append((upper + (lower - upper) * down) * inside[..., None])
-    return torch.cat(parts).permute(0, 3, 1, 2)
-
-
-def _places(first: Tensor, last: Tensor, side: int, size: int) -> Tensor:
-    """Where the samples lie `[P, size]`, in cells of the map.
-
-    The order of these roundings is the Keras implementation's: a box that ends at 1.0 may come out a rounding beyond
-    the map, and then its last row or column is 0.
-    """
-    step = (last - first) * (side - 1) / (size - 1)
-    numbers = torch.arange(size, device=first.device, dtype=first.dtype)
-    return (first * (side - 1))[:, None] + numbers * step[:, None]

@@ -69,6 +69,8 @@ class MaskHead(nn.Module):
         cells = pooled.permute(0, 2, 3, 1).reshape(-1, inside)
         weight, bias = self.up.weight.permute(0, 2, 3, 1).reshape(inside, -1), self.up.get_parameter("bias")
         doubled = torch.relu_(torch.addmm(bias.repeat(4), cells, weight))
-        rows, offsets = self.logits.weight[classes, :, 0], self.logits.get_parameter("bias")[classes, None, None]
+        # The gradient of an index is added up in several operations, that of an embedding in one.
+        rows = F.embedding(classes, self.logits.weight.flatten(1))[..., None]
+        offsets = F.embedding(classes, self.logits.get_parameter("bias")[:, None])[..., None]
         maps = (doubled.view(count, height * width * 4, len(bias)) @ rows).float() + offsets
         return maps.view(count, height, width, 2, 2).transpose(2, 3).reshape(count, 2 * height, 2 * width)

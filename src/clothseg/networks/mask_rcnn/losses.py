@@ -9,12 +9,15 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from torchvision.ops import roi_align
 
+from clothseg import cpu_path
 from clothseg.config import BoxHeadSettings
 from clothseg.distributed import SINGLE_PROCESS, DistributedContext
 from clothseg.networks.input import InputPlacement, Target, network_to_resized
+from clothseg.networks.layers.crop_and_resize import crop_and_resize, crop_and_resize_levels
 from clothseg.networks.layers.matching import IGNORED, draw_keys, match_boxes, sample
-from clothseg.networks.layers.roi_align import crop_and_resize
+from clothseg.networks.layers.patches import LevelRows, join
 from clothseg.networks.mask_rcnn.conventions import Conventions
+from clothseg.networks.transfer import constants
 
 
 @torch.no_grad()
@@ -71,17 +74,13 @@ def matched_rows(tables: Sequence[Sequence[Tensor]], matches: Sequence[Tensor] |
         for each of a photo's tensors the rows `[sum of S, ...]`.
     """
     counts = [len(of_photo[0]) for of_photo in tables]
-    columns = [_join(column) for column in zip(*tables, strict=True)]
+    columns = [join(column) for column in zip(*tables, strict=True)]
     if not sum(counts):
         return [column.new_ones((sum(map(len, matches)), *column.shape[1:])) for column in columns]
     firsts = accumulate(counts[:-1], initial=0)
-    rows = _join([match + first if first else match for match, first in zip(matches, firsts, strict=True)])
+    rows = join([match + first if first else match for match, first in zip(matches, firsts, strict=True)])
     rows = rows.clamp(0, sum(counts) - 1)
     return [column[rows] for column in columns]
-
-
-def _join(parts: Sequence[Tensor]) -> Tensor:
-    return torch.cat([*parts]) if len(parts) > 1 else parts[0]
 
 
 def mask_targets(
@@ -104,14 +103,23 @@ def mask_targets(
         return boxes.new_zeros((0, size, size))
     placed = network_to_resized(boxes, placement, conventions.input)
     if conventions.roi_align.method == "crop_and_resize":
-        last = placed.new_tensor([placement.width - 1, placement.height - 1] * 2).clamp(min=1)
-        normalised = (placed - placed.new_tensor([0, 0, 1, 1])) / last
-        cut = crop_and_resize(masks[:, None].to(placed), matches, normalised, size)
+        cut = _crop_masks(masks, placed, matches, size, placement)
     else:
         regions = torch.cat([matches[:, None].to(placed), placed], dim=1)
         aligned = conventions.roi_align.aligned
         cut = roi_align(masks[:, None].to(placed), regions, size, spatial_scale=1.0, aligned=aligned)
     return (cut[:, 0] >= 0.5).to(placed.dtype) if conventions.binary_mask_targets else cut[:, 0]
+
+
+def _crop_masks(masks: Tensor, boxes: Tensor, matches: Tensor, size: int, placement: InputPlacement) -> Tensor:
+    """`[P, 1, size, size]` float, cropped from `masks` `[N, h, w]` by boxes `[P, 4]` in resized coordinates."""
+    last = max(placement.width - 1, 1), max(placement.height - 1, 1)
+    corner, scale = constants([[0, 0, 1, 1], last * 2], boxes)
+    boxes = (boxes - corner) / scale
+    if cpu_path.uses_cpu_path(boxes):
+        return crop_and_resize(masks[:, None].to(boxes), matches, boxes, size)
+    rows = LevelRows(masks.flatten(1)[..., None].to(boxes), ((masks.shape[1], masks.shape[2]),))
+    return crop_and_resize_levels(rows, matches, matches, boxes, size)
 
 
 def rpn_losses(

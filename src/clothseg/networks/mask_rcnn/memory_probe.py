@@ -11,7 +11,8 @@ from torch import Tensor
 from torchvision.ops import box_iou, roi_align
 
 from clothseg.config import MaskRCNNSettings
-from clothseg.networks.layers.roi_align import RoiAlignConventions, crop_and_resize, roi_align_cpu
+from clothseg.networks.layers.crop_and_resize import crop_and_resize
+from clothseg.networks.layers.roi_align import RoiAlignConventions, roi_align_cpu
 from clothseg.networks.mask_rcnn.heads import BoxHead, MaskHead
 from clothseg.networks.mask_rcnn.rpn import RegionProposalNetwork
 

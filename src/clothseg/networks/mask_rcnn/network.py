@@ -16,7 +16,8 @@ from clothseg.networks.layers.anchor_coverage import AnchorLayout, measure_ancho
 from clothseg.networks.layers.box_coder import encode_boxes
 from clothseg.networks.layers.fpn import FeaturePyramid
 from clothseg.networks.layers.matching import NEGATIVE
-from clothseg.networks.layers.roi_align import roi_align_levels, to_pooling_layout
+from clothseg.networks.layers.patches import LevelRows, join, level_rows
+from clothseg.networks.layers.roi_align import LocatedBoxes, locate_boxes, roi_align_levels, to_pooling_layout
 from clothseg.networks.mask_rcnn.conventions import Conventions, conventions_for
 from clothseg.networks.mask_rcnn.heads import BoxHead, MaskHead
 from clothseg.networks.mask_rcnn.losses import (
@@ -88,11 +89,12 @@ class MaskRCNNNetwork(Network):
         with torch.no_grad():
             scores, deltas, anchors = self.rpn(features, placements[0].padded)
         generators = self.distributed.generators(self.generator, len(targets))
-        losses = self.rpn.losses(features, anchors, targets, generators, self.distributed)
+        rows = None if cpu_path.uses_cpu_path(features[0]) else level_rows(features)
+        losses = self.rpn.losses(features, anchors, targets, generators, self.distributed, rows)
         proposals = self._proposals_to_sample(scores, deltas, anchors, placements)
         inside = [self._to_network_coords(target, p) for target, p in zip(targets, placements, strict=True)]
         boxes, matches = sample_proposals(proposals, inside, self.settings.box_head, generators)
-        return losses | self.box_and_mask_losses(features, placements, boxes, matches, inside)
+        return losses | self.box_and_mask_losses(features, placements, boxes, matches, inside, rows)
 
     def _proposals_to_sample(
         self, scores: list[Tensor], deltas: list[Tensor], anchors: Tensor, placements: Sequence[InputPlacement]
@@ -110,6 +112,7 @@ class MaskRCNNNetwork(Network):
         boxes: Sequence[Tensor] | Tensor,
         matches: Sequence[Tensor] | Tensor,
         targets: Sequence[Target],
+        rows: LevelRows | None = None,
     ) -> dict[str, Tensor]:
         """`class`, `bbox` and `mask` of sampled boxes.
 
@@ -123,29 +126,30 @@ class MaskRCNNNetwork(Network):
             matches: for each photo `[S]`, the index of each box's ground truth, or NEGATIVE, or IGNORED for a box that
                 does not count.
             targets: ground truth, boxes in network coordinates.
+            rows: see `pool_located`.
         """
-        settings, conventions, padded = self.settings, self.conventions, placements[0].padded
-        counts = torch.stack([(of_photo >= 0).sum() for of_photo in matches]).tolist()
-        match, box = torch.cat([*matches]), torch.cat([*boxes])
+        settings, conventions = self.settings, self.conventions
+        located, match = self.locate(boxes, placements[0].padded), join([*matches])
         found = match >= 0
+        counts = join([of_photo.sum()[None] for of_photo in torch.split(found, [*map(len, matches)])]).tolist()
         of_class, of_box = matched_rows([(t.classes, t.boxes) for t in targets], matches)
         label = torch.where(found, of_class, match - NEGATIVE)  # IGNORED is -2, and gives -1
-        logits, deltas = self.box_head(self.pool(features, [*boxes], settings.box_head.pool_size, padded))
-        deltas = deltas.gather(1, label.clamp(min=0)[:, None, None].expand(-1, 1, 4))[:, 0]
-        true_deltas = encode_boxes(of_box, box, conventions.box_weights)
+        logits, deltas = self.box_head(self.pool_located(features, located, settings.box_head.pool_size, rows))
+        deltas = deltas.gather(1, label.clamp(min=0)[:, None, None].expand(-1, 1, 4)).squeeze(1)
+        true_deltas = encode_boxes(of_box, located.boxes, conventions.box_weights)
         losses = box_head_losses(
             logits, label, deltas, torch.where(found[:, None], true_deltas, deltas.detach()),
             settings.box_head.box_loss, conventions, self.distributed,
         )  # fmt: skip
         first = (~found).int().sort(stable=True).indices[: sum(counts)]
-        objects, matched = (torch.split(values[first], counts) for values in (box, match))
-        pooled = self.pool(features, [*objects], settings.mask_head.pool_size, padded)
+        objects = located.select(first)
+        pooled = self.pool_located(features, objects, settings.mask_head.pool_size, rows)
         maps = self.mask_head.forward_for_class(pooled, label[first])
-        truth = [
-            mask_targets(t.masks, b, m, maps.shape[-1], p, conventions)
-            for t, b, m, p in zip(targets, objects, matched, placements, strict=True)
-        ]
-        return losses | {"mask": mask_loss(maps, torch.cat(truth), self.distributed)}
+        of_photo = zip(
+            targets, *(torch.split(t, counts) for t in (objects.boxes, match[first])), placements, strict=True
+        )
+        truth = [mask_targets(t.masks, b, m, maps.shape[-1], p, conventions) for t, b, m, p in of_photo]
+        return losses | {"mask": mask_loss(maps, join(truth), self.distributed)}
 
     def forward_dense(self, pixels: Tensor) -> list[Tensor]:
         """FPN levels, then the RPN's logits of each level, then its box deltas of each level.
@@ -164,12 +168,14 @@ class MaskRCNNNetwork(Network):
         candidates = scores, deltas, self.rpn.anchors_of(features, padded), placements
         features = to_pooling_layout(features[: len(self.pooled_levels)])
         if cpu_path.uses_cpu_path(features[0]):
-            proposals = self.rpn.proposals(*candidates, train=False)
+            rows, proposals = None, self.rpn.proposals(*candidates, train=False)
             found = on_device = self._boxes_one_by_one(features, proposals, placements)
         else:
             padded_boxes, valid = self.rpn.padded_proposals(*candidates, train=False)
-            found, on_device = self._boxes_together(features, padded_boxes, valid, placements)
-        pooled = self.pool(features, [f.boxes for f in on_device], self.settings.mask_head.pool_size, padded)
+            rows = level_rows(features) if self.conventions.roi_align.method == "crop_and_resize" else None
+            found, on_device = self._boxes_together(features, rows, padded_boxes, valid, placements)
+        located = self.locate([f.boxes for f in on_device], padded)
+        pooled = self.pool_located(features, located, self.settings.mask_head.pool_size, rows)
         probabilities = self._mask_probabilities(pooled, torch.cat([f.classes for f in on_device]))
         detections = []
         for boxes, masks in zip(found, torch.split(probabilities, [len(f.boxes) for f in found]), strict=True):
@@ -190,20 +196,37 @@ class MaskRCNNNetwork(Network):
         return [postprocess_detections(*part, self.config.inference, self.conventions) for part in parts]
 
     def _boxes_together(
-        self, features: list[Tensor], proposals: Tensor, valid: Tensor, placements: Sequence[InputPlacement]
+        self,
+        features: list[Tensor],
+        rows: LevelRows | None,
+        proposals: Tensor,
+        valid: Tensor,
+        placements: Sequence[InputPlacement],
     ) -> tuple[list[BoxDetections], list[BoxDetections]]:
         """Detections without masks, on the CPU and on the device, from proposals `[B, P, 4]` of fixed shape."""
-        pooled = self.pool(features, list(proposals), self.settings.box_head.pool_size, placements[0].padded)
+        located = self.locate(proposals, placements[0].padded)
+        pooled = self.pool_located(features, located, self.settings.box_head.pool_size, rows)
         logits, deltas = (part.unflatten(0, valid.shape) for part in self.box_head(pooled))
         outputs = HeadOutputs(proposals, valid, logits, deltas)
         return detections_by_photo(outputs, placements, self.config.inference, self.conventions)
 
-    def pool(self, features: list[Tensor], boxes: list[Tensor], size: int, padded: Size) -> Tensor:
-        """Features `[sum of P, C, size, size]` of boxes in network coordinates; see `roi_align_levels`."""
-        levels, conventions = self.pooled_levels, self.conventions
+    def locate(self, boxes: Sequence[Tensor] | Tensor, padded: Size) -> LocatedBoxes:
+        """Where the features of boxes `[P, 4]` of each photo, in network coordinates, come from."""
+        conventions = self.conventions
         unit = math.sqrt(padded[0] * padded[1]) if conventions.input.normalised_boxes else 1.0
         canonical = self.settings.box_head.canonical_size / unit
-        return roi_align_levels(features[: len(levels)], levels, boxes, size, conventions.roi_align, canonical)
+        return locate_boxes([*boxes], self.pooled_levels, conventions.roi_align, canonical)
+
+    def pool(self, features: list[Tensor], boxes: Sequence[Tensor], size: int, padded: Size) -> Tensor:
+        """Features `[sum of P, C, size, size]` of boxes `[P, 4]` of each photo, in network coordinates."""
+        return self.pool_located(features, self.locate(boxes, padded), size)
+
+    def pool_located(
+        self, features: list[Tensor], located: LocatedBoxes, size: int, rows: LevelRows | None = None
+    ) -> Tensor:
+        """Features `[P, C, size, size]` of boxes; `rows` are the features as rows, if they were made before."""
+        levels = self.pooled_levels
+        return roi_align_levels(features[: len(levels)], levels, located, size, self.conventions.roi_align, rows)
 
     def _mask_probabilities(self, pooled: Tensor, classes: Tensor) -> Tensor:
         """Masks `[D, 28, 28]` from the features of detections; on a CPU a few at a time."""
@@ -215,7 +238,9 @@ class MaskRCNNNetwork(Network):
     def _to_network_coords(self, target: Target, placement: InputPlacement) -> Target:
         """The ground truth with its boxes in network coordinates."""
         padded, conventions = placement.padded, self.conventions.input
-        boxes, ignored = (to_network_coords(b, padded, conventions) for b in (target.boxes, target.ignored))
+        boxes, ignored = (
+            to_network_coords(b, padded, conventions) if len(b) else b for b in (target.boxes, target.ignored)
+        )
         return replace(target, boxes=boxes, ignored=ignored)
 
     def preflight(self, photos: Sequence[tuple[Size, Tensor]]) -> list[Check]:

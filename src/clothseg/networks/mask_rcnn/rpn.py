@@ -11,14 +11,13 @@ from torchvision.ops import batched_nms, remove_small_boxes
 
 from clothseg import cpu_path
 from clothseg.config import AnchorSettings, FpnSettings, RpnSettings
-from clothseg.devices import WITHOUT_FLOAT64
 from clothseg.distributed import DistributedContext
-from clothseg.networks.input import InputPlacement, Target, clip_to_placements, to_network_coords
-from clothseg.networks.layers.anchors import make_anchors
+from clothseg.networks.input import InputPlacement, Target, clip_to_placements
 from clothseg.networks.layers.box_coder import decode_boxes, encode_boxes
 from clothseg.networks.layers.matching import draw_keys, match_boxes, sample
 from clothseg.networks.layers.nms import padded_nms
-from clothseg.networks.layers.patches import neighbours_3x3, patches_3x3
+from clothseg.networks.layers.patches import LevelRows, level_rows, neighbours_3x3, patches_3x3
+from clothseg.networks.mask_rcnn.cached_anchors import CachedAnchors
 from clothseg.networks.mask_rcnn.conventions import Conventions
 from clothseg.networks.mask_rcnn.losses import matched_rows, rpn_losses
 from clothseg.networks.tensor_cache import TensorCache
@@ -53,8 +52,8 @@ class RegionProposalNetwork(nn.Module):
         self, settings: RpnSettings, anchors: AnchorSettings, fpn: FpnSettings, conventions: Conventions
     ) -> None:
         super().__init__()
-        self.settings, self.anchors, self.conventions, self.levels = settings, anchors, conventions, fpn.levels
-        self._anchors, self._cells = TensorCache(4), TensorCache(4)
+        self.settings, self.conventions = settings, conventions
+        self.anchors, self._cells = CachedAnchors(anchors, fpn.levels, conventions), TensorCache(4)
         channels = [fpn.channels] + [settings.channels or fpn.channels] * settings.num_conv
         shapes = {len(scales) * len(anchors.ratios) for scales in anchors.scales}
         self.convs = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(channels))
@@ -79,14 +78,32 @@ class RegionProposalNetwork(nn.Module):
 
     def head(self, features: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         """Logits `[B, h * w * A]` and box deltas `[B, h * w * A, 4]` of each FPN level `[B, C, h, w]`, in float32."""
+        if not cpu_path.uses_cpu_path(features[0]):
+            return self._head_together(features)
         scores, deltas = [], []
         for feature in features:
-            hidden = feature
-            for conv in self.convs:
-                hidden = torch.relu_(conv(hidden))
+            hidden = self._hidden(feature)
             scores.append(self.score(hidden).float().permute(0, 2, 3, 1).flatten(1))
             deltas.append(self.delta(hidden).float().permute(0, 2, 3, 1).reshape(len(feature), -1, 4))
         return scores, deltas
+
+    def _hidden(self, feature: Tensor) -> Tensor:
+        for conv in self.convs:
+            feature = torch.relu_(conv(feature))
+        return feature
+
+    def _head_together(self, features: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """What `head` gives; each of the last, 1 x 1 convolutions is one operation for all levels."""
+        cells = torch.cat([self._hidden(feature).flatten(2) for feature in features], dim=2)
+        logits, deltas = (
+            F.conv1d(cells, last.weight.flatten(2), last.bias).float().transpose(1, 2)
+            for last in (self.score, self.delta)
+        )
+        counts = [feature.shape[2] * feature.shape[3] * self.score.out_channels for feature in features]
+        return (
+            list(torch.split(logits.flatten(1), counts, dim=1)),
+            list(torch.split(deltas.reshape(len(cells), -1, 4), counts, dim=1)),
+        )
 
     def anchors_of(self, features: list[Tensor], padded: tuple[int, int]) -> Tensor:
         """Anchors `[N, 4]` of all levels, in pixels of the input, whose height and width are `padded`.
@@ -94,14 +111,7 @@ class RegionProposalNetwork(nn.Module):
         They are float64: on the features' device, or on the CPU if that has no double precision.
         """
         sizes = [(feature.shape[2], feature.shape[3]) for feature in features]
-        device = features[0].device
-        place = torch.device("cpu") if device.type in WITHOUT_FLOAT64 else device
-
-        def make() -> tuple[Tensor, ...]:
-            levels = make_anchors(self.anchors, self.levels, sizes, padded, self.conventions.anchors)
-            return (torch.cat(levels).to(place),)
-
-        return self._anchors.get((tuple(sizes), padded, place), make)[0]
+        return self.anchors.exact(sizes, padded, features[0].device)
 
     @torch.no_grad()
     def proposals(
@@ -138,7 +148,7 @@ class RegionProposalNetwork(nn.Module):
         """
         conventions, most = self.conventions, self._most(train)
         found = self._candidates(scores, deltas, anchors, placements, train)
-        valid = torch.ones_like(found.scores, dtype=torch.bool)
+        valid = None
         if conventions.rpn_min_side:
             valid = ((found.boxes[..., 2:] - found.boxes[..., :2]) >= conventions.rpn_min_side).all(dim=-1)
         keep = padded_nms(found.boxes, found.scores, found.levels, valid, self.settings.nms_iou)
@@ -163,7 +173,7 @@ class RegionProposalNetwork(nn.Module):
     ) -> Candidates:
         conventions = self.conventions
         count = self.settings.pre_nms_top_n_train if train else self.settings.pre_nms_top_n_test
-        references = to_network_coords(anchors, placements[0].padded, conventions.input).to(scores[0].device)
+        references = self.anchors.in_network_coords(anchors, placements[0].padded, scores[0].device)
         if conventions.levels_together:
             scores, deltas = [torch.cat(scores, dim=1)], [torch.cat(deltas, dim=1)]
         if conventions.candidate_score == "probability":
@@ -199,9 +209,13 @@ class RegionProposalNetwork(nn.Module):
         targets: Sequence[Target],
         generators: Sequence[torch.Generator],
         distributed: DistributedContext,
+        rows: LevelRows | None = None,
     ) -> dict[str, Tensor]:
-        """`rpn_class` and `rpn_bbox`, over the sampled anchors of the whole batch; each photo has a generator."""
-        settings, anchors = self.settings, anchors.float().to(features[0].device)
+        """`rpn_class` and `rpn_bbox`, over the sampled anchors of the whole batch; each photo has a generator.
+
+        `rows` are the features as `level_rows` gives them, if they were made before.
+        """
+        settings, anchors = self.settings, self.anchors.in_pixels(anchors, features[0].device)
         foreground, background = settings.foreground_iou, settings.background_iou
         every = [
             match_boxes(anchors, t.boxes, t.ignored, foreground=foreground, background=background, keep_best=True)
@@ -210,7 +224,7 @@ class RegionProposalNetwork(nn.Module):
         keys = draw_keys([len(anchors)] * len(targets), generators, anchors.device)
         matches = torch.stack(every) if len(every) > 1 else every[0][None]
         place, matches = sample(matches, settings.samples, settings.positive_fraction, keys)
-        logits, deltas = (values.flatten(0, 1) for values in self.sparse_head(features, place))
+        logits, deltas = (values.flatten(0, 1) for values in self.sparse_head(features, place, rows))
         (truth,) = matched_rows([[target.boxes] for target in targets], matches)
         true_deltas = encode_boxes(truth, anchors[place.flatten()], self.conventions.rpn_box_weights)
         matches = matches.flatten()
@@ -225,7 +239,9 @@ class RegionProposalNetwork(nn.Module):
             distributed,
         )
 
-    def sparse_head(self, features: list[Tensor], place: Tensor) -> tuple[Tensor, Tensor]:
+    def sparse_head(
+        self, features: list[Tensor], place: Tensor, rows: LevelRows | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Logits `[B, S]` and box deltas `[B, S, 4]` of sampled anchors, as `forward` gives them.
 
         With one convolution these depend only on the 3 x 3 cells around each anchor, so that a step computes some
@@ -234,13 +250,14 @@ class RegionProposalNetwork(nn.Module):
         Args:
             features: FPN levels `[B, C, h, w]`.
             place: `[B, S]` int64, the positions of each photo's anchors among those of all levels.
+            rows: the features as `level_rows` gives them, if they were made before.
         """
         if len(self.convs) > 1:
             scores, deltas = (torch.cat(part, dim=1) for part in self.head(features))
             return scores.gather(1, place), deltas.gather(1, place[..., None].expand(-1, -1, 4))
         shapes = self.score.out_channels  # at every cell of every level
-        rows = patches_3x3(features, self._neighbours(features), place // shapes)
-        logits, deltas = self.sparse_head_rows(rows, (place % shapes).flatten())
+        patches = patches_3x3(rows or level_rows(features), self._neighbours(features), place // shapes)
+        logits, deltas = self.sparse_head_rows(patches, (place % shapes).flatten())
         return logits.view(place.shape), deltas.view(*place.shape, 4)
 
     def _neighbours(self, features: list[Tensor]) -> Tensor:
@@ -257,9 +274,9 @@ class RegionProposalNetwork(nn.Module):
         """
         weight, bias = (self.convs[0].get_parameter(name) for name in ("weight", "bias"))
         hidden, shape = torch.relu_(F.linear(rows, weight.flatten(1), bias)), shape[:, None]
-        logits = F.linear(hidden, self.score.weight.flatten(1), self.score.bias).float().gather(1, shape)[:, 0]
+        logits = F.linear(hidden, self.score.weight.flatten(1), self.score.bias).float().gather(1, shape).squeeze(1)
         deltas = F.linear(hidden, self.delta.weight.flatten(1), self.delta.bias).float().view(len(rows), -1, 4)
-        return logits, deltas.gather(1, shape[..., None].expand(-1, -1, 4))[:, 0]
+        return logits, deltas.gather(1, shape[..., None].expand(-1, -1, 4)).squeeze(1)
 
 
 def _best(scores: Tensor, count: int, *, first_of_equals: bool) -> tuple[Tensor, Tensor]:
