@@ -5,6 +5,7 @@ The command line shows the message without a traceback and exits with code 2.
 """
 
 import re
+import reprlib
 import shlex
 import subprocess
 import sys
@@ -15,6 +16,9 @@ from pathlib import Path
 _LONGEST_LINE, _LONGEST = 500, 900
 _UNSEEN = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """Characters that control a terminal or the direction of writing, and halves of characters."""
+
+_REPR = reprlib.Repr()
+_REPR.maxlevel, _REPR.maxstring, _REPR.maxother, _REPR.maxlong = 3, 60, 60, 60
 
 
 class ClothsegError(Exception):
@@ -72,6 +76,11 @@ def shell_command(words: Iterable[object]) -> str:
     """The words as one line, quoted so that it can be pasted into the shell of this system."""
     texts = [str(word) for word in words]
     return subprocess.list2cmdline(texts) if sys.platform == "win32" else shlex.join(texts)
+
+
+def shown(value: object) -> str:
+    """A value of any type for a message: its repr, with long and deeply nested parts cut."""
+    return _REPR.repr(value)
 
 
 @contextmanager

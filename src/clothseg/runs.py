@@ -1,7 +1,6 @@
 """The names of the files in a run's folder. Every part that reads or writes a run gets them from here."""
 
 import json
-import reprlib
 import secrets
 import shutil
 from collections.abc import Mapping
@@ -9,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from clothseg.errors import RunError, reading
+from clothseg.errors import RunError, reading, shown
 from clothseg.files import atomic_write, is_finite_number, read_json, replace_file
 
 _KINDS: dict[str, Any] = {
@@ -163,11 +162,11 @@ class RunFolder:
             raise RunError(f"{self.facts}: expected keys and values; {advice}")
         for key, kind in _KINDS.items():
             if not isinstance(known.get(key), kind | None):
-                raise RunError(f"{self.facts}: {key} is {reprlib.repr(known[key])}, which no run writes; {advice}")
+                raise RunError(f"{self.facts}: {key} is {shown(known[key])}, which no run writes; {advice}")
         for key in _NUMBERS:
             for name, value in (known.get(key) or {}).items():
                 if not (value is None or is_finite_number(value)):
-                    raise RunError(f"{self.facts}: {key}.{name} is {reprlib.repr(value)}, not a number; {advice}")
+                    raise RunError(f"{self.facts}: {key}.{name} is {shown(value)}, not a number; {advice}")
         return known
 
     def add_facts(self, facts: Mapping[str, Any]) -> None:

@@ -162,7 +162,10 @@ class _Guard:
                 self.broken = f"writes {place}"
         elif event in {"os.remove", "os.rename", "os.rmdir", "os.mkdir", "shutil.rmtree"}:
             place = Path(os.fsdecode(arguments[0])).absolute()
-            if not self._allows(place):
+            beside = (
+                event != "shutil.rmtree" and arguments[-1] != -1
+            )  # in an open folder, whose removal was seen before
+            if not beside and not self._allows(place):
                 self.broken = f"{event} {place}"
 
     def _allows(self, place: Path) -> bool:

@@ -1,7 +1,6 @@
 """Settings from text: YAML files, presets and dotted overrides, with an explanation of every problem."""
 
 import difflib
-import reprlib
 from importlib import resources
 from pathlib import Path
 from typing import Any, get_args
@@ -9,7 +8,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from clothseg.config.yaml_text import parse_yaml
-from clothseg.errors import ConfigError
+from clothseg.errors import ConfigError, shown
 
 
 def read_settings(source: str | Path) -> tuple[dict[str, Any], str]:
@@ -113,7 +112,7 @@ def describe_errors(error: ValidationError, root: type[BaseModel], network: type
         if item["type"] == "extra_forbidden":
             problems.append(f"{place}: unknown key{_near(item['loc'], root, network)}")
         else:
-            given = f" (given: {reprlib.repr(item['input'])})" if place and not isinstance(item["input"], dict) else ""
+            given = f" (given: {shown(item['input'])})" if place and not isinstance(item["input"], dict) else ""
             problems.append(f"{place + ': ' if place else ''}{item['msg'].removeprefix('Value error, ')}{given}")
     return problems
 

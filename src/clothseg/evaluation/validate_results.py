@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clothseg.errors import DataError
+from clothseg.errors import DataError, shown
 from clothseg.evaluation.columns import ResultColumns
 from clothseg.evaluation.truth import GroundTruth, is_standard_rle, parse_box
 from clothseg.files import is_finite_number, read_json, read_json_array
@@ -82,7 +82,7 @@ def validate_results(results: Sequence[Any], truth: GroundTruth) -> tuple[Sequen
         masks = [(number, row) for number, row in enumerate(rows) if row.get("segmentation")]
         if broken := broken_mask([row["segmentation"] for _, row in masks]):
             number, row = masks[broken[0]]
-            raise DataError(f"result {number} (photo {row['image_id']!r}) has {broken[1]}")
+            raise DataError(f"result {number} (photo {shown(row['image_id'])}) has {broken[1]}")
         notes = _notes(rows, truth, _shared_ids(results))
     return rows, notes
 
@@ -141,12 +141,12 @@ def _checked(number: int, row: Any, truth: GroundTruth) -> CocoResult:
         sides = parse_box(box)
         if sides is None:
             raise DataError(
-                f"result {number} (photo {photo!r}) has the box {box!r}; a box is x, y, width, height, all finite and "
-                "the last two not negative"
+                f"result {number} (photo {shown(photo)}) has the box {shown(box)}; a box is x, y, width, height, "
+                "all finite and the last two not negative"
             )
         answer["bbox"] = sides
     if not mask and box is None:
-        raise DataError(f"result {number} (photo {photo!r}) has neither segmentation nor bbox")
+        raise DataError(f"result {number} (photo {shown(photo)}) has neither segmentation nor bbox")
     return answer
 
 
@@ -158,16 +158,16 @@ def _unknown(number: int, row: Mapping[str, Any], truth: GroundTruth) -> str:
     photo, class_id = row["image_id"], row["category_id"]
     if type(photo) is not int or photo not in truth.sizes:
         return (
-            f"result {number} is for photo {photo!r}, which the ground truth does not have; results and ground truth "
-            "must belong to the same dataset"
+            f"result {number} is for photo {shown(photo)}, which the ground truth does not have; results and ground "
+            "truth must belong to the same dataset"
         )
     if type(class_id) is not int or class_id not in truth.names:
         known = ", ".join(f"{key} {name}" for key, name in list(truth.names.items())[:8])
         return (
-            f"result {number} (photo {photo!r}) is of class {class_id!r}, which the ground truth does not have; it has "
-            f"{known}"
+            f"result {number} (photo {shown(photo)}) is of class {shown(class_id)}, which the ground truth does not have; "
+            f"it has {known}"
         )
-    return f"result {number} (photo {photo!r}) has the score {row['score']!r}; a score is a finite number"
+    return f"result {number} (photo {shown(photo)}) has the score {shown(row['score'])}; a score is a finite number"
 
 
 def _mask(number: int, photo: int, mask: Any, size: tuple[int, int]) -> Rle:
@@ -178,10 +178,10 @@ def _mask(number: int, photo: int, mask: Any, size: tuple[int, int]) -> Rle:
     try:
         return from_segmentation(mask, *size)
     except DataError as error:
-        raise DataError(f"result {number} (photo {photo!r}): {error}; masks must have the photo's size") from error
+        raise DataError(f"result {number} (photo {shown(photo)}): {error}; masks must have the photo's size") from error
     except (TypeError, ValueError, OverflowError) as error:
         raise DataError(
-            f"result {number} (photo {photo!r}) has a segmentation that is neither polygons nor RLE ({error})"
+            f"result {number} (photo {shown(photo)}) has a segmentation that is neither polygons nor RLE ({error})"
         ) from error
 
 

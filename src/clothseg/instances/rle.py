@@ -4,7 +4,6 @@
 what other tools write.
 """
 
-import reprlib
 from collections.abc import Sequence
 from typing import Any, TypedDict, cast
 
@@ -12,11 +11,11 @@ import numpy as np
 from hotcoco import mask as coco_mask
 from numpy.typing import NDArray
 
-from clothseg.errors import DataError
+from clothseg.errors import DataError, shown
 from clothseg.files import is_finite_number
 
 BoolMask = NDArray[np.bool_]
-_FARTHEST = 1_000_000  # pixels; drawing takes time by the length of the lines
+FARTHEST = 1_000_000  # pixels; drawing takes time by the length of the lines
 
 
 class Rle(TypedDict):
@@ -95,13 +94,13 @@ def from_polygons(polygons: Sequence[Sequence[float]], height: int, width: int) 
 def _coordinates(polygon: object) -> list[float]:
     """The numbers of a polygon."""
     if not isinstance(polygon, Sequence) or isinstance(polygon, str | bytes):
-        raise DataError(f"a polygon is a list of numbers x1, y1, x2, y2, ...; this one is {reprlib.repr(polygon)}")
+        raise DataError(f"a polygon is a list of numbers x1, y1, x2, y2, ...; this one is {shown(polygon)}")
     if len(polygon) < 6 or len(polygon) % 2:
         raise DataError(f"a polygon needs 3 or more x y pairs; this one has {len(polygon)} numbers")
     for side in polygon:
         if not is_finite_number(side):
-            raise DataError(f"a polygon has the coordinate {reprlib.repr(side)}, which is not a finite number")
-        if abs(side) > _FARTHEST:
+            raise DataError(f"a polygon has the coordinate {shown(side)}, which is not a finite number")
+        if abs(side) > FARTHEST:
             raise DataError(f"a polygon has the coordinate {side:.3g}, over a million pixels away")
     return [float(side) for side in polygon]
 
@@ -118,11 +117,11 @@ def from_segmentation(segmentation: object, height: int, width: int) -> Rle:
         raise DataError("the segmentation is neither polygons nor RLE with size and counts")
     size, counts = segmentation["size"], segmentation["counts"]
     if not isinstance(size, list | tuple) or list(size) != [height, width]:
-        raise DataError(f"the RLE has size {reprlib.repr(size)} (height, width), but the photo has {[height, width]}")
+        raise DataError(f"the RLE has size {shown(size)} (height, width), but the photo has {[height, width]}")
     if isinstance(counts, list):
         return _from_runs(counts, height, width)
     if not isinstance(counts, str | bytes):
-        raise DataError(f"RLE counts are text or a list of runs; these are {reprlib.repr(counts)}")
+        raise DataError(f"RLE counts are text or a list of runs; these are {shown(counts)}")
     rle = Rle(size=[height, width], counts=counts if isinstance(counts, str) else counts.decode("latin-1"))
     if sum(run_lengths(rle["counts"])) != height * width:
         raise DataError(f"RLE runs do not fill the {height} x {width} pixels of the photo")
@@ -133,7 +132,7 @@ def _from_runs(runs: list[Any], height: int, width: int) -> Rle:
     for run in runs:
         if not isinstance(run, int) or isinstance(run, bool) or not 0 <= run <= height * width:
             raise DataError(
-                f"RLE counts have the run {reprlib.repr(run)}; a run is a number of pixels, at most {height * width}"
+                f"RLE counts have the run {shown(run)}; a run is a number of pixels, at most {height * width}"
             )
     if sum(runs) != height * width:
         raise DataError(f"RLE runs fill {sum(runs)} pixels, but the photo has {height} x {width} = {height * width}")

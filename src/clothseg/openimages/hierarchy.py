@@ -4,14 +4,13 @@ The `Subcategory` of a node are kinds of it (a dress is clothing). The `Part` of
 of a person), but are not kinds of it.
 """
 
-import reprlib
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from clothseg.errors import DataError, reading
+from clothseg.errors import DataError, reading, shown
 from clothseg.files import read_json
 
 _DEEPEST = 50  # levels; the published tree has 6
@@ -97,7 +96,7 @@ def read_hierarchy(path: Path) -> Hierarchy:
         for key, links in (("Subcategory", kinds), ("Part", parts)):
             low = node.get(key, [])
             if not isinstance(low, list):
-                raise DataError(f"{path}: {key} of {mid} is {reprlib.repr(low)}, not a list; is this the class tree?")
+                raise DataError(f"{path}: {key} of {mid} is {shown(low)}, not a list; is this the class tree?")
             links.setdefault(mid, {}).update(dict.fromkeys(_mid(n, path) for n in low))
             stack += [(node, depth + 1) for node in low]
     return Hierarchy(
@@ -109,5 +108,5 @@ def read_hierarchy(path: Path) -> Hierarchy:
 
 def _mid(node: Any, path: Path) -> str:
     if not isinstance(node, dict) or not isinstance(node.get("LabelName"), str):
-        raise DataError(f"{path}: a node without LabelName: {reprlib.repr(node)}; is this the class tree?")
+        raise DataError(f"{path}: a node without LabelName: {shown(node)}; is this the class tree?")
     return str(node["LabelName"])

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import reprlib
 import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -12,7 +11,7 @@ from typing import Any
 import torch
 
 from clothseg.dataset import CocoLikeDataset
-from clothseg.errors import RunError
+from clothseg.errors import RunError, shown
 from clothseg.files import atomic_file, replace_file
 from clothseg.training.history import HistoryRow
 
@@ -90,7 +89,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     for name, kind in _KINDS.items():
         value = getattr(checkpoint, name)
         if not isinstance(value, kind) or isinstance(value, bool):
-            raise RunError(f"{path}: the checkpoint is damaged ({name} is {reprlib.repr(value)})")
+            raise RunError(f"{path}: the checkpoint is damaged ({name} is {shown(value)})")
     return checkpoint
 
 

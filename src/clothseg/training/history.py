@@ -3,12 +3,11 @@
 import csv
 import io
 import math
-import reprlib
 from collections.abc import Sequence
 from pathlib import Path
 
 from clothseg.config import HEADLINE_METRICS
-from clothseg.errors import RunError, reading
+from clothseg.errors import RunError, reading, shown
 from clothseg.files import atomic_write
 
 _ALWAYS = ("epoch", "step", "learning_rate", "seconds")
@@ -65,7 +64,7 @@ def _parse(path: Path, number: int, header: Sequence[str], cells: Sequence[str])
         try:
             row |= {name: float(cell)} if cell else {}
         except ValueError:
-            raise RunError(f"{path}: row {number}: {name} is {reprlib.repr(cell)}, not a number") from None
+            raise RunError(f"{path}: row {number}: {name} is {shown(cell)}, not a number") from None
     if not math.isfinite(row.get("epoch", math.nan)):
         raise RunError(f"{path}: row {number}: epoch is missing or not finite; copy the run again")
     return row

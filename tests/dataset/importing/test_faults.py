@@ -11,6 +11,7 @@ from typing import Any
 import label_files
 import numpy as np
 import pytest
+from fuzzing import bomb
 from label_files import objects_of, png, write_photo
 
 from clothseg.dataset.importing import ImportOptions, ImportSummary, import_dataset
@@ -220,8 +221,8 @@ def test_broken_xml_names_its_line(tmp_path: Path) -> None:
 WHOLE: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "names missing": ("data.yaml", lambda p: p.write_text("train: images\n"), "names must be a list"),
     "names wrong": ("data.yaml", lambda p: p.write_text("names: {x: Dress}\ntrain: images\n"), "'x'"),
-    "alias bomb": ("data.yaml", lambda p: p.write_text("a: &a [1]\nnames: [*a, *a]\n"), "aliases"),
-    "no YAML": ("data.yaml", lambda p: p.write_text("{"), "cannot be read as YAML"),
+    "alias bomb": ("data.yaml", lambda p: p.write_text(bomb(9) + "\nnames: [*a8]\n"), "too many values"),
+    "no YAML": ("data.yaml", lambda p: p.write_text("{"), "not valid YAML"),
     "no folder": ("data.yaml", lambda p: p.write_text("names: [a]\ntrain: pictures\n"), "train is 'pictures'"),
 }
 

@@ -5,6 +5,7 @@ from enum import IntEnum
 from typing import Any
 
 from clothseg.dataset.reading.issues import Section
+from clothseg.errors import shown
 
 
 class Severity(IntEnum):
@@ -93,7 +94,7 @@ def _location_dict(location: Location) -> dict[str, Any]:
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    text = shown(value)
     return text if len(text) <= 40 else f"{text[:39]}…"
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from clothseg.errors import DataError
+from clothseg.errors import DataError, shown
 from clothseg.instances import Rle, decode, encode, from_polygons
 from clothseg.instances.rle import BoolMask
 
@@ -137,7 +137,7 @@ def numbers(values: object, what: str) -> list[float]:
         DataError: it is not a list, or has something else in it. The message begins with `what`.
     """
     if not isinstance(values, list | tuple):
-        raise DataError(f"{what} must be a list of numbers, found {str(values)[:60]!r}")
+        raise DataError(f"{what} must be a list of numbers, found {shown(values)}")
     answer = []
     for value in values:
         try:
@@ -145,7 +145,7 @@ def numbers(values: object, what: str) -> list[float]:
         except (TypeError, ValueError, OverflowError):
             number = math.nan
         if not math.isfinite(number):
-            raise DataError(f"{what} has {str(value)[:60]!r}, which is not a number")
+            raise DataError(f"{what} has {shown(value)}, which is not a number")
         answer.append(number)
     return answer
 
@@ -157,7 +157,7 @@ def corners(values: object, what: str) -> list[list[float]]:
         DataError: it is something else. The message begins with `what`.
     """
     if not isinstance(values, list):
-        raise DataError(f"{what} must be a list of [x, y], found {str(values)[:60]!r}")
+        raise DataError(f"{what} must be a list of [x, y], found {shown(values)}")
     pairs = [numbers(value, what) for value in values]
     if any(len(pair) != 2 for pair in pairs):
         raise DataError(f"{what} must be a list of [x, y]; one entry has another length")

@@ -23,7 +23,7 @@ from clothseg.dataset.importing.drawing import (
 )
 from clothseg.dataset.importing.labels import LabelledPhoto, LabelSource, PhotoIndex, Size, name_in, read_each, sizes_of
 from clothseg.dataset.importing.trees import expect, json_tree
-from clothseg.errors import DataError
+from clothseg.errors import DataError, shown
 from clothseg.instances import Rle, read_mask_png
 
 _NO_AREA = frozenset({"point", "points", "line", "linestrip"})
@@ -111,7 +111,7 @@ def _draw(kind: object, shape: dict[str, Any], size: Size) -> Rle:
         if not points:
             raise DataError("a mask needs points with its corner")
         return place_mask(read_mask_png(content), int(points[0][0]), int(points[0][1]), size)
-    raise DataError(f"shape_type {str(kind)[:40]!r} is unknown; known are polygon, rectangle, circle and mask")
+    raise DataError(f"shape_type {shown(kind)} is unknown; known are polygon, rectangle, circle and mask")
 
 
 def decode_base64(text: object, what: str) -> bytes:
@@ -139,7 +139,7 @@ def _find_photo(file: Path, tree: dict[str, Any], photo: LabelledPhoto, index: P
     else:
         photo.fail(
             "missing_photo",
-            f"{file}: imagePath is {str(named)[:200]!r}, which is not near it, and imageData is empty; put the photo "
+            f"{file}: imagePath is {shown(named)}, which is not near it, and imageData is empty; put the photo "
             "beside the JSON file",
         )
     return photo.kept

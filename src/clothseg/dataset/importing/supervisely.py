@@ -27,7 +27,7 @@ from clothseg.dataset.importing.labelme import decode_base64
 from clothseg.dataset.importing.labels import LabelledPhoto, LabelSource, PhotoIndex, Size, name_in, read_each
 from clothseg.dataset.importing.trees import expect, json_tree
 from clothseg.dataset.importing.yolo_layout import SPLITS
-from clothseg.errors import DataError
+from clothseg.errors import DataError, shown
 from clothseg.instances import Rle
 from clothseg.instances.rle import BoolMask
 
@@ -111,7 +111,7 @@ def _draw(row: dict[str, Any], kind: object, size: Size) -> Rle:
         (left, top), *_ = corners([bitmap.get("origin")], "bitmap.origin")
         return place_mask(_bitmap(bitmap.get("data")), round(left), round(top), size)
     if kind not in {"polygon", "rectangle"}:
-        raise DataError(f"geometryType {str(kind)[:40]!r} is unknown; known are polygon, bitmap and rectangle")
+        raise DataError(f"geometryType {shown(kind)} is unknown; known are polygon, bitmap and rectangle")
     points = expect(row.get("points"), dict, "points")
     outside = corners(points.get("exterior"), "points.exterior")
     if kind == "rectangle":

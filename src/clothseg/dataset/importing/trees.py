@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from clothseg.errors import DataError
+from clothseg.errors import DataError, shown
 from clothseg.files import read_json
 
 _KINDS = {list: "a list", dict: "an object", str: "a text", int: "an integer"}
@@ -29,6 +29,6 @@ def expect(value: Any, kind: type, what: str) -> Any:
         DataError: it is of another type. The message begins with `what`.
     """
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        found = "nothing" if value is None else f"{str(value)[:60]!r}"
+        found = "nothing" if value is None else shown(value)
         raise DataError(f"{what} must be {_KINDS[kind]}, found {found}")
     return value

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from clothseg.config.yaml_text import parse_yaml
 from clothseg.dataset.importing.labels import PhotoIndex
-from clothseg.errors import DataError
+from clothseg.errors import ConfigError, DataError, shown
 from clothseg.photos import SUFFIXES
 
 SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
@@ -73,22 +72,14 @@ def read_yaml(path: Path) -> dict[str, Any]:
         DataError: it cannot be read, or has something else.
     """
     try:
-        tree = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_Loader)
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise DataError(f"{path}: cannot be read as YAML ({str(error)[:200]})") from error
+        tree = parse_yaml(path.read_text(encoding="utf-8-sig"), str(path))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read as YAML ({error})") from error
+    except ConfigError as error:
+        raise DataError(str(error)) from error
     if not isinstance(tree, dict):
         raise DataError(f"{path}: expected keys such as train, val and names")
     return tree
-
-
-class _Loader(yaml.SafeLoader):
-    """Refuses aliases: a few lines of them can become gigabytes."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        """Composes a node, unless it is an alias."""
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("aliases (*name) are not supported")
-        return super().compose_node(parent, index)
 
 
 def _names(value: Any, config: Path) -> dict[int, str]:
@@ -99,7 +90,7 @@ def _names(value: Any, config: Path) -> dict[int, str]:
     names: dict[int, str] = {}
     for key, name in entries.items():
         if not str(key).isdigit() or name is None or isinstance(name, list | dict):
-            raise DataError(f"{config}: names has {str(key)[:40]!r}: {str(name)[:40]!r}; expected a number and a name")
+            raise DataError(f"{config}: names has {shown(key)}: {shown(name)}; expected a number and a name")
         names[int(key)] = str(name)
     return dict(sorted(names.items()))
 

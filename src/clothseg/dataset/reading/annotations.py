@@ -8,6 +8,7 @@ from clothseg.dataset.reading.issues import Issue, IssueLog, Need
 from clothseg.dataset.reading.rows import AnnotationRow, CategoryRow, ImageRow
 from clothseg.dataset.reading.segmentation import Segmentation, Size, draw, read_box, read_flag, read_segmentation
 from clothseg.dataset.reading.values import Id, as_number, describe, read_id
+from clothseg.errors import shown
 from clothseg.instances.rle import Rle, mask_area, tight_box
 from clothseg.instances.rle_validation import filled_pixels
 
@@ -177,7 +178,7 @@ def _is_box(box: Any) -> bool:
 
 def describe_id(given: Any) -> str:
     """An id for a message: as it is if it is a number or a short text."""
-    text = str(given) if isinstance(given, int | str) else repr(given)
+    text = str(given) if isinstance(given, int | str) else shown(given)
     return text if len(text) <= 40 else f"{text[:39]}…"
 
 

@@ -5,6 +5,7 @@ import operator
 import re
 from typing import Any
 
+from clothseg.errors import shown
 from clothseg.files import is_finite_number
 
 Id = int | str
@@ -71,8 +72,6 @@ def as_numbers(value: Any, count: int | None = None) -> list[float] | None:
 
 def describe(value: Any) -> str:
     """A wrong value, cut, and its type."""
-    if isinstance(value, dict | list | tuple | str | bytes) and len(value) > _MAX_SHOWN:
-        value = value[:_MAX_SHOWN] if not isinstance(value, dict) else dict(list(value.items())[:3])
-    text = repr(value)
+    text = shown(value)
     text = text if len(text) <= _MAX_SHOWN else f"{text[: _MAX_SHOWN - 1]}…"
     return f"{text} ({'null' if value is None else type(value).__name__})"

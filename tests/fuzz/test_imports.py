@@ -1,0 +1,69 @@
+"""Broken labels of other tools: files that the tools wrote, with one that is wrong."""
+
+import json
+import random
+import shutil
+from pathlib import Path
+
+import pytest
+from fuzzing import Fuzz, spoil_bytes, spoil_json
+
+from clothseg.dataset.importing import ImportOptions, import_dataset
+
+TOOLS = Path(__file__).parents[1] / "dataset" / "importing" / "tools"
+FORMATS = {
+    "datumaro-cvat": "cvat-xml",
+    "datumaro-voc": "voc",
+    "label-studio-yolo": "yolo",
+    "labelme": "labelme",
+    "supervisely": "supervisely",
+    "supervision-yolo": "yolo",
+}
+LINES = (
+    *("", "0", "0 0.1 0.2 0.3", "x 0.1 0.1 0.2 0.2 0.3 0.3", "1e9 0 0 1 1 0 1", "0 nan nan 1 1 0 1", "\x00"),
+    "0 " + "0.5 " * 9999,
+)
+XML = (
+    *('<!DOCTYPE a [<!ENTITY b "c">]>', "<image/>", "</annotations>", "<a>" * 3000),
+    *('<polygon label="coat" points="1,1;2"/>', '<polygon label="coat" points=""/>'),
+    '<box label="coat" xtl="nan" ytl="1" xbr="1e999" ybr="3"/>',
+    '<mask rle="1,2" left="x" top="0" width="3" height="3" label="coat"/>',
+    '<mask rle="999999999999" left="0" top="0" width="99999" height="99999" label="coat"/>',
+)
+
+
+def broken(content: bytes, suffix: str, rng: random.Random) -> bytes:
+    if rng.random() < 0.3:
+        return spoil_bytes(content, rng)
+    if suffix == ".json":
+        return spoil_json(json.loads(content), rng)
+    if suffix in {".txt", ".yaml", ".xml"}:
+        lines = content.decode().splitlines()
+        lines.insert(rng.randint(0, len(lines)), rng.choice(XML if suffix == ".xml" else LINES))
+        if rng.random() < 0.5:
+            del lines[rng.randrange(len(lines))]
+        return "\n".join(lines).encode("utf-8", "replace")
+    return spoil_bytes(content, rng)
+
+
+@pytest.mark.parametrize("tool", FORMATS)
+def test_labels_of_other_tools(fuzz: Fuzz, tmp_path: Path, tool: str) -> None:
+    source, out = tmp_path / "labels", tmp_path / "out"
+    shutil.copytree(TOOLS / tool, source)
+    files = sorted(path for path in source.rglob("*") if path.is_file())
+    good = {path: path.read_bytes() for path in files}
+
+    def make(rng: random.Random) -> tuple[Path, bytes]:
+        path = rng.choice(files)
+        return path, broken(good[path], path.suffix, rng)
+
+    def read(changed: tuple[Path, bytes]) -> None:
+        path, content = changed
+        path.write_bytes(content)
+        try:
+            import_dataset(source, out, ImportOptions(format=FORMATS[tool], overwrite=True))
+        finally:
+            assert [p.name for p in tmp_path.iterdir() if p not in (source, out)] == []
+            path.write_bytes(good[path])
+
+    fuzz(make, read, inputs=max(1, fuzz.inputs // 4))
