@@ -164,8 +164,8 @@ def _unknown(number: int, row: Mapping[str, Any], truth: GroundTruth) -> str:
     if type(class_id) is not int or class_id not in truth.names:
         known = ", ".join(f"{key} {name}" for key, name in list(truth.names.items())[:8])
         return (
-            f"result {number} (photo {shown(photo)}) is of class {shown(class_id)}, which the ground truth does not have; "
-            f"it has {known}"
+            f"result {number} (photo {shown(photo)}) is of class {shown(class_id)}, which the ground truth does not "
+            f"have; it has {known}"
         )
     return f"result {number} (photo {shown(photo)}) has the score {shown(row['score'])}; a score is a finite number"
 

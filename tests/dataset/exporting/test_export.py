@@ -162,15 +162,21 @@ def test_faults_of_the_dataset_are_listed(tmp_path: Path) -> None:
         tmp_path / "data", {"a": [("Dress", RING), ("Jeans", TWO)], "b": [("Dress", RING)], "c": [("Dress", RING)]}
     )
     (tmp_path / "data" / "images" / "b.jpg").unlink()
+    summary = export_dataset(tmp_path / "data", tmp_path / "coco")
+    assert summary.losses["missing_photos"] == 1
+    assert [text.rpartition("/")[2] for text in summary.failed] == ["b.jpg: no such photo"]
+    assert summary.photos == {"train": 1, "val": 1}
+
+
+def test_a_broken_mask_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    write_dataset(tmp_path / "data", {"a": [("Dress", RING), ("Jeans", TWO)], "b": [("Dress", RING)]})
     path = tmp_path / "data" / "annotations" / "train.json"
     tree = json.loads(path.read_text())
-    tree["annotations"][1]["segmentation"] = {"size": list(SIZE), "counts": "?"}
+    tree["annotations"][0]["segmentation"] = {"size": list(SIZE), "counts": "?"}
     path.write_text(json.dumps(tree))
-    summary = export_dataset(tmp_path / "data", tmp_path / "coco")
-    assert summary.losses == {"broken_objects": 1, "missing_photos": 1, "holes_as_cuts": 2}
-    assert "annotation 2" in summary.failed[0]
-    assert "b.jpg: no such photo" in summary.failed[1]
-    assert summary.photos == {"train": 1, "val": 1}
+    with pytest.raises(DataError, match="annotation 1: broken RLE"):
+        export_dataset(tmp_path / "data", tmp_path / "coco")
+    assert not (tmp_path / "coco").exists()
 
 
 def test_photos_whose_names_differ_by_suffix(tmp_path: Path) -> None:

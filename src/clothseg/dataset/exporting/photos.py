@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clothseg.dataset.coco import CocoLikeDataset, ImageEntry
-from clothseg.errors import DataError
 from clothseg.files import OutputNames
 from clothseg.instances import Rle, from_segmentation, mask_area
 
@@ -46,7 +45,7 @@ class Losses:
 
 
 def photos_of(dataset: CocoLikeDataset, names: OutputNames, losses: Losses) -> Iterator[ExportPhoto]:
-    """The photos of a dataset, one after another. Masks that are broken or empty are left out and counted."""
+    """The photos of a dataset, one after another. Masks without a pixel are left out and counted."""
     for entry in dataset.images:
         if not entry.path.is_file():
             losses.fault("missing_photos", f"{entry.path}: no such photo")
@@ -58,11 +57,7 @@ def photos_of(dataset: CocoLikeDataset, names: OutputNames, losses: Losses) -> I
 
 def _objects(dataset: CocoLikeDataset, entry: ImageEntry, losses: Losses) -> Iterator[ExportObject]:
     for row in entry.annotations:
-        try:
-            mask = from_segmentation(row.get("segmentation"), entry.height, entry.width)
-        except DataError as error:
-            losses.fault("broken_objects", f"{dataset.source or entry.path}: annotation {row.get('id')}: {error}")
-            continue
+        mask = from_segmentation(row.get("segmentation"), entry.height, entry.width)
         if not mask_area(mask):
             losses.counts["empty_objects"] += 1
             continue

@@ -84,7 +84,7 @@ def _read(file: Path, photo: LabelledPhoto, index: PhotoIndex) -> None:
             shape = expect(shape, dict, "the shape")  # noqa: PLW2901
             label = str(expect(shape.get("label"), str, "label"))
             kind = shape.get("shape_type") or "polygon"
-            if kind in _NO_AREA:
+            if isinstance(kind, str) and kind in _NO_AREA:
                 photo.drop("no_area", where, label, f"{kind} has no area")
                 continue
             mask, group = _draw(kind, shape, size), shape.get("group_id")

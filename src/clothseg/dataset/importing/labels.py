@@ -145,7 +145,7 @@ def read_each(items: Iterable[T], start: Callable[[T], LabelledPhoto], read: Cal
         except ClothsegError as error:
             photo.objects.clear()
             reason = "broken_file" if isinstance(error, DataError) else "unreadable_photo"
-            if isinstance(photo.photo, Path) and not photo.photo.is_file():
+            if isinstance(photo.photo, Path) and not _is_file(photo.photo):
                 reason = "missing_photo"
             photo.fail(reason, str(error))
         yield photo

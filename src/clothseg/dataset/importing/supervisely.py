@@ -93,7 +93,7 @@ def _read(file: Path, photo: LabelledPhoto) -> None:
             row = expect(row, dict, "the object")  # noqa: PLW2901
             name = str(expect(row.get("classTitle"), str, "classTitle"))
             kind = row.get("geometryType")
-            if kind in _NO_AREA:
+            if isinstance(kind, str) and kind in _NO_AREA:
                 photo.drop("no_area", where, name, f"{kind} has no area")
                 continue
             mask, instance = _draw(row, kind, size), row.get("instance")
