@@ -1,8 +1,7 @@
-"""The masks of one photo, in forms with one protocol.
+"""The masks of one photo, in four forms with one protocol.
 
-`RleMasks` (as on disk), `PixelMasks` (all pixels of each mask), `CropMasks` (the pixels in their boxes, in
-`crop_masks.py`), `BoxMasks` (a network's small maps in boxes) and `LabelMasks` (one grid of labels for the photo). The
-last two compute pixels only on demand.
+`RleMasks` (as on disk), `PixelMasks` (all pixels of each mask), `BoxMasks` (a network's small maps in boxes) and
+`LabelMasks` (one grid of labels for the whole photo). The last two compute pixels only on demand.
 """
 
 from collections.abc import Sequence
