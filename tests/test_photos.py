@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from clothseg.errors import PhotoError
-from clothseg.photos import SUFFIXES, exif_orientation, find_photos, formats_that_are_read, read_photo
+from clothseg.photos import SUFFIXES, exif_orientation, find_photos, formats_that_are_read, read_photo, turn_upright
 
 RAMP = np.tile(np.linspace(0, 255, 60).astype(np.uint8), (40, 1))
 OLD_PILLOW = pytest.mark.skipif(
@@ -235,3 +235,11 @@ def test_capitals_come_first_on_every_system(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"x")
     found = [path.relative_to(tmp_path).as_posix() for path in find_photos([tmp_path], recursive=True)]
     assert found == ["B.jpg", "a.jpg", "b/z.jpg", "b-d/a.jpg"]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_arrays_are_turned_as_pillow_turns_photos(orientation: int) -> None:
+    stored = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    picture = Image.fromarray(stored)
+    picture.getexif()[0x0112] = orientation
+    assert (turn_upright(stored, orientation) == np.asarray(ImageOps.exif_transpose(picture))).all()

@@ -29,12 +29,18 @@ def accept_any_text() -> None:
     """Makes stdout and stderr accept every character.
 
     On Windows, files and pipes have an old encoding such as cp1252, which raises UnicodeEncodeError for most alphabets.
-    They become UTF-8, as JSON must be. A terminal keeps its encoding. What an encoding lacks is shown as `?`; UTF-8
-    lacks file names that are not UTF-8.
+    They become UTF-8, as JSON must be. A terminal keeps its encoding and shows `?` instead. A file name that is not
+    UTF-8 is shown with escapes.
     """
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="replace")
+        if not isinstance(stream, io.TextIOWrapper):
+            continue
+        if stream.encoding.lower().replace("-", "") == "utf8":
+            stream.reconfigure(errors="backslashreplace")
+        elif stream.isatty():
+            stream.reconfigure(errors="replace")
+        else:
+            stream.reconfigure(encoding="utf-8", errors="replace")
 
 
 def counted(number: int, thing: str) -> str:
