@@ -263,7 +263,7 @@ def test_overfitting_one_photo(
     monkeypatch.setattr("clothseg.training.overfit.MAX_STEPS", 2)
     monkeypatch.setattr("clothseg.training.overfit.DETECT_EVERY", 1)
     config = Config.load("demo", small)
-    result = overfit_one_image(build_network(config, 3).to(pretend), photos[0], config)
+    result = overfit_one_image(build_network(config, 3).to(pretend), photos[0], config, pretend_fabric())
     assert result.steps == 2 and result.found.boxes.device == CPU
 
 
