@@ -98,7 +98,8 @@ def main() -> None:
     print(table(rows))
     for row in rows:
         if row.verdict in {"pass", "miss", "-"} and row.target:
-            record(options, row.part, row.result, "", f"target {row.target}", gpu)
+            value = row.result.split()[0]  # a number in front, in all rows with a target
+            record(options, row.part, value, "", f"{row.result}; target {row.target}", gpu)
     sys.exit("error" in verdicts)
 
 

@@ -1,5 +1,6 @@
 """Training, prediction and evaluation on a device that refuses tensors of the CPU; its values are those of the CPU."""
 
+import traceback
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
@@ -14,6 +15,7 @@ import torch
 from lightning_fabric import Fabric
 from pretend_device import PretendTensor, pretend_fabric
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
@@ -21,6 +23,7 @@ from clothseg.garments import replace_files, write_cutouts
 from clothseg.instances import Instances, PixelMasks
 from clothseg.models import Model
 from clothseg.networks import build_network, to_tensor
+from clothseg.networks.mask_rcnn.conventions import CONVENTIONS
 from clothseg.photos import find_photos
 from clothseg.prediction import OutputFormat, PredictOptions, detect_batch, predict_files
 from clothseg.report import evaluate_run
@@ -263,8 +266,40 @@ def test_overfitting_one_photo(
     monkeypatch.setattr("clothseg.training.overfit.MAX_STEPS", 2)
     monkeypatch.setattr("clothseg.training.overfit.DETECT_EVERY", 1)
     config = Config.load("demo", small)
-    result = overfit_one_image(build_network(config, 3).to(pretend), photos[0], config)
+    result = overfit_one_image(build_network(config, 3).to(pretend), photos[0], config, pretend_fabric())
     assert result.steps == 2 and result.found.boxes.device == CPU
+
+
+class WaitingCopies(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Copies from the CPU to the device for which a GPU is waited for, by the line of clothseg that makes them."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.waiting: list[str] = []
+        self.copies = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        to_other = func is torch.ops.aten._to_copy.default and kwargs.get("device") not in (None, args[0].device)
+        if to_other and args[0].device == CPU:
+            self.copies += 1
+            if not kwargs.get("non_blocking", False):
+                frames = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_stack()]
+                self.waiting.append([frame for frame in frames if "clothseg" in frame][-1])
+        return func(*args, **kwargs)
+
+
+@pytest.mark.parametrize("conventions", list(CONVENTIONS))
+def test_no_copy_to_the_device_waits(conventions: str, small: list[str], photos: Photos, pretend: torch.device) -> None:
+    """`new_tensor`, and `to` without `non_blocking`, make a GPU finish all work so far."""
+    config = Config.load("demo", [*small, f"network.conventions={conventions}"])
+    network = build_network(config, 3).to(pretend)
+    image, truth = to_tensor(photos[0].load_image(0)), photos[0].load_instances(0)
+    with WaitingCopies() as found:
+        network.train().losses([image], [truth])
+        network.eval().detect([image])
+    assert found.copies > 5
+    assert not found.waiting
 
 
 def test_selected_instances_stay_on_the_device(pretend: torch.device) -> None:

@@ -1,14 +1,19 @@
 """The overfit test on one photo, and its diagnosis of faults."""
 
+import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from clothseg import sample
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
+from clothseg.instances import Instances
 from clothseg.networks import build_network
+from clothseg.networks.mask_rcnn.network import MaskRCNNNetwork
 from clothseg.openimages import BuildOptions, build_dataset
 from clothseg.training import overfit
 from clothseg.training.overfit import contradictions, diagnose, overfit_one_image, overlaps
@@ -65,6 +70,33 @@ def test_a_learning_rate_near_0_fails_the_overfit_test(train: CocoLikeDataset, m
     assert result.steps == 6
     assert max(result.overlaps) < 0.7
     assert any("far too low" in cause for cause in result.causes)
+
+
+def test_the_overfit_test_computes_in_the_precision_of_the_training(
+    train: CocoLikeDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Steps in bf16, detections in 32 bits, as in a training and afterwards."""
+    seen: list[tuple[str, bool, torch.dtype]] = []
+    losses, detect = MaskRCNNNetwork.losses, MaskRCNNNetwork.detect
+
+    def watched_losses(network: MaskRCNNNetwork, *given: Any) -> dict[str, Tensor]:
+        seen.append(("losses", torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu")))
+        return losses(network, *given)
+
+    def watched_detect(network: MaskRCNNNetwork, *given: Any) -> list[Instances]:
+        seen.append(("detect", torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu")))
+        return detect(network, *given)
+
+    monkeypatch.setattr(MaskRCNNNetwork, "losses", watched_losses)
+    monkeypatch.setattr(MaskRCNNNetwork, "detect", watched_detect)
+    monkeypatch.setattr(overfit, "MAX_STEPS", 2)
+    for precision, mixed in (("bf16-mixed", True), ("auto", False)):
+        seen.clear()
+        config = Config.load("demo", [*SMALL_NETWORK, "weights=random", f"train.precision={precision}"])
+        result = overfit_one_image(build_network(config, 3), train, config)
+        assert all(math.isfinite(loss) for loss in result.last.values())
+        assert [(what, on) for what, on, _ in seen] == [("losses", mixed)] * 2 + [("detect", False)]
+        assert not mixed or seen[0][2] == torch.bfloat16
 
 
 @pytest.mark.slow

@@ -149,7 +149,7 @@ class BoxMasks:
 
     def select(self, positions: Tensor) -> "BoxMasks":
         """See `Masks.select`."""
-        probabilities = self.probabilities[positions.to(self.probabilities.device)]
+        probabilities = self.probabilities[positions.to(self.probabilities.device, non_blocking=True)]
         return replace(self, probabilities=probabilities, in_boxes=self.in_boxes[positions.to(self.in_boxes.device)])
 
     def boxes(self) -> Tensor:

@@ -4,20 +4,26 @@ import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
+from lightning_fabric import Fabric
 from PIL import Image
-from torch import nn
+from torch import Tensor
+from torch.optim import Optimizer
 from torchvision.ops import box_iou
 
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset, load_example
+from clothseg.devices import float32_products, resolve_precision
+from clothseg.distributed import launch
 from clothseg.errors import DataError
 from clothseg.files import atomic_file
 from clothseg.instances import Instances, from_xywh, mask_iou
 from clothseg.networks import Network
 from clothseg.pictures import contact_sheet, draw_instances
 from clothseg.training.schedule import make_optimizer
+from clothseg.training.step import clip_gradient, is_finite
 
 MAX_SECONDS, MAX_STEPS, DETECT_EVERY, WARMUP_STEPS = 60.0, 300, 20, 10
 MIN_STEPS = 100
@@ -52,20 +58,43 @@ class OverfitResult:
     causes: list[str]
 
 
-def overfit_one_image(network: Network, dataset: CocoLikeDataset, config: Config) -> OverfitResult:
-    """Trains on one photo without augmentation, for about a minute at most, at the configuration's learning rate.
+def overfit_one_image(
+    network: Network, dataset: CocoLikeDataset, config: Config, fabric: Fabric | None = None
+) -> OverfitResult:
+    """Trains on one photo without augmentation, for about a minute at most.
+
+    Learning rate and precision are those of the configuration; detections are in 32 bits, as after a training.
 
     Args:
-        network: its weights change.
+        network: its weights change; on the device that it learns on.
         dataset: prepared; the photo is the first that has objects.
         config: of the network and the training.
+        fabric: of the network's device and the precision; by default from `distributed.launch`.
 
     Raises:
         DataError: no photo has an object.
+        ConfigError: the device does not have this precision.
     """
     position = choose_photo(dataset)
     image, truth = load_example(dataset, position, None, 0, config.train.seed)
-    optimizer = make_optimizer(network, config.train, config.train.learning_rate)
+    fabric = fabric or launch(1, config.train.precision, device=network.device)
+    precision = resolve_precision(config.train.precision, network.device)
+    with float32_products(network.device, tf32=precision != "32-true"):
+        history, found, seconds = _learn(network, image, truth, config, fabric)
+    last = _mean(history[-5:]) if is_finite(history[-1]) else history[-1]
+    overlap = overlaps(truth, found)
+    causes = contradictions(dataset, position, truth)
+    if min(overlap) < FOUND_IOU:
+        causes += diagnose(network, dataset, position, history[0], last, len(found))
+    return OverfitResult(position, truth, found, len(history), seconds, history[0], last, overlap, causes)
+
+
+def _learn(
+    network: Network, image: Tensor, truth: Instances, config: Config, fabric: Fabric
+) -> tuple[list[dict[str, float]], Instances, float]:
+    """The losses of each step, the detections after the last one, and seconds; ends early if all is found."""
+    made = fabric.setup_optimizers(make_optimizer(network, config.train, config.train.learning_rate))
+    optimizer = cast(Optimizer, made)
     rates = [group["lr"] for group in optimizer.param_groups]
     history: list[dict[str, float]] = []
     begun, found = time.monotonic(), truth[:0]
@@ -73,29 +102,22 @@ def overfit_one_image(network: Network, dataset: CocoLikeDataset, config: Config
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = rate * min(1.0, (len(history) + 1) / WARMUP_STEPS)
         network.train()
-        losses = network.losses([image], [truth])
+        with fabric.autocast():
+            losses = network.losses([image], [truth])
         history.append({name: loss.item() for name, loss in losses.items()})
-        if not all(map(math.isfinite, history[-1].values())):
+        if not is_finite(history[-1]):
             break
         optimizer.zero_grad()
-        torch.autograd.backward(losses["total"])
-        if config.train.grad_clip_norm is not None:
-            nn.utils.clip_grad_norm_(network.parameters(), config.train.grad_clip_norm)
+        fabric.backward(losses["total"])
+        clip_gradient(optimizer, fabric, config.train.grad_clip_norm)
         optimizer.step()
         if len(history) % DETECT_EVERY == 0:
             found = network.eval().detect([image])[0]
             if min(overlaps(truth, found)) >= FOUND_IOU:
                 break
-    broken = not all(map(math.isfinite, history[-1].values()))
-    found = found if broken else network.eval().detect([image])[0]
-    overlap = overlaps(truth, found)
-    last = history[-1] if broken else _mean(history[-5:])
-    causes = contradictions(dataset, position, truth)
-    if min(overlap) < FOUND_IOU:
-        causes += diagnose(network, dataset, position, history[0], last, len(found))
-    return OverfitResult(
-        position, truth, found, len(history), time.monotonic() - begun, history[0], last, overlap, causes
-    )  # fmt: skip
+    if is_finite(history[-1]):
+        found = network.eval().detect([image])[0]
+    return history, found, time.monotonic() - begun
 
 
 def write_picture(result: OverfitResult, dataset: CocoLikeDataset, path: Path) -> None:

@@ -12,6 +12,7 @@ from clothseg.networks.input_size import Size
 from clothseg.networks.layers.anchors import make_anchors
 from clothseg.networks.mask_rcnn.conventions import Conventions
 from clothseg.networks.tensor_cache import TensorCache
+from clothseg.networks.transfer import to_device
 
 
 class CachedAnchors:
@@ -39,7 +40,7 @@ class CachedAnchors:
 
         def make() -> tuple[Tensor, ...]:
             levels = make_anchors(self.settings, self.levels, [*sizes], padded, self.conventions.anchors)
-            return (torch.cat(levels).to(place),)
+            return (to_device(torch.cat(levels), place),)
 
         return self._exact.get((tuple(sizes), padded, place), make)[0]
 

@@ -14,6 +14,7 @@ from clothseg.networks.input import InputPlacement, clip_to_placements, placemen
 from clothseg.networks.layers.box_coder import decode_boxes
 from clothseg.networks.layers.nms import padded_nms, top_by_nms
 from clothseg.networks.mask_rcnn.conventions import Conventions
+from clothseg.networks.transfer import to_device
 
 _FIRST = 2000  # candidates of a photo that NMS sees at first
 
@@ -196,5 +197,5 @@ def rescore_by_mask(found: BoxDetections, masks: Tensor, settings: InferenceSett
     scores = found.scores * maskness.to(found.scores.device)
     order = scores.argsort(descending=True, stable=True)
     order = order[scores[order] >= settings.score_threshold]
-    chosen = masks[order.to(masks.device)]
+    chosen = masks[to_device(order, masks.device)]
     return BoxDetections(found.boxes[order], found.classes[order], scores[order]), chosen

@@ -21,6 +21,7 @@ from clothseg.networks.mask_rcnn.cached_anchors import CachedAnchors
 from clothseg.networks.mask_rcnn.conventions import Conventions
 from clothseg.networks.mask_rcnn.losses import matched_rows, rpn_losses
 from clothseg.networks.tensor_cache import TensorCache
+from clothseg.networks.transfer import to_device
 
 
 @dataclass(frozen=True)
@@ -263,7 +264,7 @@ class RegionProposalNetwork(nn.Module):
     def _neighbours(self, features: list[Tensor]) -> Tensor:
         """See `neighbours_3x3`; kept for the sizes of the last inputs."""
         sizes, device = tuple((feature.shape[2], feature.shape[3]) for feature in features), features[0].device
-        return self._cells.get((sizes, device), lambda: (neighbours_3x3(sizes).to(device),))[0]
+        return self._cells.get((sizes, device), lambda: (to_device(neighbours_3x3(sizes), device),))[0]
 
     def sparse_head_rows(self, rows: Tensor, shape: Tensor) -> tuple[Tensor, Tensor]:
         """Logits `[S]` and box deltas `[S, 4]` of anchors, from the features around them.
