@@ -67,6 +67,14 @@ def read_photo(path: Path | str, *, upright: bool = True) -> RgbImage:
         return np.array(_as_rgb(picture if turn is None else picture.transpose(turn)))
 
 
+def photo_exists(path: Path) -> bool:
+    """Whether there is such a file; not, if no file can have this name."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # too long, or with a character that no name has
+        return False
+
+
 @contextmanager
 def open_picture(path: Path | str) -> Iterator[Image.Image]:
     """Opens a picture with Pillow; all that fails inside the context becomes a PhotoError that names the file.
@@ -77,8 +85,8 @@ def open_picture(path: Path | str) -> Iterator[Image.Image]:
         PhotoError: the file is missing, empty, truncated, or not a picture.
     """
     path = Path(path)
-    if not path.is_file():
-        raise PhotoError(f"{path}: no such photo")
+    if not photo_exists(path):
+        raise PhotoError(f"{path!s:.300}: no such photo")
     try:
         if path.stat().st_size == 0:
             raise PhotoError(f"{path}: the file is empty (0 bytes); fetch or copy it again")

@@ -128,3 +128,24 @@ def test_a_run_that_was_evaluated_on_other_photos_is_not_compared(
     path.write_text(json.dumps(truth | {"annotations": truth["annotations"][:-1]}))
     assert clothseg(monkeypatch, "compare", "good", "bad") == 2
     assert "evaluate it again" in capsys.readouterr().err
+
+
+def test_a_split_of_an_export_is_evaluated_and_compared(
+    files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    truth = json.loads((files / "data/annotations/val.json").read_text())
+    for name, count in (("valid", 12), ("test", 6)):
+        (files / "export" / name).mkdir(parents=True)
+        part = truth | {"images": truth["images"][:count], "annotations": truth["annotations"][:count]}
+        (files / "export" / name / "_annotations.coco.json").write_text(json.dumps(part))
+    assert clothseg(monkeypatch, "evaluate", "good.json", "export", "--json", "--quiet") == 0
+    assert Metrics.from_json(capsys.readouterr().out).photos == 12
+    few = json.loads((files / "good.json").read_text())[:6]
+    (files / "few.json").write_text(json.dumps(few))
+    assert clothseg(monkeypatch, "evaluate", "few.json", "export", "--split", "test", "--json", "--quiet") == 0
+    assert Metrics.from_json(capsys.readouterr().out).photos == 6
+    words = ("compare", "few.json", "few.json", "--data", "export", "--resamples", "100", "--split")
+    assert clothseg(monkeypatch, *words, "test", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["photos"] == 6
+    assert clothseg(monkeypatch, *words, "tset") == 2
+    assert "no split 'tset'; there is test (test/_annotations.coco.json), valid" in capsys.readouterr().err

@@ -84,6 +84,9 @@ def test_one_file_with_unusual_names_works_to_the_end(
     assert run_command("predict", out, photo, "--out", tmp_path / "found", "--threshold", "shirt, blouse=0.1") == 0
     names = [c["name"] for c in json.loads((tmp_path / "found" / "images.json").read_text())["categories"]]
     assert names == ["background", "shirt, blouse", "Öltöny"]
+    assert run_command("predict", out, data, "--out", tmp_path / "all", "--labels", "coco", "--format", "coco") == 0
+    listed = [image["file_name"] for image in json.loads((tmp_path / "all" / "labels-coco.json").read_text())["images"]]
+    assert listed == [f"{n}.png" for n in range(10)]
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ def compare(
         Path | None,
         typer.Option(help="A dataset's folder or COCO ground truth file. Default: the dataset of the runs."),
     ] = None,
+    split: Annotated[str | None, typer.Option(help="Another split of the dataset than val.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write the differences to this JSON file.")] = None,
     score_threshold: Annotated[float, typer.Option(min=0, max=1, help="Of report_mAP only.")] = SCORE_THRESHOLD,
     resamples: Annotated[int, typer.Option(min=100, help="Number of bootstrap samples of the photos.")] = 1000,
@@ -38,7 +39,7 @@ def compare(
     if out is not None:
         require_absent(out, overwrite=overwrite)
         require_outside_inputs(out, [a, b, *([data] if data else [])], allow_inside=True)
-    comparison = compare_runs(a, b, data, score_threshold=score_threshold, resamples=resamples)
+    comparison = compare_runs(a, b, data, split=split, score_threshold=score_threshold, resamples=resamples)
     text = json.dumps(asdict(comparison), indent=2)
     if out is not None:
         atomic_write(out, text + "\n")

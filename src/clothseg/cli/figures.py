@@ -18,6 +18,7 @@ def figures(
     run: Annotated[Path, typer.Argument(help="An evaluated run's folder.")],
     out: Annotated[Path, typer.Option(help="Folder for the pictures.")],
     data: Annotated[Path | None, typer.Option(help="The dataset. Default: the run's own.")] = None,
+    split: Annotated[str | None, typer.Option(help="Another split of the dataset than val.")] = None,
     best: Annotated[int, typer.Option(min=1, help="Number of examples of each class.")] = 6,
     every_photo: Annotated[
         bool, typer.Option("--all", help="Draw every validation photo, not only those of the sheets.")
@@ -37,7 +38,7 @@ def figures(
     """
     require_absent(out, overwrite=overwrite)
     require_evaluated(run)
-    validation_split(data if data is not None else shared_data([run]))
+    validation_split(data if data is not None else shared_data([run]), split)
     class_thresholds = least_scores(run, threshold, thresholds)
     from clothseg.report import write_figures  # noqa: PLC0415 - PyTorch; wrong input is refused without it
 
@@ -46,6 +47,7 @@ def figures(
             run,
             out,
             data,
+            split=split,
             score_threshold=score_threshold,
             class_thresholds=class_thresholds,
             best=best,

@@ -12,6 +12,7 @@ from clothseg.cli.compile import Compile, compile_network
 from clothseg.cli.inputs import Device, Overrides, Overwrite, Quiet, Recursive, split_names
 from clothseg.cli.selection import ClassAgnosticNms, ThresholdOf, Thresholds, selection_settings
 from clothseg.cli.terminal import ERRORS, counted, progress_bar, walk
+from clothseg.dataset.photo_lists import photos_of
 from clothseg.dataset.prelabel_files import PHOTOS_URL, SHOWN_FROM, LabelFormat, write_prelabels
 from clothseg.devices import check_device_name, resolve_device
 from clothseg.files import require_absent, require_outside_inputs
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
 
 def predict(
     run: Annotated[Path, typer.Argument(help="A run's folder, or any supported weights file.")],
-    photos: Annotated[list[Path], typer.Argument(help="Photos, videos, folders of photos, patterns in quotes.")],
+    photos: Annotated[
+        list[Path], typer.Argument(help="Photos, videos, folders of photos, patterns in quotes, COCO datasets.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the results.")],
     formats: Annotated[
         list[OutputFormat] | None,
@@ -42,6 +45,7 @@ def predict(
     thresholds: Thresholds = None,
     class_agnostic_nms_iou: ClassAgnosticNms = None,
     recursive: Recursive = False,
+    split: Annotated[str | None, typer.Option(help="Only this split of a dataset. Default: all its photos.")] = None,
     batch: Annotated[int, typer.Option(min=1, max=1024, help="Number of photos that are processed together.")] = 1,
     frame_stride: Annotated[int, typer.Option(min=1, help="Process every Nth frame of a video.")] = 1,
     device: Device = "auto",
@@ -76,7 +80,9 @@ def predict(
     names = split_names(class_names) if class_names else None
     check_device_name(device)
     check_model(run, config, settings, names)
-    paths = find_photos(photos, recursive=recursive, suffixes=SUFFIXES | videos.SUFFIXES)
+    paths = find_photos(
+        photos if recursive else photos_of(photos, split), recursive=recursive, suffixes=SUFFIXES | videos.SUFFIXES
+    )
     # PyTorch takes seconds to import: only now, because wrong input is refused at once.
     from clothseg.distributed import launch_context, world_size_for  # noqa: PLC0415
     from clothseg.models import Model  # noqa: PLC0415

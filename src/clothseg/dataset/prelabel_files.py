@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from clothseg.dataset.prelabels import PolygonLoss, coco_file, label_studio_config, label_studio_tasks
 from clothseg.errors import DataError
-from clothseg.files import atomic_write
+from clothseg.files import atomic_write, read_json
 from clothseg.instances import CocoCategory, CocoImage, CocoResult, Selection
 from clothseg.pictures import class_colour
 
@@ -73,6 +73,6 @@ def write_prelabels(
 
 def _read(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        return read_json(path)
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path}: cannot be read ({error}); `clothseg predict` writes it") from error

@@ -28,6 +28,7 @@ def compare_runs(
     b: Path,
     data: Path | None = None,
     *,
+    split: str | None = None,
     score_threshold: float = SCORE_THRESHOLD,
     resamples: int = 1000,
     seed: int = 0,
@@ -38,6 +39,7 @@ def compare_runs(
         a: folder of an evaluated run, or a results file.
         b: the same for the second side.
         data: a dataset's folder (its validation photos), or a COCO ground truth file; by default the runs' dataset.
+        split: another split of it than `val`.
         score_threshold: of `report_mAP`.
         resamples: number of bootstrap samples of the photos.
         seed: of these samples.
@@ -46,7 +48,7 @@ def compare_runs(
         RunError: a folder is not an evaluated run, a run was evaluated on other photos, or the dataset is not found.
         DataError: a file cannot be read, or does not fit the ground truth.
     """
-    truth = truth_for(data if data is not None else shared_data([a, b]), runs=(a, b))
+    truth = truth_for(data if data is not None else shared_data([a, b]), split, (a, b))
     return compare_results(
         truth,
         stored_results(a, truth),

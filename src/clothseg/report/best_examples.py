@@ -65,6 +65,7 @@ def write_figures(
     out: Path,
     data: Path | None = None,
     *,
+    split: str | None = None,
     score_threshold: float = 0.5,
     class_thresholds: Mapping[str, float] | None = None,
     best: int = 6,
@@ -78,6 +79,7 @@ def write_figures(
         run: the run's folder; `predictions.json` is drawn, the network is not needed.
         out: a new folder.
         data: the dataset that the run was evaluated on; by default the run's own.
+        split: another split of it than `val`.
         score_threshold: detections with a lower score are not drawn.
         class_thresholds: other score thresholds, by class name.
         best: examples on a sheet, at most one per photo, by the IoU of the mask with the ground truth.
@@ -91,7 +93,7 @@ def write_figures(
         ConfigError: there is no class of a name in `class_thresholds`.
     """
     data = data if data is not None else shared_data([run])
-    truth = truth_for(data, runs=[run])
+    truth = truth_for(data, split, [run])
     predictions = stored_results(run, truth)
     select = Selection(score_threshold, _by_id(truth, class_thresholds or {}))
     shown = [row for row in predictions if row["score"] >= select.least(row["category_id"])]
@@ -100,7 +102,7 @@ def write_figures(
     wanted = {example.image["id"] for examples in chosen.values() for example in examples}
     images = [image for image in truth.images if every_photo or image["id"] in wanted]
     photos = [truth.photo_path(image, data / "images") for image in truth.images]
-    require_outside_inputs(out, [run, validation_split(data).annotations, *photos], allow_inside=True)
+    require_outside_inputs(out, [run, validation_split(data, split).annotations, *photos], allow_inside=True)
     unread: dict[str, str] = {}
     drawn, photo_names, sheet_names = 0, OutputNames(), OutputNames()
     with atomic_folder(out, overwrite=overwrite) as folder:

@@ -4,6 +4,7 @@ from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
 from clothseg.errors import ConfigError, DataError, RunError
 from clothseg.files import atomic_write, require_absent
+from clothseg.photos import photo_exists
 from clothseg.runs import RunFolder, refuse_data_set
 from clothseg.training.checkpoint import Checkpoint
 
@@ -41,11 +42,11 @@ def check_datasets(train: CocoLikeDataset, val: CocoLikeDataset, config: Config)
                 f"{dataset.source or name}: no instance on its {len(dataset)} photos (crowds do not count); was "
                 "everything filtered out? `clothseg dataset check` lists what is there"
             )
-        if gone := [entry.path for entry in dataset.images if not entry.path.is_file()]:
+        if gone := [entry.path for entry in dataset.images if not photo_exists(entry.path)]:
             raise DataError(
                 f"{dataset.source or name}: {len(gone)} of its {len(dataset)} photos are missing, the first is "
-                f"{gone[0]}; restore them, or make a copy of the dataset without them: clothseg dataset check DATA "
-                "--write-clean COPY"
+                f"{gone[0]!s:.300}; restore them, or make a copy of the dataset without them: clothseg dataset check "
+                "DATA --write-clean COPY"
             )
     if config.train.batch_size > len(train):
         raise DataError(

@@ -20,12 +20,15 @@ _COLOURS = {Severity.ERROR: "bold red", Severity.WARNING: "yellow"}
 def check(
     data: Annotated[
         list[Path],
-        typer.Argument(help="The folder of a dataset, or COCO JSON files, one for each split.", show_default=False),
+        typer.Argument(
+            help="A dataset, an export in COCO's format, or COCO JSON files, one for each split.", show_default=False
+        ),
     ],
     images: Annotated[
         list[Path] | None,
         typer.Option("--images", help="Folder with photos, repeatable. Default: the usual folders near each file."),
     ] = None,
+    split: Annotated[str | None, typer.Option("--split", help="Only this split. Default: all.")] = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="HTML file to write: all findings, with pictures of the worst.")
     ] = None,
@@ -53,7 +56,7 @@ def check(
         def progress(photos: Sequence[Path], text: str) -> Iterator[Path]:
             yield from bar.track(photos, description=text)
 
-        diagnosis = examine(data, images or [], min_instances=min_instances, progress=progress)
+        diagnosis = examine(data, images or [], split=split, min_instances=min_instances, progress=progress)
     if out is not None:
         from clothseg.dataset.doctor.page import write_page  # noqa: PLC0415 - PyTorch, for pictures
 

@@ -67,6 +67,7 @@ def examine(
     inputs: Sequence[Path],
     photo_folders: Sequence[Path] = (),
     *,
+    split: str | None = None,
     min_instances: int = MIN_INSTANCES,
     progress: Progress = lambda photos, _: photos,
 ) -> Diagnosis:
@@ -75,23 +76,24 @@ def examine(
     Args:
         inputs: the folder of a dataset or of an export, or COCO files, one for each split.
         photo_folders: folders with photos. Default: the usual folders near each file.
+        split: only this split of each; by default all.
         min_instances: classes with fewer instances give a warning.
         progress: wraps the photos, for a progress bar.
 
     Raises:
         DataError: an input does not exist or is not JSON, or none is a COCO file. All other faults are findings.
     """
-    splits, findings = read_splits(find_files(inputs, photo_folders))
-    for split in splits:
-        findings += check_ids(split)
-        findings += [finding for image in split.images for finding in check_name(image)]
+    splits, findings = read_splits(find_files(inputs, photo_folders, split))
+    for part in splits:
+        findings += check_ids(part)
+        findings += [finding for image in part.images for finding in check_name(image)]
     stats: dict[Path, ImageStats] = {}
     photos = _PhotoList(splits)
     for path, stat in _read_all(photos.paths, progress):
         stats[path] = stat
-        for split, image in photos.images[path]:
+        for part, image in photos.images[path]:
             findings += check_photo(image, stat)
-            findings += _check_annotations(photos.annotations[split.name, image.id], image)
+            findings += _check_annotations(photos.annotations[part.name, image.id], image)
     findings += photos.check_without_path()
     findings += check_duplicate_photos(splits, stats) + check_classes(splits) + check_balance(splits, min_instances)
     order = {kind: number for number, kind in enumerate(KINDS)}

@@ -6,7 +6,7 @@ from typing import Any
 
 from clothseg.dataset.doctor.findings import Finding, Location
 from clothseg.dataset.doctor.rows import AnnotationRow, CategoryRow, ImageRow, Split
-from clothseg.dataset.reading import PhotoFiles, SplitFiles, find_layout, load_tree, not_coco, read_rows
+from clothseg.dataset.reading import PhotoFiles, SplitFiles, choose_split, find_layout, load_tree, not_coco, read_rows
 from clothseg.dataset.reading.issues import Section
 from clothseg.dataset.reading.layout import unique_names
 from clothseg.dataset.reading.rows import CocoRows
@@ -14,15 +14,23 @@ from clothseg.dataset.reading.values import read_id
 from clothseg.errors import DataError
 
 
-def find_files(inputs: Iterable[Path], photo_folders: Sequence[Path] = ()) -> list[SplitFiles]:
+def find_files(
+    inputs: Iterable[Path], photo_folders: Sequence[Path] = (), split: str | None = None
+) -> list[SplitFiles]:
     """Finds the COCO files of the inputs, which are files or folders in any layout that `find_layout` knows.
 
+    Args:
+        inputs: files and folders.
+        photo_folders: folders with photos; by default the usual folders near each file.
+        split: only this split of each; by default all.
+
     Raises:
-        DataError: an input does not exist, or a folder has no COCO file.
+        DataError: an input does not exist, or a folder has no COCO file or no such split.
     """
-    found = [split for given in inputs for split in find_layout(given, photo_folders).splits]
-    files = {split.annotations: split for split in found}
-    names = [split.name for split in files.values()]
+    layouts = [find_layout(given, photo_folders) for given in inputs]
+    found = [files for layout in layouts for files in ([choose_split(layout, split)] if split else layout.splits)]
+    files = {one.annotations: one for one in found}
+    names = [one.name for one in files.values()]
     if len(set(names)) < len(names):
         names = unique_names(list(files))
     return [SplitFiles(name, s.annotations, s.photos) for name, s in zip(names, files.values(), strict=True)]

@@ -89,7 +89,8 @@ def _category(row: int, raw: dict[str, Any], log: IssueLog) -> CategoryRow:
 
 def _only_groups(raw: dict[str, Any], category: CategoryRow, groups: set[Any]) -> bool:
     """Whether this is Roboflow's root class, or a class 0 for what no object covers."""
-    root = str(raw.get("supercategory")).casefold() == _GROUP and raw.get("name") in groups
+    name = raw.get("name")
+    root = str(raw.get("supercategory")).casefold() == _GROUP and isinstance(name, str) and name in groups
     return root or (category.id == 0 and category.name.strip("_").casefold() == "background")
 
 

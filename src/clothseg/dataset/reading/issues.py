@@ -2,13 +2,16 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Literal, get_args
 
 Section = Literal["", "categories", "images", "annotations"]
 SECTIONS: tuple[Section, ...] = get_args(Section)[1:]
+
+
+_LONGEST = 300  # characters of a message
 
 
 class Action(StrEnum):
@@ -106,7 +109,9 @@ class IssueLog:
     _counts: Counter[tuple[str, Need]] = field(default_factory=Counter)
 
     def add(self, issue: Issue) -> None:
-        """Counts an issue, and keeps it if there are not too many."""
+        """Counts an issue, and keeps it if there are not too many. Long texts of the file are cut in its words."""
+        if len(issue.message) > _LONGEST or len(issue.label) > _LONGEST:
+            issue = replace(issue, label=_cut(issue.label), message=_cut(issue.message))
         key = (issue.kind, issue.need)
         self._counts[key] += 1
         if self.keep is None or self._counts[key] <= self.keep:
@@ -130,6 +135,10 @@ class IssueLog:
                 examples = tuple(issue.text() for issue in self.issues if issue.kind == kind)[:3]
                 answer.append(Correction(kind, number, examples))
         return tuple(answer)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
 @dataclass(frozen=True)

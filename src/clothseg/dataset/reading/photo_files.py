@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from clothseg.errors import PhotoError
-from clothseg.photos import open_picture, orientation_of
+from clothseg.photos import open_picture, orientation_of, photo_exists
 
 _FIRST_TURNED = 5  # EXIF orientations from here on turn the photo by 90 degrees
 
@@ -37,7 +37,7 @@ class PhotoFiles:
         plain = name.replace("\\", "/")
         paths = [folder / plain for folder in self.folders] or [Path(plain)]
         for path in paths:
-            if _is_file(path):
+            if photo_exists(path):
                 return path, False
         parts = _parts(name)
         for begin in range(len(parts)):
@@ -53,7 +53,7 @@ class PhotoFiles:
             if name is None:
                 return None
             folder = folder / name
-        return folder if _is_file(folder) else None
+        return folder if photo_exists(folder) else None
 
     def _names(self, folder: Path) -> dict[str, str]:
         """The names in a folder by their key; those that only case tells apart are left out."""
@@ -96,10 +96,3 @@ def _parts(name: str) -> list[str]:
 
 def _key(text: str) -> str:
     return unicodedata.normalize("NFC", text).casefold()
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False
