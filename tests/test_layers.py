@@ -12,8 +12,8 @@ import clothseg
 
 ROOT = Path(clothseg.__file__).parent
 LAYERS = (
-    {"errors", "versions", "cores", "cpu_path", "sample", "deferred_dynamo"},
-    {"config", "instances", "files", "photos", "videos", "http", "devices", "distributed"},
+    {"errors", "versions", "cores", "cpu_path", "sample", "deferred_dynamo", "suggestions"},
+    {"config", "instances", "files", "photos", "photo_search", "paths", "videos", "http", "devices", "distributed"},
     {"runs", "pictures", "garments"},
     {"dataset", "networks"},
     {"loading", "openimages", "weights"},

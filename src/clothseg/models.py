@@ -230,18 +230,20 @@ class Model:
         self._built().to(resolve_device(device))
         return self
 
-    def predict_dataset(self, dataset: CocoLikeDataset) -> Iterator[list[CocoResult]]:
+    def predict_dataset(self, dataset: CocoLikeDataset, unread: list[str] | None = None) -> Iterator[list[CocoResult]]:
         """For each photo of a prepared dataset its detections, as COCO results.
 
-        Classes are matched by name; detections of classes that the dataset does not have are dropped.
+        Classes are matched by name; detections of classes that the dataset does not have are dropped. If `unread` is
+        given, a photo that cannot be read has no detections, and a message in this list.
 
         Raises:
+            PhotoError, DataError: a photo cannot be read, and there is no `unread`.
             RunError: the dataset has a class that the network does not know.
         """
         if unknown := [name for name in dataset.classes if name not in self.classes]:
             known = ", ".join(self.classes)
             raise RunError(f"{dataset.source} has {', '.join(unknown)}, unknown to the network, which knows {known}")
-        yield from detections(self, dataset, self.classes)
+        yield from detections(self, dataset, self.classes, unread)
 
     def evaluate(
         self,

@@ -10,12 +10,12 @@ from rich.markup import escape
 
 from clothseg.cli.inputs import Device, Overwrite, Quiet, Recursive
 from clothseg.cli.selection import ClassAgnosticNms, ThresholdOf, Thresholds, selection_settings
-from clothseg.cli.terminal import ERRORS, LOADING, counted, progress_bar, waiting, walk
+from clothseg.cli.terminal import ERRORS, LOADING, counted, fail_for_unread, progress_bar, waiting, walk
 from clothseg.devices import check_device_name
 from clothseg.files import require_absent, require_outside_inputs
 from clothseg.garments import load_foreground, write_cutouts
 from clothseg.instances import class_number
-from clothseg.photos import find_photos
+from clothseg.photo_search import find_photos
 from clothseg.weights import check_model
 
 
@@ -76,7 +76,4 @@ def cutout(
         ERRORS.print(
             f"{counted(done.garments, 'garment')} cut out of {counted(done.photos, 'photo')}; see {escape(str(out))}"
         )
-    for message in done.failed:
-        ERRORS.print(f"[bold red]not read:[/] {escape(message)}")
-    if done.failed:
-        raise typer.Exit(1 if done.photos else 2)
+    fail_for_unread(done.failed, done=bool(done.photos))

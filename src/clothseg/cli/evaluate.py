@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from clothseg.cli.compile import Compile
 from clothseg.cli.inputs import Device, Overwrite, Quiet
-from clothseg.cli.terminal import ERRORS, progress_bar, walk
+from clothseg.cli.terminal import ERRORS, fail_for_unread, progress_bar, walk
 from clothseg.config import Config
 from clothseg.devices import AUTO, check_device_name
 from clothseg.errors import ClothsegError
@@ -46,6 +46,7 @@ def evaluate(
 
     Example: [b]clothseg evaluate results.json data/clothes/annotations/val.json --out scores.json[/]
     """
+    unread: list[str] = []
     if run.is_file() and run.suffix == ".json":
         if initial:
             raise ClothsegError("--initial-weights needs a run's folder; a results file has no network")
@@ -56,11 +57,12 @@ def evaluate(
     else:
         if out is not None:
             raise ClothsegError("--out is only for a results file; the metrics of a run are written into its folder")
-        metrics = _run(run, data, score_threshold, device, initial=initial, compiled=compile_, quiet=quiet)
+        metrics, unread = _run(run, data, score_threshold, device, initial=initial, compiled=compile_, quiet=quiet)
         written = RunFolder(run).report
     print(metrics.to_json() if as_json else metrics.table())
     if written and not quiet:
         ERRORS.print(f"wrote {escape(str(written))}")
+    fail_for_unread(unread)
 
 
 def _results_file(
@@ -78,7 +80,8 @@ def _results_file(
 
 def _run(
     run: Path, data: Path, score_threshold: float | None, device: str, *, initial: bool, compiled: bool, quiet: bool
-) -> Metrics:
+) -> tuple[Metrics, list[str]]:
+    """The metrics, and a message for each photo that cannot be read."""
     annotations_file(data)
     check_device_name(device)
     if initial:
@@ -87,14 +90,17 @@ def _run(
         check_model(run)
     from clothseg.report import evaluate_run  # noqa: PLC0415 - PyTorch; wrong input is refused without it
 
+    unread: list[str] = []
     with progress_bar(quiet=quiet) as bar:
-        return evaluate_run(
+        metrics = evaluate_run(
             run,
             data,
             score_threshold=score_threshold,
             initial_weights=initial,
             compile=compiled,
             device=device,
+            unread=unread,
             progress=partial(walk, bar),
             notify=lambda message: None if quiet else ERRORS.print(escape(message)),
         )
+    return metrics, unread

@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from clothseg.cli.inputs import Overwrite, Quiet
 from clothseg.cli.selection import ThresholdOf, Thresholds, least_scores
-from clothseg.cli.terminal import ERRORS, counted, progress_bar, walk
+from clothseg.cli.terminal import ERRORS, counted, fail_for_unread, progress_bar, walk
 from clothseg.evaluation.stored import annotations_file, require_evaluated, shared_data
 from clothseg.files import require_absent
 
@@ -56,7 +56,4 @@ def figures(
     if not quiet:
         sheets = ", ".join(f"{count} of {name}" for name, count in done.examples.items())
         ERRORS.print(escape(f"wrote {counted(done.photos, 'photo')} to {out}; best examples: {sheets}"))
-    for message in done.unread:
-        ERRORS.print(f"[bold red]not read:[/] {escape(message)}")
-    if done.unread:
-        raise typer.Exit(1)
+    fail_for_unread(done.unread)

@@ -4,6 +4,7 @@ import json
 import warnings
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,9 +12,9 @@ import typer
 from rich.markup import escape
 
 from clothseg.cli.inputs import Data, Device, Overrides, Overwrite, Quiet
-from clothseg.cli.terminal import ERRORS
+from clothseg.cli.terminal import ERRORS, fail_for_unread, progress_bar, walk
 from clothseg.config import Config
-from clothseg.dataset import CocoLikeDataset
+from clothseg.dataset import CocoLikeDataset, readable
 from clothseg.devices import check_device_name, resolve_device
 from clothseg.errors import ClothsegError
 from clothseg.files import require_absent
@@ -94,7 +95,7 @@ def fit(
     if not continues:
         check_source(settings.weights)
         require_absent(out, overwrite=overwrite or overfit_one_image)
-    train, val = (CocoLikeDataset().load_data(data, split).prepare() for split in ("train", "val"))
+    train, val, unread = load_readable(data, quiet=quiet)
     # PyTorch takes seconds to import: only now, because wrong input is refused at once.
     from clothseg.distributed import launch, world_size_for  # noqa: PLC0415
     from clothseg.models import Model  # noqa: PLC0415
@@ -124,8 +125,25 @@ def fit(
     fabric = launch(processes, settings.train.precision, device=where, find_unused_parameters=unused)
     quiet = quiet or fabric.global_rank > 0
     model.fit(train, val, out, overwrite=overwrite, resume=continues, force=force, quiet=quiet, fabric=fabric)
+    if unread and fabric.global_rank == 0:
+        run.add_facts({"unread": unread})
     if not quiet:
         ERRORS.print(f"wrote {escape(str(out))}; next: clothseg evaluate {escape(str(out))} {escape(str(data))}")
+    fail_for_unread(unread if fabric.global_rank == 0 else [])
+
+
+def load_readable(data: Path, *, quiet: bool) -> tuple[CocoLikeDataset, CocoLikeDataset, list[str]]:
+    """Training and validation photos without those that cannot be read, and a message for each of these."""
+    unread: list[str] = []
+    splits = []
+    with progress_bar(quiet=quiet) as bar:
+        for split in ("train", "val"):
+            found, bad = readable(CocoLikeDataset().load_data(data, split).prepare(), progress=partial(walk, bar))
+            splits.append(found)
+            unread += bad
+    for message in unread:
+        ERRORS.print(f"[bold red]left out:[/] {escape(message)}")
+    return splits[0], splits[1], unread
 
 
 def refuse_settings(options: Mapping[str, object]) -> None:

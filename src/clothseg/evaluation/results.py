@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from clothseg.dataset import CocoLikeDataset
+from clothseg.errors import DataError, PhotoError
 from clothseg.instances import CocoResult, Instances, to_xywh
 from clothseg.networks import to_tensor
 
@@ -20,7 +21,10 @@ class Detector(Protocol):
 
 
 def detections(
-    detector: Detector, dataset: CocoLikeDataset, classes: Sequence[str] | None = None
+    detector: Detector,
+    dataset: CocoLikeDataset,
+    classes: Sequence[str] | None = None,
+    unread: list[str] | None = None,
 ) -> Iterator[list[CocoResult]]:
     """Yields for each photo of a prepared dataset what `detector` finds on it, as COCO results.
 
@@ -29,6 +33,8 @@ def detections(
         dataset: the photos; the results have its class ids.
         classes: names of the detector's classes 1..K; by default those of the dataset. Detections of classes that the
             dataset does not have are left out.
+        unread: if given, a photo that cannot be read gives no results, and a message in this list. Otherwise it is an
+            error.
     """
     known = dataset.classes if classes is None else classes
     ids = {
@@ -37,7 +43,15 @@ def detections(
     shared = torch.tensor([label in ids for label in range(len(known) + 1)])
     with torch.no_grad():
         for position, image in enumerate(dataset.images):
-            found = detector.detect([to_tensor(dataset.load_image(position))])[0]
+            try:
+                photo = dataset.load_image(position)
+            except (PhotoError, DataError) as error:
+                if unread is None:
+                    raise
+                unread.append(str(error))
+                yield []
+                continue
+            found = detector.detect([to_tensor(photo)])[0]
             yield coco_results(image.id, found[shared[found.classes.cpu()]], ids.__getitem__)
 
 

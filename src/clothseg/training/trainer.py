@@ -16,7 +16,7 @@ from clothseg.config import Config
 from clothseg.dataset import Batch, CocoLikeDataset, Sampler, repeat_factors
 from clothseg.devices import resolve_precision
 from clothseg.distributed import DistributedContext, launch, local_world_size
-from clothseg.errors import ClothsegError, RunError, SpoiledRun
+from clothseg.errors import ClothsegError, RunError, SpoiledRun, is_out_of_memory
 from clothseg.loading import WorkerPool
 from clothseg.networks import Network
 from clothseg.runs import RunFolder
@@ -25,7 +25,7 @@ from clothseg.training.checks import batch_per_rank, check_same_data
 from clothseg.training.ema import EmaWeights
 from clothseg.training.examples import Examples
 from clothseg.training.history import HistoryRow
-from clothseg.training.memory.oom import handle_oom, is_out_of_memory, split_batches
+from clothseg.training.memory.oom import handle_oom, split_batches
 from clothseg.training.nonfinite import handle_nonfinite
 from clothseg.training.run_log import RunLog, epoch_line
 from clothseg.training.schedule import (
