@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from clothseg.errors import PhotoError
-from clothseg.photos import RAW_SUFFIXES, SUFFIXES, is_url
+from clothseg.photos import RAW_SUFFIXES, SUFFIXES, url_in
 from clothseg.suggestions import near_path
 
 
@@ -74,8 +74,8 @@ def _identity(path: Path) -> tuple[int, int, str]:
 
 def _photos_at(place: Path, *, recursive: bool) -> list[Path]:
     """The file, or the photos in the folder."""
-    if is_url(place) and not _exists(place):
-        raise PhotoError(f"{place}: a web address; download the photo first")
+    if (url := url_in(place)) and not _exists(place):
+        raise PhotoError(f"{url}: a web address; download the photo first")
     if not _exists(place) and not place.is_symlink():
         raise PhotoError(f"{place}: no such photo or folder{near_path(place)}")
     if not place.is_dir():

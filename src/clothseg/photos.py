@@ -138,7 +138,7 @@ def _reason_no_file(path: Path) -> str:
     except (OSError, ValueError):
         if path.is_symlink():
             return "a link to a file that does not exist"
-        if is_url(path):
+        if url_in(path):
             return "a web address; download the photo first"
         return f"no such photo{near_path(path)}"
     if stat.S_ISDIR(mode):
@@ -146,9 +146,10 @@ def _reason_no_file(path: Path) -> str:
     return "" if stat.S_ISREG(mode) else "not a file, but a pipe or a device"
 
 
-def is_url(path: Path | str) -> bool:
-    """Whether a path is a web address; `Path` has made one slash of the two."""
-    return re.match(r"(https?|ftp|s3|gs):[/\\]", str(path), re.IGNORECASE) is not None
+def url_in(path: Path | str) -> str:
+    """The web address that a path is; `Path` has made one slash of the two. Empty if it is none."""
+    found = re.match(r"(https?|ftp|s3|gs):[/\\]+", str(path), re.IGNORECASE)
+    return f"{found[1]}://{str(path)[found.end() :]}" if found else ""
 
 
 def _unknown(path: Path) -> str:

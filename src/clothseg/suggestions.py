@@ -19,11 +19,11 @@ def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
     return [by_lower[match] for match in get_close_matches(name.lower(), by_lower, n=count)]
 
 
-def did_you_mean(name: str, known: Sequence[str], *, otherwise: str = "known") -> str:
-    """`did you mean a or b?`, or `known: a, b, c` if none is near."""
+def did_you_mean(name: str, known: Sequence[str], *, otherwise: str = "known are") -> str:
+    """`did you mean a or b?`, or `known are a, b, c` if none is near."""
     if near := nearest(name, known):
         return f"did you mean {' or '.join(near)}?"
-    return f"{otherwise}: {', '.join(known)}"
+    return f"{otherwise} {', '.join(known)}"
 
 
 def near_path(path: Path | str) -> str:

@@ -102,8 +102,8 @@ def test_windows_pipes_take_every_character(words: tuple[str, ...], text: str, c
     ("words", "message"),
     [
         (("fit", "nowhere", "--out", "run", "--config", "nothing"), "no such configuration"),
-        (("fit", "nowhere", "--out", "run", "--set", "train.epoch=3"), "did you mean epochs?"),
-        (("fit", "nowhere", "--out", "run"), "clothseg dataset build"),
+        (("fit", "nowhere", "--out", "run", "--set", "train.epoch=3"), "did you mean train.epochs?"),
+        (("fit", "nowhere", "--out", "run"), "no such file or folder; expected a dataset"),
         (("predict", "nowhere", "photo.jpg", "--out", "found"), "no such weights file"),
         (("evaluate", "nowhere", "nothing"), "no such file"),
         (("config", "show", "demo", "--set", "network"), "write it as section.key=value"),

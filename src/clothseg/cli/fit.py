@@ -18,7 +18,9 @@ from clothseg.dataset import CocoLikeDataset, readable
 from clothseg.devices import check_device_name, resolve_device
 from clothseg.errors import ClothsegError
 from clothseg.files import require_absent
+from clothseg.paths import Wanted, require_path
 from clothseg.runs import RunFolder
+from clothseg.suggestions import near_path
 from clothseg.weights import check_source
 
 if TYPE_CHECKING:
@@ -89,7 +91,8 @@ def fit(
     overrides = [*(overrides or []), *(f"{key}={json.dumps(value)}" for key, value in named.items() if value)]
     run = RunFolder(out)
     if continues and not run.config.is_file():
-        raise ClothsegError(f"{out}: there is no run to continue (no {run.config.name} in this folder)")
+        near = "" if out.exists() else near_path(out)
+        raise ClothsegError(f"{out}: there is no run to continue (no {run.config.name} in this folder){near}")
     settings = Config.load(config or (run.config if continues else "demo"), overrides)
     check_device_name(device)
     if not continues:
@@ -134,6 +137,7 @@ def fit(
 
 def load_readable(data: Path, *, quiet: bool) -> tuple[CocoLikeDataset, CocoLikeDataset, list[str]]:
     """Training and validation photos without those that cannot be read, and a message for each of these."""
+    require_path(data, Wanted.DATASET)
     unread: list[str] = []
     splits = []
     with progress_bar(quiet=quiet) as bar:

@@ -8,7 +8,9 @@ from clothseg.errors import DataError, RunError
 from clothseg.evaluation.metrics import Metrics
 from clothseg.evaluation.truth import read_truth
 from clothseg.evaluation.validate_results import read_results
+from clothseg.paths import Wanted, explain_wrong_path, require_path
 from clothseg.runs import RunFolder
+from clothseg.suggestions import near_path
 
 
 def annotations_file(data: Path) -> Path:
@@ -19,8 +21,18 @@ def annotations_file(data: Path) -> Path:
     """
     path = data / "annotations" / "val.json" if data.is_dir() else data
     if not path.is_file():
-        raise DataError(f"{path}: no such file; create a dataset with `clothseg dataset build`")
+        missing = f"{path}: no such file; it lists the validation photos"
+        raise DataError(explain_wrong_path(data, Wanted.DATASET) or missing)
+    if data.is_file():
+        require_path(data, Wanted.DATASET)
     return path
+
+
+def dataset_root(data: Path) -> Path:
+    """The folder with the photos, or with `images/`, of a dataset's folder or a COCO file in one."""
+    if not data.is_file():
+        return data
+    return next((place for place in (data.parent, data.parent.parent) if (place / "images").is_dir()), data.parent)
 
 
 def stored_results(source: Path, truth: Path) -> Sequence[Any]:
@@ -34,6 +46,8 @@ def stored_results(source: Path, truth: Path) -> Sequence[Any]:
         RunError: the folder is not an evaluated run, or the run was evaluated on another ground truth.
         DataError: a file cannot be read.
     """
+    if not source.exists():
+        raise RunError(f"{source}: no such run or results file{near_path(source)}")
     if not source.is_dir():
         return read_results(source)
     folder = require_evaluated(source)
@@ -53,6 +67,8 @@ def require_evaluated(run: Path) -> RunFolder:
     """
     folder = RunFolder(run)
     if not folder.predictions.is_file() or not folder.metrics.is_file():
+        if not run.exists() or not (folder.weights.is_file() or folder.config.is_file()):
+            raise RunError(explain_wrong_path(run, Wanted.EVALUATED) or f"{run}: not an evaluated run")
         raise RunError(f"{run}: not an evaluated run; run `clothseg evaluate {run} DATA` first")
     return folder
 
@@ -68,7 +84,7 @@ def stored_thresholds(source: Path) -> dict[str, float]:
     """
     path = RunFolder(source).metrics if source.is_dir() else source
     if not path.is_file():
-        raise RunError(f"{path}: no such file; `clothseg evaluate RUN DATA` writes it")
+        raise RunError(f"{path}: no such file; `clothseg evaluate RUN DATA` writes it{near_path(path)}")
     try:
         found = Metrics.from_json(path.read_text(encoding="utf-8")).thresholds
     except (OSError, UnicodeDecodeError, DataError) as error:

@@ -12,6 +12,7 @@ from clothseg.dataset import CocoLikeDataset
 from clothseg.devices import AUTO, resolve_device
 from clothseg.errors import PhotoError
 from clothseg.evaluation import Metrics
+from clothseg.evaluation.stored import dataset_root
 from clothseg.files import atomic_write
 from clothseg.models import Model
 from clothseg.prediction.compile import compile_for_inference
@@ -36,7 +37,8 @@ def evaluate_run(
 
     Args:
         run: the run's folder.
-        data: the dataset's folder; its validation photos are used. It may have fewer classes than the network.
+        data: the dataset's folder, of which the validation photos are used, or a COCO file with photos beside it or in
+            `images/`. It may have fewer classes than the network.
         score_threshold: of `report_mAP`; by default the run's `inference.score_threshold`.
         initial_weights: whether to evaluate the network as it was before training. The metrics then go to
             `metrics-initial.json`, and `predictions.json` stays as it is.
@@ -58,7 +60,8 @@ def evaluate_run(
     """
     begun, device = time.monotonic(), resolve_device(device)
     folder = RunFolder(Path(run))
-    val = CocoLikeDataset().load_data(data, "val").prepare()
+    data = Path(data)
+    val = CocoLikeDataset().load_data(dataset_root(data), "val", data if data.is_file() else None).prepare()
     model = Model.load_initial(run, val.classes, device=device) if initial_weights else Model.load(run, device=device)
     if message := compile_for_inference(model, requested=compile):
         notify(message)
@@ -75,5 +78,5 @@ def evaluate_run(
         atomic_write(folder.predictions, json.dumps(results))
     name = "evaluate initial weights" if initial_weights else "evaluate"
     folder.add_facts({"timings": {name: round(time.monotonic() - begun, 1)}})
-    write_report(folder.path, Path(data))
+    write_report(folder.path, data)
     return metrics

@@ -28,7 +28,8 @@ def write_report(run: Path, data: Path, *, threshold: float = 0.5) -> Path:
     Args:
         run: the folder with `run.json`, `config.yaml`, `history.csv`, `metrics.json`, `metrics-initial.json` and
             `predictions.json`. For a missing file, the page names the command that makes it.
-        data: the COCO dataset, with `images/`, `annotations/{train,val}.json` and `dataset.yaml`.
+        data: the COCO dataset with `images/`, `annotations/` and `dataset.yaml`, or another COCO file of
+            it that the run was evaluated on.
         threshold: detections with at least this score are drawn. The metrics count all detections.
 
     Returns:
@@ -52,11 +53,11 @@ def _values(files: RunFiles, threshold: float) -> dict[str, Any]:
     pairs: list[Pair] = []
     unread_val: list[str] = []
     if files.val is not None and files.predictions is not None:
-        pairs, unread_val = prediction_pairs(files.val, files.predictions, files.data / "images", threshold=threshold)
+        pairs, unread_val = prediction_pairs(files.val, files.predictions, files.images, threshold=threshold)
     examples, unread_examples = _examples(files, threshold)
     train = files.train or GroundTruth([], [], [])
     transform = transform_of(RunFolder(files.run).config)
-    samples, resized, unread_train = training_photos(train, files.data / "images", transform)
+    samples, resized, unread_train = training_photos(train, files.images, transform)
     timings, total_time = _timings(files.facts)
     return _metric_values(files, examples) | {
         "title": files.run.resolve().name,
@@ -110,7 +111,7 @@ def _examples(files: RunFiles, threshold: float) -> tuple[Mapping[str, ErrorExam
     if files.val is None or files.predictions is None or not files.metrics or not files.metrics.overall.get("mask_AP"):
         return {}, []
     least = _error_threshold(files, threshold)
-    return error_examples(files.val, files.predictions, files.data / "images", threshold=least)
+    return error_examples(files.val, files.predictions, files.images, threshold=least)
 
 
 def _ids(files: RunFiles) -> dict[str, int]:

@@ -11,6 +11,7 @@ import torch
 
 from clothseg.errors import DataError, RunError
 from clothseg.evaluation import Metrics
+from clothseg.evaluation.stored import dataset_root
 from clothseg.evaluation.truth import GroundTruth, read_truth
 from clothseg.instances import (
     CocoAnnotation,
@@ -58,6 +59,11 @@ class RunFiles:
     description: str | None
 
     @property
+    def images(self) -> Path:
+        """The folder of the photos."""
+        return self.data / "images" if (self.data / "images").is_dir() else self.data
+
+    @property
     def names(self) -> list[str]:
         """The class names, in the order of their ids."""
         known = self.val or self.train
@@ -78,16 +84,16 @@ def read_run(run: Path, data: Path) -> RunFiles:
     folder = RunFolder(run)
     return RunFiles(
         run=run,
-        data=data,
+        data=dataset_root(data),
         facts=folder.read_facts(),
         config=_read(folder.config, str, RunError),
         history=_read(folder.history, _table, RunError) or [],
         metrics=_read(folder.metrics, Metrics.from_json, RunError),
         initial=_read(folder.initial_metrics, Metrics.from_json, RunError),
         predictions=_read(folder.predictions, _list, RunError),
-        train=_read_split(data, "train"),
-        val=_read_split(data, "val"),
-        description=_read(data / "dataset.yaml", str, DataError),
+        train=_read_split(dataset_root(data) / "annotations" / "train.json"),
+        val=_read_split(data if data.is_file() else data / "annotations" / "val.json"),
+        description=_read(dataset_root(data) / "dataset.yaml", str, DataError),
     )
 
 
@@ -129,8 +135,7 @@ def _read(path: Path, parse: Callable[[str], T], kind: type[RunError] | type[Dat
         raise kind(f"{path}: cannot be read ({type(error).__name__}: {error})") from error
 
 
-def _read_split(data: Path, split: str) -> GroundTruth | None:
-    path = data / "annotations" / f"{split}.json"
+def _read_split(path: Path) -> GroundTruth | None:
     return read_truth(path) if path.is_file() else None
 
 

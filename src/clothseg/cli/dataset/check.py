@@ -13,6 +13,7 @@ from rich.table import Table
 from clothseg.cli.terminal import progress_bar
 from clothseg.dataset.doctor import KINDS, MIN_INSTANCES, Cleaned, Diagnosis, Severity, examine, write_cleaned
 from clothseg.files import require_absent
+from clothseg.paths import Wanted, require_path
 
 _COLOURS = {Severity.ERROR: "bold red", Severity.WARNING: "yellow"}
 
@@ -48,6 +49,8 @@ def check(
     """
     if write_clean is not None:
         require_absent(write_clean, overwrite=overwrite)
+    for place in data:
+        require_path(place, Wanted.DATASET)
     with progress_bar(quiet=quiet) as bar:
 
         def progress(photos: Sequence[Path], text: str) -> Iterator[Path]:

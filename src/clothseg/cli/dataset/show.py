@@ -12,8 +12,10 @@ from rich.markup import escape
 from clothseg.cli.terminal import ERRORS, progress_bar
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
-from clothseg.errors import ConfigError
+from clothseg.errors import ConfigError, DataError
 from clothseg.files import require_absent
+from clothseg.paths import Wanted, require_path
+from clothseg.suggestions import did_you_mean, near_path
 
 _LISTED = 10
 
@@ -55,6 +57,7 @@ def show(
     if overrides and named is None:
         raise ConfigError("--set changes a configuration; name it with --config or --augment")
     settings = Config.load(named, overrides or []) if named else Config()
+    require_split(data, split, annotations)
     loaded = CocoLikeDataset().load_data(data, split, annotations).prepare()
     names = [name.strip() for given in classes or [] for name in given.split(",") if name.strip()]
     # PyTorch takes seconds to import: only now, because wrong input is refused at once.
@@ -88,3 +91,19 @@ def show(
         for reason in list(shown.unread.values())[:_LISTED]:
             ERRORS.print(escape(f"  {reason}"))
         raise typer.Exit(1)
+
+
+def require_split(data: Path, split: str, annotations: Path | None) -> None:
+    """Refuses what is certainly no dataset, and a split that it certainly has not.
+
+    Raises:
+        DataError: what is there instead.
+    """
+    if annotations is not None:
+        if not annotations.is_file():
+            raise DataError(f"--annotations {annotations}: no such file{near_path(annotations)}")
+        return
+    require_path(data, Wanted.DATASET)
+    names = sorted(file.stem for file in (data / "annotations").glob("*.json"))
+    if names and not any(split in name for name in names):
+        raise DataError(f"--split {split}: {data} has no such split; {did_you_mean(split, names, otherwise='it has')}")
