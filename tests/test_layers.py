@@ -13,7 +13,19 @@ import clothseg
 ROOT = Path(clothseg.__file__).parent
 LAYERS = (
     {"errors", "versions", "cores", "cpu_path", "sample", "deferred_dynamo", "suggestions"},
-    {"config", "instances", "files", "photos", "photo_search", "paths", "videos", "http", "devices", "distributed"},
+    {
+        "config",
+        "instances",
+        "files",
+        "photos",
+        "photo_search",
+        "photo_values",
+        "paths",
+        "videos",
+        "http",
+        "devices",
+        "distributed",
+    },
     {"runs", "pictures", "garments"},
     {"dataset", "networks"},
     {"loading", "openimages", "weights"},

@@ -62,9 +62,14 @@ def read_photo(path: Path | str, *, upright: bool = True) -> RgbImage:
         PhotoError: the file is missing, empty, truncated, or not a picture.
     """
     with open_picture(path) as picture:
-        picture.load()
-        turn = _UPRIGHT.get(orientation_of(picture)) if upright else None
-        return np.array(_as_rgb(picture if turn is None else picture.transpose(turn)))
+        return decode_picture(picture, upright=upright)
+
+
+def decode_picture(picture: Image.Image, *, upright: bool) -> RgbImage:
+    """An open picture as RGB; see `read_photo`. Raises what Pillow raises."""
+    picture.load()
+    turn = _UPRIGHT.get(orientation_of(picture)) if upright else None
+    return np.array(_as_rgb(picture if turn is None else picture.transpose(turn)))
 
 
 def check_photo(path: Path | str, size: tuple[int, int]) -> None:
@@ -98,24 +103,34 @@ def open_picture(path: Path | str) -> Iterator[Image.Image]:
     path = Path(path)
     if reason := _reason_no_file(path):
         raise PhotoError(f"{path}: {reason}")
-    try:
+    with photo_errors(path):
         if path.stat().st_size == 0:
             raise PhotoError(f"{path}: the file is empty (0 bytes); fetch or copy it again")
         with Image.open(path, formats=formats_that_are_read()) as picture:
             yield picture
+
+
+@contextmanager
+def photo_errors(source: Path | str) -> Iterator[None]:
+    """Within the context, every error becomes a PhotoError that names `source`: a file, or words for other values."""
+    try:
+        yield
     except PhotoError:
         raise
     except Image.DecompressionBombError as error:
-        raise PhotoError(f"{path}: {error}; make the photo smaller") from error
+        raise PhotoError(f"{source}: {error}; make the photo smaller") from error
     except UnidentifiedImageError as error:
-        raise PhotoError(f"{path}: {_unknown(path)}") from error
+        reason = _unknown(source) if isinstance(source, Path) else "not a picture in a known format"
+        raise PhotoError(f"{source}: {reason}") from error
     except PermissionError as error:
-        raise PhotoError(f"{path}: no permission to read this file; change its rights") from error
+        raise PhotoError(f"{source}: no permission to read this file; change its rights") from error
     except MemoryError as error:
-        raise PhotoError(f"{path}: not enough memory for this photo; make it smaller") from error
+        raise PhotoError(f"{source}: not enough memory for this photo; make it smaller") from error
     except Exception as error:
         reason = str(error) or type(error).__name__
-        raise PhotoError(f"{path}: the photo cannot be read ({reason}); it may be truncated, fetch it again") from error
+        raise PhotoError(
+            f"{source}: the photo cannot be read ({reason}); it may be truncated, fetch it again"
+        ) from error
 
 
 @cache

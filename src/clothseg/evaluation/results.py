@@ -1,6 +1,6 @@
 """A network's detections as COCO results. `validate_results.py` reads those that are in a file already."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import torch
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from clothseg.dataset import CocoLikeDataset
 from clothseg.errors import DataError, PhotoError
-from clothseg.instances import CocoResult, Instances, to_xywh
+from clothseg.instances import CocoResult, Instances, coco_results
 from clothseg.networks import to_tensor
 
 
@@ -53,26 +53,3 @@ def detections(
                 continue
             found = detector.detect([to_tensor(photo)])[0]
             yield coco_results(image.id, found[shared[found.classes.cpu()]], ids.__getitem__)
-
-
-def coco_results(image_id: int, found: Instances, category_id: Callable[[int], int]) -> list[CocoResult]:
-    """One COCO result per detection: `bbox` is x y width height in pixels, `segmentation` RLE of the photo's size.
-
-    Args:
-        image_id: as the annotations have it.
-        found: detections on the photo.
-        category_id: maps a class 1..K to the id in the annotations.
-    """
-    rows = zip(
-        found.classes.tolist(), found.scores.tolist(), to_xywh(found.boxes).tolist(), found.masks.rle(), strict=True
-    )
-    return [
-        {
-            "image_id": image_id,
-            "category_id": category_id(label),
-            "bbox": [round(side, 3) for side in box],
-            "score": score,
-            "segmentation": {**mask},
-        }
-        for label, score, box, mask in rows
-    ]

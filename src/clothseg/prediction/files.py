@@ -10,9 +10,8 @@ from PIL import Image
 
 from clothseg.distributed import SINGLE_PROCESS, DistributedContext
 from clothseg.errors import PhotoError, is_out_of_memory
-from clothseg.evaluation.results import coco_results
 from clothseg.files import atomic_file, require_absent, require_outside_inputs, safe_file_name
-from clothseg.instances import Instances
+from clothseg.instances import Instances, coco_results
 from clothseg.photos import RgbImage, try_read_photo
 from clothseg.pictures import draw_instances
 from clothseg.pictures.maps import class_map, class_palette, instance_map, instance_palette, save_map
