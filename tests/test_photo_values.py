@@ -18,7 +18,7 @@ from clothseg.photos import read_photo
 RAMP = np.arange(40 * 60, dtype=np.uint32).reshape(40, 60) % 256
 COLOURS = np.stack([RAMP, RAMP[::-1], RAMP[:, ::-1]], axis=-1).astype(np.uint8)
 OPAQUE = np.concatenate([COLOURS, np.full((40, 60, 1), 255, np.uint8)], axis=-1)
-SAME = {
+SAME: dict[str, Any] = {
     "uint8": COLOURS,
     "float32 in 0..1": (COLOURS / 255).astype(np.float32),
     "float64 in 0..255": COLOURS.astype(np.float64),
@@ -105,3 +105,10 @@ def test_reprs_are_short_and_say_what_matters() -> None:
     assert repr(config) == str(config)
     assert all(word in repr(config) for word in ("mask_rcnn", config.backbone.name, f"{config.train.epochs} epochs"))
     assert len(repr(config)) < 200
+
+
+def test_an_array_that_may_not_be_written_is_copied() -> None:
+    locked = COLOURS.copy()
+    locked.flags.writeable = False
+    assert as_photo(locked).flags.writeable
+    assert as_photo(COLOURS) is COLOURS

@@ -89,7 +89,8 @@ def _from_array(values: NDArray[Any], expected: str, *, channels: int) -> RgbIma
     if bytes_.shape[-1] == 4:
         with photo_errors("the array"):
             return decode_picture(Image.fromarray(bytes_, "RGBA"), upright=False)
-    return np.ascontiguousarray(np.broadcast_to(bytes_, (*bytes_.shape[:2], 3)))
+    colours = bytes_ if bytes_.shape[-1] == 3 else np.repeat(bytes_, 3, axis=-1)
+    return np.require(colours, requirements=["C_CONTIGUOUS", "WRITEABLE"])  # a copy only where it is needed
 
 
 def _other_order(shape: Sequence[int], channels: int) -> str:

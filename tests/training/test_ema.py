@@ -35,11 +35,11 @@ def test_the_average_moves_to_the_device_of_the_network() -> None:
 
 def test_a_checkpoint_shares_what_equals_the_network(tmp_path: Path) -> None:
     """Frozen weights are written once; what is read back are the averages."""
-    network = nn.Sequential(nn.Linear(300, 300), nn.Linear(300, 300))
-    network[0].requires_grad_(False)
+    frozen, trained = nn.Linear(300, 300).requires_grad_(False), nn.Linear(300, 300)
+    network = nn.Sequential(frozen, trained)
     ema = EmaWeights(network, 0.9)
     with torch.no_grad():
-        network[1].weight.add_(1)
+        trained.weight.add_(1)
     ema.update(network, 5)
     torch.save({"network": network.state_dict(), "ema": ema.checkpoint(network)}, tmp_path / "shared.pt")
     torch.save({"network": network.state_dict(), "ema": ema.weights}, tmp_path / "twice.pt")

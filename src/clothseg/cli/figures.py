@@ -16,7 +16,7 @@ from clothseg.files import require_absent
 
 def figures(
     run: Annotated[Path, typer.Argument(help="An evaluated run's folder.")],
-    out: Annotated[Path, typer.Option(help="Folder for the pictures.")],
+    out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("figures"),
     data: Annotated[Path | None, typer.Option(help="The dataset. Default: the run's own.")] = None,
     best: Annotated[int, typer.Option(min=1, help="Number of examples of each class.")] = 6,
     every_photo: Annotated[

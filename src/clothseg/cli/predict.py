@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def predict(
     run: Annotated[Path, typer.Argument(help="A run's folder, or any supported weights file.")],
     photos: Annotated[list[Path], typer.Argument(help="Photos, videos, folders of photos, patterns in quotes.")],
-    out: Annotated[Path, typer.Option(help="Folder for the results.")],
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("found"),
     formats: Annotated[
         list[OutputFormat] | None,
         typer.Option("--format", help="What to write; repeat for several. Default: coco and pictures."),

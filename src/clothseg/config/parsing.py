@@ -1,5 +1,8 @@
 """Settings from text: YAML files, presets and dotted overrides, with an explanation of every problem."""
 
+import itertools
+import re
+import textwrap
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
@@ -83,6 +86,18 @@ def preset_names() -> list[str]:
     """Names of the presets, which `Config.load` takes in place of a path."""
     folder = _presets()
     return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml"))
+
+
+def preset_meanings() -> dict[str, str]:
+    """What each preset is for, by its name: the first sentence of the comment at its top."""
+    meanings = {}
+    for name in preset_names():
+        lines = itertools.takewhile(
+            lambda line: line.startswith("#"), (_presets() / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
+        )
+        text = " ".join(line.removeprefix("#").strip() for line in lines)
+        meanings[name] = textwrap.shorten(re.split(r"(?<=\.) ", text, maxsplit=1)[0], 120, placeholder=" ...")
+    return meanings
 
 
 def _presets() -> Path:

@@ -10,12 +10,12 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from clothseg.errors import PhotoError, is_out_of_memory
+from clothseg.errors import DataError, PhotoError, is_out_of_memory
 from clothseg.files import atomic_file, atomic_write, require_absent, require_outside_inputs, safe_file_name
 from clothseg.garments.cutout import Cutout, cut_out
 from clothseg.garments.light import Light
 from clothseg.instances import class_number
-from clothseg.photos import RgbImage, open_picture, try_read_photo
+from clothseg.photos import RgbImage, open_picture, read_photo, try_read_photo
 
 if TYPE_CHECKING:  # they need torch
     from clothseg.instances import Instances
@@ -96,6 +96,34 @@ def write_cutouts(
     if read:
         atomic_write(out / LIST, json.dumps({"cutouts": rows}, indent=1))
     return CutoutsWritten(read, len(rows), failed)
+
+
+def write_one_cutout(
+    predict: Predict,
+    names: Sequence[str],
+    photo: Path,
+    out: Path,
+    *,
+    classes: Sequence[str] = (),
+    full_frame: bool = False,
+    overwrite: bool = False,
+) -> Cutout:
+    """Writes the garment with the highest score on a photo to the file `out`; the arguments are as above.
+
+    Raises:
+        ClothsegError: `out` exists and `overwrite` is not set, or a class is not known.
+        PhotoError: the photo cannot be read.
+        DataError: there is no such garment on it.
+    """
+    wanted = {class_number(name, names, option="--class", ignore_case=True) for name in classes or names}
+    require_absent(out, overwrite=overwrite)
+    require_outside_inputs(out, [photo])
+    best = next(cut_out_all(predict, read_photo(photo), names, wanted), None)
+    if best is None:
+        what = " or ".join(classes) or "garment"
+        raise DataError(f"{photo}: no {what} found above the score threshold; lower --score-threshold to find more")
+    save_cutout(best[1], out, full_frame=full_frame)
+    return best[1]
 
 
 def cut_out_all(

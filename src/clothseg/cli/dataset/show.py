@@ -22,7 +22,7 @@ _LISTED = 10
 
 def show(
     data: Annotated[Path, typer.Argument(help="The folder of a dataset, or with --annotations a folder of photos.")],
-    out: Annotated[Path, typer.Option(help="Folder for the pictures and index.html.")],
+    out: Annotated[Path, typer.Option(help="Folder for the pictures and index.html.")] = Path("look"),
     split: Annotated[str, typer.Option(help="The split to show: train or val.")] = "train",
     annotations: Annotated[Path | None, typer.Option(help="A COCO file, instead of --split.")] = None,
     classes: Annotated[
