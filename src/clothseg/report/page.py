@@ -13,7 +13,7 @@ from clothseg.pictures import class_colour
 from clothseg.pictures.html import render_page
 from clothseg.report import metric_panels, text
 from clothseg.report.examples import ErrorExamples, error_examples
-from clothseg.report.figures import Pair, curve_figures, prediction_pairs
+from clothseg.report.figures import Pair, curve_figures, overfitting_losses, prediction_pairs
 from clothseg.report.inputs import training_photos, transform_of
 from clothseg.report.reading import RunFiles, read_run
 from clothseg.runs import RunFolder
@@ -66,7 +66,9 @@ def _values(files: RunFiles, threshold: float) -> dict[str, Any]:
         "colours": {name: "#{:02x}{:02x}{:02x}".format(*class_colour(i)) for name, i in _ids(files).items()},
         "missing": text.missing_parts(files),
         "caution": text.caution(files),
-        "curves": curve_figures(files.history) if files.history else [],
+        "nothing_found": text.nothing_found(files, threshold),
+        "overfits": (marks := overfitting_losses(files.history)),
+        "curves": curve_figures(files.history, marks) if files.history else [],
         "epochs": len(files.history),
         "pairs": pairs,
         "val_photos": len(files.val.images) if files.val else 0,
