@@ -16,6 +16,7 @@ FILES: dict[PathKind, dict[str, str]] = {
     PathKind.YOLO: {
         "data.yaml": "names: [Suit]\n",
         "images/train/a.jpg": "",
+        "notes.json": '{"categories": [{"id": 0, "name": "Suit"}], "info": {"contributor": "Label Studio"}}',
         "labels/train/a.txt": "0 0.1 0.1 0.9 0.1 0.9 0.9\n0 0.2 0.2 0.3 0.3 0.1 0.2\n",
     },
     PathKind.LABELME: {"a.jpg": "", "a.json": '{"version": "5.2.1", "flags": {}, "shapes": [], "imagePath": "a.jpg"}'},
@@ -59,6 +60,8 @@ def test_a_folder_is_known_by_its_files(kind: PathKind, tmp_path: Path) -> None:
     [
         ("val.json", '\ufeff{"images": []', PathKind.COCO),
         ("results.json", ' [{"image_id": 1', PathKind.RESULTS),
+        ("notes.json", '{"categories": []}', PathKind.FILE),
+        ("long.json", '{"categories": [' + '"x", ' * 2000, PathKind.COCO),
         ("metrics.json", '{"protocol": "COCO"', PathKind.FILE),
         ("net.pth", "", PathKind.WEIGHTS),
         ("a.JPG", "", PathKind.PHOTO),

@@ -254,8 +254,11 @@ def _classify_json(start: bytes) -> PathKind:
         return PathKind.LABELME
     if b'"classTitle"' in text or (b'"tags"' in text and (b'"objects"' in text or b'"classes"' in text)):
         return PathKind.SUPERVISELY
-    ours = (b'"protocol"', b'"timings"', b'"cutouts"', b'"license_text"')
-    return PathKind.FILE if any(key in text for key in ours) else PathKind.COCO
+    whole = len(start) < _START
+    other = any(key in text for key in (b'"protocol"', b'"timings"', b'"cutouts"'))  # clothseg's own files
+    if other or (whole and b'"images"' not in text and b'"annotations"' not in text):
+        return PathKind.FILE
+    return PathKind.COCO
 
 
 def _start(path: Path) -> bytes:
