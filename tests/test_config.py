@@ -149,7 +149,7 @@ def test_extending_an_early_stopped_run_starts_at_its_last_epoch() -> None:
 
 def test_a_monitor_without_evaluation_is_refused() -> None:
     with pytest.raises(ConfigError, match="evaluate_every"):
-        Config.load("demo", ["train.monitor=mask_AP"])
+        Config.load("demo", ["train.monitor=mask_AP", "train.evaluate_every=null"])
     with pytest.raises(ConfigError, match="patience"):
         Config.load("demo", ["train.monitor=last", "train.patience=2"])
 

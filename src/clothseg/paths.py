@@ -137,9 +137,10 @@ def _advice(path: Path, kind: PathKind, wanted: Wanted) -> str:
     if inside := _inside(path, wanted):
         return f"did you mean {inside}?"
     if wanted in {Wanted.RUN, Wanted.EVALUATED}:
-        makes = "evaluate RUN DATA` evaluates" if wanted is Wanted.EVALUATED else "fit DATA --out runs/first` makes"
+        if wanted is Wanted.EVALUATED:
+            return "`clothseg evaluate RUN DATA` evaluates a run"
         swapped = " (the run comes first, then the photos or the dataset)" if kind in _INPUTS else ""
-        return f"`clothseg {makes} a run{swapped}"
+        return f"`clothseg fit DATA --out runs/first` makes a run{swapped}"
     if wanted is Wanted.OPEN_IMAGES and kind in _RIGHT[Wanted.DATASET]:
         return "a COCO dataset needs no build, `clothseg fit` takes it"
     if wanted is Wanted.OPEN_IMAGES and kind not in FOREIGN_LABELS | {PathKind.PHOTOS}:
