@@ -137,15 +137,19 @@ def _advice(path: Path, kind: PathKind, wanted: Wanted) -> str:
     if inside := _inside(path, wanted):
         return f"did you mean {inside}?"
     if wanted in {Wanted.RUN, Wanted.EVALUATED}:
-        if wanted is Wanted.EVALUATED:
-            return "`clothseg evaluate RUN DATA` evaluates a run"
-        swapped = " (the run comes first, then the photos or the dataset)" if kind in _INPUTS else ""
-        return f"`clothseg fit DATA --out runs/first` makes a run{swapped}"
+        return _way_to_run(kind, wanted)
     if wanted is Wanted.OPEN_IMAGES and kind in _RIGHT[Wanted.DATASET]:
         return "a COCO dataset needs no build, `clothseg fit` takes it"
     if wanted is Wanted.OPEN_IMAGES and kind not in FOREIGN_LABELS | {PathKind.PHOTOS}:
         return "`clothseg dataset download --out open-images` fetches them"
     return _way_to_dataset(path, kind)
+
+
+def _way_to_run(kind: PathKind, wanted: Wanted) -> str:
+    if wanted is Wanted.EVALUATED:
+        return "`clothseg evaluate RUN DATA` evaluates a run"
+    swapped = " (the run comes first, then the photos or the dataset)" if kind in _INPUTS else ""
+    return f"`clothseg fit DATA --out runs/first` makes a run{swapped}"
 
 
 def _way_to_dataset(path: Path, kind: PathKind) -> str:
