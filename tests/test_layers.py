@@ -12,8 +12,20 @@ import clothseg
 
 ROOT = Path(clothseg.__file__).parent
 LAYERS = (
-    {"errors", "versions", "cores", "cpu_path", "sample", "deferred_dynamo", "gc_pause"},
-    {"config", "instances", "files", "photos", "videos", "http", "devices", "distributed"},
+    {"errors", "versions", "cores", "cpu_path", "sample", "deferred_dynamo", "gc_pause", "suggestions"},
+    {
+        "config",
+        "instances",
+        "files",
+        "photos",
+        "photo_search",
+        "photo_values",
+        "paths",
+        "videos",
+        "http",
+        "devices",
+        "distributed",
+    },
     {"runs", "pictures", "garments"},
     {"dataset", "networks"},
     {"loading", "openimages", "weights"},

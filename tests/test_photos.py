@@ -12,7 +12,8 @@ import pytest
 from PIL import Image, ImageOps
 
 from clothseg.errors import PhotoError
-from clothseg.photos import SUFFIXES, exif_orientation, find_photos, formats_that_are_read, read_photo, turn_upright
+from clothseg.photo_search import find_photos
+from clothseg.photos import SUFFIXES, exif_orientation, formats_that_are_read, read_photo, turn_upright
 
 RAMP = np.tile(np.linspace(0, 255, 60).astype(np.uint8), (40, 1))
 OLD_PILLOW = pytest.mark.skipif(

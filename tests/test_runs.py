@@ -14,7 +14,7 @@ from clothseg.runs import RunFolder, refuse_data_set
 def run(tmp_path: Path) -> RunFolder:
     """A run with files, and a file of the user."""
     run = RunFolder(tmp_path / "run")
-    for path in (run.last, run.best, run.events / "events.1", run.config, run.history, run.facts):
+    for path in (run.last, run.events / "events.1", run.config, run.history, run.facts):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("old")
     (run.path / "mine.txt").write_text("mine")

@@ -4,6 +4,7 @@ A message says what is wrong, where (file, row, id) and what to do; `shell_comma
 The command line shows the message without a traceback and exits with code 2.
 """
 
+import errno
 import re
 import reprlib
 import shlex
@@ -70,6 +71,27 @@ class DownloadError(ClothsegError):
 
 class GoneError(DownloadError):
     """The server answers, but does not have the file or does not allow the download."""
+
+
+OUT_OF_MEMORY = (
+    "can't allocate memory",
+    "not enough memory",
+    "out of memory",
+    "alloc_failed",
+    "bad_alloc",
+    "could not create a memory",
+    "could not create a primitive",
+)
+"""Parts of the messages of torch and its libraries at out-of-memory, in lower case."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error means out-of-memory. torch's own type, a RuntimeError, is known by its message."""
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    if isinstance(error, MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in OUT_OF_MEMORY)
 
 
 def shell_command(words: Iterable[object]) -> str:

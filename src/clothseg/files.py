@@ -146,9 +146,9 @@ def require_outside_inputs(out: Path, inputs: Iterable[Path | str], *, allow_ins
         allow_inside: whether `out` may lie in a folder of the inputs. Where all files in a folder are inputs, results
             would be inputs the next time.
     """
-    place = out.resolve()
+    place = resolved(out)
     for given in dict.fromkeys(map(Path, inputs)):
-        source = given.resolve()
+        source = resolved(given)
         inside = not allow_inside and source.is_dir() and _is_within(place, source)
         if inside or _is_within(source, place):
             raise ClothsegError(f"{out}: --out is among the inputs ({given}); choose a place beside them")
@@ -162,6 +162,14 @@ def is_finite_number(value: object) -> TypeGuard[float]:
         return math.isfinite(value)
     except OverflowError:
         return False
+
+
+def resolved(path: Path) -> Path:
+    """The absolute path without links; a link that leads to itself stays."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):  # RuntimeError: a circle of links, before Python 3.13
+        return path.absolute()
 
 
 def read_json(path: Path) -> Any:

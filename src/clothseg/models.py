@@ -4,11 +4,9 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self, overload
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from clothseg.config import Config
@@ -20,7 +18,8 @@ from clothseg.evaluation.results import detections
 from clothseg.instances import CocoResult, Instances, Selection, class_number
 from clothseg.instances.class_names import wrong_class_names
 from clothseg.networks import Network, build_network, to_tensor
-from clothseg.photos import read_photo
+from clothseg.photo_values import as_photo, is_list
+from clothseg.pictures.photo_instances import PhotoInstances
 from clothseg.runs import RunFolder
 from clothseg.weights import ConvertedWeights, LoadReport, load_converted, load_initial_weights, load_model
 from clothseg.weights.formats.native import read_network, write_network
@@ -29,6 +28,7 @@ if TYPE_CHECKING:  # what only `fit` and `evaluate` need is imported there: it w
     from lightning_fabric import Fabric
 
     from clothseg.evaluation import Metrics
+    from clothseg.photo_values import Photo, Photos
     from clothseg.training.overfit import OverfitResult
 
 REPORT_CLASSES = ("Suit", "Dress", "Jeans")
@@ -111,7 +111,7 @@ class Model:
 
     @classmethod
     def load_initial(cls, run: Path | str, classes: Sequence[str], *, device: str | torch.device = AUTO) -> Self:
-        """The network of a run as it was before its training, for comparison; raises the errors of `load`."""
+        """The network of a run as it was before its training; raises the errors of `load`."""
         return cls(Config.load(RunFolder(Path(run)).config)).build(classes).load_weights().to(device)
 
     def save(self, path: Path | str) -> None:
@@ -180,12 +180,9 @@ class Model:
     def overfit_one_image(
         self, train: CocoLikeDataset, picture: Path | str, *, device: str | torch.device = AUTO
     ) -> "OverfitResult":
-        """Overfits one photo, as a test that everything works, and draws its ground truth beside the detections.
+        """Overfits one photo of a prepared dataset, as a test that everything works, on `device` as with `fit`.
 
-        Args:
-            train: a prepared dataset.
-            picture: the PNG to write.
-            device: as with `fit`.
+        The PNG `picture` shows its ground truth beside the detections.
 
         Raises:
             ClothsegError: no photo has an object, or there is no such device.
@@ -198,22 +195,27 @@ class Model:
         write_picture(result, train, Path(picture))
         return result
 
-    def predict(self, photo: Path | str | NDArray[np.uint8], *, score_threshold: float = 0.0) -> Instances:
-        """The instances on a photo, given as a path or as `[H, W, 3]` uint8 RGB.
+    @overload
+    def predict(self, photo: "Photo", *, score_threshold: float = 0.0) -> PhotoInstances: ...
+    @overload
+    def predict(self, photo: "Photos", *, score_threshold: float = 0.0) -> list[PhotoInstances]: ...
+    def predict(
+        self, photo: "Photo | Photos", *, score_threshold: float = 0.0
+    ) -> PhotoInstances | list[PhotoInstances]:
+        """The instances on a photo, or on each of a list: paths, bytes, Pillow images, arrays, tensors; see `as_photo`.
 
         Instances below `score_threshold` are dropped; the configuration's threshold for a class takes precedence.
 
         Raises:
-            PhotoError: the photo cannot be read.
+            PhotoError: a photo cannot be read, or is not one.
         """
-        pixels = photo if isinstance(photo, np.ndarray) else read_photo(photo)
-        return self.detect([to_tensor(pixels)], score_threshold=score_threshold)[0]
+        if is_list(photo):
+            return [self.predict(one, score_threshold=score_threshold) for one in photo]
+        found = self.detect([to_tensor(as_photo(photo))], score_threshold=score_threshold)[0]
+        return PhotoInstances.of(found, self.classes)
 
     def detect(self, images: list[Tensor], *, score_threshold: float = 0.0) -> list[Instances]:
-        """The instances on photos given as RGB `[3, H, W]`, uint8 or float in 0..1; see `predict`.
-
-        Weights and activations have 32 bits everywhere. A GPU that has TF32 multiplies with it.
-        """
+        """The instances on photos given as RGB `[3, H, W]`, uint8 or float in 0..1, with 32 bits or a GPU's TF32."""
         select, network = self.selection(score_threshold), self._detecting()
         with float32_products(network.device, tf32=has_tf32(network.device)):
             return [select(found) for found in network.detect(images)]
@@ -233,18 +235,19 @@ class Model:
         self._built().to(resolve_device(device))
         return self
 
-    def predict_dataset(self, dataset: CocoLikeDataset) -> Iterator[list[CocoResult]]:
+    def predict_dataset(self, dataset: CocoLikeDataset, unread: list[str] | None = None) -> Iterator[list[CocoResult]]:
         """For each photo of a prepared dataset its detections, as COCO results.
 
-        Classes are matched by name; detections of classes that the dataset does not have are dropped.
+        Classes are matched by name; those that the dataset does not have are dropped. `unread` is as in `detections`.
 
         Raises:
+            PhotoError, DataError: a photo cannot be read.
             RunError: the dataset has a class that the network does not know.
         """
         if unknown := [name for name in dataset.classes if name not in self.classes]:
             known = ", ".join(self.classes)
             raise RunError(f"{dataset.source} has {', '.join(unknown)}, unknown to the network, which knows {known}")
-        yield from detections(self, dataset, self.classes)
+        yield from detections(self, dataset, self.classes, unread)
 
     def evaluate(
         self,

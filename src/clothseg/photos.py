@@ -1,9 +1,8 @@
-"""Reads and finds photos: every common format becomes the same array, or one clear error names the file."""
+"""Reads photos: every common format becomes the same array, or one clear error names the file."""
 
-import glob
-import os
-import unicodedata
-from collections.abc import Collection, Iterable, Iterator
+import re
+import stat
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from clothseg.errors import PhotoError
+from clothseg.suggestions import near_path
 
 RgbImage = NDArray[np.uint8]
 """A photo: `[H, W, 3]` uint8, red, green and blue."""
@@ -33,6 +33,7 @@ SUFFIXES = frozenset(
 )
 """Of the files in a folder that are photos."""
 _ORIENTATION = 0x0112
+_FIRST_TURNED = 5  # of the EXIF orientations that exchange height and width
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -62,9 +63,33 @@ def read_photo(path: Path | str, *, upright: bool = True) -> RgbImage:
         PhotoError: the file is missing, empty, truncated, or not a picture.
     """
     with open_picture(path) as picture:
+        return decode_picture(picture, upright=upright)
+
+
+def decode_picture(picture: Image.Image, *, upright: bool) -> RgbImage:
+    """An open picture as RGB; see `read_photo`. Raises what Pillow raises."""
+    picture.load()
+    turn = _UPRIGHT.get(orientation_of(picture)) if upright else None
+    return np.array(_as_rgb(picture if turn is None else picture.transpose(turn)))
+
+
+def check_photo(path: Path | str, size: tuple[int, int]) -> None:
+    """Checks that `read_photo` gives a photo of `size` (height, width), in less time than reading it.
+
+    Raises:
+        PhotoError: it does not.
+    """
+    with open_picture(path) as picture:
+        turned = orientation_of(picture) >= _FIRST_TURNED
+        found = picture.size if turned else picture.size[::-1]
+        if picture.mode == "RGB":
+            picture.draft("RGB", (1, 1))  # JPEG is decoded at an eighth of its size; others have no such mode
         picture.load()
-        turn = _UPRIGHT.get(orientation_of(picture)) if upright else None
-        return np.array(_as_rgb(picture if turn is None else picture.transpose(turn)))
+    if found != size:
+        raise PhotoError(
+            f"{path}: the photo has {found[0]} x {found[1]} pixels (height x width), but its annotations are for "
+            f"{size[0]} x {size[1]}; use the annotated photo"
+        )
 
 
 def photo_exists(path: Path) -> bool:
@@ -85,24 +110,36 @@ def open_picture(path: Path | str) -> Iterator[Image.Image]:
         PhotoError: the file is missing, empty, truncated, or not a picture.
     """
     path = Path(path)
-    if not photo_exists(path):
-        raise PhotoError(f"{path!s:.300}: no such photo")
-    try:
+    if reason := _reason_no_file(path):
+        raise PhotoError(f"{path}: {reason}")
+    with photo_errors(path):
         if path.stat().st_size == 0:
             raise PhotoError(f"{path}: the file is empty (0 bytes); fetch or copy it again")
         with Image.open(path, formats=formats_that_are_read()) as picture:
             yield picture
+
+
+@contextmanager
+def photo_errors(source: Path | str) -> Iterator[None]:
+    """Within the context, every error becomes a PhotoError that names `source`: a file, or words for other values."""
+    try:
+        yield
     except PhotoError:
         raise
     except Image.DecompressionBombError as error:
-        raise PhotoError(f"{path}: {error}; make the photo smaller") from error
+        raise PhotoError(f"{source}: {error}; make the photo smaller") from error
     except UnidentifiedImageError as error:
-        raise PhotoError(f"{path}: {_unknown(path)}") from error
+        reason = _unknown(source) if isinstance(source, Path) else "not a picture in a known format"
+        raise PhotoError(f"{source}: {reason}") from error
+    except PermissionError as error:
+        raise PhotoError(f"{source}: no permission to read this file; change its rights") from error
     except MemoryError as error:
-        raise PhotoError(f"{path}: not enough memory for this photo; make it smaller") from error
+        raise PhotoError(f"{source}: not enough memory for this photo; make it smaller") from error
     except Exception as error:
         reason = str(error) or type(error).__name__
-        raise PhotoError(f"{path}: the photo cannot be read ({reason}); it may be truncated, fetch it again") from error
+        raise PhotoError(
+            f"{source}: the photo cannot be read ({reason}); it may be truncated, fetch it again"
+        ) from error
 
 
 @cache
@@ -116,9 +153,36 @@ def formats_that_are_read() -> tuple[str, ...]:
     return (*FORMATS, "HEIF")
 
 
+def _reason_no_file(path: Path) -> str:
+    """Why a path is not a file that can be read; the empty string if it is one. A pipe would never end."""
+    try:
+        mode = path.stat().st_mode
+    except PermissionError:
+        return "no permission to look into its folder"
+    except (OSError, ValueError):
+        if path.is_symlink():
+            return "a link to a file that does not exist"
+        if url_in(path):
+            return "a web address; download the photo first"
+        return f"no such photo{near_path(path)}"
+    if stat.S_ISDIR(mode):
+        return "a folder, not a photo"
+    return "" if stat.S_ISREG(mode) else "not a file, but a pipe or a device"
+
+
+def url_in(path: Path | str) -> str:
+    """The web address that a path is; `Path` has made one slash of the two. Empty if it is none."""
+    found = re.match(r"(https?|ftp|s3|gs):[/\\]+", str(path), re.IGNORECASE)
+    return f"{found[1]}://{str(path)[found.end() :]}" if found else ""
+
+
 def _unknown(path: Path) -> str:
     """Why a file in none of the known formats cannot be read."""
     suffix = path.suffix.lower()
+    with path.open("rb") as file:
+        start = file.read(512).lstrip().lower()
+    if start.startswith((b"<!doctype html", b"<html")):
+        return "a web page with the name of a photo; download the photo itself"
     if suffix in HEIF_SUFFIXES and "HEIF" not in formats_that_are_read():
         return 'photos in HEIC need one more package: pip install "clothseg[heic]"'
     if suffix in RAW_SUFFIXES:
@@ -183,82 +247,3 @@ def _to_eight_bits(values: NDArray[np.generic]) -> NDArray[np.uint8]:
     else:
         scale = 1 / 257 if grey.max(initial=0.0) > 255.0 else 1.0
     return np.clip(np.rint(grey * scale), 0, 255).astype(np.uint8)
-
-
-def find_photos(inputs: Iterable[Path], *, recursive: bool = False, suffixes: Collection[str] = SUFFIXES) -> list[Path]:
-    """Lists the photos that the inputs name, each once: files as they are, and the photos in folders, sorted.
-
-    Hidden files and folders are left out. A pattern may have `*`, `?`, `[a-z]`, and `**` for folders of any depth. It
-    gives the files with one of `suffixes` and the photos in the folders that match, sorted. A file with exactly this
-    name takes precedence over the pattern.
-
-    Args:
-        inputs: files, folders and patterns.
-        recursive: whether to search subfolders too.
-        suffixes: of the files that a pattern may give, in lower case; folders give photos only.
-
-    Raises:
-        PhotoError: an input does not exist, a folder has no photo, or nothing matches a pattern.
-    """
-    photos: list[Path] = []
-    for place in inputs:
-        if place.exists() or not glob.has_magic(str(place)):
-            photos += _photos_at(place, recursive=recursive)
-            continue
-        names = glob.glob(str(place), recursive=True)  # noqa: PTH207 - a pattern with any root
-        matches = [Path(name) for name in sorted(names, key=lambda name: name.replace(os.sep, "/"))]
-        found = [p for p in matches if p.is_file() and p.suffix.lower() in suffixes]
-        for folder in (p for p in matches if p.is_dir()):
-            found += _in_folder(folder, recursive=recursive)
-        if not found:
-            raise PhotoError(f"{place}: nothing with a known suffix matches this pattern")
-        photos += found
-    once: dict[object, Path] = {}
-    for photo in photos:
-        once.setdefault(_identity(photo), photo)
-    return list(once.values())
-
-
-def _identity(path: Path) -> tuple[int, int, str]:
-    """Equal for two spellings of one file: by links, and by case or accents where the file system ignores them.
-
-    The name is part of it, because hard links with different names count as two photos.
-    """
-    file = path.stat()
-    return file.st_dev, file.st_ino, unicodedata.normalize("NFC", str(path.resolve())).casefold()
-
-
-def _photos_at(place: Path, *, recursive: bool) -> list[Path]:
-    """The file, or the photos in the folder."""
-    if place.is_file():
-        return [place]
-    if not place.is_dir():
-        raise PhotoError(f"{place}: no such photo or folder")
-    inside = _in_folder(place, recursive=recursive)
-    if not inside:
-        deeper = "" if recursive or not _in_folder(place, recursive=True) else "; --recursive searches subfolders"
-        raise PhotoError(f"{place}: no photos in this folder ({', '.join(sorted(SUFFIXES))}){deeper}")
-    return inside
-
-
-def _in_folder(folder: Path, *, recursive: bool) -> list[Path]:
-    """The photos in a folder, sorted; links to folders are not followed.
-
-    A raw file of a camera is among them, so that its error is reported, unless a photo of the same name lies beside it.
-    """
-    found: list[Path] = []
-    for here, below, names in os.walk(folder):
-        below[:] = [name for name in below if recursive and not name.startswith(".")]
-        photos = [path for name in names if _is_photo(path := Path(here) / name, SUFFIXES)]
-        stems = {path.stem.lower() for path in photos}
-        raw = [path for name in names if _is_photo(path := Path(here) / name, RAW_SUFFIXES)]
-        found += photos + [path for path in raw if path.stem.lower() not in stems]
-    return _sorted(found)
-
-
-def _sorted(paths: Iterable[Path]) -> list[Path]:
-    return sorted(paths, key=lambda path: path.parts)  # Windows would ignore the case, and number the photos otherwise
-
-
-def _is_photo(path: Path, suffixes: Collection[str]) -> bool:
-    return path.suffix.lower() in suffixes and not path.name.startswith(".") and path.is_file()

@@ -58,11 +58,6 @@ class RunFolder:
         return self.path / "checkpoints" / "last.pt"
 
     @property
-    def best(self) -> Path:
-        """The checkpoint of the best epoch."""
-        return self.path / "checkpoints" / "best.pt"
-
-    @property
     def weights(self) -> Path:
         """The network alone, as `predict` needs it."""
         return self.path / "weights.safetensors"

@@ -12,7 +12,7 @@ from PIL import Image
 from clothseg import __version__, sample
 from clothseg.cli import main
 from clothseg.cli.app import ORDER
-from clothseg.config import Config
+from clothseg.config import Config, preset_names
 from clothseg.errors import ConfigError
 from clothseg.models import MaskRCNN
 
@@ -55,7 +55,7 @@ def test_every_setting_is_shown_with_its_meaning(
     (tmp_path / "shown.yaml").write_text(shown, encoding="utf-8")
     assert Config.load(tmp_path / "shown.yaml") == Config.load("demo", ["train.epochs=7"])
     assert run_command("config", "show") == 0
-    assert "paper/l2" in capsys.readouterr().out.splitlines()
+    assert "paper/l2" in [line.split()[0] for line in capsys.readouterr().out.splitlines()]
 
 
 def test_paragraphs_of_the_help_have_no_line_breaks(
@@ -102,8 +102,8 @@ def test_windows_pipes_take_every_character(words: tuple[str, ...], text: str, c
     ("words", "message"),
     [
         (("fit", "nowhere", "--out", "run", "--config", "nothing"), "no such configuration"),
-        (("fit", "nowhere", "--out", "run", "--set", "train.epoch=3"), "did you mean epochs?"),
-        (("fit", "nowhere", "--out", "run"), "clothseg dataset build"),
+        (("fit", "nowhere", "--out", "run", "--set", "train.epoch=3"), "did you mean train.epochs?"),
+        (("fit", "nowhere", "--out", "run"), "no such file or folder; expected a dataset"),
         (("predict", "nowhere", "photo.jpg", "--out", "found"), "no such weights file"),
         (("evaluate", "nowhere", "nothing"), "no such file"),
         (("config", "show", "demo", "--set", "network"), "write it as section.key=value"),
@@ -143,3 +143,36 @@ def test_predict_continues_after_a_bad_photo(
     assert all(r["segmentation"]["size"] == [height, width] and r["category_id"] in {1, 2} for r in results)
     with Image.open(next(out.glob("*.png"))) as picture:
         assert picture.size == (width, height)
+
+
+def test_each_preset_is_listed_with_its_meaning(run_command: RunCommand, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command("config", "show") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == preset_names()
+    assert all(len(line.split()) > 4 and len(line) <= 150 for line in lines)
+
+
+def test_inspecting_weights_fits_on_a_screen(
+    run_command: RunCommand, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    MaskRCNN(Config.load("demo", TINY)).build(["Suit"]).save(tmp_path / "net.safetensors")
+    assert run_command("weights", "inspect", tmp_path / "net.safetensors") == 0
+    short = capsys.readouterr().out
+    assert len(short.splitlines()) <= 24
+    assert "input.height: 96" in short
+    assert "--settings prints all" in short
+    wrong = ("--set", "network.box_head.fc_dim=99", "--set", "network.fpn.channels=96")
+    assert run_command("weights", "inspect", tmp_path / "net.safetensors", *wrong) == 1
+    short = capsys.readouterr().out
+    assert len(short.splitlines()) <= 30
+    assert "shape_mismatch" in short
+    assert run_command("weights", "inspect", tmp_path / "net.safetensors", "--all") == 0
+    assert len(capsys.readouterr().out.splitlines()) > 200
+
+
+def test_channels_that_group_norm_cannot_divide_are_named(
+    run_command: RunCommand, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    MaskRCNN(Config.load("demo", TINY)).build(["Suit"]).save(tmp_path / "net.safetensors")
+    assert run_command("weights", "inspect", tmp_path / "net.safetensors", "--set", "network.fpn.channels=99") == 2
+    assert "channels that 8 divides" in capsys.readouterr().err

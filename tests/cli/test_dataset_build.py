@@ -34,7 +34,7 @@ def test_sample_means_the_installed_folder(tmp_path: Path, monkeypatch: pytest.M
 def test_a_local_folder_called_sample_is_used_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("sample").mkdir()
-    with pytest.raises(DataError, match="class-descriptions"):
+    with pytest.raises(DataError, match="sample: an empty folder, not a folder of Open Images files"):
         build("sample", "--out", "out")
 
 

@@ -97,8 +97,8 @@ def test_several_files_with_photos_in_another_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("check", "nothing"), "no such file or folder"),
-        (("check", "photo.jpg"), "cannot be read as JSON"),
+        (("check", "nothing"), "no such file or folder; expected a dataset"),
+        (("check", "photo.jpg"), "photo.jpg: a photo, not a dataset"),
         (("check", "d", "--write-clean", "d"), "exists already"),
         (("show", "d", "--out", "look", "--set", "input.height=3"), "name it with --config"),
         (("show", "d", "--out", "look", "--split", "val"), "no split 'val'; there is train"),

@@ -73,8 +73,8 @@ def test_wrong_options_are_one_message(
         (("evaluate", "good", "data", "--out", "scores.json"), "--out is only for a results file"),
         (("evaluate", "good.json", "nowhere.json"), "nowhere.json: no such file"),
         (("compare", "good.json", "bad.json"), "name it with --data"),
-        (("compare", "good", "nowhere.json"), "nowhere.json: cannot be read"),
-        (("compare", "good", "data"), "data: not an evaluated run"),
+        (("compare", "good", "nowhere.json"), "nowhere.json: no such run or results file"),
+        (("compare", "good", "data"), "data: a COCO dataset, not an evaluated run"),
     ):
         assert clothseg(monkeypatch, *words) == 2, words
         assert message in capsys.readouterr().err

@@ -52,6 +52,7 @@ def test_curves_of_the_runs_with_a_history(
 ) -> None:
     rows: list[HistoryRow] = [{"epoch": n} | {f"{part}_total": 3.0 - n for part in ("train", "val")} for n in (1, 2)]
     write_history(RunFolder(tmp_path / "good").history, rows, ())
+    (tmp_path / "died").mkdir()
     out = tmp_path / "curves.png"
     assert run_command("curves", tmp_path / "good", tmp_path / "died", "--out", out) == 1
     assert f"not drawn: {tmp_path / 'died'}: no history.csv" in capsys.readouterr().err

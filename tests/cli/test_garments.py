@@ -88,3 +88,32 @@ def test_predict_writes_labels(
     assert (out / "labels-label-studio.xml").is_file()
     assert run_command(*words, "--overwrite") == 0
     assert not list(out.glob("labels-*")), "labels of the prediction before are gone"
+
+
+def test_one_garment_goes_to_a_file(
+    network: Path,
+    run_command: RunCommand,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    photo = min((sample.folder() / "validation").glob("*.jpg"))
+    words = ("cutout", network, photo, "--score-threshold", 0)
+    assert run_command(*words, "--out", tmp_path / "cut") == 0
+    rows = json.loads((tmp_path / "cut" / "cutouts.json").read_text())["cutouts"]
+    best = max(rows, key=lambda row: row["score"])
+    assert run_command(*words, "--class", best["class"].lower(), "--out", tmp_path / "dress.png") == 0
+    with Image.open(tmp_path / "dress.png") as one, Image.open(tmp_path / "cut" / best["file_name"]) as same:
+        assert np.array_equal(np.asarray(one), np.asarray(same))
+    assert run_command(*words, "--out", tmp_path / "dress.png") == 2
+    assert "exists already" in capsys.readouterr().err
+    assert run_command(*words, "--out", tmp_path / "dress.jpg") == 2
+    assert "must end in .png" in capsys.readouterr().err
+    assert run_command(*words, photo.parent, "--out", tmp_path / "all.png") == 2
+    assert "a file is for one photo" in capsys.readouterr().err
+    assert run_command("cutout", network, photo, "--score-threshold", 1, "--out", tmp_path / "none.png") == 2
+    assert "no garment found" in capsys.readouterr().err
+    monkeypatch.chdir(tmp_path)
+    assert run_command(*words, "--quiet") == 0
+    assert capsys.readouterr() == ("", "")
+    assert (tmp_path / "cutouts" / "cutouts.json").is_file()

@@ -1,5 +1,6 @@
 """Options of earlier versions: each gives one error that names the new option."""
 
+import re
 import sys
 from typing import Any
 
@@ -8,7 +9,8 @@ import typer
 
 from clothseg.cli import main
 from clothseg.cli.app import app
-from clothseg.cli.renamed import RENAMED_OPTIONS
+from clothseg.cli.renamed import OTHER_COMMANDS, OTHER_OPTIONS, RENAMED_OPTIONS, refuse_renamed_options
+from clothseg.errors import ClothsegError
 
 CASES = [(command, old, new) for command, options in RENAMED_OPTIONS.items() for old, new in options.items()]
 
@@ -37,3 +39,24 @@ def test_an_old_option_names_the_new_one(
     assert f"{old} is now {new}" in capsys.readouterr().err
     assert new in known_options(command)
     assert old not in known_options(command)
+
+
+FOREIGN = [(command, old, new) for command, options in OTHER_OPTIONS.items() for old, new in options.items()]
+
+
+@pytest.mark.parametrize(("command", "old", "new"), FOREIGN)
+def test_an_option_of_other_tools_is_answered_with_ours(command: tuple[str, ...], old: str, new: str) -> None:
+    with pytest.raises(ClothsegError, match=re.escape(f"there is no option {old}; it is {new}")):
+        refuse_renamed_options([*command, "data", old])
+    assert old not in known_options(command)
+    if new.startswith("--"):
+        assert new.split(maxsplit=1)[0] in known_options(command)
+
+
+@pytest.mark.parametrize(("old", "new"), OTHER_COMMANDS.items())
+def test_a_command_of_other_tools_is_answered_with_ours(old: str, new: str) -> None:
+    with pytest.raises(ClothsegError, match=f"there is no command {old}; it is `clothseg {new}`"):
+        refuse_renamed_options([old, "data"])
+    group: Any = typer.main.get_command(app)
+    assert old not in group.commands
+    assert new.split(maxsplit=1)[0] in group.commands

@@ -103,7 +103,7 @@ def test_evaluating_a_run_imports_nothing_for_training(call: Callable[..., Calle
 REFUSED = {
     "photo": (("predict", "RUN", "nowhere", "--out", "found"), "nowhere: no such photo or folder"),
     "run": (("predict", "nowhere", "PHOTO", "--out", "found"), "nowhere: no such weights file"),
-    "empty run": (("predict", "empty", "PHOTO", "--out", "found"), "did the run finish its first epoch?"),
+    "empty run": (("predict", "empty", "PHOTO", "--out", "found"), "an empty folder, not a run"),
     "out": (("predict", "RUN", "PHOTO", "--out", "full"), "exists already"),
     "score": (("predict", "RUN", "PHOTO", "--out", "found", "--score-threshold", "2"), "score-threshold"),
     "class": (("predict", "RUN", "PHOTO", "--out", "found", "--threshold", "Dres=0.5"), "did you mean Dress?"),
@@ -125,7 +125,7 @@ REFUSED = {
     "evaluate initial": (("evaluate", "empty", "DATA", "--initial-weights"), "config.yaml"),
     "figures": (("figures", "RUN", "--out", "figures"), "not an evaluated run"),
     "compare": (("compare", "RUN", "RUN", "--data", "DATA"), "not an evaluated run"),
-    "fit data": (("fit", "nowhere", "--out", "new"), "clothseg dataset build"),
+    "fit data": (("fit", "nowhere", "--out", "new"), "nowhere: no such file or folder; expected a dataset"),
     "fit out": (("fit", "DATA", "--out", "full"), "exists already"),
     "fit weights": (("fit", "DATA", "--out", "new", "--weights", "imagnet"), "did you mean imagenet"),
     "fit resume": (("fit", "DATA", "--out", "new", "--resume"), "no run to continue"),

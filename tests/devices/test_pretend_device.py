@@ -24,7 +24,7 @@ from clothseg.instances import Instances, PixelMasks
 from clothseg.models import Model
 from clothseg.networks import build_network, to_tensor
 from clothseg.networks.mask_rcnn.conventions import CONVENTIONS
-from clothseg.photos import find_photos
+from clothseg.photo_search import find_photos
 from clothseg.prediction import OutputFormat, PredictOptions, detect_batch, predict_files
 from clothseg.report import evaluate_run
 from clothseg.runs import RunFolder

@@ -77,6 +77,6 @@ def test_a_machine_that_cannot_compile_is_reported(run: RunFolder, data: Path, m
 
 def test_a_run_without_weights_is_refused(data: Path, tmp_path: Path) -> None:
     (tmp_path / "bare").mkdir()
-    with pytest.raises(RunError, match=r"no weights\.safetensors"):
+    with pytest.raises(RunError, match="bare: an empty folder, not a run"):
         evaluate_run(tmp_path / "bare", data)
     assert list((tmp_path / "bare").iterdir()) == []

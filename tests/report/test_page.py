@@ -1,6 +1,7 @@
 """The page from a run's folder: complete, self-contained, and with a command for each missing part."""
 
 import base64
+import csv
 import io
 import json
 import re
@@ -13,6 +14,7 @@ from PIL import Image
 from clothseg.errors import DataError, RunError
 from clothseg.evaluation import evaluate_coco
 from clothseg.networks.layers.anchor_coverage import AnchorCoverage
+from clothseg.pictures import loss_curve
 from clothseg.report import write_report
 
 from .conftest import NAMES
@@ -205,3 +207,49 @@ def test_a_network_without_anchors_and_with_other_losses_has_a_page(run: Path, d
     text = write_report(run, data).read_text(encoding="utf-8")
     assert "anchors" not in Page(text).ids()
     assert re.findall(r'alt="Loss (\w+) over epochs', text) == ["total", "dice"]
+
+
+def write_results(run: Path, data: Path, scores: list[float], category: int = 0) -> str:
+    """Gives the run one detection for each score, right ones unless `category` is given; returns the page."""
+    truth = json.loads((data / "annotations" / "val.json").read_text())
+    found = [a | {"score": score} for a, score in zip(truth["annotations"], scores, strict=False)]
+    for row in found if category else []:
+        row["category_id"] = row["category_id"] % 3 + 1
+    (run / "predictions.json").write_text(json.dumps(found))
+    (run / "metrics.json").write_text(evaluate_coco(truth, found, resamples=0).to_json())
+    return Page(write_report(run, data).read_text(encoding="utf-8")).text
+
+
+def test_a_network_that_found_nothing_is_said_so(run: Path, data: Path) -> None:
+    assert "The network found nothing on the 16 validation photos" in write_results(run, data, [])
+    text = write_results(run, data, [0.2, 0.31])
+    assert "has a score of 0.5 or more; the highest is 0.31" in text
+    assert "--overfit-one-image" in text
+    assert "None of the 3 detections" in write_results(run, data, [0.9, 0.9, 0.9], category=1)
+    text = write_results(run, data, [0.9, 0.9])
+    assert "found nothing" not in text
+    assert "--overfit-one-image" not in text
+
+
+def test_curves_mark_overfitting_as_curves_png_does(run: Path, data: Path) -> None:
+    """The mask loss rises on the validation photos from epoch 3 on, while it falls on the training photos."""
+    losses = ("total", "mask")
+    lines = [
+        "epoch,step,learning_rate,seconds," + ",".join(f"{split}_{n}" for split in ("train", "val") for n in losses)
+    ]
+    for epoch, val in enumerate((2.0, 1.0, 1.1, 1.2, 1.3, 1.4), start=1):
+        lines.append(f"{epoch},{epoch},0.1,1.0,{3 - epoch / 10},{2 - epoch / 10},{val},{val}")
+    (run / "history.csv").write_text("\n".join(lines) + "\n")
+    page = Page(write_report(run, data).read_text(encoding="utf-8"))
+    alts = [attrs.get("alt") or "" for tag, attrs in page.tags if tag == "img"]
+    assert "Loss mask over epochs, train and validation; it overfits from epoch 3 on" in alts
+    source = next(attrs["src"] for tag, attrs in page.tags if (attrs.get("alt") or "").startswith("Loss mask")) or ""
+    marked = base64.b64decode(source.split(",")[1])
+    rows = read_rows(run)
+    assert marked == loss_curve(rows, "mask", mark=3)
+    assert marked != loss_curve(rows, "mask")
+
+
+def read_rows(run: Path) -> list[dict[str, str]]:
+    with (run / "history.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))

@@ -1,7 +1,10 @@
 """The exponential moving average of the weights."""
 
+from pathlib import Path
+
 import pytest
 import torch
+from torch import nn
 
 from clothseg.training.ema import EmaWeights
 
@@ -28,3 +31,20 @@ def test_the_average_moves_to_the_device_of_the_network() -> None:
     ema = EmaWeights(layer, decay=0.5)
     ema.update(layer.to("meta"), 1)
     assert {name: weight.device.type for name, weight in ema.weights.items()} == {"weight": "meta", "bias": "meta"}
+
+
+def test_a_checkpoint_shares_what_equals_the_network(tmp_path: Path) -> None:
+    """Frozen weights are written once; what is read back are the averages."""
+    frozen, trained = nn.Linear(300, 300).requires_grad_(False), nn.Linear(300, 300)
+    network = nn.Sequential(frozen, trained)
+    ema = EmaWeights(network, 0.9)
+    with torch.no_grad():
+        trained.weight.add_(1)
+    ema.update(network, 5)
+    torch.save({"network": network.state_dict(), "ema": ema.checkpoint(network)}, tmp_path / "shared.pt")
+    torch.save({"network": network.state_dict(), "ema": ema.weights}, tmp_path / "twice.pt")
+    read = torch.load(tmp_path / "shared.pt", weights_only=True)
+    assert all(torch.equal(read["ema"][name], average) for name, average in ema.weights.items())
+    assert not torch.equal(read["ema"]["1.weight"], read["network"]["1.weight"])
+    saved_bytes = (tmp_path / "twice.pt").stat().st_size - (tmp_path / "shared.pt").stat().st_size
+    assert saved_bytes > 300 * 300 * 4

@@ -83,11 +83,23 @@ def test_a_killed_run_resumes_exactly(
     assert_same_runs(tmp_path / "whole", tmp_path / "resumed")
 
 
-def test_a_damaged_checkpoint_falls_back_to_the_previous_one(photos: Photos, tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_falls_back_to_the_previous_one(
+    photos: Photos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = Config.load("demo", SMALL)
     train, val = photos
-    for run in ("whole", "resumed"):
-        MaskRCNN(config).build(train.classes).fit(train, val, tmp_path / run, quiet=True)
+    MaskRCNN(config).build(train.classes).fit(train, val, tmp_path / "whole", quiet=True)
+    step = Trainer.step
+
+    def step_and_stop(trainer: Trainer) -> None:
+        step(trainer)
+        if trainer.state.step == 5:
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(Trainer, "step", step_and_stop)
+    with pytest.raises(InterruptedRun):
+        MaskRCNN(config).build(train.classes).fit(train, val, tmp_path / "resumed", quiet=True)
+    monkeypatch.undo()
     folder = RunFolder(tmp_path / "resumed")
     content = bytearray(folder.last.read_bytes())
     content[len(content) // 2] ^= 255  # one wrong byte among the weights
@@ -125,7 +137,7 @@ def test_overwrite_removes_the_files_of_the_old_run(
     train, val = photos
     run = tmp_path / "run"
     (run / "checkpoints").mkdir(parents=True)
-    for old in ("weights.safetensors", "checkpoints/best.pt", "metrics.json", "history.csv", "mine.txt"):
+    for old in ("weights.safetensors", "checkpoints/last.pt", "metrics.json", "history.csv", "mine.txt"):
         (run / old).write_text("old")
     model = MaskRCNN(config).build(train.classes)
     with pytest.raises(ClothsegError, match="exists already"):

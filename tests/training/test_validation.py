@@ -61,7 +61,10 @@ def test_patience_stops_the_run_and_more_epochs_continue_it(
     """With given metrics, epoch 2 is best, so a patience of 2 ends the run after epoch 4."""
     mask_aps = {1: 0.2, 2: 0.6, 3: 0.5, 4: 0.6, 5: 0.7}
 
+    validated: dict[int, dict[str, torch.Tensor]] = {}
+
     def validate(validator: Validator, epoch: int, micro_batches: int) -> HistoryRow:
+        validated[epoch] = {name: value.clone() for name, value in validator.network.state_dict().items()}
         return {f"val_{name}": 1.0 for name in ("total", *validator.network.loss_names)} | {"mask_AP": mask_aps[epoch]}
 
     monkeypatch.setattr(Validator, "validate", validate)
@@ -72,9 +75,11 @@ def test_patience_stops_the_run_and_more_epochs_continue_it(
     assert len(read_history(folder.history)) == 4
     assert stopped_early_after(folder, first.config.train) == 4
     assert "mask_AP was best in epoch 2 (0.6000)" in folder.log.read_text()
-    assert read_checkpoint(folder.best).step == 4
     saved = load_file(folder.weights)
-    assert all(torch.equal(saved[k], v) for k, v in read_checkpoint(folder.best).network.items())
+    assert all(torch.equal(saved[k], v) for k, v in validated[2].items())
+    assert not all(torch.equal(saved[k], v) for k, v in validated[4].items())
+    assert [path.name for path in folder.last.parent.iterdir()] == ["last.pt"]
+    assert read_checkpoint(folder.last).step == 8
 
     before = folder.last.read_bytes()
     model(*more).fit(train, val, folder.path, resume=True, quiet=True)
@@ -84,7 +89,8 @@ def test_patience_stops_the_run_and_more_epochs_continue_it(
     longer = MaskRCNN(first.config.extended(1, ended=4)).build(train.classes)
     longer.fit(train, val, folder.path, resume=True, quiet=True)
     assert [row["epoch"] for row in read_history(folder.history)] == [1, 2, 3, 4, 5]
-    assert read_checkpoint(folder.best).step == 10
+    saved = load_file(folder.weights)
+    assert all(torch.equal(saved[k], v) for k, v in validated[5].items())
 
 
 @pytest.mark.parametrize(

@@ -28,8 +28,10 @@ def test_names_of_the_catalogue() -> None:
     assert published("imagenet", "resnet101") is PUBLISHED["imagenet-resnet101"]
     assert published("coco-matterport").file_name == "mask_rcnn_coco.h5"
     assert published("coco").sha256 == "bf2d0c1e"
-    with pytest.raises(WeightsError, match=r"'cocoo' is not a name .*coco-detectron2-r101"):
+    with pytest.raises(WeightsError, match=r"'cocoo' is not a name .*did you mean coco or coco-v2"):
         published("cocoo")
+    with pytest.raises(WeightsError, match=r"'xyz' is not a name .*coco-detectron2-r101"):
+        published("xyz")
     for entry in PUBLISHED.values():
         assert entry.url.startswith("https://")
         assert entry.licence

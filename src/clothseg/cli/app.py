@@ -4,13 +4,12 @@ import sys
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from clothseg import __version__
+from clothseg.cli.failures import explain_stop, report_failure, silence_threads
 from clothseg.cli.lazy import lazy_group
 from clothseg.cli.renamed import refuse_renamed_options
-from clothseg.cli.terminal import ERRORS, accept_any_text
-from clothseg.errors import ClothsegError, InterruptedRun
+from clothseg.cli.terminal import accept_any_text, close_output, warnings_in_one_line
 from clothseg.versions import library_versions
 
 ORDER = (
@@ -45,7 +44,9 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", help="Print the versions of clothseg and its libraries.")
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,  # see `main`
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error; may be anywhere.")
+    ] = False,  # `main`
 ) -> None:
     if version:
         print(f"clothseg {__version__}")
@@ -56,22 +57,34 @@ def _options(
 
 
 def main() -> None:
-    """Runs the command line. Exit code 0: done; 1: partly done; 2: wrong input, nothing written."""
+    """Runs the command line.
+
+    Exit code 0: done; 1: done in part, or stopped; 2: wrong input, or a limit of this machine; 3: a fault of clothseg.
+    """
     accept_any_text()
-    arguments = sys.argv[1:]
-    debug = "--debug" in arguments
+    arguments = [word for word in sys.argv[1:] if word != "--debug"]
+    debug = len(arguments) < len(sys.argv[1:])
+    if not debug:
+        silence_threads()
     try:
-        refuse_renamed_options(arguments)
-        app()
-    except ClothsegError as error:
+        with warnings_in_one_line():
+            refuse_renamed_options(arguments)
+            app(arguments)
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except (Exception, KeyboardInterrupt) as error:
         if debug:
             raise
-        stopped = isinstance(error, InterruptedRun)
-        word = "stopped:" if stopped else "error:"
-        ERRORS.print(f"[bold red]{word}[/] {escape(str(error))}")
-        sys.exit(1 if stopped else 2)
-    except OSError as error:  # for example a read-only folder, or a full disk
-        if debug:
-            raise
-        ERRORS.print(f"[bold red]error:[/] {escape(str(error))}")
-        sys.exit(2)
+        code = report_failure(explain_stop(error) if isinstance(error, KeyboardInterrupt) else error, arguments)
+    sys.exit(_flushed(code, arguments))
+
+
+def _flushed(code: int, arguments: list[str]) -> int:
+    """The exit code, after all that was printed has arrived."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:  # a closed pipe, or a full disk
+        close_output()
+        if not code:
+            code = report_failure(explain_stop(error) if isinstance(error, BrokenPipeError) else error, arguments)
+    return code

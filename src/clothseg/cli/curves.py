@@ -11,6 +11,7 @@ from clothseg.cli.terminal import ERRORS
 from clothseg.errors import RunError
 from clothseg.files import atomic_write, require_absent
 from clothseg.runs import RunFolder
+from clothseg.suggestions import near_path
 from clothseg.training import read_history
 
 
@@ -30,6 +31,8 @@ def curves(
     histories = {run: read_history(path) for run, path in paths.items() if path.is_file()}
     lost = [
         f"{run}: no {path.name}; a run writes it at the end of its first epoch"
+        if path.parent.is_dir()
+        else f"{run}: no such run{near_path(run)}"
         for run, path in paths.items()
         if run not in histories
     ]

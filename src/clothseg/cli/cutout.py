@@ -10,19 +10,24 @@ from rich.markup import escape
 
 from clothseg.cli.inputs import Device, Overwrite, Quiet, Recursive
 from clothseg.cli.selection import ClassAgnosticNms, ThresholdOf, Thresholds, selection_settings
-from clothseg.cli.terminal import ERRORS, LOADING, counted, progress_bar, waiting, walk
+from clothseg.cli.terminal import ERRORS, LOADING, counted, fail_for_unread, progress_bar, waiting, walk
 from clothseg.devices import check_device_name
+from clothseg.errors import ClothsegError
 from clothseg.files import require_absent, require_outside_inputs
-from clothseg.garments import load_foreground, write_cutouts
+from clothseg.garments import load_foreground, write_cutouts, write_one_cutout
 from clothseg.instances import class_number
-from clothseg.photos import find_photos
+from clothseg.photo_search import find_photos
+from clothseg.photos import SUFFIXES
 from clothseg.weights import check_model
 
 
 def cutout(
     run: Annotated[Path, typer.Argument(help="A run's folder or a weights.safetensors.")],
     photos: Annotated[list[Path], typer.Argument(help="Photos, folders of photos, or quoted patterns.")],
-    out: Annotated[Path, typer.Option(help="Folder for the PNGs and cutouts.json.")],
+    out: Annotated[
+        Path,
+        typer.Option(help="Folder for the PNGs and cutouts.json; for one photo also a file: NAME.png."),
+    ] = Path("cutouts"),
     classes: Annotated[
         list[str] | None, typer.Option("--class", help="Only garments of this class, repeatable. Default: all classes.")
     ] = None,
@@ -43,6 +48,8 @@ def cutout(
     Photos that cannot be read are listed, and the others are processed; the exit code is then 1.
 
     Example: [b]clothseg cutout runs/first my-photos/ --out cut[/]
+
+    Example: [b]clothseg cutout runs/first anna.jpg --class Dress --out dress.png[/]
     """
     settings = selection_settings(run, threshold, thresholds, class_agnostic_nms_iou)
     require_absent(out, overwrite=overwrite)
@@ -52,6 +59,9 @@ def cutout(
         for name in classes or ():
             class_number(name, known, option="--class", ignore_case=True)
     paths = find_photos(photos, recursive=recursive)
+    one_file = out.suffix.lower() in SUFFIXES and not out.is_dir()
+    if one_file:
+        require_one_photo(paths, out)
     from clothseg.models import Model  # noqa: PLC0415 - PyTorch; wrong input is refused without it
 
     model = Model.load(run, overrides=settings, device=device)
@@ -62,8 +72,16 @@ def cutout(
 
         with waiting(bar, LOADING):
             load_foreground()
+        predict = partial(model.predict, score_threshold=score_threshold)
+        if one_file:
+            cut = write_one_cutout(
+                predict, model.classes, paths[0], out, classes=classes or (), full_frame=full_frame, overwrite=overwrite
+            )
+            if not quiet:
+                ERRORS.print(f"wrote the {escape(cut.class_name)} (score {cut.score:.2f}) to {escape(str(out))}")
+            return
         done = write_cutouts(
-            partial(model.predict, score_threshold=score_threshold),
+            predict,
             model.classes,
             paths,
             out,
@@ -76,7 +94,16 @@ def cutout(
         ERRORS.print(
             f"{counted(done.garments, 'garment')} cut out of {counted(done.photos, 'photo')}; see {escape(str(out))}"
         )
-    for message in done.failed:
-        ERRORS.print(f"[bold red]not read:[/] {escape(message)}")
-    if done.failed:
-        raise typer.Exit(1 if done.photos else 2)
+    fail_for_unread(done.failed, done=bool(done.photos))
+
+
+def require_one_photo(paths: Sequence[Path], out: Path) -> None:
+    """Refuses a file at --out for several photos, and one that cannot be transparent.
+
+    Raises:
+        ClothsegError: see above.
+    """
+    if len(paths) > 1:
+        raise ClothsegError(f"--out {out}: a file is for one photo, but these are {len(paths)}; name a folder")
+    if out.suffix.lower() != ".png":
+        raise ClothsegError(f"--out {out}: a cut-out has a transparent edge, so the name must end in .png")

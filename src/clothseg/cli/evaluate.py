@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from clothseg.cli.compile import Compile
 from clothseg.cli.inputs import Device, Overwrite, Quiet
-from clothseg.cli.terminal import ERRORS, progress_bar, walk
+from clothseg.cli.terminal import ERRORS, fail_for_unread, progress_bar, walk
 from clothseg.config import Config
 from clothseg.dataset.reading import describe_corrections
 from clothseg.devices import AUTO, check_device_name
@@ -48,6 +48,7 @@ def evaluate(
 
     Example: [b]clothseg evaluate results.json data/clothes/annotations/val.json --out scores.json[/]
     """
+    unread: list[str] = []
     if run.is_file() and run.suffix == ".json":
         if initial:
             raise ClothsegError("--initial-weights needs a run's folder; a results file has no network")
@@ -58,11 +59,14 @@ def evaluate(
     else:
         if out is not None:
             raise ClothsegError("--out is only for a results file; the metrics of a run are written into its folder")
-        metrics = _run(run, data, split, score_threshold, device, initial=initial, compiled=compile_, quiet=quiet)
+        metrics, unread = _run(
+            run, data, split, score_threshold, device, initial=initial, compiled=compile_, quiet=quiet
+        )
         written = RunFolder(run).report
     print(metrics.to_json() if as_json else metrics.table())
     if written and not quiet:
         ERRORS.print(f"wrote {escape(str(written))}")
+    fail_for_unread(unread)
 
 
 def _results_file(
@@ -99,7 +103,8 @@ def _run(
     initial: bool,
     compiled: bool,
     quiet: bool,
-) -> Metrics:
+) -> tuple[Metrics, list[str]]:
+    """The metrics, and a message for each photo that cannot be read."""
     validation_split(data, split)
     check_device_name(device)
     if initial:
@@ -108,8 +113,9 @@ def _run(
         check_model(run)
     from clothseg.report import evaluate_run  # noqa: PLC0415 - PyTorch; wrong input is refused without it
 
+    unread: list[str] = []
     with progress_bar(quiet=quiet) as bar:
-        return evaluate_run(
+        metrics = evaluate_run(
             run,
             data,
             split=split,
@@ -117,6 +123,8 @@ def _run(
             initial_weights=initial,
             compile=compiled,
             device=device,
+            unread=unread,
             progress=partial(walk, bar),
             notify=lambda message: None if quiet else ERRORS.print(escape(message)),
         )
+    return metrics, unread

@@ -9,14 +9,14 @@ from rich.markup import escape
 
 from clothseg.cli.inputs import Overwrite, Quiet
 from clothseg.cli.selection import ThresholdOf, Thresholds, least_scores
-from clothseg.cli.terminal import ERRORS, counted, progress_bar, walk
+from clothseg.cli.terminal import ERRORS, counted, fail_for_unread, progress_bar, walk
 from clothseg.evaluation.stored import require_evaluated, shared_data, validation_split
 from clothseg.files import require_absent
 
 
 def figures(
     run: Annotated[Path, typer.Argument(help="An evaluated run's folder.")],
-    out: Annotated[Path, typer.Option(help="Folder for the pictures.")],
+    out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("figures"),
     data: Annotated[Path | None, typer.Option(help="The dataset. Default: the run's own.")] = None,
     split: Annotated[str | None, typer.Option(help="Another split of the dataset than val.")] = None,
     best: Annotated[int, typer.Option(min=1, help="Number of examples of each class.")] = 6,
@@ -58,7 +58,4 @@ def figures(
     if not quiet:
         sheets = ", ".join(f"{count} of {name}" for name, count in done.examples.items())
         ERRORS.print(escape(f"wrote {counted(done.photos, 'photo')} to {out}; best examples: {sheets}"))
-    for message in done.unread:
-        ERRORS.print(f"[bold red]not read:[/] {escape(message)}")
-    if done.unread:
-        raise typer.Exit(1)
+    fail_for_unread(done.unread)

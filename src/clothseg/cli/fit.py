@@ -12,15 +12,16 @@ import typer
 from rich.markup import escape
 
 from clothseg.cli.inputs import Data, Device, Overrides, Overwrite, Quiet
-from clothseg.cli.terminal import ERRORS, progress_bar, walk
+from clothseg.cli.terminal import ERRORS, fail_for_unread, progress_bar, walk
 from clothseg.config import Config
-from clothseg.dataset import CocoLikeDataset
+from clothseg.dataset import CocoLikeDataset, readable
 from clothseg.dataset.photo_split import read_photo_split
 from clothseg.dataset.train_val import read_training_data
 from clothseg.devices import check_device_name, resolve_device
 from clothseg.errors import ClothsegError
 from clothseg.files import require_absent
 from clothseg.runs import RunFolder
+from clothseg.suggestions import near_path
 from clothseg.weights import check_source
 
 if TYPE_CHECKING:
@@ -104,7 +105,8 @@ def fit(
     overrides = [*(overrides or []), *(f"{key}={json.dumps(value)}" for key, value in named.items() if value)]
     run = RunFolder(out)
     if continues and not run.config.is_file():
-        raise ClothsegError(f"{out}: there is no run to continue (no {run.config.name} in this folder)")
+        near = "" if out.exists() else near_path(out)
+        raise ClothsegError(f"{out}: there is no run to continue (no {run.config.name} in this folder){near}")
     settings = Config.load(config or (run.config if continues else "demo"), overrides)
     check_device_name(device)
     if not continues:
@@ -115,6 +117,7 @@ def fit(
             data, split, val_split, val_fraction, seed=split_seed,
             known=read_photo_split(run.split) if continues else None, progress=partial(walk, bar),
         )  # fmt: skip
+    train, val, unread = only_readable(train, val, quiet=quiet)
     # PyTorch takes seconds to import: only now, because wrong input is refused at once.
     from clothseg.distributed import launch, world_size_for  # noqa: PLC0415
     from clothseg.models import Model  # noqa: PLC0415
@@ -144,8 +147,29 @@ def fit(
     fabric = launch(processes, settings.train.precision, device=where, find_unused_parameters=unused)
     quiet = quiet or fabric.global_rank > 0
     model.fit(train, val, out, overwrite=overwrite, resume=continues, force=force, quiet=quiet, fabric=fabric)
+    if fabric.global_rank == 0:
+        finish(run, data, unread, quiet=quiet)
+
+
+def finish(run: RunFolder, data: Path, unread: list[str], *, quiet: bool) -> None:
+    """Keeps which photos could not be read, and prints what comes next; exit code 1 if there are such photos."""
+    if unread:
+        run.add_facts({"unread": unread})
     if not quiet:
-        ERRORS.print(f"wrote {escape(str(out))}; next: clothseg evaluate {escape(str(out))} {escape(str(data))}")
+        ERRORS.print(escape(f"wrote {run.path}; next: clothseg evaluate {run.path} {data}"))
+    fail_for_unread(unread)
+
+
+def only_readable(
+    train: CocoLikeDataset, val: CocoLikeDataset, *, quiet: bool
+) -> tuple[CocoLikeDataset, CocoLikeDataset, list[str]]:
+    """Both without the photos that cannot be read, and a message for each of these, which is printed too."""
+    with progress_bar(quiet=quiet) as bar:
+        (train, unread), (val, more) = (readable(split, progress=partial(walk, bar)) for split in (train, val))
+    unread += more
+    for message in unread:
+        ERRORS.print(f"[bold red]left out:[/] {escape(message)}")
+    return train, val, unread
 
 
 def refuse_settings(options: Mapping[str, object]) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from clothseg import sample
 from clothseg.devices import check_device_name
+from clothseg.paths import Wanted, require_path
 
 Data = Annotated[
     Path,
@@ -34,8 +35,15 @@ Recursive = Annotated[bool, typer.Option("--recursive", help="Search subfolders 
 
 
 def folder_called(source: Path) -> Path:
-    """The folder of Open Images files: a path, or the word `sample` for the included one."""
-    return sample.folder() if str(source) == "sample" and not source.exists() else source
+    """The folder of Open Images files: a path, or the word `sample` for the included one.
+
+    Raises:
+        DataError: there is something else at the path.
+    """
+    if str(source) == "sample" and not source.exists():
+        return sample.folder()
+    require_path(source, Wanted.OPEN_IMAGES)
+    return source
 
 
 def names_in(given: Iterable[str] | None) -> list[str]:

@@ -11,6 +11,8 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from clothseg.cli.failures import explain_stop
+
 
 def lazy_group(package: str, names: Sequence[str]) -> type[TyperGroup]:
     """A group of the commands `names`, listed in that order. Each is a module of `package`.
@@ -29,6 +31,13 @@ def lazy_group(package: str, names: Sequence[str]) -> type[TyperGroup]:
         def list_commands(self, ctx: Any) -> list[str]:
             """The names of the commands, in the given order."""
             return list(names)
+
+        def invoke(self, ctx: Any) -> Any:
+            """Runs the command. Ctrl-C and a closed pipe leave it as errors: typer would end without a word."""
+            try:
+                return super().invoke(ctx)
+            except (KeyboardInterrupt, BrokenPipeError) as error:
+                raise explain_stop(error) from error
 
     return LazyGroup
 

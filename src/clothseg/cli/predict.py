@@ -17,7 +17,8 @@ from clothseg.dataset.prelabel_files import PHOTOS_URL, SHOWN_FROM, LabelFormat,
 from clothseg.devices import check_device_name, resolve_device
 from clothseg.files import require_absent, require_outside_inputs
 from clothseg.instances import Selection
-from clothseg.photos import SUFFIXES, find_photos
+from clothseg.photo_search import find_photos
+from clothseg.photos import SUFFIXES
 from clothseg.prediction import MAPS, OutputFormat, PredictOptions
 from clothseg.weights import check_model
 
@@ -30,7 +31,7 @@ def predict(
     photos: Annotated[
         list[Path], typer.Argument(help="Photos, videos, folders of photos, patterns in quotes, COCO datasets.")
     ],
-    out: Annotated[Path, typer.Option(help="Folder for the results.")],
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("found"),
     formats: Annotated[
         list[OutputFormat] | None,
         typer.Option("--format", help="What to write; repeat for several. Default: coco and pictures."),

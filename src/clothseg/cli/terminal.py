@@ -1,11 +1,14 @@
 """What the commands share on a terminal: messages, progress bars, encoding."""
 
 import io
+import os
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
@@ -41,6 +44,39 @@ def accept_any_text() -> None:
             stream.reconfigure(errors="replace")
         else:
             stream.reconfigure(encoding="utf-8", errors="replace")
+
+
+def close_output() -> None:
+    """Drops what is still to be printed on stdout, so that the interpreter does not fail on it when it ends."""
+    with suppress(OSError, ValueError, io.UnsupportedOperation):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+@contextmanager
+def warnings_in_one_line() -> Iterator[None]:
+    """Within the context, a warning is one line on stderr, without the line of code that it comes from."""
+
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        ERRORS.print(f"[bold yellow]warning:[/] {escape(' '.join(str(message).split()))}")
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="PIL")  # a photo is read, or its error says why it is not
+        warnings.showwarning = show
+        yield
+
+
+def fail_for_unread(messages: Sequence[str], *, done: bool = True) -> None:
+    """Lists photos that could not be read, and ends the command: exit code 1, or 2 if nothing was done.
+
+    Raises:
+        typer.Exit: there are any.
+    """
+    for message in messages:
+        ERRORS.print(f"[bold red]not read:[/] {escape(message)}")
+    if messages:
+        raise typer.Exit(1 if done else 2)
 
 
 def counted(number: int, thing: str) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import textwrap
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,9 +20,10 @@ from clothseg.files import require_absent
 from clothseg.weights import PUBLISHED, cache_folder, fetch, published, weights_file
 
 if TYPE_CHECKING:
-    from clothseg.weights.inspect import Inspection
+    from clothseg.weights.inspect import Inspection, Key
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
+_SHOWN = 8  # lines of a list that fit on a screen with the others
 
 File = Annotated[Path, typer.Argument(help="A weights file: .pth, .pkl, .h5 or .safetensors.")]
 Settings = Annotated[
@@ -42,7 +44,9 @@ def inspect(
     file: File,
     config: Settings = None,
     overrides: Overrides = None,
-    every: Annotated[bool, typer.Option("--all", help="List every key, not only those with a problem.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="List every key and every changed setting, not only some.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
     as_settings: Annotated[
         bool, typer.Option("--settings", help="Print only the settings that fit the file, for --config.")
@@ -154,10 +158,28 @@ def _show(found: "Inspection", *, every: bool, quiet: bool) -> None:
         console.print(f"{title:12} {escape(value)}")
     if quiet:
         return
-    console.print("settings that fit the file, for --config:")
-    console.print(escape(textwrap.indent(yaml.safe_dump(found.settings, sort_keys=False), "  ")), end="")
-    for key in found.keys:
-        if every or key.is_problem:
-            names = " -> ".join(filter(None, (key.key, key.name if key.name != key.key else "")))
-            shape = "x".join(map(str, key.shape))
-            console.print(escape(f"{key.result:15}{names} {shape}" + (f"  ({key.note})" if key.note else "")))
+    shown = [key for key in found.keys if every or key.is_problem]
+    changed = found.changed_settings()
+    _list_lines(console, "settings that differ from the defaults", _setting_lines(changed), every, "--settings")
+    _list_lines(console, "keys" if every else "keys with a problem", [_key_line(key) for key in shown], every, "--all")
+
+
+def _list_lines(console: Console, title: str, lines: Sequence[str], every: bool, option: str) -> None:
+    """Prints lines below a title, only some of them unless `every`."""
+    if not lines:
+        return
+    shown = lines if every else lines[:_SHOWN]
+    console.print(f"{title}:")
+    console.print(escape(textwrap.indent("\n".join(shown), "  ")))
+    if len(shown) < len(lines):
+        console.print(f"  and {len(lines) - len(shown)} more; {option} prints all")
+
+
+def _setting_lines(settings: Mapping[str, object]) -> list[str]:
+    return [f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in settings.items()]
+
+
+def _key_line(key: "Key") -> str:
+    names = " -> ".join(filter(None, (key.key, key.name if key.name != key.key else "")))
+    shape = "x".join(map(str, key.shape))
+    return f"{key.result:15}{names} {shape}" + (f"  ({key.note})" if key.note else "")

@@ -16,7 +16,7 @@ from clothseg.config.mask_rcnn import (
     MaskRCNNSettings,
     RpnSettings,
 )
-from clothseg.config.parsing import deep_merge, preset_names, read_settings
+from clothseg.config.parsing import deep_merge, preset_meanings, preset_names, read_settings
 from clothseg.config.section import TRAINABLE, Section
 from clothseg.config.shared import BackboneSettings, InferenceSettings, InputSettings, NetworkSettings
 from clothseg.config.train import HEADLINE_METRICS, StageSettings, TrainSettings
@@ -43,6 +43,7 @@ __all__ = [
     "Strength",
     "TrainSettings",
     "deep_merge",
+    "preset_meanings",
     "preset_names",
     "read_settings",
 ]

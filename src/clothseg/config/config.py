@@ -107,6 +107,21 @@ class Config(Section):
         more = last.model_copy(update={"end_epoch": end + epochs})
         return self.changed("train", epochs=end + epochs, stages=(*first, last, more))
 
+    def __repr__(self) -> str:
+        """For example `Config(mask_rcnn, timm/efficientnet_lite0, input fit 256 x 384, 12 epochs, weights random)`."""
+        size = self.input
+        sides = {
+            "fit": f"{size.width} x {size.height}",
+            "square": f"{size.max_side}",
+            "keep_ratio": f"{size.min_side} to {size.max_side}",
+        }[size.resize]
+        return (
+            f"Config({self.network.name}, {self.backbone.name}, input {size.resize} {sides}, "
+            f"{self.train.epochs} epochs, weights {self.weights}; display() prints all)"
+        )
+
+    __str__ = __repr__
+
     def flat(self) -> dict[str, Any]:
         """Every value by its dotted name, as `--set` has it."""
         return dict(_flat(self, ""))

@@ -1,6 +1,9 @@
 """Settings from text: YAML files, presets and dotted overrides, with an explanation of every problem."""
 
-import difflib
+import itertools
+import re
+import textwrap
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Any, get_args
@@ -9,6 +12,10 @@ from pydantic import BaseModel, ValidationError
 
 from clothseg.config.yaml_text import parse_yaml
 from clothseg.errors import ConfigError, shown
+from clothseg.suggestions import did_you_mean, nearest
+
+_ALIASES = {"lr": "learning_rate", "batch": "batch_size", "conf": "score_threshold", "num_epochs": "epochs"}
+"""Names of settings in other tools."""
 
 
 def read_settings(source: str | Path) -> tuple[dict[str, Any], str]:
@@ -64,6 +71,18 @@ def preset_names() -> list[str]:
     return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml"))
 
 
+def preset_meanings() -> dict[str, str]:
+    """What each preset is for, by its name: the first sentence of the comment at its top."""
+    meanings = {}
+    for name in preset_names():
+        lines = itertools.takewhile(
+            lambda line: line.startswith("#"), (_presets() / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
+        )
+        text = " ".join(line.removeprefix("#").strip() for line in lines)
+        meanings[name] = textwrap.shorten(re.split(r"(?<=\.) ", text, maxsplit=1)[0], 120, placeholder=" ...")
+    return meanings
+
+
 def _presets() -> Path:
     return Path(str(resources.files("clothseg"))) / "config" / "presets"
 
@@ -78,9 +97,8 @@ def _read(source: str | Path) -> tuple[str, str]:
     name = path.as_posix()  # on Windows `paper/l2` as a path has a backslash
     if name in preset_names():
         return (_presets() / f"{name}.yaml").read_text(encoding="utf-8"), f"preset {name}"
-    raise ConfigError(
-        f"{source}: no such configuration file, and no preset of that name; presets are {', '.join(preset_names())}"
-    )
+    hint = did_you_mean(name, preset_names(), otherwise="presets are")
+    raise ConfigError(f"{source}: no such configuration file, and no preset of that name; {hint}")
 
 
 def override(tree: dict[str, Any], text: str) -> str | None:
@@ -126,5 +144,25 @@ def _near(place: tuple[int | str, ...], root: type[BaseModel], network: type[Bas
         else:
             section = network if section is root and part == "network" else section.model_fields[part].annotation
     known = [field.alias or name for name, field in section.model_fields.items()]
-    close = difflib.get_close_matches(str(place[-1]), known, n=1)
-    return f"; did you mean {close[0]}?" if close else f"; known here: {', '.join(known)}"
+    wrong = str(place[-1])
+    if close := nearest(wrong, known, 1):
+        return f"; did you mean {'.'.join(str(part) for part in (*place[:-1], close[0]))}?"
+    every = dict(_keys(root, network))
+    key = _ALIASES.get(wrong, wrong)
+    elsewhere = [name for name, last in every.items() if last == key] or [
+        name for name, last in every.items() if last in nearest(key, every.values(), 2)
+    ]
+    if elsewhere:
+        return f"; did you mean {' or '.join(elsewhere[:3])}?"
+    return f"; known here: {', '.join(known)}"
+
+
+def _keys(section: type[BaseModel], network: type[BaseModel], path: str = "") -> Iterator[tuple[str, str]]:
+    """Every key below a section with its dotted name, and the last part of it."""
+    for name, field in section.model_fields.items():
+        key = field.alias or name
+        inner = network if key == "network" and not path else field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            yield from _keys(inner, network, f"{path}{key}.")
+        else:
+            yield f"{path}{key}", key

@@ -23,6 +23,7 @@ from clothseg.photos import RgbImage
 from clothseg.pictures import contact_sheet, draw_masks, draw_outlines
 from clothseg.pictures.embed import shrink
 from clothseg.pictures.html import render_page
+from clothseg.suggestions import did_you_mean
 
 Progress = Callable[[Sequence[int], str], Iterable[int]]
 """Wraps positions of photos for a progress bar; the text says what is done with them."""
@@ -104,7 +105,8 @@ def show_dataset(
     """
     unknown = [name for name in classes if name not in data.classes]
     if unknown:
-        raise DataError(f"no class {', '.join(map(repr, unknown))} in the dataset; it has {', '.join(data.classes)}")
+        hint = did_you_mean(unknown[0], data.classes, otherwise="it has")
+        raise DataError(f"no class {', '.join(map(repr, unknown))} in the dataset; {hint}")
     photos = [entry.path for entry in data.images]
     require_outside_inputs(out, [data.source, *photos] if data.source else photos, allow_inside=True)
     reader = _Reader(data, {})

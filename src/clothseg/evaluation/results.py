@@ -1,6 +1,6 @@
 """A network's detections as COCO results. `validate_results.py` reads those that are in a file already."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from clothseg.dataset import CocoLikeDataset, read_ahead
-from clothseg.instances import CocoResult, Instances, RleMasks, encode_photos, has_gpu_maps, to_xywh
+from clothseg.errors import ClothsegError
+from clothseg.instances import CocoResult, Instances, RleMasks, coco_results, encode_photos, has_gpu_maps
 from clothseg.networks import to_tensor
 
 _ENCODED_TOGETHER = 8
@@ -24,7 +25,10 @@ class Detector(Protocol):
 
 
 def detections(
-    detector: Detector, dataset: CocoLikeDataset, classes: Sequence[str] | None = None
+    detector: Detector,
+    dataset: CocoLikeDataset,
+    classes: Sequence[str] | None = None,
+    unread: list[str] | None = None,
 ) -> Iterator[list[CocoResult]]:
     """Yields for each photo of a prepared dataset what `detector` finds on it, as COCO results.
 
@@ -33,48 +37,37 @@ def detections(
         dataset: the photos; the results have its class ids.
         classes: names of the detector's classes 1..K; by default those of the dataset. Detections of classes that the
             dataset does not have are left out.
+        unread: if given, a photo that cannot be read gives no results, and a message in this list. Otherwise it is an
+            error.
     """
     known = dataset.classes if classes is None else classes
     ids = {
         n: dataset.source_class_id(dataset.classes.index(c) + 1) for n, c in enumerate(known, 1) if c in dataset.classes
     }
     shared = torch.tensor([label in ids for label in range(len(known) + 1)])
-    waiting: list[tuple[int, Instances]] = []
+    waiting: list[tuple[int, Instances | None]] = []
     with torch.no_grad():
         for image, photo in zip(dataset.images, read_ahead(dataset), strict=True):
+            if isinstance(photo, ClothsegError):
+                if unread is None:
+                    raise photo
+                unread.append(str(photo))
+                waiting.append((image.id, None))
+                continue
             found = detector.detect([to_tensor(photo)])[0]
             waiting.append((image.id, found[shared[found.classes.cpu()]]))
-            if len(waiting) == _ENCODED_TOGETHER or not has_gpu_maps(found.masks):
+            if len(waiting) >= _ENCODED_TOGETHER or not has_gpu_maps(found.masks):
                 yield from _as_results(waiting, ids)
                 waiting = []
         yield from _as_results(waiting, ids)
 
 
-def _as_results(photos: Sequence[tuple[int, Instances]], ids: Mapping[int, int]) -> Iterator[list[CocoResult]]:
-    """The COCO results of some photos, given by their ids; a GPU is waited for twice."""
-    runs = encode_photos([found.masks for _, found in photos])
-    for (image_id, found), of_photo in zip(photos, runs, strict=True):
-        yield coco_results(image_id, replace(found, masks=RleMasks(of_photo, found.size)), ids.__getitem__)
-
-
-def coco_results(image_id: int, found: Instances, category_id: Callable[[int], int]) -> list[CocoResult]:
-    """One COCO result per detection: `bbox` is x y width height in pixels, `segmentation` RLE of the photo's size.
-
-    Args:
-        image_id: as the annotations have it.
-        found: detections on the photo.
-        category_id: maps a class 1..K to the id in the annotations.
-    """
-    rows = zip(
-        found.classes.tolist(), found.scores.tolist(), to_xywh(found.boxes).tolist(), found.masks.rle(), strict=True
-    )
-    return [
-        {
-            "image_id": image_id,
-            "category_id": category_id(label),
-            "bbox": [round(side, 3) for side in box],
-            "score": score,
-            "segmentation": {**mask},
-        }
-        for label, score, box, mask in rows
-    ]
+def _as_results(photos: Sequence[tuple[int, Instances | None]], ids: Mapping[int, int]) -> Iterator[list[CocoResult]]:
+    """The COCO results of some photos, given by their ids; none of a photo that is None. A GPU is waited for twice."""
+    runs = iter(encode_photos([found.masks for _, found in photos if found is not None]))
+    for image_id, found in photos:
+        if found is None:
+            yield []
+        else:
+            encoded = replace(found, masks=RleMasks(next(runs), found.size))
+            yield coco_results(image_id, encoded, ids.__getitem__)

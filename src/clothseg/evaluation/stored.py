@@ -10,7 +10,9 @@ from clothseg.errors import DataError, RunError
 from clothseg.evaluation.metrics import Metrics
 from clothseg.evaluation.truth import GroundTruth, read_truth
 from clothseg.evaluation.validate_results import read_results
+from clothseg.paths import Wanted, explain_wrong_path
 from clothseg.runs import RunFolder
+from clothseg.suggestions import near_path
 
 
 def validation_split(data: Path, split: str | None = None) -> SplitFiles:
@@ -61,6 +63,8 @@ def stored_results(source: Path, truth: GroundTruth) -> Sequence[Any]:
         RunError: the folder is not an evaluated run, or the run was evaluated on another ground truth.
         DataError: a file cannot be read.
     """
+    if not source.exists():
+        raise RunError(f"{source}: no such run or results file{near_path(source)}")
     if not source.is_dir():
         return read_results(source)
     folder = require_evaluated(source)
@@ -81,6 +85,8 @@ def require_evaluated(run: Path) -> RunFolder:
     """
     folder = RunFolder(run)
     if not folder.predictions.is_file() or not folder.metrics.is_file():
+        if not run.exists() or not (folder.weights.is_file() or folder.config.is_file()):
+            raise RunError(explain_wrong_path(run, Wanted.EVALUATED) or f"{run}: not an evaluated run")
         raise RunError(f"{run}: not an evaluated run; run `clothseg evaluate {run} DATA` first")
     return folder
 
@@ -96,7 +102,7 @@ def stored_thresholds(source: Path) -> dict[str, float]:
     """
     path = RunFolder(source).metrics if source.is_dir() else source
     if not path.is_file():
-        raise RunError(f"{path}: no such file; `clothseg evaluate RUN DATA` writes it")
+        raise RunError(f"{path}: no such file; `clothseg evaluate RUN DATA` writes it{near_path(path)}")
     try:
         found = Metrics.from_json(path.read_text(encoding="utf-8")).thresholds
     except (OSError, UnicodeDecodeError, DataError) as error:

@@ -1,7 +1,7 @@
 """Cut-outs on disk: a PNG with transparency that also stores class, place and light."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,12 +10,12 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from clothseg.errors import PhotoError
+from clothseg.errors import DataError, PhotoError, is_out_of_memory
 from clothseg.files import atomic_file, atomic_write, require_absent, require_outside_inputs, safe_file_name
 from clothseg.garments.cutout import Cutout, cut_out
 from clothseg.garments.light import Light
 from clothseg.instances import class_number
-from clothseg.photos import RgbImage, open_picture, try_read_photo
+from clothseg.photos import RgbImage, open_picture, read_photo, try_read_photo
 
 if TYPE_CHECKING:  # they need torch
     from clothseg.instances import Instances
@@ -69,8 +69,6 @@ def write_cutouts(
     Raises:
         ClothsegError: `out` is not empty and `overwrite` is not set, or contains a photo, or a class is not known.
     """
-    import torch  # noqa: PLC0415 - a cut-out is read without it
-
     wanted = {class_number(name, names, option="--class", ignore_case=True) for name in classes or names}
     require_absent(out, overwrite=overwrite)
     require_outside_inputs(out, paths)
@@ -85,18 +83,68 @@ def write_cutouts(
         if not read:
             _clear(out)
         read += 1
-        found = predict(photo)
-        found = found[torch.isin(found.classes, found.classes.new_tensor(sorted(wanted)))]
-        for position in range(len(found)):
-            cutout = cut_out(photo, found, position, names[int(found.classes[position]) - 1])
-            if cutout is not None:
+        try:
+            for position, cutout in cut_out_all(predict, photo, names, wanted):
                 stem = f"{number:04d}-{safe_file_name(path.stem)}-{position + 1}"
                 name = f"{stem}-{safe_file_name(cutout.class_name)}.png"
                 save_cutout(cutout, out / name, full_frame=full_frame)
                 rows.append({"file_name": name, "photo": path.as_posix(), **_facts(cutout)})
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            failed.append(f"{path}: memory ran out for this photo; make it smaller")
     if read:
         atomic_write(out / LIST, json.dumps({"cutouts": rows}, indent=1))
     return CutoutsWritten(read, len(rows), failed)
+
+
+def write_one_cutout(
+    predict: Predict,
+    names: Sequence[str],
+    photo: Path,
+    out: Path,
+    *,
+    classes: Sequence[str] = (),
+    full_frame: bool = False,
+    overwrite: bool = False,
+) -> Cutout:
+    """Writes the garment with the highest score on a photo to the file `out`; the arguments are as above.
+
+    Raises:
+        ClothsegError: `out` exists and `overwrite` is not set, or a class is not known.
+        PhotoError: the photo cannot be read.
+        DataError: there is no such garment on it.
+    """
+    wanted = {class_number(name, names, option="--class", ignore_case=True) for name in classes or names}
+    require_absent(out, overwrite=overwrite)
+    require_outside_inputs(out, [photo])
+    best = next(cut_out_all(predict, read_photo(photo), names, wanted), None)
+    if best is None:
+        what = " or ".join(classes) or "garment"
+        raise DataError(f"{photo}: no {what} found above the score threshold; lower --score-threshold to find more")
+    save_cutout(best[1], out, full_frame=full_frame)
+    return best[1]
+
+
+def cut_out_all(
+    predict: Predict, photo: RgbImage, names: Sequence[str], wanted: Collection[int]
+) -> Iterator[tuple[int, Cutout]]:
+    """Yields the position and the cut-out of every garment on a photo, the highest score first.
+
+    Args:
+        predict: returns the detections.
+        photo: `[H, W, 3]` uint8 RGB.
+        names: the names of the classes 1..K.
+        wanted: only garments of these classes 1..K.
+    """
+    import torch  # noqa: PLC0415 - a cut-out is read without it
+
+    found = predict(photo)
+    found = found[torch.isin(found.classes, found.classes.new_tensor(sorted(wanted)))]
+    for position in range(len(found)):
+        cutout = cut_out(photo, found, position, names[int(found.classes[position]) - 1])
+        if cutout is not None:
+            yield position, cutout
 
 
 def save_cutout(cutout: Cutout, path: Path, *, full_frame: bool = False) -> None:

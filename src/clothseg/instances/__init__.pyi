@@ -1,6 +1,7 @@
 from .boxes import boxes_of_masks, clip_boxes, clip_to, from_xywh, scale_boxes, to_xywh
 from .coco_types import CocoAnnotation, CocoCategory, CocoDataset, CocoImage, CocoResult
 from .contours import to_polygons
+from .convert import coco_results
 from .crop_masks import CropMasks, each_mask
 from .instances import Instances
 from .mask_paste import PasteRule, paste, resize_zero_padded
@@ -44,6 +45,7 @@ __all__ = [
     "class_number",
     "clip_boxes",
     "clip_to",
+    "coco_results",
     "decode",
     "each_mask",
     "encode",

@@ -1,17 +1,30 @@
 """`Instances`: the objects on one photo, either ground truth or detections."""
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Self
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from clothseg.instances.coco_types import CocoResult
+from clothseg.instances.convert import coco_results, to_detections, to_frame
 from clothseg.instances.masks import Masks
+
+if TYPE_CHECKING:
+    import pandas
+    import supervision
 
 
 @dataclass(frozen=True, repr=False)
 class Instances:
-    """The objects on one photo. All tensors have the same length N. A slice or a tensor as index selects some.
+    """The objects on one photo. All tensors have the same length N.
+
+    An index selects some, as `Instances`: a number (one object), a slice, a bool tensor or positions. A loop gives one
+    object at a time.
 
     Attributes:
         size: height and width of the photo in pixels.
@@ -20,6 +33,7 @@ class Instances:
         masks: N masks of the photo's size, in any of the forms of `Masks`.
         scores: `[N]` float in 0..1. Detections are sorted, highest first; ground truth has 1.
         crowd: `[N]` bool, True where the mask is a region of many or unclear objects (COCO's `iscrowd`).
+        names: of the classes 1..K; empty if they are not known.
 
     Raises:
         ValueError: the fields have different lengths, or `boxes` is not `[N, 4]`.
@@ -31,6 +45,7 @@ class Instances:
     masks: Masks
     scores: Tensor = field(default_factory=lambda: torch.empty(0))
     crowd: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.bool))
+    names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         count = len(self.boxes)
@@ -49,19 +64,24 @@ class Instances:
         return len(self.boxes)
 
     def __repr__(self) -> str:
-        """For example `Instances(3 on 480 x 640 pixels (height x width), classes 1: 2, 4: 1, best score 0.97)`."""
+        """For example `Instances(3 on 480 x 640 pixels (height x width), Suit: 2, Dress: 1, best score 0.97)`."""
         height, width = self.size
         text = f"{len(self)} on {height} x {width} pixels (height x width)"
         if len(self):
             counts = sorted(Counter(self.classes.tolist()).items())
-            text += f", classes {', '.join(f'{class_id}: {count}' for class_id, count in counts)}"
+            text += ", " if self.names else ", classes "
+            text += ", ".join(f"{self.class_name(class_id)}: {count}" for class_id, count in counts)
             text += f", best score {float(self.scores.max()):.2f}"
         if crowds := int(self.crowd.sum()):
             text += f", crowds {crowds}"
         return f"Instances({text})"
 
-    def __getitem__(self, index: slice | Tensor) -> "Instances":
-        """Selects instances by a slice, a bool tensor `[N]` or an int64 tensor of positions."""
+    def __getitem__(self, index: int | slice | Tensor) -> Self:
+        """Selects instances by a position, a slice, a bool tensor `[N]` or an int64 tensor of positions."""
+        if isinstance(index, int):
+            if not -len(self) <= index < len(self):
+                raise IndexError(f"there are {len(self)} instances, so there is no position {index}")
+            index = torch.tensor([index % len(self)])
         index = index.to(self.boxes.device) if isinstance(index, Tensor) else index
         positions = torch.arange(len(self), device=self.boxes.device)[index]
         return replace(
@@ -72,3 +92,41 @@ class Instances:
             scores=self.scores[positions],
             crowd=self.crowd[positions],
         )
+
+    def __iter__(self) -> Iterator[Self]:
+        """Yields each object alone, as `Instances` of length 1."""
+        return (self[position] for position in range(len(self)))
+
+    def class_name(self, class_id: int) -> str:
+        """The name of a class 1..K; its number as text if names are not known."""
+        return self.names[class_id - 1] if 1 <= class_id <= len(self.names) else str(class_id)
+
+    @property
+    def class_names(self) -> list[str]:
+        """The name of each object's class."""
+        return [self.class_name(class_id) for class_id in self.classes.tolist()]
+
+    def mask_arrays(self) -> NDArray[np.bool_]:
+        """The masks `[N, H, W]` bool of the photo's size, for NumPy."""
+        pixels: NDArray[np.bool_] = self.masks.pixels().cpu().numpy()
+        return pixels
+
+    def to_coco(self, image_id: int = 1) -> list[CocoResult]:
+        """The objects as COCO results, with classes 1..K as `category_id`; see `coco_results`."""
+        return coco_results(image_id, self, lambda class_id: class_id)
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """A table with a row for each object; see `to_frame`.
+
+        Raises:
+            ClothsegError: pandas is not installed.
+        """
+        return to_frame(self)
+
+    def to_supervision(self) -> "supervision.Detections":
+        """The objects for the library supervision; see `to_detections`.
+
+        Raises:
+            ClothsegError: supervision is not installed.
+        """
+        return to_detections(self)

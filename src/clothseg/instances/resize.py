@@ -22,4 +22,5 @@ def resize_instances(instances: Instances, size: tuple[int, int]) -> Instances:
         masks=PixelMasks(torch.from_numpy(values)),
         scores=instances.scores,
         crowd=instances.crowd,
+        names=instances.names,
     )

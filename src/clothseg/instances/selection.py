@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from clothseg.devices import to_float64
 from clothseg.errors import ConfigError
 from clothseg.instances.rle import mask_iou
+from clothseg.suggestions import did_you_mean
 
 if TYPE_CHECKING:  # torch takes a second or more: it is imported where detections are selected
     from torch import Tensor
@@ -91,7 +91,5 @@ def class_number(
     lower = [known.lower() for known in classes]
     if ignore_case and name.lower() in lower:
         return lower.index(name.lower()) + 1
-    near = get_close_matches(name.lower(), lower, n=3)
-    similar = [known for known in classes if known.lower() in near]
-    hint = f"did you mean {' or '.join(similar)}?" if similar else f"it knows {', '.join(classes)}"
+    hint = did_you_mean(name, classes, otherwise="it knows")
     raise ConfigError(f"{option}: the network knows no class {name!r}; {hint}")

@@ -47,14 +47,7 @@ def loss_curves(history: Sequence[HistoryRow], *, marks: Mapping[str, int] | Non
     figure, of_losses, extra = _plots(len(names), with_metrics=_has_metrics(history), height=8 / 3)
     for axes, name in zip(of_losses, names, strict=True):
         _draw(axes, history, name)
-        if since := (marks or {}).get(name):
-            axes.axvline(since, color=_INK, linestyle="--", linewidth=1)
-            place = axes.get_xaxis_transform()
-            left = since > 0.7 * len(history)  # near the right edge the text goes to the left
-            axes.annotate(
-                "overfits", (since, 0), (-3 if left else 3, 5), xycoords=place, textcoords="offset points", fontsize=8,
-                color=_INK, ha="right" if left else "left",
-            )  # fmt: skip
+        _mark(axes, history, (marks or {}).get(name))
     if extra:
         _draw_metrics(extra[0], history)
         _line(extra[1], history, "learning_rate", _TRAIN, "-", 1.6)
@@ -109,11 +102,30 @@ def _has_metrics(*histories: Sequence[HistoryRow]) -> bool:
     return any(_points(history, name) for history in histories for name, _ in METRICS)
 
 
-def loss_curve(history: Sequence[HistoryRow], name: str, *, form: Form = "svg") -> bytes:
-    """Draws one loss, as `loss_curves` does. Returns the bytes of a PNG or SVG."""
+def loss_curve(history: Sequence[HistoryRow], name: str, *, mark: int | None = None, form: Form = "svg") -> bytes:
+    """Draws one loss, as `loss_curves` does; `mark` is the epoch from which it overfits.
+
+    Returns:
+        The bytes of a PNG or SVG.
+    """
     figure = Figure(figsize=(3.6, 2.4), layout="constrained")
-    _draw(figure.subplots(), history, name)
+    axes = figure.subplots()
+    _draw(axes, history, name)
+    _mark(axes, history, mark)
     return _save(figure, form)
+
+
+def _mark(axes: Axes, history: Sequence[HistoryRow], since: int | None) -> None:
+    """Marks the epoch from which a loss overfits."""
+    if not since:
+        return
+    axes.axvline(since, color=_INK, linestyle="--", linewidth=1)
+    place = axes.get_xaxis_transform()
+    left = since > 0.7 * len(history)  # near the right edge the text goes to the left
+    axes.annotate(
+        "overfits", (since, 0), (-3 if left else 3, 5), xycoords=place, textcoords="offset points", fontsize=8,
+        color=_INK, ha="right" if left else "left",
+    )  # fmt: skip
 
 
 def _draw_metrics(axes: Axes, history: Sequence[HistoryRow]) -> None:

@@ -4,14 +4,14 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
 from clothseg.distributed import SINGLE_PROCESS, DistributedContext
-from clothseg.errors import PhotoError
-from clothseg.evaluation.results import coco_results
+from clothseg.errors import PhotoError, is_out_of_memory
 from clothseg.files import atomic_file, require_absent, require_outside_inputs, safe_file_name
-from clothseg.instances import Instances
+from clothseg.instances import Instances, coco_results
 from clothseg.photos import RgbImage, try_read_photo
 from clothseg.pictures import draw_instances
 from clothseg.pictures.maps import class_map, class_palette, instance_map, instance_palette, save_map
@@ -137,15 +137,34 @@ def _photos(
 ) -> Iterator[PredictionRecord]:
     """Yields a record for each photo; reads them in parallel, detects, and writes them in parallel."""
     read = list(pool.map(try_read_photo, [path for _, path in work]))
-    found = iter(find([photo for photo in read if not isinstance(photo, PhotoError)]))
+    found = iter(_find_each(find, [(p, photo) for (_, p), photo in zip(work, read, strict=True) if not _bad(photo)]))
 
-    def record(place: Work, photo: RgbImage | PhotoError, instances: Instances | None) -> PredictionRecord:
-        if instances is None or isinstance(photo, PhotoError):
-            return PredictionRecord(place[0], problem=str(photo))
+    def record(place: Work, photo: RgbImage | PhotoError, instances: Instances | PhotoError) -> PredictionRecord:
+        if isinstance(instances, PhotoError) or isinstance(photo, PhotoError):
+            return PredictionRecord(place[0], problem=str(instances))
         return _write(*place, photo, instances, out, names, options)
 
-    instances = [None if isinstance(photo, PhotoError) else next(found) for photo in read]
+    instances = [photo if isinstance(photo, PhotoError) else next(found) for photo in read]
     yield from pool.map(record, work, read, instances)
+
+
+def _bad(photo: RgbImage | PhotoError) -> bool:
+    return isinstance(photo, PhotoError)
+
+
+def _find_each(find: Find, photos: Sequence[tuple[Path, Any]]) -> Sequence[Instances | PhotoError]:
+    """The instances on each photo; an error for one that does not fit in memory, even alone."""
+    try:
+        return list(find([photo for _, photo in photos]))
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+    # not within `except`, where the error still holds the tensors
+    if len(photos) == 1:
+        path, photo = photos[0]
+        size = f"{photo.shape[1]} x {photo.shape[0]} pixels"
+        return [PhotoError(f"{path}: memory ran out for this photo ({size}); make it smaller")]
+    return [found for one in photos for found in _find_each(find, [one])]
 
 
 def _write(

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import IO
 
 from clothseg.errors import VideoError
-from clothseg.evaluation.results import coco_results
 from clothseg.files import safe_file_name
-from clothseg.instances import CocoResult, Instances, mask_area
+from clothseg.instances import CocoResult, Instances, coco_results, mask_area
 from clothseg.pictures import draw_instances
 from clothseg.prediction.batches import in_groups
 from clothseg.prediction.options import Find, OutputFormat, PredictOptions, ProgressBar, no_progress

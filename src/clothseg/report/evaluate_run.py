@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -10,6 +11,7 @@ import torch
 from clothseg.dataset import CocoLikeDataset
 from clothseg.dataset.reading import describe_corrections
 from clothseg.devices import AUTO, resolve_device
+from clothseg.errors import PhotoError
 from clothseg.evaluation import Metrics
 from clothseg.evaluation.stored import split_of_run, validation_split
 from clothseg.files import atomic_write
@@ -29,6 +31,7 @@ def evaluate_run(
     initial_weights: bool = False,
     compile: bool = False,
     device: str | torch.device = AUTO,
+    unread: list[str] | None = None,
     progress: ProgressBar = no_progress,
     notify: Callable[[str], object] = lambda message: None,
 ) -> Metrics:
@@ -44,6 +47,8 @@ def evaluate_run(
             `metrics-initial.json`, and `predictions.json` stays as it is.
         compile: whether to compile the network first; the run's `inference.compile` does the same.
         device: that the network runs on; see `devices.resolve_device`.
+        unread: receives a message for each photo that cannot be read; its objects count as missed, and a note of the
+            metrics says so.
         progress: wraps the photos, for a progress bar.
         notify: receives messages, for example about corrections of the annotations.
 
@@ -54,6 +59,7 @@ def evaluate_run(
         RunError: the run has no weights, or the dataset has a class that the network does not know.
         ConfigError, WeightsError: the run's configuration or weights cannot be read, or there is no such device.
         DataError: the dataset cannot be read.
+        PhotoError: none of its photos can be read.
     """
     begun, device = time.monotonic(), resolve_device(device)
     folder = RunFolder(Path(run))
@@ -63,8 +69,14 @@ def evaluate_run(
     model = Model.load_initial(run, val.classes, device=device) if initial_weights else Model.load(run, device=device)
     if message := compile_for_inference(model, requested=compile):
         notify(message)
-    results = [row for rows in progress(model.predict_dataset(val), len(val), "evaluating") for row in rows]
+    unread = [] if unread is None else unread
+    results = [row for rows in progress(model.predict_dataset(val, unread), len(val), "evaluating") for row in rows]
+    if unread and len(unread) == len(val):
+        raise PhotoError(f"{data}: none of the {len(val)} photos can be read; the first: {unread[0]}")
     metrics = model.evaluate(val, results, score_threshold=score_threshold)
+    if unread:
+        note = f"{len(unread)} photos cannot be read; their objects count as missed."
+        metrics = replace(metrics, notes=(*metrics.notes, note))
     atomic_write(folder.initial_metrics if initial_weights else folder.metrics, metrics.to_json())
     if not initial_weights:
         atomic_write(folder.predictions, json.dumps(results))

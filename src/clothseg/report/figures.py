@@ -16,6 +16,7 @@ from clothseg.pictures import draw_instances, loss_curve, loss_names
 from clothseg.pictures.embed import shrink
 from clothseg.report.choice import ends_and_between, ranked_photos
 from clothseg.report.reading import results_by_photo, to_instances
+from clothseg.training.validation import overfitting
 
 _AREA = 250_000  # pixels of a photo
 _MAX_BYTES = 45_000  # of one photo, so that a page with 72 stays under 5 MB after base64
@@ -42,9 +43,20 @@ class Pair:
     name: str
 
 
-def curve_figures(history: Sequence[Mapping[str, str]]) -> list[tuple[str, str]]:
-    """Name and data URI of each loss curve."""
-    return [(name, data_uri(loss_curve(history, name), "image/svg+xml")) for name in loss_names(history)]
+def curve_figures(history: Sequence[Mapping[str, str]], marks: Mapping[str, int]) -> list[tuple[str, str]]:
+    """Name and data URI of each loss curve; `marks` are the losses that overfit, with the epoch from which they do."""
+    return [
+        (name, data_uri(loss_curve(history, name, mark=marks.get(name)), "image/svg+xml"))
+        for name in loss_names(history)
+    ]
+
+
+def overfitting_losses(history: Sequence[Mapping[str, str]]) -> dict[str, int]:
+    """The losses that overfit by the text of a `history.csv`, with the epoch from which they do; as in `curves.png`."""
+    try:
+        return overfitting([{key: float(text) for key, text in row.items() if text} for row in history])
+    except (KeyError, TypeError, ValueError):  # a history of other columns: the curves are drawn as far as they go
+        return {}
 
 
 def prediction_pairs(

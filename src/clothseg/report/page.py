@@ -13,7 +13,7 @@ from clothseg.pictures import class_colour
 from clothseg.pictures.html import render_page
 from clothseg.report import metric_panels, text
 from clothseg.report.examples import ErrorExamples, error_examples
-from clothseg.report.figures import Pair, curve_figures, prediction_pairs
+from clothseg.report.figures import Pair, curve_figures, overfitting_losses, prediction_pairs
 from clothseg.report.inputs import training_photos, transform_of
 from clothseg.report.reading import RunFiles, read_run
 from clothseg.runs import RunFolder
@@ -53,11 +53,11 @@ def _values(files: RunFiles, threshold: float) -> dict[str, Any]:
     pairs: list[Pair] = []
     unread_val: list[str] = []
     if files.val is not None and files.predictions is not None:
-        pairs, unread_val = prediction_pairs(files.val, files.predictions, files.data / "images", threshold=threshold)
+        pairs, unread_val = prediction_pairs(files.val, files.predictions, files.images, threshold=threshold)
     examples, unread_examples = _examples(files, threshold)
     train = files.train or GroundTruth([], [], [])
     transform = transform_of(RunFolder(files.run).config)
-    samples, resized, unread_train = training_photos(train, files.data / "images", transform)
+    samples, resized, unread_train = training_photos(train, files.images, transform)
     timings, total_time = _timings(files.facts)
     return _metric_values(files, examples) | {
         "title": files.run.resolve().name,
@@ -66,7 +66,9 @@ def _values(files: RunFiles, threshold: float) -> dict[str, Any]:
         "colours": {name: "#{:02x}{:02x}{:02x}".format(*class_colour(i)) for name, i in _ids(files).items()},
         "missing": text.missing_parts(files),
         "caution": text.caution(files),
-        "curves": curve_figures(files.history) if files.history else [],
+        "nothing_found": text.nothing_found(files, threshold),
+        "overfits": (marks := overfitting_losses(files.history)),
+        "curves": curve_figures(files.history, marks) if files.history else [],
         "epochs": len(files.history),
         "pairs": pairs,
         "val_photos": len(files.val.images) if files.val else 0,
@@ -111,7 +113,7 @@ def _examples(files: RunFiles, threshold: float) -> tuple[Mapping[str, ErrorExam
     if files.val is None or files.predictions is None or not files.metrics or not files.metrics.overall.get("mask_AP"):
         return {}, []
     least = _error_threshold(files, threshold)
-    return error_examples(files.val, files.predictions, files.data / "images", threshold=least)
+    return error_examples(files.val, files.predictions, files.images, threshold=least)
 
 
 def _ids(files: RunFiles) -> dict[str, int]:

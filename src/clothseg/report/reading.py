@@ -60,6 +60,11 @@ class RunFiles:
     description: str | None
 
     @property
+    def images(self) -> Path:
+        """The folder of the photos."""
+        return self.data / "images" if (self.data / "images").is_dir() else self.data
+
+    @property
     def names(self) -> list[str]:
         """The class names, in the order of their ids."""
         known = self.val or self.train

@@ -84,6 +84,29 @@ def weakest_class(metrics: Metrics) -> str:
     return f"Weakest class: {name} (AP50 {percent(values[name])} on {metrics.classes[name].instances} objects)."
 
 
+def nothing_found(files: RunFiles, threshold: float) -> list[str]:
+    """Sentences for a network that found nothing, or nothing that counts; none if it found something."""
+    metrics, rows = files.metrics, files.predictions
+    if metrics is None or rows is None or not metrics.photos:
+        return []
+    photos = f"the {metrics.photos} validation photos"
+    advice = (
+        "Was it trained long enough (do the loss curves still fall)? `clothseg fit --overfit-one-image` tests in a "
+        "minute whether it can learn at all, and `clothseg dataset check` whether the annotations are right."
+    )
+    if not rows:
+        return [f"The network found nothing on {photos}: there is not one detection. {advice}"]
+    best = max(float(row["score"]) for row in rows)
+    if best < threshold:
+        return [
+            f"No detection on {photos} has a score of {threshold:g} or more; the highest is {best:.2f}. So the "
+            f"pictures show none, although the metrics count all {len(rows)}. {advice}"
+        ]
+    if not metrics.overall.get(headline_key(metrics)):
+        return [f"None of the {len(rows)} detections on {photos} is right (at IoU 0.5). {advice}"]
+    return []
+
+
 def missing_parts(files: RunFiles) -> list[tuple[str, str]]:
     """For each missing part, a sentence and the command that makes it."""
     fit = f"clothseg fit {files.data} --out {files.run}"

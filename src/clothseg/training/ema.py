@@ -30,6 +30,15 @@ class EmaWeights:
         averaged = list(self.weights.values())
         get_ema_multi_avg_fn(decay)(averaged, [now[name] for name in self.weights], step)  # type: ignore[no-untyped-call]
 
+    def checkpoint(self, network: nn.Module) -> dict[str, Tensor]:
+        """The averages for a checkpoint beside the network's own weights; equal ones are the same tensors.
+
+        `torch.save` writes a tensor once, however often it occurs, and frozen weights are equal to their average.
+        """
+        own = {name: p.detach() for name, p in network.named_parameters()}
+        here = {name: average.to(own[name].device) for name, average in self.weights.items()}
+        return {name: own[name] if torch.equal(own[name], average) else average for name, average in here.items()}
+
     def load(self, weights: Mapping[str, Tensor]) -> None:
         """Continues with the averages of a checkpoint, which may lie on another device."""
         self.weights = {name: weights[name].to(now.device) for name, now in self.weights.items()}

@@ -33,7 +33,7 @@ def fit(
     fabric: Fabric | None = None,
     loaded: str = "as they are",
 ) -> list[HistoryRow]:
-    """Trains `network` and writes the run: history, checkpoints `last` and `best`, weights, log.
+    """Trains `network` and writes the run: history, checkpoint, weights of the best epoch, log.
 
     Args:
         network: built for the datasets' classes, on any device; it is moved to that of `fabric`.

@@ -18,10 +18,9 @@ from torch.optim import Optimizer
 from clothseg.config import TrainSettings
 from clothseg.dataset import Batch
 from clothseg.distributed import DistributedContext
-from clothseg.errors import SpoiledRun
+from clothseg.errors import SpoiledRun, is_out_of_memory
 from clothseg.training.ema import EmaWeights
 from clothseg.training.examples import Examples
-from clothseg.training.memory.oom import is_out_of_memory
 
 GRADIENT = "gradient"
 """The name of the gradient's norm among losses."""

@@ -16,16 +16,16 @@ from clothseg.config import Config
 from clothseg.dataset import Batch, CocoLikeDataset, Sampler, repeat_factors
 from clothseg.devices import resolve_precision
 from clothseg.distributed import DistributedContext, launch, local_world_size
-from clothseg.errors import ClothsegError, RunError, SpoiledRun
+from clothseg.errors import ClothsegError, RunError, SpoiledRun, is_out_of_memory
 from clothseg.loading import WorkerPool
 from clothseg.networks import Network
 from clothseg.runs import RunFolder
-from clothseg.training.checkpoint import Checkpoint, checksum, read_last, write_checkpoint
+from clothseg.training.checkpoint import Checkpoint, checksum, previous, read_last, write_checkpoint
 from clothseg.training.checks import batch_per_rank, check_same_data
 from clothseg.training.ema import EmaWeights
 from clothseg.training.examples import Examples
 from clothseg.training.history import HistoryRow
-from clothseg.training.memory.oom import handle_oom, is_out_of_memory, split_batches
+from clothseg.training.memory.oom import handle_oom, split_batches
 from clothseg.training.nonfinite import handle_nonfinite
 from clothseg.training.run_log import RunLog, epoch_line
 from clothseg.training.schedule import (
@@ -239,6 +239,8 @@ class Trainer:
             return self.validator.end_epoch(after, self.snapshot)
 
         self.state = self._retry_oom(validate)
+        if self.finished and self.distributed.is_first:  # nothing follows that could damage the last one
+            previous(self.run.last).unlink(missing_ok=True)
         line = epoch_line(self.state.rows[-1], self.config.train.epochs, self.network.loss_names)
         self.log.info(f"{line}, {self.waiting}")
         advice = self.waiting.advice(len(self.train) if self.examples.fixed else self.cached_photos, len(self.train))
@@ -267,7 +269,7 @@ class Trainer:
             optimizer=self.optimizer.state_dict(),
             sampler=self.sampler.state_dict(),
             generator=self.network.generator.get_state(),
-            ema=self.ema.weights if self.ema else {},
+            ema=self.ema.checkpoint(self.network) if self.ema else {},
             seconds=state.seconds + time.monotonic() - self.started,
         )
 

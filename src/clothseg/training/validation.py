@@ -53,7 +53,7 @@ class Validator:
     distributed: DistributedContext
 
     def end_epoch(self, state: Checkpoint, snapshot: Callable[[Checkpoint], Checkpoint]) -> Checkpoint:
-        """Validates, and writes history, TensorBoard events, checkpoints and, if they are the best so far, the weights.
+        """Validates, and writes history, TensorBoard events, checkpoint and, if they are the best so far, the weights.
 
         Args:
             state: with the row of the epoch, to which the validation metrics are added.
@@ -72,8 +72,6 @@ class Validator:
             if better and self.distributed.is_first:
                 write_network(self.run.weights, self.network.state_dict(), self.config, self.classes)
         if self.distributed.is_first:
-            if better:
-                write_checkpoint(self.run.best, snapshot(after))
             write_checkpoint(self.run.last, snapshot(after))
         self.distributed.barrier()
         return after

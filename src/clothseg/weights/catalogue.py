@@ -1,12 +1,13 @@
 """Names of weights: published files with address, size, licence and checksum, and how a name becomes a local file."""
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clothseg.errors import DownloadError, WeightsError
+from clothseg.paths import Wanted, explain_wrong_path
 from clothseg.runs import RunFolder
+from clothseg.suggestions import did_you_mean, near_path, nearest
 from clothseg.weights.formats.efficientnet_lite import BUNDLED
 
 if TYPE_CHECKING:
@@ -97,7 +98,8 @@ def published(name: str, backbone: str = "resnet50") -> Published:
     """
     full_name = f"imagenet-{backbone}" if name == "imagenet" else name
     if full_name not in PUBLISHED:
-        raise WeightsError(f"{full_name!r} is not a name of published weights; the names are {', '.join(PUBLISHED)}")
+        hint = did_you_mean(full_name, list(PUBLISHED), otherwise="the names are")
+        raise WeightsError(f"{full_name!r} is not a name of published weights; {hint}")
     return PUBLISHED[full_name]
 
 
@@ -110,13 +112,15 @@ def check_source(source: str) -> None:
     path = Path(source)
     if path.is_dir() and not RunFolder(path).weights.is_file():
         raise WeightsError(
-            f"weights {source!r}: a folder, but not one of a finished run (no {RunFolder(path).weights.name})"
+            explain_wrong_path(path, Wanted.RUN)
+            or f"weights {source!r}: a folder, but not one of a finished run (no {RunFolder(path).weights.name})"
         )
     names = ["random", "imagenet", *BUNDLED, *PUBLISHED]
     if not path.exists() and source not in names:
-        near = get_close_matches(source, names, n=2)
-        hint = f"did you mean {' or '.join(near)}?" if near else "`clothseg weights download` lists the published ones"
-        raise WeightsError(f"weights {source!r}: no such file or folder, and no name of published weights; {hint}")
+        near = nearest(source, names, 2)
+        hint = f"; did you mean {' or '.join(near)}?" if near else near_path(path)
+        listed = "`clothseg weights download` lists the published names"
+        raise WeightsError(f"weights {source!r}: no such file, folder or published name{hint} {listed}")
 
 
 def find_weights_file(source: str, backbone: str, progress: "TransferProgress | None") -> Path:

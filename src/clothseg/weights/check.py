@@ -8,7 +8,9 @@ import yaml
 from clothseg.config import read_settings
 from clothseg.errors import RunError, WeightsError
 from clothseg.instances import class_number
+from clothseg.paths import Wanted, explain_wrong_path
 from clothseg.runs import RunFolder
+from clothseg.suggestions import near_path
 from clothseg.weights.catalogue import PUBLISHED
 from clothseg.weights.formats.native_metadata import read_metadata
 from clothseg.weights.origin_settings import config_from
@@ -25,14 +27,17 @@ def weights_file(path: Path) -> Path:
         file = RunFolder(path).weights
         if not file.is_file():
             raise RunError(
-                f"{path}: no {file.name} in it; did the run finish its first epoch? `clothseg fit` writes it"
+                explain_wrong_path(path, Wanted.RUN)
+                or f"{path}: no {file.name} in it; did the run finish its first epoch? `clothseg fit` writes it"
             )
         return file
     if not path.is_file():
         if str(path) in PUBLISHED:
             fetch = f"`clothseg weights download {path}` fetches it and prints its path"
             raise WeightsError(f"{path}: no such file; {fetch}")
-        raise WeightsError(f"{path}: no such weights file")
+        raise WeightsError(f"{path}: no such weights file or run{near_path(path)}")
+    if wrong := explain_wrong_path(path, Wanted.RUN):
+        raise WeightsError(wrong)
     return path
 
 

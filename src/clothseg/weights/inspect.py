@@ -1,13 +1,14 @@
 """The content of a weights file, key by key, compared with the network that it is for."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from clothseg.config import Config
 from clothseg.networks import build_network
 from clothseg.weights.converted import UNKNOWN_PART, ConvertedWeights
 from clothseg.weights.load import read_weights
@@ -68,6 +69,12 @@ class Inspection:
         found = Counter(key.result for key in self.keys)
         return {result: found[result] for result in RESULTS if found[result]}
 
+    def changed_settings(self) -> dict[str, Any]:
+        """The settings that differ from the defaults of `Config`, by their dotted names."""
+        name = (self.settings.get("network") or {}).get("name")
+        usual = Config.from_tree({"network": {"name": name}} if name else {}, [], "defaults").flat()
+        return {key: value for key, value in _flat(self.settings) if value != usual.get(key)}
+
     def as_dict(self) -> dict[str, Any]:
         """The inspection for JSON."""
         return asdict(self) | {"counts": self.counts()}
@@ -98,6 +105,14 @@ def inspect_weights(path: Path, settings: str | Path | None = None, overrides: S
         {section: value for section, value in converted.settings.items() if value != {}},
         _keys(converted, expected, known=known),
     )
+
+
+def _flat(tree: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{path}{key}.")
+        else:
+            yield f"{path}{key}", value
 
 
 def _keys(converted: ConvertedWeights, expected: dict[str, tuple[int, ...]], *, known: bool) -> list[Key]:

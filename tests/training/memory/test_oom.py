@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from clothseg.config import Config
-from clothseg.errors import RunError, SpoiledRun
+from clothseg.errors import RunError, SpoiledRun, is_out_of_memory
 from clothseg.models import MaskRCNN
 from clothseg.runs import RunFolder
 from clothseg.training import Examples, HistoryRow, read_checkpoint, read_history
-from clothseg.training.memory.oom import handle_oom, is_out_of_memory, split_batches
+from clothseg.training.memory.oom import handle_oom, split_batches
 from clothseg.training.validation import Validator
 
 from ..conftest import SMALL, Photos

@@ -14,8 +14,9 @@ from clothseg.cli.terminal import ERRORS, progress_bar
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
 from clothseg.dataset.reading import describe_corrections
-from clothseg.errors import ConfigError
+from clothseg.errors import ConfigError, DataError
 from clothseg.files import require_absent
+from clothseg.suggestions import near_path
 
 _LISTED = 10
 
@@ -24,7 +25,7 @@ def show(
     data: Annotated[
         Path, typer.Argument(help="A dataset, an export in COCO's format, or with --annotations a folder of photos.")
     ],
-    out: Annotated[Path, typer.Option(help="Folder for the pictures and index.html.")],
+    out: Annotated[Path, typer.Option(help="Folder for the pictures and index.html.")] = Path("look"),
     split: Annotated[str, typer.Option(help="The split to show. val also finds valid and val2017.")] = "train",
     annotations: Annotated[Path | None, typer.Option(help="A COCO file, instead of --split.")] = None,
     classes: Annotated[
@@ -59,6 +60,8 @@ def show(
     if overrides and named is None:
         raise ConfigError("--set changes a configuration; name it with --config or --augment")
     settings = Config.load(named, overrides or []) if named else Config()
+    if annotations is not None and not annotations.is_file():
+        raise DataError(f"--annotations {annotations}: no such file{near_path(annotations)}")
     loaded = CocoLikeDataset().load_data(data, split, annotations).prepare()
     if not quiet and (corrected := describe_corrections(loaded.source or data, loaded.corrections)):
         ERRORS.print(escape(corrected))

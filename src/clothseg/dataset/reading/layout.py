@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clothseg.errors import DataError
+from clothseg.paths import Wanted, explain_wrong_path, require_path
 
 PATTERNS = (
     "annotations/instances_*.json",  # COCO, CVAT
@@ -78,6 +79,7 @@ def find_layout(source: Path, photos: Sequence[Path] = ()) -> Layout:
         DataError: there is no such folder or file, or no annotation file in it. The message lists what was looked for.
     """
     if source.is_file():
+        require_path(source, Wanted.DATASET)
         files, names = [source], [_name(source)]
     elif source.is_dir():
         files = _find_files(source)
@@ -86,10 +88,8 @@ def find_layout(source: Path, photos: Sequence[Path] = ()) -> Layout:
         if any(len(parts) == 1 or parts[0] == "annotations" for parts in below) or len(set(names)) < len(names):
             names = unique_names(files)
     else:
-        raise DataError(
-            f"{source}: no such file or folder; give the folder of a dataset or its COCO JSON file, or create a "
-            "dataset with `clothseg dataset build`"
-        )
+        require_path(source, Wanted.DATASET)
+        raise DataError(f"{source}: no such file or folder; give the folder of a dataset or its COCO JSON file")
     splits = [
         SplitFiles(name, file, tuple(photos) or usual_folders(file, name))
         for file, name in zip(files, names, strict=True)
@@ -158,10 +158,8 @@ def _find_files(folder: Path) -> list[Path]:
         fitting = [path for path in found if _may_be_coco(path) or (named and role_of(_name(path)))]
         if fitting:
             return fitting
-    raise DataError(
-        f"{folder}: this folder has no annotations in COCO's format; looked for {', '.join(PATTERNS)}. "
-        f"It contains {_content(folder)}"
-    )
+    wrong = explain_wrong_path(folder, Wanted.DATASET) or f"{folder}: this folder has no annotations in COCO's format"
+    raise DataError(f"{wrong}. Looked for {', '.join(PATTERNS)}; it contains {_content(folder)}")
 
 
 def _may_be_coco(path: Path) -> bool:

@@ -9,12 +9,19 @@ from torch import Tensor, nn
 from torchvision.ops import FrozenBatchNorm2d
 
 from clothseg import cpu_path
+from clothseg.errors import ConfigError
 
 Norm = Callable[[int], nn.Module]
 
 
 def group_norm(channels: int) -> nn.Module:
-    """Group normalisation with 32 groups, or as many as divide the channels evenly."""
+    """Group normalisation with 32 groups, or with 8.
+
+    Raises:
+        ConfigError: the channels cannot be divided into 8 groups.
+    """
+    if channels % 8:
+        raise ConfigError(f"norm group needs a number of channels that 8 divides, but a layer has {channels}")
     return nn.GroupNorm(32 if channels % 32 == 0 else 8, channels)
 
 

@@ -1,33 +1,13 @@
-"""Out-of-memory in the middle of a training: how to recognise it, and how to continue with less at a time."""
+"""Out-of-memory in the middle of a training: how to continue with less at a time."""
 
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, Protocol, TypeVar
 
-import torch
-
 from clothseg.errors import RunError
 from clothseg.training.memory.device import empty_device_caches
 
-SIGNS = (
-    "can't allocate memory",
-    "not enough memory",
-    "out of memory",
-    "alloc_failed",
-    "bad_alloc",
-    "could not create a memory",
-    "could not create a primitive",
-)
-"""Parts of the messages of torch and its libraries at out-of-memory, in lower case."""
-
 T = TypeVar("T")
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error means out-of-memory."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    return isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in SIGNS)
 
 
 def split_batches(batches: list[list[T]], micro_batches: int) -> list[list[T]]:

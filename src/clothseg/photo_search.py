@@ -1,0 +1,119 @@
+"""Finds photos: files, folders and patterns become a list of paths, each file once."""
+
+import glob
+import os
+import unicodedata
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+from clothseg.errors import PhotoError
+from clothseg.photos import RAW_SUFFIXES, SUFFIXES, url_in
+from clothseg.suggestions import near_path
+
+
+def find_photos(inputs: Iterable[Path], *, recursive: bool = False, suffixes: Collection[str] = SUFFIXES) -> list[Path]:
+    """Lists the photos that the inputs name, each once: files as they are, and the photos in folders, sorted.
+
+    Hidden files and folders are left out. A pattern may have `*`, `?`, `[a-z]`, and `**` for folders of any depth. It
+    gives the files with one of `suffixes` and the photos in the folders that match, sorted. A file with exactly this
+    name takes precedence over the pattern.
+
+    Args:
+        inputs: files, folders and patterns.
+        recursive: whether to search subfolders too.
+        suffixes: of the files that a pattern may give, in lower case; folders give photos only.
+
+    An input that does not exist, a folder without photos and a pattern without matches are in the list as they are, if
+    another input gives a photo: reading them fails, one by one, and the others are done.
+
+    Raises:
+        PhotoError: no input gives a photo; the message has the reason for each.
+    """
+    photos: list[Path] = []
+    problems: list[str] = []
+    for place in inputs:
+        try:
+            if _exists(place) or not glob.has_magic(str(place)):
+                photos += _photos_at(place, recursive=recursive)
+            else:
+                photos += _matching(place, recursive=recursive, suffixes=suffixes)
+        except PhotoError as error:
+            problems.append(str(error))
+            photos.append(place)
+    if len(problems) == len(photos):
+        raise PhotoError("\n".join(problems) or "no photo is named")
+    once: dict[object, Path] = {}
+    for photo in photos:
+        once.setdefault(_identity(photo), photo)
+    return list(once.values())
+
+
+def _matching(pattern: Path, *, recursive: bool, suffixes: Collection[str]) -> list[Path]:
+    """The photos that match a pattern, and those in folders that match."""
+    names = glob.glob(str(pattern), recursive=True)  # noqa: PTH207 - a pattern with any root
+    matches = [Path(name) for name in sorted(names, key=lambda name: name.replace(os.sep, "/"))]
+    found = [p for p in matches if p.is_file() and p.suffix.lower() in suffixes]
+    for folder in (p for p in matches if p.is_dir()):
+        found += _in_folder(folder, recursive=recursive)
+    if not found:
+        raise PhotoError(f"{pattern}: nothing with a known suffix matches this pattern")
+    return found
+
+
+def _identity(path: Path) -> tuple[int, int, str]:
+    """Equal for two spellings of one file: by links, and by case or accents where the file system ignores them.
+
+    The name is part of it, because hard links with different names count as two photos.
+    """
+    try:
+        file = path.stat()
+    except (OSError, ValueError):  # for example a link to nothing
+        return 0, 0, str(path)
+    return file.st_dev, file.st_ino, unicodedata.normalize("NFC", str(path.resolve())).casefold()
+
+
+def _photos_at(place: Path, *, recursive: bool) -> list[Path]:
+    """The file, or the photos in the folder."""
+    if (url := url_in(place)) and not _exists(place):
+        raise PhotoError(f"{url}: a web address; download the photo first")
+    if not _exists(place) and not place.is_symlink():
+        raise PhotoError(f"{place}: no such photo or folder{near_path(place)}")
+    if not place.is_dir():
+        return [place]
+    inside = _in_folder(place, recursive=recursive)
+    if not inside:
+        deeper = "" if recursive or not _in_folder(place, recursive=True) else "; --recursive searches subfolders"
+        raise PhotoError(f"{place}: no photos in this folder ({', '.join(sorted(SUFFIXES))}){deeper}")
+    return inside
+
+
+def _in_folder(folder: Path, *, recursive: bool) -> list[Path]:
+    """The photos in a folder, sorted; links to folders are not followed.
+
+    Whatever is called like a photo is among them, so that its error is reported: a link to nothing, a pipe, a folder
+    that is not searched. So is a raw file of a camera, unless a photo of the same name lies beside it.
+    """
+    found: list[Path] = []
+    for here, below, files in os.walk(folder):
+        names = files if recursive else files + below
+        below[:] = [name for name in below if recursive and not name.startswith(".")]
+        photos = [path for name in names if _is_photo(path := Path(here) / name, SUFFIXES)]
+        stems = {path.stem.lower() for path in photos}
+        raw = [path for name in names if _is_photo(path := Path(here) / name, RAW_SUFFIXES)]
+        found += photos + [path for path in raw if path.stem.lower() not in stems]
+    return _sorted(found)
+
+
+def _sorted(paths: Iterable[Path]) -> list[Path]:
+    return sorted(paths, key=lambda path: path.parts)  # Windows would ignore the case, and number the photos otherwise
+
+
+def _is_photo(path: Path, suffixes: Collection[str]) -> bool:
+    return path.suffix.lower() in suffixes and not path.name.startswith(".")
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # no permission, too long a name, or a zero byte in it
+        return False

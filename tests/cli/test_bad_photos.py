@@ -1,0 +1,147 @@
+"""Photos that are broken in many ways: every command names them, does the others, and exits with 1."""
+
+import json
+from pathlib import Path
+
+import pytest
+from bad_photos import bad_photos, odd_photos, photo
+from PIL import Image
+
+from clothseg.config import Config
+from clothseg.dataset import CocoLikeDataset, readable
+from clothseg.errors import DataError, PhotoError
+from clothseg.evaluation import Metrics
+from clothseg.models import MaskRCNN
+from clothseg.photos import read_photo
+
+from .conftest import TINY, RunCommand
+
+QUICK = [word for setting in (*TINY, "train.epochs=1", "augment.fixed_views=1") for word in ("--set", setting)]
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("network") / "net.safetensors"
+    MaskRCNN(Config.load("demo", TINY)).build(["Suit", "Dress"]).save(path)
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> tuple[Path, list[str], list[str]]:
+    """A folder of photos, the names of those that cannot be read, and of the others."""
+    place = tmp_path / "photos"
+    place.mkdir()
+    bad, good = bad_photos(place), odd_photos(place)
+    return place, bad, good
+
+
+@pytest.fixture
+def dataset(folder: tuple[Path, list[str], list[str]], tmp_path: Path) -> Path:
+    """A dataset of these photos, all in each split, with one box on each."""
+    place, bad, good = folder
+    place.rename(tmp_path / "images")
+    (tmp_path / "images" / "bad-size.png").write_bytes(photo(tmp_path / "other.png", 3, (100, 100)).read_bytes())
+    bad.append("bad-size.png")
+    good += [photo(tmp_path / "images" / f"plain{n}.jpg", n).name for n in range(len(bad))]
+    names = sorted([*bad, *good])
+    images = [{"id": n, "file_name": name, "width": 96, "height": 128} for n, name in enumerate(names, 1)]
+    square = [[10, 10, 60, 10, 60, 90, 10, 90]]
+    rows = [
+        {"id": n, "image_id": n, "category_id": 1, "segmentation": square, "bbox": [10, 10, 50, 80], "area": 4000}
+        for n in range(1, len(names) + 1)
+    ]
+    tree = {"images": images, "annotations": rows, "categories": [{"id": 1, "name": "Suit"}, {"id": 2, "name": "Hat"}]}
+    (tmp_path / "annotations").mkdir()
+    for split in ("train", "val"):
+        (tmp_path / "annotations" / f"{split}.json").write_text(json.dumps(tree))
+    return tmp_path
+
+
+def named(error: str, names: list[str]) -> list[str]:
+    """Of these files, those that a line of the error names."""
+    return sorted(name for name in names if any(f"{name}:" in line for line in error.splitlines()))
+
+
+@pytest.mark.parametrize("command", ["predict", "cutout"])
+def test_the_other_photos_are_done(
+    command: str,
+    network: Path,
+    folder: tuple[Path, list[str], list[str]],
+    tmp_path: Path,
+    run_command: RunCommand,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    place, bad, good = folder
+    words = ("--out", tmp_path / "out", "--score-threshold", 0)
+    assert run_command(command, network, place, tmp_path / "absent.jpg", *words) == 1
+    error = capsys.readouterr().err
+    assert named(error, [*bad, "absent.jpg"]) == sorted([*bad, "absent.jpg"])
+    assert named(error, good) == []
+    done = " ".join(path.name for path in (tmp_path / "out").glob("*.png"))
+    assert [name for name in good if f"-{Path(name).stem}" not in done] == []
+
+
+def test_only_bad_photos_are_an_error_and_write_nothing(
+    network: Path, tmp_path: Path, run_command: RunCommand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "photos").mkdir()
+    bad = bad_photos(tmp_path / "photos")
+    for command in ("predict", "cutout"):
+        assert run_command(command, network, tmp_path / "photos", "--out", tmp_path / "out") == 2
+        assert named(capsys.readouterr().err, bad) == bad
+        assert not (tmp_path / "out").exists()
+
+
+def test_training_and_evaluation_leave_them_out(
+    dataset: Path, run_command: RunCommand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = sorted(path.name for path in (dataset / "images").glob("bad-*"))
+    run = dataset / "run"
+    assert run_command("fit", dataset, "--out", run, *QUICK, "--quiet") == 1
+    assert named(capsys.readouterr().err, bad) == bad
+    assert len(json.loads((run / "run.json").read_text())["unread"]) == 2 * len(bad)
+    assert run_command("evaluate", run, dataset, "--quiet") == 1
+    assert named(capsys.readouterr().err, bad) == bad
+    metrics = Metrics.from_json((run / "metrics.json").read_text())
+    assert any(note.startswith(f"{len(bad)} photos cannot be read") for note in metrics.notes)
+    assert run_command("dataset", "show", dataset, "--out", dataset / "look", "--count", 99, "--quiet") == 1
+    assert named(capsys.readouterr().err, bad)
+    assert run_command("dataset", "check", dataset, "--json") == 1
+    assert named(capsys.readouterr().out.replace('"', ":"), bad) == bad
+
+
+def test_readable_agrees_with_reading(dataset: Path) -> None:
+    data = CocoLikeDataset().load_data(dataset, "train").prepare()
+    kept, unread = readable(data)
+
+    def can_be_read(position: int) -> bool:
+        try:
+            data.load_image(position)
+        except (PhotoError, DataError):
+            return False
+        return True
+
+    want = [entry.path.name for position, entry in enumerate(data.images) if can_be_read(position)]
+    assert [entry.path.name for entry in kept.images] == want
+    assert len(unread) == len(data) - len(want)
+    assert len(data.images) > len(kept.images)
+
+
+def test_a_wrong_folder_of_photos_is_an_error(dataset: Path) -> None:
+    (dataset / "images").rename(dataset / "pictures")
+    data = CocoLikeDataset().load_data(dataset, "train").prepare()
+    with pytest.raises(PhotoError, match="probably they lie elsewhere"):
+        readable(data)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_turned_photos_have_the_size_of_their_annotations(tmp_path: Path, orientation: int) -> None:
+    from clothseg.photos import check_photo
+
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.new("RGB", (40, 24), "red").save(tmp_path / "a.jpg", exif=exif)
+    height, width = read_photo(tmp_path / "a.jpg").shape[:2]
+    check_photo(tmp_path / "a.jpg", (height, width))
+    with pytest.raises(PhotoError, match=f"has {height} x {width} pixels"):
+        check_photo(tmp_path / "a.jpg", (width, height))

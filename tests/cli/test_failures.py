@@ -1,0 +1,119 @@
+"""Failures of the command line: one line each, the right exit code, a log for what is not expected."""
+
+import errno
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+import pytest
+from bad_photos import photo
+
+from clothseg.cli.failures import ISSUES
+from clothseg.config import Config
+from clothseg.models import MaskRCNN
+
+from .conftest import TINY, RunCommand
+
+
+def fail_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    def load(*_: object) -> Config:
+        raise error
+
+    monkeypatch.setattr("clothseg.config.Config.load", load)
+
+
+FAILURES = [
+    (KeyError("x"), 3, "KeyError"),
+    (RecursionError("too deep"), 3, "RecursionError"),
+    (ZeroDivisionError("a\nb"), 3, "ZeroDivisionError: a b"),
+    (MemoryError(), 2, "memory ran out"),
+    (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), 2, "memory ran out"),
+    (RuntimeError("can't start new thread"), 2, "no more threads"),
+    (OSError(errno.ENOSPC, "No space left on device", "runs/a"), 2, "runs/a: no space is left"),
+    (PermissionError(errno.EACCES, "Permission denied", "runs/a"), 2, "runs/a: no permission"),
+    (OSError(errno.EROFS, "Read-only file system", "runs/a"), 2, "runs/a: no permission"),
+    (OSError(errno.EMFILE, "Too many open files", "a.jpg"), 2, "too many files are open"),
+    (BrokenProcessPool("gone"), 2, "a worker process ended suddenly"),
+    (KeyboardInterrupt(), 1, "interrupted (Ctrl-C)"),
+    (BrokenPipeError(errno.EPIPE, "Broken pipe"), 1, "the program that reads the output has ended"),
+]
+
+
+@pytest.mark.parametrize(("error", "code", "words"), FAILURES, ids=lambda value: type(value).__name__)
+def test_each_kind_of_failure_is_one_line(
+    error: BaseException,
+    code: int,
+    words: str,
+    run_command: RunCommand,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    fail_with(monkeypatch, error)
+    assert run_command("config", "show", "demo") == code
+    shown = capsys.readouterr().err
+    assert words in shown
+    assert len(shown.strip().splitlines()) == 1
+    assert "Traceback" not in shown
+    logs = list(tmp_path.iterdir())
+    assert len(logs) == (code == 3)
+    if logs:
+        assert str(logs[0]) in shown
+        assert ISSUES in shown
+        log = logs[0].read_text(encoding="utf-8")
+        assert "Traceback (most recent call last)" in log
+        assert log.startswith("clothseg config show demo\n")
+        assert "torch " in log
+
+
+@pytest.mark.parametrize("place", [0, 3])
+def test_debug_shows_the_traceback_wherever_it_is_typed(place: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["config", "show", "demo"]
+    words.insert(place, "--debug")
+    monkeypatch.setattr("sys.argv", ["clothseg", *words])
+    fail_with(monkeypatch, KeyError("x"))
+    with pytest.raises(KeyError):
+        from clothseg.cli import main
+
+        main()
+
+
+def test_the_address_for_reports_is_that_of_the_project() -> None:
+    text = (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
+    found = re.search(r'^Issues = "(.*)"$', text, re.MULTILINE)
+    assert found is not None
+    assert found[1] == ISSUES
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_a_full_disk_behind_stdout_is_an_error() -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "clothseg", "config", "show"], stdout=full, stderr=subprocess.PIPE, check=False
+        )
+    assert done.returncode == 2
+    assert done.stderr.decode().splitlines() == [
+        "error: no space is left on the disk, or of your quota; make room and run the command again"
+    ]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signal SIGINT for one process")
+def test_ctrl_c_is_one_line(tmp_path: Path) -> None:
+    MaskRCNN(Config.load("demo", TINY)).build(["Suit"]).save(tmp_path / "net.safetensors")
+    for number in range(300):
+        photo(tmp_path / f"{number}.png", number)
+    words = ["predict", str(tmp_path / "net.safetensors"), f"{tmp_path}/*.png", "--out", str(tmp_path / "found")]
+    process = subprocess.Popen([sys.executable, "-m", "clothseg", *words], stderr=subprocess.PIPE)
+    while process.poll() is None and not list((tmp_path / "found").glob("0001*")):
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGINT)
+    shown = process.communicate()[1].decode()
+    assert shown.startswith("stopped: interrupted (Ctrl-C)")
+    assert len(shown.splitlines()) == 1
+    assert process.returncode == 1

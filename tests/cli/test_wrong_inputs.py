@@ -1,0 +1,126 @@
+"""Wrong paths, names and words: each message says what was looked for, and the nearest thing that exists."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from bad_photos import photo
+
+from clothseg import sample
+from clothseg.cli.dataset.build import build
+from clothseg.config import Config
+from clothseg.models import MaskRCNN
+from clothseg.runs import RunFolder
+
+from .conftest import TINY, RunCommand
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with photos, a dataset, a run and foreign labels."""
+    root = tmp_path_factory.mktemp("place")
+    (root / "my-photos").mkdir()
+    photo(root / "my-photos" / "a.jpg")
+    build(sample.folder(), root / "data" / "demo", quiet=True, limit=2)
+    settings = Config.load("demo", TINY)
+    run = RunFolder(root / "runs" / "demo")
+    MaskRCNN(settings).build(["Suit", "Dress", "Jeans"]).save(run.weights)
+    run.config.write_text(settings.to_yaml())
+    (root / "yolo" / "labels").mkdir(parents=True)
+    (root / "yolo" / "labels" / "a.txt").write_text("0 0.1 0.1 0.9 0.1 0.9 0.9\n")
+    (root / "empty").mkdir()
+    return root
+
+
+CASES: list[tuple[str, Sequence[str]]] = [
+    ("fit my-photos --out x", ["a folder of photos without labels", "CVAT", "--labels coco"]),
+    ("fit yolo --out x", ["labels in the form of YOLO", "clothseg dataset import yolo"]),
+    ("fit data/dem --out x", ["did you mean data/demo?"]),
+    ("fit data --out x", ["did you mean data/demo?"]),
+    ("fit runs/demo --out x", ["a run, not a dataset"]),
+    ("fit https://a.org/data.zip --out x", ["https://a.org/data.zip: a web address", "download it first"]),
+    ("fit empty --out x", ["an empty folder, not a dataset"]),
+    ("fit data/demo --out x --set epochs=3", ["epochs: unknown key; did you mean train.epochs?"]),
+    ("fit data/demo --out x --set lr=3", ["did you mean train.learning_rate?"]),
+    ("fit data/demo --out x --set train.epoch=3", ["did you mean train.epochs?"]),
+    ("fit data/demo --out x --set network.rpm.positive_fraction=1", ["did you mean network.rpn?"]),
+    ("fit data/demo --out x --config smal", ["did you mean small?"]),
+    ("fit data/demo --out x --weights cocco", ["did you mean coco"]),
+    ("fit data/demo --out x --weights runs/dem", ["did you mean runs/demo?"]),
+    ("fit data/demo --out runs/dem --resume", ["no run to continue", "did you mean runs/demo?"]),
+    ("fit data/demo --out x --epochs 3", ["there is no option --epochs; it is --set train.epochs=N"]),
+    ("fit data/demo -o x", ["it is --out"]),
+    ("train data/demo --out x", ["it is `clothseg fit`"]),
+    ("check data/demo", ["it is `clothseg dataset check`"]),
+    ("evalute runs/demo data/demo", ["Did you mean 'evaluate'?"]),
+    ("dataset build my-photos --out x", ["a folder of photos without labels", "not a folder of Open Images files"]),
+    ("dataset build data/demo --out x", ["a COCO dataset", "needs no build"]),
+    ("dataset build sampl --out x", ["no such file or folder"]),
+    ("dataset stats data/demo", ["not a folder of Open Images files"]),
+    ("dataset classes runs/demo", ["a run, not a folder of Open Images files"]),
+    ("dataset check my-photos", ["a folder of photos without labels"]),
+    ("dataset show yolo --out x", ["clothseg dataset import yolo"]),
+    ("dataset show data/demo --out x --split vall", ["no such split; did you mean val?"]),
+    ("dataset show data/demo --out x --annotations data/demo/annotations/vall.json", ["did you mean"]),
+    ("dataset show data/demo --out x --classes dres", ["did you mean Dress?"]),
+    ("evaluate runs/nope data/demo", ["runs/nope: no such weights file or run; runs/ has demo"]),
+    ("evaluate runs/demo data/dmo", ["did you mean data/demo?"]),
+    ("evaluate runs/demo my-photos", ["a folder of photos without labels"]),
+    ("evaluate my-photos data/demo", ["not a run", "the run comes first"]),
+    ("figures runs/x --out f", ["runs/x: no such file or folder; expected an evaluated run", "runs/ has demo"]),
+    ("figures runs/demo --out f", ["clothseg evaluate runs/demo DATA"]),
+    ("compare runs/demo runs/nope --data data/demo", ["clothseg evaluate runs/demo"]),
+    ("compare runs/nope runs/demo --data data/demo", ["runs/nope: no such run or results file; runs/ has demo"]),
+    ("curves runs/dem", ["no such run; did you mean runs/demo?"]),
+    ("predict runs/dem my-photos --out f", ["did you mean runs/demo?"]),
+    ("predict my-photos runs/demo --out f", ["the run comes first"]),
+    ("predict runs/demo my-photo --out f", ["did you mean my-photos?"]),
+    ("predict runs/demo my-photos/b.jpg --out f", ["did you mean my-photos/a.jpg?"]),
+    ("predict runs/demo https://a.org/b.jpg --out f", ["https://a.org/b.jpg: a web address; download the photo"]),
+    ("predict runs/demo my-photos --out f --conf 0.5", ["it is --score-threshold"]),
+    ("predict runs/demo my-photos --out f --formt csv", ["--format"]),
+    ("predict runs/demo my-photos --out f --format cvs", ["csv"]),
+    ("predict runs/demo my-photos --out f --threshold Dres=1", ["did you mean Dress?"]),
+    ("predict runs/demo my-photos --out f --thresholds runs/demo/metric.json", ["no such file"]),
+    ("cutout runs/demo my-photos --out f --class Jean", ["did you mean Jeans?"]),
+    ("compose a.png my-photos/a.jpg --out c.png", ["a.png: no such photo"]),
+    ("weights inspect runs/dem", ["did you mean runs/demo?"]),
+    ("weights download coco-detectron2-r10", ["did you mean coco-detectron2-r101"]),
+    ("config show dem", ["did you mean demo?"]),
+]
+
+
+@pytest.mark.parametrize(("line", "words"), CASES, ids=[line for line, _ in CASES])
+def test_the_message_names_the_nearest_thing(
+    line: str,
+    words: Sequence[str],
+    place: Path,
+    run_command: RunCommand,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("COLUMNS", "250")
+    before = sorted(place.rglob("*"))
+    assert run_command(*line.split()) == 2
+    shown = capsys.readouterr().err
+    assert [word for word in words if word not in shown] == [], shown
+    assert "Traceback" not in shown
+    assert sorted(place.rglob("*")) == before
+
+
+def test_a_coco_file_can_be_evaluated_on(place: Path, run_command: RunCommand, tmp_path: Path) -> None:
+    """The photos lie in `images/` beside the folder of the file, or beside the file."""
+    run, data = tmp_path / "run", place / "data" / "demo"
+    shutil.copytree(place / "runs" / "demo", run)
+    assert run_command("evaluate", run, data, "--quiet") == 0
+    metrics = (run / "metrics.json").read_text()
+    flat = tmp_path / "flat"
+    shutil.copytree(data / "images", flat)
+    shutil.copy(data / "annotations" / "val.json", flat / "mine.json")
+    for file in (data / "annotations" / "val.json", flat / "mine.json"):
+        (run / "metrics.json").unlink()
+        assert run_command("evaluate", run, file, "--quiet") == 0
+        assert (run / "metrics.json").read_text() == metrics
+        assert "data:image/webp" in (run / "report.html").read_text()
