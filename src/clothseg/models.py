@@ -295,3 +295,9 @@ class MaskRCNN(Model):
     """Mask R-CNN: see `Model` for what it can do."""
 
     network_name = "mask_rcnn"
+
+
+class DeepLab(Model):
+    """DeepLabv3+: see `Model` for what it can do."""
+
+    network_name = "deeplab"

@@ -7,6 +7,16 @@ PyTorch. `docs/config.md` lists every setting, and the upper-case names of the K
 
 from clothseg.config.augment import AugmentSettings, Strength
 from clothseg.config.config import NETWORK_SETTINGS, Config
+from clothseg.config.deeplab import (
+    AsppSettings,
+    CenterSettings,
+    ComponentSettings,
+    DecoderSettings,
+    DeepLabLossWeights,
+    DeepLabSettings,
+    PixelLossSettings,
+    SemanticHeadSettings,
+)
 from clothseg.config.mask_rcnn import (
     AnchorSettings,
     BoxHeadSettings,
@@ -26,10 +36,16 @@ __all__ = [
     "NETWORK_SETTINGS",
     "TRAINABLE",
     "AnchorSettings",
+    "AsppSettings",
     "AugmentSettings",
     "BackboneSettings",
     "BoxHeadSettings",
+    "CenterSettings",
+    "ComponentSettings",
     "Config",
+    "DecoderSettings",
+    "DeepLabLossWeights",
+    "DeepLabSettings",
     "FpnSettings",
     "InferenceSettings",
     "InputSettings",
@@ -37,8 +53,10 @@ __all__ = [
     "MaskHeadSettings",
     "MaskRCNNSettings",
     "NetworkSettings",
+    "PixelLossSettings",
     "RpnSettings",
     "Section",
+    "SemanticHeadSettings",
     "StageSettings",
     "Strength",
     "TrainSettings",

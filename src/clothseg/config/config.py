@@ -10,6 +10,7 @@ import yaml
 from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, model_validator
 
 from clothseg.config.augment import AugmentSettings, Strength
+from clothseg.config.deeplab import DeepLabSettings
 from clothseg.config.mask_rcnn import MaskRCNNSettings
 from clothseg.config.parsing import describe_errors, override, read_settings
 from clothseg.config.renamed import take_renamed
@@ -18,7 +19,10 @@ from clothseg.config.shared import BackboneSettings, InferenceSettings, InputSet
 from clothseg.config.train import HEADLINE_METRICS, StageSettings, TrainSettings
 from clothseg.errors import ConfigError
 
-NETWORK_SETTINGS: dict[str, type[NetworkSettings]] = {"mask_rcnn": MaskRCNNSettings}
+NETWORK_SETTINGS: dict[str, type[NetworkSettings]] = {
+    "mask_rcnn": MaskRCNNSettings,
+    "deeplab": DeepLabSettings,
+}
 """The section of each network by its name: the tag of the discriminated union `Config.network`."""
 
 

@@ -10,8 +10,9 @@ from clothseg.config.section import Count, Fraction, FrozenStages, NonNegative, 
 class InputSettings(Section):
     """How a photo becomes the network's input."""
 
-    resize: Literal["fit", "keep_ratio", "square"] = "keep_ratio"
-    """`fit`: into a fixed frame; `keep_ratio`: by the short side; `square`: into a padded square of `max_side`."""
+    resize: Literal["fit", "keep_ratio", "square", "none"] = "keep_ratio"
+    """`fit`: into a fixed frame; `keep_ratio`: by the short side; `square`: into a padded square of `max_side`; `none`:
+    as the photo is, unless its long side is more than `max_side`."""
     height: Side = 512
     """Height of the frame in pixels, for `fit`."""
     width: Side = 512
@@ -19,7 +20,7 @@ class InputSettings(Section):
     min_side: Side = 800
     """Length of the short side in pixels, for `keep_ratio`; the least length of it for `square`."""
     max_side: Side = 1333
-    """Largest length of the long side in pixels, for `keep_ratio` and `square`."""
+    """Largest length of the long side in pixels, for all but `fit`."""
     mean: Triple | None = None
     """Channel means, in the order of `channels` and the range of the conventions; null takes the conventions' own."""
     std: tuple[Positive, Positive, Positive] | None = None
@@ -32,11 +33,13 @@ class BackboneSettings(Section):
     """The backbone: five stages, the first of which is the stem."""
 
     name: str = "resnet50"
-    """`resnet18`, `resnet34`, `resnet50`, `resnet101`, `resnext101_32x8d`, or `timm/NAME`."""
+    """`resnet18`, `resnet34`, `resnet50`, `resnet101`, `resnext101_32x8d`, `resnet52` and `resnet103` (a stem of three
+    convolutions), `mobilenetv2`, or `timm/NAME`."""
     frozen_stages: FrozenStages = 2
     """How many of the five stages keep their weights; the words `heads`, `5+`, `4+`, `3+`, `2+`, `all` work too."""
-    norm: Literal["frozen", "group"] = "frozen"
-    """`frozen`: batch norm that stays as loaded; `group`: group norm, for a start without pretrained weights."""
+    norm: Literal["frozen", "group", "batch"] = "frozen"
+    """`frozen`: batch norm that stays as loaded; `group`: group norm, for a start without pretrained weights; `batch`:
+    batch norm with the statistics of each batch, for large batches."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Dropout rate on the branch of each residual block (our ResNets only)."""
     stride_first: bool | None = None

@@ -18,7 +18,7 @@ from torch import Tensor
 from clothseg.config import InputSettings
 from clothseg.devices import to_float64
 from clothseg.instances import Instances, PixelMasks, scale_boxes
-from clothseg.networks.input_size import Size, resized_size
+from clothseg.networks.input_size import Size, SizeRounding, resized_size
 from clothseg.networks.pixels import resample_bytes, resize_masks, to_float
 from clothseg.networks.tensor_cache import TensorCache
 from clothseg.networks.transfer import to_device
@@ -50,7 +50,7 @@ class InputConventions:
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     channels: Literal["rgb", "bgr"] = "rgb"
     resampling: Literal["bilinear", "pillow", "zero_padded"] = "bilinear"
-    size_rounding: Literal["down", "half_up", "half_even"] = "down"
+    size_rounding: SizeRounding = "down"
     size_divisor: int = 32
     centred: bool = False
     black_padding: bool = False
@@ -96,12 +96,14 @@ class Target:
         classes: `[N]` int64, 1..K.
         masks: `[N, h, w]` uint8 on the resized photo.
         ignored: `[M, 4]` float, boxes of crowds: a detection there is neither right nor wrong.
+        ignored_pixels: `[h, w]` uint8 on the resized photo, 1 in crowds' masks; None without crowds.
     """
 
     boxes: Tensor
     classes: Tensor
     masks: Tensor
     ignored: Tensor
+    ignored_pixels: Tensor | None = None
 
 
 class InputTransform:
@@ -201,13 +203,16 @@ class InputTransform:
         """
         device = device or truth.boxes.device
         boxes = scale_boxes(truth.boxes, truth.size, placement.size) + _offset(truth.boxes, placement)
-        classes, masks, ignored = truth.classes, truth.masks, boxes[:0]
+        classes, masks, ignored, ignored_pixels = truth.classes, truth.masks, boxes[:0], None
         if any(crowd := truth.crowd.tolist()):
             single = torch.tensor([number for number, of_many in enumerate(crowd) if not of_many], dtype=torch.int64)
+            of_crowds = masks.select(torch.where(truth.crowd.cpu())[0]).pixels().any(0, keepdim=True)
+            ignored_pixels = resize_masks(to_device(of_crowds, device), placement.size)[0]
             boxes, ignored = boxes[single], boxes[truth.crowd]
             classes, masks = classes[single], masks.select(single)
         pixels = resize_masks(to_device(masks.pixels(), device), placement.size)
-        return Target(to_device(boxes, device), to_device(classes, device), pixels, to_device(ignored, device))
+        return Target(to_device(boxes, device), to_device(classes, device), pixels, to_device(ignored, device),
+                      ignored_pixels)  # fmt: skip
 
     def _ordered(self, image: Tensor) -> Tensor:
         return image.flip(0) if self.conventions.channels == "bgr" else image

@@ -7,7 +7,7 @@ A network is one subclass. It must say which losses it has, and how its heads tu
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -113,9 +113,9 @@ class Network(nn.Module, ABC):
         conventions: of the input.
     """
 
-    loss_names: ClassVar[tuple[str, ...]]
-    head_prefixes: ClassVar[tuple[str, ...]]
-    class_layers: ClassVar[tuple[str, ...]]
+    loss_names: tuple[str, ...]
+    head_prefixes: tuple[str, ...]
+    class_layers: tuple[str, ...]
 
     def __init__(self, config: Config, classes: int, backbone: Backbone, conventions: InputConventions) -> None:
         super().__init__()

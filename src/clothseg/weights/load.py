@@ -19,7 +19,16 @@ from clothseg.weights.catalogue import find_weights_file
 from clothseg.weights.check import weights_file
 from clothseg.weights.converted import ConvertedWeights, same_classes, shared_classes, transfer_class_rows
 from clothseg.weights.files.tensor_file import TensorFile, read_tensor_file
-from clothseg.weights.formats import detectron2, matterport, native, resnet, timm, torchvision
+from clothseg.weights.formats import (
+    deeplab,
+    detectron2,
+    detectron2_deeplab,
+    matterport,
+    native,
+    resnet,
+    timm,
+    torchvision,
+)
 from clothseg.weights.formats.efficientnet_lite import BUNDLED
 from clothseg.weights.infer_settings import infer_classes, infer_settings
 
@@ -40,7 +49,7 @@ class Format(Protocol):
         """Converts a recognized file to our names, with the default settings of its origin."""
 
 
-FORMATS: tuple[Format, ...] = (native, torchvision, detectron2, matterport, resnet, timm)
+FORMATS: tuple[Format, ...] = (native, torchvision, deeplab, detectron2_deeplab, detectron2, matterport, resnet, timm)
 """In this order; the first format that recognizes a file converts it."""
 
 
@@ -110,7 +119,7 @@ def read_weights(path: Path) -> ConvertedWeights:
     converted.unused |= file.non_tensors
     if converted.origin != native.ORIGIN:
         converted.settings = deep_merge(converted.settings, infer_settings(converted.tensors))
-        converted.classes = infer_classes(converted.tensors)
+        converted.classes = converted.classes or infer_classes(converted.tensors)
         if converted.classes == []:
             raise WeightsError(f"{path}: the class layer has no class besides background")
     return converted
@@ -137,8 +146,8 @@ def find_format(file: TensorFile) -> Format:
     names = ", ".join(list(file.tensors)[:4])
     raise WeightsError(
         f"{file.path}: weights of another network ({len(file.tensors)} tensors: {names}, ...); supported are Mask "
-        "R-CNN of torchvision, detectron2 and Matterport, ResNets and other timm classifiers as backbones, and files "
-        "of clothseg"
+        "R-CNN of torchvision, detectron2 and Matterport, DeepLab of torchvision, VainF and detectron2, ResNets and "
+        "other timm classifiers as backbones, and files of clothseg"
     )
 
 

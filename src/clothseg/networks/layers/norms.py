@@ -1,6 +1,7 @@
 """Norms, by the names that the configuration gives them, and a convolution with its norm."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 from torchvision.ops import FrozenBatchNorm2d
 
 from clothseg import cpu_path
+from clothseg.errors import ConfigError
 
 Norm = Callable[[int], nn.Module]
 
@@ -53,19 +55,58 @@ class FrozenNorm(FrozenBatchNorm2d):  # type: ignore[misc]
         return scale, shift
 
 
-def make_norm(name: str, eps: float) -> Norm | None:
-    """The norm called `none`, `frozen` or `group`; `eps` is added to its variances."""
+class BatchNorm(nn.BatchNorm2d):
+    """Batch norm with the statistics of each batch in training. It has the tensors of `FrozenNorm` and no others.
+
+    So one weights file serves both.
+    """
+
+    def __init__(self, channels: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
+        super().__init__(channels, eps, momentum)
+        self.num_batches_tracked = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The same shape, normalised.
+
+        Raises:
+            ConfigError: it trains on a single value per channel, whose variance is 0.
+        """
+        if self.training and x.numel() == x.shape[1]:
+            raise ConfigError(
+                "norm: batch needs more than one photo in a batch, because it normalises one value per photo here; "
+                "set train.batch_size to 2 or more, or network.norm to group or frozen"
+            )
+        out: Tensor = super().forward(x)
+        return out
+
+    def _load_from_state_dict(self, *args: Any) -> None:
+        nn.Module._load_from_state_dict(self, *args)  # the class between adds a counter that is not here
+
+
+def make_norm(name: str, eps: float, momentum: float = 0.1) -> Norm | None:
+    """The norm called `none`, `frozen`, `group` or `batch`; `eps` is added to its variances."""
     if name == "frozen":
         return lambda channels: FrozenNorm(channels, eps=eps)
+    if name == "batch":
+        return lambda channels: BatchNorm(channels, eps, momentum)
     return group_norm if name == "group" else None
 
 
 class Convolution(nn.Module):
     """A convolution, its norm if it has one, and ReLU. With a norm it has no bias."""
 
-    def __init__(self, in_channels: int, out_channels: int, size: int, norm: Norm | None) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        size: int,
+        norm: Norm | None,
+        dilation: int = 1,
+        groups: int = 1,
+    ) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(in_channels, out_channels, size, padding=size // 2, bias=norm is None)
+        padding = dilation * (size // 2)
+        self.conv = nn.Conv2d(in_channels, out_channels, size, 1, padding, dilation, groups, bias=norm is None)
         self.norm = norm(out_channels) if norm else nn.Identity()
         nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
         if self.conv.bias is not None:

@@ -128,7 +128,7 @@ def convert(file: TensorFile) -> ConvertedWeights:
     converted = ConvertedWeights("detectron2", "detectron2, with Caffe2's names" if caffe2 else "detectron2")
     for key, tensor in file.tensors.items():
         reason = next((reason for pattern, reason in UNUSED if re.match(pattern, key)), None)
-        name = None if reason else _our_name(_caffe2_to_detectron2(key) if caffe2 else key)
+        name = None if reason else our_name(_caffe2_to_detectron2(key) if caffe2 else key)
         if name is None:
             converted.unused[key] = reason or UNKNOWN_PART
         else:
@@ -161,7 +161,7 @@ def _caffe2_to_detectron2(key: str) -> str | None:
     return None
 
 
-def _our_name(key: str | None) -> str | None:
+def our_name(key: str | None) -> str | None:
     """Our name of a tensor of detectron2, or None if we have no such tensor."""
     for pattern, build_name in RENAMES:
         if key is not None and (match := re.match(pattern, key)):
