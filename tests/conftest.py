@@ -44,9 +44,11 @@ def pretend() -> torch.device:
 
 @pytest.fixture(scope="session")
 def reference_weights() -> Callable[[str], Path]:
-    """Returns the weights file for `matterport` or for a layout of detectron2."""
+    """Returns the weights file for `matterport`, a layout of detectron2, or a model of DeepLab."""
 
     def made(name: str) -> Path:
+        if "deeplab" in name:
+            return make_deeplab_weights(name)
         folder = REFERENCE / ("matterport" if name == "matterport" else "detectron2")
         if not folder.is_dir():
             pytest.skip(f"no reference files: {folder}")
@@ -64,6 +66,21 @@ def reference_weights() -> Callable[[str], Path]:
         return path
 
     return made
+
+
+def make_deeplab_weights(name: str) -> Path:
+    """The weights file of a model of `reference/deeplab/config.json`; its generator checks the SHA-256."""
+    folder = REFERENCE / "deeplab"
+    if not folder.is_dir():
+        pytest.skip(f"no reference files: {folder}")
+    path = CACHE / f"{name}{'.pth' if name.startswith('deeplab') else '.pkl'}"
+    if not path.is_file():
+        CACHE.mkdir(exist_ok=True)
+        temporary = path.with_name(f"{os.getpid()}-{path.name}")
+        words = [sys.executable, str(folder / "make_weights.py"), name, str(temporary)]
+        subprocess.run(words, check=True, capture_output=True)
+        temporary.replace(path)
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -28,7 +28,7 @@ def pixel_loss(
             mean over the pixels that have a class.
         distributed: the processes whose counts are added up.
     """
-    losses = F.cross_entropy(logits.float(), truth, ignore_index=IGNORED, reduction="none")
+    losses = F.cross_entropy(_full(logits), truth, ignore_index=IGNORED, reduction="none")
     if weights is not None:
         losses = losses * weights
     if hard_pixels is None:
@@ -43,7 +43,7 @@ def center_loss(
     heat: Tensor, truth: Tensor, weights: Tensor, distributed: DistributedContext = SINGLE_PROCESS
 ) -> Tensor:
     """Mean squared error of heat maps `[B, H, W]`, weighted."""
-    squares = weights * (heat.float() - truth).square()
+    squares = weights * (_full(heat) - truth).square()
     return torch.div(squares.sum(), distributed.mean_divisor(weights.sum()))
 
 
@@ -51,5 +51,10 @@ def offset_loss(
     offsets: Tensor, truth: Tensor, weights: Tensor, distributed: DistributedContext = SINGLE_PROCESS
 ) -> Tensor:
     """Mean over pixels of the absolute errors of offsets `[B, 2, H, W]`, both axes added up; weights `[B, H, W]`."""
-    differences = weights[:, None] * (offsets.float() - truth).abs()
+    differences = weights[:, None] * (_full(offsets) - truth).abs()
     return torch.div(differences.sum(), distributed.mean_divisor(weights.sum()))
+
+
+def _full(values: Tensor) -> Tensor:
+    """Values of mixed precision as float32."""
+    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
