@@ -4,7 +4,7 @@
 `LabelMasks` (one grid of labels for the whole photo). The last two compute pixels only on demand.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -239,24 +239,67 @@ class LabelMasks:
 
         The sums are in double precision. So if two masks tie at a pixel, rounding cannot put it into both.
         """
-        top, left, height, width = self.region
-        down = _cell_weights(rows or slice(0, self.size[0]), self.size[0], top, height, self.labels.shape[0])
-        across = _cell_weights(columns or slice(0, self.size[1]), self.size[1], left, width, self.labels.shape[1])
+        down, across = self._places(rows, columns)
         labels, half = self.labels.cpu(), self.probabilities.cpu().double() / 2
-        cells = [torch.where(labels == number, 0.5 + half, 0.5 - half) for number in self.numbers.tolist()]
-        parts = [(down @ part @ across.T).float() for part in cells]
-        return torch.stack(parts) if parts else torch.zeros((0, len(down), len(across)))
+        parts = [_interpolate(labels == number, half, down, across) for number in self.numbers.tolist()]
+        return torch.stack(parts) if parts else torch.zeros((0, len(down.weight), len(across.weight)))
 
     def rle(self) -> list[Rle]:
         """See `Masks.rle`."""
         return [encode(mask.numpy()) for mask in self._each()]
 
-    def _each(self) -> list[Tensor]:
-        return [self.select(torch.tensor([i])).soft()[0] > 0.5 for i in range(len(self))]
+    def _places(self, rows: slice | None = None, columns: slice | None = None) -> tuple["_Places", "_Places"]:
+        top, left, height, width = self.region
+        down = _cell_places(rows or slice(0, self.size[0]), self.size[0], top, height, self.labels.shape[0])
+        across = _cell_places(columns or slice(0, self.size[1]), self.size[1], left, width, self.labels.shape[1])
+        return down, across
+
+    def _each(self) -> Iterator[Tensor]:
+        """The pixels of each mask in turn; computed only near its cells."""
+        down, across = self._places()
+        labels, half = self.labels.cpu(), self.probabilities.cpu().double() / 2
+        for number in self.numbers.tolist():
+            mask, cells = torch.zeros(self.size, dtype=torch.bool), labels == number
+            rows, columns = down.near(cells.any(1)), across.near(cells.any(0))
+            if rows.stop and columns.stop:
+                part = _interpolate(cells, half, down.part(rows), across.part(columns))
+                mask[rows, columns] = part > 0.5
+            yield mask
 
 
-def _cell_weights(pixels: slice, side: int, first: float, extent: float, cells: int) -> Tensor:
-    """Linear weights of the cells at pixel centres: `[pixels, cells]` float64. Outside, the edge cells repeat."""
+@dataclass(frozen=True)
+class _Places:
+    """Where pixels lie between the cells of a grid, along one axis.
+
+    Attributes:
+        before, after: `[P]` int64, the cells on both sides of each pixel's centre.
+        weight: `[P]` float64, the weight of `after`.
+    """
+
+    before: Tensor
+    after: Tensor
+    weight: Tensor
+
+    def part(self, pixels: slice) -> "_Places":
+        """The places of some pixels."""
+        return _Places(self.before[pixels], self.after[pixels], self.weight[pixels])
+
+    def near(self, cells: Tensor) -> slice:
+        """The pixels from the first to the last that have one of `cells` `[C]` bool beside them; empty if none has."""
+        found = torch.where(cells[self.before] | cells[self.after])[0]
+        return slice(int(found[0]), int(found[-1]) + 1) if len(found) else slice(0, 0)
+
+
+def _cell_places(pixels: slice, side: int, first: float, extent: float, cells: int) -> _Places:
+    """The places of `pixels` of a photo on an axis of `cells`. Outside, the edge cells repeat."""
     fractions = first + (torch.arange(pixels.start, pixels.stop, dtype=torch.float64) + 0.5) / side * extent
     position = (fractions * cells - 0.5).clamp(0, cells - 1)
-    return (1 - (position[:, None] - torch.arange(cells)).abs()).clamp(min=0)
+    before = position.floor()
+    return _Places(before.long(), (before.long() + 1).clamp(max=cells - 1), position - before)
+
+
+def _interpolate(cells: Tensor, half: Tensor, down: _Places, across: _Places) -> Tensor:
+    """0.5 plus `half` `[h, w]` in `cells` `[h, w]` bool, minus it elsewhere, at places between: `[P, Q]` float32."""
+    values = torch.where(cells, 0.5 + half, 0.5 - half)
+    lines = torch.lerp(values[down.before], values[down.after], down.weight[:, None])
+    return torch.lerp(lines[:, across.before], lines[:, across.after], across.weight).float()

@@ -40,14 +40,14 @@ def settings_of(arrays: Arrays, case: str) -> dict[str, Any]:
     return dict(zip(arrays["settings_names"].tolist(), arrays[f"{case}_settings"].tolist(), strict=True))
 
 
-def value(arrays: Arrays, case: str, name: str) -> np.ndarray:  # type: ignore[type-arg]
+def value(arrays: Arrays, case: str, name: str) -> np.ndarray:
     """An input of a case, or of the case that it shares its input with."""
     same = arrays.get(f"{case}_same_input_as")
     source = case if f"{case}_{name}" in arrays or same is None else str(same)
     return arrays[f"{source}_{name}"]
 
 
-def segments_of(ids: np.ndarray, rows: np.ndarray, things: list[int]) -> Segments:  # type: ignore[type-arg]
+def segments_of(ids: np.ndarray, rows: np.ndarray, things: list[int]) -> Segments:
     """The reference's panoptic ids and segments as ours; an id without segment is unknown."""
     numbers = torch.full(ids.shape, -1, dtype=torch.int64)
     for number, (segment, _, _) in enumerate(rows.tolist()):
@@ -120,7 +120,7 @@ def test_losses_and_gradients_are_detectron2s(case: str, folder: Path) -> None:
     torch.testing.assert_close(
         ours.detach(), torch.from_numpy(arrays[f"{case}_losses_float64"]), rtol=1e-6, atol=1e-9
     )  # fmt: skip
-    ours.sum().backward()
+    torch.autograd.backward(ours.sum())
     for name, tensor in inputs.items():
         if (expected := arrays.get(f"{case}_grad_{name}")) is not None and tensor.grad is not None:
             largest = float(np.abs(expected).max())

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,7 +43,18 @@ CASES = [
         ("network.aspp.pool_window=[160, 128]",),
     ),
 ]
+QUICK = {1, 4, 6, 8, 9, 12}
+"""One case of each file runs always; the others are slow."""
 Make = Callable[[str], Path]
+
+
+def cases(prefix: str = "") -> list[Any]:
+    """The cases whose file's name starts with `prefix`, as parameters."""
+    return [
+        pytest.param(*case, id=case[1], marks=() if number in QUICK else pytest.mark.slow)
+        for number, case in enumerate(CASES)
+        if case[1].startswith(prefix)
+    ]
 
 
 @pytest.fixture
@@ -52,7 +64,7 @@ def folder(reference: Path) -> Path:
     return reference / "deeplab"
 
 
-@pytest.mark.parametrize(("model", "name", "overrides"), CASES, ids=[name for _, name, _ in CASES])
+@pytest.mark.parametrize(("model", "name", "overrides"), cases())
 def test_every_stage_is_the_originals(
     model: str, name: str, overrides: tuple[str, ...], folder: Path, reference_weights: Make
 ) -> None:
@@ -87,10 +99,7 @@ def test_every_stage_is_the_originals(
         assert (logits[0].argmax(0).numpy() != expected["argmax"]).sum() <= 6
 
 
-@pytest.mark.parametrize(
-    ("model", "name", "overrides"), [c for c in CASES if c[1].startswith("panoptic")],
-    ids=[name for _, name, _ in CASES if name.startswith("panoptic")],
-)  # fmt: skip
+@pytest.mark.parametrize(("model", "name", "overrides"), cases("panoptic"))
 def test_instances_of_the_panoptic_networks_are_the_originals(
     model: str, name: str, overrides: tuple[str, ...], folder: Path, reference_weights: Make
 ) -> None:
@@ -131,7 +140,7 @@ def test_predicted_components_are_those_of_the_originals_classes(folder: Path, r
     assert np.abs(np.array(ours) - np.array(areas)).max() <= 6
 
 
-def flood_fill_areas(labels: np.ndarray, least: int) -> list[int]:  # type: ignore[type-arg]
+def flood_fill_areas(labels: np.ndarray, least: int) -> list[int]:
     """Areas of the 8-connected parts of each class but 0, at least `least`."""
     seen, areas = labels == 0, []
     height, width = labels.shape
