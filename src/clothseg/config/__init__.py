@@ -8,9 +8,7 @@ PyTorch. `docs/config.md` lists every setting, and the upper-case names of the K
 from clothseg.config.augment import AugmentSettings, Strength
 from clothseg.config.config import NETWORK_SETTINGS, Config
 from clothseg.config.mask_rcnn import (
-    AnchorSettings,
     BoxHeadSettings,
-    FpnSettings,
     LossWeights,
     MaskHeadSettings,
     MaskRCNNSettings,
@@ -18,8 +16,23 @@ from clothseg.config.mask_rcnn import (
 )
 from clothseg.config.parsing import deep_merge, preset_names, read_settings
 from clothseg.config.section import TRAINABLE, Section
-from clothseg.config.shared import BackboneSettings, InferenceSettings, InputSettings, NetworkSettings
+from clothseg.config.shared import (
+    AnchorSettings,
+    BackboneSettings,
+    FpnSettings,
+    InferenceSettings,
+    InputSettings,
+    NetworkSettings,
+    PyramidSettings,
+)
 from clothseg.config.train import HEADLINE_METRICS, StageSettings, TrainSettings
+from clothseg.config.yolact import (
+    PrototypeSettings,
+    SelectionSettings,
+    YolactAnchorSettings,
+    YolactHeadSettings,
+    YolactSettings,
+)
 
 __all__ = [
     "HEADLINE_METRICS",
@@ -37,11 +50,17 @@ __all__ = [
     "MaskHeadSettings",
     "MaskRCNNSettings",
     "NetworkSettings",
+    "PrototypeSettings",
+    "PyramidSettings",
     "RpnSettings",
     "Section",
+    "SelectionSettings",
     "StageSettings",
     "Strength",
     "TrainSettings",
+    "YolactAnchorSettings",
+    "YolactHeadSettings",
+    "YolactSettings",
     "deep_merge",
     "preset_names",
     "read_settings",

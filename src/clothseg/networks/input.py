@@ -42,7 +42,7 @@ class InputConventions:
         black_padding: padding is black before the mean is subtracted, not 0 afterwards.
         normalised_boxes: in network coordinates a box is (x1, y1, x2 - 1, y2 - 1) over (width - 1, height - 1) of the
             padded input, not in pixels.
-        whole_boxes: boxes of detections are rounded to whole pixels.
+        whole_boxes: whether boxes of detections are rounded, or cut, to whole pixels.
     """
 
     pixel_scale: float = 1.0
@@ -55,7 +55,7 @@ class InputConventions:
     centred: bool = False
     black_padding: bool = False
     normalised_boxes: bool = False
-    whole_boxes: bool = False
+    whole_boxes: Literal["no", "round", "cut"] = "no"
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ class InputTransform:
     def padded(self, resized: Sequence[Size]) -> Size:
         """Height and width of the input that holds photos of these resized sizes."""
         settings = self.settings
-        if settings.resize == "fit":
+        if settings.has_fixed_frame:
             sides = [settings.height, settings.width]
         elif settings.resize == "square":
             sides = [settings.max_side] * 2
@@ -188,8 +188,8 @@ class InputTransform:
         if self.resized(size) == size:  # else rounding would resize it once more
             image = self.resample(image, size)
         masks = PixelMasks(resize_masks(truth.masks.pixels(), size).bool())
-        return image, Instances(size, scale_boxes(truth.boxes, truth.size, size), truth.classes, masks,
-                                crowd=truth.crowd)  # fmt: skip
+        boxes = scale_boxes(truth.boxes, truth.size, size)
+        return image, Instances(size, boxes, truth.classes, masks, crowd=truth.crowd)
 
     def target(self, truth: Instances, placement: InputPlacement, device: torch.device | None = None) -> Target:
         """The ground truth of one photo on the network's input.
@@ -247,15 +247,15 @@ def to_network_coords(boxes: Tensor, padded: Size, conventions: InputConventions
 def network_to_image(boxes: Tensor, placement: InputPlacement, conventions: InputConventions) -> Tensor:
     """Boxes `[N, 4]` from network to image coordinates; float32."""
     if conventions.normalised_boxes:
-        bounds = placement_bounds(placement, conventions, padded=False)
         exact, shift, scale = _normaliser(boxes, placement.photo)
-        edges = exact.new_tensor(bounds)
+        edges = exact.new_tensor(placement_bounds(placement, conventions, padded=False))
         corner, extent = edges[:2].repeat(2), (edges[2:] - edges[:2]).repeat(2)
         placed = (exact - corner) / extent * scale + shift
     else:
         placed = boxes - _offset(boxes, placement) if conventions.centred else boxes
         placed = scale_boxes(placed, placement.size, placement.photo)
-    return (placed.round() if conventions.whole_boxes else placed).float().to(boxes.device)
+    whole = {"no": placed.float, "round": placed.round, "cut": placed.trunc}[conventions.whole_boxes]
+    return whole().float().to(boxes.device)
 
 
 def network_to_resized(boxes: Tensor, placement: InputPlacement, conventions: InputConventions) -> Tensor:

@@ -11,6 +11,8 @@ Size = tuple[int, int]
 
 def resized_size(photo: Size, settings: InputSettings, rounding: Literal["down", "half_up", "half_even"]) -> Size:
     """Height and width of a photo (height, width) after resizing, before padding."""
+    if settings.resize == "stretch":
+        return settings.height, settings.width
     if settings.resize == "fit":
         scale = min(settings.height / photo[0], settings.width / photo[1])
     elif settings.resize == "square":

@@ -180,7 +180,7 @@ class Network(nn.Module, ABC):
 
     @torch.no_grad()
     def cache_features(self, image: Tensor, target: Instances) -> CachedFeatures:
-        """Runs the frozen stages on one photo, for `losses_cached`; needs the fixed frame of `input.resize: fit`."""
+        """Runs the frozen stages on one photo, for `losses_cached`; needs `input.has_fixed_frame`."""
         pixels, placements = self.transform.batch([image], self.device)
         outputs = {stage: x[0] for stage, x in self.backbone.forward_frozen(pixels).items()}
         return CachedFeatures(outputs, placements[0], self.transform.target(target, placements[0], self.device))
