@@ -14,7 +14,7 @@ from clothseg.config.mask_rcnn import (
     MaskRCNNSettings,
     RpnSettings,
 )
-from clothseg.config.parsing import deep_merge, preset_names, read_settings
+from clothseg.config.parsing import deep_merge, override, preset_names, read_settings
 from clothseg.config.section import TRAINABLE, Section
 from clothseg.config.shared import (
     AnchorSettings,
@@ -62,6 +62,7 @@ __all__ = [
     "YolactHeadSettings",
     "YolactSettings",
     "deep_merge",
+    "override",
     "preset_names",
     "read_settings",
 ]

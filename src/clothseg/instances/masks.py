@@ -1,7 +1,8 @@
-"""The masks of one photo, in four forms with one protocol.
+"""The masks of one photo, in five forms with one protocol.
 
-`RleMasks` (as on disk), `PixelMasks` (all pixels of each mask), `BoxMasks` (a network's small maps in boxes) and
-`LabelMasks` (one grid of labels for the whole photo). The last two compute pixels only on demand.
+`RleMasks` (as on disk), `PixelMasks` (all pixels of each mask), `BoxMasks` (a network's small maps in boxes),
+`LabelMasks` (one grid of labels for the whole photo), and `MapMasks` of `map_masks.py` (one small map over the whole
+photo for each mask). The last three compute pixels only on demand.
 """
 
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from clothseg import cpu_path
 from clothseg.instances.boxes import boxes_of_masks, from_xywh
+from clothseg.instances.map_masks import MapMasks
 from clothseg.instances.mask_paste import PasteRule, interpolate_map, paste
 from clothseg.instances.paste_together import paste_together, pasted_parts, soft_together
 from clothseg.instances.rle import Rle, decode, encode, tight_box
@@ -195,10 +197,11 @@ class BoxMasks:
 
 def encode_photos(masks: Sequence[Masks]) -> list[list[Rle]]:
     """The run-length encodings of several photos, as `rle()` of each; a GPU is waited for twice, not for each photo."""
-    together = [isinstance(m, BoxMasks) and not cpu_path.uses_cpu_path(m.probabilities) for m in masks]
-    on_gpu = [m for m, chosen in zip(masks, together, strict=True) if chosen and isinstance(m, BoxMasks)]
+    maps = [m if isinstance(m, BoxMasks | MapMasks) and not cpu_path.uses_cpu_path(m.probabilities) else None
+            for m in masks]  # fmt: skip
+    on_gpu = [m for m in maps if m is not None]
     encoded = iter(encode_starts([m.run_starts() for m in on_gpu], [m.size for m in on_gpu]) if on_gpu else [])
-    return [next(encoded) if chosen else m.rle() for m, chosen in zip(masks, together, strict=True)]
+    return [m.rle() if together is None else next(encoded) for m, together in zip(masks, maps, strict=True)]
 
 
 @dataclass(frozen=True)

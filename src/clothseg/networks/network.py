@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from clothseg.config import Config
 from clothseg.distributed import SINGLE_PROCESS
-from clothseg.instances import BoxMasks, Instances, LabelMasks, Masks, PasteRule, clip_boxes
+from clothseg.instances import BoxMasks, Instances, LabelMasks, MapMasks, Masks, PasteRule, clip_boxes
 from clothseg.networks.backbones.backbone import Backbone
 from clothseg.networks.compile import CompiledForward
 from clothseg.networks.input import InputConventions, InputPlacement, InputTransform, Target, network_to_image
@@ -27,6 +27,13 @@ class BoxMaps:
 
     probabilities: Tensor
     rule: PasteRule = "torchvision"
+
+
+@dataclass(frozen=True)
+class InputMaps:
+    """Masks as maps of probabilities `[D, h, w]` over the whole input, 0 far from their objects."""
+
+    probabilities: Tensor
 
 
 @dataclass(frozen=True)
@@ -56,7 +63,7 @@ class Detections:
     boxes: Tensor
     classes: Tensor
     scores: Tensor
-    masks: BoxMaps | LabelGrid
+    masks: BoxMaps | InputMaps | LabelGrid
 
 
 @dataclass(frozen=True)
@@ -219,6 +226,8 @@ class Network(nn.Module, ABC):
         masks: Masks
         if isinstance(found.masks, BoxMaps):
             masks = BoxMasks(found.masks.probabilities, boxes, photo, threshold, found.masks.rule)
+        elif isinstance(found.masks, InputMaps):
+            masks = MapMasks(found.masks.probabilities, boxes, photo, threshold, placement.region)
         else:
             numbers = torch.arange(1, len(boxes) + 1)
             masks = LabelMasks(found.masks.labels, found.masks.probabilities, numbers, photo, placement.region)
