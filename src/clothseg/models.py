@@ -167,11 +167,7 @@ class Model:
         return self
 
     def compile(self) -> str:
-        """Compiles the network for `predict` and `evaluate`, like the setting `inference.compile`.
-
-        Returns:
-            the empty string, or the reason why this machine cannot; everything works uncompiled too.
-        """
+        """Compiles the network, like `inference.compile`; returns the reason if this machine cannot, or nothing."""
         return self._built().compile_for_inference()
 
     def overfit_one_image(

@@ -18,18 +18,31 @@ from clothseg.config.deeplab import (
     SemanticHeadSettings,
 )
 from clothseg.config.mask_rcnn import (
-    AnchorSettings,
     BoxHeadSettings,
-    FpnSettings,
     LossWeights,
     MaskHeadSettings,
     MaskRCNNSettings,
     RpnSettings,
 )
-from clothseg.config.parsing import deep_merge, preset_names, read_settings
+from clothseg.config.parsing import deep_merge, override, preset_names, read_settings
 from clothseg.config.section import TRAINABLE, Section
-from clothseg.config.shared import BackboneSettings, InferenceSettings, InputSettings, NetworkSettings
+from clothseg.config.shared import (
+    AnchorSettings,
+    BackboneSettings,
+    FpnSettings,
+    InferenceSettings,
+    InputSettings,
+    NetworkSettings,
+    PyramidSettings,
+)
 from clothseg.config.train import HEADLINE_METRICS, StageSettings, TrainSettings
+from clothseg.config.yolact import (
+    PrototypeSettings,
+    SelectionSettings,
+    YolactAnchorSettings,
+    YolactHeadSettings,
+    YolactSettings,
+)
 
 __all__ = [
     "HEADLINE_METRICS",
@@ -54,13 +67,20 @@ __all__ = [
     "MaskRCNNSettings",
     "NetworkSettings",
     "PixelLossSettings",
+    "PrototypeSettings",
+    "PyramidSettings",
     "RpnSettings",
     "Section",
+    "SelectionSettings",
     "SemanticHeadSettings",
     "StageSettings",
     "Strength",
     "TrainSettings",
+    "YolactAnchorSettings",
+    "YolactHeadSettings",
+    "YolactSettings",
     "deep_merge",
+    "override",
     "preset_names",
     "read_settings",
 ]

@@ -17,10 +17,12 @@ from clothseg.config.renamed import take_renamed
 from clothseg.config.section import TRAINABLE, Section
 from clothseg.config.shared import BackboneSettings, InferenceSettings, InputSettings, NetworkSettings
 from clothseg.config.train import HEADLINE_METRICS, StageSettings, TrainSettings
+from clothseg.config.yolact import YolactSettings
 from clothseg.errors import ConfigError
 
 NETWORK_SETTINGS: dict[str, type[NetworkSettings]] = {
     "mask_rcnn": MaskRCNNSettings,
+    "yolact": YolactSettings,
     "deeplab": DeepLabSettings,
 }
 """The section of each network by its name: the tag of the discriminated union `Config.network`."""

@@ -2,6 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
+from annotated_types import Len
 from pydantic import Field, model_validator
 
 from clothseg.config.section import Count, Fraction, FrozenStages, NonNegative, Positive, Section, Side, Triple
@@ -10,13 +11,14 @@ from clothseg.config.section import Count, Fraction, FrozenStages, NonNegative, 
 class InputSettings(Section):
     """How a photo becomes the network's input."""
 
-    resize: Literal["fit", "keep_ratio", "square", "none"] = "keep_ratio"
-    """`fit`: into a fixed frame; `keep_ratio`: by the short side; `square`: into a padded square of `max_side`; `none`:
-    as the photo is, unless its long side is more than `max_side`."""
+    resize: Literal["fit", "stretch", "keep_ratio", "square", "none"] = "keep_ratio"
+    """`fit`: into a fixed frame; `stretch`: to the frame's height and width, whatever the photo's ratio; `keep_ratio`:
+    by the short side; `square`: into a padded square of `max_side`; `none`: as the photo is, unless its long side is
+    more than `max_side`."""
     height: Side = 512
-    """Height of the frame in pixels, for `fit`."""
+    """Height of the frame in pixels, for `fit` and `stretch`."""
     width: Side = 512
-    """Width of the frame in pixels, for `fit`."""
+    """Width of the frame in pixels, for `fit` and `stretch`."""
     min_side: Side = 800
     """Length of the short side in pixels, for `keep_ratio`; the least length of it for `square`."""
     max_side: Side = 1333
@@ -27,6 +29,11 @@ class InputSettings(Section):
     """Channel standard deviations, like `mean`."""
     channels: Literal["rgb", "bgr"] | None = None
     """Order of the channels; null takes that of the conventions."""
+
+    @property
+    def has_fixed_frame(self) -> bool:
+        """Whether every photo gets an input of the same size."""
+        return self.resize in {"fit", "stretch"}
 
 
 class BackboneSettings(Section):
@@ -46,6 +53,33 @@ class BackboneSettings(Section):
     """Whether a bottleneck strides in its first convolution; null takes that of the conventions."""
     norm_eps: NonNegative | None = None
     """Epsilon of the norms; null takes that of the conventions."""
+
+
+class FpnSettings(Section):
+    """The feature pyramid network (FPN)."""
+
+    channels: Count = 256
+    """Channels of every level."""
+    levels: Annotated[tuple[int, ...], Len(min_length=1)] = (2, 3, 4, 5, 6)
+    """Levels by the power of two of their stride (2 is stride 4); those beyond the backbone's are made of the last."""
+    norm: Literal["none", "frozen", "group"] = "none"
+    """Norm after each convolution."""
+
+    @model_validator(mode="after")
+    def _levels_in_order(self) -> Self:
+        first = self.levels[0]
+        if list(self.levels) != list(range(first, first + len(self.levels))) or not 1 <= first <= 5:
+            raise ValueError("levels must follow one another, the first from 1 to 5, such as [3, 4, 5]")
+        return self
+
+
+class AnchorSettings(Section):
+    """Anchor boxes."""
+
+    scales: tuple[tuple[Positive, ...], ...] = ((32,), (64,), (128,), (256,), (512,))
+    """For each FPN level one or several side lengths, in pixels of the network's input."""
+    ratios: Annotated[tuple[Positive, ...], Len(min_length=1)] = (0.5, 1.0, 2.0)
+    """Height over width, for all levels."""
 
 
 class InferenceSettings(Section):
@@ -91,3 +125,29 @@ class NetworkSettings(Section):
     def weight_by_loss(self) -> dict[str, float]:
         """The weight of each loss in the total, by the name of the loss."""
         return self.loss_weights.model_dump(by_alias=True)
+
+
+class PyramidSettings(NetworkSettings):
+    """What networks with an FPN and anchors on each of its levels have."""
+
+    fpn: FpnSettings = Field(default_factory=FpnSettings)
+    anchors: AnchorSettings = Field(default_factory=AnchorSettings)
+
+    @model_validator(mode="after")
+    def _scales_for_every_level(self) -> Self:
+        if len(self.anchors.scales) != len(self.fpn.levels):
+            raise ValueError(
+                f"anchors.scales has {len(self.anchors.scales)} entries, but fpn.levels has {len(self.fpn.levels)}; "
+                "each level needs its own list of side lengths"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _same_number_of_scales(self) -> Self:
+        counts = [len(scales) for scales in self.anchors.scales]
+        if len(set(counts)) > 1 or not counts[0]:
+            raise ValueError(
+                f"anchors.scales has {counts} side lengths on the levels; one head looks at every level, so each level "
+                "needs the same number, at least one"
+            )
+        return self

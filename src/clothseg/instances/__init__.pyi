@@ -1,7 +1,9 @@
+from .bilinear import axis_taps, sample_maps
 from .boxes import boxes_of_masks, clip_boxes, clip_to, from_xywh, scale_boxes, to_xywh
 from .coco_types import CocoAnnotation, CocoCategory, CocoDataset, CocoImage, CocoResult
 from .contours import to_polygons
 from .instances import Instances
+from .map_masks import MapMasks
 from .mask_paste import PasteRule, paste, resize_zero_padded
 from .masks import BoxMasks, LabelMasks, Masks, PixelMasks, RleMasks, encode_photos
 from .png import read_mask_png
@@ -30,12 +32,14 @@ __all__ = [
     "CocoResult",
     "Instances",
     "LabelMasks",
+    "MapMasks",
     "Masks",
     "PasteRule",
     "PixelMasks",
     "Rle",
     "RleMasks",
     "Selection",
+    "axis_taps",
     "boxes_of_masks",
     "broken_mask",
     "class_agnostic_nms",
@@ -59,6 +63,7 @@ __all__ = [
     "resize_mask",
     "resize_zero_padded",
     "run_lengths",
+    "sample_maps",
     "scale_boxes",
     "tight_box",
     "to_polygons",

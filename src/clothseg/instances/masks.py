@@ -1,7 +1,8 @@
-"""The masks of one photo, in four forms with one protocol.
+"""The masks of one photo, in five forms with one protocol.
 
-`RleMasks` (as on disk), `PixelMasks` (all pixels of each mask), `BoxMasks` (a network's small maps in boxes) and
-`LabelMasks` (one grid of labels for the whole photo). The last two compute pixels only on demand.
+`RleMasks` (as on disk), `PixelMasks` (all pixels of each mask), `BoxMasks` (a network's small maps in boxes),
+`LabelMasks` (one grid of labels for the whole photo), and `MapMasks` of `map_masks.py` (one small map over the whole
+photo for each mask). The last three compute pixels only on demand.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,7 +14,9 @@ import torch
 from torch import Tensor
 
 from clothseg import cpu_path
+from clothseg.instances.bilinear import AxisTaps, axis_taps
 from clothseg.instances.boxes import boxes_of_masks, from_xywh
+from clothseg.instances.map_masks import MapMasks
 from clothseg.instances.mask_paste import PasteRule, interpolate_map, paste
 from clothseg.instances.paste_together import paste_together, pasted_parts, soft_together
 from clothseg.instances.rle import Rle, decode, encode, tight_box
@@ -195,10 +198,11 @@ class BoxMasks:
 
 def encode_photos(masks: Sequence[Masks]) -> list[list[Rle]]:
     """The run-length encodings of several photos, as `rle()` of each; a GPU is waited for twice, not for each photo."""
-    together = [isinstance(m, BoxMasks) and not cpu_path.uses_cpu_path(m.probabilities) for m in masks]
-    on_gpu = [m for m, chosen in zip(masks, together, strict=True) if chosen and isinstance(m, BoxMasks)]
+    maps = [m if isinstance(m, BoxMasks | MapMasks) and not cpu_path.uses_cpu_path(m.probabilities) else None
+            for m in masks]  # fmt: skip
+    on_gpu = [m for m in maps if m is not None]
     encoded = iter(encode_starts([m.run_starts() for m in on_gpu], [m.size for m in on_gpu]) if on_gpu else [])
-    return [next(encoded) if chosen else m.rle() for m, chosen in zip(masks, together, strict=True)]
+    return [m.rle() if together is None else next(encoded) for m, together in zip(masks, maps, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -239,67 +243,36 @@ class LabelMasks:
 
         The sums are in double precision. So if two masks tie at a pixel, rounding cannot put it into both.
         """
-        down, across = self._places(rows, columns)
+        y, x = (taps.part(part or slice(None)) for taps, part in zip(self._taps(), (rows, columns), strict=True))
         labels, half = self.labels.cpu(), self.probabilities.cpu().double() / 2
-        parts = [_interpolate(labels == number, half, down, across) for number in self.numbers.tolist()]
-        return torch.stack(parts) if parts else torch.zeros((0, len(down.weight), len(across.weight)))
+        parts = [_blend(labels == number, half, y, x) for number in self.numbers.tolist()]
+        return torch.stack(parts) if parts else torch.zeros((0, len(y.share), len(x.share)))
 
     def rle(self) -> list[Rle]:
         """See `Masks.rle`."""
         return [encode(mask.numpy()) for mask in self._each()]
 
-    def _places(self, rows: slice | None = None, columns: slice | None = None) -> tuple["_Places", "_Places"]:
-        top, left, height, width = self.region
-        down = _cell_places(rows or slice(0, self.size[0]), self.size[0], top, height, self.labels.shape[0])
-        across = _cell_places(columns or slice(0, self.size[1]), self.size[1], left, width, self.labels.shape[1])
-        return down, across
+    def _taps(self) -> tuple[AxisTaps, AxisTaps]:
+        """Where the photo's pixels lie on the grid, along both axes."""
+        (tall, wide), (top, left, height, width), cpu = self.labels.shape, self.region, torch.device("cpu")
+        y = axis_taps(self.size[0], tall, top, height, cpu, torch.float64)
+        return y, axis_taps(self.size[1], wide, left, width, cpu, torch.float64)
 
     def _each(self) -> Iterator[Tensor]:
         """The pixels of each mask in turn; computed only near its cells."""
-        down, across = self._places()
+        y, x = self._taps()
         labels, half = self.labels.cpu(), self.probabilities.cpu().double() / 2
         for number in self.numbers.tolist():
             mask, cells = torch.zeros(self.size, dtype=torch.bool), labels == number
-            rows, columns = down.near(cells.any(1)), across.near(cells.any(0))
-            if rows.stop and columns.stop:
-                part = _interpolate(cells, half, down.part(rows), across.part(columns))
-                mask[rows, columns] = part > 0.5
+            on_rows, on_columns = (torch.where(cells.any(axis))[0] for axis in (1, 0))
+            if len(on_rows):
+                rows, columns = (taps.touching(int(on[0]), int(on[-1])) for taps, on in ((y, on_rows), (x, on_columns)))
+                mask[rows, columns] = _blend(cells, half, y.part(rows), x.part(columns)) > 0.5
             yield mask
 
 
-@dataclass(frozen=True)
-class _Places:
-    """Where pixels lie between the cells of a grid, along one axis.
-
-    Attributes:
-        before, after: `[P]` int64, the cells on both sides of each pixel's centre.
-        weight: `[P]` float64, the weight of `after`.
-    """
-
-    before: Tensor
-    after: Tensor
-    weight: Tensor
-
-    def part(self, pixels: slice) -> "_Places":
-        """The places of some pixels."""
-        return _Places(self.before[pixels], self.after[pixels], self.weight[pixels])
-
-    def near(self, cells: Tensor) -> slice:
-        """The pixels from the first to the last that have one of `cells` `[C]` bool beside them; empty if none has."""
-        found = torch.where(cells[self.before] | cells[self.after])[0]
-        return slice(int(found[0]), int(found[-1]) + 1) if len(found) else slice(0, 0)
-
-
-def _cell_places(pixels: slice, side: int, first: float, extent: float, cells: int) -> _Places:
-    """The places of `pixels` of a photo on an axis of `cells`. Outside, the edge cells repeat."""
-    fractions = first + (torch.arange(pixels.start, pixels.stop, dtype=torch.float64) + 0.5) / side * extent
-    position = (fractions * cells - 0.5).clamp(0, cells - 1)
-    before = position.floor()
-    return _Places(before.long(), (before.long() + 1).clamp(max=cells - 1), position - before)
-
-
-def _interpolate(cells: Tensor, half: Tensor, down: _Places, across: _Places) -> Tensor:
+def _blend(cells: Tensor, half: Tensor, y: AxisTaps, x: AxisTaps) -> Tensor:
     """0.5 plus `half` `[h, w]` in `cells` `[h, w]` bool, minus it elsewhere, at places between: `[P, Q]` float32."""
     values = torch.where(cells, 0.5 + half, 0.5 - half)
-    lines = torch.lerp(values[down.before], values[down.after], down.weight[:, None])
-    return torch.lerp(lines[:, across.before], lines[:, across.after], across.weight).float()
+    lines = torch.lerp(values[y.before], values[y.after], y.share[:, None])
+    return torch.lerp(lines[:, x.before], lines[:, x.after], x.share).float()

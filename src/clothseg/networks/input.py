@@ -42,7 +42,7 @@ class InputConventions:
         black_padding: padding is black before the mean is subtracted, not 0 afterwards.
         normalised_boxes: in network coordinates a box is (x1, y1, x2 - 1, y2 - 1) over (width - 1, height - 1) of the
             padded input, not in pixels.
-        whole_boxes: boxes of detections are rounded to whole pixels.
+        whole_boxes: whether boxes of detections are rounded, or cut, to whole pixels.
     """
 
     pixel_scale: float = 1.0
@@ -55,7 +55,7 @@ class InputConventions:
     centred: bool = False
     black_padding: bool = False
     normalised_boxes: bool = False
-    whole_boxes: bool = False
+    whole_boxes: Literal["no", "round", "cut"] = "no"
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ class InputTransform:
     def padded(self, resized: Sequence[Size]) -> Size:
         """Height and width of the input that holds photos of these resized sizes."""
         settings = self.settings
-        if settings.resize == "fit":
+        if settings.has_fixed_frame:
             sides = [settings.height, settings.width]
         elif settings.resize == "square":
             sides = [settings.max_side] * 2
@@ -181,38 +181,34 @@ class InputTransform:
         return (grey_levels * (conventions.pixel_scale / 255) - mean) / std
 
     def prepare(self, image: Tensor, truth: Instances) -> tuple[Tensor, Instances]:
-        """The part of the work that a photo needs alone, to be done beforehand; `batch` and `target` do the rest.
+        """The part of the work that a photo needs alone, beforehand; `batch` and `target` do the rest.
 
-        Takes the photo `[3, H, W]`, uint8 or float in 0..1, and its ground truth in the photo's own pixels. Returns the
-        photo, resampled if that is done in bytes, and the ground truth on the resized photo.
+        Takes a photo `[3, H, W]`, uint8 or float in 0..1, and its ground truth in its own pixels. Returns the photo,
+        resampled if that is done in bytes, and the ground truth on the resized photo.
         """
         size = self.resized(truth.size)
         if self.resized(size) == size:  # else rounding would resize it once more
             image = self.resample(image, size)
         masks = PixelMasks(resize_masks(truth.masks.pixels(), size).bool())
-        return image, Instances(size, scale_boxes(truth.boxes, truth.size, size), truth.classes, masks,
-                                crowd=truth.crowd)  # fmt: skip
+        boxes = scale_boxes(truth.boxes, truth.size, size)
+        return image, Instances(size, boxes, truth.classes, masks, crowd=truth.crowd)
 
     def target(self, truth: Instances, placement: InputPlacement, device: torch.device | None = None) -> Target:
-        """The ground truth of one photo on the network's input.
+        """The ground truth of one photo, in its own pixels or from `prepare`, on the network's input.
 
-        Args:
-            truth: in the photo's own pixels, or from `prepare`.
-            placement: where the photo lies in the input.
-            device: of the answer; by default that of `truth`.
+        It is on `device`; by default on that of `truth`.
         """
         device = device or truth.boxes.device
         boxes = scale_boxes(truth.boxes, truth.size, placement.size) + _offset(truth.boxes, placement)
-        classes, masks, ignored, ignored_pixels = truth.classes, truth.masks, boxes[:0], None
-        if any(crowd := truth.crowd.tolist()):
-            single = torch.tensor([number for number, of_many in enumerate(crowd) if not of_many], dtype=torch.int64)
-            of_crowds = masks.select(torch.where(truth.crowd.cpu())[0]).pixels().any(0, keepdim=True)
-            ignored_pixels = resize_masks(to_device(of_crowds, device), placement.size)[0]
-            boxes, ignored = boxes[single], boxes[truth.crowd]
-            classes, masks = classes[single], masks.select(single)
+        classes, masks, ignored, of_crowds = truth.classes, truth.masks, boxes[:0], None
+        if any(truth.crowd.tolist()):
+            single, crowds = (torch.where(kind.cpu())[0] for kind in (~truth.crowd, truth.crowd))
+            of_crowds = masks.select(crowds).pixels().any(0, keepdim=True)
+            of_crowds = resize_masks(to_device(of_crowds, device), placement.size)[0]
+            boxes, classes, masks, ignored = boxes[single], classes[single], masks.select(single), boxes[truth.crowd]
         pixels = resize_masks(to_device(masks.pixels(), device), placement.size)
-        return Target(to_device(boxes, device), to_device(classes, device), pixels, to_device(ignored, device),
-                      ignored_pixels)  # fmt: skip
+        boxes, classes, ignored = (to_device(tensor, device) for tensor in (boxes, classes, ignored))
+        return Target(boxes, classes, pixels, ignored, of_crowds)
 
     def _ordered(self, image: Tensor) -> Tensor:
         return image.flip(0) if self.conventions.channels == "bgr" else image
@@ -252,15 +248,15 @@ def to_network_coords(boxes: Tensor, padded: Size, conventions: InputConventions
 def network_to_image(boxes: Tensor, placement: InputPlacement, conventions: InputConventions) -> Tensor:
     """Boxes `[N, 4]` from network to image coordinates; float32."""
     if conventions.normalised_boxes:
-        bounds = placement_bounds(placement, conventions, padded=False)
         exact, shift, scale = _normaliser(boxes, placement.photo)
-        edges = exact.new_tensor(bounds)
+        edges = exact.new_tensor(placement_bounds(placement, conventions, padded=False))
         corner, extent = edges[:2].repeat(2), (edges[2:] - edges[:2]).repeat(2)
         placed = (exact - corner) / extent * scale + shift
     else:
         placed = boxes - _offset(boxes, placement) if conventions.centred else boxes
         placed = scale_boxes(placed, placement.size, placement.photo)
-    return (placed.round() if conventions.whole_boxes else placed).float().to(boxes.device)
+    whole = {"no": placed.float, "round": placed.round, "cut": placed.trunc}[conventions.whole_boxes]
+    return whole().float().to(boxes.device)
 
 
 def network_to_resized(boxes: Tensor, placement: InputPlacement, conventions: InputConventions) -> Tensor:
@@ -289,7 +285,7 @@ def clip_to_placements(
     boxes: Tensor, placements: Sequence[InputPlacement], conventions: InputConventions, *, padded: bool
 ) -> Tensor:
     """Clips boxes `[B, N, 4]` in network coordinates to their photos, or to the whole input with `padded`."""
-    bounds = [placement_bounds(placement, conventions, padded=padded) for placement in placements]
+    bounds = (placement_bounds(placement, conventions, padded=padded) for placement in placements)
     edges = torch.tensor([(b[:2] * 2, b[2:] * 2) for b in bounds], dtype=boxes.dtype)
     low, high = edges.to(boxes.device, non_blocking=True)[:, :, None].unbind(1)
     return boxes.clamp(low, high)

@@ -14,6 +14,8 @@ short side exactly and the long one down."""
 
 def resized_size(photo: Size, settings: InputSettings, rounding: SizeRounding) -> Size:
     """Height and width of a photo (height, width) after resizing, before padding."""
+    if settings.resize == "stretch":
+        return settings.height, settings.width
     if settings.resize == "fit":
         scale = min(settings.height / photo[0], settings.width / photo[1])
     elif settings.resize == "square":

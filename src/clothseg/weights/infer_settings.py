@@ -35,7 +35,11 @@ def infer_classes(tensors: Mapping[str, Tensor]) -> list[str] | None:
     score = tensors.get("box_head.score.weight")
     if score is None:
         return None
-    count = len(score) - 1  # without background
+    return class_names(len(score) - 1)
+
+
+def class_names(count: int) -> list[str]:
+    """Names for `count` classes without names; see `infer_classes`."""
     if count == len(COCO):
         return list(COCO.values())
     if count == max(COCO):

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from clothseg.config import Config, deep_merge, read_settings
+from clothseg.config import Config, deep_merge, override, read_settings
 from clothseg.errors import ConfigError
 
 Tree = dict[str, Any]
@@ -169,10 +169,29 @@ def config_from(known: Mapping[str, Any], settings: str | Path | None = None, ov
         overrides: such as `input.min_side=320`.
 
     Raises:
-        ConfigError: settings or overrides are wrong.
+        ConfigError: settings or overrides are wrong, or name another network than that of the file.
     """
-    tree = deep_merge(dict(known), {})
-    if settings is not None:
-        given, name = read_settings(settings)
-        tree = deep_merge(tree, to_config_tree(given, name))
-    return Config.from_tree(tree, overrides, str(settings or "the settings of these weights"))
+    name = str(settings or "the settings of these weights")
+    given = to_config_tree(*read_settings(settings)) if settings is not None else {}
+    theirs, ours = network_name(known), named_network(settings, overrides)
+    if "network" in known and ours not in (None, theirs):
+        raise ConfigError(
+            f"{settings or '--set'}: network.name is {ours}, but these are weights of {theirs}; leave network.name "
+            f"out, or give weights of {ours}"
+        )
+    return Config.from_tree(deep_merge(dict(known), given), overrides, name)
+
+
+def network_name(tree: Mapping[str, Any]) -> str:
+    """The name of the network that a tree of settings is for."""
+    named = (tree.get("network") or {}).get("name")
+    return str(named) if named else Config().network.name
+
+
+def named_network(settings: str | Path | None, overrides: Sequence[str]) -> str | None:
+    """The network that settings and overrides name, if they do; see `config_from`."""
+    tree = to_config_tree(*read_settings(settings)) if settings is not None else {}
+    for text in overrides:
+        override(tree, text)  # what is wrong with it is reported later
+    network = tree.get("network")
+    return network.get("name") if isinstance(network, dict) else None

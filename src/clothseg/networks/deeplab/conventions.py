@@ -5,10 +5,11 @@ Each constant below says how one of them computes.
 """
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Literal
 
 from clothseg.config import Config, DeepLabSettings
 from clothseg.networks.backbones import ResNetConventions
+from clothseg.networks.configured import configured_backbone, configured_input
 from clothseg.networks.input import InputConventions
 
 
@@ -61,16 +62,5 @@ def conventions_for(config: Config) -> Conventions:
     settings = config.network
     assert isinstance(settings, DeepLabSettings)
     base = CONVENTIONS[settings.conventions]
-    of_input = base.input
-    if config.backbone.name.startswith("timm/tf_efficientnet_lite") and settings.conventions == "torchvision":
-        of_input = replace(of_input, mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
-    return replace(
-        base,
-        input=replace(of_input, **_given(config.input, "mean", "std", "channels")),
-        backbone=replace(base.backbone, **_given(config.backbone, "stride_first", "norm_eps")),
-    )
-
-
-def _given(section: object, *names: str) -> dict[str, Any]:
-    values = {name: getattr(section, name) for name in names}
-    return {name: value for name, value in values.items() if value is not None}
+    of_input = configured_input(config, base.input, own_mean=settings.conventions == "torchvision")
+    return replace(base, input=of_input, backbone=configured_backbone(config, base.backbone))

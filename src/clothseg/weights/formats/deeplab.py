@@ -9,12 +9,14 @@ from typing import Any
 
 from torch import Tensor
 
+from clothseg.config import deep_merge
 from clothseg.errors import WeightsError
 from clothseg.networks.backbones.mobilenet import MOBILENET, STAGE_ENDS
 from clothseg.weights.converted import BATCH_COUNTER, IMAGENET_CLASSIFIER, UNKNOWN_PART, ConvertedWeights
 from clothseg.weights.files.tensor_file import TensorFile
 from clothseg.weights.formats.deeplab_classes import name_classes
 from clothseg.weights.formats.torchvision import backbone_name
+from clothseg.weights.infer_settings import infer_settings
 
 ASPP_PREFIXES = {"torchvision": "classifier.0.", "v3": "classifier.classifier.0.", "v3plus": "classifier.aspp."}
 """Where ASPP is in torchvision's files, and in VainF's of both versions."""
@@ -72,7 +74,7 @@ def convert(file: TensorFile) -> ConvertedWeights:
         else:
             converted.unused[key] = UNKNOWN_PART
     name_classes(file.path, converted)
-    converted.settings = _settings(converted.tensors, origin)
+    converted.settings = deep_merge(_settings(converted.tensors, origin), infer_settings(converted.tensors))
     if mobile:
         converted.settings["backbone"] = {"name": MOBILENET, "norm": "frozen"}
     return converted

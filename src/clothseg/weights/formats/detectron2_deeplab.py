@@ -9,10 +9,12 @@ from typing import Any
 
 from torch import Tensor
 
+from clothseg.config import deep_merge
 from clothseg.weights.converted import BATCH_COUNTER, IMAGENET_CLASSIFIER, UNKNOWN_PART, ConvertedWeights
 from clothseg.weights.files.tensor_file import TensorFile
 from clothseg.weights.formats.deeplab_classes import name_classes
 from clothseg.weights.formats.detectron2 import our_name
+from clothseg.weights.infer_settings import infer_settings
 
 HEADS = {"sem_seg_head": "semantic", "ins_embed_head": "instance"}
 ASPP = r"(?:decoder\.res5\.project_conv|aspp)\."
@@ -59,7 +61,8 @@ def convert(file: TensorFile) -> ConvertedWeights:
         else:
             converted.add(key, name, tensor)
     name_classes(file.path, converted)
-    converted.settings = _settings(converted.tensors, file.tensors, levels, panoptic=panoptic)
+    settings = _settings(converted.tensors, file.tensors, levels, panoptic=panoptic)
+    converted.settings = deep_merge(settings, infer_settings(converted.tensors))
     return converted
 
 
