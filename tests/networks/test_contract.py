@@ -53,6 +53,15 @@ ROWS: dict[str, dict[str, Any]] = {
         "box_head": {"samples": 8, "fc_dim": 16},
         "mask_head": {"channels": 8, "num_conv": 1},
     },
+    "deeplab": {
+        "name": "deeplab",
+        "output_stride": 16,
+        "aspp": {"channels": 16},
+        "decoder": {"projected": [8], "channels": 16},
+        "aux": True,
+        "instances": "centers",
+        "centers": {"aspp_channels": 16, "projected": [8], "channels": 16, "head_channels": 8},
+    },
     "tiny_grid": {"name": "tiny_grid", "loss_weights": {"area": 0.5}},
 }
 

@@ -157,8 +157,8 @@ class InputTransform:
         padded = largest(self.padded([self.resized(photo) for photo in photos]))
         placements = [self.place(photo, padded) for photo in photos]
         resized = [
-            self.normalise(self.resample(image, placement.size).to(device, non_blocking=True), placement.size)
-            for image, placement in zip(images, placements, strict=True)
+            self.normalise(self.resample(image, at.size).to(device, non_blocking=True), at.size)
+            for image, at in zip(images, placements, strict=True)
         ]
         return self._pad(resized, placements), placements
 
@@ -203,8 +203,8 @@ class InputTransform:
         classes, masks, ignored, of_crowds = truth.classes, truth.masks, boxes[:0], None
         if any(truth.crowd.tolist()):
             single, crowds = (torch.where(kind.cpu())[0] for kind in (~truth.crowd, truth.crowd))
-            of_crowds = masks.select(crowds).pixels().any(0, keepdim=True)
-            of_crowds = resize_masks(to_device(of_crowds, device), placement.size)[0]
+            area = masks.select(crowds).pixels().any(0, keepdim=True)
+            of_crowds = resize_masks(to_device(area, device), placement.size)[0]
             boxes, classes, masks, ignored = boxes[single], classes[single], masks.select(single), boxes[truth.crowd]
         pixels = resize_masks(to_device(masks.pixels(), device), placement.size)
         boxes, classes, ignored = (to_device(tensor, device) for tensor in (boxes, classes, ignored))
@@ -215,8 +215,7 @@ class InputTransform:
 
     def _mean_std(self, image: Tensor) -> tuple[Tensor, Tensor]:
         def make() -> tuple[Tensor, ...]:
-            values = (self.conventions.mean, self.conventions.std)
-            return tuple(image.new_tensor(of_channels)[:, None, None] for of_channels in values)
+            return tuple(image.new_tensor(v)[:, None, None] for v in (self.conventions.mean, self.conventions.std))
 
         mean, std = self._constants.get((image.device, image.dtype), make)
         return mean, std
