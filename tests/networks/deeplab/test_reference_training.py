@@ -46,7 +46,7 @@ def double_network(path: Path) -> tuple[DeepLabNetwork, dict[str, str]]:
 def crops(folder: Path, arrays: Arrays, network: DeepLabNetwork) -> Tensor:
     """The batch of normalised crops, rounded to float32 as the original's was."""
     photos = [photo_tensor(folder, str(name)) for name in arrays["photos"]]
-    normalised = [network.transform.normalise(photo, tuple(photo.shape[1:])) for photo in photos]
+    normalised = [network.transform.normalise(p, (p.shape[1], p.shape[2])) for p in photos]
     parts = [normalised[p][:, y : y + 208, x : x + 208] for p, y, x in arrays["crops"].tolist()]
     return torch.stack(parts).double()
 

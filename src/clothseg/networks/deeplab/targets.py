@@ -101,7 +101,8 @@ def center_target(segments: Segments, sigma: float) -> CenterTarget:
     """
     height, width = segments.ids.shape
     device = segments.ids.device
-    y, x = torch.meshgrid(torch.arange(height, device=device), torch.arange(width, device=device), indexing="ij")
+    y = torch.arange(height, device=device)[:, None].expand(height, width)
+    x = torch.arange(width, device=device).expand(height, width)
     area = _sums(segments, torch.ones_like(segments.ids))
     sums = torch.stack([_sums(segments, y), _sums(segments, x)])
     centers = to_float64(sums) / to_float64(area.clamp(min=1))

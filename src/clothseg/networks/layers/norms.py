@@ -1,5 +1,6 @@
 """Norms, by the names that the configuration gives them, and a convolution with its norm."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -15,8 +16,8 @@ Norm = Callable[[int], nn.Module]
 
 
 def group_norm(channels: int) -> nn.Module:
-    """Group normalisation with 32 groups, or as many as divide the channels evenly."""
-    return nn.GroupNorm(32 if channels % 32 == 0 else 8, channels)
+    """Group normalisation with 32 groups, or with as many of 8 as divide the channels evenly."""
+    return nn.GroupNorm(32 if channels % 32 == 0 else math.gcd(8, channels), channels)
 
 
 class FrozenNorm(FrozenBatchNorm2d):  # type: ignore[misc]
