@@ -72,6 +72,27 @@ DETECTRON2 = {
     "SOLVER.IMS_PER_BATCH": "train.batch_size",
 }
 
+DETECTRON2_DEEPLAB = {
+    "INPUT.MIN_SIZE_TEST": "input.min_side",
+    "INPUT.MAX_SIZE_TEST": "input.max_side",
+    "MODEL.PIXEL_MEAN": "input.mean",
+    "MODEL.PIXEL_STD": "input.std",
+    "MODEL.SEM_SEG_HEAD.ASPP_DILATIONS": "network.aspp.dilations",
+    "MODEL.SEM_SEG_HEAD.ASPP_DROPOUT": "network.aspp.dropout",
+    "MODEL.SEM_SEG_HEAD.LOSS_TOP_K": "network.pixel_loss.hard_pixels",
+    "MODEL.INS_EMBED_HEAD.CENTER_LOSS_WEIGHT": "network.loss_weights.center",
+    "MODEL.INS_EMBED_HEAD.OFFSET_LOSS_WEIGHT": "network.loss_weights.offset",
+    "MODEL.PANOPTIC_DEEPLAB.CENTER_THRESHOLD": "network.centers.threshold",
+    "MODEL.PANOPTIC_DEEPLAB.NMS_KERNEL": "network.centers.nms_kernel",
+    "MODEL.PANOPTIC_DEEPLAB.TOP_K_INSTANCE": "network.centers.top_k",
+    "SOLVER.BASE_LR": "train.learning_rate",
+    "SOLVER.MOMENTUM": "train.momentum",
+    "SOLVER.WEIGHT_DECAY": "train.weight_decay",
+    "SOLVER.IMS_PER_BATCH": "train.batch_size",
+}
+DEEPLAB_ARCHITECTURES = ("SemanticSegmentor", "PanopticDeepLab")
+"""What detectron2's settings files of DeepLab have as `MODEL.META_ARCHITECTURE`."""
+
 FIXED = {
     "BBOX_STD_DEV": [0.1, 0.1, 0.2, 0.2],
     "RPN_BBOX_STD_DEV": [0.1, 0.1, 0.2, 0.2],
@@ -102,6 +123,8 @@ def to_config_tree(tree: Tree, name: str = "the settings") -> Tree:
     Raises:
         ConfigError: a setting has a value that is not supported.
     """
+    if _get(tree, "MODEL.META_ARCHITECTURE") in DEEPLAB_ARCHITECTURES:
+        return _from_detectron2_deeplab(tree)
     for key, supported in FIXED.items():
         if (value := _get(tree, key)) is not None and value != supported:
             raise ConfigError(f"{name}: {key} is {value}, but only {supported} is supported")
@@ -143,6 +166,20 @@ def _from_detectron2(tree: Tree) -> Tree:
         _put(result, "network.anchors.scales", sizes)
     if ratios and isinstance(ratios[0], list):
         _put(result, "network.anchors.ratios", ratios[0])
+    return result
+
+
+def _from_detectron2_deeplab(tree: Tree) -> Tree:
+    result: Tree = {"network": {"name": "deeplab", "conventions": "detectron2"}}
+    for key, name in DETECTRON2_DEEPLAB.items():
+        if (value := _get(tree, key)) is not None:
+            _put(result, name, value)
+    if "min_side" in result.get("input", {}):
+        _put(result, "input.resize", "keep_ratio")
+    if channels := _get(tree, "INPUT.FORMAT"):
+        _put(result, "input.channels", str(channels).lower())
+    if (crop := _get(tree, "INPUT.CROP.SIZE")) and _get(tree, "INPUT.CROP.ENABLED"):
+        _put(result, "network.aspp.pool_window", crop)
     return result
 
 

@@ -73,11 +73,22 @@ def convert(file: TensorFile) -> ConvertedWeights:
             converted.add(key, name, tensor)
         else:
             converted.unused[key] = UNKNOWN_PART
+    _move_separable_norms(converted)
     name_classes(file.path, converted)
-    converted.settings = deep_merge(_settings(converted.tensors, origin), infer_settings(converted.tensors))
+    converted.settings = deep_merge(
+        _settings(converted.tensors, origin, has_decoder=kind == "v3plus"), infer_settings(converted.tensors)
+    )
     if mobile:
         converted.settings["backbone"] = {"name": MOBILENET, "norm": "frozen"}
     return converted
+
+
+def _move_separable_norms(converted: ConvertedWeights) -> None:
+    """The norm of a separable convolution is that of its pointwise part."""
+    for key, name in list(converted.renamed.items()):
+        place, found, kind = name.partition(".norm.")
+        if found and f"{place}.depthwise.weight" in converted.tensors:
+            converted.add(key, f"{place}.pointwise.norm.{kind}", converted.tensors.pop(name))
 
 
 def _kind(tensors: Mapping[str, Tensor]) -> str | None:
@@ -149,16 +160,17 @@ def _mobilenet_name(block: int, rest: str) -> str | None:
     return f"{place}.layers.{layer}.{match[2]}" if match and layer is not None else None
 
 
-def _settings(tensors: Mapping[str, Tensor], origin: str) -> dict[str, Any]:
-    """The origin's settings, with what the tensors show."""
+def _settings(tensors: Mapping[str, Tensor], origin: str, *, has_decoder: bool) -> dict[str, Any]:
+    """The origin's settings, with what the tensors show; of a missing tensor the usual width, so that it is reported."""
     origins = SETTINGS[origin]
     fuse = "semantic.decoder.0.fuse.0"
     width = tensors.get(f"{fuse}.conv.weight", tensors.get(f"{fuse}.pointwise.conv.weight"))
     head = tensors.get("semantic.head.0.conv.weight", tensors.get("semantic.head.0.pointwise.conv.weight"))
     project = tensors.get("semantic.decoder.0.project.conv.weight")
     decoder: dict[str, Any] = {"levels": [], "projected": []}
-    if project is not None and width is not None:
-        decoder = {"levels": [2], "projected": [len(project)], "channels": len(width)}
+    if has_decoder:
+        channels = {} if width is None else {"channels": len(width)}
+        decoder = {"levels": [2], "projected": [48 if project is None else len(project)], **channels}
     decoder["separable"] = f"{fuse}.depthwise.weight" in tensors or "semantic.head.0.depthwise.weight" in tensors
     separable = "semantic.aspp.branches.1.depthwise.weight" in tensors
     network = {
@@ -168,7 +180,7 @@ def _settings(tensors: Mapping[str, Tensor], origin: str) -> dict[str, Any]:
         "aspp": {"channels": len(tensors["semantic.aspp.branches.0.conv.weight"]), "separable": separable,
                  **origins["network"]["aspp"]},
         "decoder": decoder,
-        "head": {"num_conv": int(head is not None), **({"channels": len(head)} if head is not None else {})},
+        "head": {"num_conv": int(not has_decoder), **({"channels": len(head)} if head is not None else {})},
         "aux": "aux.conv.conv.weight" in tensors,
         "instances": "components",
     }  # fmt: skip

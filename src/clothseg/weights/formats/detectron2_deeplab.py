@@ -13,7 +13,7 @@ from clothseg.config import deep_merge
 from clothseg.weights.converted import BATCH_COUNTER, IMAGENET_CLASSIFIER, UNKNOWN_PART, ConvertedWeights
 from clothseg.weights.files.tensor_file import TensorFile
 from clothseg.weights.formats.deeplab_classes import name_classes
-from clothseg.weights.formats.detectron2 import our_name
+from clothseg.weights.formats.detectron2 import has_deep_stem, our_name
 from clothseg.weights.infer_settings import infer_settings
 
 HEADS = {"sem_seg_head": "semantic", "ins_embed_head": "instance"}
@@ -34,8 +34,6 @@ UNUSED = (
     (r".*(stem\.fc|\blinear)\.", IMAGENET_CLASSIFIER),
     (r"(.*\.)?pixel_(mean|std)$", "used as settings"),
 )
-DEEP_STEM = {"1": ("conv1.0", "conv1.1"), "2": ("conv1.3", "conv1.4"), "3": ("conv1.6", "norm1")}
-"""Our convolution and norm for each convolution of a stem of three."""
 
 
 def recognizes(file: TensorFile) -> bool:
@@ -52,7 +50,7 @@ def convert(file: TensorFile) -> ConvertedWeights:
     panoptic = any(name.startswith("ins_embed_head.") for name in file.tensors)
     converted = ConvertedWeights("detectron2", f"{'Panoptic-DeepLab' if panoptic else 'DeepLab'} of detectron2")
     levels = _levels(file.tensors)
-    deep = "backbone.stem.conv2.weight" in file.tensors
+    deep = has_deep_stem(file)
     for key, tensor in file.tensors.items():
         reason = next((reason for pattern, reason in UNUSED if re.match(pattern, key)), None)
         name = None if reason else _our_name(key, levels, deep=deep)
@@ -74,11 +72,8 @@ def _levels(tensors: Mapping[str, Tensor]) -> list[int]:
 
 def _our_name(key: str, levels: list[int], *, deep: bool) -> str | None:
     """Our name of a tensor, or None if we have no such tensor."""
-    if deep and (match := re.fullmatch(r"backbone\.stem\.conv([123])\.(norm\.)?(\w+)", key)):
-        conv, norm = DEEP_STEM[match[1]]
-        return f"backbone.model.{norm if match[2] else conv}.{match[3]}"
     if key.startswith("backbone."):
-        return our_name(key)
+        return our_name(key, deep_stem=deep)
     head, _, rest = key.partition(".")
     if head not in HEADS:
         return None
