@@ -161,7 +161,7 @@ def _mobilenet_name(block: int, rest: str) -> str | None:
 
 
 def _settings(tensors: Mapping[str, Tensor], origin: str, *, has_decoder: bool) -> dict[str, Any]:
-    """The origin's settings, with what the tensors show; of a missing tensor the usual width, so that it is reported."""
+    """The origin's settings, with what the tensors show; a missing tensor has the usual width, and is reported."""
     origins = SETTINGS[origin]
     fuse = "semantic.decoder.0.fuse.0"
     width = tensors.get(f"{fuse}.conv.weight", tensors.get(f"{fuse}.pointwise.conv.weight"))
