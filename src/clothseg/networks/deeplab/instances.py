@@ -97,9 +97,10 @@ def find_centers(heat: Tensor, settings: CenterSettings) -> FoundCenters:
     A peak is above the threshold and the highest in its window; equal ones nearby are all peaks. With `top_k` peaks or
     more, only those higher than the last of the `top_k` highest stay.
     """
-    kernel = settings.nms_kernel
+    kernel, margin = settings.nms_kernel, settings.nms_kernel // 2
     kept = F.threshold(heat, settings.threshold, -1.0)
-    highest = F.max_pool2d(kept[None], kernel, 1, (kernel - 1) // 2)[0]
+    of_rows = F.max_pool2d(kept[None], (1, kernel), 1, (0, margin))
+    highest = F.max_pool2d(of_rows, (kernel, 1), 1, (margin, 0))[0]
     flat = torch.where(kept == highest, kept, -1.0).flatten()
     values, places = flat.topk(min(settings.top_k, flat.numel()))
     valid = values > values[-1].clamp(min=0)
@@ -129,8 +130,7 @@ def nearest_centers(centers: FoundCenters, offsets: Tensor) -> Tensor:
     for first in range(0, len(points), _CHUNK):
         rows = points[first : first + _CHUNK, :, None, None]
         distances = ((rows[:, 0] - target_y).square() + (rows[:, 1] - target_x).square()).sqrt()
-        closest, row = distances.min(0)
-        row = (distances == closest).int().argmax(0)
+        closest, row = distances.min(0)  # the first of equal ones
         nearer = closest < best
         nearest = torch.where(nearer, row + (first + 1), nearest)
         best = torch.where(nearer, closest, best)
@@ -152,7 +152,7 @@ def group_by_centers(
         things: `[K]` bool, the classes that have instances.
         settings: of peaks.
     """
-    labels = logits.argmax(0)
+    labels = logits.max(0).indices  # several times as fast as `argmax` on a CPU
     centers = find_centers(heat, settings)
     ids = torch.where(things[labels], nearest_centers(centers, offsets), 0)
     count, (height, width) = len(centers.points), heat.shape
