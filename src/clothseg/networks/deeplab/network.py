@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from clothseg import cpu_path
 from clothseg.config import Config, DeepLabSettings
 from clothseg.networks.backbones import build_backbone
 from clothseg.networks.deeplab.conventions import Conventions, conventions_for
@@ -112,7 +113,12 @@ class DeepLabNetwork(Network):
         }
 
     def forward_dense(self, pixels: Tensor) -> list[Tensor]:
-        """Class logits, and heat map and offsets of centers if the network has them, all at the decoder's stride."""
+        """Class logits, and heat map and offsets of centers if the network has them, all at the decoder's stride.
+
+        On a CPU it runs in channels-last memory order, in which dilated convolutions skip what lies beyond the map.
+        """
+        if cpu_path.uses_cpu_path(pixels):
+            pixels = pixels.contiguous(memory_format=torch.channels_last)
         of_level = dict(zip(self.levels, self.neck(self.backbone(pixels)), strict=True))
         maps = [of_level[level] for level in self.decoded]
         return [self.semantic(maps), *(self.instance(maps) if self.instance is not None else ())]
@@ -120,12 +126,12 @@ class DeepLabNetwork(Network):
     def head_detections(self, outputs: list[Tensor], placements: Sequence[InputPlacement]) -> list[Detections]:
         """See `Network.head_detections`. Only the pixels of the photo count, not the padding."""
         padded, inference = placements[0].padded, self.config.inference
-        logits = self.upsample(outputs[0].float(), padded)
+        logits, *others = (maps.float().contiguous() for maps in outputs)
+        logits = self.upsample(logits, padded)
         if self.instance is None:
             maps = [PhotoMaps(of_photo, p) for of_photo, p in zip(logits, placements, strict=True)]
             return detect_by_connection(maps, self.settings.components, inference)
-        heat = self.upsample(outputs[1].float(), padded)
-        offsets = self.upsample_offsets(outputs[2].float(), padded)
+        heat, offsets = self.upsample(others[0], padded), self.upsample_offsets(others[1], padded)
         maps = [PhotoMaps(*parts) for parts in zip(logits, placements, heat[:, 0], offsets, strict=True)]
         return detect_by_centers(maps, self.settings.centers, inference)
 
