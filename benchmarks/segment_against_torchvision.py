@@ -84,7 +84,7 @@ def measure(size: int, options: argparse.Namespace) -> str:
     note = f"median of {options.runs} runs; {differing:.4%} of the pixels differ in class"
     cells = [str(options.depth), f"{size * 3 // 2}x{size}", f"{differing:.4%}"]
     for column, clock in enumerate(("wall", "processor")):
-        ours, theirs = (statistics.median(one[side][column] for one in rounds) for side in (0, 1))
+        ours, theirs = (statistics.median(float(one[side][column]) for one in rounds) for side in (0, 1))
         cells.append(f"{ours:.2f} / {theirs:.2f} s: **{theirs / ours:.2f}**")
         record(options, f"{name}: {clock} time, clothseg", f"{ours:.3f}", "s", note, gpu)
         record(options, f"{name}: {clock} time, torchvision", f"{theirs:.3f}", "s", note, gpu)

@@ -61,6 +61,12 @@ class Config(Section):
         return self
 
     @classmethod
+    def for_network(cls, name: str | None = None) -> "Config":
+        """The default settings of a network, with an input that suits it; of Mask R-CNN without a name."""
+        known = NETWORK_SETTINGS[name].suits if name else {}
+        return cls.model_validate(({"network": {"name": name}} if name else {}) | known)
+
+    @classmethod
     def load(cls, source: str | Path, overrides: Sequence[str] = ()) -> "Config":
         """Reads a YAML file, or a preset by its name, and applies `overrides` such as `train.epochs=3`.
 

@@ -1,6 +1,6 @@
 """Settings that every network shares: its input, its backbone, what counts as a detection."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from annotated_types import Len
 from pydantic import Field, model_validator
@@ -118,6 +118,8 @@ class InferenceSettings(Section):
 class NetworkSettings(Section):
     """What every network's own section has: its name and the weights of its losses."""
 
+    suits: ClassVar[dict[str, Any]] = {}
+    """Values of other sections that suit the network where nobody says otherwise."""
     name: str
     loss_weights: Section
 

@@ -1,6 +1,6 @@
 """Settings of YOLACT, in order from the features to the losses."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from annotated_types import Len
 from pydantic import ConfigDict, Field, model_validator
@@ -92,6 +92,7 @@ class YolactLossWeights(Section):
 class YolactSettings(PyramidSettings):
     """YOLACT: masks as sums of prototypes."""
 
+    suits: ClassVar[dict[str, Any]] = {"input": {"resize": "stretch", "height": 550, "width": 550}}
     name: Literal["yolact"] = "yolact"
     """Which network this is."""
     fpn: YolactFpnSettings = Field(default_factory=YolactFpnSettings)

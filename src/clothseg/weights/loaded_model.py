@@ -11,7 +11,8 @@ from clothseg.networks import Network, build_network
 from clothseg.weights.check import weights_file
 from clothseg.weights.converted import ConvertedWeights, normalize_name
 from clothseg.weights.formats.native import write_network
-from clothseg.weights.load import LoadReport, load_converted, read_weights
+from clothseg.weights.load import load_converted, read_weights
+from clothseg.weights.load_report import LoadReport
 from clothseg.weights.origin_settings import config_from, named_network, network_name
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 from torchvision.ops import nms
 
 from clothseg.config import InferenceSettings, SelectionSettings
@@ -82,7 +83,7 @@ def _fast(
     groups = scores.shape[1]
     top, place = scores.sort(dim=2, descending=True, stable=True)
     top, place = top[..., : settings.pre_nms_top_n], place[..., : settings.pre_nms_top_n]
-    chosen = boxes.gather(1, place.flatten(1)[..., None].expand(-1, -1, 4)).unflatten(1, place.shape[1:])
+    chosen = boxes.gather(1, place.flatten(1)[..., None].expand(-1, -1, 4)).view(*place.shape, 4)
     if place.shape[2]:
         overlap = _pairwise_iou(chosen).triu_(1).amax(dim=2)
         kept = (overlap <= inference.nms_iou) & (top >= inference.score_threshold) & (top >= 0)
@@ -117,23 +118,18 @@ def _greedy(candidates: Candidates, settings: SelectionSettings, inference: Infe
     photos = []
     below = float(np.nextafter(np.float32(inference.nms_iou), np.float32(-1)))
     least = settings.candidate_threshold
-    for boxes, scores, valid in zip(candidates.boxes, candidates.scores, candidates.valid, strict=True):
-        wider = boxes + boxes.new_tensor([0, 0, 1, 1])
-        anchors, classes = [], []
+    for box, scores, valid in zip(candidates.boxes, candidates.scores, candidates.valid, strict=True):
+        wider = box + box.new_tensor([0, 0, 1, 1])
+        kept, classes = [], []
         for label in range(scores.shape[1]):
             here = torch.where(valid & (scores[:, label] > least) & (scores[:, label] >= inference.score_threshold))[0]
-            kept = here[nms(wider[here], scores[here, label], below)]
-            anchors.append(kept)
-            classes.append(torch.full_like(kept, label))
-        anchor, label = torch.cat(anchors), torch.cat(classes)
-        score, order = scores[anchor, label].sort(descending=True, stable=True)
-        order = order[: inference.max_detections]
-        anchor, label = anchor[order], label[order]
-        photos.append((boxes[anchor], label + 1, score[: inference.max_detections], anchor))
-    most = max(len(score) for _, _, score, _ in photos)
-    padded = [
-        torch.stack([torch.cat([t, t.new_zeros((most - len(t), *t.shape[1:]))]) for t in column])
-        for column in zip(*photos, strict=True)
-    ]
-    counts = torch.tensor([len(score) for _, _, score, _ in photos], device=padded[0].device)
-    return Selected(*padded, torch.arange(most, device=counts.device) < counts[:, None])
+            kept.append(here[nms(wider[here], scores[here, label], below)])
+            classes.append(torch.full_like(kept[-1], label))
+        anchor, number = torch.cat(kept), torch.cat(classes)
+        order = scores[anchor, number].argsort(descending=True, stable=True)[: inference.max_detections]
+        anchor, number = anchor[order], number[order]
+        photos.append((box[anchor], number + 1, scores[anchor, number], anchor))
+    counts = torch.tensor([len(photo[0]) for photo in photos])
+    valid = torch.arange(int(counts.max())) < counts[:, None]
+    padded = [pad_sequence(list(column), batch_first=True) for column in zip(*photos, strict=True)]
+    return Selected(padded[0], padded[1], padded[2], padded[3], valid.to(padded[0].device))

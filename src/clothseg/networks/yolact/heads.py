@@ -77,9 +77,9 @@ class PredictionHead(nn.Module):
             logits `[B, N, K + 1]`, box deltas `[B, N, 4]`, and mask coefficients before their tanh `[B, N, count]`, all
             in float32.
         """
-        levels, (kinds, *_) = len(maps) // 3, self.rows
-        logits = [m.unflatten(1, (kinds, self.anchors)).permute(0, 3, 4, 2, 1) for m in maps[:levels]]
-        others = [m.unflatten(1, (self.anchors, -1)).permute(0, 3, 4, 1, 2) for m in maps[levels:]]
+        levels, (kinds, *_), shapes = len(maps) // 3, self.rows, self.anchors
+        logits = [m.reshape(len(m), kinds, shapes, *m.shape[2:]).permute(0, 3, 4, 2, 1) for m in maps[:levels]]
+        others = [m.reshape(len(m), shapes, -1, *m.shape[2:]).permute(0, 3, 4, 1, 2) for m in maps[levels:]]
         parts = (logits, others[:levels], others[levels:])
         scores, deltas, coefficients = (torch.cat([m.float().flatten(1, 3) for m in part], dim=1) for part in parts)
         return scores, deltas, coefficients

@@ -95,7 +95,7 @@ def mask_loss(photo: PositiveMasks, padded: Size, margin: float) -> Tensor:
 def semantic_truth(maps: Tensor, classes: Tensor, count: int) -> Tensor:
     """Where each of `count` classes is: `[count, h, w]` float, the union of maps `[N, h, w]` bool of its objects."""
     of_class = classes[None] == torch.arange(1, count + 1, device=classes.device)[:, None]
-    return ((of_class.float() @ maps.flatten(1).float()) > 0).float().unflatten(1, maps.shape[1:])
+    return ((of_class.float() @ maps.flatten(1).float()) > 0).float().view(count, *maps.shape[1:])
 
 
 def semantic_loss(logits: Tensor, truth: Tensor) -> Tensor:

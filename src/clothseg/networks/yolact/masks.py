@@ -21,8 +21,9 @@ def assemble_masks(prototypes: Tensor, coefficients: Tensor, boxes: Tensor, padd
         padded: height and width of the input.
         margin: cells around a box that still belong to it.
     """
-    logits = (coefficients.float() @ prototypes.float().flatten(1)).unflatten(1, prototypes.shape[1:])
-    return logits.sigmoid() * crop_windows(boxes, padded, (prototypes.shape[1], prototypes.shape[2]), margin)
+    size = (prototypes.shape[1], prototypes.shape[2])
+    logits = (coefficients.float() @ prototypes.float().flatten(1)).view(-1, *size)
+    return logits.sigmoid() * crop_windows(boxes, padded, size, margin)
 
 
 def boxes_in_cells(boxes: Tensor, padded: Size, size: Size) -> Tensor:

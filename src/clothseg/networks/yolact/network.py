@@ -199,7 +199,7 @@ class YolactNetwork(Network):
         logits, deltas, coefficients = self.head.by_anchor(maps)
         anchors = self._anchors_for(maps[: len(self.settings.fpn.levels)], padded)
         detections = []
-        for photo, (found, anchor) in enumerate(self._select(logits, deltas, anchors)):
+        for photo, (found, anchor) in enumerate(self.choose(logits, deltas, anchors)):
             boxes, classes, scores = found
             chosen = coefficients[photo, anchor].tanh()
             there = boxes.to(chosen.device)
@@ -210,7 +210,7 @@ class YolactNetwork(Network):
             detections.append(Detections(boxes, classes, scores, InputMaps(masks)))
         return detections
 
-    def _select(
+    def choose(
         self, logits: Tensor, deltas: Tensor, anchors: Tensor
     ) -> list[tuple[tuple[Tensor, Tensor, Tensor], Tensor]]:
         """For each photo boxes, classes and scores, on the CPU, and the anchors that they come from.
@@ -266,6 +266,6 @@ def _by_photo(found: Selected) -> list[tuple[tuple[Tensor, Tensor, Tensor], Tens
     boxes, classes, scores, counts = torch.split(copied, [4 * count, count, count, 1], dim=1)
     answer = []
     for photo, number in enumerate(counts[:, 0].long().tolist()):
-        box, label = boxes[photo].unflatten(0, (count, 4)), classes[photo].long()
+        box, label = boxes[photo].reshape(count, 4), classes[photo].long()
         answer.append(((box[:number], label[:number], scores[photo, :number]), found.anchors[photo, :number]))
     return answer

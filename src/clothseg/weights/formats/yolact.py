@@ -79,7 +79,7 @@ def convert(file: TensorFile) -> ConvertedWeights:
     anchors = len(file.tensors[f"{HEAD}bbox_layer.weight"]) // 4
     kinds = len(file.tensors[f"{HEAD}conf_layer.weight"]) // anchors
     for kind in ("weight", "bias"):
-        _by_class(converted, f"{HEAD}conf_layer.{kind}", f"head.score.{kind}", anchors)
+        _by_class(converted, f"{HEAD}conf_layer.{kind}", f"head.score.{kind}", kinds)
         _with_background(converted, kind, kinds)
     converted.settings = infer_settings(converted.tensors)
     converted.settings |= _settings(converted.tensors, anchors, len(convs))
@@ -142,11 +142,10 @@ def _our_name(key: str, levels: int, convs: list[int]) -> str | None:
     return f"{name}.{kind}" if name else None
 
 
-def _by_class(converted: ConvertedWeights, key: str, name: str, anchors: int) -> None:
+def _by_class(converted: ConvertedWeights, key: str, name: str, kinds: int) -> None:
     """Orders the rows of the class layer by class, then by anchor; in the file it is the other way round."""
     change = "rows ordered by class, then by anchor"
-    converted.update(name, key, change, lambda rows: rows.unflatten(0, (anchors, -1)).transpose(0, 1).flatten(0, 1))
-    converted.tensors[name] = converted.tensors[name].contiguous()
+    converted.update(name, key, change, lambda rows: torch.cat([rows[c::kinds] for c in range(kinds)]))
 
 
 def _with_background(converted: ConvertedWeights, kind: str, kinds: int) -> None:
