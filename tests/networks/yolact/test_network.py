@@ -12,6 +12,7 @@ from clothseg.instances import Instances, MapMasks, PixelMasks, encode_photos
 from clothseg.networks import Network, build_network
 from clothseg.networks.dispatch_counts import DispatchCounts
 from clothseg.networks.yolact.network import YolactNetwork
+from clothseg.training.memory.tensors import LiveBytes
 
 SMALL = {
     "input": {"resize": "fit", "height": 96, "width": 64},
@@ -242,3 +243,24 @@ def test_the_preflight_speaks_of_anchors(build: Build) -> None:
     boxes = torch.tensor([[6.0, 6, 12, 12], [5.0, 5, 55, 2]])
     (check,) = build().preflight([((96, 64), boxes)])
     assert check.name == "anchors" and "50% of the" in check.problem
+
+
+@pytest.mark.parametrize("objects", [1, 12])
+def test_the_memory_probe_keeps_as_many_bytes_as_a_real_step(objects: int, build: Build) -> None:
+    """With as many positive anchors as a step can learn from: every anchor that touches the object."""
+    overrides = ["input.height=256", "input.width=192", "network.anchors.foreground_iou=0.05"]
+    network = build(*overrides, "network.anchors.background_iou=0.01", "network.prototypes.max_positive=10").train()
+    boxes = [[10 + 4 * number, 10, 90 + 4 * number, 150] for number in range(objects)]
+    images, targets = photos((256, 192), (256, 192)), [truth((256, 192), boxes)] * 2
+    with LiveBytes() as live:
+        loss = network.losses(images, targets)["total"]
+        counted = live.now - sum(image.nbytes for image in images)
+    del loss
+    with torch.device("meta"):
+        empty = build_network(network.config, 3)
+        with LiveBytes() as live:
+            loss = empty.memory_probe(
+                empty.backbone.forward_frozen(torch.empty((2, 3, 256, 192))), objects, on_cpu=True
+            )
+            assert live.now == pytest.approx(counted, rel=0.1)
+    del loss
