@@ -10,7 +10,7 @@ from deeplab_reference import tiny_deeplab
 from torch import Tensor
 from torchvision.models.segmentation import deeplabv3_mobilenet_v3_large, fcn_resnet50
 
-from clothseg.config import Config
+from clothseg.config import Config, DeepLabSettings
 from clothseg.errors import ClothsegError, WeightsError
 from clothseg.models import MaskRCNN
 from clothseg.networks import build_network
@@ -73,6 +73,14 @@ def test_every_tensor_of_vainfs_file_is_used(save: Save) -> None:
     settings = loaded.config.network
     assert settings.name == "deeplab" and loaded.config.backbone.name == "resnet18"
     assert loaded.classes == ["class 1", "class 2"]
+
+
+@pytest.mark.parametrize(
+    ("name", "stride"), [("best_v3plus_voc_os8.pth", 8), ("best_v3plus_voc_os16.pth", 16), ("a.pth", 16)]
+)
+def test_the_output_stride_is_that_of_vainfs_file_name(name: str, stride: int, save: Save) -> None:
+    settings = load_model(save(checkpoint(vainf_state()[0]), name)).config.network
+    assert isinstance(settings, DeepLabSettings) and settings.output_stride == stride
 
 
 def test_a_separable_head_of_vainf_is_read(save: Save) -> None:

@@ -78,6 +78,8 @@ def convert(file: TensorFile) -> ConvertedWeights:
     converted.settings = deep_merge(
         _settings(converted.tensors, origin, has_decoder=kind == "v3plus"), infer_settings(converted.tensors)
     )
+    if origin == "vainf" and (stride := re.search(r"_os(8|16)\b", file.path.stem)):
+        converted.settings["network"]["output_stride"] = int(stride[1])  # VainF's program names its files so
     if mobile:
         converted.settings["backbone"] = {"name": MOBILENET, "norm": "frozen"}
     return converted
