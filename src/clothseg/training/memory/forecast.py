@@ -21,7 +21,7 @@ from clothseg.training.memory.device import resident, shares_main_memory
 from clothseg.training.memory.tensors import LiveBytes
 from clothseg.training.schedule import make_optimizer
 
-FIRST_USE = 60_000_000
+FIRST_USE = 130_000_000
 """Bytes that libraries take at first use (threads, kernels, drawing), from `benchmarks/forecast_memory.py`."""
 
 
