@@ -27,9 +27,12 @@ from clothseg.config import Config
 from clothseg.http import RetryPolicy
 from clothseg.networks import Network, build_network
 from clothseg.networks.mask_rcnn.network import MaskRCNNNetwork
+from clothseg.networks.yolact.network import YolactNetwork
 
 REFERENCE = Path(__file__).parents[1].parent / "shared" / "reference"
 CACHE = Path(tempfile.gettempdir()) / f"clothseg-reference-weights-{getpass.getuser()}"
+ENDINGS = {"matterport": ".h5", "yolact": ".pth"}
+"""Of the origins that have one file; those of detectron2's layouts end in `.pkl`."""
 DETECTRON2 = ("detectron2", "caffe2", "caffe2-stats", "caffe2-detector", "heuristics")
 
 
@@ -44,26 +47,43 @@ def pretend() -> torch.device:
 
 @pytest.fixture(scope="session")
 def reference_weights() -> Callable[[str], Path]:
-    """Returns the weights file for `matterport` or for a layout of detectron2."""
+    """Returns the weights file for `matterport`, `yolact`, a layout of detectron2, or a model of DeepLab."""
 
     def made(name: str) -> Path:
-        folder = REFERENCE / ("matterport" if name == "matterport" else "detectron2")
+        if "deeplab" in name:
+            return make_deeplab_weights(name)
+        folder = REFERENCE / (name if name in ENDINGS else "detectron2")
         if not folder.is_dir():
             pytest.skip(f"no reference files: {folder}")
-        path = CACHE / f"{name}{'.h5' if name == 'matterport' else '.pkl'}"
+        path = CACHE / f"{name}{ENDINGS.get(name, '.pkl')}"
         if not path.is_file():
             CACHE.mkdir(exist_ok=True)
             temporary = path.with_name(f"{os.getpid()}-{path.name}")
             words = [sys.executable, str(folder / "make_weights.py"), str(temporary)]
             if name == "heuristics":
                 words.append("--heuristics")
-            elif name != "matterport":
+            elif name not in ENDINGS:
                 words += ["--names", name, "--check"]
             subprocess.run(words, check=True, capture_output=True)
             temporary.replace(path)
         return path
 
     return made
+
+
+def make_deeplab_weights(name: str) -> Path:
+    """The weights file of a model of `reference/deeplab/config.json`; its generator checks the SHA-256."""
+    folder = REFERENCE / "deeplab"
+    if not folder.is_dir():
+        pytest.skip(f"no reference files: {folder}")
+    path = CACHE / f"{name}{'.pth' if name.startswith('deeplab') else '.pkl'}"
+    if not path.is_file():
+        CACHE.mkdir(exist_ok=True)
+        temporary = path.with_name(f"{os.getpid()}-{path.name}")
+        words = [sys.executable, str(folder / "make_weights.py"), name, str(temporary)]
+        subprocess.run(words, check=True, capture_output=True)
+        temporary.replace(path)
+    return path
 
 
 @pytest.fixture(scope="session")
@@ -91,6 +111,17 @@ def build_mask_rcnn(
 ) -> Callable[[Config, int], MaskRCNNNetwork]:
     """Like `build_network`, for a configuration whose network is Mask R-CNN."""
     return lambda config, classes: as_mask_rcnn(build_network(config, classes))
+
+
+@pytest.fixture(scope="session")
+def as_yolact() -> Callable[[Network], YolactNetwork]:
+    """Narrows the type of a network to YOLACT, for tests that use its parts."""
+
+    def narrowed(network: Network) -> YolactNetwork:
+        assert isinstance(network, YolactNetwork)
+        return network
+
+    return narrowed
 
 
 @dataclass(frozen=True)

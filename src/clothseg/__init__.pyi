@@ -2,8 +2,8 @@ from .config import Config
 from .dataset import CocoLikeDataset
 from .errors import ClothsegError
 from .instances import Instances
-from .models import MaskRCNN
+from .models import DeepLab, MaskRCNN, Yolact
 
 __version__: str
 
-__all__ = ["ClothsegError", "CocoLikeDataset", "Config", "Instances", "MaskRCNN", "__version__"]
+__all__ = ["ClothsegError", "CocoLikeDataset", "Config", "DeepLab", "Instances", "MaskRCNN", "Yolact", "__version__"]

@@ -1,4 +1,4 @@
-"""`MaskRCNN`: build, load_weights, fit, predict, evaluate, save. `Model` has all of it, for any network."""
+"""`MaskRCNN`, `Yolact`, `DeepLab`: build, load_weights, fit, predict, evaluate, save. `Model` has it all."""
 
 import warnings
 from collections.abc import Iterator, Sequence
@@ -41,7 +41,7 @@ class Model:
     """The network that the configuration must name; None for any."""
 
     def __init__(self, config: Config | None = None) -> None:
-        config = config or Config.model_validate({"network": {"name": self.network_name or "mask_rcnn"}})
+        config = config or Config.for_network(self.network_name)
         if self.network_name not in (None, config.network.name):
             raise ConfigError(
                 f"{type(self).__name__} needs a configuration with network.name {self.network_name}, but it is "
@@ -140,7 +140,7 @@ class Model:
             ClothsegError: `run` is in the way (unless `overwrite` or `resume`), no such device, or see `training.fit`.
         """
         # Lightning Fabric, TensorBoard and matplotlib take seconds to import, and a prediction needs none of them.
-        from clothseg.training import check_datasets, open_run, read_history, run_facts, write_curves  # noqa: PLC0415
+        from clothseg.training import add_run_facts, check_datasets, open_run, write_curves  # noqa: PLC0415
         from clothseg.training.fit import fit  # noqa: PLC0415
 
         folder = RunFolder(Path(run))
@@ -162,19 +162,11 @@ class Model:
             with suppress(OSError):  # a full disk was reported already
                 write_curves(folder)
         self._built().load_state_dict(read_network(folder.weights).tensors)
-        last = read_history(folder.history)[-1]
-        facts = run_facts(self._built(), train, val, weights)
-        if resume:  # the initial weights are known already
-            facts.pop("weights")
-        folder.add_facts(facts | {"timings": {"train": round(last["seconds"], 1)}, "steps": int(last["step"])})
+        add_run_facts(folder, self._built(), train, val, None if resume else weights)
         return self
 
     def compile(self) -> str:
-        """Compiles the network for `predict` and `evaluate`, like the setting `inference.compile`.
-
-        Returns:
-            the empty string, or the reason why this machine cannot; everything works uncompiled too.
-        """
+        """Compiles the network, like `inference.compile`; returns the reason if this machine cannot, or nothing."""
         return self._built().compile_for_inference()
 
     def overfit_one_image(
@@ -270,10 +262,9 @@ class Model:
 
         if dataset.source is None:
             raise RunError("evaluate needs a dataset that was loaded from a file")
-        if results is None:
-            results = [row for rows in self.predict_dataset(dataset) for row in rows]
+        rows = results if results is not None else [r for rows in self.predict_dataset(dataset) for r in rows]
         least = self.config.inference.score_threshold if score_threshold is None else score_threshold
-        return evaluate_coco(truth_of(dataset), results, score_threshold=least)
+        return evaluate_coco(truth_of(dataset), rows, score_threshold=least)
 
     def _detecting(self) -> Network:
         """The network in inference mode, compiled if the settings say so and this machine can."""
@@ -301,3 +292,15 @@ class MaskRCNN(Model):
     """Mask R-CNN: see `Model` for what it can do."""
 
     network_name = "mask_rcnn"
+
+
+class Yolact(Model):
+    """YOLACT: see `Model` for what it can do."""
+
+    network_name = "yolact"
+
+
+class DeepLab(Model):
+    """DeepLabv3+: see `Model` for what it can do."""
+
+    network_name = "deeplab"

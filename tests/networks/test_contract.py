@@ -53,6 +53,22 @@ ROWS: dict[str, dict[str, Any]] = {
         "box_head": {"samples": 8, "fc_dim": 16},
         "mask_head": {"channels": 8, "num_conv": 1},
     },
+    "deeplab": {
+        "name": "deeplab",
+        "output_stride": 16,
+        "aspp": {"channels": 16},
+        "decoder": {"projected": [8], "channels": 16},
+        "aux": True,
+        "instances": "centers",
+        "centers": {"aspp_channels": 16, "projected": [8], "channels": 16, "head_channels": 8},
+    },
+    "yolact": {
+        "name": "yolact",
+        "fpn": {"channels": 16, "levels": [3, 4, 5, 6], "norm": "group"},
+        "anchors": {"scales": [[16.0], [32.0], [64.0], [96.0]], "square": False},
+        "prototypes": {"count": 8, "channels": 16, "num_conv": 1, "norm": "group"},
+        "head": {"channels": 16, "norm": "group"},
+    },
     "tiny_grid": {"name": "tiny_grid", "loss_weights": {"area": 0.5}},
 }
 

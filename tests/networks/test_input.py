@@ -9,6 +9,7 @@ from PIL import Image
 from clothseg.config import InputSettings
 from clothseg.instances import Instances, PixelMasks
 from clothseg.networks.input import (
+    InputConventions,
     InputTransform,
     image_to_input,
     network_to_image,
@@ -241,3 +242,37 @@ def test_the_ground_truth_is_scaled_and_shifted_with_the_photo(name: str) -> Non
     expected = torch.zeros(1, 64, 96, dtype=torch.uint8)
     expected[0, 8:24, 4:20] = 1
     assert torch.equal(found.masks, expected)
+
+
+@pytest.mark.parametrize(
+    ("photo", "expected"), [((40, 60), (40, 60)), ((400, 300), (400, 300)), ((1000, 500), (500, 250))]
+)
+def test_a_photo_keeps_its_own_size_unless_its_long_side_is_too_long(
+    photo: tuple[int, int], expected: tuple[int, int]
+) -> None:
+    settings = InputSettings(resize="none", max_side=500)
+    assert InputTransform(settings, InputConventions(size_divisor=1)).resized(photo) == expected
+
+
+@pytest.mark.parametrize("short", range(33, 1200, 101))
+def test_the_short_side_is_exact_where_the_long_one_is_rounded_down(short: int) -> None:
+    settings = InputSettings(min_side=520, max_side=5000)
+    transform = InputTransform(settings, InputConventions(size_rounding="long_down"))
+    long = short + short // 3
+    assert transform.resized((long, short)) == (520 * long // short, 520)
+    assert transform.resized((short, long)) == (520, 520 * long // short)
+
+
+def test_pixels_of_crowds_come_on_the_resized_photo() -> None:
+    masks = torch.zeros((3, 4, 6), dtype=torch.bool)
+    masks[0, 0, 0], masks[1, 1, 2:4], masks[2, 3, 5] = True, True, True
+    of_photo = PixelMasks(masks)
+    crowd = torch.tensor([False, True, True])
+    truth = Instances((4, 6), of_photo.boxes(), torch.tensor([1, 1, 2]), of_photo, crowd=crowd)
+    transform = InputTransform(InputSettings(resize="fit", height=32, width=48), InputConventions())
+    target = transform.target(truth, transform.place((4, 6)))
+    assert target.ignored_pixels is not None and len(target.masks) == 1
+    expected = (masks[1] | masks[2]).repeat_interleave(8, 0).repeat_interleave(8, 1)
+    assert torch.equal(target.ignored_pixels.bool(), expected)
+    alone = transform.target(truth[~crowd], transform.place((4, 6)))
+    assert alone.ignored_pixels is None

@@ -154,7 +154,7 @@ def _show(found: "Inspection", *, every: bool, quiet: bool) -> None:
         "classes": classes,
         "keys": ", ".join(f"{count} {result}" for result, count in found.counts().items()),
     }
-    for title, value in facts.items():
+    for title, value in ((title, value) for title, value in facts.items() if value):
         console.print(f"{title:12} {escape(value)}")
     if quiet:
         return

@@ -7,29 +7,58 @@ PyTorch. `docs/config.md` lists every setting, and the upper-case names of the K
 
 from clothseg.config.augment import AugmentSettings, Strength
 from clothseg.config.config import NETWORK_SETTINGS, Config
+from clothseg.config.deeplab import (
+    AsppSettings,
+    CenterSettings,
+    ComponentSettings,
+    DecoderSettings,
+    DeepLabLossWeights,
+    DeepLabSettings,
+    PixelLossSettings,
+    SemanticHeadSettings,
+)
 from clothseg.config.mask_rcnn import (
-    AnchorSettings,
     BoxHeadSettings,
-    FpnSettings,
     LossWeights,
     MaskHeadSettings,
     MaskRCNNSettings,
     RpnSettings,
 )
-from clothseg.config.parsing import deep_merge, preset_meanings, preset_names, read_settings
+from clothseg.config.parsing import deep_merge, override, preset_meanings, preset_names, read_settings
 from clothseg.config.section import TRAINABLE, Section
-from clothseg.config.shared import BackboneSettings, InferenceSettings, InputSettings, NetworkSettings
+from clothseg.config.shared import (
+    AnchorSettings,
+    BackboneSettings,
+    FpnSettings,
+    InferenceSettings,
+    InputSettings,
+    NetworkSettings,
+    PyramidSettings,
+)
 from clothseg.config.train import HEADLINE_METRICS, StageSettings, TrainSettings
+from clothseg.config.yolact import (
+    PrototypeSettings,
+    SelectionSettings,
+    YolactAnchorSettings,
+    YolactHeadSettings,
+    YolactSettings,
+)
 
 __all__ = [
     "HEADLINE_METRICS",
     "NETWORK_SETTINGS",
     "TRAINABLE",
     "AnchorSettings",
+    "AsppSettings",
     "AugmentSettings",
     "BackboneSettings",
     "BoxHeadSettings",
+    "CenterSettings",
+    "ComponentSettings",
     "Config",
+    "DecoderSettings",
+    "DeepLabLossWeights",
+    "DeepLabSettings",
     "FpnSettings",
     "InferenceSettings",
     "InputSettings",
@@ -37,12 +66,21 @@ __all__ = [
     "MaskHeadSettings",
     "MaskRCNNSettings",
     "NetworkSettings",
+    "PixelLossSettings",
+    "PrototypeSettings",
+    "PyramidSettings",
     "RpnSettings",
     "Section",
+    "SelectionSettings",
+    "SemanticHeadSettings",
     "StageSettings",
     "Strength",
     "TrainSettings",
+    "YolactAnchorSettings",
+    "YolactHeadSettings",
+    "YolactSettings",
     "deep_merge",
+    "override",
     "preset_meanings",
     "preset_names",
     "read_settings",

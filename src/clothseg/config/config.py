@@ -10,15 +10,21 @@ import yaml
 from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, model_validator
 
 from clothseg.config.augment import AugmentSettings, Strength
+from clothseg.config.deeplab import DeepLabSettings
 from clothseg.config.mask_rcnn import MaskRCNNSettings
 from clothseg.config.parsing import describe_errors, override, read_settings
 from clothseg.config.renamed import take_renamed
 from clothseg.config.section import TRAINABLE, Section
 from clothseg.config.shared import BackboneSettings, InferenceSettings, InputSettings, NetworkSettings
 from clothseg.config.train import HEADLINE_METRICS, StageSettings, TrainSettings
+from clothseg.config.yolact import YolactSettings
 from clothseg.errors import ConfigError
 
-NETWORK_SETTINGS: dict[str, type[NetworkSettings]] = {"mask_rcnn": MaskRCNNSettings}
+NETWORK_SETTINGS: dict[str, type[NetworkSettings]] = {
+    "mask_rcnn": MaskRCNNSettings,
+    "yolact": YolactSettings,
+    "deeplab": DeepLabSettings,
+}
 """The section of each network by its name: the tag of the discriminated union `Config.network`."""
 
 
@@ -53,6 +59,12 @@ class Config(Section):
         if self.train.monitor not in known:
             raise ValueError(f"train.monitor is {self.train.monitor!r}, but must be one of {', '.join(known)}")
         return self
+
+    @classmethod
+    def for_network(cls, name: str | None = None) -> "Config":
+        """The default settings of a network, with an input that suits it; of Mask R-CNN without a name."""
+        known = NETWORK_SETTINGS[name].suits if name else {}
+        return cls.model_validate(({"network": {"name": name}} if name else {}) | known)
 
     @classmethod
     def load(cls, source: str | Path, overrides: Sequence[str] = ()) -> "Config":

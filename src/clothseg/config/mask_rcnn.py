@@ -1,41 +1,13 @@
 """Settings of Mask R-CNN, in order from the features to the losses."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from annotated_types import Len
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field
 
 from clothseg.config.section import Count, Depth, Fraction, NonNegative, Positive, Section, Width
-from clothseg.config.shared import NetworkSettings
+from clothseg.config.shared import PyramidSettings
 
 BoxLoss = Literal["smooth_l1", "l2"]
-
-
-class FpnSettings(Section):
-    """The feature pyramid network (FPN)."""
-
-    channels: Width = 256
-    """Channels of every level."""
-    levels: Annotated[tuple[int, ...], Len(min_length=1)] = (2, 3, 4, 5, 6)
-    """Levels by the power of two of their stride (2 is stride 4); those beyond the backbone's are subsampled."""
-    norm: Literal["none", "frozen", "group"] = "none"
-    """Norm after each convolution."""
-
-    @model_validator(mode="after")
-    def _levels_in_order(self) -> Self:
-        first = self.levels[0]
-        if list(self.levels) != list(range(first, first + len(self.levels))) or not 1 <= first <= 5:
-            raise ValueError("levels must follow one another, the first from 1 to 5, such as [3, 4, 5]")
-        return self
-
-
-class AnchorSettings(Section):
-    """Anchor boxes."""
-
-    scales: tuple[tuple[Positive, ...], ...] = ((32,), (64,), (128,), (256,), (512,))
-    """For each FPN level one or several side lengths, in pixels of the network's input."""
-    ratios: Annotated[tuple[Positive, ...], Len(min_length=1)] = (0.5, 1.0, 2.0)
-    """Height over width, for all levels."""
 
 
 class RpnSettings(Section):
@@ -128,35 +100,14 @@ class LossWeights(Section):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, populate_by_name=True)
 
 
-class MaskRCNNSettings(NetworkSettings):
+class MaskRCNNSettings(PyramidSettings):
     """Mask R-CNN with a feature pyramid."""
 
     name: Literal["mask_rcnn"] = "mask_rcnn"
     """Which network this is."""
     conventions: Literal["torchvision", "detectron2", "matterport"] = "torchvision"
     """Whose arithmetic to follow where implementations differ; a weights file of another origin brings its own."""
-    fpn: FpnSettings = Field(default_factory=FpnSettings)
-    anchors: AnchorSettings = Field(default_factory=AnchorSettings)
     rpn: RpnSettings = Field(default_factory=RpnSettings)
     box_head: BoxHeadSettings = Field(default_factory=BoxHeadSettings)
     mask_head: MaskHeadSettings = Field(default_factory=MaskHeadSettings)
     loss_weights: LossWeights = Field(default_factory=LossWeights)
-
-    @model_validator(mode="after")
-    def _scales_for_every_level(self) -> Self:
-        if len(self.anchors.scales) != len(self.fpn.levels):
-            raise ValueError(
-                f"anchors.scales has {len(self.anchors.scales)} entries, but fpn.levels has {len(self.fpn.levels)}; "
-                "each level needs its own list of side lengths"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _same_number_of_scales(self) -> Self:
-        counts = [len(scales) for scales in self.anchors.scales]
-        if len(set(counts)) > 1 or not counts[0]:
-            raise ValueError(
-                f"anchors.scales has {counts} side lengths on the levels; one head looks at every level, so each level "
-                "needs the same number, at least one"
-            )
-        return self

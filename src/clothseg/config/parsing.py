@@ -22,7 +22,7 @@ def read_settings(source: str | Path) -> tuple[dict[str, Any], str]:
     """Reads a YAML (or JSON) file or a preset, without validation.
 
     A file that `extends` another one (a preset, or a path relative to the file's folder) takes its values too, and
-    overrides them with its own; a list is replaced as a whole.
+    overrides them with its own; a list, and the section of another network, is replaced as a whole.
 
     Returns:
         the tree of settings, and the name of the source for messages.
@@ -42,7 +42,7 @@ def read_settings(source: str | Path) -> tuple[dict[str, Any], str]:
             raise ConfigError(f"{name}: extends is circular: {' -> '.join([*seen, other])}")
         seen.append(other)
         folder = beside.parent
-        tree = deep_merge(below, tree)
+        tree = deep_merge(_without_other_network(below, tree), tree)
     return tree, name
 
 
@@ -53,6 +53,14 @@ def deep_merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
         known = both.get(key)
         both[key] = deep_merge(known, value) if isinstance(known, dict) and isinstance(value, dict) else value
     return both
+
+
+def _without_other_network(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """`below` without its section `network`, if `above` has that of another network: its keys are not known there."""
+    theirs, ours = (tree.get("network") for tree in (below, above))
+    if not isinstance(ours, dict) or not isinstance(theirs, dict) or ours.get("name") in (None, theirs.get("name")):
+        return below
+    return {key: value for key, value in below.items() if key != "network"}
 
 
 def _read_one(source: str | Path) -> tuple[dict[str, Any], str]:

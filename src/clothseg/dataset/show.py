@@ -247,6 +247,8 @@ def _overlay_sheet(drawn: Sequence[int], everywhere: Sequence[int]) -> Sheet:
 def _resized_sheet(settings: InputSettings) -> Sheet:
     if settings.resize == "fit":
         how = f"scaled to fit {settings.width} x {settings.height} (width x height) and padded (grey)"
+    elif settings.resize == "stretch":
+        how = f"scaled to {settings.width} x {settings.height} (width x height), whatever their ratio"
     elif settings.resize == "square":
         how = f"scaled and padded (grey) to a square of {settings.max_side}"
     else:

@@ -1,9 +1,11 @@
+from .bilinear import axis_taps, sample_maps
 from .boxes import boxes_of_masks, clip_boxes, clip_to, from_xywh, scale_boxes, to_xywh
 from .coco_types import CocoAnnotation, CocoCategory, CocoDataset, CocoImage, CocoResult
 from .contours import to_polygons
 from .convert import coco_results
 from .crop_masks import CropMasks, each_mask
 from .instances import Instances
+from .map_masks import MapMasks
 from .mask_paste import PasteRule, paste, resize_zero_padded
 from .masks import BoxMasks, LabelMasks, Masks, PixelMasks, RleMasks, encode_photos, has_gpu_maps
 from .png import read_mask_png
@@ -33,12 +35,14 @@ __all__ = [
     "CropMasks",
     "Instances",
     "LabelMasks",
+    "MapMasks",
     "Masks",
     "PasteRule",
     "PixelMasks",
     "Rle",
     "RleMasks",
     "Selection",
+    "axis_taps",
     "boxes_of_masks",
     "broken_mask",
     "class_agnostic_nms",
@@ -65,6 +69,7 @@ __all__ = [
     "resize_mask",
     "resize_zero_padded",
     "run_lengths",
+    "sample_maps",
     "scale_boxes",
     "tight_box",
     "to_polygons",

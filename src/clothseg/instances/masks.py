@@ -1,10 +1,11 @@
-"""The masks of one photo, in four forms with one protocol.
+"""The masks of one photo, in five forms with one protocol.
 
-`RleMasks` (as on disk), `PixelMasks` (all pixels of each mask), `BoxMasks` (a network's small maps in boxes) and
-`LabelMasks` (one grid of labels for the whole photo). The last two compute pixels only on demand.
+`RleMasks` (as on disk), `PixelMasks` (all pixels of each mask), `BoxMasks` (a network's small maps in boxes),
+`LabelMasks` (one grid of labels for the whole photo), and `MapMasks` of `map_masks.py` (one small map over the whole
+photo for each mask). The last three compute pixels only on demand.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeGuard
 
@@ -13,7 +14,9 @@ import torch
 from torch import Tensor
 
 from clothseg import cpu_path
+from clothseg.instances.bilinear import AxisTaps, axis_taps
 from clothseg.instances.boxes import boxes_of_masks, from_xywh
+from clothseg.instances.map_masks import MapMasks
 from clothseg.instances.mask_paste import PasteRule, interpolate_map, paste
 from clothseg.instances.paste_together import paste_together, pasted_parts, soft_together
 from clothseg.instances.rle import Rle, decode, encode, tight_box
@@ -200,9 +203,9 @@ def encode_photos(masks: Sequence[Masks]) -> list[list[Rle]]:
     return [next(encoded) if has_gpu_maps(m) else m.rle() for m in masks]
 
 
-def has_gpu_maps(masks: Masks) -> TypeGuard[BoxMasks]:
+def has_gpu_maps(masks: Masks) -> TypeGuard[BoxMasks | MapMasks]:
     """Whether masks are small maps on a GPU, which turns those of several photos into run lengths at once."""
-    return isinstance(masks, BoxMasks) and not cpu_path.uses_cpu_path(masks.probabilities)
+    return isinstance(masks, BoxMasks | MapMasks) and not cpu_path.uses_cpu_path(masks.probabilities)
 
 
 @dataclass(frozen=True)
@@ -243,24 +246,36 @@ class LabelMasks:
 
         The sums are in double precision. So if two masks tie at a pixel, rounding cannot put it into both.
         """
-        top, left, height, width = self.region
-        down = _cell_weights(rows or slice(0, self.size[0]), self.size[0], top, height, self.labels.shape[0])
-        across = _cell_weights(columns or slice(0, self.size[1]), self.size[1], left, width, self.labels.shape[1])
+        y, x = (taps.part(part or slice(None)) for taps, part in zip(self._taps(), (rows, columns), strict=True))
         labels, half = self.labels.cpu(), self.probabilities.cpu().double() / 2
-        cells = [torch.where(labels == number, 0.5 + half, 0.5 - half) for number in self.numbers.tolist()]
-        parts = [(down @ part @ across.T).float() for part in cells]
-        return torch.stack(parts) if parts else torch.zeros((0, len(down), len(across)))
+        parts = [_blend(labels == number, half, y, x) for number in self.numbers.tolist()]
+        return torch.stack(parts) if parts else torch.zeros((0, len(y.share), len(x.share)))
 
     def rle(self) -> list[Rle]:
         """See `Masks.rle`."""
         return [encode(mask.numpy()) for mask in self._each()]
 
-    def _each(self) -> list[Tensor]:
-        return [self.select(torch.tensor([i])).soft()[0] > 0.5 for i in range(len(self))]
+    def _taps(self) -> tuple[AxisTaps, AxisTaps]:
+        """Where the photo's pixels lie on the grid, along both axes."""
+        (tall, wide), (top, left, height, width), cpu = self.labels.shape, self.region, torch.device("cpu")
+        y = axis_taps(self.size[0], tall, top, height, cpu, torch.float64)
+        return y, axis_taps(self.size[1], wide, left, width, cpu, torch.float64)
+
+    def _each(self) -> Iterator[Tensor]:
+        """The pixels of each mask in turn; computed only near its cells."""
+        y, x = self._taps()
+        labels, half = self.labels.cpu(), self.probabilities.cpu().double() / 2
+        for number in self.numbers.tolist():
+            mask, cells = torch.zeros(self.size, dtype=torch.bool), labels == number
+            on_rows, on_columns = (torch.where(cells.any(axis))[0] for axis in (1, 0))
+            if len(on_rows):
+                rows, columns = (taps.touching(int(on[0]), int(on[-1])) for taps, on in ((y, on_rows), (x, on_columns)))
+                mask[rows, columns] = _blend(cells, half, y.part(rows), x.part(columns)) > 0.5
+            yield mask
 
 
-def _cell_weights(pixels: slice, side: int, first: float, extent: float, cells: int) -> Tensor:
-    """Linear weights of the cells at pixel centres: `[pixels, cells]` float64. Outside, the edge cells repeat."""
-    fractions = first + (torch.arange(pixels.start, pixels.stop, dtype=torch.float64) + 0.5) / side * extent
-    position = (fractions * cells - 0.5).clamp(0, cells - 1)
-    return (1 - (position[:, None] - torch.arange(cells)).abs()).clamp(min=0)
+def _blend(cells: Tensor, half: Tensor, y: AxisTaps, x: AxisTaps) -> Tensor:
+    """0.5 plus `half` `[h, w]` in `cells` `[h, w]` bool, minus it elsewhere, at places between: `[P, Q]` float32."""
+    values = torch.where(cells, 0.5 + half, 0.5 - half)
+    lines = torch.lerp(values[y.before], values[y.after], y.share[:, None])
+    return torch.lerp(lines[:, x.before], lines[:, x.after], x.share).float()

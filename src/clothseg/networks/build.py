@@ -3,11 +3,17 @@
 import torch
 
 from clothseg.config import Config
+from clothseg.networks.deeplab.network import DeepLabNetwork
 from clothseg.networks.input import InputTransform
 from clothseg.networks.mask_rcnn.network import MaskRCNNNetwork
 from clothseg.networks.network import Network
+from clothseg.networks.yolact.network import YolactNetwork
 
-NETWORKS: dict[str, type[Network]] = {"mask_rcnn": MaskRCNNNetwork}
+NETWORKS: dict[str, type[Network]] = {
+    "mask_rcnn": MaskRCNNNetwork,
+    "yolact": YolactNetwork,
+    "deeplab": DeepLabNetwork,
+}
 """Networks by the name that the section `network` has. To add one, add it here and to `config.NETWORK_SETTINGS`."""
 
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from clothseg.config import InputSettings
 from clothseg.devices import to_float64
 from clothseg.instances import Instances, PixelMasks, scale_boxes
-from clothseg.networks.input_size import Size, resized_size
+from clothseg.networks.input_size import Size, SizeRounding, resized_size
 from clothseg.networks.pixels import resample_bytes, resize_each_mask, resize_masks, to_float
 from clothseg.networks.tensor_cache import TensorCache
 from clothseg.networks.transfer import constants, to_device
@@ -42,7 +42,7 @@ class InputConventions:
         black_padding: padding is black before the mean is subtracted, not 0 afterwards.
         normalised_boxes: in network coordinates a box is (x1, y1, x2 - 1, y2 - 1) over (width - 1, height - 1) of the
             padded input, not in pixels.
-        whole_boxes: boxes of detections are rounded to whole pixels.
+        whole_boxes: whether boxes of detections are rounded, or cut, to whole pixels.
     """
 
     pixel_scale: float = 1.0
@@ -50,12 +50,12 @@ class InputConventions:
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     channels: Literal["rgb", "bgr"] = "rgb"
     resampling: Literal["bilinear", "pillow", "zero_padded"] = "bilinear"
-    size_rounding: Literal["down", "half_up", "half_even"] = "down"
+    size_rounding: SizeRounding = "down"
     size_divisor: int = 32
     centred: bool = False
     black_padding: bool = False
     normalised_boxes: bool = False
-    whole_boxes: bool = False
+    whole_boxes: Literal["no", "round", "cut"] = "no"
 
 
 @dataclass(frozen=True)
@@ -96,12 +96,14 @@ class Target:
         classes: `[N]` int64, 1..K.
         masks: `[N, h, w]` uint8 on the resized photo.
         ignored: `[M, 4]` float, boxes of crowds: a detection there is neither right nor wrong.
+        ignored_pixels: `[h, w]` uint8 on the resized photo, 1 in crowds' masks; None without crowds.
     """
 
     boxes: Tensor
     classes: Tensor
     masks: Tensor
     ignored: Tensor
+    ignored_pixels: Tensor | None = None
 
 
 class InputTransform:
@@ -123,7 +125,7 @@ class InputTransform:
     def padded(self, resized: Sequence[Size]) -> Size:
         """Height and width of the input that holds photos of these resized sizes."""
         settings = self.settings
-        if settings.resize == "fit":
+        if settings.has_fixed_frame:
             sides = [settings.height, settings.width]
         elif settings.resize == "square":
             sides = [settings.max_side] * 2
@@ -155,8 +157,8 @@ class InputTransform:
         padded = largest(self.padded([self.resized(photo) for photo in photos]))
         placements = [self.place(photo, padded) for photo in photos]
         resized = [
-            self.normalise(to_device(self.resample(image, placement.size), device), placement.size)
-            for image, placement in zip(images, placements, strict=True)
+            self.normalise(to_device(self.resample(image, at.size), device), at.size)
+            for image, at in zip(images, placements, strict=True)
         ]
         return self._pad(resized, placements), placements
 
@@ -179,35 +181,34 @@ class InputTransform:
         return (grey_levels * (conventions.pixel_scale / 255) - mean) / std
 
     def prepare(self, image: Tensor, truth: Instances) -> tuple[Tensor, Instances]:
-        """The part of the work that a photo needs alone, to be done beforehand; `batch` and `target` do the rest.
+        """The part of the work that a photo needs alone, beforehand; `batch` and `target` do the rest.
 
-        Takes the photo `[3, H, W]`, uint8 or float in 0..1, and its ground truth in the photo's own pixels. Returns the
-        photo, resampled if that is done in bytes, and the ground truth on the resized photo.
+        Takes a photo `[3, H, W]`, uint8 or float in 0..1, and its ground truth in its own pixels. Returns the photo,
+        resampled if that is done in bytes, and the ground truth on the resized photo.
         """
         size = self.resized(truth.size)
         if self.resized(size) == size:  # else rounding would resize it once more
             image = self.resample(image, size)
         masks = PixelMasks(resize_each_mask(truth.masks, size))
-        return image, Instances(size, scale_boxes(truth.boxes, truth.size, size), truth.classes, masks,
-                                crowd=truth.crowd)  # fmt: skip
+        boxes = scale_boxes(truth.boxes, truth.size, size)
+        return image, Instances(size, boxes, truth.classes, masks, crowd=truth.crowd)
 
     def target(self, truth: Instances, placement: InputPlacement, device: torch.device | None = None) -> Target:
-        """The ground truth of one photo on the network's input.
+        """The ground truth of one photo, in its own pixels or from `prepare`, on the network's input.
 
-        Args:
-            truth: in the photo's own pixels, or from `prepare`.
-            placement: where the photo lies in the input.
-            device: of the answer; by default that of `truth`.
+        It is on `device`; by default on that of `truth`.
         """
         device = device or truth.boxes.device
         boxes = scale_boxes(truth.boxes, truth.size, placement.size) + _offset(truth.boxes, placement)
-        classes, masks, ignored = truth.classes, truth.masks, boxes[:0]
-        if any(crowd := truth.crowd.tolist()):
-            single = torch.tensor([number for number, of_many in enumerate(crowd) if not of_many], dtype=torch.int64)
-            boxes, ignored = boxes[single], boxes[truth.crowd]
-            classes, masks = classes[single], masks.select(single)
+        classes, masks, ignored, of_crowds = truth.classes, truth.masks, boxes[:0], None
+        if any(truth.crowd.tolist()):
+            single, crowds = (torch.where(kind.cpu())[0] for kind in (~truth.crowd, truth.crowd))
+            area = masks.select(crowds).pixels().any(0, keepdim=True)
+            of_crowds = resize_masks(to_device(area, device), placement.size)[0]
+            boxes, classes, masks, ignored = boxes[single], classes[single], masks.select(single), boxes[truth.crowd]
         pixels = resize_masks(to_device(masks.pixels(), device), placement.size)
-        return Target(to_device(boxes, device), to_device(classes, device), pixels, to_device(ignored, device))
+        boxes, classes, ignored = (to_device(tensor, device) for tensor in (boxes, classes, ignored))
+        return Target(boxes, classes, pixels, ignored, of_crowds)
 
     def _ordered(self, image: Tensor) -> Tensor:
         return image.flip(0) if self.conventions.channels == "bgr" else image
@@ -255,7 +256,8 @@ def network_to_image(boxes: Tensor, placement: InputPlacement, conventions: Inpu
     else:
         placed = boxes - _offset(boxes, placement) if conventions.centred else boxes
         placed = scale_boxes(placed, placement.size, placement.photo)
-    return (placed.round() if conventions.whole_boxes else placed).float().to(boxes.device)
+    whole = {"no": placed.float, "round": placed.round, "cut": placed.trunc}[conventions.whole_boxes]
+    return whole().float().to(boxes.device)
 
 
 def network_to_resized(boxes: Tensor, placement: InputPlacement, conventions: InputConventions) -> Tensor:
@@ -284,7 +286,7 @@ def clip_to_placements(
     boxes: Tensor, placements: Sequence[InputPlacement], conventions: InputConventions, *, padded: bool
 ) -> Tensor:
     """Clips boxes `[B, N, 4]` in network coordinates to their photos, or to the whole input with `padded`."""
-    bounds = [placement_bounds(placement, conventions, padded=padded) for placement in placements]
+    bounds = (placement_bounds(placement, conventions, padded=padded) for placement in placements)
     edges = torch.tensor([(b[:2] * 2, b[2:] * 2) for b in bounds], dtype=boxes.dtype)
     low, high = to_device(edges, boxes.device)[:, :, None].unbind(1)
     return boxes.clamp(low, high)

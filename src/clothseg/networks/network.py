@@ -7,14 +7,14 @@ A network is one subclass. It must say which losses it has, and how its heads tu
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from clothseg.config import Config
 from clothseg.distributed import SINGLE_PROCESS
-from clothseg.instances import BoxMasks, Instances, LabelMasks, Masks, PasteRule, clip_boxes
+from clothseg.instances import BoxMasks, Instances, LabelMasks, MapMasks, Masks, PasteRule, clip_boxes
 from clothseg.networks.backbones.backbone import Backbone
 from clothseg.networks.compile import CompiledForward
 from clothseg.networks.input import InputConventions, InputPlacement, InputTransform, Target, network_to_image
@@ -27,6 +27,13 @@ class BoxMaps:
 
     probabilities: Tensor
     rule: PasteRule = "torchvision"
+
+
+@dataclass(frozen=True)
+class InputMaps:
+    """Masks as maps of probabilities `[D, h, w]` over the whole input, 0 far from their objects."""
+
+    probabilities: Tensor
 
 
 @dataclass(frozen=True)
@@ -56,7 +63,7 @@ class Detections:
     boxes: Tensor
     classes: Tensor
     scores: Tensor
-    masks: BoxMaps | LabelGrid
+    masks: BoxMaps | InputMaps | LabelGrid
 
 
 @dataclass(frozen=True)
@@ -113,9 +120,9 @@ class Network(nn.Module, ABC):
         conventions: of the input.
     """
 
-    loss_names: ClassVar[tuple[str, ...]]
-    head_prefixes: ClassVar[tuple[str, ...]]
-    class_layers: ClassVar[tuple[str, ...]]
+    loss_names: tuple[str, ...]
+    head_prefixes: tuple[str, ...]
+    class_layers: tuple[str, ...]
 
     def __init__(self, config: Config, classes: int, backbone: Backbone, conventions: InputConventions) -> None:
         super().__init__()
@@ -180,7 +187,7 @@ class Network(nn.Module, ABC):
 
     @torch.no_grad()
     def cache_features(self, image: Tensor, target: Instances) -> CachedFeatures:
-        """Runs the frozen stages on one photo, for `losses_cached`; needs the fixed frame of `input.resize: fit`."""
+        """Runs the frozen stages on one photo, for `losses_cached`; needs `input.has_fixed_frame`."""
         pixels, placements = self.transform.batch([image], self.device)
         outputs = {stage: x[0] for stage, x in self.backbone.forward_frozen(pixels).items()}
         return CachedFeatures(outputs, placements[0], self.transform.target(target, placements[0], self.device))
@@ -220,6 +227,8 @@ class Network(nn.Module, ABC):
         masks: Masks
         if isinstance(found.masks, BoxMaps):
             masks = BoxMasks(found.masks.probabilities, boxes, photo, threshold, found.masks.rule)
+        elif isinstance(found.masks, InputMaps):
+            masks = MapMasks(found.masks.probabilities, boxes, photo, threshold, placement.region)
         else:
             numbers = torch.arange(1, len(boxes) + 1)
             masks = LabelMasks(found.masks.labels, found.masks.probabilities, numbers, photo, placement.region)

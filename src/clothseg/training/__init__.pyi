@@ -2,13 +2,14 @@ from .checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from .checks import batch_per_rank, check_datasets, check_same_config, open_run
 from .examples import Examples
 from .history import HistoryRow, history_columns, read_history, write_history
-from .run_summary import run_facts, write_curves
+from .run_summary import add_run_facts, write_curves
 from .validation import overfitting, stopped_early_after
 
 __all__ = [
     "Checkpoint",
     "Examples",
     "HistoryRow",
+    "add_run_facts",
     "batch_per_rank",
     "check_datasets",
     "check_same_config",
@@ -17,7 +18,6 @@ __all__ = [
     "overfitting",
     "read_checkpoint",
     "read_history",
-    "run_facts",
     "stopped_early_after",
     "write_checkpoint",
     "write_curves",

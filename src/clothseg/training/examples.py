@@ -40,7 +40,7 @@ class Examples:
         self.autocast: Callable[[], AbstractContextManager[Any]] = nullcontext
         source = ExampleSource(dataset, config.augment if augmented else None, config.train.seed, network.transform)
         self.queue = ExampleQueue(source, pool or WorkerPool(0))
-        self.fixed = (not augmented or config.augment.fixed_views > 0) and config.input.resize == "fit"
+        self.fixed = (not augmented or config.augment.fixed_views > 0) and config.input.has_fixed_frame
         self.bytes = config.train.feature_cache_mb * 1_000_000
         self.clear_cache()
 

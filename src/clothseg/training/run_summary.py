@@ -62,20 +62,22 @@ def summarize_run(
     return rows, facts
 
 
-def run_facts(network: Network, train: CocoLikeDataset, val: CocoLikeDataset, weights: str) -> dict[str, Any]:
-    """What `run.json` keeps of a run: data, classes, device, weights, sizes, versions.
+def add_run_facts(
+    run: RunFolder, network: Network, train: CocoLikeDataset, val: CocoLikeDataset, weights: str | None
+) -> None:
+    """Adds to `run.json` what it keeps of a training: data, classes, device, weights, sizes, versions, time, steps.
 
     Args:
+        run: its folder, with a history.
         network: as trained.
         train, val: prepared datasets.
-        weights: what the initial weights were, for people.
+        weights: what the initial weights were, for people; None if they are known already.
     """
-    frozen = network.config.backbone.frozen_stages
-    return {
+    frozen, last = network.config.backbone.frozen_stages, read_history(run.history)[-1]
+    facts: dict[str, Any] = {
         "data": str(train.folder or ""),
         "classes": train.classes,
         "device": str(network.device),
-        "weights": weights,
         "parameters": {
             "total": sum(p.numel() for p in network.parameters()),
             "trained": sum(p.numel() for p in network.parameters() if p.requires_grad),
@@ -83,7 +85,10 @@ def run_facts(network: Network, train: CocoLikeDataset, val: CocoLikeDataset, we
         "frozen": f"the first {frozen} of 5 stages of the backbone" if frozen else "nothing",
         "photos": {"train": len(train), "val": len(val)},
         "versions": library_versions(),
+        "timings": {"train": round(last["seconds"], 1)},
+        "steps": int(last["step"]),
     }
+    run.add_facts(facts if weights is None else facts | {"weights": weights})
 
 
 def describe_plan(trainer: Trainer) -> str:

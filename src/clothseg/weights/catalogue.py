@@ -73,6 +73,12 @@ PUBLISHED = {
         MATTERPORT_TERMS,
         "Mask R-CNN, ResNet-101 (the report's)",
     ),
+    "coco-deeplabv3-resnet50": _torchvision(
+        "deeplabv3_resnet50_coco-cd0a2569.pth", 160.5, "DeepLabv3, ResNet-50, Pascal VOC's classes", "COCO"
+    ),
+    "coco-deeplabv3-resnet101": _torchvision(
+        "deeplabv3_resnet101_coco-586e9e4e.pth", 233.2, "DeepLabv3, ResNet-101, Pascal VOC's classes", "COCO"
+    ),
     "imagenet-resnet18": _torchvision("resnet18-f37072fd.pth", 44.7, "ResNet-18 alone", "ImageNet"),
     "imagenet-resnet34": _torchvision("resnet34-b627a593.pth", 83.3, "ResNet-34 alone", "ImageNet"),
     "imagenet-resnet50": _torchvision("resnet50-0676ba61.pth", 97.8, "ResNet-50 alone", "ImageNet"),

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from clothseg.networks.backbones import RESNETS
+from clothseg.networks.backbones import DEEP_STEMS, RESNETS
 from clothseg.weights.coco_classes import COCO
 
 Tree = dict[str, Any]
@@ -35,7 +35,11 @@ def infer_classes(tensors: Mapping[str, Tensor]) -> list[str] | None:
     score = tensors.get("box_head.score.weight")
     if score is None:
         return None
-    count = len(score) - 1  # without background
+    return class_names(len(score) - 1)
+
+
+def class_names(count: int) -> list[str]:
+    """Names for `count` classes without names; see `infer_classes`."""
     if count == len(COCO):
         return list(COCO.values())
     if count == max(COCO):
@@ -53,8 +57,13 @@ def _backbone_name(tensors: Mapping[str, Tensor]) -> str | None:
     if bottleneck and conv2 is not None and conv2.dim() == 4:
         groups = len(conv2) // max(1, conv2.shape[1])
         width = conv2.shape[1] if groups > 1 else len(conv2)
+    deep = f"{prefix}conv1.0.weight" in tensors
     for name, (block, *shape) in RESNETS.items():
-        if tuple(shape) == (depths, groups, width) and (block.expansion == 4) == bottleneck:
+        if (
+            deep == (name in DEEP_STEMS)
+            and tuple(shape) == (depths, groups, width)
+            and (block.expansion == 4) == bottleneck
+        ):
             return name
     return None
 

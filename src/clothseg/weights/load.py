@@ -5,7 +5,6 @@ shared classes, fill the network.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,9 +18,21 @@ from clothseg.weights.catalogue import find_weights_file
 from clothseg.weights.check import weights_file
 from clothseg.weights.converted import ConvertedWeights, same_classes, shared_classes, transfer_class_rows
 from clothseg.weights.files.tensor_file import TensorFile, read_tensor_file
-from clothseg.weights.formats import detectron2, matterport, native, resnet, timm, torchvision
+from clothseg.weights.formats import (
+    deeplab,
+    detectron2,
+    detectron2_deeplab,
+    matterport,
+    native,
+    resnet,
+    timm,
+    torchvision,
+    yolact,
+)
 from clothseg.weights.formats.efficientnet_lite import BUNDLED
 from clothseg.weights.infer_settings import infer_classes, infer_settings
+from clothseg.weights.load_report import LoadReport
+from clothseg.weights.origin_settings import network_name
 
 if TYPE_CHECKING:
     from clothseg.http import TransferProgress
@@ -40,51 +51,18 @@ class Format(Protocol):
         """Converts a recognized file to our names, with the default settings of its origin."""
 
 
-FORMATS: tuple[Format, ...] = (native, torchvision, detectron2, matterport, resnet, timm)
+FORMATS: tuple[Format, ...] = (
+    native,
+    torchvision,
+    deeplab,
+    detectron2_deeplab,
+    detectron2,
+    matterport,
+    yolact,
+    resnet,
+    timm,
+)
 """In this order; the first format that recognizes a file converts it."""
-
-
-@dataclass(frozen=True)
-class LoadReport:
-    """What happened to every key of a weights file and to every tensor of the network.
-
-    Attributes:
-        source: a description of where the weights come from.
-        loaded: names of the network's tensors that were filled.
-        unused: keys of the file that were not used.
-        missing: names of the network's tensors that stayed as they were.
-        shape_mismatch: names with the network's shape and the file's; these tensors stayed as they were.
-        renamed: the network's name for each key of the file that has another one there.
-        changed: what was done to a tensor besides renaming it, by the file's key.
-        reasons: why a key is unused, by the file's key, where it is known.
-        transferred: names of the classes whose rows were copied into new last layers; None if these are not new.
-        notes: sentences for the user about this file in this network.
-    """
-
-    source: str
-    loaded: list[str] = field(default_factory=list)
-    unused: list[str] = field(default_factory=list)
-    missing: list[str] = field(default_factory=list)
-    shape_mismatch: list[str] = field(default_factory=list)
-    renamed: dict[str, str] = field(default_factory=dict)
-    changed: dict[str, str] = field(default_factory=dict)
-    reasons: dict[str, str] = field(default_factory=dict)
-    transferred: list[str] | None = None
-    notes: list[str] = field(default_factory=list)
-
-    def summary(self) -> str:
-        """The report in one line."""
-        parts = [f"{len(self.loaded)} tensors loaded from {self.source}"]
-        if self.missing:
-            mismatch = len(self.shape_mismatch)
-            why = f", {mismatch} of them because the file's have another shape" if mismatch else ""
-            parts.append(f"{len(self.missing)} start new{why}")
-        if self.unused:
-            parts.append(f"{len(self.unused)} of the file unused")
-        if self.transferred is not None:
-            rows = f"of background and of {', '.join(self.transferred)}" if self.transferred else "of background alone"
-            parts.append(f"last layers new for these classes, with the rows {rows}")
-        return "; ".join([", ".join(parts), *self.notes])
 
 
 def read_weights(path: Path) -> ConvertedWeights:
@@ -110,12 +88,12 @@ def read_weights(path: Path) -> ConvertedWeights:
         changes = (f"from {file.stored_dtypes[key]} to float32", converted.changed.get(key))
         converted.changed[key] = "; ".join(filter(None, changes))
     converted.unused |= file.non_tensors
-    if converted.origin != native.ORIGIN:
+    if converted.origin != native.ORIGIN and converted.classes is None:
         with reading(path, WeightsError, "its shapes are not those of a network that can be built"):
             converted.settings = deep_merge(converted.settings, infer_settings(converted.tensors))
             converted.classes = infer_classes(converted.tensors)
-        if converted.classes == []:
-            raise WeightsError(f"{path}: the class layer has no class besides background")
+    if converted.classes == []:
+        raise WeightsError(f"{path}: the class layer has no class besides background")
     return converted
 
 
@@ -140,8 +118,8 @@ def find_format(file: TensorFile) -> Format:
     names = ", ".join(list(file.tensors)[:4])
     raise WeightsError(
         f"{file.path}: weights of another network ({len(file.tensors)} tensors: {names}, ...); supported are Mask "
-        "R-CNN of torchvision, detectron2 and Matterport, ResNets and other timm classifiers as backbones, and files "
-        "of clothseg"
+        "R-CNN of torchvision, detectron2 and Matterport, YOLACT of its authors, DeepLab of torchvision, VainF and "
+        "detectron2, ResNets and other timm classifiers as backbones, and files of clothseg"
     )
 
 
@@ -255,12 +233,23 @@ def load_initial_weights(
         converted, source = bundled.read(), bundled.title
     else:
         converted = read_weights(find_weights_file(source, network.config.backbone.name, progress))
+        _require_network(converted, source, network)
         if network.config.backbone.name.startswith("timm/") and converted.classes is None:
             converted = timm.rename_for_extractor(converted, network.state_dict().keys())
     report = load_converted(network, converted, source, prefixes, classes)
     _require_backbone(report, converted, prefixes, network)
     report.notes.extend(_differences(converted, network))
     return report
+
+
+def _require_network(converted: ConvertedWeights, source: str, network: Network) -> None:
+    """Raises an error if weights with heads are of another network; a backbone alone fits any."""
+    theirs, ours = network_name(converted.settings), network.config.network.name
+    if converted.classes is not None and theirs != ours:
+        raise WeightsError(
+            f"{source}: weights of {theirs}, but the configuration's network is {ours}; "
+            f"`clothseg weights inspect {source} --settings > FILE.yaml` makes a configuration for them"
+        )
 
 
 def _require_backbone(

@@ -11,8 +11,9 @@ from clothseg.networks import Network, build_network
 from clothseg.weights.check import weights_file
 from clothseg.weights.converted import ConvertedWeights
 from clothseg.weights.formats.native import write_network
-from clothseg.weights.load import LoadReport, load_converted, read_weights
-from clothseg.weights.origin_settings import config_from
+from clothseg.weights.load import load_converted, read_weights
+from clothseg.weights.load_report import LoadReport
+from clothseg.weights.origin_settings import config_from, named_network, network_name
 
 
 @dataclass(frozen=True)
@@ -87,10 +88,15 @@ def convert_weights(
 def config_of(converted: ConvertedWeights, settings: str | Path | None = None, overrides: Sequence[str] = ()) -> Config:
     """The configuration for a file: `overrides` over `settings` over the settings of the file and its origin.
 
+    A backbone alone fits any network, so what its origin says of a network is dropped where another one is named.
+
     Raises:
-        ConfigError: settings or overrides are wrong.
+        ConfigError: settings or overrides are wrong, or name another network than that of the file.
     """
-    return config_from(converted.settings, settings, overrides)
+    known = converted.settings
+    if converted.classes is None and (named := named_network(settings, overrides)) and named != network_name(known):
+        known = {section: values for section, values in known.items() if section != "network"}
+    return config_from(known, settings, overrides)
 
 
 def _build_model(

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from clothseg.config import Config, deep_merge, read_settings
+from clothseg.config import Config, deep_merge, override, read_settings
 from clothseg.errors import ConfigError
 
 Tree = dict[str, Any]
@@ -72,6 +72,27 @@ DETECTRON2 = {
     "SOLVER.IMS_PER_BATCH": "train.batch_size",
 }
 
+DETECTRON2_DEEPLAB = {
+    "INPUT.MIN_SIZE_TEST": "input.min_side",
+    "INPUT.MAX_SIZE_TEST": "input.max_side",
+    "MODEL.PIXEL_MEAN": "input.mean",
+    "MODEL.PIXEL_STD": "input.std",
+    "MODEL.SEM_SEG_HEAD.ASPP_DILATIONS": "network.aspp.dilations",
+    "MODEL.SEM_SEG_HEAD.ASPP_DROPOUT": "network.aspp.dropout",
+    "MODEL.SEM_SEG_HEAD.LOSS_TOP_K": "network.pixel_loss.hard_pixels",
+    "MODEL.INS_EMBED_HEAD.CENTER_LOSS_WEIGHT": "network.loss_weights.center",
+    "MODEL.INS_EMBED_HEAD.OFFSET_LOSS_WEIGHT": "network.loss_weights.offset",
+    "MODEL.PANOPTIC_DEEPLAB.CENTER_THRESHOLD": "network.centers.threshold",
+    "MODEL.PANOPTIC_DEEPLAB.NMS_KERNEL": "network.centers.nms_kernel",
+    "MODEL.PANOPTIC_DEEPLAB.TOP_K_INSTANCE": "network.centers.top_k",
+    "SOLVER.BASE_LR": "train.learning_rate",
+    "SOLVER.MOMENTUM": "train.momentum",
+    "SOLVER.WEIGHT_DECAY": "train.weight_decay",
+    "SOLVER.IMS_PER_BATCH": "train.batch_size",
+}
+DEEPLAB_ARCHITECTURES = ("SemanticSegmentor", "PanopticDeepLab")
+"""What detectron2's settings files of DeepLab have as `MODEL.META_ARCHITECTURE`."""
+
 FIXED = {
     "BBOX_STD_DEV": [0.1, 0.1, 0.2, 0.2],
     "RPN_BBOX_STD_DEV": [0.1, 0.1, 0.2, 0.2],
@@ -102,6 +123,8 @@ def to_config_tree(tree: Tree, name: str = "the settings") -> Tree:
     Raises:
         ConfigError: a setting has a value that is not supported.
     """
+    if _get(tree, "MODEL.META_ARCHITECTURE") in DEEPLAB_ARCHITECTURES:
+        return _from_detectron2_deeplab(tree)
     for key, supported in FIXED.items():
         if (value := _get(tree, key)) is not None and value != supported:
             raise ConfigError(f"{name}: {key} is {value}, but only {supported} is supported")
@@ -146,6 +169,20 @@ def _from_detectron2(tree: Tree) -> Tree:
     return result
 
 
+def _from_detectron2_deeplab(tree: Tree) -> Tree:
+    result: Tree = {"network": {"name": "deeplab", "conventions": "detectron2"}}
+    for key, name in DETECTRON2_DEEPLAB.items():
+        if (value := _get(tree, key)) is not None:
+            _put(result, name, value)
+    if "min_side" in result.get("input", {}):
+        _put(result, "input.resize", "keep_ratio")
+    if channels := _get(tree, "INPUT.FORMAT"):
+        _put(result, "input.channels", str(channels).lower())
+    if (crop := _get(tree, "INPUT.CROP.SIZE")) and _get(tree, "INPUT.CROP.ENABLED"):
+        _put(result, "network.aspp.pool_window", crop)
+    return result
+
+
 def _get(tree: Tree, dotted: str) -> Any:
     value: Any = tree
     for key in dotted.split("."):
@@ -169,10 +206,29 @@ def config_from(known: Mapping[str, Any], settings: str | Path | None = None, ov
         overrides: such as `input.min_side=320`.
 
     Raises:
-        ConfigError: settings or overrides are wrong.
+        ConfigError: settings or overrides are wrong, or name another network than that of the file.
     """
-    tree = deep_merge(dict(known), {})
-    if settings is not None:
-        given, name = read_settings(settings)
-        tree = deep_merge(tree, to_config_tree(given, name))
-    return Config.from_tree(tree, overrides, str(settings or "the settings of these weights"))
+    name = str(settings or "the settings of these weights")
+    given = to_config_tree(*read_settings(settings)) if settings is not None else {}
+    theirs, ours = network_name(known), named_network(settings, overrides)
+    if "network" in known and ours not in (None, theirs):
+        raise ConfigError(
+            f"{settings or '--set'}: network.name is {ours}, but these are weights of {theirs}; leave network.name "
+            f"out, or give weights of {ours}"
+        )
+    return Config.from_tree(deep_merge(dict(known), given), overrides, name)
+
+
+def network_name(tree: Mapping[str, Any]) -> str:
+    """The name of the network that a tree of settings is for."""
+    named = (tree.get("network") or {}).get("name")
+    return str(named) if named else Config().network.name
+
+
+def named_network(settings: str | Path | None, overrides: Sequence[str]) -> str | None:
+    """The network that settings and overrides name, if they do; see `config_from`."""
+    tree = to_config_tree(*read_settings(settings)) if settings is not None else {}
+    for text in overrides:
+        override(tree, text)  # what is wrong with it is reported later
+    network = tree.get("network")
+    return network.get("name") if isinstance(network, dict) else None

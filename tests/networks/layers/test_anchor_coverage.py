@@ -4,8 +4,8 @@ import pytest
 import torch
 from torchvision.ops import box_iou
 
-from clothseg.config import Config, MaskRCNNSettings
-from clothseg.networks.input import InputTransform
+from clothseg.config import AnchorSettings, Config, MaskRCNNSettings
+from clothseg.networks.input import InputConventions, InputTransform
 from clothseg.networks.layers.anchor_coverage import (
     AnchorLayout,
     best_ious,
@@ -13,7 +13,7 @@ from clothseg.networks.layers.anchor_coverage import (
     measure_anchor_coverage,
     suggest_scales,
 )
-from clothseg.networks.layers.anchors import make_anchors
+from clothseg.networks.layers.anchors import AnchorConventions, make_anchors
 from clothseg.networks.mask_rcnn.conventions import conventions_for
 
 INPUT_SIDES = ["input.min_side=200", "input.max_side=333"]
@@ -44,6 +44,27 @@ def test_best_ious_match_a_search_over_all_anchors(conventions: str, resize: str
     expected = box_iou(placed.double(), anchors).max(dim=1).values
     found = best_ious(layout, layout.settings.scales, placed, inputs)
     torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize("square", [True, False])
+@pytest.mark.parametrize("resize", ["stretch", "fit"])
+def test_best_ious_of_centred_anchors_match_a_search_over_all(resize: str, square: bool) -> None:
+    """On an input whose sides the strides do not divide."""
+    settings = Config.for_network("yolact").input.model_copy(update={"resize": resize, "height": 250, "width": 190})
+    transform = InputTransform(settings, InputConventions(size_divisor=1))
+    scales = ((12.0, 20.0), (32.0, 41.0), (64.0, 80.0), (128.0, 170.0))
+    anchors_of = AnchorSettings(scales=scales, ratios=(1.0, 2.0, 0.5))
+    conventions = AnchorConventions(step="centred", scales_outer=True, round_corners=False, square=square)
+    layout = AnchorLayout(transform, (3, 4, 5, 6), anchors_of, conventions)
+    generator = torch.Generator().manual_seed(1)
+    corner, extent = (torch.rand((80, 2), generator=generator) for _ in range(2))
+    boxes = torch.cat([corner * 130, 1 + extent**2 * 90], dim=1)
+    placed, inputs = boxes_in_input(transform, [((150, 260), boxes)])
+    assert inputs[0].tolist() == [250, 190]
+    sizes = [(-(-250 // 2**level), -(-190 // 2**level)) for level in layout.levels]
+    anchors = torch.cat(make_anchors(anchors_of, layout.levels, sizes, (250, 190), conventions))
+    expected = box_iou(placed.double(), anchors).max(dim=1).values
+    torch.testing.assert_close(best_ious(layout, scales, placed, inputs), expected, atol=1e-6, rtol=1e-6)
 
 
 def boxes_of_sides(sides: list[float], count: int = 60) -> torch.Tensor:

@@ -4,12 +4,14 @@ import torch
 from torch import nn
 
 from clothseg.config import FpnSettings
-from clothseg.networks.layers.fpn import FeaturePyramid
+from clothseg.networks.layers.fpn import FeaturePyramid, FpnConventions
 
 
-def build_fpn(levels: tuple[int, ...], channels: list[int]) -> FeaturePyramid:
+def build_fpn(
+    levels: tuple[int, ...], channels: list[int], conventions: FpnConventions | None = None
+) -> FeaturePyramid:
     """One output channel. Lateral convolutions sum the channels, and output convolutions copy their centre."""
-    fpn = FeaturePyramid(channels, FpnSettings(channels=1, levels=levels))
+    fpn = FeaturePyramid(channels, FpnSettings(channels=1, levels=levels), conventions=conventions)
     for layer in fpn.modules():
         if isinstance(layer, nn.Conv2d):
             middle = layer.kernel_size[0] // 2
@@ -43,3 +45,24 @@ def test_fpn_keeps_odd_level_sizes() -> None:
     features = [torch.rand(2, 3, *size) for size in sizes]
     found = FeaturePyramid([3, 3, 3], FpnSettings(channels=8, levels=(3, 4, 5), norm="group"))(features)
     assert [level.shape for level in found] == [(2, 8, *size) for size in sizes]
+
+
+def test_coarse_levels_can_be_interpolated_to_any_size() -> None:
+    """Two cells on three: the middle one is their mean."""
+    coarse, fine = torch.tensor([[[[10.0, 20]]]]), torch.zeros(1, 1, 2, 3)
+    with torch.no_grad():
+        found = build_fpn((3, 4), [1, 1], FpnConventions(upsampling="bilinear"))([fine, coarse])
+    assert found[0][0, 0].tolist() == [[10, 15, 20], [10, 15, 20]]
+
+
+def test_levels_can_be_activated_and_followed_by_convolutions_of_stride_2() -> None:
+    """The ReLU follows the convolution of a backbone's level, and none that of a further level."""
+    feature = torch.arange(20.0).reshape(1, 1, 4, 5) - 10
+    fpn = build_fpn((5, 6, 7), [1], FpnConventions(activated=True, extra="convolved"))
+    with torch.no_grad():
+        for weight in fpn.extra.parameters():
+            weight.neg_()
+        found = fpn([feature])
+    assert found[0][0, 0].tolist() == feature[0, 0].clamp(min=0).tolist()
+    assert found[1][0, 0].tolist() == [[0, 0, 0], [0, -2, -4]]
+    assert found[2][0, 0].tolist() == [[0, 0]] and [level.shape[2:] for level in found] == [(4, 5), (2, 3), (1, 2)]

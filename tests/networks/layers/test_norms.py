@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torchvision.ops import FrozenBatchNorm2d
 
 from clothseg import cpu_path
-from clothseg.networks.layers.norms import Convolution, FrozenNorm, make_norm
+from clothseg.errors import ConfigError
+from clothseg.networks.layers.norms import BatchNorm, Convolution, FrozenNorm, group_norm, make_norm
 
 
 def norms_and_maps() -> tuple[FrozenNorm, FrozenBatchNorm2d, Tensor]:
@@ -99,3 +100,29 @@ def test_a_convolution_has_a_norm_or_a_bias() -> None:
         out = layer(torch.randn(1, 3, 6, 5))
         assert out.shape == (1, 8, 6, 5)
         assert float(out.detach().min()) == 0  # after ReLU
+
+
+def test_batch_norm_has_the_tensors_of_the_frozen_norm_and_its_numbers_in_inference() -> None:
+    frozen, batch = FrozenNorm(6), BatchNorm(6)
+    with torch.no_grad():
+        for number, tensor in enumerate(frozen.state_dict().values(), start=1):
+            tensor.copy_(torch.rand(6, generator=torch.Generator().manual_seed(number)) + 0.5)
+    assert batch.load_state_dict(frozen.state_dict()) is not None  # strict: not a name more or less
+    x = torch.rand(2, 6, 3, 4)
+    with torch.no_grad():
+        torch.testing.assert_close(batch.eval()(x), frozen(x.clone()))
+
+
+def test_batch_norm_learns_its_statistics_and_refuses_a_single_value() -> None:
+    norm = BatchNorm(2, momentum=0.1).train()
+    x = torch.arange(12.0).view(3, 2, 2, 1)
+    norm(x)
+    torch.testing.assert_close(norm.running_mean, 0.1 * x.mean((0, 2, 3)))
+    with pytest.raises(ConfigError, match="batch_size to 2"):
+        norm(torch.rand(1, 2, 1, 1))
+
+
+@pytest.mark.parametrize(("channels", "groups"), [(64, 32), (48, 8), (24, 8), (20, 4), (7, 1)])
+def test_group_norm_fits_any_number_of_channels(channels: int, groups: int) -> None:
+    norm = group_norm(channels)
+    assert isinstance(norm, nn.GroupNorm) and norm.num_groups == groups

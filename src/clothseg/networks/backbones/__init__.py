@@ -2,6 +2,6 @@
 
 from clothseg.networks.backbones.backbone import STAGES, Backbone
 from clothseg.networks.backbones.build import build_backbone
-from clothseg.networks.backbones.resnet import RESNETS, ResNetConventions
+from clothseg.networks.backbones.resnet import DEEP_STEMS, RESNETS, ResNetConventions
 
-__all__ = ["RESNETS", "STAGES", "Backbone", "ResNetConventions", "build_backbone"]
+__all__ = ["DEEP_STEMS", "RESNETS", "STAGES", "Backbone", "ResNetConventions", "build_backbone"]

@@ -16,11 +16,12 @@ class Backbone(nn.Module):
         model: the network, under its own names.
         plan: for each stage the names of `model`'s parts, in the order in which they run.
         channels: of each stage's output.
-        strides: of each stage's output.
+        strides: of each stage's output, if no stage were dilated.
         levels: outputs that the network needs, by the power of two of their stride.
         frozen: number of frozen stages.
         channels_last: whether it trains in that memory order, in which depthwise convolutions (EfficientNet) are
             faster; the last digits differ.
+        output_stride: largest stride of a stage, beyond which stages are dilated.
 
     With `recompute` set (activation checkpointing), a trained stage keeps only its input for the backward pass and is
     computed again there: the same numbers, less memory, more time.
@@ -36,6 +37,7 @@ class Backbone(nn.Module):
         frozen: int,
         *,
         channels_last: bool = False,
+        output_stride: int = 32,
     ) -> None:
         super().__init__()
         self.channels_last = channels_last
@@ -46,7 +48,7 @@ class Backbone(nn.Module):
             raise ConfigError(f"this backbone has no level {missing}; its strides are {sorted(last)}")
         self.outputs = [last[1 << level] for level in levels if level <= STAGES]
         self.channels = [channels[stage] for stage in self.outputs]
-        self.finest_stride = strides[self.outputs[0]]
+        self.finest_stride = min(strides[self.outputs[0]], output_stride)
         self.freeze(frozen)
 
     @property

@@ -11,15 +11,21 @@ from clothseg.errors import ConfigError
 from clothseg.networks.backbones.backbone import STAGES, Backbone
 
 
-def build_timm(settings: BackboneSettings, levels: tuple[int, ...]) -> Backbone:
+def build_timm(settings: BackboneSettings, levels: tuple[int, ...], output_stride: int = 32) -> Backbone:
     """The feature extractor `timm/NAME`; see `build_backbone`."""
     name = settings.name.removeprefix("timm/")
     if settings.dropout:
         raise ConfigError(f"backbone.dropout: only the ResNets of clothseg have dropout, not {settings.name}")
     timm = import_without_dynamo("timm")  # here, because the import takes half a second
+    dilated = {"output_stride": output_stride} if output_stride < 32 else {}
     try:
-        model: Any = timm.create_model(name, features_only=True)
-    except (RuntimeError, AttributeError, TypeError) as error:
+        model: Any = timm.create_model(name, features_only=True, **dilated)
+    except (RuntimeError, AttributeError, TypeError, AssertionError, NotImplementedError) as error:
+        if dilated and timm.is_model(name):
+            raise ConfigError(
+                f"network.output_stride: {settings.name} cannot be dilated to {output_stride} ({error}); set it to 32, "
+                "or choose another backbone"
+            ) from error
         close = ", ".join(timm.list_models(f"*{name}*")[:5]) or "see timm.list_models()"
         raise ConfigError(
             f"backbone.name: timm has no feature extractor {name!r} ({error}); similar names: {close}"
@@ -38,11 +44,22 @@ def build_timm(settings: BackboneSettings, levels: tuple[int, ...]) -> Backbone:
     cuts = [0, *(parts.index(end) + 1 for end in ends)]
     plan = [parts[start:stop] for start, stop in pairwise(cuts)]
     channels, strides = list(model.feature_info.channels()), list(model.feature_info.reduction())
+    strides = _undilated(strides)
     while len(plan) < STAGES:  # networks whose first stage has stride 4, such as ConvNeXt
         plan, channels, strides = [[], *plan], [3, *channels], [1, *strides]
     if settings.norm == "frozen":
         model = import_without_dynamo("timm.utils.model").freeze_batch_norm_2d(model)
-    return Backbone(model, plan, channels, strides, levels, settings.frozen_stages, channels_last=True)
+    return Backbone(model, plan, channels, strides, levels, settings.frozen_stages, channels_last=True,
+                    output_stride=output_stride)  # fmt: skip
+
+
+def _undilated(strides: list[int]) -> list[int]:
+    """The strides of stages as if none were dilated, where a dilated stage has that of the one before."""
+    undilated: list[int] = []
+    for number, stride in enumerate(strides):
+        dilated = number > 0 and stride == strides[number - 1]
+        undilated.append(undilated[-1] * 2 if dilated else stride)
+    return undilated
 
 
 def _parts(model: nn.Module) -> list[str]:

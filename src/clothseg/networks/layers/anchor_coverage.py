@@ -130,10 +130,10 @@ def best_ious(layout: AnchorLayout, scales: Scales, boxes: Tensor, inputs: Tenso
 def _nearest(cell: Tensor, level: int, boxes: Tensor, inputs: Tensor, conventions: AnchorConventions) -> Tensor:
     """For each box the anchor of the shape `cell` on one level whose centre is nearest."""
     cells = -(-inputs // 2**level)
-    step = inputs // cells if conventions.step == "fitted" else torch.full_like(inputs, 2**level)
-    cells, step = cells.flip(1).double(), step.flip(1).double()  # x before y
+    step, first = (part.flip(1).double() for part in conventions.steps(inputs, cells, 2**level))  # x before y
     nearest = (boxes[:, :2] + boxes[:, 2:] - cell[:2] - cell[2:]) / 2
-    corners = torch.minimum((nearest / step).round().clamp(min=0), cells - 1) * step
+    numbers = ((nearest - first) / step).round().clamp(min=0)
+    corners = torch.minimum(numbers, cells.flip(1).double() - 1) * step + first
     return corners.repeat(1, 2) + cell
 
 

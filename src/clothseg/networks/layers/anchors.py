@@ -14,21 +14,41 @@ class AnchorConventions:
     """How an implementation lays out anchors.
 
     Attributes:
-        step: anchors are a level's stride apart, or fitted evenly into an input that it does not divide.
+        step: anchors are a level's `stride` apart, or `fitted` evenly, by whole pixels, into an input that it does not
+            divide, the first in the corner; `centred`: each lies in the middle of one of the level's equal cells.
         scales_outer: of several scales and ratios on a level, all ratios of the first scale come first.
         round_corners: the corners of anchors around the origin are whole pixels.
+        square: anchors are as high as they are wide, whatever the ratio.
     """
 
-    step: Literal["stride", "fitted"] = "fitted"
+    step: Literal["stride", "fitted", "centred"] = "fitted"
     scales_outer: bool = False
     round_corners: bool = True
+    square: bool = False
+
+    def steps(self, side: Tensor, cells: Tensor, stride: int) -> tuple[Tensor, Tensor]:
+        """Where the anchors of a level lie along an axis: the distance between them, and the place of the first.
+
+        Args:
+            side: int64, of the input.
+            cells: int64, of the level.
+            stride: of the level.
+        """
+        if self.step == "centred":
+            step = side.double() / cells
+            return step, step / 2
+        step = side // cells if self.step == "fitted" else torch.full_like(side, stride)
+        return step, torch.zeros_like(step)
 
 
 def cell_anchors(scales: tuple[float, ...], ratios: tuple[float, ...], conventions: AnchorConventions) -> Tensor:
-    """Boxes `[A, 4]` float64 around the origin; a ratio is height over width, at the same area."""
+    """Boxes `[A, 4]` float64 around the origin; a ratio is height over width, at the same area.
+
+    The area is another one for `square` anchors, which take the width that their ratio gives.
+    """
     side = torch.tensor(scales, dtype=torch.float64)
     root = torch.tensor(ratios, dtype=torch.float64).sqrt()[:, None]
-    widths, heights = side / root, side * root
+    widths, heights = side / root, side / root if conventions.square else side * root
     if conventions.scales_outer:
         widths, heights = widths.T, heights.T
     widths, heights = widths.flatten(), heights.flatten()
@@ -56,11 +76,10 @@ def make_anchors(
         for each level `[h * w * A, 4]` float64, x1 y1 x2 y2 in pixels of the input, in the order row, column, shape.
     """
     anchors = []
-    fitted = conventions.step == "fitted"
     for level, (height, width), scales in zip(levels, sizes, settings.scales, strict=True):
         cell = cell_anchors(scales, settings.ratios, conventions)
-        y = torch.arange(height) * (padded[0] // height if fitted else 2**level)
-        x = torch.arange(width) * (padded[1] // width if fitted else 2**level)
+        step, first = conventions.steps(torch.tensor(padded), torch.tensor((height, width)), 2**level)
+        y, x = (torch.arange(cells) * step[axis] + first[axis] for axis, cells in enumerate((height, width)))
         rows, columns = torch.meshgrid(y, x, indexing="ij")
         centres = torch.stack([columns, rows, columns, rows], dim=-1).reshape(-1, 1, 4)
         anchors.append((centres + cell).reshape(-1, 4))

@@ -1,5 +1,6 @@
 """Norms, by the names that the configuration gives them, and a convolution with its norm."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -15,14 +16,8 @@ Norm = Callable[[int], nn.Module]
 
 
 def group_norm(channels: int) -> nn.Module:
-    """Group normalisation with 32 groups, or with 8.
-
-    Raises:
-        ConfigError: the channels cannot be divided into 8 groups.
-    """
-    if channels % 8:
-        raise ConfigError(f"norm group needs a number of channels that 8 divides, but a layer has {channels}")
-    return nn.GroupNorm(32 if channels % 32 == 0 else 8, channels)
+    """Group normalisation with 32 groups, or with as many of 8 as divide the channels evenly."""
+    return nn.GroupNorm(32 if channels % 32 == 0 else math.gcd(8, channels), channels)
 
 
 class FrozenNorm(FrozenBatchNorm2d):  # type: ignore[misc]
@@ -86,19 +81,58 @@ def _scale_and_shift_in_place(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor
     return changed
 
 
-def make_norm(name: str, eps: float) -> Norm | None:
-    """The norm called `none`, `frozen` or `group`; `eps` is added to its variances."""
+class BatchNorm(nn.BatchNorm2d):
+    """Batch norm with the statistics of each batch in training. It has the tensors of `FrozenNorm` and no others.
+
+    So one weights file serves both.
+    """
+
+    def __init__(self, channels: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
+        super().__init__(channels, eps, momentum)
+        self.num_batches_tracked = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The same shape, normalised.
+
+        Raises:
+            ConfigError: it trains on a single value per channel, whose variance is 0.
+        """
+        if self.training and x.numel() == x.shape[1]:
+            raise ConfigError(
+                "norm: batch needs more than one photo in a batch, because it normalises one value per photo here; "
+                "set train.batch_size to 2 or more, or network.norm to group or frozen"
+            )
+        out: Tensor = super().forward(x)
+        return out
+
+    def _load_from_state_dict(self, *args: Any) -> None:
+        nn.Module._load_from_state_dict(self, *args)  # the class between adds a counter that is not here
+
+
+def make_norm(name: str, eps: float, momentum: float = 0.1) -> Norm | None:
+    """The norm called `none`, `frozen`, `group` or `batch`; `eps` is added to its variances."""
     if name == "frozen":
         return lambda channels: FrozenNorm(channels, eps=eps)
+    if name == "batch":
+        return lambda channels: BatchNorm(channels, eps, momentum)
     return group_norm if name == "group" else None
 
 
 class Convolution(nn.Module):
     """A convolution, its norm if it has one, and ReLU. With a norm it has no bias."""
 
-    def __init__(self, in_channels: int, out_channels: int, size: int, norm: Norm | None) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        size: int,
+        norm: Norm | None,
+        dilation: int = 1,
+        groups: int = 1,
+    ) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(in_channels, out_channels, size, padding=size // 2, bias=norm is None)
+        padding = dilation * (size // 2)
+        self.conv = nn.Conv2d(in_channels, out_channels, size, 1, padding, dilation, groups, bias=norm is None)
         self.norm = norm(out_channels) if norm else nn.Identity()
         nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
         if self.conv.bias is not None:

@@ -6,11 +6,12 @@ Matterport. Each constant below says how one of them computes.
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Literal
 
 from clothseg.config import Config, MaskRCNNSettings
 from clothseg.instances import PasteRule
 from clothseg.networks.backbones import ResNetConventions
+from clothseg.networks.configured import configured_backbone, configured_input
 from clothseg.networks.input import InputConventions
 from clothseg.networks.layers.anchors import AnchorConventions
 from clothseg.networks.layers.roi_align import RoiAlignConventions
@@ -100,7 +101,7 @@ MATTERPORT = Conventions(
         centred=True,
         black_padding=True,
         normalised_boxes=True,
-        whole_boxes=True,
+        whole_boxes="round",
     ),
     backbone=ResNetConventions(stride_first=True, norm_eps=1e-3, pool_symmetric=False),
     anchors=AnchorConventions(step="stride", round_corners=False),
@@ -133,16 +134,8 @@ def conventions_for(config: Config) -> Conventions:
     settings = config.network
     assert isinstance(settings, MaskRCNNSettings)
     base = CONVENTIONS[settings.conventions]
-    of_input, of_backbone = base.input, base.backbone
-    if config.backbone.name.startswith("timm/tf_efficientnet_lite") and settings.conventions == "torchvision":
-        of_input = replace(of_input, mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
     return replace(
         base,
-        input=replace(of_input, **_given(config.input, "mean", "std", "channels")),
-        backbone=replace(of_backbone, **_given(config.backbone, "stride_first", "norm_eps")),
+        input=configured_input(config, base.input, own_mean=settings.conventions == "torchvision"),
+        backbone=configured_backbone(config, base.backbone),
     )
-
-
-def _given(section: object, *names: str) -> dict[str, Any]:
-    values = {name: getattr(section, name) for name in names}
-    return {name: value for name, value in values.items() if value is not None}

@@ -12,6 +12,7 @@ from clothseg.devices import to_float64
 from clothseg.instances import clip_to
 from clothseg.networks.input import InputPlacement, clip_to_placements, placement_bounds
 from clothseg.networks.layers.box_coder import decode_boxes
+from clothseg.networks.layers.mask_rescoring import rescored_order
 from clothseg.networks.layers.nms import padded_nms, top_by_nms
 from clothseg.networks.mask_rcnn.conventions import Conventions
 from clothseg.networks.transfer import to_device
@@ -182,20 +183,13 @@ def _scores(outputs: HeadOutputs, conventions: Conventions) -> tuple[Tensor, Ten
 
 
 def rescore_by_mask(found: BoxDetections, masks: Tensor, settings: InferenceSettings) -> tuple[BoxDetections, Tensor]:
-    """Detections by the order of their scores times the mean probability of their mask's own pixels.
-
-    A mask without a pixel counts 0. Detections below `score_threshold` are dropped. Source of the mean: SOLO (Wang et
-    al. 2020), which calls it maskness.
+    """Detections by the order of their rescored scores; see `rescored_order`.
 
     Args:
         found: detections.
         masks: probabilities `[D, M, M]` of each.
         settings: with `score_threshold` and `mask_threshold`.
     """
-    own = masks >= settings.mask_threshold
-    maskness = (masks * own).sum((1, 2)) / own.sum((1, 2)).clamp(min=1)
-    scores = found.scores * maskness.to(found.scores.device)
-    order = scores.argsort(descending=True, stable=True)
-    order = order[scores[order] >= settings.score_threshold]
+    scores, order = rescored_order(found.scores, masks, settings)
     chosen = masks[to_device(order, masks.device)]
-    return BoxDetections(found.boxes[order], found.classes[order], scores[order]), chosen
+    return BoxDetections(found.boxes[order], found.classes[order], scores), chosen

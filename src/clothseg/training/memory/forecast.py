@@ -22,7 +22,7 @@ from clothseg.training.memory.device import resident, shares_main_memory
 from clothseg.training.memory.tensors import LiveBytes
 from clothseg.training.schedule import make_optimizer
 
-FIRST_USE = 60_000_000
+FIRST_USE = 130_000_000
 """Bytes that libraries take at first use (threads, kernels, drawing), from `benchmarks/forecast_memory.py`."""
 
 _MASKS_AT_A_TIME = 4
@@ -154,7 +154,7 @@ def _stage_forecast(
     batches = 1 + (pool.batches_ahead(settings.batch_size) if pool.workers else 0)
     photos = batches * settings.batch_size * train.held + train.making
     cached = _cached_bytes(network, config, train, config.augment.fixed_views) + _cached_bytes(network, config, val, 1)
-    if on_cpu and not (config.augment.fixed_views and config.input.resize == "fit"):
+    if on_cpu and not (config.augment.fixed_views and config.input.has_fixed_frame):
         cached += min(settings.image_cache_mb * 1_000_000, train.pixels)
     return Forecast(
         libraries=0,
@@ -205,7 +205,7 @@ def input_size(config: Config, network: Network, photos: PhotoNeeds) -> tuple[in
 
 def _cached_bytes(network: Network, config: Config, photos: PhotoNeeds, versions: int) -> int:
     """Of the frozen stages' outputs and the ground truth of every version of every photo, as far as they are cached."""
-    if not (versions and network.backbone.frozen and config.input.resize == "fit"):
+    if not (versions and network.backbone.frozen and config.input.has_fixed_frame):
         return 0
     height, width = config.input.height, config.input.width
     outputs = network.backbone.forward_frozen(torch.empty((1, 3, *input_size(config, network, photos))))

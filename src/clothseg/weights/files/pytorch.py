@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from zipfile import ZipFile, is_zipfile
 
+import numpy as np
 import torch
 from torch.serialization import safe_globals
 
@@ -14,6 +15,15 @@ from clothseg.errors import WeightsError
 ZIP_SIGNATURE = b"PK\x03\x04"
 LEGACY_SIGNATURE = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 """The first bytes of files of `torch.save` before version 1.6: a pickled number."""
+
+_SCALAR = np.float64(0).__reduce__()[0]
+NUMPY_SCALARS: list[Any] = [
+    (_SCALAR, "numpy.core.multiarray.scalar"),
+    (_SCALAR, "numpy._core.multiarray.scalar"),
+    np.dtype,
+    *(type(np.dtype(kind)) for kind in ("float64", "float32", "int64", "int32", "bool")),
+]
+"""What numpy needs for a number: it makes a value of one of these types from its bytes, and runs nothing."""
 
 
 def is_pytorch(start: bytes) -> bool:
@@ -28,7 +38,7 @@ def read_pytorch(path: Path) -> dict[str, Any]:
         WeightsError: the file is cut or damaged, or contains more than tensors and plain values.
     """
     try:
-        with safe_globals([Namespace]):  # torchvision's training scripts store their arguments next to the weights
+        with safe_globals([Namespace, *NUMPY_SCALARS]):  # torchvision's scripts store their arguments, VainF's a score
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many types for a damaged file
         refused = re.search(r"GLOBAL (\S+)", str(error))

@@ -71,6 +71,8 @@ RENAMES: tuple[tuple[str, BuildName], ...] = (
     (PREFIX + r"mask_head\.deconv\." + SMALL, _plain("mask_head.up")),
     (PREFIX + r"mask_head\.predictor\." + SMALL, _plain("mask_head.logits")),
 )
+DEEP_STEM = {"1": ("conv1.0", "conv1.1"), "2": ("conv1.3", "conv1.4"), "3": ("conv1.6", "norm1")}
+"""Our convolution and norm for each convolution of a stem of three."""
 UNUSED = (
     (r".*\bcell_anchors\b", "anchors are computed"),
     (r".*num_batches_tracked$", BATCH_COUNTER),
@@ -124,11 +126,11 @@ def recognizes(file: TensorFile) -> bool:
 
 def convert(file: TensorFile) -> ConvertedWeights:
     """Converts a file: renames tensors, orders the classes, and completes norms that Caffe2 folded."""
-    caffe2 = _is_caffe2(file)
+    caffe2, deep = _is_caffe2(file), has_deep_stem(file)
     converted = ConvertedWeights("detectron2", "detectron2, with Caffe2's names" if caffe2 else "detectron2")
     for key, tensor in file.tensors.items():
         reason = next((reason for pattern, reason in UNUSED if re.match(pattern, key)), None)
-        name = None if reason else _our_name(_caffe2_to_detectron2(key) if caffe2 else key)
+        name = None if reason else our_name(_caffe2_to_detectron2(key) if caffe2 else key, deep_stem=deep)
         if name is None:
             converted.unused[key] = reason or UNKNOWN_PART
         else:
@@ -140,6 +142,11 @@ def convert(file: TensorFile) -> ConvertedWeights:
         order_classes(converted)
     converted.settings = _settings(converted, file.tensors, file.metadata)
     return converted
+
+
+def has_deep_stem(file: TensorFile) -> bool:
+    """Whether the stem has three convolutions, as in the R-52 and R-103 that DeepLab starts from."""
+    return any(re.match(PREFIX + r"stem\.conv2\.weight$", name) for name in file.tensors)
 
 
 def _is_caffe2(file: TensorFile) -> bool:
@@ -161,8 +168,11 @@ def _caffe2_to_detectron2(key: str) -> str | None:
     return None
 
 
-def _our_name(key: str | None) -> str | None:
-    """Our name of a tensor of detectron2, or None if we have no such tensor."""
+def our_name(key: str | None, *, deep_stem: bool = False) -> str | None:
+    """Our name of a tensor of detectron2, or None if we have no such tensor; `deep_stem` has three convolutions."""
+    if deep_stem and key is not None and (match := re.match(PREFIX + r"stem\.conv([123])\.(norm\.)?(\w+)$", key)):
+        conv, norm = DEEP_STEM[match[1]]
+        return f"backbone.model.{norm if match[2] else conv}.{match[3]}"
     for pattern, build_name in RENAMES:
         if key is not None and (match := re.match(pattern, key)):
             return build_name(match)
