@@ -11,7 +11,8 @@ from torch import Tensor
 from torchvision.ops import box_iou, roi_align
 
 from clothseg.config import MaskRCNNSettings
-from clothseg.networks.layers.crop_and_resize import crop_and_resize
+from clothseg.networks.layers.crop_and_resize import crop_and_resize, crop_and_resize_levels
+from clothseg.networks.layers.patches import level_rows
 from clothseg.networks.layers.roi_align import RoiAlignConventions, roi_align_cpu
 from clothseg.networks.mask_rcnn.heads import BoxHead, MaskHead
 from clothseg.networks.mask_rcnn.rpn import RegionProposalNetwork
@@ -66,7 +67,11 @@ def probe_heads(
 
 
 def _pool(features: list[Tensor], count: int, size: int, conventions: RoiAlignConventions, *, on_cpu: bool) -> Tensor:
-    """Features of `count` boxes: on a CPU each level has its share of them, elsewhere each level pools all."""
+    """Features of `count` boxes: on a CPU each level has its share; elsewhere each pools all, or one table does."""
+    if conventions.method == "crop_and_resize" and not on_cpu:
+        nowhere = torch.zeros(count, dtype=torch.int64, device=features[0].device)
+        boxes = features[0].new_empty((count, 4), dtype=torch.float32)
+        return crop_and_resize_levels(level_rows(features), nowhere, nowhere, boxes, size)
     share = math.ceil(count / len(features))
     answer = features[0].new_zeros((share * len(features) if on_cpu else count, features[0].shape[1], size, size))
     places = torch.zeros(share if on_cpu else count, dtype=torch.int64, device=answer.device)
