@@ -228,13 +228,12 @@ class Model:
         return self
 
     def predict_dataset(self, dataset: CocoLikeDataset, unread: list[str] | None = None) -> Iterator[list[CocoResult]]:
-        """For each photo of a prepared dataset its detections, as COCO results.
+        """For each photo of a prepared dataset its detections of the dataset's classes, as COCO results.
 
-        Classes are matched by name; those that the dataset does not have are dropped. `unread` is as in `detections`.
+        `unread` is as in `evaluation.results.detections`, whose errors it raises too.
 
         Raises:
-            PhotoError, DataError: a photo cannot be read.
-            RunError: the dataset has a class that the network does not know.
+            RunError: the dataset has a class, by its name, that the network does not know.
         """
         if unknown := [name for name in dataset.classes if name not in self.classes]:
             known = ", ".join(self.classes)
@@ -242,12 +241,9 @@ class Model:
         yield from detections(self, dataset, self.classes, unread)
 
     def evaluate(
-        self,
-        dataset: CocoLikeDataset,
-        results: Sequence[CocoResult] | None = None,
-        *,
+        self, dataset: CocoLikeDataset, results: Sequence[CocoResult] | None = None, *,
         score_threshold: float | None = None,
-    ) -> "Metrics":
+    ) -> "Metrics":  # fmt: skip
         """COCO's and the report's metrics on a dataset that was loaded from a file.
 
         Args:
@@ -269,9 +265,7 @@ class Model:
     def _detecting(self) -> Network:
         """The network in inference mode, compiled if the settings say so and this machine can."""
         if self.config.inference.compile and (reason := self.compile()):
-            warnings.warn(
-                f"inference.compile: this machine cannot compile ({reason}); continuing without", stacklevel=3
-            )
+            warnings.warn(f"inference.compile: cannot compile here ({reason}); continuing without", stacklevel=3)
         return self._built().eval()
 
     def _built(self) -> Network:

@@ -194,10 +194,7 @@ class InputTransform:
         return image, Instances(size, boxes, truth.classes, masks, crowd=truth.crowd)
 
     def target(self, truth: Instances, placement: InputPlacement, device: torch.device | None = None) -> Target:
-        """The ground truth of one photo, in its own pixels or from `prepare`, on the network's input.
-
-        It is on `device`; by default on that of `truth`.
-        """
+        """The ground truth of one photo, its own or from `prepare`, on the network's input; on `device` if given."""
         device = device or truth.boxes.device
         boxes = scale_boxes(truth.boxes, truth.size, placement.size) + _offset(truth.boxes, placement)
         classes, masks, ignored, of_crowds = truth.classes, truth.masks, boxes[:0], None
