@@ -123,7 +123,7 @@ class InputTransform:
         return resized_size(photo, self.settings, self.conventions.size_rounding)
 
     def padded(self, resized: Sequence[Size]) -> Size:
-        """Height and width of the input that holds photos of these resized sizes."""
+        """Height and width of the input that holds photos of these resized sizes; at least the backbone's stride."""
         settings = self.settings
         if settings.has_fixed_frame:
             sides = [settings.height, settings.width]
@@ -132,7 +132,7 @@ class InputTransform:
         else:
             sides = [max(side) for side in zip(*resized, strict=True)]
         divisor = self.conventions.size_divisor
-        height, width = (math.ceil(side / divisor) * divisor for side in sides)
+        height, width = (math.ceil(max(side, 32) / divisor) * divisor for side in sides)
         return height, width
 
     def place(self, photo: Size, padded: Size | None = None) -> InputPlacement:

@@ -80,6 +80,14 @@ def test_detections_are_sorted_disjoint_and_inside(overrides: tuple[str, ...]) -
         torch.testing.assert_close(boxes, instances.boxes)
 
 
+@pytest.mark.parametrize("backbone", ["resnet18", "mobilenetv2"])
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (1, 70)])
+def test_tiny_photos_have_detections_of_their_own_size(backbone: str, size: tuple[int, int]) -> None:
+    network = tiny_deeplab("input.resize=none", f"backbone.name={backbone}", CENTERS).eval()
+    found = network.detect([torch.rand(3, *size)])[0]
+    assert found.size == size and found.masks.pixels().shape[1:] == size
+
+
 def planted(labels: Tensor, placement: InputPlacement) -> PhotoMaps:
     """Maps that are certain of `labels` on the input."""
     return PhotoMaps(torch.nn.functional.one_hot(labels, 3).permute(2, 0, 1).float() * 20, placement)
