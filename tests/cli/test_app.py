@@ -168,11 +168,3 @@ def test_inspecting_weights_fits_on_a_screen(
     assert "shape_mismatch" in short
     assert run_command("weights", "inspect", tmp_path / "net.safetensors", "--all") == 0
     assert len(capsys.readouterr().out.splitlines()) > 200
-
-
-def test_channels_that_group_norm_cannot_divide_are_named(
-    run_command: RunCommand, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    MaskRCNN(Config.load("demo", TINY)).build(["Suit"]).save(tmp_path / "net.safetensors")
-    assert run_command("weights", "inspect", tmp_path / "net.safetensors", "--set", "network.fpn.channels=99") == 2
-    assert "channels that 8 divides" in capsys.readouterr().err

@@ -148,4 +148,7 @@ def test_a_split_of_an_export_is_evaluated_and_compared(
     assert clothseg(monkeypatch, *words, "test", "--json") == 0
     assert json.loads(capsys.readouterr().out)["photos"] == 6
     assert clothseg(monkeypatch, *words, "tset") == 2
-    assert "no split 'tset'; there is test (test/_annotations.coco.json), valid" in capsys.readouterr().err
+    assert (
+        "no split 'tset' (did you mean test?); there is test (test/_annotations.coco.json), valid"
+        in capsys.readouterr().err
+    )

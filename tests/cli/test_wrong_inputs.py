@@ -61,7 +61,7 @@ CASES: list[tuple[str, Sequence[str]]] = [
     ("dataset classes runs/demo", ["a run, not a folder of Open Images files"]),
     ("dataset check my-photos", ["a folder of photos without labels"]),
     ("dataset show yolo --out x", ["clothseg dataset import yolo"]),
-    ("dataset show data/demo --out x --split vall", ["no such split; did you mean val?"]),
+    ("dataset show data/demo --out x --split vall", ["no split 'vall' (did you mean val?)"]),
     ("dataset show data/demo --out x --annotations data/demo/annotations/vall.json", ["did you mean"]),
     ("dataset show data/demo --out x --classes dres", ["did you mean Dress?"]),
     ("evaluate runs/nope data/demo", ["runs/nope: no such weights file or run; runs/ has demo"]),

@@ -35,12 +35,13 @@ def test_the_number_of_class_names_must_fit(
 
 
 @pytest.mark.parametrize(
-    ("names", "message"), [(["tie", "Tie"], r"'tie' occurs 2 time\(s\)"), (["tie", "-"], r"'' occurs 1 time\(s\)")]
+    ("names", "message"),
+    [(["tie", "Tie"], "two classes are called 'tie' and 'Tie'"), (["tie", " "], "must not be empty")],
 )
 def test_class_names_must_be_unique_and_not_empty(
     names: list[str], message: str, torchvision_state: dict[str, torch.Tensor], save: Callable[[object, str], Path]
 ) -> None:
-    with pytest.raises(WeightsError, match=f"unique and not empty, but {message}"):
+    with pytest.raises(WeightsError, match=message):
         load_model(save(torchvision_state, "file.pth"), classes=names)
 
 

@@ -61,7 +61,7 @@ class GroundTruth:
 
     def photo_path(self, image: CocoImage, folder: Path) -> Path:
         """Where the photo is; in `folder` if nothing else is known."""
-        return self.paths.get(image["id"]) or folder / str(image["file_name"])
+        return self.paths.get(image["id"]) or folder / str(image.get("file_name", image["id"]))
 
     @property
     def tree(self) -> CocoDataset:

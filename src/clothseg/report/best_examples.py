@@ -110,7 +110,8 @@ def write_figures(
             photo = _photo(data, truth, image, unread)
             if photo is not None:
                 picture = draw_instances(photo, to_instances(results[image["id"]], image), truth.names)
-                _save(picture, folder / "photos" / photo_names.name(Path(image["file_name"]).stem, ".png"))
+                name = Path(image.get("file_name", str(image["id"]))).stem
+                _save(picture, folder / "photos" / photo_names.name(name, ".png"))
                 drawn += 1
         counts = {}
         for class_id, examples in chosen.items():

@@ -16,7 +16,7 @@ from clothseg.pictures import draw_instances, loss_curve, loss_names
 from clothseg.pictures.embed import shrink
 from clothseg.report.choice import ends_and_between, ranked_photos
 from clothseg.report.reading import results_by_photo, to_instances
-from clothseg.training.validation import overfitting
+from clothseg.training.history import overfitting
 
 _AREA = 250_000  # pixels of a photo
 _MAX_BYTES = 45_000  # of one photo, so that a page with 72 stays under 5 MB after base64

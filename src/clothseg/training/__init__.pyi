@@ -1,9 +1,9 @@
 from .checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from .checks import batch_per_rank, check_datasets, check_same_config, open_run
 from .examples import Examples
-from .history import HistoryRow, history_columns, read_history, write_history
+from .history import HistoryRow, history_columns, overfitting, read_history, write_history
 from .run_summary import add_run_facts, write_curves
-from .validation import overfitting, stopped_early_after
+from .validation import stopped_early_after
 
 __all__ = [
     "Checkpoint",

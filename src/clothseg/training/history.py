@@ -4,6 +4,7 @@ import csv
 import io
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from clothseg.config import HEADLINE_METRICS
@@ -12,6 +13,8 @@ from clothseg.files import atomic_write
 
 _ALWAYS = ("epoch", "step", "learning_rate", "seconds")
 """The first columns."""
+OVERFIT_EPOCHS = 3
+"""Consecutive epochs for which a validation loss rises before it counts as overfitting."""
 HistoryRow = dict[str, float]
 """One epoch: `epoch`, `step`, `learning_rate`, `seconds`, `train_` and `val_` losses, metrics of an evaluation."""
 
@@ -51,7 +54,7 @@ def read_history(path: Path) -> list[HistoryRow]:
     with path.open(newline="", encoding="utf-8") as file, reading(path, RunError, "copy the run again"):
         table = list(csv.reader(file))
     header, rows = (table[0], table[1:]) if table else ([], [])
-    if len(set(header)) != len(header) or not set(_ALWAYS) <= set(header):
+    if len(set(header)) != len(header) or "epoch" not in header:
         raise RunError(f"{path}: row 1: not the columns of a history; copy the run again")
     return [_parse(path, number, header, cells) for number, cells in enumerate(rows, start=2) if cells]
 
@@ -68,3 +71,27 @@ def _parse(path: Path, number: int, header: Sequence[str], cells: Sequence[str])
     if not math.isfinite(row.get("epoch", math.nan)):
         raise RunError(f"{path}: row {number}: epoch is missing or not finite; copy the run again")
     return row
+
+
+def overfitting(rows: Sequence[HistoryRow]) -> dict[str, int]:
+    """Losses that fall on the training photos only, and the epoch from which they do.
+
+    A loss counts from the first epoch in which it rises on the validation photos, if it does so for `OVERFIT_EPOCHS`
+    consecutive epochs while it falls on the training photos; until it is lower than ever before. No loss counts while
+    the total still improves: at the beginning one loss rises because others fall.
+    """
+    return {name: since for name in loss_names_in(rows) if (since := _rising_since(rows, name))}
+
+
+def _rising_since(rows: Sequence[HistoryRow], name: str) -> int:
+    since, lowest, least = 0, math.inf, math.inf
+    for last, row in enumerate(rows):
+        improves, least = row.get("val_total", math.inf) < least, min(least, row.get("val_total", math.inf))
+        recent = rows[max(0, last - OVERFIT_EPOCHS) : last + 1]
+        values = [r.get(f"val_{name}", math.nan) for r in recent]
+        if values[-1] < lowest:
+            since, lowest = 0, values[-1]
+        rises = len(recent) > OVERFIT_EPOCHS and all(a < b for a, b in pairwise(values))
+        if not since and rises and not improves and row[f"train_{name}"] < recent[0][f"train_{name}"]:
+            since = int(recent[1]["epoch"])
+    return since

@@ -17,12 +17,11 @@ from clothseg.instances import CocoAnnotation
 from clothseg.networks import Network
 from clothseg.pictures import loss_curves
 from clothseg.runs import RunFolder
-from clothseg.training.history import read_history
+from clothseg.training.history import overfitting, read_history
 from clothseg.training.memory.device import format_bytes, free_memory, resident, shares_main_memory
 from clothseg.training.memory.forecast import Forecast, forecast_memory
 from clothseg.training.schedule import describe_lr_scale
 from clothseg.training.trainer import Trainer
-from clothseg.training.validation import overfitting
 from clothseg.versions import library_versions
 
 

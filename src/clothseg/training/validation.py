@@ -9,7 +9,6 @@ from contextlib import nullcontext
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import pairwise
 
 from clothseg.config import Config, TrainSettings
 from clothseg.distributed import DistributedContext, single_process
@@ -22,12 +21,9 @@ from clothseg.runs import RunFolder
 from clothseg.training.checkpoint import Checkpoint, write_checkpoint
 from clothseg.training.ema import EmaWeights
 from clothseg.training.examples import Examples, mean_losses
-from clothseg.training.history import HistoryRow, loss_names_in, read_history, write_history
+from clothseg.training.history import HistoryRow, loss_names_in, overfitting, read_history, write_history
 from clothseg.training.tensorboard import write_tensorboard
 from clothseg.weights import write_network
-
-OVERFIT_EPOCHS = 3
-"""Consecutive epochs for which a validation loss rises before it counts as overfitting."""
 
 
 @dataclass
@@ -139,16 +135,6 @@ def stopped_early_after(run: RunFolder, settings: TrainSettings) -> int | None:
     return int(rows[-1]["epoch"]) if should_stop(rows, settings) else None
 
 
-def overfitting(rows: Sequence[HistoryRow]) -> dict[str, int]:
-    """Losses that fall on the training photos only, and the epoch from which they do.
-
-    A loss counts from the first epoch in which it rises on the validation photos, if it does so for `OVERFIT_EPOCHS`
-    consecutive epochs while it falls on the training photos; until it is lower than ever before. No loss counts while
-    the total still improves: at the beginning one loss rises because others fall.
-    """
-    return {name: since for name in loss_names_in(rows) if (since := _rising_since(rows, name))}
-
-
 def epoch_messages(rows: Sequence[HistoryRow], settings: TrainSettings) -> list[str]:
     """Messages after the last epoch of `rows`: losses that begin to overfit, early stopping."""
     before, row, best = overfitting(rows[:-1]), rows[-1], best_row(rows, settings)
@@ -172,17 +158,3 @@ def epoch_messages(rows: Sequence[HistoryRow], settings: TrainSettings) -> list[
     elif row["epoch"] == settings.epochs and best is not row:
         sentences.append(f"{settings.monitor} was best in epoch {best['epoch']:.0f}; its weights are saved")
     return sentences
-
-
-def _rising_since(rows: Sequence[HistoryRow], name: str) -> int:
-    since, lowest, least = 0, math.inf, math.inf
-    for last, row in enumerate(rows):
-        improves, least = row.get("val_total", math.inf) < least, min(least, row.get("val_total", math.inf))
-        recent = rows[max(0, last - OVERFIT_EPOCHS) : last + 1]
-        values = [r.get(f"val_{name}", math.nan) for r in recent]
-        if values[-1] < lowest:
-            since, lowest = 0, values[-1]
-        rises = len(recent) > OVERFIT_EPOCHS and all(a < b for a, b in pairwise(values))
-        if not since and rises and not improves and row[f"train_{name}"] < recent[0][f"train_{name}"]:
-            since = int(recent[1]["epoch"])
-    return since

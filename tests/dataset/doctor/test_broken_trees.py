@@ -115,5 +115,5 @@ def test_a_file_that_is_not_coco_is_wrong_input(text: str, message: str, tmp_pat
 def test_missing_inputs_are_errors(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such file or folder"):
         examine([tmp_path / "nothing"])
-    with pytest.raises(DataError, match="has no annotations"):
+    with pytest.raises(DataError, match="an empty folder, not a dataset"):
         examine([tmp_path])

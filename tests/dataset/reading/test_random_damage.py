@@ -73,7 +73,7 @@ def compare(folder: Path, content: Tree) -> bool:
     rules = [f for f in findings if f.kind in RULES and RULES[f.kind].action == Action.REFUSED]
     assert bool(refused) == bool(rules), (refused, rules)
     if refused:
-        assert any(finding.message in refused for finding in rules)
+        assert any(str(DataError(finding.message))[:80] in refused for finding in rules)  # long ones lose their middle
         return False
     assert not truth_refused
     for position in range(len(data)):

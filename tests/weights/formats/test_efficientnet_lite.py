@@ -64,7 +64,7 @@ def test_wrong_backbones_and_names_are_reported() -> None:
     network = build_network(Config.load("demo", ["backbone.name=resnet18", "backbone.frozen_stages=0"]), 3)
     with pytest.raises(WeightsError, match="no tensor of it fits"):
         load_initial_weights(network, "imagenet-efficientnet-lite0")
-    with pytest.raises(WeightsError, match=r"no name of published weights; did you mean coco"):
+    with pytest.raises(WeightsError, match="no such file, folder or published name; did you mean coco"):
         load_initial_weights(network, "cocoo")
     with pytest.raises(WeightsError, match="not a tensor name"):
         timm_names({"_blocks.99._bn1.weight": torch.zeros(1)}, (1, 2))

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clothseg.errors import DataError
-from clothseg.paths import Wanted, explain_wrong_path, require_path
+from clothseg.paths import PathKind, Wanted, classify_path, explain_wrong_path, require_path
+from clothseg.suggestions import nearest
 
 PATTERNS = (
     "annotations/instances_*.json",  # COCO, CVAT
@@ -79,7 +80,8 @@ def find_layout(source: Path, photos: Sequence[Path] = ()) -> Layout:
         DataError: there is no such folder or file, or no annotation file in it. The message lists what was looked for.
     """
     if source.is_file():
-        require_path(source, Wanted.DATASET)
+        if classify_path(source) is not PathKind.RESULTS:  # a list may also be a damaged COCO file
+            require_path(source, Wanted.DATASET)
         files, names = [source], [_name(source)]
     elif source.is_dir():
         files = _find_files(source)
@@ -122,7 +124,9 @@ def choose_split(layout: Layout, wanted: str) -> SplitFiles:
         return layout.splits[0]
     listed = [f"{split.name} ({_below(split.annotations, layout.source)})" for split in layout.splits[:_MAX_LISTED]]
     names = ", ".join(listed) + (", ..." if len(layout.splits) > _MAX_LISTED else "")
-    raise DataError(f"{layout.source}: no split {wanted!r}; there is {names}. Choose one with --split NAME")
+    near = nearest(wanted, [split.name for split in layout.splits])
+    meant = f" (did you mean {near[0]}?)" if near else ""
+    raise DataError(f"{layout.source}: no split {wanted!r}{meant}; there is {names}. Choose one with --split NAME")
 
 
 def usual_folders(file: Path, name: str = "") -> tuple[Path, ...]:
@@ -159,7 +163,7 @@ def _find_files(folder: Path) -> list[Path]:
         if fitting:
             return fitting
     wrong = explain_wrong_path(folder, Wanted.DATASET) or f"{folder}: this folder has no annotations in COCO's format"
-    raise DataError(f"{wrong}. Looked for {', '.join(PATTERNS)}; it contains {_content(folder)}")
+    raise DataError(f"{wrong}. Looked for {', '.join(PATTERNS)}. It contains {_content(folder)}")
 
 
 def _may_be_coco(path: Path) -> bool:
