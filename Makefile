@@ -33,8 +33,9 @@ INPUTS ?= 100000
 fuzz: $(INSTALLED)
 	CLOTHSEG_FUZZ_INPUTS=$(INPUTS) $(BIN)/pytest tests/fuzz
 
+# All but gpu_check.py, which repeats parts of the others: python benchmarks/gpu_check.py
 bench: $(INSTALLED)
-	set -e; for script in benchmarks/*.py; do $(BIN)/python "$$script"; done
+	set -e; for script in $(filter-out benchmarks/gpu_check%,$(wildcard benchmarks/*.py)); do $(BIN)/python "$$script"; done
 
 clean:
 	rm -rf $(VENV) $(LOWEST) .venv-newest data runs build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
