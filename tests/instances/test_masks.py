@@ -251,3 +251,10 @@ def test_all_forms_of_the_same_masks_agree_on_boxes_and_soft_values() -> None:
         assert left.boxes().shape == (0, 4)
         assert left.soft().shape == left.pixels().shape == (0, *masks.size)
         assert left.rle() == []
+
+
+@pytest.mark.parametrize("far", [1e6, 3e9, 1e15, 1e20, 1e308])
+def test_a_polygon_may_reach_far_beyond_the_photo(far: float) -> None:
+    """Drawn is the part on the photo, here the right part of some rows."""
+    rle = from_polygons([[10, 10, far, 10, far, 40, 10, 40]], 128, 96)
+    assert (mask_area(rle), tight_box(rle)) == (86 * 30, (10.0, 10.0, 86.0, 30.0))

@@ -15,7 +15,7 @@ from clothseg.errors import DataError, shown
 from clothseg.files import is_finite_number
 
 BoolMask = NDArray[np.bool_]
-FARTHEST = 1_000_000  # pixels; drawing takes time by the length of the lines
+_FARTHEST = 1e15  # pixels; what is farther away is drawn from here, because larger numbers overflow
 
 
 class Rle(TypedDict):
@@ -83,7 +83,7 @@ def from_polygons(polygons: Sequence[Sequence[float]], height: int, width: int) 
 
     Raises:
         DataError: there is no polygon, or one has fewer than 3 points, an odd number of coordinates, or a coordinate
-            that is not a finite number or over a million pixels away.
+            that is not a finite number.
     """
     if not polygons:
         raise DataError("the segmentation has no polygon")
@@ -100,9 +100,7 @@ def _coordinates(polygon: object) -> list[float]:
     for side in polygon:
         if not is_finite_number(side):
             raise DataError(f"a polygon has the coordinate {shown(side)}, which is not a finite number")
-        if abs(side) > FARTHEST:
-            raise DataError(f"a polygon has the coordinate {side:.3g}, over a million pixels away")
-    return [float(side) for side in polygon]
+    return [min(max(float(side), -_FARTHEST), _FARTHEST) for side in polygon]
 
 
 def from_segmentation(segmentation: object, height: int, width: int) -> Rle:

@@ -7,7 +7,7 @@ from typing import Any
 
 from clothseg.dataset.reading.values import as_number, as_numbers, describe, numbers, whole
 from clothseg.errors import DataError
-from clothseg.instances.rle import FARTHEST, Rle, from_segmentation, run_lengths
+from clothseg.instances.rle import Rle, from_segmentation, run_lengths
 
 Size = tuple[int, int]
 """Height and width in pixels."""
@@ -50,9 +50,9 @@ def _polygons(value: list[Any]) -> Segmentation:
     if numbers(value) is not None:
         message = "segmentation is one list of numbers; COCO needs a list of polygons: [[x1, y1, x2, y2, ...]]"
         return Segmentation(None, "broken_segmentation", message)
-    plain = [_near(as_numbers(polygon)) for polygon in value]
+    plain = [as_numbers(polygon) for polygon in value]
     if wrong := next((given for given, polygon in zip(value, plain, strict=True) if polygon is None), None):
-        message = f"a polygon must be a list of numbers up to a million, found {describe(wrong)}"
+        message = f"a polygon must be a list of finite numbers, found {describe(wrong)}"
         return Segmentation(None, "broken_segmentation", message)
     read = [polygon for polygon in plain if polygon is not None]
     if len(read) < len(value):
@@ -75,14 +75,7 @@ def _is_polygon(polygon: Any) -> bool:
         finite = math.isfinite(sum(polygon))
     except OverflowError:
         return False
-    return (
-        finite and max(map(abs, polygon)) <= FARTHEST and len(set(zip(polygon[::2], polygon[1::2], strict=True))) >= 3
-    )
-
-
-def _near(polygon: list[float] | None) -> list[float] | None:
-    """The polygon; None if it has a coordinate too far away to be drawn."""
-    return polygon if polygon is None or max(map(abs, polygon), default=0) <= FARTHEST else None
+    return finite and len(set(zip(polygon[::2], polygon[1::2], strict=True))) >= 3
 
 
 def _points(polygon: list[float]) -> int:
