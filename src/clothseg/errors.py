@@ -109,8 +109,9 @@ def shown(value: object) -> str:
 def reading(path: Path | str, kind: type[ClothsegError], advice: str = "") -> Iterator[None]:
     """Turns every failure of a library inside the context into one error that names the file.
 
-    Libraries raise exceptions of many types for damaged files, and other versions of them raise others. The context
-    belongs around the calls of a library, not around code of ours.
+    Libraries raise exceptions of many types for damaged files, and other versions of them raise others. Keep the
+    context narrow: a mistake in our own code inside it would look like a damaged file. `--debug` shows the original
+    error.
 
     Args:
         path: the file.

@@ -90,8 +90,8 @@ def _photos_at(place: Path, *, recursive: bool) -> list[Path]:
 def _in_folder(folder: Path, *, recursive: bool) -> list[Path]:
     """The photos in a folder, sorted; links to folders are not followed.
 
-    Whatever is called like a photo is among them, so that its error is reported: a link to nothing, a pipe, a folder
-    that is not searched. So is a raw file of a camera, unless a photo of the same name lies beside it.
+    Everything with the suffix of a photo is included, so that its error is reported: also a link to nothing, a pipe, or
+    a folder that is not searched. A raw file of a camera is included unless a photo of the same name lies beside it.
     """
     found: list[Path] = []
     for here, below, files in os.walk(folder):

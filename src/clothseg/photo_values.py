@@ -1,4 +1,4 @@
-"""Photos as values: whatever Python users have in their hands becomes the same array, or is refused in words."""
+"""Photos as values: converts the common forms of a photo in Python to one array, or explains why it cannot."""
 
 import io
 from collections.abc import Sequence

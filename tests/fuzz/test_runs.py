@@ -204,3 +204,15 @@ def test_a_folder_in_place_of_a_file(run: RunFolder, name: str) -> None:
     (run.path / name).unlink()
     (run.path / name).mkdir()
     write_report(run.path, run.path.parent / "data")
+
+
+def test_a_shortage_of_memory_is_not_blamed_on_the_checkpoint(tmp_path: Path, checkpoint: Checkpoint) -> None:
+    path = tmp_path / "last.pt"
+    write_checkpoint(path, replace(checkpoint, step=2))
+    write_checkpoint(path, checkpoint)
+
+    def use(_: Checkpoint) -> None:
+        raise RuntimeError("CUDA out of memory")
+
+    with pytest.raises(RuntimeError, match="out of memory"):
+        read_last(path, use)

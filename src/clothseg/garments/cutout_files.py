@@ -203,7 +203,7 @@ def _parse_object(text: object) -> dict[str, Any]:
     """Parses a JSON object; empty if the text is anything else."""
     try:
         facts = json.loads(text) if isinstance(text, str) else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return facts if isinstance(facts, dict) else {}
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from clothseg.dataset import CocoLikeDataset
-from clothseg.errors import RunError, shown
+from clothseg.errors import RunError, is_out_of_memory, shown
 from clothseg.files import atomic_file, replace_file
 from clothseg.training.history import HistoryRow
 
@@ -21,6 +21,7 @@ _KINDS: dict[str, Any] = {
     **dict.fromkeys(("step", "micro_batches"), int),
     **{"generator": torch.Tensor, "data": str, "seconds": (int, float)},
 }
+"""The types of the fields, because a damaged file can hold anything."""
 
 
 @dataclass
@@ -98,7 +99,7 @@ def read_last(path: Path, use: Callable[[Checkpoint], None]) -> tuple[Checkpoint
 
     Args:
         path: of the last checkpoint.
-        use: continues from a checkpoint; any exception means that it cannot.
+        use: continues from a checkpoint; any exception but out-of-memory means that it cannot.
 
     Returns:
         the checkpoint, and what was wrong with the newer one; empty if nothing was.
@@ -122,6 +123,8 @@ def _used(path: Path, use: Callable[[Checkpoint], None]) -> Checkpoint:
     try:
         use(checkpoint)
     except Exception as error:  # parts that are missing, or that do not fit: PyTorch raises many kinds
+        if is_out_of_memory(error):  # the checkpoint is not to blame
+            raise
         reason = str(error) if isinstance(error, RuntimeError | ValueError) else f"{type(error).__name__}: {error}"
         raise RunError(f"{path}: the checkpoint does not fit this run ({reason})") from error
     return checkpoint

@@ -244,10 +244,10 @@ def load_initial_weights(
 
 def _require_network(converted: ConvertedWeights, source: str, network: Network) -> None:
     """Raises an error if weights with heads are of another network; a backbone alone fits any."""
-    theirs, ours = network_name(converted.settings), network.config.network.name
-    if converted.classes is not None and theirs != ours:
+    of_file, own = network_name(converted.settings), network.config.network.name
+    if converted.classes is not None and of_file != own:
         raise WeightsError(
-            f"{source}: weights of {theirs}, but the configuration's network is {ours}; "
+            f"{source}: weights of {of_file}, but the configuration's network is {own}; "
             f"`clothseg weights inspect {source} --settings > FILE.yaml` makes a configuration for them"
         )
 
@@ -259,10 +259,10 @@ def _require_backbone(
     missing = [name for name in report.missing if name.startswith("backbone.")]
     if not (unfilled := [name for name in missing if not name.startswith(tuple(exclude))]):
         return
-    theirs, ours = str(converted.settings.get("backbone", {}).get("name", "")), network.config.backbone.name
-    if theirs not in ("", ours):
+    of_file, own = str(converted.settings.get("backbone", {}).get("name", "")), network.config.backbone.name
+    if of_file not in ("", own):
         raise WeightsError(
-            f"{report.source}: its backbone is {theirs}, the configuration's is {ours}; "
+            f"{report.source}: its backbone is {of_file}, the configuration's is {own}; "
             f"`clothseg weights inspect {report.source} --settings > FILE.yaml` makes one for --config that fits"
         )
     shapes = f" ({'; '.join(report.shape_mismatch[:2])})" if report.shape_mismatch else ""
@@ -274,10 +274,11 @@ def _require_backbone(
 
 def _differences(converted: ConvertedWeights, network: Network) -> list[str]:
     """A note if the file was trained with other conventions than the network's."""
-    theirs = converted.settings.get("network", {}).get("conventions", "torchvision")
-    ours = getattr(network.config.network, "conventions", theirs)
-    if theirs == ours:
+    of_file = converted.settings.get("network", {}).get("conventions", "torchvision")
+    own = getattr(network.config.network, "conventions", of_file)
+    if of_file == own:
         return []
     return [
-        f"the file was trained with {theirs}'s conventions, this network has {ours}'s: set network.conventions={theirs}"
+        f"the file was trained with {of_file}'s conventions, this network has {own}'s: set "
+        f"network.conventions={of_file}"
     ]

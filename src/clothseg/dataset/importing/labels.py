@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from clothseg.errors import ClothsegError, DataError
 from clothseg.instances import Rle
-from clothseg.photos import SUFFIXES, open_picture, orientation_of
+from clothseg.photos import SUFFIXES, open_picture, orientation_of, photo_exists
 
 REASONS = {
     "broken_file": "the label file cannot be read; its photo is left out",
@@ -145,7 +145,7 @@ def read_each(items: Iterable[T], start: Callable[[T], LabelledPhoto], read: Cal
         except ClothsegError as error:
             photo.objects.clear()
             reason = "broken_file" if isinstance(error, DataError) else "unreadable_photo"
-            if isinstance(photo.photo, Path) and not _is_file(photo.photo):
+            if isinstance(photo.photo, Path) and not photo_exists(photo.photo):
                 reason = "missing_photo"
             photo.fail(reason, str(error))
         yield photo
@@ -198,7 +198,7 @@ class PhotoIndex:
         """
         relative = name.replace("\\", "/")
         for folder in (near, self.root):
-            if folder is not None and _is_file(folder / relative):
+            if folder is not None and photo_exists(folder / relative):
                 return folder / relative
         found = self._by_name.get(relative.rsplit("/", 1)[-1].lower(), [])
         beside = [path for path in found if near is not None and path.parent == near]
@@ -209,13 +209,6 @@ class PhotoIndex:
         if found:
             raise DataError(f"{name}: several photos have this name: {found[0]} and {found[1]}; give them other names")
         return None
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # a name that is too long, or has a zero byte
-        return False
 
 
 def name_in(root: Path, path: Path) -> str:

@@ -3,10 +3,10 @@
 Source: the model files of timm on the Hugging Face Hub.
 """
 
-import json
 from collections.abc import Collection
 from typing import Any
 
+from clothseg.files import read_json
 from clothseg.weights.converted import ConvertedWeights
 from clothseg.weights.files.tensor_file import TensorFile
 
@@ -51,7 +51,7 @@ def _model_name(file: TensorFile) -> str | None:
     """The model's name in the file's metadata, or else in the Hub's `config.json` next to the file."""
     facts: dict[str, Any] = dict(file.metadata)
     try:
-        config = json.loads((file.path.parent / "config.json").read_text(encoding="utf-8"))
+        config = read_json(file.path.parent / "config.json")
         if isinstance(config, dict):
             facts = config | facts
     except (OSError, ValueError):
