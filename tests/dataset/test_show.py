@@ -15,7 +15,8 @@ from clothseg.dataset.show import preview_input, show_dataset
 from clothseg.errors import ClothsegError, DataError
 from clothseg.instances import Instances, PixelMasks
 from clothseg.networks import input_transform
-from clothseg.networks.input import InputConventions, InputTransform
+from clothseg.networks.input import InputTransform
+from clothseg.networks.placement import InputConventions
 from clothseg.pictures import draw_masks, draw_outlines
 
 GREY = (128, 128, 128)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from clothseg.instances import CropMasks, PixelMasks, each_mask
 from clothseg.networks import pixels as pixels_module
-from clothseg.networks.pixels import resize_each_mask, resize_masks
+from clothseg.networks.input import resize_each_mask, resize_masks
 
 STACKS = st.tuples(st.integers(0, 4), st.integers(1, 9), st.integers(1, 9)).flatmap(lambda shape: arrays(bool, shape))
 

@@ -25,8 +25,9 @@ from clothseg.instances import LabelMasks
 from clothseg.models import MaskRCNN, Model
 from clothseg.networks import NETWORKS, Network, build_network
 from clothseg.networks.backbones import build_backbone
-from clothseg.networks.input import InputConventions, InputPlacement, Target
+from clothseg.networks.input import Target
 from clothseg.networks.network import Detections, LabelGrid
+from clothseg.networks.placement import InputConventions, InputPlacement
 from clothseg.prediction import detect_batch
 from clothseg.report import write_report
 from clothseg.runs import RunFolder

@@ -5,7 +5,7 @@ from typing import Any
 
 from clothseg.config import Config
 from clothseg.networks.backbones import ResNetConventions
-from clothseg.networks.input import InputConventions
+from clothseg.networks.placement import InputConventions
 
 LITE_INPUT: dict[str, Any] = {"pixel_scale": 1.0, "mean": (127 / 255,) * 3, "std": (128 / 255,) * 3}
 """Of EfficientNet-Lite's pretraining."""

@@ -1,90 +1,26 @@
-"""From photos to the network's input and back: size, padding, normalisation, and the coordinates of boxes.
+"""From photos to the network's input: resampling, normalisation and padding, of ground truth too.
 
-This is the only place that knows how a photo lies in the input. Four kinds of coordinates occur: image (pixels of the
-photo), resized (pixels of the resized photo), input (pixels of the padded input), and network (what boxes are in
-between the backbone and the detections: input pixels, or normalised by the input's size).
+`placement.py` says where a photo lies in the input, and how boxes come there and back.
 """
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
 
 from clothseg.config import InputSettings
-from clothseg.devices import to_float64
-from clothseg.instances import Instances, PixelMasks, scale_boxes
-from clothseg.networks.input_size import Size, SizeRounding, resized_size
-from clothseg.networks.pixels import resample_bytes, resize_each_mask, resize_masks, to_float
-from clothseg.networks.tensor_cache import TensorCache
-from clothseg.networks.transfer import constants, to_device
+from clothseg.instances import Instances, Masks, PixelMasks, resize_zero_padded, scale_boxes
+from clothseg.networks.placement import InputConventions, InputPlacement, Size, image_to_input, resized_size
+from clothseg.networks.transfer import TensorCache, constants, to_device
+from clothseg.photos import RgbImage
 
-Bounds = tuple[float, float, float, float]
-
-
-@dataclass(frozen=True)
-class InputConventions:
-    """How an implementation turns photos into its input.
-
-    Attributes:
-        pixel_scale: pixel values in 0..1 are multiplied by this first.
-        mean, std: of the channels, in their order; subtracted, and divided by.
-        channels: order of the channels.
-        resampling: `bilinear` without antialiasing; `pillow`, Pillow's antialiased bilinear on bytes; `zero_padded`,
-            bilinear on bytes with zeros beyond the edges, truncated to whole grey levels.
-        size_rounding: of the resized photo's height and width.
-        size_divisor: the sides of the padded input are multiples of this.
-        centred: the photo lies in the middle of the padded input, not at its top left.
-        black_padding: padding is black before the mean is subtracted, not 0 afterwards.
-        normalised_boxes: in network coordinates a box is (x1, y1, x2 - 1, y2 - 1) over (width - 1, height - 1) of the
-            padded input, not in pixels.
-        whole_boxes: whether boxes of detections are rounded, or cut, to whole pixels.
-    """
-
-    pixel_scale: float = 1.0
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
-    channels: Literal["rgb", "bgr"] = "rgb"
-    resampling: Literal["bilinear", "pillow", "zero_padded"] = "bilinear"
-    size_rounding: SizeRounding = "down"
-    size_divisor: int = 32
-    centred: bool = False
-    black_padding: bool = False
-    normalised_boxes: bool = False
-    whole_boxes: Literal["no", "round", "cut"] = "no"
-
-
-@dataclass(frozen=True)
-class InputPlacement:
-    """Where one photo lies in the padded input.
-
-    Attributes:
-        top, left, height, width: of the resized photo, in pixels of the input.
-        padded: height and width of the input.
-        photo: height and width of the photo itself.
-    """
-
-    top: int
-    left: int
-    height: int
-    width: int
-    padded: Size
-    photo: Size
-
-    @property
-    def size(self) -> Size:
-        """Height and width of the resized photo."""
-        return self.height, self.width
-
-    @property
-    def region(self) -> Bounds:
-        """Top, left, height and width of the photo in fractions of the input's sides."""
-        height, width = self.padded
-        return self.top / height, self.left / width, self.height / height, self.width / width
+_TOGETHER = 4_000_000
+"""Bytes of masks in the photo's size that are in memory at the same time, if there are several."""
 
 
 @dataclass(frozen=True)
@@ -196,7 +132,7 @@ class InputTransform:
     def target(self, truth: Instances, placement: InputPlacement, device: torch.device | None = None) -> Target:
         """The ground truth of one photo, its own or from `prepare`, on the network's input; on `device` if given."""
         device = device or truth.boxes.device
-        boxes = scale_boxes(truth.boxes, truth.size, placement.size) + _offset(truth.boxes, placement)
+        boxes = image_to_input(truth.boxes, placement, truth.size)
         classes, masks, ignored, of_crowds = truth.classes, truth.masks, boxes[:0], None
         if any(truth.crowd.tolist()):
             single, crowds = (torch.where(kind.cpu())[0] for kind in (~truth.crowd, truth.crowd))
@@ -230,70 +166,57 @@ class InputTransform:
         return batch
 
 
-def image_to_input(boxes: Tensor, placement: InputPlacement) -> Tensor:
-    """Boxes `[N, 4]` from image to input coordinates."""
-    return scale_boxes(boxes, placement.photo, placement.size) + _offset(boxes, placement)
+def to_tensor(photo: RgbImage) -> Tensor:
+    """A photo `[H, W, 3]` uint8 as `[3, H, W]` uint8, in the same memory."""
+    return torch.from_numpy(photo).permute(2, 0, 1)
 
 
-def to_network_coords(boxes: Tensor, padded: Size, conventions: InputConventions) -> Tensor:
-    """Boxes `[N, 4]` from input to network coordinates; float32."""
-    if not conventions.normalised_boxes:
-        return boxes.float()
-    exact, shift, scale = _normaliser(boxes, padded)
-    return ((exact - shift) / scale).float().to(boxes.device)
+def to_float(image: Tensor) -> Tensor:
+    """A photo `[3, H, W]` as float in 0..1, where it is; uint8 is divided by 255, float stays as it is."""
+    return image if image.is_floating_point() else image.float() / 255
 
 
-def network_to_image(boxes: Tensor, placement: InputPlacement, conventions: InputConventions) -> Tensor:
-    """Boxes `[N, 4]` from network to image coordinates; float32."""
-    if conventions.normalised_boxes:
-        exact, shift, scale = _normaliser(boxes, placement.photo)
-        (edges,) = constants([placement_bounds(placement, conventions, padded=False)], exact)
-        corner, extent = edges[:2].repeat(2), (edges[2:] - edges[:2]).repeat(2)
-        placed = (exact - corner) / extent * scale + shift
+def to_bytes(image: Tensor) -> Tensor:
+    """A photo `[3, H, W]` as uint8, where it is; float in 0..1 is multiplied by 255 and rounded, uint8 stays."""
+    return (image * 255).round().clamp(0, 255).to(torch.uint8) if image.is_floating_point() else image
+
+
+def resample_bytes(image: Tensor, size: tuple[int, int], *, antialias: bool) -> Tensor:
+    """A photo `[3, H, W]`, uint8 or float in 0..1, resampled as bytes: `[3, h, w]` uint8 of `size`.
+
+    Either by Pillow's antialiased bilinear, or bilinear with zeros beyond the edges, truncated; on the CPU, unless the
+    photo has the size already.
+    """
+    photo = to_bytes(image)
+    if photo.shape[1:] == size:
+        return photo
+    pixels = photo.cpu().permute(1, 2, 0).contiguous().numpy()
+    if antialias:
+        resampled = np.array(Image.fromarray(pixels).resize((size[1], size[0]), Image.Resampling.BILINEAR))
     else:
-        placed = boxes - _offset(boxes, placement) if conventions.centred else boxes
-        placed = scale_boxes(placed, placement.size, placement.photo)
-    whole = {"no": placed.float, "round": placed.round, "cut": placed.trunc}[conventions.whole_boxes]
-    return whole().float().to(boxes.device)
+        resampled = resize_zero_padded(pixels.astype(np.float64), size).astype(np.uint8)
+    return to_tensor(resampled)
 
 
-def network_to_resized(boxes: Tensor, placement: InputPlacement, conventions: InputConventions) -> Tensor:
-    """Boxes `[N, 4]` from network to resized coordinates, x2 and y2 being outer edges."""
-    if conventions.normalised_boxes:
-        exact, shift, scale = _normaliser(boxes, placement.padded)
-        boxes = (exact * scale + shift).float().to(boxes.device)
-    return boxes - _offset(boxes, placement) if placement.left or placement.top else boxes
+def resize_each_mask(masks: Masks, size: tuple[int, int]) -> Tensor:
+    """Masks as `[N, h, w]` bool of `size`; each pixel takes the nearest old one.
+
+    They are resized some at a time: those of a large photo with hundreds of objects do not fit into memory together.
+    """
+    if isinstance(masks, PixelMasks):
+        return resize_masks(masks.values, size).bool()
+    resized = torch.zeros((len(masks), *size), dtype=torch.bool)
+    step = max(_TOGETHER // (masks.size[0] * masks.size[1]), 1)
+    for start in range(0, len(masks), step):
+        positions = torch.arange(start, min(start + step, len(masks)))
+        resized[positions] = resize_masks(masks.select(positions).pixels(), size).view(torch.bool)
+    return resized
 
 
-def placement_bounds(placement: InputPlacement, conventions: InputConventions, *, padded: bool) -> Bounds:
-    """x1 y1 x2 y2, in network coordinates, of the photo; of the whole input with `padded`."""
-    height, width = placement.padded
-    left, top, right, bottom = 0, 0, width, height
-    if not padded:
-        left, top = placement.left, placement.top
-        right, bottom = left + placement.width, top + placement.height
-    if not conventions.normalised_boxes:
-        return float(left), float(top), float(right), float(bottom)
-    of_width, of_height = width - 1, height - 1
-    x1, y1, x2, y2 = left / of_width, top / of_height, (right - 1) / of_width, (bottom - 1) / of_height
-    return float(np.float32(x1)), float(np.float32(y1)), float(np.float32(x2)), float(np.float32(y2))
-
-
-def clip_to_placements(
-    boxes: Tensor, placements: Sequence[InputPlacement], conventions: InputConventions, *, padded: bool
-) -> Tensor:
-    """Clips boxes `[B, N, 4]` in network coordinates to their photos, or to the whole input with `padded`."""
-    bounds = (placement_bounds(placement, conventions, padded=padded) for placement in placements)
-    edges = torch.tensor([(b[:2] * 2, b[2:] * 2) for b in bounds], dtype=boxes.dtype)
-    low, high = to_device(edges, boxes.device)[:, :, None].unbind(1)
-    return boxes.clamp(low, high)
-
-
-def _offset(boxes: Tensor, placement: InputPlacement) -> Tensor:
-    return constants([[placement.left, placement.top] * 2], boxes)[0]
-
-
-def _normaliser(boxes: Tensor, size: Size) -> tuple[Tensor, ...]:
-    """The boxes in float64, and what normalises them on a grid of `size`: subtracted, and divided by."""
-    exact, (height, width) = to_float64(boxes), size
-    return exact, *constants([[0, 0, 1, 1], [width - 1, height - 1] * 2], exact)
+def resize_masks(masks: Tensor, size: tuple[int, int]) -> Tensor:
+    """Masks `[N, H, W]` bool as uint8 of `size`; each pixel takes the nearest old one."""
+    if masks.shape[1:] == size:
+        return masks.view(torch.uint8)
+    if not len(masks):
+        return torch.zeros((0, *size), dtype=torch.uint8, device=masks.device)
+    return F.interpolate(masks[:, None].to(torch.uint8), size=size)[:, 0]

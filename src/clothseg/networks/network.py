@@ -17,8 +17,8 @@ from clothseg.distributed import SINGLE_PROCESS
 from clothseg.instances import BoxMasks, Instances, LabelMasks, MapMasks, Masks, PasteRule, clip_boxes
 from clothseg.networks.backbones.backbone import Backbone
 from clothseg.networks.compile import CompiledForward
-from clothseg.networks.input import InputConventions, InputPlacement, InputTransform, Target, network_to_image
-from clothseg.networks.input_size import Size
+from clothseg.networks.input import InputTransform, Target
+from clothseg.networks.placement import InputConventions, InputPlacement, Size, network_to_image
 
 
 @dataclass(frozen=True)

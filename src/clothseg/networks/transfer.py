@@ -1,6 +1,6 @@
-"""Copies from the processor's memory to a device."""
+"""Copies from the processor's memory to a device: without waiting, and once for tensors that are needed again."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 import torch
 from torch import Tensor
@@ -19,3 +19,32 @@ def constants(rows: Sequence[Sequence[float]], like: Tensor) -> tuple[Tensor, ..
     `new_tensor` would make a GPU finish all work so far.
     """
     return to_device(torch.tensor(rows, dtype=like.dtype), like.device).unbind(0)
+
+
+class TensorCache:
+    """Tensors that depend on a few numbers only: the last ones by key, computed and copied once.
+
+    The one that was used longest ago is dropped first.
+
+    Args:
+        size: number of keys.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._tensors: dict[Hashable, tuple[Tensor, ...]] = {}
+
+    def get(self, key: Hashable, make: Callable[[], tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
+        """The tensors of `key`, from `make` if they are not kept.
+
+        Tensors that would not work elsewhere are not kept: those of a compiler, without values (`FakeTensorMode`) or
+        of inference mode.
+        """
+        if torch.compiler.is_compiling():
+            return make()
+        tensors = self._tensors.pop(key, None) or make()
+        if all(type(tensor) is Tensor and not tensor.is_inference() for tensor in tensors):
+            self._tensors[key] = tensors
+            if len(self._tensors) > self.size:
+                del self._tensors[next(iter(self._tensors))]
+        return tensors

@@ -10,7 +10,7 @@ from clothseg.instances import Instances, LabelMasks, PixelMasks
 from clothseg.networks import build_network
 from clothseg.networks.deeplab.network import DeepLabNetwork
 from clothseg.networks.deeplab.postprocess import PhotoMaps, detect_by_connection
-from clothseg.networks.input import InputPlacement
+from clothseg.networks.placement import InputPlacement
 
 CENTERS = "network.instances=centers"
 ALL = ("network.aux=true", CENTERS)

@@ -5,7 +5,7 @@ import torch
 from torchvision.ops import box_iou
 
 from clothseg.config import AnchorSettings, Config, MaskRCNNSettings
-from clothseg.networks.input import InputConventions, InputTransform
+from clothseg.networks.input import InputTransform
 from clothseg.networks.layers.anchor_coverage import (
     AnchorLayout,
     best_ious,
@@ -15,6 +15,7 @@ from clothseg.networks.layers.anchor_coverage import (
 )
 from clothseg.networks.layers.anchors import AnchorConventions, make_anchors
 from clothseg.networks.mask_rcnn.conventions import conventions_for
+from clothseg.networks.placement import InputConventions
 
 INPUT_SIDES = ["input.min_side=200", "input.max_side=333"]
 LEVELS = ["network.fpn.levels=[2,3,4,5]", "network.anchors.scales=[[12, 20], [32, 41], [64, 80], [128, 170]]"]

@@ -9,10 +9,10 @@ from torch import Tensor
 from torchvision.ops import batched_nms
 
 from clothseg.config import Config, InferenceSettings
-from clothseg.networks.input import InputPlacement, to_network_coords
 from clothseg.networks.mask_rcnn.conventions import CONVENTIONS, TORCHVISION
 from clothseg.networks.mask_rcnn.network import MaskRCNNNetwork
 from clothseg.networks.mask_rcnn.postprocess import BoxDetections, postprocess_detections, rescore_by_mask
+from clothseg.networks.placement import InputPlacement, to_network_coords
 
 
 def placement(side: int) -> InputPlacement:

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from clothseg.config import YolactAnchorSettings
-from clothseg.networks.input import InputPlacement
 from clothseg.networks.layers.matching import IGNORED, NEGATIVE
-from clothseg.networks.tensor_cache import TensorCache
+from clothseg.networks.placement import InputPlacement
+from clothseg.networks.transfer import TensorCache
 from clothseg.networks.yolact.losses import (
     PositiveMasks,
     box_loss,

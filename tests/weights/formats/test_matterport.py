@@ -16,11 +16,11 @@ from torchvision.ops import box_iou
 
 from clothseg.networks import Network, to_tensor
 from clothseg.networks.backbones import Backbone
-from clothseg.networks.input import network_to_image, to_network_coords
 from clothseg.networks.layers.roi_align import box_levels
 from clothseg.networks.mask_rcnn.losses import box_head_losses, mask_loss, rpn_losses
 from clothseg.networks.mask_rcnn.network import MaskRCNNNetwork
 from clothseg.networks.mask_rcnn.postprocess import postprocess_detections
+from clothseg.networks.placement import network_to_image, to_network_coords
 from clothseg.photos import read_photo
 from clothseg.weights import load_model, read_weights
 

@@ -10,7 +10,7 @@ from typing import Literal
 from clothseg.config import Config, DeepLabSettings
 from clothseg.networks.backbones import ResNetConventions
 from clothseg.networks.configured import configured_backbone, configured_input
-from clothseg.networks.input import InputConventions
+from clothseg.networks.placement import InputConventions
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from clothseg.devices import to_float64
-from clothseg.networks.input import InputPlacement, Target
+from clothseg.networks.input import Target
+from clothseg.networks.placement import InputPlacement
 
 IGNORED = 255
 """The class of a pixel that no loss learns from."""

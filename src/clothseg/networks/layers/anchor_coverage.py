@@ -9,9 +9,9 @@ from torch import Tensor
 
 from clothseg.config import AnchorSettings
 from clothseg.instances import from_xywh
-from clothseg.networks.input import InputTransform, image_to_input
-from clothseg.networks.input_size import Size
+from clothseg.networks.input import InputTransform
 from clothseg.networks.layers.anchors import AnchorConventions, cell_anchors
+from clothseg.networks.placement import Size, image_to_input
 
 IOUS = (0.5, 0.7)
 POOR = 0.9

@@ -1,5 +1,6 @@
-"""Anchor boxes: the same few shapes at every cell of every FPN level."""
+"""Anchor boxes: the same few shapes at every cell of every FPN level, and those of the last inputs kept."""
 
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -7,6 +8,9 @@ import torch
 from torch import Tensor
 
 from clothseg.config import AnchorSettings
+from clothseg.devices import WITHOUT_FLOAT64
+from clothseg.networks.placement import InputConventions, Size, to_network_coords
+from clothseg.networks.transfer import TensorCache, to_device
 
 
 @dataclass(frozen=True)
@@ -84,3 +88,55 @@ def make_anchors(
         centres = torch.stack([columns, rows, columns, rows], dim=-1).reshape(-1, 1, 4)
         anchors.append((centres + cell).reshape(-1, 4))
     return anchors
+
+
+class CachedAnchors:
+    """Anchors, kept for the sizes of the last inputs.
+
+    Args:
+        settings: scales and ratios.
+        levels: the FPN levels, as powers of two of their strides, finest first.
+        conventions: order, steps and rounding.
+        coordinates: of the network.
+    """
+
+    def __init__(
+        self,
+        settings: AnchorSettings,
+        levels: tuple[int, ...],
+        conventions: AnchorConventions,
+        coordinates: InputConventions,
+    ) -> None:
+        self.settings, self.levels = settings, levels
+        self.conventions, self.coordinates = conventions, coordinates
+        self._exact, self._derived = TensorCache(4), TensorCache(4)
+
+    def exact(self, sizes: Sequence[Size], padded: Size, device: torch.device) -> Tensor:
+        """Anchors `[N, 4]` float64 of all levels, in pixels of the input; on the CPU if `device` has no float64.
+
+        Args:
+            sizes: height and width of each level.
+            padded: height and width of the input.
+            device: of the network.
+        """
+        place = torch.device("cpu") if device.type in WITHOUT_FLOAT64 else device
+
+        def make() -> tuple[Tensor, ...]:
+            levels = make_anchors(self.settings, self.levels, [*sizes], padded, self.conventions)
+            return (to_device(torch.cat(levels), place),)
+
+        return self._exact.get((tuple(sizes), padded, place), make)[0]
+
+    def in_network_coords(self, anchors: Tensor, padded: Size, device: torch.device) -> Tensor:
+        """Anchors in network coordinates `[N, 4]` float32, from `exact` ones."""
+        return self._derive(
+            anchors, (padded, device), lambda: to_network_coords(anchors, padded, self.coordinates).to(device)
+        )
+
+    def in_pixels(self, anchors: Tensor, device: torch.device) -> Tensor:
+        """Anchors `[N, 4]` as float32, from `exact` ones."""
+        return self._derive(anchors, device, lambda: anchors.float().to(device))
+
+    def _derive(self, anchors: Tensor, key: Hashable, make: Callable[[], Tensor]) -> Tensor:
+        """What `make` computes from anchors. The cache holds them too, so that no others get the same id."""
+        return self._derived.get((id(anchors), key), lambda: (anchors, make()))[1]

@@ -12,9 +12,9 @@ from clothseg.config import Config, MaskRCNNSettings
 from clothseg.instances import PasteRule
 from clothseg.networks.backbones import ResNetConventions
 from clothseg.networks.configured import configured_backbone, configured_input
-from clothseg.networks.input import InputConventions
 from clothseg.networks.layers.anchors import AnchorConventions
 from clothseg.networks.layers.roi_align import RoiAlignConventions
+from clothseg.networks.placement import InputConventions
 
 EMPTY_ONLY = 1e-30
 """As a smallest side: only boxes without any extent are dropped."""

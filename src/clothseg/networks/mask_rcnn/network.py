@@ -10,8 +10,7 @@ from torch import Tensor
 from clothseg import cpu_path
 from clothseg.config import Config, MaskRCNNSettings
 from clothseg.networks.backbones import STAGES, build_backbone
-from clothseg.networks.input import InputConventions, InputPlacement, Target, to_network_coords
-from clothseg.networks.input_size import Size
+from clothseg.networks.input import Target
 from clothseg.networks.layers.anchor_coverage import AnchorLayout, measure_anchor_coverage
 from clothseg.networks.layers.box_coder import encode_boxes
 from clothseg.networks.layers.fpn import FeaturePyramid
@@ -37,6 +36,7 @@ from clothseg.networks.mask_rcnn.postprocess import (
 )
 from clothseg.networks.mask_rcnn.rpn import RegionProposalNetwork
 from clothseg.networks.network import BoxMaps, Check, Detections, Network
+from clothseg.networks.placement import InputConventions, InputPlacement, Size, to_network_coords
 
 _CPU_CHUNK = 25  # masks computed at once on a CPU, which suits its cache
 

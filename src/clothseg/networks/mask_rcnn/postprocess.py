@@ -10,11 +10,11 @@ from torchvision.ops import remove_small_boxes
 from clothseg.config import InferenceSettings
 from clothseg.devices import to_float64
 from clothseg.instances import clip_to
-from clothseg.networks.input import InputPlacement, clip_to_placements, placement_bounds
 from clothseg.networks.layers.box_coder import decode_boxes
 from clothseg.networks.layers.mask_rescoring import rescored_order
 from clothseg.networks.layers.nms import padded_nms, top_by_nms
 from clothseg.networks.mask_rcnn.conventions import Conventions
+from clothseg.networks.placement import InputPlacement, clip_to_placements, placement_bounds
 from clothseg.networks.transfer import to_device
 
 _FIRST = 2000  # candidates of a photo that NMS sees at first

@@ -12,16 +12,16 @@ from torchvision.ops import batched_nms, remove_small_boxes
 from clothseg import cpu_path
 from clothseg.config import AnchorSettings, FpnSettings, RpnSettings
 from clothseg.distributed import DistributedContext
-from clothseg.networks.input import InputPlacement, Target, clip_to_placements
+from clothseg.networks.input import Target
+from clothseg.networks.layers.anchors import CachedAnchors
 from clothseg.networks.layers.box_coder import decode_boxes, encode_boxes
 from clothseg.networks.layers.matching import draw_keys, match_boxes, sample
 from clothseg.networks.layers.nms import padded_nms
 from clothseg.networks.layers.patches import LevelRows, level_rows, neighbours_3x3, patches_3x3
-from clothseg.networks.mask_rcnn.cached_anchors import CachedAnchors
 from clothseg.networks.mask_rcnn.conventions import Conventions
 from clothseg.networks.mask_rcnn.losses import matched_rows, rpn_losses
-from clothseg.networks.tensor_cache import TensorCache
-from clothseg.networks.transfer import to_device
+from clothseg.networks.placement import InputPlacement, clip_to_placements
+from clothseg.networks.transfer import TensorCache, to_device
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,8 @@ class RegionProposalNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.settings, self.conventions = settings, conventions
-        self.anchors, self._cells = CachedAnchors(anchors, fpn.levels, conventions), TensorCache(4)
+        self.anchors = CachedAnchors(anchors, fpn.levels, conventions.anchors, conventions.input)
+        self._cells = TensorCache(4)
         channels = [fpn.channels] + [settings.channels or fpn.channels] * settings.num_conv
         shapes = {len(scales) * len(anchors.ratios) for scales in anchors.scales}
         self.convs = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(channels))

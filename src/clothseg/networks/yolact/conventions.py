@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from clothseg.config import Config, YolactSettings
 from clothseg.networks.backbones import ResNetConventions
 from clothseg.networks.configured import configured_backbone, configured_input
-from clothseg.networks.input import InputConventions
 from clothseg.networks.layers.anchors import AnchorConventions
 from clothseg.networks.layers.fpn import FpnConventions
+from clothseg.networks.placement import InputConventions
 
 ORIGINAL_INPUT = InputConventions(
     pixel_scale=255.0, mean=(123.68, 116.78, 103.94), std=(58.40, 57.12, 57.38), size_divisor=1

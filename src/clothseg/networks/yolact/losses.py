@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from clothseg.networks.input_size import Size
+from clothseg.networks.placement import Size
 from clothseg.networks.yolact.masks import assemble_masks, boxes_in_cells
 
 

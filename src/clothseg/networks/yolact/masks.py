@@ -6,9 +6,8 @@ from torch import Tensor
 
 from clothseg.instances import axis_taps, sample_maps
 from clothseg.instances.bilinear import AxisTaps
-from clothseg.networks.input import InputPlacement
-from clothseg.networks.input_size import Size
-from clothseg.networks.tensor_cache import TensorCache
+from clothseg.networks.placement import InputPlacement, Size
+from clothseg.networks.transfer import TensorCache
 
 
 def assemble_masks(prototypes: Tensor, coefficients: Tensor, boxes: Tensor, padded: Size, margin: float) -> Tensor:

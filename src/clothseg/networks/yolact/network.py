@@ -8,16 +8,15 @@ from torch import Tensor, nn
 from clothseg import cpu_path
 from clothseg.config import Config, YolactSettings
 from clothseg.networks.backbones import build_backbone
-from clothseg.networks.input import InputConventions, InputPlacement, Target
-from clothseg.networks.input_size import Size
+from clothseg.networks.input import Target
 from clothseg.networks.layers.anchor_coverage import AnchorLayout, measure_anchor_coverage
-from clothseg.networks.layers.anchors import make_anchors
+from clothseg.networks.layers.anchors import CachedAnchors
 from clothseg.networks.layers.box_coder import decode_boxes, encode_boxes
 from clothseg.networks.layers.fpn import FeaturePyramid
 from clothseg.networks.layers.mask_rescoring import rescored_order
 from clothseg.networks.network import Check, Detections, InputMaps, Network
-from clothseg.networks.tensor_cache import TensorCache
-from clothseg.networks.transfer import to_device
+from clothseg.networks.placement import InputConventions, InputPlacement, Size
+from clothseg.networks.transfer import TensorCache, to_device
 from clothseg.networks.yolact.conventions import Conventions, conventions_for
 from clothseg.networks.yolact.detection import Candidates, Selected, is_candidate, select
 from clothseg.networks.yolact.heads import PredictionHead, Prototypes
@@ -55,7 +54,8 @@ class YolactNetwork(Network):
         backbone = build_backbone(config.backbone, settings.fpn.levels, conventions.backbone)
         super().__init__(config, classes, backbone, conventions.input)
         self.settings, self.conventions = settings, conventions
-        self._anchors, self._cells = TensorCache(4), TensorCache(16)
+        self.anchors = CachedAnchors(settings.anchors, settings.fpn.levels, conventions.anchors, conventions.input)
+        self._cells = TensorCache(16)
         eps, channels = conventions.backbone.norm_eps, settings.fpn.channels
         self.fpn = FeaturePyramid(self.backbone.channels, settings.fpn, eps, conventions.fpn)
         self.prototypes = Prototypes(settings.prototypes, channels, eps)
@@ -89,16 +89,7 @@ class YolactNetwork(Network):
 
     def anchors_of(self, sizes: Sequence[Size], padded: Size, device: torch.device) -> Tensor:
         """Anchors `[N, 4]` of levels of these heights and widths, in pixels of the input, on `device`."""
-        sizes = tuple(sizes)
-
-        def make() -> tuple[Tensor, ...]:
-            settings = self.settings
-            levels = make_anchors(
-                settings.anchors, settings.fpn.levels, list(sizes), padded, self.conventions.anchors
-            )  # fmt: skip
-            return (torch.cat(levels).float().to(device),)
-
-        return self._anchors.get((sizes, padded, device), make)[0]
+        return self.anchors.in_pixels(self.anchors.exact(sizes, padded, device), device)
 
     def _anchors_for(self, maps: Sequence[Tensor], padded: Size) -> Tensor:
         """The anchors of the levels that `maps` `[B, C, h, w]` belong to."""

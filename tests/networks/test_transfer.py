@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from clothseg.networks.tensor_cache import TensorCache
+from clothseg.networks.transfer import TensorCache
 
 
 def test_tensors_are_made_once_and_the_oldest_is_dropped() -> None:
