@@ -18,8 +18,8 @@ import torch
 from bench_tools import add_record_options, record
 from clothseg import sample
 from clothseg.config import Config
-from clothseg.dataset import CocoLikeDataset
-from clothseg.loading import ExampleQueue, ExampleSource, WorkerPool
+from clothseg.dataset import CocoLikeDataset, ExampleSource
+from clothseg.loading import ExampleQueue, WorkerPool
 from clothseg.networks import input_transform
 from clothseg.openimages import build_dataset
 

@@ -8,8 +8,6 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from clothseg.instances import CropMasks, PixelMasks, each_mask
-from clothseg.networks import pixels as pixels_module
-from clothseg.networks.input import resize_each_mask, resize_masks
 
 STACKS = st.tuples(st.integers(0, 4), st.integers(1, 9), st.integers(1, 9)).flatmap(lambda shape: arrays(bool, shape))
 
@@ -31,15 +29,3 @@ def test_it_answers_as_pixels_do(stack: NDArray[np.bool_], data: st.DataObject) 
     assert torch.equal(crops.select(chosen.long()).pixels(), pixels.select(chosen.long()).pixels())
     assert torch.equal(crops.joined(crops).pixels(), torch.cat([pixels.pixels()] * 2))
     assert [mask.tolist() for mask in each_mask(crops)] == stack.tolist()
-
-
-@given(STACKS, st.integers(1, 12), st.integers(1, 12), st.integers(1, 200))
-def test_masks_resized_some_at_a_time(stack: NDArray[np.bool_], height: int, width: int, together: int) -> None:
-    whole = resize_masks(torch.from_numpy(stack), (height, width)).bool()
-    before = pixels_module._TOGETHER
-    try:
-        pixels_module._TOGETHER = together
-        assert torch.equal(resize_each_mask(cut(stack), (height, width)), whole)
-    finally:
-        pixels_module._TOGETHER = before
-    assert torch.equal(resize_each_mask(PixelMasks(torch.from_numpy(stack)), (height, width)), whole)

@@ -13,9 +13,9 @@ import torch
 
 from clothseg import sample
 from clothseg.config import AugmentSettings, Config
-from clothseg.dataset import CocoLikeDataset
+from clothseg.dataset import CocoLikeDataset, ExampleSource
 from clothseg.errors import RunError
-from clothseg.loading import ExampleQueue, ExampleSource, WorkerPool
+from clothseg.loading import ExampleQueue, WorkerPool
 from clothseg.networks import input_transform
 from clothseg.photos import read_photo
 
@@ -141,7 +141,7 @@ def test_a_dataset_class_of_the_script_is_loaded_in_threads(monkeypatch: pytest.
 def test_settings_choose_the_workers(
     device: str, cores: int, ranks: int, kind: str, workers: str, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("clothseg.loading.pool.usable_cores", lambda: cores)
+    monkeypatch.setattr("clothseg.loading.ahead.usable_cores", lambda: cores)
     settings = Config.load("demo", [f"train.workers={workers}", f"train.worker_type={kind}"]).train
     pool = WorkerPool.for_training(settings, torch.device(device), ranks)
     assert pool.description == expected

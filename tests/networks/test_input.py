@@ -4,11 +4,15 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
 from PIL import Image
 
 from clothseg.config import InputSettings
-from clothseg.instances import Instances, PixelMasks
-from clothseg.networks.input import InputTransform
+from clothseg.instances import CropMasks, Instances, PixelMasks
+from clothseg.networks.input import InputTransform, resize_each_mask, resize_masks
 from clothseg.networks.mask_rcnn.conventions import CONVENTIONS, DETECTRON2, MATTERPORT
 from clothseg.networks.placement import (
     InputConventions,
@@ -144,3 +148,15 @@ def test_pixels_of_crowds_come_on_the_resized_photo() -> None:
     assert torch.equal(target.ignored_pixels.bool(), expected)
     alone = transform.target(truth[~crowd], transform.place((4, 6)))
     assert alone.ignored_pixels is None
+
+
+@given(
+    st.tuples(st.integers(0, 4), st.integers(1, 9), st.integers(1, 9)).flatmap(lambda shape: arrays(bool, shape)),
+    st.tuples(st.integers(1, 12), st.integers(1, 12)),
+    st.integers(1, 200),
+)
+def test_masks_resized_some_at_a_time(stack: NDArray[np.bool_], size: tuple[int, int], together: int) -> None:
+    whole = resize_masks(torch.from_numpy(stack), size).bool()
+    crops = CropMasks.cut(iter(stack), (stack.shape[1], stack.shape[2]))
+    assert torch.equal(resize_each_mask(crops, size, together), whole)
+    assert torch.equal(resize_each_mask(PixelMasks(torch.from_numpy(stack)), size, together), whole)

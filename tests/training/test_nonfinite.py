@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 
 from clothseg.config import Config
+from clothseg.dataset import ExampleSource
 from clothseg.errors import RunError, SpoiledRun
 from clothseg.instances import Instances
-from clothseg.loading import ExampleSource
 from clothseg.models import MaskRCNN
 from clothseg.runs import RunFolder
 from clothseg.training import read_history

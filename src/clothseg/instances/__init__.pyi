@@ -3,11 +3,11 @@ from .boxes import boxes_of_masks, clip_boxes, clip_to, from_xywh, scale_boxes, 
 from .coco_types import CocoAnnotation, CocoCategory, CocoDataset, CocoImage, CocoResult
 from .contours import to_polygons
 from .convert import coco_results
-from .crop_masks import CropMasks, each_mask
 from .instances import Instances
-from .map_masks import MapMasks
+from .label_masks import LabelMasks
+from .map_masks import BoxMasks, MapMasks, encode_photos, has_gpu_maps
 from .mask_paste import PasteRule, paste, resize_zero_padded
-from .masks import BoxMasks, LabelMasks, Masks, PixelMasks, RleMasks, encode_photos, has_gpu_maps
+from .masks import CropMasks, Masks, PixelMasks, RleMasks, each_mask
 from .png import read_mask_png
 from .resize import resize_instances
 from .rle import (

@@ -1,26 +1,21 @@
-"""The masks of one photo, in five forms with one protocol.
+"""The masks of one photo, in six forms with one protocol.
 
-`RleMasks` (as on disk), `PixelMasks` (all pixels of each mask), `BoxMasks` (a network's small maps in boxes),
-`LabelMasks` (one grid of labels for the whole photo), and `MapMasks` of `map_masks.py` (one small map over the whole
-photo for each mask). The last three compute pixels only on demand.
+Here are those that have their pixels: `RleMasks` (as on disk), `PixelMasks` (all pixels of each mask) and `CropMasks`
+(the pixels in its box). The others compute pixels on demand: those of `map_masks.py` have a network's small map for
+each mask, those of `label_masks.py` one grid of labels for the whole photo.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol, TypeGuard
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
-from clothseg import cpu_path
-from clothseg.instances.bilinear import AxisTaps, axis_taps
 from clothseg.instances.boxes import boxes_of_masks, from_xywh
-from clothseg.instances.map_masks import MapMasks
-from clothseg.instances.mask_paste import PasteRule, interpolate_map, paste
-from clothseg.instances.paste_together import paste_together, pasted_parts, soft_together
-from clothseg.instances.rle import Rle, decode, encode, tight_box
-from clothseg.instances.rle_together import encode_starts, run_starts
+from clothseg.instances.rle import BoolMask, Rle, decode, encode, tight_box
 
 
 class Masks(Protocol):
@@ -130,152 +125,71 @@ class PixelMasks:
 
 
 @dataclass(frozen=True)
-class BoxMasks:
-    """Masks as small maps of probabilities, each in its own box.
+class CropMasks:
+    """Masks as the pixels in their tight boxes: as fast to work with as all pixels, but small.
 
     Attributes:
-        probabilities: `[N, M, M]` float in 0..1. Pixels are computed on their device.
-        in_boxes: `[N, 4]` float, x1 y1 x2 y2 in pixels of the photo; on any device.
+        crops: the pixels `[h, w]` of each; `[0, 0]` of an empty mask.
+        corners: left and top of each.
         size: height and width of the photo.
-        threshold: probability from which a pixel belongs to the mask.
-        rule: how a map is converted to pixels; see `paste`.
     """
 
-    probabilities: Tensor
-    in_boxes: Tensor
+    crops: Sequence[BoolMask]
+    corners: Sequence[tuple[int, int]]
     size: tuple[int, int]
-    threshold: float = 0.5
-    rule: PasteRule = "torchvision"
+
+    @classmethod
+    def cut(cls, masks: Iterable[BoolMask], size: tuple[int, int]) -> "CropMasks":
+        """Cuts masks `[H, W]`, which may be made one after another, so that few are in memory."""
+        crops, corners = [], []
+        for mask in masks:
+            left, top, width, height = cv2.boundingRect(mask.view(np.uint8))
+            crops.append(mask[top : top + height, left : left + width].copy())
+            corners.append((left, top))
+        return cls(crops, corners, size)
 
     def __len__(self) -> int:
-        return len(self.in_boxes)
+        return len(self.crops)
 
-    def select(self, positions: Tensor) -> "BoxMasks":
+    def select(self, positions: Tensor) -> "CropMasks":
         """See `Masks.select`."""
-        probabilities = self.probabilities[positions.to(self.probabilities.device, non_blocking=True)]
-        return replace(self, probabilities=probabilities, in_boxes=self.in_boxes[positions.to(self.in_boxes.device)])
+        chosen = positions.tolist()
+        return CropMasks([self.crops[i] for i in chosen], [self.corners[i] for i in chosen], self.size)
+
+    def joined(self, others: "CropMasks") -> "CropMasks":
+        """These masks, and after them others of the same photo."""
+        return CropMasks([*self.crops, *others.crops], [*self.corners, *others.corners], self.size)
+
+    def union(self) -> BoolMask:
+        """The pixels `[H, W]` that belong to any of the masks."""
+        whole: BoolMask = np.zeros(self.size, dtype=np.bool_)
+        for crop, (left, top) in zip(self.crops, self.corners, strict=True):
+            whole[top : top + crop.shape[0], left : left + crop.shape[1]] |= crop
+        return whole
 
     def boxes(self) -> Tensor:
         """See `Masks.boxes`."""
-        return self.in_boxes
+        pairs = zip(self.corners, self.crops, strict=True)
+        found = [(*corner, *crop.shape[::-1]) if crop.size else (0, 0, 0, 0) for corner, crop in pairs]
+        return from_xywh(torch.tensor(found, dtype=torch.float32).reshape(-1, 4))
 
     def pixels(self) -> Tensor:
         """See `Masks.pixels`."""
-        if not cpu_path.uses_cpu_path(self.probabilities):
-            return paste_together(self.probabilities, self._boxes_there(), self.size, self.threshold, self.rule)
         canvas = np.zeros((len(self), *self.size), dtype=np.bool_)
-        for mask, probability, box in zip(canvas, self.probabilities, self.in_boxes, strict=True):
-            rows, columns, crop = paste(probability, box, self.size, self.threshold, self.rule)
-            mask[rows, columns] = crop
+        for mask, crop, (left, top) in zip(canvas, self.crops, self.corners, strict=True):
+            mask[top : top + crop.shape[0], left : left + crop.shape[1]] = crop
         return torch.from_numpy(canvas)
 
     def soft(self, rows: slice | None = None, columns: slice | None = None) -> Tensor:
-        """See `Masks.soft`. Maps are interpolated linearly at pixel centres; `rule` is not used."""
-        rows, columns = rows or slice(0, self.size[0]), columns or slice(0, self.size[1])
-        if not cpu_path.uses_cpu_path(self.probabilities):
-            return soft_together(self.probabilities.detach(), self._boxes_there(), rows, columns, self.threshold)
-        maps = self.probabilities.detach().float().cpu().numpy()
-        centred = np.interp(maps, (0, self.threshold, 1), (0, 0.5, 1))
-        boxes = self.in_boxes.detach().cpu().double().numpy()
-        parts = [interpolate_map(m, box, rows, columns) for m, box in zip(centred, boxes, strict=True)]
-        shape = (0, rows.stop - rows.start, columns.stop - columns.start)
-        return torch.from_numpy(np.stack(parts)) if parts else torch.zeros(shape)
-
-    def rle(self) -> list[Rle]:
-        """See `Masks.rle`. Converts some masks at a time, so memory does not grow with their number."""
-        if not cpu_path.uses_cpu_path(self.probabilities):
-            return encode_photos([self])[0]
-        return [encode(self.select(torch.tensor([i])).pixels()[0].numpy()) for i in range(len(self))]
-
-    def run_starts(self) -> Tensor:
-        """See `rle_together.run_starts`; on the device of the maps, with all their pixels at no time."""
-        parts = pasted_parts(self.probabilities, self._boxes_there(), self.size, self.threshold, self.rule)
-        return torch.cat([run_starts(pixels) for pixels in parts])
-
-    def _boxes_there(self) -> Tensor:
-        return self.in_boxes.detach().to(self.probabilities.device, non_blocking=True)
-
-
-def encode_photos(masks: Sequence[Masks]) -> list[list[Rle]]:
-    """The run-length encodings of several photos, as `rle()` of each; a GPU is waited for twice, not for each photo."""
-    together = [m for m in masks if has_gpu_maps(m)]
-    encoded = iter(encode_starts([m.run_starts() for m in together], [m.size for m in together]) if together else [])
-    return [next(encoded) if has_gpu_maps(m) else m.rle() for m in masks]
-
-
-def has_gpu_maps(masks: Masks) -> TypeGuard[BoxMasks | MapMasks]:
-    """Whether masks are small maps on a GPU, which turns those of several photos into run lengths at once."""
-    return isinstance(masks, BoxMasks | MapMasks) and not cpu_path.uses_cpu_path(masks.probabilities)
-
-
-@dataclass(frozen=True)
-class LabelMasks:
-    """Masks as one grid of labels for the whole photo. Masks do not overlap.
-
-    Attributes:
-        labels: `[h, w]` int64, the label of each cell of the grid.
-        probabilities: `[h, w]` float in 0..1, the probability of each cell's label.
-        numbers: `[N]` int64, the label of each mask.
-        size: height and width of the photo.
-        region: top, left, height and width of the photo on the grid, in fractions of the grid's sides.
-    """
-
-    labels: Tensor
-    probabilities: Tensor
-    numbers: Tensor
-    size: tuple[int, int]
-    region: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
-
-    def __len__(self) -> int:
-        return len(self.numbers)
-
-    def select(self, positions: Tensor) -> "LabelMasks":
-        """See `Masks.select`."""
-        return replace(self, numbers=self.numbers[positions.to(self.numbers.device)])
-
-    def boxes(self) -> Tensor:
-        """See `Masks.boxes`."""
-        return torch.cat([torch.zeros((0, 4)), *(boxes_of_masks(mask[None]) for mask in self._each())])
-
-    def pixels(self) -> Tensor:
-        """See `Masks.pixels`."""
-        return torch.stack(list(self._each())) if len(self) else torch.zeros((0, *self.size), dtype=torch.bool)
-
-    def soft(self, rows: slice | None = None, columns: slice | None = None) -> Tensor:
-        """See `Masks.soft`. A cell has 0.5 plus or minus half its probability. Between cells the value is linear.
-
-        The sums are in double precision. So if two masks tie at a pixel, rounding cannot put it into both.
-        """
-        y, x = (taps.part(part or slice(None)) for taps, part in zip(self._taps(), (rows, columns), strict=True))
-        labels, half = self.labels.cpu(), self.probabilities.cpu().double() / 2
-        parts = [_blend(labels == number, half, y, x) for number in self.numbers.tolist()]
-        return torch.stack(parts) if parts else torch.zeros((0, len(y.share), len(x.share)))
+        """See `Masks.soft`."""
+        return self.pixels()[:, rows or slice(None), columns or slice(None)].float()
 
     def rle(self) -> list[Rle]:
         """See `Masks.rle`."""
-        return [encode(mask.numpy()) for mask in self._each()]
-
-    def _taps(self) -> tuple[AxisTaps, AxisTaps]:
-        """Where the photo's pixels lie on the grid, along both axes."""
-        (tall, wide), (top, left, height, width), cpu = self.labels.shape, self.region, torch.device("cpu")
-        y = axis_taps(self.size[0], tall, top, height, cpu, torch.float64)
-        return y, axis_taps(self.size[1], wide, left, width, cpu, torch.float64)
-
-    def _each(self) -> Iterator[Tensor]:
-        """The pixels of each mask in turn; computed only near its cells."""
-        y, x = self._taps()
-        labels, half = self.labels.cpu(), self.probabilities.cpu().double() / 2
-        for number in self.numbers.tolist():
-            mask, cells = torch.zeros(self.size, dtype=torch.bool), labels == number
-            on_rows, on_columns = (torch.where(cells.any(axis))[0] for axis in (1, 0))
-            if len(on_rows):
-                rows, columns = (taps.touching(int(on[0]), int(on[-1])) for taps, on in ((y, on_rows), (x, on_columns)))
-                mask[rows, columns] = _blend(cells, half, y.part(rows), x.part(columns)) > 0.5
-            yield mask
+        return [encode(mask) for mask in each_mask(self)]
 
 
-def _blend(cells: Tensor, half: Tensor, y: AxisTaps, x: AxisTaps) -> Tensor:
-    """0.5 plus `half` `[h, w]` in `cells` `[h, w]` bool, minus it elsewhere, at places between: `[P, Q]` float32."""
-    values = torch.where(cells, 0.5 + half, 0.5 - half)
-    lines = torch.lerp(values[y.before], values[y.after], y.share[:, None])
-    return torch.lerp(lines[:, x.before], lines[:, x.after], x.share).float()
+def each_mask(masks: Masks) -> Iterator[BoolMask]:
+    """The pixels `[H, W]` of one mask after another, so that few are in memory."""
+    for position in range(len(masks)):
+        yield masks.select(torch.tensor([position])).pixels()[0].cpu().numpy()

@@ -1,10 +1,8 @@
 """Loads training examples ahead of the step, in threads or in processes.
 
-`source.py` says what an example is, `pool.py` has the workers, `worker.py` one process, `queue.py` what is loaded next.
+`ahead.py` has the queue and its workers, `worker.py` is one process.
 """
 
-from clothseg.loading.pool import WorkerPool
-from clothseg.loading.queue import ExampleQueue
-from clothseg.loading.source import Example, ExampleSource
+from clothseg.loading.ahead import ExampleQueue, WorkerPool
 
-__all__ = ["Example", "ExampleQueue", "ExampleSource", "WorkerPool"]
+__all__ = ["ExampleQueue", "WorkerPool"]

@@ -21,9 +21,9 @@ import torch
 from torch import Tensor
 
 from clothseg.dataset.coco import ImageEntry
+from clothseg.dataset.examples import Example, ExampleSource
 from clothseg.errors import ClothsegError, RunError
 from clothseg.instances import Instances, PixelMasks
-from clothseg.loading.source import Example, ExampleSource
 
 if sys.platform == "linux":
     import fcntl

@@ -19,9 +19,6 @@ from clothseg.networks.placement import InputConventions, InputPlacement, Size, 
 from clothseg.networks.transfer import TensorCache, constants, to_device
 from clothseg.photos import RgbImage
 
-_TOGETHER = 4_000_000
-"""Bytes of masks in the photo's size that are in memory at the same time, if there are several."""
-
 
 @dataclass(frozen=True)
 class Target:
@@ -198,15 +195,16 @@ def resample_bytes(image: Tensor, size: tuple[int, int], *, antialias: bool) -> 
     return to_tensor(resampled)
 
 
-def resize_each_mask(masks: Masks, size: tuple[int, int]) -> Tensor:
+def resize_each_mask(masks: Masks, size: tuple[int, int], together: int = 4_000_000) -> Tensor:
     """Masks as `[N, h, w]` bool of `size`; each pixel takes the nearest old one.
 
     They are resized some at a time: those of a large photo with hundreds of objects do not fit into memory together.
+    So, if there are several, masks of the photo's size take at most `together` bytes.
     """
     if isinstance(masks, PixelMasks):
         return resize_masks(masks.values, size).bool()
     resized = torch.zeros((len(masks), *size), dtype=torch.bool)
-    step = max(_TOGETHER // (masks.size[0] * masks.size[1]), 1)
+    step = max(together // (masks.size[0] * masks.size[1]), 1)
     for start in range(0, len(masks), step):
         positions = torch.arange(start, min(start + step, len(masks)))
         resized[positions] = resize_masks(masks.select(positions).pixels(), size).view(torch.bool)

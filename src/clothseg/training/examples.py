@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from clothseg.config import Config
-from clothseg.dataset import Batch, CocoLikeDataset
+from clothseg.dataset import Batch, CocoLikeDataset, Example, ExampleSource
 from clothseg.distributed import DistributedContext, single_process
-from clothseg.loading import Example, ExampleQueue, ExampleSource, WorkerPool
+from clothseg.loading import ExampleQueue, WorkerPool
 from clothseg.networks import Network
 from clothseg.networks.network import CachedFeatures
 

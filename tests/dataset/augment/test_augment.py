@@ -12,7 +12,7 @@ from torchvision.transforms.v2 import functional as transforms
 
 from clothseg.config import AugmentSettings, Config
 from clothseg.dataset.augment import augment, paste_instances
-from clothseg.dataset.augment.geometry import change_geometry, draw_affine
+from clothseg.dataset.augment.changes import change_geometry, draw_affine
 from clothseg.errors import ConfigError
 from clothseg.instances import Instances, PixelMasks
 

@@ -1,7 +1,7 @@
 """Random changes to a photo and its instances together.
 
-First geometry (`geometry.py`), then light, which works on floats that are rounded to bytes once at the end; copy-paste
-is a step of its own. Boxes are computed from the masks, so that the two never disagree.
+First geometry, then light (`changes.py`); copy-paste is a step of its own. Boxes are computed from the masks, so that
+the two never disagree.
 """
 
 from collections.abc import Iterator
@@ -10,11 +10,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchvision.transforms.v2 import functional as transforms
 
 from clothseg.config import AugmentSettings
-from clothseg.dataset.augment.draws import factor, happens, uniform
-from clothseg.dataset.augment.geometry import change_geometry
+from clothseg.dataset.augment.changes import change_geometry, change_light
 from clothseg.instances import CropMasks, Instances, each_mask
 from clothseg.instances.rle import BoolMask
 
@@ -98,28 +96,3 @@ def _from_masks(masks: CropMasks, classes: Tensor, crowd: Tensor) -> Instances:
     present = boxes[:, 2] > boxes[:, 0]
     kept = masks.select(present.nonzero()[:, 0])
     return Instances(masks.size, boxes[present], classes[present], kept, crowd=crowd[present])
-
-
-def change_light(image: Tensor, settings: AugmentSettings, generator: torch.Generator) -> Tensor:
-    """Changes brightness, contrast, saturation, blur and sharpness of a photo `[3, H, W]` uint8."""
-    brightness, contrast, saturation = (
-        factor(part, generator) for part in (settings.brightness, settings.contrast, settings.saturation)
-    )
-    sigma = uniform(0, settings.blur.max, generator)
-    blurs = happens(settings.blur, generator) and sigma > 0.05
-    sharpness = uniform(0, settings.sharpen.max, generator)
-    sharpens = happens(settings.sharpen, generator)
-    if brightness == contrast == saturation == 1 and not blurs and not sharpens:
-        return image
-    pixels = image.float() / 255
-    if brightness != 1:
-        pixels = transforms.adjust_brightness(pixels, brightness)
-    if contrast != 1:
-        pixels = transforms.adjust_contrast(pixels, contrast)
-    if saturation != 1:
-        pixels = transforms.adjust_saturation(pixels, saturation)
-    if blurs:
-        pixels = transforms.gaussian_blur(pixels, [2 * round(3 * sigma) + 1] * 2, [sigma, sigma])
-    if sharpens:
-        pixels = transforms.adjust_sharpness(pixels, 1 + sharpness)
-    return (pixels * 255).round().to(torch.uint8)

@@ -5,7 +5,7 @@ from typing import Any
 
 from clothseg.config import AugmentSettings, Config
 from clothseg.dataset.coco import CocoLikeDataset
-from clothseg.dataset.loader import load_example
+from clothseg.dataset.examples import load_example
 from clothseg.photos import RgbImage
 from clothseg.pictures import draw_instances
 

@@ -1,8 +1,12 @@
-"""Random changes of a photo's geometry: flip, zoom, stretch, shift, turn, shear, piecewise affine.
+"""Random changes of a photo: its geometry (flip, zoom, stretch, shift, turn, shear, piecewise affine), and its light.
 
-The photo is interpolated and the masks take the nearest pixel, both through the same map; what comes from outside is
-the photo's mean colour. Bytes are moved with OpenCV, which is several times as fast as sampling tensors on a grid.
-Masks are moved one after another: those of a photo with hundreds of objects do not fit into memory together.
+All random numbers come from the given generator, so that a view is repeatable.
+
+Geometry: the photo is interpolated and the masks take the nearest pixel, both through the same map; what comes from
+outside is the photo's mean colour. Bytes are moved with OpenCV, which is several times as fast as sampling tensors on a
+grid. Masks are moved one after another: those of a photo with hundreds of objects do not fit into memory together.
+
+Light works on floats, which are rounded to bytes once at the end.
 """
 
 import math
@@ -16,9 +20,9 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
+from torchvision.transforms.v2 import functional as transforms
 
-from clothseg.config import AugmentSettings
-from clothseg.dataset.augment.draws import factor, happens, log_uniform, offset, uniform
+from clothseg.config import AugmentSettings, Strength
 from clothseg.instances import CropMasks, Masks, each_mask
 from clothseg.instances.rle import BoolMask
 
@@ -125,3 +129,55 @@ def _piecewise_affine(settings: AugmentSettings, size: tuple[int, int], generato
     sides = torch.tensor([size[1], size[0]])[:, None, None]
     points[..., 1:-1, 1:-1] = (2 * inner - 1) * settings.piecewise_affine.max * sides
     return F.interpolate(points, size=size, mode="bilinear", align_corners=True)[0]
+
+
+def change_light(image: Tensor, settings: AugmentSettings, generator: torch.Generator) -> Tensor:
+    """Changes brightness, contrast, saturation, blur and sharpness of a photo `[3, H, W]` uint8."""
+    brightness, contrast, saturation = (
+        factor(part, generator) for part in (settings.brightness, settings.contrast, settings.saturation)
+    )
+    sigma = uniform(0, settings.blur.max, generator)
+    blurs = happens(settings.blur, generator) and sigma > 0.05
+    sharpness = uniform(0, settings.sharpen.max, generator)
+    sharpens = happens(settings.sharpen, generator)
+    if brightness == contrast == saturation == 1 and not blurs and not sharpens:
+        return image
+    pixels = image.float() / 255
+    if brightness != 1:
+        pixels = transforms.adjust_brightness(pixels, brightness)
+    if contrast != 1:
+        pixels = transforms.adjust_contrast(pixels, contrast)
+    if saturation != 1:
+        pixels = transforms.adjust_saturation(pixels, saturation)
+    if blurs:
+        pixels = transforms.gaussian_blur(pixels, [2 * round(3 * sigma) + 1] * 2, [sigma, sigma])
+    if sharpens:
+        pixels = transforms.adjust_sharpness(pixels, 1 + sharpness)
+    return (pixels * 255).round().to(torch.uint8)
+
+
+def happens(change: Strength, generator: torch.Generator) -> bool:
+    """Whether a change applies to this photo. It always draws a number, so that changes do not shift one another."""
+    return float(torch.rand((), generator=generator)) < change.p and change.max > 0
+
+
+def uniform(low: float, high: float, generator: torch.Generator) -> float:
+    """A number from `low` to `high`."""
+    return low + (high - low) * float(torch.rand((), generator=generator))
+
+
+def factor(change: Strength, generator: torch.Generator) -> float:
+    """A factor from 1 - max to 1 + max, or 1 where the change does not apply."""
+    drawn = uniform(1 - change.max, 1 + change.max, generator)
+    return drawn if happens(change, generator) else 1.0
+
+
+def offset(change: Strength, generator: torch.Generator) -> float:
+    """A number from -max to max, or 0 where the change does not apply."""
+    drawn = uniform(-change.max, change.max, generator)
+    return drawn if happens(change, generator) else 0.0
+
+
+def log_uniform(low: float, high: float, generator: torch.Generator) -> float:
+    """A factor from `low` to `high`, as likely below its geometric mean as above."""
+    return math.exp(uniform(math.log(low), math.log(high), generator))

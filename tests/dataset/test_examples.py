@@ -1,4 +1,4 @@
-"""Sampling batches and loading examples: resuming is exact, versions repeat, and cached photos are the same photos."""
+"""Loading examples: versions repeat, and cached photos are the same photos."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import torch
 
 from clothseg import sample
 from clothseg.config import AugmentSettings
-from clothseg.dataset import CocoLikeDataset, Sampler, load_example
+from clothseg.dataset import CocoLikeDataset, load_example
 from clothseg.instances import CocoAnnotation
 from clothseg.photos import read_photo
 
@@ -35,31 +35,6 @@ def test_versions_repeat(photos: CocoLikeDataset) -> None:
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
     assert torch.equal(load_example(photos, 0, settings, 0)[0], load_example(photos, 0, None)[0])
-
-
-def test_an_epoch_has_every_photo_once_and_resuming_is_exact() -> None:
-    sampler = Sampler(7, 3, 2, seed=0)
-    batches = [sampler.next_batch() for _ in range(7)]
-    positions = [position for batch in batches for position, _ in batch]
-    assert all(sorted(positions[i : i + 7]) == list(range(7)) for i in (0, 7, 14))
-    state = sampler.state_dict()
-    expected = [sampler.next_batch() for _ in range(5)]
-    other = Sampler(7, 3, 2, seed=5)
-    other.load_state_dict(state)
-    assert [other.next_batch() for _ in range(5)] == expected
-
-
-@pytest.mark.parametrize("versions", [0, 3])
-def test_peeking_changes_neither_order_nor_state(versions: int) -> None:
-    plain, ahead = (Sampler(5, 2, versions, seed=4) for _ in range(2))
-    for _ in range(7):
-        peek = ahead.peek(3)
-        state = ahead.state_dict()
-        expected = plain.next_batch()
-        assert ahead.next_batch() == expected == peek[0]
-        again = Sampler(5, 2, versions, seed=9)
-        again.load_state_dict(state)
-        assert again.next_batch() == expected
 
 
 def test_photos_are_cached_as_long_as_they_fit(photos: CocoLikeDataset) -> None:

@@ -1,4 +1,4 @@
-"""Repeat factors compared with LVIS's rule worked out by hand, and how often the sampler returns photos."""
+"""Order of photos: resuming is exact, and repeat factors are those of LVIS's rule, worked out by hand."""
 
 from collections import Counter
 from pathlib import Path
@@ -46,3 +46,28 @@ def test_photos_occur_as_often_as_their_factors_say_and_resuming_is_exact() -> N
     other = Sampler(4, 1, 0, 9, factors)
     other.load_state_dict(sampler.state_dict())
     assert [sampler.next_batch() for _ in range(50)] == [other.next_batch() for _ in range(50)]
+
+
+def test_an_epoch_has_every_photo_once_and_resuming_is_exact() -> None:
+    sampler = Sampler(7, 3, 2, seed=0)
+    batches = [sampler.next_batch() for _ in range(7)]
+    positions = [position for batch in batches for position, _ in batch]
+    assert all(sorted(positions[i : i + 7]) == list(range(7)) for i in (0, 7, 14))
+    state = sampler.state_dict()
+    expected = [sampler.next_batch() for _ in range(5)]
+    other = Sampler(7, 3, 2, seed=5)
+    other.load_state_dict(state)
+    assert [other.next_batch() for _ in range(5)] == expected
+
+
+@pytest.mark.parametrize("versions", [0, 3])
+def test_peeking_changes_neither_order_nor_state(versions: int) -> None:
+    plain, ahead = (Sampler(5, 2, versions, seed=4) for _ in range(2))
+    for _ in range(7):
+        peek = ahead.peek(3)
+        state = ahead.state_dict()
+        expected = plain.next_batch()
+        assert ahead.next_batch() == expected == peek[0]
+        again = Sampler(5, 2, versions, seed=9)
+        again.load_state_dict(state)
+        assert again.next_batch() == expected

@@ -1,53 +1,16 @@
-"""Loads and augments photos, and samples them in random order."""
+"""Which photos the next batches have: a random order, in which photos of rare classes can occur more often."""
 
-from collections import deque
+import math
+from collections import Counter, deque
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 
-from clothseg.config import AugmentSettings
-from clothseg.dataset.augment import augment, paste_instances
 from clothseg.dataset.coco import CocoLikeDataset
-from clothseg.instances import Instances
 
 Batch = list[tuple[int, int]]
 """Positions of photos, each with the number of its augmented version."""
-
-
-def load_example(
-    dataset: CocoLikeDataset, position: int, settings: AugmentSettings | None, version: int = 0, seed: int = 0
-) -> tuple[Tensor, Instances]:
-    """Loads a photo `[3, H, W]` uint8 and its instances, augmented with `settings`.
-
-    Args:
-        dataset: after `prepare`.
-        position: of the photo.
-        settings: the augmentation. None loads the photo without changes.
-        version: the same photo, version and seed give the same result. With `fixed_views`, version 0 is not changed.
-        seed: of the random changes.
-
-    Raises:
-        PhotoError: a photo cannot be read.
-        DataError: a mask cannot be read, or the photo's size is wrong.
-    """
-    image, instances = _load(dataset, position)
-    if settings is None or (settings.fixed_views and version == 0):
-        return image, instances
-    own = np.random.SeedSequence([seed, position, version]).generate_state(1)[0]
-    generator = torch.Generator().manual_seed(int(own))
-    image, instances = augment(image, instances, settings, generator)
-    if float(torch.rand((), generator=generator)) < settings.copy_paste:
-        donor = int(torch.randint(len(dataset), (), generator=generator))
-        other = augment(*_load(dataset, donor), settings, generator)
-        image, instances = paste_instances(image, instances, *other, generator)
-    return image, instances
-
-
-def _load(dataset: CocoLikeDataset, position: int) -> tuple[Tensor, Instances]:
-    return torch.from_numpy(dataset.load_image(position)).permute(2, 0, 1), dataset.load_instances(position)
 
 
 class Sampler:
@@ -115,3 +78,17 @@ class Sampler:
         more = torch.rand(self.photos, generator=self.generator) < self.repeats % 1
         positions = torch.arange(self.photos).repeat_interleave(self.repeats.long() + more.long())
         return positions[torch.randperm(len(positions), generator=self.generator)].tolist()
+
+
+def repeat_factors(dataset: CocoLikeDataset, threshold: float) -> list[float] | None:
+    """How often each photo occurs in an epoch. None if `threshold` is 0: every photo occurs once.
+
+    A class on the fraction `f` of the photos has the factor max(1, sqrt(threshold / f)). A photo has the largest factor
+    of its classes, or 1 without any. Crowds do not count. Source: Gupta et al., "LVIS", CVPR 2019, section 5.
+    """
+    if not threshold:
+        return None
+    of_photo = [{a["category_id"] for a in entry.annotations if not a.get("iscrowd")} for entry in dataset.images]
+    photos = Counter(class_id for classes in of_photo for class_id in classes)
+    factors = {c: max(1.0, math.sqrt(threshold * len(dataset) / count)) for c, count in photos.items()}
+    return [max((factors[c] for c in classes), default=1.0) for classes in of_photo]

@@ -1,0 +1,82 @@
+"""What a training example is: a photo with its ground truth, augmented, and prepared for the network's input."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from clothseg.config import AugmentSettings
+from clothseg.dataset.augment import augment, paste_instances
+from clothseg.dataset.coco import CocoLikeDataset
+from clothseg.instances import Instances
+from clothseg.networks.input import InputTransform
+
+Example = tuple[Tensor, Instances]
+"""A photo `[3, H, W]` uint8 and its ground truth."""
+
+
+@dataclass(frozen=True)
+class ExampleSource:
+    """Examples of a dataset, by position and version; the same in every process.
+
+    Attributes:
+        dataset: after `prepare`.
+        augment: the augmentation; None for none.
+        seed: of the augmentation.
+        transform: to the input of the network.
+    """
+
+    dataset: CocoLikeDataset
+    augment: AugmentSettings | None
+    seed: int
+    transform: InputTransform
+
+    def raw(self, position: int, version: int) -> Example:
+        """The photo and its ground truth in the photo's own size, augmented.
+
+        Raises:
+            PhotoError, DataError: they cannot be read.
+        """
+        return load_example(self.dataset, position, self.augment, version, self.seed)
+
+    def load(self, position: int, version: int) -> Example:
+        """The example as `Network.losses` takes it: see `InputTransform.prepare`.
+
+        Raises:
+            PhotoError, DataError: it cannot be read.
+        """
+        return self.transform.prepare(*self.raw(position, version))
+
+
+def load_example(
+    dataset: CocoLikeDataset, position: int, settings: AugmentSettings | None, version: int = 0, seed: int = 0
+) -> Example:
+    """Loads a photo `[3, H, W]` uint8 and its instances, augmented with `settings`.
+
+    Args:
+        dataset: after `prepare`.
+        position: of the photo.
+        settings: the augmentation. None loads the photo without changes.
+        version: the same photo, version and seed give the same result. With `fixed_views`, version 0 is not changed.
+        seed: of the random changes.
+
+    Raises:
+        PhotoError: a photo cannot be read.
+        DataError: a mask cannot be read, or the photo's size is wrong.
+    """
+    image, instances = _load(dataset, position)
+    if settings is None or (settings.fixed_views and version == 0):
+        return image, instances
+    own = np.random.SeedSequence([seed, position, version]).generate_state(1)[0]
+    generator = torch.Generator().manual_seed(int(own))
+    image, instances = augment(image, instances, settings, generator)
+    if float(torch.rand((), generator=generator)) < settings.copy_paste:
+        donor = int(torch.randint(len(dataset), (), generator=generator))
+        other = augment(*_load(dataset, donor), settings, generator)
+        image, instances = paste_instances(image, instances, *other, generator)
+    return image, instances
+
+
+def _load(dataset: CocoLikeDataset, position: int) -> Example:
+    return torch.from_numpy(dataset.load_image(position)).permute(2, 0, 1), dataset.load_instances(position)
