@@ -73,3 +73,16 @@ def test_a_missing_column_and_an_empty_table_are_named(tmp_path: Path, write_tab
         read_masks(tmp_path / "e.csv", [SUIT])
     assert list(read_masks(write_table(tmp_path / "h.csv", HEADER), [SUIT])) == []
     assert read_masks(tmp_path / "h.csv", [SUIT]).of(IMAGE) == []
+
+
+def test_a_mistake_of_the_caller_is_not_blamed_on_the_table(tmp_path: Path, write_table: Any) -> None:
+    """No pattern says what a `BoxXMin` is as an id."""
+    path = write_table(tmp_path / "m.csv", HEADER, ROW)
+    with pytest.raises(KeyError, match="BoxXMin"):
+        scan(path, Columns(ids=("ImageID", "LabelName", "BoxXMin"), numbers=()), [SUIT], None)
+
+
+def test_a_cell_beyond_the_limit_of_the_csv_library_is_blamed_on_the_table(tmp_path: Path, write_table: Any) -> None:
+    path = write_table(tmp_path / "m.csv", HEADER, ROW + ',"' + "1" * 200_000 + '"')
+    with pytest.raises(DataError, match=r"m\.csv: cannot be read .*; is this the right table"):
+        scan(path, Columns(ids=("ImageID", "LabelName"), numbers=()), [SUIT], None)

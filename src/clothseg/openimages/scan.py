@@ -25,6 +25,7 @@ from clothseg.errors import DataError, reading
 
 BLOCK_BYTES = 8 << 20
 _MAX_BROKEN = 10_000
+_ADVICE = "is this the right table?"
 
 IMAGE_ID = "^[0-9a-f]{16}$"
 _PATTERNS = {
@@ -112,7 +113,9 @@ def scan(
     """
     frames: list[pl.DataFrame] = []
     broken: list[BrokenRow] = []
-    with _open(path) as stream, reading(path, DataError, "is this the right table?"):
+    with reading(path, DataError):
+        opened = path.open("rb")
+    with opened as stream:
         header = _header(path, stream, columns)
         wanted = [None if values is None else frozenset(values) for values in (mids, partitions)]
         table = _Table(path, header, columns, *wanted)
@@ -122,21 +125,15 @@ def scan(
             if len(broken) > _MAX_BROKEN:
                 raise DataError(
                     f"{path}: more than {_MAX_BROKEN} rows are broken, the first: row {broken[0].row}: "
-                    f"{broken[0].problem}; is this the right table?"
+                    f"{broken[0].problem}; {_ADVICE}"
                 )
     return pl.concat(frames) if frames else _typed(table, pl.DataFrame(schema=_text_schema(header))), broken
 
 
-def _open(path: Path) -> io.BufferedReader:
-    try:
-        return path.open("rb")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-
-
 def _header(path: Path, stream: io.BufferedReader, columns: Columns) -> list[str]:
     """Reads the column names, with or without a byte-order mark, and moves the stream behind them."""
-    start = stream.read(1 << 16)
+    with reading(path, DataError):
+        start = stream.read(1 << 16)
     line, newline, _ = start.partition(b"\n")
     stream.seek(len(line) + len(newline))
     if not line.strip():
@@ -144,21 +141,24 @@ def _header(path: Path, stream: io.BufferedReader, columns: Columns) -> list[str
     text = line.decode("utf-8-sig", errors="replace").strip()
     if "\r" in text:
         raise DataError(f"{path}: the lines end with a carriage return alone, as on old Macs; save the table again")
-    with reading(path, DataError, "is this the right table?"):
+    with reading(path, DataError, _ADVICE):
         header = next(csv.reader([text]))
     needed = [*columns.ids, *columns.numbers, *columns.required_flags]
     if twice := [name for name, count in Counter(header).items() if count > 1]:
-        raise DataError(f"{path}: row 1: the column {twice[0]!r} occurs twice; is this the right table?")
-    missing = [c for c in needed if c not in header]
-    if missing:
-        raise DataError(f"{path}: row 1: no column {', '.join(missing)}; is this the right table?")
+        raise DataError(f"{path}: row 1: the column {twice[0]!r} occurs twice; {_ADVICE}")
+    if missing := [c for c in needed if c not in header]:
+        raise DataError(f"{path}: row 1: no column {', '.join(missing)}; {_ADVICE}")
     return header
 
 
-def _blocks(stream: io.BufferedReader, block_bytes: int) -> Iterator[bytes]:
+def _blocks(path: Path, stream: io.BufferedReader, block_bytes: int) -> Iterator[bytes]:
     """Yields blocks of complete lines. The last line gets a line end too."""
-    while data := stream.read(block_bytes):
-        block = data if data.endswith(b"\n") else data + stream.readline()
+    while True:
+        with reading(path, DataError):
+            block = stream.read(block_bytes)
+            block = block if block.endswith(b"\n") else block + stream.readline()
+        if not block:
+            return
         yield block if block.endswith(b"\n") else block + b"\n"
 
 
@@ -178,7 +178,7 @@ def _in_parallel(
         return frame, broken
 
     with ThreadPoolExecutor(workers) as pool:
-        for block in _blocks(stream, block_bytes):
+        for block in _blocks(table.path, stream, block_bytes):
             running.append(pool.submit(_read_block, table, block))
             if len(running) > workers:
                 yield finished()
@@ -207,19 +207,14 @@ def _quick(table: _Table, block: bytes) -> pl.DataFrame:
     if pattern is None:
         return _cells(table, block).with_row_index("row")
     lines = pl.scan_csv(
-        io.BytesIO(block),
-        has_header=False,
-        separator="\x1f",
-        quote_char=None,
-        schema={"line": pl.String},
-        encoding="utf8-lossy",
-        row_index_name="row",
-    )
-    selected = lines.filter(pl.col("line").str.contains(pattern)).collect(engine="streaming")
+        io.BytesIO(block), has_header=False, separator="\x1f", quote_char=None, schema={"line": pl.String},
+        encoding="utf8-lossy", row_index_name="row",
+    )  # fmt: skip
+    with reading(table.path, DataError, _ADVICE):
+        selected = lines.filter(pl.col("line").str.contains(pattern)).collect(engine="streaming")
     if selected.is_empty():
         return pl.DataFrame(schema=_text_schema(table.header))
-    text = "\n".join(selected["line"]).encode()
-    return _cells(table, text).with_columns(row=selected["row"])
+    return _cells(table, "\n".join(selected["line"]).encode()).with_columns(row=selected["row"])
 
 
 def _cells(table: _Table, lines: bytes) -> pl.DataFrame:
@@ -228,7 +223,8 @@ def _cells(table: _Table, lines: bytes) -> pl.DataFrame:
     if b"\r" in lines:
         lines = lines.replace(b"\r\n", b"\n").removesuffix(b"\r")
     read = pl.scan_csv(io.BytesIO(lines), has_header=False, quote_char=None, schema=schema, encoding="utf8-lossy")
-    return read.select(columns).collect(engine="streaming")
+    with reading(table.path, DataError, _ADVICE):
+        return read.select(columns).collect(engine="streaming")
 
 
 def _slow(table: _Table, block: bytes) -> tuple[pl.DataFrame, list[BrokenRow]]:
@@ -236,10 +232,12 @@ def _slow(table: _Table, block: bytes) -> tuple[pl.DataFrame, list[BrokenRow]]:
     pattern = table.line_pattern()
     good: list[list[str | int | None]] = []
     broken: list[BrokenRow] = []
-    for row, line in enumerate(block.decode("utf-8", errors="replace").split("\n")):
+    lines = block.decode("utf-8", errors="replace").split("\n")
+    with reading(table.path, DataError, _ADVICE):
+        cells = [next(csv.reader([line.rstrip("\r")]), []) for line in lines]
+    for row, (line, words) in enumerate(zip(lines, cells, strict=True)):
         if not line.strip():
             continue
-        words = next(csv.reader([line.rstrip("\r")]))
         if len(words) != len(table.header):
             problem = f"the row has {len(words)} cells, the header {len(table.header)}"
             broken.append(BrokenRow(table.path.name, row, problem, _image_id(table, words)))
@@ -279,9 +277,8 @@ def _check(table: _Table, cells: pl.DataFrame) -> tuple[pl.DataFrame, list[Broke
 
 
 def _problem(column: str, value: str | None) -> str:
-    expected = _PATTERNS[column][1] if column in _PATTERNS else "a number"
-    actual = "is missing" if value is None else f"is {value!r}"
-    return f"{column} {actual}, but should be {expected}"
+    _, expected = _PATTERNS.get(column, ("", "a number"))
+    return f"{column} {'is missing' if value is None else f'is {value!r}'}, but should be {expected}"
 
 
 def _known_id(value: str | None) -> str:
