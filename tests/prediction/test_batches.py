@@ -1,4 +1,4 @@
-"""Batches with a real network, on photos of different sizes: the results are those of one photo at a time."""
+"""Batches with a real network, whose results are those of one photo at a time; and who asks to compile it."""
 
 import numpy as np
 import pytest
@@ -7,8 +7,8 @@ from torch import Tensor
 
 from clothseg.config import Config
 from clothseg.instances import Instances
-from clothseg.models import MaskRCNN
-from clothseg.prediction import detect_batch
+from clothseg.models import MaskRCNN, Model
+from clothseg.prediction import compile_for_inference, detect_batch
 
 from .conftest import Picture
 
@@ -70,3 +70,29 @@ def test_only_inputs_of_one_size_go_together_and_the_order_stays(
     for photo, one, other in zip(photos, alone, together, strict=True):
         assert other.size == photo.shape[:2]
         assert torch.allclose(one.scores, other.scores, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("requested", "configured", "reason", "message"),
+    [
+        (False, False, "", ""),
+        (True, False, "", "compiling: the first photo takes a minute"),
+        (False, True, "", "compiling: the first photo takes a minute"),
+        (True, True, "no compiler", "not compiled, because this machine cannot do it: no compiler"),
+    ],
+)
+def test_the_option_or_the_settings_compile(
+    requested: bool, configured: bool, reason: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[Model] = []
+
+    def compiled(model: Model) -> str:
+        calls.append(model)
+        return reason
+
+    monkeypatch.setattr(Model, "compile", compiled)
+    model = Model(Config.load("demo", [f"inference.compile={str(configured).lower()}"]))
+    said = compile_for_inference(model, requested=requested)
+    assert said.startswith(message)
+    assert bool(said) == bool(calls) == (requested or configured)
+    assert model.config.inference.compile == (bool(calls) and not reason)

@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from clothseg.cli.compile import Compile
-from clothseg.cli.inputs import Device, Overwrite, Quiet
+from clothseg.cli.inputs import Compile, Device, Overwrite, Quiet
 from clothseg.cli.terminal import ERRORS, fail_for_unread, progress_bar, walk
 from clothseg.config import Config
 from clothseg.dataset.reading import describe_corrections

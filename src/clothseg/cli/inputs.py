@@ -3,13 +3,18 @@
 import csv
 from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
 from clothseg import sample
+from clothseg.cli.terminal import ERRORS
 from clothseg.devices import check_device_name
 from clothseg.paths import Wanted, require_path
+
+if TYPE_CHECKING:
+    from clothseg.models import Model
 
 Data = Annotated[
     Path,
@@ -30,6 +35,9 @@ Device = Annotated[
         metavar="auto|cpu|cuda|cuda:1|mps",
         help="Where the network runs. auto takes the GPU if there is one.",
     ),
+]
+Compile = Annotated[
+    bool, typer.Option("--compile", help="Compile the network: takes a minute or two once, then each photo is faster.")
 ]
 Recursive = Annotated[bool, typer.Option("--recursive", help="Search subfolders too.")]
 
@@ -70,3 +78,12 @@ def known_names_in(given: Iterable[str] | None, known: Collection[str]) -> list[
             names.append(name)
             parts = parts[name.count(",") + 1 :]
     return [name for name in names if name]
+
+
+def compile_network(model: "Model", *, compiled: bool, quiet: bool) -> None:
+    """Compiles the network if the option or the settings say so, and prints what to expect."""
+    from clothseg.prediction import compile_for_inference  # noqa: PLC0415 - PyTorch
+
+    message = compile_for_inference(model, requested=compiled)
+    if message and not quiet:
+        ERRORS.print(escape(message))

@@ -8,8 +8,7 @@ import typer
 from rich.markup import escape
 
 from clothseg import videos
-from clothseg.cli.compile import Compile, compile_network
-from clothseg.cli.inputs import Device, Overrides, Overwrite, Quiet, Recursive, split_names
+from clothseg.cli.inputs import Compile, Device, Overrides, Overwrite, Quiet, Recursive, compile_network, split_names
 from clothseg.cli.selection import ClassAgnosticNms, ThresholdOf, Thresholds, selection_settings
 from clothseg.cli.terminal import ERRORS, counted, progress_bar, walk
 from clothseg.dataset.photo_lists import photos_of

@@ -1,5 +1,4 @@
-from .batches import detect_batch
-from .compile import compile_for_inference
+from .batches import compile_for_inference, detect_batch
 from .files import predict_files
 from .options import MAPS, OutputFormat, PredictOptions
 from .writers import Predicted, PredictionRecord

@@ -1,4 +1,4 @@
-"""Detects on several photos at once, if that does not change the results."""
+"""Runs the network: on several photos at once, if that does not change the results, and compiled, if asked."""
 
 import itertools
 from collections import defaultdict
@@ -57,3 +57,18 @@ def _input_size(model: Model, photo: RgbImage) -> tuple[int, int]:
     """Height and width of the network's input for this photo alone."""
     assert model.network is not None
     return model.network.transform.place((photo.shape[0], photo.shape[1])).padded
+
+
+def compile_for_inference(model: Model, *, requested: bool) -> str:
+    """Compiles a model's network if `requested`, or if its `inference.compile` is set. It works uncompiled too.
+
+    Returns:
+        A message for the user: what to expect, or why this machine cannot compile. Empty if nothing was to compile.
+    """
+    if not requested and not model.config.inference.compile:
+        return ""
+    reason = model.compile()
+    model.config = model.config.changed("inference", compile=not reason)
+    if reason:
+        return f"not compiled, because this machine cannot do it: {reason}"
+    return "compiling: the first photo takes a minute or two, and so may the first photo of another size"

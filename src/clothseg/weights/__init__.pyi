@@ -1,11 +1,10 @@
 from .catalogue import PUBLISHED, Published, cache_folder, check_source, fetch, published
 from .check import check_model, weights_file
-from .converted import ConvertedWeights
+from .converted import ConvertedWeights, LoadReport
 from .formats.efficientnet_lite import BUNDLED, timm_names
 from .formats.native import SavedNetwork, read_network, write_network
 from .formats.torchvision import from_torchvision
 from .load import load_converted, load_initial_weights, read_weights
-from .load_report import LoadReport
 from .loaded_model import LoadedModel, config_of, convert_weights, load_model
 
 __all__ = [

@@ -16,7 +16,7 @@ from clothseg.networks import Network
 from clothseg.runs import RunFolder
 from clothseg.weights.catalogue import find_weights_file
 from clothseg.weights.check import weights_file
-from clothseg.weights.converted import ConvertedWeights, same_classes, shared_classes, transfer_class_rows
+from clothseg.weights.converted import ConvertedWeights, LoadReport, same_classes, shared_classes, transfer_class_rows
 from clothseg.weights.files.tensor_file import TensorFile, read_tensor_file
 from clothseg.weights.formats import (
     deeplab,
@@ -31,7 +31,6 @@ from clothseg.weights.formats import (
 )
 from clothseg.weights.formats.efficientnet_lite import BUNDLED
 from clothseg.weights.infer_settings import infer_classes, infer_settings
-from clothseg.weights.load_report import LoadReport
 from clothseg.weights.origin_settings import network_name
 
 if TYPE_CHECKING:

@@ -9,10 +9,9 @@ from clothseg.errors import WeightsError
 from clothseg.instances.class_names import wrong_class_names
 from clothseg.networks import Network, build_network
 from clothseg.weights.check import weights_file
-from clothseg.weights.converted import ConvertedWeights
+from clothseg.weights.converted import ConvertedWeights, LoadReport
 from clothseg.weights.formats.native import write_network
 from clothseg.weights.load import load_converted, read_weights
-from clothseg.weights.load_report import LoadReport
 from clothseg.weights.origin_settings import config_from, named_network, network_name
 
 
