@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self, overload
 
@@ -22,7 +21,7 @@ from clothseg.photo_values import as_photo, is_list
 from clothseg.pictures.photo_instances import PhotoInstances
 from clothseg.runs import RunFolder
 from clothseg.weights import ConvertedWeights, LoadReport, load_converted, load_initial_weights, load_model
-from clothseg.weights.formats.native import read_network, write_network
+from clothseg.weights.formats.native import write_network
 
 if TYPE_CHECKING:  # what only `fit` and `evaluate` need is imported there: it would double the time to a prediction
     from lightning_fabric import Fabric
@@ -140,29 +139,18 @@ class Model:
             ClothsegError: `run` is in the way (unless `overwrite` or `resume`), no such device, or see `training.fit`.
         """
         # Lightning Fabric, TensorBoard and matplotlib take seconds to import, and a prediction needs none of them.
-        from clothseg.training import add_run_facts, check_datasets, open_run, write_curves  # noqa: PLC0415
-        from clothseg.training.fit import fit  # noqa: PLC0415
+        from clothseg.training.checks import check_datasets  # noqa: PLC0415
+        from clothseg.training.fit import train_run  # noqa: PLC0415
 
-        folder = RunFolder(Path(run))
         check_datasets(train, val, self.config)
         fabric = fabric or launch(1, self.config.train.precision, device=resolve_device(device))
         if self.network is None or self.classes != train.classes:
             self._rebuild(train.classes)
-        if fabric.global_rank:
-            fit(self._built(), train, val, self.config, folder, resume=resume, force=force, fabric=fabric)
-            return self
-        open_run(folder, self.config, resume=resume, overwrite=overwrite)
-        weights = self.loaded.summary() if self.loaded else "random numbers"
-        try:
-            fit(
-                self._built(), train, val, self.config, folder,
-                resume=resume, force=force, quiet=quiet, loaded=weights, fabric=fabric,
-            )  # fmt: skip
-        finally:
-            with suppress(OSError):  # a full disk was reported already
-                write_curves(folder)
-        self._built().load_state_dict(read_network(folder.weights).tensors)
-        add_run_facts(folder, self._built(), train, val, None if resume else weights)
+        train_run(
+            self._built(), train, val, self.config, RunFolder(Path(run)), fabric,
+            loaded=self.loaded.summary() if self.loaded else "random numbers",
+            overwrite=overwrite, resume=resume, force=force, quiet=quiet,
+        )  # fmt: skip
         return self
 
     def compile(self) -> str:

@@ -1,6 +1,7 @@
-"""Trains a network: the loop over steps, and what happens when it is stopped or fails."""
+"""Trains a network: a run from its folder to its best weights, the loop over steps, and what happens if it stops."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from lightning_fabric import Fabric
@@ -12,12 +13,55 @@ from clothseg.distributed import DistributedContext, launch, lost_another_proces
 from clothseg.errors import DataError, InterruptedRun, PhotoError, RunError, SpoiledRun, shell_command
 from clothseg.networks import Network
 from clothseg.runs import RunFolder
-from clothseg.training.checks import check_datasets
+from clothseg.training.checks import check_datasets, open_run
 from clothseg.training.history import HistoryRow
 from clothseg.training.run_log import RunLog, step_bar
-from clothseg.training.run_summary import EtaEstimator, describe_plan, summarize_run
+from clothseg.training.run_summary import EtaEstimator, add_run_facts, describe_plan, summarize_run, write_curves
 from clothseg.training.stop import StopRequest
 from clothseg.training.trainer import Trainer
+from clothseg.weights import read_network
+
+
+def train_run(
+    network: Network,
+    train: CocoLikeDataset,
+    val: CocoLikeDataset,
+    config: Config,
+    run: RunFolder,
+    fabric: Fabric,
+    *,
+    loaded: str,
+    overwrite: bool = False,
+    resume: bool = False,
+    force: bool = False,
+    quiet: bool = False,
+) -> None:
+    """`fit`, and what is done before and after it: the run's folder, its curves and facts, and the best weights.
+
+    Every process of a training calls it; afterwards the network of the first has the best weights.
+
+    Args:
+        network, train, val, config, run, resume, force, quiet, fabric: see `fit`.
+        loaded: what the initial weights are, for people.
+        overwrite: whether another run in the folder may be replaced.
+
+    Raises:
+        ClothsegError: something is in the way at `run`, or see `fit`.
+    """
+    if fabric.global_rank:
+        fit(network, train, val, config, run, resume=resume, force=force, fabric=fabric)
+        return
+    open_run(run, config, resume=resume, overwrite=overwrite)
+    try:
+        fit(
+            network, train, val, config, run,
+            resume=resume, force=force, quiet=quiet, loaded=loaded, fabric=fabric,
+        )  # fmt: skip
+    finally:
+        with suppress(OSError):  # a full disk was reported already
+            write_curves(run)
+    network.load_state_dict(read_network(run.weights).tensors)
+    add_run_facts(run, network, train, val, None if resume else loaded)
 
 
 def fit(

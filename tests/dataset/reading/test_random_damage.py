@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from damage import damage
 
 from clothseg.dataset import CocoLikeDataset
 from clothseg.dataset.doctor import examine
@@ -26,26 +27,6 @@ ODD: list[Any] = [
     [[1e200, 1, 2, 3, 4, 1e200]], [0, 0, 0, 0], [1, 2, 1e308, 1e308], "../../x", "\0", "a" * 5000, "%zz", "http://[x",
     "/data/local-files/?d=%00", "\ud800", {"size": [10**9, 10**9], "counts": [10**18]}, {"a": {"b": []}},
 ]  # fmt: skip
-
-
-def damage(node: Any, generator: random.Random) -> None:
-    """Changes, removes or doubles one random value."""
-    while True:
-        keys = list(node) if isinstance(node, dict) else list(range(len(node)))
-        if not keys:
-            return
-        key = generator.choice(keys)
-        if isinstance(node[key], dict | list) and node[key] and generator.random() < 0.9:
-            node = node[key]
-            continue
-        action = generator.random()
-        if action < 0.15:
-            del node[key]
-        elif action < 0.25 and isinstance(node, list):
-            node.append(copy.deepcopy(node[key]))
-        else:
-            node[key] = copy.deepcopy(generator.choice(ODD))
-        return
 
 
 def attempt(action: Callable[[], Any]) -> str:
@@ -89,7 +70,7 @@ def try_many(dataset: Callable[..., Path], seeds: range) -> int:
         generator = random.Random(seed)
         content = copy.deepcopy(plain)
         for _ in range(generator.choice([1, 1, 2, 5, 20])):
-            damage(content, generator)
+            damage(content, ODD, generator)
         used += compare(folder, content)
     return used
 

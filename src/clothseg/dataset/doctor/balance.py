@@ -37,7 +37,7 @@ def check_balance(splits: Sequence[Split], min_instances: int = MIN_INSTANCES) -
 
 def count_instances(split: Split) -> Counter[str]:
     """Counts instances by class, without crowds. Class names are those of `class_name_key`."""
-    names = {number: class_name_key(row.name) for number, row in split.categories_by_id().items()}
+    names = {number: class_name_key(row.name) for number, row in split.categories_by_id.items()}
     return Counter(names[r.category_id] for r in split.annotations if r.category_id in names and not r.crowd)
 
 

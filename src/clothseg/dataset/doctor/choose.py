@@ -48,7 +48,7 @@ def choose(split: Split, findings: Sequence[Finding]) -> CleanSplit:
     wrong = _first_errors(split, findings)
     unclear = ambiguous_ids(split.categories)
     for category in split.categories:
-        if found := wrong.get(("categories", category.location.row)):
+        if found := wrong.get(("categories", category.row)):
             kept.drop(category, found.kind, found.message)
         elif category.id in unclear:
             kept.drop(category, "duplicate_id", f"id {category.id!r} belongs to two classes")
@@ -78,7 +78,7 @@ def _choose_images(kept: CleanSplit, wrong: dict[tuple[str, int | None], Finding
     unclear = ambiguous_ids(kept.split.images)
     used = set()
     for image in kept.split.images:
-        if found := wrong.get(("images", image.location.row)):
+        if found := wrong.get(("images", image.row)):
             kept.drop(image, found.kind, found.message)
         elif image.id in unclear:
             kept.drop(image, "duplicate_id", f"id {image.id!r} belongs to two photos")
@@ -93,7 +93,7 @@ def _choose_annotations(kept: CleanSplit, wrong: dict[tuple[str, int | None], Fi
     images = {row.id for row in kept.images}
     categories = {row.id for row in kept.categories}
     for row in kept.split.annotations:
-        if found := wrong.get(("annotations", row.location.row)):
+        if found := wrong.get(("annotations", row.row)):
             kept.drop(row, found.kind, found.message)
         elif row.image_id not in images:
             kept.drop(row, "photo_removed", f"its photo {row.location.photo} was removed")
@@ -128,7 +128,7 @@ def photos_missing_instances(kept: Sequence[CleanSplit]) -> dict[str, list[str]]
         names = {
             photos[row.image_id]
             for row in part.split.annotations
-            if row.location.row in lost and row.image_id is not None and row.image_id in photos
+            if row.row in lost and row.image_id is not None and row.image_id in photos
         }
         answer[str(part.split.file)] = sorted(names)
     return dict(answer)

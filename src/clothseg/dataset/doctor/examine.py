@@ -109,7 +109,7 @@ class _PhotoList:
         self.annotations: dict[tuple[str, Id | None], list[AnnotationRow]] = defaultdict(list)
         self.without_path: list[tuple[Split, ImageRow]] = []
         for split in splits:
-            first = split.images_by_id()
+            first = split.images_by_id
             for image in split.images:
                 if image.path is None:
                     self.without_path.append((split, image))

@@ -52,22 +52,29 @@ def read_splits(files: Sequence[SplitFiles]) -> tuple[list[Split], list[Finding]
             findings.append(Finding("not_coco", Location(str(given.annotations)), reason))
             continue
         rows = read_rows(tree, given.annotations, PhotoFiles(given.photos), name=given.name)
-        split = Split(given.name, given.annotations, rows.tree)
-        findings += _fill(split, rows)
+        split, found = _with_locations(rows, given.annotations)
         splits.append(split)
+        findings += found
     if not splits:
         raise DataError("; ".join(f"{finding.location.file}: {finding.message}" for finding in findings))
     return splits, findings
 
 
-def _fill(split: Split, rows: CocoRows) -> list[Finding]:
-    """Moves the rows to the split, with their locations, and returns the reader's findings."""
-    place = _Locations(split, rows)
-    split.categories = [CategoryRow(place.of("categories", r.row), r.id, r.name, r.raw) for r in rows.categories]
-    split.images = [ImageRow(place.of("images", r.row), r.id, r.file_name, r.size, r.path, r.raw) for r in rows.images]
-    split.annotations = [
-        AnnotationRow(place.of("annotations", r.row), r.id, r.image_id, r.category_id, r.raw) for r in rows.annotations
-    ]
+def _with_locations(rows: CocoRows, file: Path) -> tuple[Split, list[Finding]]:
+    """The rows with their locations, and the reader's findings."""
+    place = _Locations(rows)
+    split = Split(
+        rows.name,
+        file,
+        rows.tree,
+        rows.log,
+        [CategoryRow(r.row, r.id, r.name, r.raw, place.of("categories", r.row)) for r in rows.categories],
+        [ImageRow(r.row, r.id, r.file_name, r.size, r.path, r.raw, place.of("images", r.row)) for r in rows.images],
+        [
+            AnnotationRow(r.row, r.id, r.image_id, r.category_id, r.raw, place.of("annotations", r.row))
+            for r in rows.annotations
+        ],
+    )
     findings = [
         Finding(
             issue.kind,
@@ -79,15 +86,15 @@ def _fill(split: Split, rows: CocoRows) -> list[Finding]:
     ]
     for kind, empty in (("no_photos", not split.images), ("no_annotations", not split.annotations)):
         if empty:
-            findings.append(Finding(kind, Location(str(split.file)), f"the file has no {kind.removeprefix('no_')}"))
-    return findings
+            findings.append(Finding(kind, Location(str(file)), f"the file has no {kind.removeprefix('no_')}"))
+    return split, findings
 
 
 class _Locations:
     """Makes the locations of rows: ids as they are in the file, and the name of the photo."""
 
-    def __init__(self, split: Split, rows: CocoRows) -> None:
-        self.file, self.tree = str(split.file), rows.tree
+    def __init__(self, rows: CocoRows) -> None:
+        self.file, self.tree = str(rows.file), rows.tree
         self.names = {number: image.file_name for number, image in rows.images_by_id.items()}
 
     def of(self, section: Section, row: int | None) -> Location:

@@ -1,68 +1,42 @@
-"""Rows of COCO files with their locations. Values that cannot be used are None."""
+"""Rows of COCO files, as the reader gives them, with their locations."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from clothseg.dataset.doctor.findings import Location
+from clothseg.dataset.reading import rows
 from clothseg.dataset.reading.values import Id
 
 __all__ = ["AnnotationRow", "CategoryRow", "Id", "ImageRow", "Split"]
 
 
-@dataclass(frozen=True)
-class CategoryRow:
-    """A class. `name` is empty if the JSON has no usable name."""
+@dataclass(frozen=True, slots=True)
+class CategoryRow(rows.CategoryRow):
+    """A class, and its location."""
 
     location: Location
-    id: Id | None
-    name: str
-    raw: dict[str, Any]
 
 
-@dataclass(frozen=True)
-class ImageRow:
-    """A photo. `size` is height and width. `path` is where the file was found, or where it should be."""
+@dataclass(frozen=True, slots=True)
+class ImageRow(rows.ImageRow):
+    """A photo, and its location."""
 
     location: Location
-    id: Id | None
-    file_name: str
-    size: tuple[int, int] | None
-    path: Path | None
-    raw: dict[str, Any]
 
 
-@dataclass(frozen=True)
-class AnnotationRow:
-    """An annotation. `raw` has mask, box, area and `iscrowd` as the reader set them right."""
+@dataclass(frozen=True, slots=True)
+class AnnotationRow(rows.AnnotationRow):
+    """An annotation, and its location."""
 
     location: Location
-    id: Id | None
-    image_id: Id | None
-    category_id: Id | None
-    raw: dict[str, Any]
-
-    @property
-    def crowd(self) -> bool:
-        """Whether this is a region to ignore."""
-        return self.raw.get("iscrowd") == 1
 
 
 @dataclass
-class Split:
-    """One file: its name (`train` for `train.json`), its rows, and its whole JSON in `tree`."""
+class Split(rows.CocoRows):
+    """One file, whose rows have locations."""
 
-    name: str
     file: Path
-    tree: dict[str, Any]
-    categories: list[CategoryRow] = field(default_factory=list)
-    images: list[ImageRow] = field(default_factory=list)
-    annotations: list[AnnotationRow] = field(default_factory=list)
-
-    def images_by_id(self) -> dict[Id, ImageRow]:
-        """The first image with each id."""
-        return {row.id: row for row in reversed(self.images) if row.id is not None}
-
-    def categories_by_id(self) -> dict[Id, CategoryRow]:
-        """The first category with each id."""
-        return {row.id: row for row in reversed(self.categories) if row.id is not None}
+    categories: Sequence[CategoryRow] = ()
+    images: Sequence[ImageRow] = ()
+    annotations: Sequence[AnnotationRow] = ()

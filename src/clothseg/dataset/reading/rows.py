@@ -1,6 +1,7 @@
 """The rows of a COCO file. Values that cannot be used are None; the rest is set right already."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -86,9 +87,9 @@ class CocoRows:
     file: Path | str
     tree: dict[str, Any]
     log: IssueLog
-    categories: list[CategoryRow] = field(default_factory=list)
-    images: list[ImageRow] = field(default_factory=list)
-    annotations: list[AnnotationRow] = field(default_factory=list)
+    categories: Sequence[CategoryRow] = ()
+    images: Sequence[ImageRow] = ()
+    annotations: Sequence[AnnotationRow] = ()
 
     @cached_property
     def images_by_id(self) -> dict[Id, ImageRow]:
