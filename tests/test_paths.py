@@ -55,6 +55,11 @@ def test_a_folder_is_known_by_its_files(kind: PathKind, tmp_path: Path) -> None:
     assert classify_path(written(tmp_path / "folder", FILES[kind])) is kind
 
 
+def test_supervisely_is_known_by_its_folders(tmp_path: Path) -> None:
+    files = {"meta.json": '{"classes": []}', "ds/ann/a.jpg.json": "{}", "ds/img/a.jpg": ""}
+    assert classify_path(written(tmp_path / "folder", files)) is PathKind.SUPERVISELY
+
+
 @pytest.mark.parametrize(
     ("name", "text", "kind"),
     [

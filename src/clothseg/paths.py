@@ -216,6 +216,8 @@ def _classify_folder(inside: _Contents) -> PathKind:
 
 def _labels(inside: _Contents) -> PathKind | None:
     """The form of the labels in a folder; None without any."""
+    if any(file.name == "meta.json" for file in inside.files) and any("ann" in file.parts for file in inside.files):
+        return PathKind.SUPERVISELY
     found = [_classify_json(start) for file, start in inside.starts(".json") if len(file.parts) <= _ANNOTATIONS_DEPTH]
     if PathKind.COCO in found:
         return PathKind.DATASET

@@ -8,7 +8,6 @@ from typing import Any
 from clothseg.config.yaml_text import parse_yaml
 from clothseg.dataset.importing.labels import PhotoIndex
 from clothseg.errors import ConfigError, DataError, shown
-from clothseg.photos import SUFFIXES
 
 SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 """Our name of each split by the names of keys and folders."""
@@ -174,12 +173,6 @@ def label_path(photo: Path) -> Path:
     return photo.with_suffix(".txt")
 
 
-def is_yolo(source: Path) -> bool:
-    """Whether a folder or file looks like a YOLO dataset."""
-    if source.is_file():
-        return source.suffix.lower() in {".yaml", ".yml"}
-    if yaml_of(source) is not None:
-        return True
-    texts = [path for path in source.rglob("*.txt") if path.parent.name == "labels" or "labels" in path.parts]
-    beside = any(path.with_suffix(".txt").is_file() for path in source.iterdir() if path.suffix.lower() in SUFFIXES)
-    return bool(texts) or beside
+def has_data_yaml(source: Path) -> bool:
+    """Whether a file is a YAML file, or a folder has the one of a YOLO dataset, whose labels may lie elsewhere."""
+    return source.suffix.lower() in {".yaml", ".yml"} if source.is_file() else yaml_of(source) is not None
