@@ -11,6 +11,7 @@ from torch import Tensor
 
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
+from clothseg.dataset.unlabelled import UnlabelledPhotos
 from clothseg.devices import AUTO, float32_products, has_tf32, resolve_device
 from clothseg.distributed import launch
 from clothseg.errors import ConfigError, RunError
@@ -130,11 +131,12 @@ class Model:
         quiet: bool = False,
         device: str | torch.device = AUTO,
         fabric: "Fabric | None" = None,
+        unlabelled: UnlabelledPhotos | None = None,
     ) -> Self:
         """Trains on prepared datasets and writes the folder `run`; afterwards the network has the best weights.
 
         The network is moved to `device` and stays there. Processes that `distributed.launch` started learn together, on
-        their own devices; the first of them writes.
+        their own devices; the first of them writes. `unlabelled` are photos from `find_unlabelled` to learn from too.
 
         Raises:
             ClothsegError: `run` is in the way (unless `overwrite` or `resume`), no such device, or see `training.fit`.
@@ -149,14 +151,15 @@ class Model:
         if self.network is None or self.classes != train.classes:
             self._rebuild(train.classes)
         if fabric.global_rank:
-            fit(self._built(), train, val, self.config, folder, resume=resume, force=force, fabric=fabric)
+            fit(self._built(), train, val, self.config, folder, resume=resume, force=force, fabric=fabric,
+                unlabelled=unlabelled)  # fmt: skip
             return self
         open_run(folder, self.config, resume=resume, overwrite=overwrite)
         weights = self.loaded.summary() if self.loaded else "random numbers"
         try:
             fit(
                 self._built(), train, val, self.config, folder,
-                resume=resume, force=force, quiet=quiet, loaded=weights, fabric=fabric,
+                resume=resume, force=force, quiet=quiet, loaded=weights, fabric=fabric, unlabelled=unlabelled,
             )  # fmt: skip
         finally:
             with suppress(OSError):  # a full disk was reported already

@@ -1,9 +1,13 @@
-"""Random changes to a photo and its instances (`augment.py`), and pictures of what they do (`preview.py`)."""
+"""Random changes to a photo and its instances (`augment.py`), stronger ones (`strong.py`), and pictures of them.
+
+`preview.py` draws the pictures.
+"""
 
 from clothseg.deferred_dynamo import import_without_dynamo
 
 import_without_dynamo("torchvision.transforms.v2")  # before `augment.py` imports it
 
 from clothseg.dataset.augment.augment import augment, paste_instances  # noqa: E402
+from clothseg.dataset.augment.strong import cover_part, strong  # noqa: E402
 
-__all__ = ["augment", "paste_instances"]
+__all__ = ["augment", "cover_part", "paste_instances", "strong"]
