@@ -127,7 +127,7 @@ def test_the_share_of_the_photos_without_labels_is_as_set(
     before = Counter(place for _ in range(30) for place, _ in trainer.sampler.next_batch())
     assert max(before) < labelled, "drawn in the burn-in"
     row = {"image_id": 1, "category_id": 1, "segmentation": [], "bbox": [0.0, 0.0, 9.0, 9.0], "iscrowd": 0}
-    labels = PseudoLabels(1, [[row], [row], [], [{**row, "iscrowd": 1}]])  # type: ignore[list-item]
+    labels = PseudoLabels(1, [[row], [row], [], [{**row, "iscrowd": 1}]])  # type: ignore[list-item,typeddict-item]
     trainer.self_training.use(labels)
     drawn = Counter(place for _ in range(2000) for place, _ in trainer.sampler.next_batch())
     assert set(drawn) == {*range(labelled), labelled, labelled + 1}, "only photos with an object teach"
