@@ -10,6 +10,7 @@ from torch import Tensor
 
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
+from clothseg.dataset.unlabelled import UnlabelledPhotos
 from clothseg.devices import AUTO, float32_products, has_tf32, resolve_device
 from clothseg.distributed import launch
 from clothseg.errors import ConfigError, RunError
@@ -129,11 +130,12 @@ class Model:
         quiet: bool = False,
         device: str | torch.device = AUTO,
         fabric: "Fabric | None" = None,
+        unlabelled: UnlabelledPhotos | None = None,
     ) -> Self:
         """Trains on prepared datasets and writes the folder `run`; afterwards the network has the best weights.
 
         The network is moved to `device` and stays there. Processes that `distributed.launch` started learn together, on
-        their own devices; the first of them writes.
+        their own devices; the first of them writes. `unlabelled` are photos from `find_unlabelled` to learn from too.
 
         Raises:
             ClothsegError: `run` is in the way (unless `overwrite` or `resume`), no such device, or see `training.fit`.
@@ -149,7 +151,7 @@ class Model:
         train_run(
             self._built(), train, val, self.config, RunFolder(Path(run)), fabric,
             loaded=self.loaded.summary() if self.loaded else "random numbers",
-            overwrite=overwrite, resume=resume, force=force, quiet=quiet,
+            overwrite=overwrite, resume=resume, force=force, quiet=quiet, unlabelled=unlabelled,
         )  # fmt: skip
         return self
 

@@ -98,6 +98,16 @@ class RunFolder:
         return self.path / "split.json"
 
     @property
+    def unlabelled(self) -> Path:
+        """Which photos without labels the run learns from too."""
+        return self.path / "unlabelled.json"
+
+    @property
+    def pseudo_labels(self) -> Path:
+        """How the teacher labelled these photos last, in COCO's format."""
+        return self.path / "pseudo-labels.json"
+
+    @property
     def facts(self) -> Path:
         """The dataset, device, versions and timings."""
         return self.path / "run.json"
@@ -124,6 +134,8 @@ class RunFolder:
             self.report,
             self.log,
             self.split,
+            self.unlabelled,
+            self.pseudo_labels,
             self.facts,
         ):
             if not place.exists() and not place.is_symlink():

@@ -1,5 +1,6 @@
 """`clothseg fit`: what it refuses when a run continues, and what may change. `clothseg curves`."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -59,3 +60,24 @@ def test_curves_of_the_runs_with_a_history(
     assert out.read_bytes().startswith(b"\x89PNG")
     assert run_command("curves", tmp_path / "died", "--out", tmp_path / "none.png") == 2
     assert not (tmp_path / "none.png").exists()
+
+
+def test_photos_without_labels_are_learned_from_and_bad_ones_named(
+    tmp_path: Path, run_command: RunCommand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, out, free = tmp_path / "data", tmp_path / "run", tmp_path / "more photos"
+    build_dataset(sample.folder(), data, ["Suit", "Dress", "Jeans"], BuildOptions(limit=3))
+    free.mkdir()
+    shutil.copy(sorted((sample.folder() / "train").glob("*.jpg"))[-1], free / "new one.jpg")
+    shutil.copy(next((data / "images").glob("*.jpg")), free / "known.jpg")
+    (free / "broken.jpg").write_bytes(b"x")
+    settings = [*TINY, "weights=random", "train.epochs=2", "train.steps_per_epoch=1", "train.ema_decay=0.5",
+                "unlabelled.burn_in=0.5", "unlabelled.sure_score=0", "unlabelled.unsure_score=0"]  # fmt: skip
+    words = [word for setting in settings for word in ("--set", setting)]
+    assert run_command("fit", data, "--out", out, "--unlabelled", free, *words) == 1, "a photo cannot be read"
+    said = " ".join(capsys.readouterr().err.split())
+    assert "1 photo without labels to learn from" in said
+    assert "broken.jpg" in said and "known.jpg: a copy of the" in said
+    assert "the teacher labelled 1 photos" in " ".join((out / "log.txt").read_text().split())
+    assert run_command("fit", data, "--out", out, "--resume", "--unlabelled", free) == 2
+    assert "--unlabelled" in capsys.readouterr().err

@@ -12,11 +12,12 @@ import typer
 from rich.markup import escape
 
 from clothseg.cli.inputs import Data, Device, Overrides, Overwrite, Quiet
-from clothseg.cli.terminal import ERRORS, fail_for_unread, progress_bar, walk
+from clothseg.cli.terminal import ERRORS, counted, fail_for_unread, progress_bar, walk
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset, readable
 from clothseg.dataset.photo_split import read_photo_split
 from clothseg.dataset.train_val import read_training_data
+from clothseg.dataset.unlabelled import UnlabelledPhotos, find_unlabelled
 from clothseg.devices import check_device_name, resolve_device
 from clothseg.errors import ClothsegError
 from clothseg.files import require_absent
@@ -56,6 +57,10 @@ def fit(
         typer.Option(
             min=0, max=1, help="Keep this part of the photos of --split for validation, where there is no other file."
         ),
+    ] = None,
+    unlabelled: Annotated[
+        list[Path] | None,
+        typer.Option(help="Learn from these photos without labels too: a folder, repeatable. See docs/unlabelled.md."),
     ] = None,
     split_seed: Annotated[int, typer.Option(min=0, help="Another seed gives another split by --val-fraction.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out.")] = False,
@@ -99,7 +104,10 @@ def fit(
         raise ClothsegError("--overfit-one-image is a test before a run; remove --resume and --more-epochs")
     if continues:
         refuse_settings(
-            {"--set": overrides, "--weights": weights, "--max-memory": max_memory, "--val-fraction": val_fraction}
+            {
+                **{"--set": overrides, "--weights": weights, "--max-memory": max_memory},
+                **{"--val-fraction": val_fraction, "--unlabelled": unlabelled},
+            }
         )
     named = {"weights": weights, "train.on_nonfinite": on_nonfinite}
     overrides = [*(overrides or []), *(f"{key}={json.dumps(value)}" for key, value in named.items() if value)]
@@ -118,6 +126,8 @@ def fit(
             known=read_photo_split(run.split) if continues else None, progress=partial(walk, bar),
         )  # fmt: skip
     train, val, unread = only_readable(train, val, quiet=quiet)
+    free = find_free(unlabelled, train, val, quiet=quiet) if unlabelled else None
+    unread += free.unread if free else ()
     # PyTorch takes seconds to import: only now, because wrong input is refused at once.
     from clothseg.distributed import launch, world_size_for  # noqa: PLC0415
     from clothseg.models import Model  # noqa: PLC0415
@@ -146,7 +156,8 @@ def fit(
     unused = model.network is not None and model.network.has_unused_parameters
     fabric = launch(processes, settings.train.precision, device=where, find_unused_parameters=unused)
     quiet = quiet or fabric.global_rank > 0
-    model.fit(train, val, out, overwrite=overwrite, resume=continues, force=force, quiet=quiet, fabric=fabric)
+    model.fit(train, val, out, overwrite=overwrite, resume=continues, force=force, quiet=quiet, fabric=fabric,
+              unlabelled=free)  # fmt: skip
     if fabric.global_rank == 0:
         finish(run, data, unread, quiet=quiet)
 
@@ -170,6 +181,17 @@ def only_readable(
     for message in unread:
         ERRORS.print(f"[bold red]left out:[/] {escape(message)}")
     return train, val, unread
+
+
+def find_free(places: list[Path], train: CocoLikeDataset, val: CocoLikeDataset, *, quiet: bool) -> UnlabelledPhotos:
+    """The photos without labels, with a line for each that is left out."""
+    with progress_bar(quiet=quiet) as bar:
+        found = find_unlabelled(places, train, val, progress=partial(walk, bar))
+    for message in (*found.unread, *found.known):
+        ERRORS.print(f"[bold red]left out:[/] {escape(message)}")
+    if not quiet:
+        ERRORS.print(f"{counted(len(found), 'photo')} without labels to learn from")
+    return found
 
 
 def refuse_settings(options: Mapping[str, object]) -> None:

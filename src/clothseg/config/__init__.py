@@ -36,6 +36,7 @@ from clothseg.config.shared import (
     PyramidSettings,
 )
 from clothseg.config.train import HEADLINE_METRICS, StageSettings, TrainSettings
+from clothseg.config.unlabelled import UnlabelledSettings
 from clothseg.config.yolact import (
     PrototypeSettings,
     SelectionSettings,
@@ -76,6 +77,7 @@ __all__ = [
     "StageSettings",
     "Strength",
     "TrainSettings",
+    "UnlabelledSettings",
     "YolactAnchorSettings",
     "YolactHeadSettings",
     "YolactSettings",

@@ -74,6 +74,8 @@ class AugmentSettings(Section):
     """Gaussian blur with a sigma of up to this many pixels."""
     sharpen: Strength = Field(default_factory=Strength)
     """Sharpen by a factor up to 1 + max."""
+    erase: FractionStrength = _off()
+    """Cover a rectangle of up to this fraction of the photo with its mean colour; the objects stay as they are."""
     copy_paste: Fraction = 0.0
     """Probability that objects of another photo are pasted in front."""
 

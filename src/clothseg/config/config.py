@@ -17,6 +17,7 @@ from clothseg.config.renamed import take_renamed
 from clothseg.config.section import TRAINABLE, Section
 from clothseg.config.shared import BackboneSettings, InferenceSettings, InputSettings, NetworkSettings
 from clothseg.config.train import HEADLINE_METRICS, StageSettings, TrainSettings
+from clothseg.config.unlabelled import UnlabelledSettings
 from clothseg.config.yolact import YolactSettings
 from clothseg.errors import ConfigError
 
@@ -52,6 +53,7 @@ class Config(Section):
     inference: InferenceSettings = Field(default_factory=InferenceSettings)
     augment: AugmentSettings = Field(default_factory=AugmentSettings)
     train: TrainSettings = Field(default_factory=TrainSettings)
+    unlabelled: UnlabelledSettings = Field(default_factory=UnlabelledSettings)
 
     @model_validator(mode="after")
     def _monitor_is_known(self) -> Self:

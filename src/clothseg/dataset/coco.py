@@ -3,8 +3,8 @@
 import copy
 import re
 from collections import defaultdict
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -46,6 +46,7 @@ class CocoLikeDataset:
         folder: where it was loaded from, or None.
         corrections: what the reader set right or left out in that file.
         photo_split: the split of the file that this dataset is one side of, or None.
+        unlabelled: how many photos at the end have no labels of their own; see `with_unlabelled`.
     """
 
     def __init__(self) -> None:
@@ -55,6 +56,7 @@ class CocoLikeDataset:
         self.folder: Path | None = None
         self.corrections: tuple[Correction, ...] = ()
         self.photo_split: PhotoSplit | None = None
+        self.unlabelled = 0
         self._image_ids: set[int] = set()
         self._cache = PhotoCache()
         self._classes: dict[tuple[str, int], str] = {}
@@ -166,6 +168,11 @@ class CocoLikeDataset:
         return len(self.images)
 
     @property
+    def labelled(self) -> int:
+        """How many photos, at the start, have labels of their own."""
+        return len(self.images) - self.unlabelled
+
+    @property
     def classes(self) -> list[str]:
         """The names of the classes 1..K, without background."""
         return self.class_names[1:]
@@ -207,9 +214,29 @@ class CocoLikeDataset:
         """The same dataset with only these photos, for example one side of a split."""
         wanted, other = set(image_ids), copy.copy(self)
         other.images = [entry for entry in self.images if entry.id in wanted]
+        other.unlabelled = sum(entry.id in wanted for entry in self.images[self.labelled :])
         other._image_ids = {entry.id for entry in other.images}
         other._cache = PhotoCache()
         return other
+
+    def with_unlabelled(self, photos: Sequence[tuple[Path, int, int]]) -> Self:
+        """The same dataset with more photos at the end, which have no labels yet: path, height, width of each.
+
+        `relabel` gives them annotations.
+        """
+        other, free = copy.copy(self), max(self._image_ids, default=0) + 1
+        added = [ImageEntry(free + number, *photo, []) for number, photo in enumerate(photos)]
+        other.images, other.unlabelled = [*self.images, *added], len(added)
+        other._image_ids = {entry.id for entry in other.images}
+        other._cache = PhotoCache()
+        return other
+
+    def relabel(self, labels: Sequence[list[CocoAnnotation]]) -> None:
+        """Gives each of the `unlabelled` photos other annotations."""
+        start = self.labelled
+        self.images[start:] = [
+            replace(entry, annotations=rows) for entry, rows in zip(self.images[start:], labels, strict=True)
+        ]
 
     def without_images(self) -> Self:
         """The same dataset without photos and annotations; with the cache, if processes share it."""

@@ -2,16 +2,22 @@
 
 import itertools
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import imagehash
 import numpy as np
 from PIL import Image
 
-from clothseg.photos import RgbImage
+from clothseg.cores import usable_cores
+from clothseg.errors import PhotoError
+from clothseg.photos import RgbImage, read_photo
 
 # Measured: resized or recompressed copies differ in at most 2 of 64 bits, different photos in 4 or more.
 NEAR = 3
+Progress = Callable[[Iterable[str], int, str], Iterable[str]]
+"""Wraps items, of which the number is known, for a progress bar; the text says what is done with them."""
 _FLAT = 2.0  # standard deviation of grey values, of 255
 
 
@@ -24,6 +30,19 @@ def perceptual_hash(photo: RgbImage) -> str:
     if np.asarray(picture.resize((64, 64), Image.Resampling.BOX)).std() < _FLAT:
         return ""
     return str(imagehash.phash(picture))
+
+
+def hash_photos(paths: Sequence[Path], progress: Progress = lambda names, total, text: names) -> list[str]:
+    """The perceptual hash of each photo; empty for one that cannot be read. `progress` wraps them for a bar."""
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        return list(progress(pool.map(_hash, paths), len(paths), "comparing photos"))
+
+
+def _hash(path: Path) -> str:
+    try:
+        return perceptual_hash(read_photo(path))
+    except PhotoError:
+        return ""
 
 
 def near_duplicates(hashes: Mapping[str, str], near: int = NEAR) -> list[list[str]]:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from clothseg.config import AugmentSettings
-from clothseg.dataset.augment import augment, paste_instances
+from clothseg.dataset.augment import augment, cover_part, paste_instances, strong
 from clothseg.dataset.coco import CocoLikeDataset
 from clothseg.instances import Instances
 from clothseg.networks.input import InputTransform
@@ -59,6 +59,7 @@ def load_example(
         position: of the photo.
         settings: the augmentation. None loads the photo without changes.
         version: the same photo, version and seed give the same result. With `fixed_views`, version 0 is not changed.
+            Photos that a teacher labelled change more (`strong`), and give no objects for copy-paste.
         seed: of the random changes.
 
     Raises:
@@ -68,14 +69,16 @@ def load_example(
     image, instances = _load(dataset, position)
     if settings is None or (settings.fixed_views and version == 0):
         return image, instances
+    if position >= dataset.labelled:
+        settings = strong(settings)
     own = np.random.SeedSequence([seed, position, version]).generate_state(1)[0]
     generator = torch.Generator().manual_seed(int(own))
     image, instances = augment(image, instances, settings, generator)
     if float(torch.rand((), generator=generator)) < settings.copy_paste:
-        donor = int(torch.randint(len(dataset), (), generator=generator))
+        donor = int(torch.randint(dataset.labelled, (), generator=generator))
         other = augment(*_load(dataset, donor), settings, generator)
         image, instances = paste_instances(image, instances, *other, generator)
-    return image, instances
+    return cover_part(image, settings, generator), instances
 
 
 def _load(dataset: CocoLikeDataset, position: int) -> Example:

@@ -1,18 +1,16 @@
 """Leaves photos out of a dataset that cannot be read, before a training begins with them."""
 
 import copy
-from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from clothseg.cores import usable_cores
 from clothseg.dataset.coco import CocoLikeDataset, ImageEntry
+from clothseg.dataset.duplicates import Progress
 from clothseg.errors import PhotoError
 from clothseg.photos import check_photo
 
 MOST_UNREADABLE = 0.5
 """Fraction of the photos from which it is the folder that is wrong, not its photos."""
-Progress = Callable[[Iterable[str], int, str], Iterable[str]]
-"""Wraps an iteration over so many photos for a progress bar, with a text."""
 
 
 def readable(

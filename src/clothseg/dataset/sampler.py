@@ -46,6 +46,11 @@ class Sampler:
             self._drawn.append((state, self._draw()))
         return [batch for _, batch in self._drawn][:count]
 
+    def change(self, photos: int, repeats: Sequence[float] | None) -> None:
+        """Begins a new epoch of `photos` photos, with other repeats; batches seen only by `peek` are dropped."""
+        self.load_state_dict(self.state_dict())
+        self.photos, self.repeats, self.waiting = photos, None if repeats is None else torch.tensor(repeats), []
+
     def state_dict(self) -> dict[str, Any]:
         """The state for resuming exactly here. Batches seen only by `peek` come again."""
         return self._drawn[0][0] if self._drawn else self._state()

@@ -1,20 +1,13 @@
 """Reads the photos to learn from and those to validate on, from two files or from one that is split."""
 
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from clothseg.cores import usable_cores
 from clothseg.dataset.coco import CocoLikeDataset
-from clothseg.dataset.duplicates import near_duplicates, perceptual_hash
+from clothseg.dataset.duplicates import Progress, hash_photos, near_duplicates
 from clothseg.dataset.photo_split import PhotoSplit, checksum_of
 from clothseg.dataset.reading import choose_split, find_layout
 from clothseg.dataset.split import split_photos
-from clothseg.errors import DataError, PhotoError
-from clothseg.photos import read_photo
-
-Progress = Callable[[Iterable[str], int, str], Iterable[str]]
-"""Wraps items, of which the number is known, for a progress bar; the text says what is done with them."""
+from clothseg.errors import DataError
 
 
 def read_training_data(
@@ -96,7 +89,7 @@ def split_one_file(
         str(entry.id): {str(row["category_id"]) for row in entry.annotations if not row.get("iscrowd")}
         for entry in whole.images
     }
-    together = near_duplicates(dict(zip(names, _hashes(list(names.values()), progress), strict=True)))
+    together = near_duplicates(dict(zip(names, hash_photos(list(names.values()), progress), strict=True)))
     same_file: dict[Path, list[str]] = {}
     for name, path in names.items():
         same_file.setdefault(path, []).append(name)
@@ -112,16 +105,3 @@ def apply_split(whole: CocoLikeDataset, split: PhotoSplit) -> tuple[CocoLikeData
     for side in sides:
         side.photo_split = split
     return sides
-
-
-def _hashes(paths: Sequence[Path], progress: Progress) -> list[str]:
-    """The perceptual hash of each photo; empty for one that cannot be read."""
-    with ThreadPoolExecutor(usable_cores()) as pool:
-        return list(progress(pool.map(_hash, paths), len(paths), "comparing photos"))
-
-
-def _hash(path: Path) -> str:
-    try:
-        return perceptual_hash(read_photo(path))
-    except PhotoError:
-        return ""

@@ -23,7 +23,7 @@ from .rle import (
     tight_box,
 )
 from .rle_validation import broken_mask, filled_pixels, first_broken, pixel_counts
-from .selection import Selection, class_agnostic_nms, class_number
+from .selection import Selection, best_of_classes, class_agnostic_nms, class_number
 
 __all__ = [
     "BoxMasks",
@@ -43,6 +43,7 @@ __all__ = [
     "RleMasks",
     "Selection",
     "axis_taps",
+    "best_of_classes",
     "boxes_of_masks",
     "broken_mask",
     "class_agnostic_nms",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # torch takes a second or more: it is imported where detectio
     from torch import Tensor
 
     from clothseg.instances.instances import Instances
+    from clothseg.instances.rle import Rle
 
 
 @dataclass(frozen=True)
@@ -58,18 +59,24 @@ def class_agnostic_nms(found: "Instances", iou: float) -> "Instances":
     Returns:
         The remaining detections in the given order, their masks as run lengths.
     """
-    import torch  # noqa: PLC0415
-
     from clothseg.instances.masks import RleMasks  # noqa: PLC0415
 
     runs = found.masks.rle()
+    staying = best_of_classes(found, runs, iou)
+    return replace(found, masks=RleMasks(runs, found.size))[staying.to(found.boxes.device)]
+
+
+def best_of_classes(found: "Instances", runs: Sequence["Rle"], iou: float) -> "Tensor":
+    """Which detections stay in `class_agnostic_nms`: `[N]` bool on the CPU. `runs` are their masks."""
+    import torch  # noqa: PLC0415
+
     overlap = torch.from_numpy(mask_iou(runs, runs)) >= iou
     classes = found.classes.cpu()
     rivals = overlap & (classes[:, None] != classes[None, :])
     staying = torch.zeros(len(found), dtype=torch.bool)
     for position in found.scores.argsort(descending=True, stable=True).tolist():
         staying[position] = not (rivals[position] & staying).any()
-    return replace(found, masks=RleMasks(runs, found.size))[staying.to(found.boxes.device)]
+    return staying
 
 
 def class_number(

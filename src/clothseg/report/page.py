@@ -16,6 +16,7 @@ from clothseg.report.examples import ErrorExamples, error_examples
 from clothseg.report.figures import Pair, curve_figures, overfitting_losses, prediction_pairs
 from clothseg.report.inputs import training_photos, transform_of
 from clothseg.report.reading import RunFiles, read_run
+from clothseg.report.unlabelled import teacher_labels
 from clothseg.runs import RunFolder
 
 COLUMNS = tuple(f"{kind}_{metric}" for kind in ("mask", "box") for metric in ("AP", "AP50", "AP75"))
@@ -79,6 +80,7 @@ def _values(files: RunFiles, threshold: float) -> dict[str, Any]:
         "unread": sorted({*unread_val, *unread_examples, *unread_train}),
         "anchors": text.anchors(files.facts.get("anchors")),
         "counts": _counts(files),
+        "teacher": teacher_labels(files.run, files.history),
         "facts": files.facts,
         "timings": timings,
         "total_time": total_time,

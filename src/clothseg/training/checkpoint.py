@@ -4,7 +4,7 @@ import hashlib
 import json
 import zipfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from clothseg.files import atomic_file, replace_file
 from clothseg.training.history import HistoryRow
 
 _KINDS: dict[str, Any] = {
-    **dict.fromkeys(("network", "optimizer", "sampler", "sums", "ema"), dict),
+    **dict.fromkeys(("network", "optimizer", "sampler", "sums", "ema", "pseudo_labels"), dict),
     **dict.fromkeys(("rows", "classes"), list),
     **dict.fromkeys(("step", "micro_batches"), int),
     **{"generator": torch.Tensor, "data": str, "seconds": (int, float)},
@@ -39,6 +39,7 @@ class Checkpoint:
         classes: names of the classes 1..K.
         seconds: training time.
         micro_batches: into which each batch is split; more than 1 after out-of-memory.
+        pseudo_labels: `PseudoLabels.state_dict` of photos without labels; empty if the training has none yet.
     """
 
     step: int
@@ -53,6 +54,7 @@ class Checkpoint:
     classes: list[str]
     seconds: float
     micro_batches: int = 1
+    pseudo_labels: dict[str, Any] = field(default_factory=dict)
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:

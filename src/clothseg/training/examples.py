@@ -1,10 +1,13 @@
 """Losses of a dataset's examples, with the outputs of frozen stages cached while nothing changes them."""
 
+import gc
+import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, cast
 
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor
 
 from clothseg.config import Config
@@ -55,6 +58,13 @@ class Examples:
         self.bytes = 0
         self.clear_cache()
 
+    def forget(self, start: int) -> None:
+        """Drops what is loaded or cached of positions from `start` on, whose ground truth has changed."""
+        self.queue.prefetch([])
+        kept = {place: features for place, features in self.cached.items() if place[0] < start}
+        self.budget += sum(features.nbytes for place, features in self.cached.items() if place not in kept)
+        self.cached = kept
+
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Losses by name for the examples at these positions and versions."""
         if self.caches:
@@ -81,6 +91,18 @@ class Examples:
     def load(self, position: int, version: int) -> Example:
         """The augmented photo `[3, H, W]` uint8 and its ground truth, in the photo's own size."""
         return self.queue.source.raw(position, version)
+
+
+def wrap_for_losses(fabric: Fabric, network: Network) -> Network:
+    """The network on its device, to be called for losses; the ranks share the gradients of what is trained now."""
+    gc.collect()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*forward_sync_buffers")  # the buffers are constants
+        wrapped = fabric.setup_module(network)
+    for method in ("losses", "losses_cached"):
+        wrapped.mark_forward_method(method)
+    wrapped.train()
+    return cast(Network, wrapped)
 
 
 @torch.no_grad()

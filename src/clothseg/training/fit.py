@@ -3,11 +3,13 @@
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from lightning_fabric import Fabric
 
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
+from clothseg.dataset.unlabelled import UnlabelledPhotos, read_unlabelled
 from clothseg.devices import describe_precision, float32_products
 from clothseg.distributed import DistributedContext, launch, lost_another_process
 from clothseg.errors import DataError, InterruptedRun, PhotoError, RunError, SpoiledRun, shell_command
@@ -35,13 +37,14 @@ def train_run(
     resume: bool = False,
     force: bool = False,
     quiet: bool = False,
+    unlabelled: UnlabelledPhotos | None = None,
 ) -> None:
     """`fit`, and what is done before and after it: the run's folder, its curves and facts, and the best weights.
 
     Every process of a training calls it; afterwards the network of the first has the best weights.
 
     Args:
-        network, train, val, config, run, resume, force, quiet, fabric: see `fit`.
+        network, train, val, config, run, resume, force, quiet, fabric, unlabelled: see `fit`.
         loaded: what the initial weights are, for people.
         overwrite: whether another run in the folder may be replaced.
 
@@ -49,13 +52,13 @@ def train_run(
         ClothsegError: something is in the way at `run`, or see `fit`.
     """
     if fabric.global_rank:
-        fit(network, train, val, config, run, resume=resume, force=force, fabric=fabric)
+        fit(network, train, val, config, run, resume=resume, force=force, fabric=fabric, unlabelled=unlabelled)
         return
     open_run(run, config, resume=resume, overwrite=overwrite)
     try:
         fit(
             network, train, val, config, run,
-            resume=resume, force=force, quiet=quiet, loaded=loaded, fabric=fabric,
+            resume=resume, force=force, quiet=quiet, loaded=loaded, fabric=fabric, unlabelled=unlabelled,
         )  # fmt: skip
     finally:
         with suppress(OSError):  # a full disk was reported already
@@ -76,6 +79,7 @@ def fit(
     quiet: bool = False,
     fabric: Fabric | None = None,
     loaded: str = "as they are",
+    unlabelled: UnlabelledPhotos | None = None,
 ) -> list[HistoryRow]:
     """Trains `network` and writes the run: history, checkpoint, weights of the best epoch, log.
 
@@ -90,6 +94,7 @@ def fit(
         fabric: of the device, or of several processes that learn together, from `distributed.launch`; by default that
             of the GPU, or of the CPU if there is none.
         loaded: what the initial weights are, for people.
+        unlabelled: photos without labels to learn from too, see `self_training.py`; a run resumes with its own.
 
     Returns:
         the rows of `history.csv`.
@@ -104,21 +109,9 @@ def fit(
     fabric = fabric or launch(1, config.train.precision)
     distributed = DistributedContext.of(fabric)
     log = RunLog(run.log if distributed.is_first else Path(os.devnull), quiet=quiet or not distributed.is_first)
-    trainer = Trainer(network, train, val, config, run, log, fabric)
-    if resume:
-        trainer.resume(force=force)
-        numbers = describe_precision(trainer.precision, fabric.device)
-        log.info(f"resuming at step {trainer.state.step}: {describe_plan(trainer)}; {numbers}")
-    else:
-        lines, facts = summarize_run(trainer, train, val, loaded)
-        for line in lines:
-            log.info(line)
-        if distributed.is_first:
-            run.add_facts(facts)
-    if distributed.is_first:
-        run.add_facts({"precision": trainer.precision})
-        if val.photo_split is not None:
-            val.photo_split.write(run.split)
+    unlabelled = read_unlabelled(run.unlabelled) if resume else unlabelled
+    trainer = Trainer(network, train, val, config, run, log, fabric, unlabelled)
+    _begin(trainer, loaded, unlabelled, resume=resume, force=force)
     eta = EtaEstimator(trainer, len(val))
     if trainer.finished:
         log.info("nothing is left to do; --more-epochs N trains it longer")
@@ -142,6 +135,25 @@ def fit(
     finally:
         trainer.pool.close()
     return trainer.state.rows
+
+
+def _begin(trainer: Trainer, loaded: str, unlabelled: UnlabelledPhotos | None, *, resume: bool, force: bool) -> None:
+    """Resumes, or says what is about to happen; writes what the run needs to resume."""
+    run, val = trainer.run, trainer.validator.examples.dataset
+    facts: dict[str, Any] = {}
+    if resume:
+        trainer.resume(force=force)
+        numbers = describe_precision(trainer.precision, trainer.fabric.device)
+        trainer.log.info(f"resuming at step {trainer.state.step}: {describe_plan(trainer)}; {numbers}")
+    else:
+        lines, facts = summarize_run(trainer, trainer.train, val, loaded)
+        for line in lines:
+            trainer.log.info(line)
+    if trainer.distributed.is_first:
+        run.add_facts(facts | {"precision": trainer.precision})
+        for kept, path in ((val.photo_split, run.split), (unlabelled, run.unlabelled)):
+            if kept is not None:
+                kept.write(path)
 
 
 def _explained(error: Exception, run: RunFolder, distributed: DistributedContext, again: str) -> BaseException:

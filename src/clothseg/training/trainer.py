@@ -1,9 +1,7 @@
 """A run while it trains: its steps, the ends of its epochs, and its state. `fit` drives it, `step.py` is one step."""
 
-import gc
 import math
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar, cast
@@ -14,6 +12,7 @@ from lightning_fabric import Fabric
 
 from clothseg.config import Config
 from clothseg.dataset import Batch, CocoLikeDataset, Sampler, repeat_factors
+from clothseg.dataset.unlabelled import UnlabelledPhotos
 from clothseg.devices import resolve_precision
 from clothseg.distributed import DistributedContext, launch, local_world_size
 from clothseg.errors import ClothsegError, RunError, SpoiledRun, is_out_of_memory
@@ -23,7 +22,7 @@ from clothseg.runs import RunFolder
 from clothseg.training.checkpoint import Checkpoint, checksum, previous, read_last, write_checkpoint
 from clothseg.training.checks import batch_per_rank, check_same_data
 from clothseg.training.ema import EmaWeights
-from clothseg.training.examples import Examples
+from clothseg.training.examples import Examples, wrap_for_losses
 from clothseg.training.history import HistoryRow
 from clothseg.training.memory.oom import handle_oom, split_batches
 from clothseg.training.nonfinite import handle_nonfinite
@@ -37,6 +36,7 @@ from clothseg.training.schedule import (
     stage_at,
     transfer_optimizer_state,
 )
+from clothseg.training.self_training import SelfTraining
 from clothseg.training.step import StepResult, training_step
 from clothseg.training.validation import Validator, epoch_messages, should_stop
 from clothseg.training.waiting import WaitingTime
@@ -64,6 +64,7 @@ class Trainer:
         run: RunFolder,
         log: RunLog,
         fabric: Fabric | None = None,
+        unlabelled: UnlabelledPhotos | None = None,
     ) -> None:
         settings = config.train
         self.network, self.train, self.config, self.run, self.log = network, train, config, run, log
@@ -73,15 +74,17 @@ class Trainer:
         network.to(self.fabric.device)  # before anything is made of its weights
         world_size = self.distributed.world_size
         batch_size = batch_per_rank(config, world_size) * world_size
+        learned = train.with_unlabelled(unlabelled.photos) if unlabelled else train
         repeats = repeat_factors(train, settings.repeat_threshold)
         self.sampler = Sampler(len(train), batch_size, config.augment.fixed_views, settings.seed, repeats)
         self.pool = WorkerPool.for_training(settings, self.fabric.device, local_world_size(world_size))
-        self.examples = Examples(network, train, config, augmented=True, pool=self.pool)
+        self.examples = Examples(network, learned, config, augmented=True, pool=self.pool)
+        self.self_training = SelfTraining(learned, config, self.sampler, self.examples, repeats) if unlabelled else None
         val_examples = Examples(network, val, config, augmented=False, pool=self.pool)
         # Fabric itself casts only in the wrapper of several processes.
         self.examples.autocast = val_examples.autocast = self.fabric.autocast
         budget = settings.image_cache_mb * 1_000_000
-        self.cached_photos = 0 if self.examples.fixed else train.cache_images(budget, shared=self.pool.processes)
+        self.cached_photos = 0 if self.examples.fixed else learned.cache_images(budget, shared=self.pool.processes)
         self.waiting = WaitingTime(self.examples.queue)
         self.ema = EmaWeights(network, settings.ema_decay) if settings.ema_decay else None
         self.validator = Validator(network, val_examples, self.ema, config, train.classes, run, self.distributed)
@@ -93,7 +96,7 @@ class Trainer:
         self.optimizer: torch.optim.Optimizer
         self.start_stage(self.stages[0])
         self.state = Checkpoint(
-            0, {}, {}, {}, network.generator.get_state(), [], {}, {}, checksum(train, val), train.classes, 0.0
+            0, {}, {}, {}, network.generator.get_state(), [], {}, {}, checksum(learned, val), train.classes, 0.0
         )
         self.started = time.monotonic()
 
@@ -173,7 +176,7 @@ class Trainer:
         self.network.backbone.freeze(stage.frozen)
         if self.stage is None or self.distributed.world_size > 1:
             self.examples.learner = self.validator.examples.learner = self.network  # releases the old wrapper
-            self.examples.learner = self.validator.examples.learner = self._wrapped()
+            self.examples.learner = self.validator.examples.learner = wrap_for_losses(self.fabric, self.network)
         made = self.fabric.setup_optimizers(make_optimizer(self.network, self.config.train, stage.learning_rate))
         optimizer = cast(torch.optim.Optimizer, made)
         if self.stage is not None:
@@ -181,17 +184,6 @@ class Trainer:
         self.stage, self.optimizer = stage, optimizer
         for examples in (self.examples, self.validator.examples):
             examples.clear_cache()
-
-    def _wrapped(self) -> Network:
-        """The network on its device, to be called for losses; the ranks share the gradients of what is trained now."""
-        gc.collect()
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*forward_sync_buffers")  # the buffers are constants
-            wrapped = self.fabric.setup_module(self.network)
-        for method in ("losses", "losses_cached"):
-            wrapped.mark_forward_method(method)
-        wrapped.train()
-        return cast(Network, wrapped)
 
     def _retry_oom(self, work: Callable[[], T]) -> T:
         """Does `work`; after out-of-memory again with smaller micro-batches, from here on.
@@ -235,7 +227,9 @@ class Trainer:
         row |= {f"train_{name}": value for name, value in self._mean_losses().items()}
 
         def validate() -> Checkpoint:
-            after = replace(self.state, rows=[*state.rows, row], sums={})
+            teaching, epoch = self.self_training, int(row["epoch"])
+            labels = teaching.after_epoch(epoch, self.ema, self.run, self.log) if teaching else {}
+            after = replace(self.state, rows=[*state.rows, row], sums={}, pseudo_labels=labels)
             return self.validator.end_epoch(after, self.snapshot)
 
         self.state = self._retry_oom(validate)
@@ -290,6 +284,8 @@ class Trainer:
             self.network.load_state_dict(checkpoint.network)
         self.start_stage(stage_at(self.stages, checkpoint.step - 1))  # of the step whose optimizer was saved
         load_optimizer_state(self.optimizer, checkpoint.optimizer)
+        if self.self_training:
+            self.self_training.restore(checkpoint.pseudo_labels)
         self.sampler.load_state_dict(checkpoint.sampler)
         self.network.generator.set_state(checkpoint.generator)
         if self.ema:

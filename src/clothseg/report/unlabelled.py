@@ -1,0 +1,102 @@
+"""What a run learned from photos without labels: how the teacher labelled them, and what can be said of the gain."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clothseg.errors import PhotoError, RunError, reading
+from clothseg.evaluation.truth import read_truth
+from clothseg.instances import CocoAnnotation, resize_instances
+from clothseg.pictures import draw_instances
+from clothseg.pictures.embed import shrink
+from clothseg.report.choice import sample_of_classes
+from clothseg.report.figures import EmbeddedPhoto, photo_uri, read_sized_photo
+from clothseg.report.reading import to_instances
+from clothseg.runs import RunFolder
+
+_AREA = 130_000  # pixels of a picture
+_EXAMPLES = 12
+
+
+@dataclass(frozen=True)
+class TeacherLabels:
+    """Labels that a teacher gave to photos without labels.
+
+    Attributes:
+        photos: how many photos there are.
+        rounds: `PseudoLabels.summary` of each time that the teacher was asked.
+        examples: photos with the last labels.
+        unread: names of photos that cannot be read any more.
+        gain: what the validation photos say about the gain, for people.
+    """
+
+    photos: int
+    rounds: list[dict[str, Any]]
+    examples: list[EmbeddedPhoto]
+    unread: list[str]
+    gain: str
+
+
+def teacher_labels(run: Path, history: Sequence[Mapping[str, str]]) -> TeacherLabels | None:
+    """What a run's teacher said; None if the run has no photos without labels, or had not asked the teacher.
+
+    Args:
+        run: the run's folder.
+        history: rows of its `history.csv`, as text by column.
+
+    Raises:
+        RunError: the file with the labels is damaged.
+    """
+    path = RunFolder(run).pseudo_labels
+    if not path.is_file():
+        return None
+    with reading(path, RunError, "train the run again"):
+        tree = json.loads(path.read_text(encoding="utf-8"))
+        rounds = [{**told, "sure_scores": {**told["sure_scores"]}} for told in tree["info"]["rounds"]]
+        first = int(rounds[0]["epoch"])
+        scores = {row["id"]: float(row.get("score", 1.0)) for row in tree["annotations"]}  # ground truth has none
+    truth = read_truth(tree, ())
+    examples, unread = [], []
+    for image in sample_of_classes(truth, _EXAMPLES):
+        rows: list[CocoAnnotation] = [{**row, "score": scores[row["id"]]} for row in truth.by_photo[image["id"]]]
+        instances = to_instances(rows, image)
+        try:
+            small = shrink(read_sized_photo(Path(image.get("file_name", "")), instances.size), _AREA)
+        except PhotoError:
+            unread.append(str(image.get("file_name", image["id"])))
+            continue
+        sure = instances[~instances.crowd]
+        scaled = resize_instances(sure, (small.shape[0], small.shape[1]))
+        drawn = draw_instances(small, scaled, truth.names, scores=True)
+        names = ", ".join(f"{truth.names[c]} {s:.2f}" for c, s in zip(sure.classes.tolist(), sure.scores, strict=True))
+        ignored = len(instances) - len(sure)
+        text = f"{names}{f'; {ignored} ignored' if ignored else ''}"
+        examples.append(EmbeddedPhoto(photo_uri(drawn), small.shape[1], small.shape[0], text))
+    return TeacherLabels(len(truth.images), rounds, examples, unread, describe_gain(history, first))
+
+
+def describe_gain(history: Sequence[Mapping[str, str]], first: int) -> str:
+    """What the validation photos say about the gain: never that there is one, which takes a second run.
+
+    Args:
+        history: rows of `history.csv`, as text by column.
+        first: the epoch after which the teacher was asked first.
+    """
+    values = {int(row["epoch"]): float(row.get("mask_AP") or "nan") for row in history}
+    known = {epoch: value for epoch, value in values.items() if math.isfinite(value)}
+    before = max((epoch for epoch in known if epoch <= first), default=None)
+    last = max((epoch for epoch in known if epoch > first), default=None)
+    advice = (
+        "Whether these photos helped cannot be seen in one run, because the training went on in any case: train the "
+        "same configuration without --unlabelled, evaluate both runs, and use clothseg compare."
+    )
+    if before is None or last is None:
+        return advice
+    told = f"Validation mask AP was {100 * known[before]:.1f} after epoch {before} and {100 * known[last]:.1f} after "
+    told += f"epoch {last}."
+    if known[last] <= known[before]:
+        return f"{told} It did not rise after the photos without labels came in. {advice}"
+    return f"{told} {advice}"

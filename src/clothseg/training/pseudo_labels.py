@@ -1,0 +1,183 @@
+"""Labels that a teacher gives to photos: sure detections become objects, unsure ones become ignored regions."""
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from clothseg.config import UnlabelledSettings
+from clothseg.dataset import CocoLikeDataset
+from clothseg.errors import RunError
+from clothseg.files import atomic_write
+from clothseg.instances import CocoAnnotation, Instances, Rle, best_of_classes, mask_area, tight_box
+
+SAME_OBJECT = 0.7
+"""Mask IoU from which detections of two classes are one object; the better one is taken."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One detection of the teacher.
+
+    Attributes:
+        class_id: 1..K.
+        score: in 0..1.
+        certainty: the mean, over the pixels of the mask, of the probability that they belong to it.
+        mask: of the photo's size.
+    """
+
+    class_id: int
+    score: float
+    certainty: float
+    mask: Rle
+
+
+@dataclass(frozen=True)
+class PseudoLabels:
+    """What the teacher said about all photos, once.
+
+    Attributes:
+        epoch: after which it was asked; 0 if never.
+        annotations: for each photo, COCO annotations: objects with `iscrowd` 0, of which those without a mask have an
+            empty segmentation, and ignored regions with `iscrowd` 1.
+        sure_scores: by class name, the score from which a detection was sure.
+        rounds: `summary` of each time that the teacher was asked, this one included.
+    """
+
+    epoch: int = 0
+    annotations: list[list[CocoAnnotation]] = field(default_factory=list)
+    sure_scores: dict[str, float] = field(default_factory=dict)
+    rounds: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def used(self) -> list[int]:
+        """The positions of the photos with an object; the others teach nothing."""
+        return [n for n, rows in enumerate(self.annotations) if any(not row.get("iscrowd") for row in rows)]
+
+    def counts(self) -> dict[str, int]:
+        """How many objects with a mask, objects with only a box, and ignored regions there are."""
+        rows = [row for of_photo in self.annotations for row in of_photo]
+        objects = [row for row in rows if not row.get("iscrowd")]
+        masks = sum(bool(row.get("segmentation")) for row in objects)
+        return {"masks": masks, "boxes": len(objects) - masks, "ignored": len(rows) - len(objects)}
+
+    def summary(self) -> dict[str, Any]:
+        """The epoch, the numbers of photos that teach and of their labels, and the scores."""
+        return {"epoch": self.epoch, "photos": len(self.used), **self.counts(), "sure_scores": self.sure_scores}
+
+    def write(self, path: Path, dataset: CocoLikeDataset) -> None:
+        """Writes them as a COCO file of the photos of `dataset` without labels; `info.rounds` has the summaries."""
+        classes = [(dataset.source_class_id(number), name) for number, name in enumerate(dataset.classes, start=1)]
+        tree = {
+            "info": {"description": "pseudo-labels of a training, not made by people", "rounds": self.rounds},
+            "images": [
+                {"id": entry.id, "file_name": str(entry.path.absolute()), "height": entry.height, "width": entry.width}
+                for entry in dataset.images[dataset.labelled :]
+            ],
+            "annotations": [
+                {**row, "id": number} for number, row in enumerate(chain.from_iterable(self.annotations), start=1)
+            ],
+            "categories": [{"id": number, "name": name} for number, name in classes],
+        }
+        atomic_write(path, json.dumps(tree, ensure_ascii=False))
+
+    def state_dict(self) -> dict[str, Any]:
+        """For a checkpoint."""
+        return vars(self) if self.epoch else {}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any], photos: int) -> "PseudoLabels":
+        """From a checkpoint of a training with so many photos without labels.
+
+        Raises:
+            RunError: it has labels for another number of photos.
+        """
+        labels = cls(**state)
+        if labels.epoch and len(labels.annotations) != photos:
+            raise RunError(f"the checkpoint labels {len(labels.annotations)} photos without labels, not {photos}")
+        return labels
+
+
+def find_candidates(found: Instances, settings: UnlabelledSettings) -> list[Candidate]:
+    """The detections on a photo that are sure or unsure, the better one where two classes claim one object."""
+    found = found[found.scores >= settings.unsure_score]
+    runs = found.masks.rle()
+    certainties = [_certainty(one) for one in found]
+    staying = best_of_classes(found, runs, SAME_OBJECT).tolist()
+    values = zip(found.classes.tolist(), found.scores.tolist(), certainties, runs, strict=True)
+    return [Candidate(*value) for value, stays in zip(values, staying, strict=True) if stays and mask_area(value[3])]
+
+
+def _certainty(one: Instances) -> float:
+    """The mean probability of the pixels of one object's mask."""
+    soft = one.masks.soft()
+    inside = soft[soft >= 0.5]
+    return float(inside.mean()) if len(inside) else 0.0
+
+
+def sure_scores(
+    found: Sequence[Sequence[Candidate]], expected: Mapping[int, float], settings: UnlabelledSettings
+) -> dict[int, float]:
+    """The score from which a detection is sure, by class id.
+
+    It is `settings.sure_score`, or more for a class of which there would be more objects than expected: then only as
+    many as expected are sure. So a class that the teacher sees everywhere does not teach its errors, and where the
+    teacher gets surer as it learns, the scores rise with it.
+
+    Source: Chen et al., Label Matching Semi-Supervised Object Detection (2022), section 3.2: thresholds for which the
+    photos have the distribution of the labels.
+
+    Args:
+        found: candidates of each photo.
+        expected: by class id, objects on a photo in the labels.
+        settings: with the least score.
+    """
+    scores: dict[int, list[float]] = defaultdict(list)
+    for candidate in (one for of_photo in found for one in of_photo):
+        scores[candidate.class_id].append(candidate.score)
+    sure = {}
+    for class_id, on_photo in expected.items():
+        ranked, most = sorted(scores[class_id], reverse=True), max(1, math.ceil(on_photo * len(found)))
+        reached = ranked[most - 1] if len(ranked) >= most else 0.0
+        sure[class_id] = max(settings.sure_score, reached)
+    return sure
+
+
+def expected_objects(dataset: CocoLikeDataset) -> dict[int, float]:
+    """How many objects of each class 1..K there are on a labelled photo, in the mean; crowds do not count."""
+    counts = dict.fromkeys(range(1, len(dataset.classes) + 1), 0)
+    labelled = dataset.images[: dataset.labelled]
+    for row in (row for entry in labelled for row in entry.annotations if not row.get("iscrowd")):
+        counts[dataset.map_source_class_id(row["category_id"])] += 1
+    return {class_id: count / len(labelled) for class_id, count in counts.items()}
+
+
+def to_annotations(
+    found: Sequence[Candidate],
+    image_id: int,
+    sure: Mapping[int, float],
+    settings: UnlabelledSettings,
+    dataset: CocoLikeDataset,
+) -> list[CocoAnnotation]:
+    """The candidates of one photo as COCO annotations, with the class ids of `dataset`."""
+    rows: list[CocoAnnotation] = []
+    for number, one in enumerate(found, start=1):
+        is_object = one.score >= sure[one.class_id]
+        has_mask = not is_object or one.certainty >= settings.sure_mask
+        rows.append(
+            {
+                "id": number,
+                "image_id": image_id,
+                "category_id": dataset.source_class_id(one.class_id),
+                "segmentation": {**one.mask} if has_mask else [],
+                "bbox": [float(side) for side in tight_box(one.mask)],
+                "area": float(mask_area(one.mask)),
+                "iscrowd": int(not is_object),
+                "score": round(one.score, 4),
+            }
+        )
+    return rows

@@ -1,0 +1,115 @@
+"""Which detections of a teacher become objects, boxes, ignored regions, or nothing."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from clothseg.config import UnlabelledSettings
+from clothseg.dataset import CocoLikeDataset
+from clothseg.errors import RunError
+from clothseg.instances import BoxMasks, Instances, PixelMasks, decode, encode
+from clothseg.training.pseudo_labels import (
+    Candidate,
+    PseudoLabels,
+    expected_objects,
+    find_candidates,
+    sure_scores,
+    to_annotations,
+)
+
+SIZE = (8, 10)
+SETTINGS = UnlabelledSettings(sure_score=0.5, unsure_score=0.2, sure_mask=0.8)
+
+
+def box_mask(top: int, left: int, height: int, width: int) -> np.ndarray:
+    mask = np.zeros(SIZE, dtype=np.bool_)
+    mask[top : top + height, left : left + width] = True
+    return mask
+
+
+def candidate(score: float, class_id: int = 1, certainty: float = 0.9) -> Candidate:
+    return Candidate(class_id, score, certainty, encode(box_mask(1, 2, 3, 4)))
+
+
+def dataset(classes: list[list[int]], crowd: int = 0) -> CocoLikeDataset:
+    """Photos with objects of these classes; the ids in the file are ten times the classes' numbers."""
+    made = CocoLikeDataset()
+    for number, name in enumerate(("Suit", "Dress"), start=1):
+        made.add_class("coco", 10 * number, name)
+    for number, of_photo in enumerate(classes, start=1):
+        rows = [{"image_id": number, "category_id": 10 * c, "iscrowd": crowd} for c in of_photo]
+        made.add_image(number, Path(f"{number}.png"), *SIZE, rows)  # type: ignore[arg-type]
+    return made.prepare()
+
+
+def instances(masks: list[np.ndarray], classes: list[int], scores: list[float]) -> Instances:
+    pixels = torch.from_numpy(np.stack(masks))
+    boxes = PixelMasks(pixels).boxes()
+    return Instances(SIZE, boxes, torch.tensor(classes), PixelMasks(pixels), torch.tensor(scores))
+
+
+def test_detections_below_the_unsure_score_are_background() -> None:
+    found = instances([box_mask(0, 0, 2, 2), box_mask(4, 4, 2, 2)], [1, 2], [0.2, 0.19])
+    assert [one.score for one in find_candidates(found, SETTINGS)] == [pytest.approx(0.2)]
+
+
+def test_of_two_classes_for_one_object_the_better_is_taken() -> None:
+    same, other = box_mask(1, 1, 4, 4), box_mask(5, 6, 2, 2)
+    found = instances([same, same, other], [1, 2, 2], [0.6, 0.7, 0.3])
+    kept = find_candidates(found, SETTINGS)
+    assert [(one.class_id, round(one.score, 1)) for one in kept] == [(2, 0.7), (2, 0.3)]
+    assert np.array_equal(decode(kept[0].mask), same)
+
+
+def test_the_certainty_is_the_mean_probability_of_the_masks_pixels() -> None:
+    probabilities = torch.full((1, 28, 28), 0.75)
+    boxes = torch.tensor([[2.0, 1.0, 6.0, 4.0]])
+    found = Instances(SIZE, boxes, torch.tensor([1]), BoxMasks(probabilities, boxes, SIZE), torch.tensor([0.9]))
+    [one] = find_candidates(found, SETTINGS)
+    soft = found.masks.soft()[0]
+    expected = soft[soft >= 0.5].mean()
+    assert one.certainty == pytest.approx(float(expected)) and 0.5 < one.certainty <= 0.75
+
+
+def test_no_detections_give_no_candidates() -> None:
+    found = Instances(SIZE, torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64), PixelMasks(torch.zeros(0, *SIZE) > 0))
+    assert find_candidates(found, SETTINGS) == []
+
+
+def test_a_class_that_is_found_more_often_than_expected_needs_a_higher_score() -> None:
+    # 4 photos; 0.5 Suits are expected on each, so 2 in all; the 2nd best Suit has 0.8. Dresses are rarer than expected.
+    found = [[candidate(0.9), candidate(0.7)], [candidate(0.8)], [candidate(0.6), candidate(0.65, class_id=2)], []]
+    assert sure_scores(found, {1: 0.5, 2: 1.0}, SETTINGS) == {1: 0.8, 2: 0.5}
+
+
+def test_a_class_without_labels_still_needs_the_least_score() -> None:
+    assert sure_scores([[candidate(0.3)]], {1: 0.0, 2: 0.0}, SETTINGS) == {1: 0.5, 2: 0.5}
+
+
+def test_expected_objects_are_counted_on_labelled_photos_without_crowds() -> None:
+    labelled = dataset([[1, 1, 2], [1]])
+    assert expected_objects(labelled) == {1: 1.5, 2: 0.5}
+    assert expected_objects(labelled.with_unlabelled([(Path("x.png"), *SIZE)] * 1)) == {1: 1.5, 2: 0.5}
+    assert expected_objects(dataset([[1], [2]], crowd=1)) == {1: 0.0, 2: 0.0}
+
+
+def test_annotations_are_objects_boxes_and_ignored_regions() -> None:
+    found = [candidate(0.9, 2), candidate(0.9, 2, certainty=0.79), candidate(0.49, 1)]
+    mask, box, ignored = to_annotations(found, 7, {1: 0.5, 2: 0.9}, SETTINGS, dataset([[1]]))
+    assert [row["iscrowd"] for row in (mask, box, ignored)] == [0, 0, 1]
+    assert [row["category_id"] for row in (mask, box, ignored)] == [20, 20, 10]
+    assert [bool(row["segmentation"]) for row in (mask, box, ignored)] == [True, False, True]
+    assert mask["bbox"] == box["bbox"] == [2.0, 1.0, 4.0, 3.0] and mask["area"] == 12.0
+    assert np.array_equal(decode(mask["segmentation"]), box_mask(1, 2, 3, 4))
+    labels = PseudoLabels(3, [[mask, ignored], [ignored], [], [box]])
+    assert labels.used == [0, 3]
+    assert labels.counts() == {"masks": 1, "boxes": 1, "ignored": 2}
+
+
+def test_labels_of_other_photos_are_refused() -> None:
+    state = PseudoLabels(3, [[], []]).state_dict()
+    assert PseudoLabels.from_state(state, 2) == PseudoLabels(3, [[], []])
+    with pytest.raises(RunError, match="2 photos"):
+        PseudoLabels.from_state(state, 3)

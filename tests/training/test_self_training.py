@@ -1,0 +1,161 @@
+"""Whole trainings with photos without labels: burn-in, exact resume, what is drawn, and what is written."""
+
+import json
+import shutil
+import signal
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from clothseg.config import Config
+from clothseg.dataset import CocoLikeDataset
+from clothseg.dataset.unlabelled import UnlabelledPhotos
+from clothseg.errors import ConfigError, InterruptedRun, RunError
+from clothseg.models import MaskRCNN
+from clothseg.networks import build_network
+from clothseg.runs import RunFolder
+from clothseg.training import read_checkpoint, read_history
+from clothseg.training.pseudo_labels import PseudoLabels
+from clothseg.training.run_log import RunLog
+from clothseg.training.trainer import Trainer
+
+from .conftest import CLASSES, TINY, Photos
+from .test_fit import assert_same_runs
+
+EVERYTHING_IS_SURE = ["unlabelled.sure_score=0", "unlabelled.unsure_score=0", "unlabelled.sure_mask=0"]
+SETTINGS = [
+    *TINY,
+    "train.ema_decay=0.5",
+    "unlabelled.burn_in=0.34",
+    "unlabelled.relabel_every=1",
+    *EVERYTHING_IS_SURE,
+]
+
+
+@pytest.fixture
+def free(tmp_path: Path) -> UnlabelledPhotos:
+    """Four photos of noise."""
+    rng = np.random.default_rng(0)
+    files = [tmp_path / "free" / f"{number}.png" for number in range(4)]
+    files[0].parent.mkdir()
+    for file in files:
+        Image.fromarray(rng.integers(0, 256, (90, 60, 3), dtype=np.uint8)).save(file)
+    return UnlabelledPhotos(tuple((file, 90, 60) for file in files))
+
+
+def fit(photos: Photos, out: Path, free: UnlabelledPhotos | None, *, resume: bool = False) -> None:
+    model = MaskRCNN(Config.load("demo", SETTINGS)).build(CLASSES)
+    model.fit(*photos, out, quiet=True, unlabelled=free, resume=resume)
+
+
+def test_the_burn_in_equals_a_training_without_them(photos: Photos, free: UnlabelledPhotos, tmp_path: Path) -> None:
+    fit(photos, tmp_path / "with", free)
+    fit(photos, tmp_path / "without", None)
+    rows = [read_history(tmp_path / name / "history.csv") for name in ("with", "without")]
+    first, second = ([row | {"seconds": 0} for row in of_run] for of_run in rows)
+    assert first[0] == second[0]
+    assert first[1]["train_total"] != second[1]["train_total"], "the labels of the teacher change nothing"
+
+
+def test_a_stopped_run_resumes_exactly(
+    photos: Photos, free: UnlabelledPhotos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit(photos, tmp_path / "whole", free)
+    step, calls = Trainer.step, []
+
+    def step_with_ctrl_c(trainer: Trainer) -> None:
+        calls.append(trainer)
+        if len(calls) == 4:  # in the second epoch, after the teacher was asked
+            signal.raise_signal(signal.SIGINT)
+        step(trainer)
+
+    monkeypatch.setattr(Trainer, "step", step_with_ctrl_c)
+    with pytest.raises(InterruptedRun):
+        fit(photos, tmp_path / "resumed", free)
+    monkeypatch.undo()
+    assert read_checkpoint(RunFolder(tmp_path / "resumed").last).step == 4
+    fit(photos, tmp_path / "resumed", None, resume=True)  # the run knows its photos
+    assert_same_runs(tmp_path / "whole", tmp_path / "resumed")
+    whole, resumed = (read_checkpoint(RunFolder(tmp_path / n).last).pseudo_labels for n in ("whole", "resumed"))
+    assert whole == resumed and whole["epoch"] == 2
+
+
+def test_labels_are_written_as_a_coco_file(photos: Photos, free: UnlabelledPhotos, tmp_path: Path) -> None:
+    fit(photos, tmp_path / "run", free)
+    run = RunFolder(tmp_path / "run")
+    tree = json.loads(run.pseudo_labels.read_text())
+    assert [Path(row["file_name"]) for row in tree["images"]] == [file for file, _, _ in free.photos]
+    assert [told["epoch"] for told in tree["info"]["rounds"]] == [1, 2]
+    last = tree["info"]["rounds"][-1]
+    objects = [row for row in tree["annotations"] if not row["iscrowd"]]
+    assert objects and last["masks"] == len(objects)
+    assert last["photos"] == len({row["image_id"] for row in objects})
+    read = CocoLikeDataset().load_data(tmp_path / "free", annotations=run.pseudo_labels).prepare()
+    assert len(read) == 4 and read.classes == CLASSES
+    assert "the teacher labelled 4 photos" in run.log.read_text()
+
+
+def test_photos_that_are_gone_are_named(photos: Photos, free: UnlabelledPhotos, tmp_path: Path) -> None:
+    fit(photos, tmp_path / "run", free)
+    shutil.rmtree(tmp_path / "free")
+    with pytest.raises(RunError, match=r"4 of 4 photos without labels are gone.*0\.png"):
+        fit(photos, tmp_path / "run", None, resume=True)
+
+
+def test_a_teacher_needs_an_average_of_the_weights(photos: Photos, free: UnlabelledPhotos, tmp_path: Path) -> None:
+    model = MaskRCNN(Config.load("demo", [*SETTINGS, "train.ema_decay=0"])).build(CLASSES)
+    with pytest.raises(ConfigError, match="ema_decay"):
+        model.fit(*photos, tmp_path / "run", quiet=True, unlabelled=free)
+
+
+def make(photos: Photos, free: UnlabelledPhotos, folder: Path, settings: list[str]) -> Trainer:
+    config = Config.load("demo", [*SETTINGS, *settings])
+    log = RunLog(folder / "log.txt", quiet=True)
+    return Trainer(build_network(config, len(CLASSES)), *photos, config, RunFolder(folder), log, unlabelled=free)
+
+
+def test_the_share_of_the_photos_without_labels_is_as_set(
+    photos: Photos, free: UnlabelledPhotos, tmp_path: Path
+) -> None:
+    trainer = make(photos, free, tmp_path, ["unlabelled.share=0.4"])
+    assert trainer.self_training is not None
+    labelled = len(photos[0])
+    before = Counter(place for _ in range(30) for place, _ in trainer.sampler.next_batch())
+    assert max(before) < labelled, "drawn in the burn-in"
+    row = {"image_id": 1, "category_id": 1, "segmentation": [], "bbox": [0.0, 0.0, 9.0, 9.0], "iscrowd": 0}
+    labels = PseudoLabels(1, [[row], [row], [], [{**row, "iscrowd": 1}]])  # type: ignore[list-item,typeddict-item]
+    trainer.self_training.use(labels)
+    drawn = Counter(place for _ in range(2000) for place, _ in trainer.sampler.next_batch())
+    assert set(drawn) == {*range(labelled), labelled, labelled + 1}, "only photos with an object teach"
+    # Three labelled photos, and two others that each occur min(1, 0.4 / 0.6 * 3 / 2) = 1 times in an epoch.
+    assert (drawn[labelled] + drawn[labelled + 1]) / drawn.total() == pytest.approx(0.4, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "burn_in", "every", "expected"),
+    [(10, 0.4, 2, [4, 6, 8]), (10, 0.0, 3, [1, 4, 7]), (5, 1.0, 1, []), (3, 0.34, 1, [1, 2])],
+)
+def test_when_the_teacher_is_asked(
+    epochs: int, burn_in: float, every: int, expected: list[int], photos: Photos, free: UnlabelledPhotos, tmp_path: Path
+) -> None:
+    settings = [f"train.epochs={epochs}", f"unlabelled.burn_in={burn_in}", f"unlabelled.relabel_every={every}"]
+    trainer = make(photos, free, tmp_path, settings)
+    assert trainer.self_training is not None
+    assert [epoch for epoch in range(1, epochs + 1) if trainer.self_training.due(epoch)] == expected
+
+
+def test_new_labels_replace_what_was_loaded_before(photos: Photos, free: UnlabelledPhotos, tmp_path: Path) -> None:
+    trainer = make(photos, free, tmp_path, ["train.workers=1"])
+    place = (len(photos[0]), 1)
+    trainer.examples.prefetch([place])
+    row = {"image_id": 9, "category_id": 1, "segmentation": [[10, 10, 50, 10, 50, 80, 10, 80]], "iscrowd": 0}
+    assert trainer.self_training is not None
+    trainer.self_training.use(PseudoLabels(1, [[row], [], [], []]))  # type: ignore[list-item]
+    _, truth = trainer.examples.queue.take(*place)
+    trainer.pool.close()
+    assert truth.classes.tolist() == [1]
+    assert torch.equal(truth.crowd, torch.tensor([False]))
