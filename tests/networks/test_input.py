@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -155,6 +155,7 @@ def test_pixels_of_crowds_come_on_the_resized_photo() -> None:
     st.tuples(st.integers(1, 12), st.integers(1, 12)),
     st.integers(1, 200),
 )
+@settings(deadline=None)
 def test_masks_resized_some_at_a_time(stack: NDArray[np.bool_], size: tuple[int, int], together: int) -> None:
     whole = resize_masks(torch.from_numpy(stack), size).bool()
     crops = CropMasks.cut(iter(stack), (stack.shape[1], stack.shape[2]))
