@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import hypothesis
 import pretend_device
 import pytest
 import torch
@@ -35,6 +36,9 @@ ENDINGS = {"matterport": ".h5", "yolact": ".pth"}
 """Of the origins that have one file; those of detectron2's layouts end in `.pkl`."""
 DETECTRON2 = ("detectron2", "caffe2", "caffe2-stats", "caffe2-detector", "heuristics")
 
+
+hypothesis.settings.register_profile("any speed", deadline=None)  # a busy machine is no fault
+hypothesis.settings.load_profile("any speed")
 
 PRETEND = pretend_device.install()  # now, because PyTorch counts devices at the first backward pass
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from clothseg.config import AugmentSettings, Strength
 from clothseg.config.augment import FractionStrength
-from clothseg.dataset.augment.draws import happens, uniform
+from clothseg.dataset.augment.changes import happens, uniform
 
 _LEAST = {"brightness": 0.4, "contrast": 0.4, "saturation": 0.5}
 """How far the light of a photo changes at least."""
