@@ -19,6 +19,14 @@ from numpy.typing import NDArray
 from clothseg.evaluation.intervals import draws, percentile_interval
 from clothseg.evaluation.values import Difference, Interval
 
+Progress = Callable[[Iterable[Any], int, str], Iterable[Any]]
+"""Wraps items, given with their number and a word for what is done, to show a progress bar."""
+
+
+def no_progress(items: Iterable[Any], total: int, what: str) -> Iterable[Any]:
+    """Returns the items: no progress is shown."""
+    return items
+
 
 class Resamplable(Protocol):
     """Metrics of one run for any weights of the photos, such as `ResampledMetrics`."""
@@ -52,14 +60,14 @@ def sample_sides(
     seeds: Sequence[Hashable] | None = None,
     resamples: int,
     seed: int,
-    progress: Callable[[Iterable[Any], int, str], Iterable[Any]] = lambda items, total, what: items,
+    progress: Progress = no_progress,
 ) -> list[SampledSide]:
     """Evaluates all sides on the same samples.
 
     Args:
         sides: the runs of each side, at least one.
         photos: number of photos.
-        seeds: of each side, a value that is equal for sides whose runs are paired by their seeds; by default no two are.
+        seeds: of each side, a value that is equal for sides whose runs are paired by their seeds; by default none are.
         resamples: number of samples.
         seed: of the samples.
         progress: wraps the samples, for a progress bar.
@@ -68,7 +76,10 @@ def sample_sides(
     everything = np.ones(photos, dtype=np.int64)
     once = [[run.of(everything) for run in runs] for runs in sides]
     names = [[name for name in runs[0] if all(name in run for run in runs)] for runs in once]
-    samples = [{name: np.full((resamples, len(runs)), np.nan) for name in known} for known, runs in zip(names, once, strict=True)]
+    samples = [
+        {name: np.full((resamples, len(runs)), np.nan) for name in known}
+        for known, runs in zip(names, once, strict=True)
+    ]
     drawn = draws(photos, resamples, seed) if photos else iter(())
     for row, counts in enumerate(progress(drawn, resamples, "drawing photos")):
         for runs, found in zip(sides, samples, strict=True):

@@ -69,24 +69,21 @@ def semantic_counts(truth: GroundTruth, rows: Sequence[CocoResult], score_thresh
         score_threshold: detections with a lower score are not painted.
     """
     numbers = {class_id: number for number, class_id in enumerate(truth.names, start=1)}
-    counts: list[tuple[LabelMap, LabelMap, LabelMap]] = []
+    both, true, painted = (np.zeros((len(truth.photos), len(numbers) + 1), dtype=np.int64) for _ in range(3))
+    position = 0
     for chunk, chunk_rows in photo_chunks(truth, rows):
         found: dict[int, list[CocoResult]] = {photo: [] for photo in chunk.photos}
         for row in chunk_rows:
             if row["score"] >= score_threshold:
                 found[row["image_id"]].append(row)
         for photo in chunk.photos:
-            size = chunk.sizes[photo]
-            theirs = truth_map(chunk.by_photo[photo], size, numbers).ravel()
-            ours = found_map(found[photo], size, numbers).ravel()[theirs != IGNORED]
-            theirs = theirs[theirs != IGNORED]
-            parts = (theirs[theirs == ours], theirs, ours)
-            counts.append(tuple(np.bincount(part, minlength=len(numbers) + 1) for part in parts))  # type: ignore[arg-type]
-    shape = (len(counts), len(numbers) + 1)
-    both, true, found_pixels = (
-        np.array([of_photo[part] for of_photo in counts], dtype=np.int64).reshape(shape) for part in range(3)
-    )
-    return SemanticCounts(both, true, found_pixels)
+            theirs = truth_map(chunk.by_photo[photo], chunk.sizes[photo], numbers)
+            counted = theirs != IGNORED
+            ours, theirs = found_map(found[photo], chunk.sizes[photo], numbers)[counted], theirs[counted]
+            for part, pixels in ((both, theirs[theirs == ours]), (true, theirs), (painted, ours)):
+                part[position] = np.bincount(pixels, minlength=len(numbers) + 1)
+            position += 1
+    return SemanticCounts(both, true, painted)
 
 
 def found_map(rows: Sequence[CocoResult], size: tuple[int, int], numbers: Mapping[int, int]) -> LabelMap:
@@ -98,7 +95,8 @@ def found_map(rows: Sequence[CocoResult], size: tuple[int, int], numbers: Mappin
         numbers: the number of each category id, from 1.
     """
     canvas = np.zeros(size, dtype=np.int64)
-    for row in reversed(sorted(rows, key=lambda row: -row["score"])):
+    order = np.argsort([-row["score"] for row in rows], kind="stable")
+    for row in (rows[place] for place in reversed(order)):
         canvas[decode(row["segmentation"])] = numbers[row["category_id"]]
     return canvas
 

@@ -1,6 +1,6 @@
 """Compares any number of runs and results files: metrics with intervals, and the differences of every pair."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clothseg.errors import ClothsegError, DataError, RunError
-from clothseg.evaluation.comparison.resampling import SampledSide, differences, sample_sides
+from clothseg.evaluation.comparison.resampling import Progress, SampledSide, differences, no_progress, sample_sides
 from clothseg.evaluation.comparison.semantic import METRIC, SemanticCounts, semantic_counts
 from clothseg.evaluation.comparison.sources import Source, group_by_seed, read_source, titles_of
 from clothseg.evaluation.comparison.values import PairDifferences, SeveralComparison, SideMetrics
@@ -61,7 +61,7 @@ def compare_several(
     resamples: int = 1000,
     seed: int = 0,
     group: bool | None = None,
-    progress: Callable[[Iterable[Any], int, str], Iterable[Any]] = lambda items, total, what: items,
+    progress: Progress = no_progress,
 ) -> SeveralComparison:
     """Compares evaluated runs and COCO results files on the same photos.
 
@@ -97,14 +97,13 @@ def evaluate_sources(
     split: str | None = None,
     score_threshold: float = SCORE_THRESHOLD,
     group: bool | None = None,
-    progress: Callable[[Iterable[Any], int, str], Iterable[Any]] = lambda items, total, what: items,
+    progress: Progress = no_progress,
 ) -> tuple[GroundTruth, list[tuple[EvaluatedSource, ...]]]:
     """The ground truth, and the evaluated sources of each side; arguments and errors as for `compare_several`."""
-    _require_different(sources)
-    data = data if data is not None else shared_data(sources)
-    truth = truth_for(data, split, sources)
-    results = _all_results(sources, truth, data)
+    truth, results = _truth_and_results(sources, data, split)
     groups = group_by_seed([read_source(path) for path in sources], group=group)
+    if len(groups) < 2:
+        raise RunError("all runs differ only in their seed, so they are one side; --no-group compares them one by one")
     rows_of = dict(zip(map(str, sources), results, strict=True))
     flat = [source for of in groups for source in of]
     done = [
@@ -121,13 +120,11 @@ def compare_evaluated(
     *,
     resamples: int = 1000,
     seed: int = 0,
-    progress: Callable[[Iterable[Any], int, str], Iterable[Any]] = lambda items, total, what: items,
+    progress: Progress = no_progress,
 ) -> SeveralComparison:
     """Compares sides that were evaluated by `evaluate_sources`; arguments and errors as for `compare_several`."""
     seeds = [tuple(one.source.facts.seed for one in of) if len(of) > 1 else number for number, of in enumerate(sides)]
-    sampled = sample_sides(
-        sides, len(truth.photos), seeds=seeds, resamples=resamples, seed=seed, progress=progress
-    )
+    sampled = sample_sides(sides, len(truth.photos), seeds=seeds, resamples=resamples, seed=seed, progress=progress)
     titles = titles_of([[one.source for one in of] for of in sides])
     pairs = [
         PairDifferences(titles[i], titles[j], differences(sampled[i], sampled[j], level=_LEVEL, seed=seed))
@@ -143,6 +140,20 @@ def compare_evaluated(
     ]
     found = SeveralComparison(tuple(metrics), tuple(pairs), len(truth.photos), _notes(truth, sides, pairs))
     return replace(found, verdict=verdict(found))
+
+
+def require_comparable(sources: Sequence[Path], data: Path | None = None, split: str | None = None) -> None:
+    """Checks sources as `compare_several` does, without evaluating them; raises its errors."""
+    _truth_and_results(sources, data, split)
+
+
+def _truth_and_results(
+    sources: Sequence[Path], data: Path | None, split: str | None
+) -> tuple[GroundTruth, list[Sequence[Any]]]:
+    _require_different(sources)
+    data = data if data is not None else shared_data(sources)
+    truth = truth_for(data, split, sources)
+    return truth, _all_results(sources, truth, data)
 
 
 def _require_different(sources: Sequence[Path]) -> None:
@@ -229,14 +240,14 @@ def _notes(
     seeds = [len(of) for of in sides]
     if max(seeds) > 1:
         notes.append(
-            f"A side of several runs ({', '.join(map(str, seeds))}) shows their mean; its intervals are over photos and "
-            "seeds. From few seeds, the part of the seeds is estimated roughly, and rather too small."
+            f"A side of several runs ({', '.join(map(str, seeds))}) shows their mean; its intervals are over photos "
+            "and seeds. From few seeds, the part of the seeds is estimated roughly, and rather too small."
         )
     if min(seeds) == 1:
         notes.append("The intervals of a single run are over photos; another training seed can give other values.")
     if len(pairs) > 1:
         notes.append(
-            f"Each interval holds for its own pair. Of {len(pairs)} pairs, it happens more often that one excludes 0 by "
-            "chance than of a single one."
+            f"Each interval holds for its own pair. Among {len(pairs)} pairs, one excludes 0 by chance more often than "
+            "a single one does."
         )
     return tuple(notes)

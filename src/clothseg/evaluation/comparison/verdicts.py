@@ -88,7 +88,8 @@ def _choice(found: SeveralComparison, metric: str, name: str) -> str:
         )
     second, difference = ranked.worse[0]
     low, high = 100 * difference.interval.low, 100 * difference.interval.high
-    return f"take {ranked.best}: its {name} is {100 * difference.change:.1f} [{low:.1f}, {high:.1f}] points above {second}"
+    size = f"{100 * difference.change:.1f} [{low:.1f}, {high:.1f}] points"
+    return f"take {ranked.best}: its {name} is {size} above {second}"
 
 
 def _speed(found: SeveralComparison) -> str:
