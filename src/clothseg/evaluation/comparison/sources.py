@@ -46,7 +46,7 @@ def read_source(path: Path) -> Source:
     seconds = (known.get("timings") or {}).get("train")
     facts = SourceFacts(
         str(path),
-        network=config.network.title if config else None,
+        network=(config.network.title or config.network.name) if config else None,
         backbone=config.backbone.name if config else None,
         seed=config.train.seed if config else None,
         parameters=None if parameters is None else int(parameters),
