@@ -18,7 +18,7 @@ from clothseg.evaluation.comparison.text import several_table
 from clothseg.evaluation.tables import comparison_table
 from clothseg.files import atomic_write, require_absent, require_outside_inputs
 
-_PAGE = "comparison.html"
+PAGE = "comparison.html"
 
 
 def compare(
@@ -29,7 +29,7 @@ def compare(
     ] = None,
     split: Annotated[str | None, typer.Option(help="Another split of the dataset than val.")] = None,
     out: Annotated[
-        Path | None, typer.Option(help=f"Write a page: NAME.html, or a folder for {_PAGE}. NAME.json: the numbers.")
+        Path | None, typer.Option(help=f"Write a page: NAME.html, or a folder for {PAGE}. NAME.json: the numbers.")
     ] = None,
     score_threshold: Annotated[float, typer.Option(min=0, max=1, help="Of report_mAP only.")] = SCORE_THRESHOLD,
     resamples: Annotated[int, typer.Option(min=100, help="Number of bootstrap samples of the photos.")] = 1000,
@@ -60,7 +60,7 @@ def compare(
     Example: [b]clothseg compare theirs.json runs/second --data data/clothes[/]
     """
     numbers = out if out is not None and out.suffix == ".json" else None
-    page = None if out is None or numbers else out if out.suffix == ".html" else out / _PAGE
+    page = None if out is None or numbers else out if out.suffix == ".html" else out / PAGE
     timed = page is not None if speed is None else speed
     if len(runs) < 2:
         raise ClothsegError(f"one run, {runs[0]}, cannot be compared; name at least two")
