@@ -7,6 +7,11 @@ from clothseg.evaluation.comparison.semantic import METRIC
 from clothseg.evaluation.comparison.values import SeveralComparison
 from clothseg.evaluation.values import Difference, Interval
 
+_LARGE = 0.10
+"""A difference that another training seed hardly explains."""
+_SEEDS = 3
+"""Runs of each side from which on the intervals know the seeds."""
+
 
 @dataclass(frozen=True)
 class Ranking:
@@ -89,7 +94,11 @@ def _choice(found: SeveralComparison, metric: str, name: str) -> str:
     second, difference = ranked.worse[0]
     low, high = 100 * difference.interval.low, 100 * difference.interval.high
     size = f"{100 * difference.change:.1f} [{low:.1f}, {high:.1f}] points"
-    return f"take {ranked.best}: its {name} is {size} above {second}"
+    runs = min(len(side.sources) for side in found.sides if side.title in (ranked.best, second))
+    text = f"take {ranked.best}: its {name} is {size} above {second}"
+    if difference.change < _LARGE and runs < _SEEDS:
+        text += f" (with fewer than {_SEEDS} runs of each, so little can also come from the training seed)"
+    return text
 
 
 def _speed(found: SeveralComparison) -> str:
