@@ -114,6 +114,16 @@ def test_a_results_file_is_a_side_without_facts(place: Path, truth: Tree, result
     assert (theirs.sources[0].network, theirs.sources[0].parameters, theirs.speed) == (None, None, None)
 
 
+def test_a_note_that_holds_for_all_is_said_once(place: Path, results: list[Any]) -> None:
+    for name, rows in (("a", results), ("b", results[3:]), ("none", [])):
+        (place / f"{name}.json").write_text(json.dumps(rows))
+    found = compare_several([Path(f"{name}.json") for name in ("a", "b", "none")], Path("data"), resamples=10)
+    assert sum("photos have no object" in note for note in found.notes) == 1
+    assert not any("photos have no object" in note for side in found.sides for note in side.notes)
+    assert [bool(side.notes) for side in found.sides] == [False, False, True]
+    assert "no detections" in found.sides[2].notes[0]
+
+
 def test_boxes_without_masks_have_no_mask_metrics_and_no_miou(place: Path, results: list[Any]) -> None:
     boxes = [{key: row[key] for key in ("image_id", "category_id", "score", "bbox")} for row in results]
     (place / "boxes.json").write_text(json.dumps(boxes))

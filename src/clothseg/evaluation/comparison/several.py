@@ -138,7 +138,10 @@ def compare_evaluated(
     metrics = [
         _side_metrics(title, of, side, truth, seed) for title, of, side in zip(titles, sides, sampled, strict=True)
     ]
-    found = SeveralComparison(tuple(metrics), tuple(pairs), len(truth.photos), _notes(truth, sides, pairs))
+    shared = [note for note in metrics[0].notes if all(note in side.notes for side in metrics)]
+    metrics = [replace(side, notes=tuple(note for note in side.notes if note not in shared)) for side in metrics]
+    notes = (*_notes(truth, sides, pairs), *shared)
+    found = SeveralComparison(tuple(metrics), tuple(pairs), len(truth.photos), notes)
     return replace(found, verdict=verdict(found))
 
 

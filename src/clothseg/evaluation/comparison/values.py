@@ -63,7 +63,7 @@ class SideMetrics:
         classes: by class name; `semantic_IoU` is among the values.
         background_iou: the IoU of the background as a class.
         speed: of the first run; None if it was not measured.
-        notes: what a reader should know of its detections.
+        notes: what a reader should know of its detections, and does not hold for all sides.
     """
 
     title: str
