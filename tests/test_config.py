@@ -9,7 +9,7 @@ import torch
 import yaml
 from pydantic import ValidationError
 
-from clothseg.config import Config, MaskRCNNSettings, Section, StageSettings, preset_names
+from clothseg.config import NETWORK_SETTINGS, Config, MaskRCNNSettings, Section, StageSettings, preset_names
 from clothseg.config.renamed import RENAMED
 from clothseg.errors import ConfigError
 from clothseg.instances import Instances, RleMasks, encode
@@ -380,3 +380,24 @@ def test_explained_has_a_comment_for_every_value_and_reads_back_equal(name: str,
             comment = ""
     assert seen == list(config.flat())
     assert yaml.safe_load(text) == config.model_dump(mode="json", by_alias=True)
+
+
+@pytest.mark.parametrize(
+    ("resize", "sides"),
+    [
+        ("fit", "500 x 400"),
+        ("stretch", "500 x 400"),
+        ("keep_ratio", "600 to 700"),
+        ("square", "700"),
+        ("none", "up to 700"),
+    ],
+)
+def test_the_text_of_a_config_names_the_input_of_every_kind(resize: str, sides: str) -> None:
+    values = ["input.height=400", "input.width=500", "input.min_side=600", "input.max_side=700"]
+    assert f"input {resize} {sides}," in repr(Config.load("demo", [f"input.resize={resize}", *values]))
+
+
+def test_every_network_has_a_title_of_its_own() -> None:
+    titles = [settings.title for settings in NETWORK_SETTINGS.values()]
+    assert all(titles)
+    assert len(set(titles)) == len(titles)

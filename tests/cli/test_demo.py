@@ -1,10 +1,12 @@
-"""`clothseg demo`: what it says when it is stopped, and what it does again."""
+"""`clothseg demo`, with one network and with several: what it says when it is stopped, and what it does again."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from clothseg.cli.demo_networks import demo_presets
+from clothseg.config import NETWORK_SETTINGS, Config
 from clothseg.errors import InterruptedRun
 from clothseg.runs import RunFolder
 
@@ -62,3 +64,73 @@ def test_a_stopped_demo_is_resumed(
 def test_without_a_stopped_one_resume_begins(calls: list[str], run_command: RunCommand, tmp_path: Path) -> None:
     assert run_command("demo", "--out", tmp_path / "demo", "--resume") == 1
     assert calls == ["build", "fit resume=False"]
+
+
+def test_every_network_has_a_demo() -> None:
+    presets = demo_presets()
+    assert list(presets) == list(NETWORK_SETTINGS)
+    for name, preset in presets.items():
+        assert Config.load(preset).network.name == name
+
+
+@pytest.fixture
+def of_networks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The steps of a demo with several networks; none does anything, except that the second `fit` is stopped."""
+    done: list[str] = []
+
+    def build(source: Path, out: Path, **_: Any) -> None:
+        done.append("build")
+        out.mkdir(parents=True)
+        (out / "dataset.yaml").touch()
+
+    def fit(data: Path, out: Path, *, config: str = "", resume: bool = False, **_: Any) -> None:
+        done.append(f"fit {out.name} {config or 'resume'}")
+        RunFolder(out).last.parent.mkdir(parents=True, exist_ok=True)
+        RunFolder(out).last.touch()
+        if "build" in done and len([step for step in done if step.startswith("fit")]) == 2:
+            raise InterruptedRun("after step 3, all is saved")
+
+    def evaluate(run: Path, data: Path, **_: Any) -> None:
+        done.append(f"evaluate {run.name}")
+        RunFolder(run).metrics.touch()
+
+    def compare(runs: list[Path], *, out: Path, **_: Any) -> None:
+        done.append(f"compare {' '.join(run.name for run in runs)}")
+
+    for step in (build, fit, evaluate, compare):
+        monkeypatch.setattr(f"clothseg.cli.demo_networks.{step.__name__}", step)
+    return done
+
+
+def test_a_stopped_demo_of_several_networks_is_resumed(
+    of_networks: list[str], run_command: RunCommand, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, words = tmp_path / "demo", ("demo", "--networks", "all")
+    assert run_command(*words, "--out", out) == 1
+    assert f"continue with: clothseg demo --networks all --out {out} --resume" in capsys.readouterr().err
+    first, second, third = NETWORK_SETTINGS
+    presets = demo_presets()
+    assert of_networks == [
+        "build", f"fit {first} {presets[first]}", f"evaluate {first}", f"fit {second} {presets[second]}",
+    ]  # fmt: skip
+    of_networks.clear()
+    assert run_command(*words, "--out", out, "--resume") == 0
+    assert of_networks == [
+        f"fit {second} resume", f"evaluate {second}", f"fit {third} {presets[third]}", f"evaluate {third}",
+        f"compare {first} {second} {third}",
+    ]  # fmt: skip
+    assert f"Open {out / 'comparison.html'}" in capsys.readouterr().out
+
+
+def test_networks_are_chosen_by_name(
+    of_networks: list[str], run_command: RunCommand, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command("demo", "--networks", "yolact,yolcat", "--out", tmp_path / "demo") == 2
+    assert "did you mean yolact?" in capsys.readouterr().err
+    assert run_command("demo", "--networks", "yolact", "--out", tmp_path / "demo") == 2
+    assert "name two or more" in capsys.readouterr().err
+    of_networks.append("fit")  # so that none is stopped
+    of_networks.append("fit")
+    assert run_command("demo", "--networks", "deeplab, yolact", "--out", tmp_path / "demo", "--quiet") == 0
+    assert of_networks[-1] in ("compare deeplab yolact", "compare yolact deeplab")
+    assert capsys.readouterr() == (f"{tmp_path / 'demo' / 'comparison.html'}\n", "")

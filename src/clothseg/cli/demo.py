@@ -1,4 +1,4 @@
-"""`clothseg demo`: all steps on the sample."""
+"""`clothseg demo`: all steps on the sample; `demo_networks.py` has those with several networks."""
 
 import io
 import time
@@ -10,10 +10,12 @@ import typer
 
 from clothseg import sample
 from clothseg.cli.dataset.build import build
+from clothseg.cli.demo_networks import chosen_presets, demo_networks
 from clothseg.cli.evaluate import evaluate
 from clothseg.cli.fit import fit
 from clothseg.cli.inputs import Device, Overwrite, Quiet
 from clothseg.cli.predict import predict
+from clothseg.cli.terminal import say_command
 from clothseg.devices import AUTO, check_device_name, resolve_device
 from clothseg.errors import InterruptedRun, shell_command
 from clothseg.files import require_absent
@@ -21,7 +23,13 @@ from clothseg.runs import RunFolder
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for the run.")] = Path("runs/demo"),
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the run. Default: runs/demo, or runs/demo-networks.")
+    ] = None,
+    networks: Annotated[
+        str | None,
+        typer.Option(metavar="all|NAME,NAME", help="Train several networks, and write a page that compares them."),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the demo in --out that was stopped.")] = False,
     device: Device = "auto",
     overwrite: Overwrite = False,
@@ -32,24 +40,38 @@ def demo(
     It prints each step as the command that does it. After Ctrl-C, --resume continues.
 
     Example: [b]clothseg demo --out runs/demo[/]
+
+    Example: [b]clothseg demo --networks all[/]
     """
     begun = time.monotonic()
+    presets = None if networks is None else chosen_presets(networks)
+    out = out or Path("runs/demo" if networks is None else "runs/demo-networks")
     if not resume:
         require_absent(out, overwrite=overwrite)
     check_device_name(device)
     resolve_device(device)  # now, not after the dataset is built
     with redirect_stdout(io.StringIO()) if quiet else nullcontext():
         try:
-            timings = _steps(out, device, resume=resume, overwrite=overwrite, quiet=quiet)
+            if presets is None:
+                page = _one_network(out, device, resume=resume, overwrite=overwrite, quiet=quiet)
+            else:
+                page = demo_networks(out, presets, device, resume=resume, overwrite=overwrite, quiet=quiet)
         except (InterruptedRun, KeyboardInterrupt) as error:
-            again = shell_command(["clothseg", "demo", "--out", out, "--resume"])
+            chosen = [] if networks is None else ["--networks", networks]
+            again = shell_command(["clothseg", "demo", *chosen, "--out", out, "--resume"])
             raise InterruptedRun(f"what is done is saved; continue with: {again}") from error
+    print(page if quiet else f"\nAll done in {time.monotonic() - begun:.0f} seconds. Open {page}")
+
+
+def _one_network(out: Path, device: str, *, resume: bool, overwrite: bool, quiet: bool) -> Path:
+    """All steps with one network; returns its report."""
+    begun = time.monotonic()
+    timings = _steps(out, device, resume=resume, overwrite=overwrite, quiet=quiet)
     from clothseg.report import write_report  # noqa: PLC0415 - PyTorch; wrong input is refused without it
 
     timings["all together"] = time.monotonic() - begun
     RunFolder(out).add_facts({"timings": {name: round(seconds, 1) for name, seconds in timings.items()}})
-    page = write_report(out, out / "data")
-    print(page if quiet else f"\nAll done in {timings['all together']:.0f} seconds. Open {page}")
+    return write_report(out, out / "data")
 
 
 def _steps(out: Path, device: str, *, resume: bool, overwrite: bool, quiet: bool) -> dict[str, float]:
@@ -58,26 +80,22 @@ def _steps(out: Path, device: str, *, resume: bool, overwrite: bool, quiet: bool
     data, run, timings = out / "data", RunFolder(out), {}
     if not (resume and (data / "dataset.yaml").is_file()):
         begun = time.monotonic()
-        _say("dataset", "build", "sample", "--keep-empty", "--out", data)
+        say_command("dataset", "build", "sample", "--keep-empty", "--out", data)
         build(sample.folder(), data, keep_empty=True, overwrite=overwrite or resume, quiet=quiet)
         timings["build"] = time.monotonic() - begun
     if resume and run.last.is_file():
-        _say("fit", data, "--out", out, "--resume", *chosen)
+        say_command("fit", data, "--out", out, "--resume", *chosen)
         fit(data, out, resume=True, device=device, quiet=quiet)
     else:
-        _say("fit", data, "--config", "demo", "--out", out, "--overwrite", *chosen)
+        say_command("fit", data, "--config", "demo", "--out", out, "--overwrite", *chosen)
         fit(data, out, config="demo", overwrite=True, device=device, quiet=quiet)
     if not (resume and run.initial_metrics.is_file()):
-        _say("evaluate", out, data, "--initial-weights", *chosen)
+        say_command("evaluate", out, data, "--initial-weights", *chosen)
         evaluate(out, data, initial=True, device=device, quiet=quiet)
-    _say("evaluate", out, data, *chosen)
+    say_command("evaluate", out, data, *chosen)
     evaluate(out, data, device=device, quiet=quiet)
     pictures = out / "predictions"
-    _say("predict", out, sample.folder() / "validation", "--out", pictures, *chosen)
+    say_command("predict", out, sample.folder() / "validation", "--out", pictures, *chosen)
     begun = time.monotonic()
     predict(out, [sample.folder() / "validation"], pictures, device=device, overwrite=True, quiet=quiet)
     return timings | {"predict": time.monotonic() - begun}
-
-
-def _say(*words: object) -> None:
-    print(f"\n$ {shell_command(['clothseg', *words])}", flush=True)

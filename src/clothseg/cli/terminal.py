@@ -22,6 +22,8 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from clothseg.errors import shell_command
+
 T = TypeVar("T")
 ERRORS = Console(stderr=True, soft_wrap=True, highlight=False)
 """For messages to the user. Results go to stdout."""
@@ -77,6 +79,11 @@ def fail_for_unread(messages: Sequence[str], *, done: bool = True) -> None:
         ERRORS.print(f"[bold red]not read:[/] {escape(message)}")
     if messages:
         raise typer.Exit(1 if done else 2)
+
+
+def say_command(*words: object) -> None:
+    """Prints a command of `clothseg` as a user would type it."""
+    print(f"\n$ {shell_command(['clothseg', *words])}", flush=True)
 
 
 def counted(number: int, thing: str) -> str:

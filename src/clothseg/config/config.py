@@ -126,8 +126,10 @@ class Config(Section):
         size = self.input
         sides = {
             "fit": f"{size.width} x {size.height}",
+            "stretch": f"{size.width} x {size.height}",
             "square": f"{size.max_side}",
             "keep_ratio": f"{size.min_side} to {size.max_side}",
+            "none": f"up to {size.max_side}",
         }[size.resize]
         return (
             f"Config({self.network.name}, {self.backbone.name}, input {size.resize} {sides}, "

@@ -1,6 +1,6 @@
 """Settings of DeepLabv3, DeepLabv3+ and Panoptic-DeepLab, in order from the features to the losses."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -126,6 +126,7 @@ class DeepLabLossWeights(Section):
 class DeepLabSettings(NetworkSettings):
     """DeepLabv3+: a class for each pixel, and instances from that."""
 
+    title: ClassVar[str] = "DeepLab"
     name: Literal["deeplab"] = "deeplab"
     """Which network this is."""
     conventions: Literal["torchvision", "vainf", "detectron2"] = "torchvision"

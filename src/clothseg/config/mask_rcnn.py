@@ -1,6 +1,6 @@
 """Settings of Mask R-CNN, in order from the features to the losses."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -103,6 +103,7 @@ class LossWeights(Section):
 class MaskRCNNSettings(PyramidSettings):
     """Mask R-CNN with a feature pyramid."""
 
+    title: ClassVar[str] = "Mask R-CNN"
     name: Literal["mask_rcnn"] = "mask_rcnn"
     """Which network this is."""
     conventions: Literal["torchvision", "detectron2", "matterport"] = "torchvision"

@@ -118,6 +118,8 @@ class InferenceSettings(Section):
 class NetworkSettings(Section):
     """What every network's own section has: its name and the weights of its losses."""
 
+    title: ClassVar[str] = ""
+    """The network's name on pages and in tables; without one, `name` is used."""
     suits: ClassVar[dict[str, Any]] = {}
     """Values of other sections that suit the network where nobody says otherwise."""
     name: str

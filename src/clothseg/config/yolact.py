@@ -92,6 +92,7 @@ class YolactLossWeights(Section):
 class YolactSettings(PyramidSettings):
     """YOLACT: masks as sums of prototypes."""
 
+    title: ClassVar[str] = "YOLACT"
     suits: ClassVar[dict[str, Any]] = {"input": {"resize": "stretch", "height": 550, "width": 550}}
     name: Literal["yolact"] = "yolact"
     """Which network this is."""

@@ -4,8 +4,8 @@
 read and check, `columns.py` holds results as arrays, `coco.py` and `boundary.py` call the libraries, `report_map.py`
 has the report's protocol and `greedy_match.py` its matching. `matches.py` keeps which detections are right;
 `thresholds.py` and `intervals.py` count from it. `error_kinds.py` gives each wrong detection its kind. `metrics.py`
-holds the result, `tables.py` prints it, `comparison.py` compares two sets of detections, `stored.py` finds those of a
-run on disk.
+holds the result, `tables.py` prints it, `comparison/` compares sets of detections, `stored.py` finds those of a run on
+disk.
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-from .comparison import compare_results, compare_runs
+from .comparison import SeveralComparison, compare_results, compare_runs, compare_several
 from .evaluate import SCORE_THRESHOLD, evaluate_coco, evaluate_network, headline_metrics
 from .metrics import PROTOCOL, Metrics
 from .truth import truth_of
@@ -11,8 +11,10 @@ __all__ = [
     "Comparison",
     "Interval",
     "Metrics",
+    "SeveralComparison",
     "compare_results",
     "compare_runs",
+    "compare_several",
     "evaluate_coco",
     "evaluate_network",
     "headline_metrics",

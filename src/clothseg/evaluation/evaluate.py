@@ -73,20 +73,27 @@ def evaluate_coco(
     """
     known = truth if isinstance(truth, GroundTruth) else read_truth(truth)
     rows, remarks = validate_results(results, known)
-    metrics, matches = _coco_metrics(known, rows)
-    report = per_image_ap(known, rows, score_threshold) if "mask" in matches else None
-    if report is not None:
-        metrics = replace(metrics, report_score_threshold=score_threshold)
-        metrics = replace(metrics, overall={**metrics.overall, "report_mAP": report.mean()})
-    resampled = ResampledMetrics(
-        {kind: Resampler(list(m.values())) for kind, m in matches.items()}, report, len(known.photos)
-    )
+    metrics, resampled = evaluate_for_resampling(known, rows, score_threshold)
     return replace(
         metrics,
         intervals=intervals(resampled, resamples=resamples, seed=seed),
-        notes=(*known.notes, *remarks, *metrics.notes, *_report_notes(report)),
+        notes=(*known.notes, *remarks, *metrics.notes),
         truth=known.fingerprint,
     )
+
+
+def evaluate_for_resampling(
+    truth: GroundTruth, rows: Sequence[CocoResult], score_threshold: float
+) -> tuple[Metrics, ResampledMetrics]:
+    """All metrics of checked results without intervals, and the headline metrics for any weights of the photos."""
+    metrics, matches = _coco_metrics(truth, rows)
+    report = per_image_ap(truth, rows, score_threshold) if "mask" in matches else None
+    if report is not None:
+        metrics = replace(metrics, report_score_threshold=score_threshold)
+        metrics = replace(metrics, overall={**metrics.overall, "report_mAP": report.mean()})
+    metrics = replace(metrics, notes=(*metrics.notes, *_report_notes(report)))
+    resamplers = {kind: Resampler(list(m.values())) for kind, m in matches.items()}
+    return metrics, ResampledMetrics(resamplers, report, len(truth.photos))
 
 
 def headline_metrics(truth: GroundTruth, rows: Sequence[CocoResult], score_threshold: float) -> dict[str, float | None]:

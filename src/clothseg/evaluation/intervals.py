@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from clothseg.evaluation.matches import ClassMatches
+from clothseg.evaluation.matches import THRESHOLDS, ClassMatches
 from clothseg.evaluation.report_map import PerImageAP
 from clothseg.evaluation.values import Interval
 
@@ -78,7 +78,7 @@ class Resampler:
             ranks = np.cumsum(weights)
             rows.append([curve.average_precision(weights, ranks, objects) for curve in curves])
         if not rows:
-            return np.full(len(self.curves[0]) if self.curves else 1, np.nan)
+            return np.full(THRESHOLDS, np.nan)
         means: NDArray[np.float64] = np.asarray(rows).mean(axis=0)
         return means
 
@@ -91,11 +91,13 @@ class ResampledMetrics:
         kinds: a resampler for each of `mask`, `box`, `boundary` that can be evaluated.
         report: AP of each photo by the report's protocol, if there are masks.
         photos: number of photos.
+        with_ap75: whether `of` also gives AP at IoU .75.
     """
 
     kinds: Mapping[str, Resampler]
     report: PerImageAP | None
     photos: int
+    with_ap75: bool = False
 
     def of(self, photo_counts: NDArray[np.int64]) -> dict[str, float]:
         """`mask_AP`, `mask_AP50`, the same for the other kinds, and `report_mAP`; NaN if no drawn photo has an object.
@@ -107,6 +109,8 @@ class ResampledMetrics:
         for kind, resampler in self.kinds.items():
             at_thresholds = resampler.average_precision(photo_counts)
             values |= {f"{kind}_AP": float(at_thresholds.mean()), f"{kind}_AP50": float(at_thresholds[0])}
+            if self.with_ap75:
+                values[f"{kind}_AP75"] = float(at_thresholds[5])
         if self.report is not None:
             mean = self.report.mean(photo_counts)
             values["report_mAP"] = float("nan") if mean is None else mean

@@ -41,24 +41,24 @@ def metrics_table(metrics: MetricValues) -> str:
 
 def comparison_table(comparison: Comparison, a: str, b: str) -> str:
     """One row per metric, then a summary; `a` and `b` are the names of the two sides."""
-    table = _table("", f"A  {a}", f"B  {b}", "B - A", "95 % interval of B - A")
+    table = new_table("", f"A  {a}", f"B  {b}", "B - A", "95 % interval of B - A")
     for name, found in comparison.differences.items():
-        low, high = _points(found.interval.low), _points(found.interval.high)
+        low, high = points(found.interval.low), points(found.interval.high)
         table.add_row(
-            name, percent(found.a), percent(found.b), f"{_points(found.change):+.1f}", f"[{low:+.1f}, {high:+.1f}]"
+            name, percent(found.a), percent(found.b), f"{points(found.change):+.1f}", f"[{low:+.1f}, {high:+.1f}]"
         )
     first = next(iter(comparison.differences.items()))
-    text = [_to_text(table), "", verdict(*first)]
+    text = [table_text(table), "", verdict(*first)]
     text.append(f"{comparison.photos} photos; both sides use the same bootstrap samples of them.")
     return "\n".join([*text, *comparison.notes]) + "\n"
 
 
 def verdict(name: str, found: Difference) -> str:
     """`B is better by 3.1 [0.4, 5.8] (mask_AP).`, or a sentence that the difference can be chance."""
-    low, high = _points(found.interval.low), _points(found.interval.high)
+    low, high = points(found.interval.low), points(found.interval.high)
     if found.change < 0:
         low, high = 0.0 - high, 0.0 - low
-    size = f"{abs(_points(found.change)):.1f} [{low:.1f}, {high:.1f}]"
+    size = f"{abs(points(found.change)):.1f} [{low:.1f}, {high:.1f}]"
     if found.a == found.b and low == high == 0:
         return f"A and B are the same ({name})."
     better = "B" if found.change >= 0 else "A"
@@ -67,31 +67,31 @@ def verdict(name: str, found: Difference) -> str:
     return f"{better} is ahead by {size} ({name}), but this can be chance: the interval contains 0."
 
 
-def _points(value: float) -> float:
+def points(value: float) -> float:
     """0..100 with one decimal; adding 0 removes the sign of a zero."""
     return round(100 * value, 1) + 0.0
 
 
 def _classes(metrics: MetricValues) -> str:
-    table = _table("", "objects", "mask AP", "AP50", "AP75", "boundary AP", "box AP", "AP50", "AP75")
+    table = new_table("", "objects", "mask AP", "AP50", "AP75", "boundary AP", "box AP", "AP50", "AP75")
     keys = ("mask_AP", "mask_AP50", "mask_AP75", "boundary_AP", "box_AP", "box_AP50", "box_AP75")
     for name, part in metrics.classes.items():
         table.add_row(name, str(part.instances), *(percent(part.values.get(key)) for key in keys))
     table.add_section()
     objects = sum(part.instances for part in metrics.classes.values())
     table.add_row("all classes", str(objects), *(percent(metrics.overall.get(key)) for key in keys))
-    return _to_text(table)
+    return table_text(table)
 
 
 def _headlines(metrics: MetricValues) -> str:
-    table = _table("", "", "95 % interval over photos", "")
+    table = new_table("", "", "95 % interval over photos", "")
     for name in _HEADLINES:
         if metrics.overall.get(name) is None:
             continue
         interval = metrics.intervals.get(name)
         between = f"{percent(interval.low)} to {percent(interval.high)}" if interval else "–"
         table.add_row(name, percent(metrics.overall[name]), between, _protocol(name, metrics))
-    return _to_text(table) if table.row_count else "No metric has a value."
+    return table_text(table) if table.row_count else "No metric has a value."
 
 
 def _protocol(name: str, metrics: MetricValues) -> str:
@@ -101,28 +101,30 @@ def _protocol(name: str, metrics: MetricValues) -> str:
 
 
 def _thresholds(metrics: MetricValues) -> str:
-    table = _table("best score threshold", "score", "F1", "precision", "recall")
+    table = new_table("best score threshold", "score", "F1", "precision", "recall")
     rows = [*metrics.thresholds.items()]
     if metrics.threshold is not None:
         rows.append(("all classes", metrics.threshold))
     for name, best in rows:
         table.add_row(name, f"{best.score:.3f}", percent(best.f1), percent(best.precision), percent(best.recall))
-    return _to_text(table)
+    return table_text(table)
 
 
 def _errors(metrics: MetricValues) -> str:
-    table = _table("errors at IoU .50", "", "count", "cost in AP50")
+    table = new_table("errors at IoU .50", "", "count", "cost in AP50")
     for name, part in metrics.errors.items():
         table.add_row(name, _ERRORS.get(name, ""), str(part.count), percent(part.cost))
-    return _to_text(table, left=2)
+    return table_text(table, left=2)
 
 
 def _confusion(found: Confusion) -> str:
-    table = _table(f"true class, score from {found.threshold:.2f}", *(f"as {name}" for name in found.classes), "missed")
+    table = new_table(
+        f"true class, score from {found.threshold:.2f}", *(f"as {name}" for name in found.classes), "missed"
+    )
     for name, row in zip(found.classes, found.counts[:-1], strict=True):
         table.add_row(name, *map(str, row))
     table.add_row(NOTHING, *map(str, found.counts[-1][:-1]), "")  # not "background": a class may have that name
-    return _to_text(table)
+    return table_text(table)
 
 
 def _sentences(metrics: MetricValues) -> list[str]:
@@ -136,7 +138,8 @@ def _sentences(metrics: MetricValues) -> list[str]:
     return [*lines, *metrics.notes]
 
 
-def _table(first: str, *headings: str) -> Table:
+def new_table(first: str, *headings: str) -> Table:
+    """A table whose columns, after the first, are aligned to the right."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column(first)
     for heading in headings:
@@ -144,7 +147,7 @@ def _table(first: str, *headings: str) -> Table:
     return table
 
 
-def _to_text(table: Table, left: int = 1) -> str:
+def table_text(table: Table, left: int = 1) -> str:
     """The table as text; the first `left` columns are aligned to the left."""
     for column in table.columns[:left]:
         column.justify = "left"

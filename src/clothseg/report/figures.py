@@ -43,7 +43,7 @@ class Pair:
     name: str
 
 
-def curve_figures(history: Sequence[Mapping[str, str]], marks: Mapping[str, int]) -> list[tuple[str, str]]:
+def curve_figures(history: Sequence[Mapping[str, object]], marks: Mapping[str, int]) -> list[tuple[str, str]]:
     """Name and data URI of each loss curve; `marks` are the losses that overfit, with the epoch from which they do."""
     return [
         (name, data_uri(loss_curve(history, name, mark=marks.get(name)), "image/svg+xml"))
@@ -78,8 +78,8 @@ def prediction_pairs(
         except PhotoError:
             unread.append(name)
             continue
-        objects = _drawn(photo, to_instances(truth.by_photo[image["id"]], image), truth.names, scores=False)
-        found = _drawn(photo, to_instances(shown[image["id"]], image), truth.names, scores=True)
+        objects = drawn_photo(photo, to_instances(truth.by_photo[image["id"]], image), truth.names, scores=False)
+        found = drawn_photo(photo, to_instances(shown[image["id"]], image), truth.names, scores=True)
         pairs.append(Pair(objects, found, score, name))
     return pairs, unread
 
@@ -104,8 +104,8 @@ def data_uri(content: bytes, kind: str) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 
-def _drawn(photo: RgbImage, instances: Instances, names: Mapping[int, str], *, scores: bool) -> EmbeddedPhoto:
-    """Shrinks before drawing, so that lines and letters have the right size on the page."""
+def drawn_photo(photo: RgbImage, instances: Instances, names: Mapping[int, str], *, scores: bool) -> EmbeddedPhoto:
+    """Draws instances on a photo, shrunk first, so that lines and letters have the right size on the page."""
     small = shrink(photo, _AREA)
     size = (small.shape[0], small.shape[1])
     drawn = draw_instances(small, resize_instances(instances, size), names, scores=scores)

@@ -1,9 +1,5 @@
 """Compares two sets of detections on the same photos: which is better, and whether the difference can be chance.
 
-Both sides are evaluated on the same bootstrap samples of the photos, so photos that are easy or hard for both cancel
-out. The interval of the difference is narrower than the intervals of the two metrics suggest.
-Source: Efron and Tibshirani, "An Introduction to the Bootstrap", chapter 8 (paired data).
-
 The evaluator's library has a paired bootstrap too, but it counts a photo that is drawn twice only once, which makes its
 intervals too narrow, and it has neither boundary AP nor the report's protocol.
 """
@@ -12,15 +8,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from clothseg.errors import DataError
+from clothseg.evaluation.comparison.resampling import differences, sample_sides
 from clothseg.evaluation.evaluate import SCORE_THRESHOLD, metrics_for_resampling
-from clothseg.evaluation.intervals import ResampledMetrics, draws, percentile_interval
+from clothseg.evaluation.intervals import ResampledMetrics
 from clothseg.evaluation.stored import shared_data, stored_results, truth_for
 from clothseg.evaluation.truth import GroundTruth, read_truth
 from clothseg.evaluation.validate_results import validate_results
-from clothseg.evaluation.values import Comparison, Difference
+from clothseg.evaluation.values import Comparison
 
 
 def compare_runs(
@@ -94,21 +89,11 @@ def compare_results(
             raise DataError(f"{name}: {error}") from error
         notes += [f"{name}: {sentence}" for sentence in remarks]
         sides.append(metrics_for_resampling(known, rows, score_threshold))
-    once = [side.of(np.ones(len(known.photos), dtype=np.int64)) for side in sides]
-    shared = [name for name in once[0] if name in once[1] and not np.isnan(once[0][name])]
-    if not shared:
+    first, second = sample_sides([[side] for side in sides], len(known.photos), resamples=resamples, seed=seed)
+    found = differences(first, second, level=level, seed=seed)
+    if not found:
         raise DataError(
             "A and B have no metric in common: the ground truth has no object, or one side has no masks and the other "
             "no boxes"
         )
-    changes: dict[str, list[float]] = {name: [] for name in shared}
-    for counts in draws(len(known.photos), resamples, seed):
-        first, second = (side.of(counts) for side in sides)
-        for name in shared:
-            changes[name].append(second[name] - first[name])
-    differences = {}
-    for name in shared:
-        interval = percentile_interval(changes[name], level, seed)
-        if interval is not None:
-            differences[name] = Difference(once[0][name], once[1][name], interval)
-    return Comparison(differences, len(known.photos), tuple(notes))
+    return Comparison(found, len(known.photos), tuple(notes))

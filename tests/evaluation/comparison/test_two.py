@@ -13,7 +13,7 @@ from clothseg.evaluation.intervals import Resampler, draws
 from clothseg.evaluation.tables import comparison_table
 from clothseg.evaluation.truth import read_truth
 
-from .conftest import generated
+from ..conftest import generated
 
 Tree = dict[str, Any]
 
