@@ -8,7 +8,6 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 
 from clothseg.errors import DataError
 from clothseg.evaluation.reliability import Judged, expected_errors, photo_folds, reliability
@@ -67,6 +66,7 @@ def fit_scale_and_offset(
         right: `[N]` bool.
         weights: `[N]` float, 0 or more, of the detections.
     """
+    from scipy.optimize import minimize  # noqa: PLC0415 - a third of a second that other evaluations do not need
 
     def loss(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         raised = values[0] * logits + values[1]
