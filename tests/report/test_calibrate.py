@@ -69,7 +69,9 @@ def test_calibrate_keeps_tensors_and_average_precision(run: RunFolder, data: Pat
     assert after.calibration.before.brier == pytest.approx(before.reliability.brier)
     assert after.calibration.after.expected_error < before.reliability.expected_error
     assert Metrics.from_json(run.metrics.read_text()) == after
-    assert "after calibration" in run.report.read_text()
+    page = run.report.read_text()
+    assert "after calibration" in page
+    assert "Masks that a person should look at" in page
     assert "Expected calibration error" in after.table()
 
 

@@ -107,7 +107,8 @@ def predict(
     model = Model.load(run, settings=config, overrides=settings, classes=names, device="cpu")
     least = SHOWN_FROM if score_threshold is None else score_threshold
     forms = frozenset(formats or PredictOptions().formats) | ({OutputFormat.COCO} if labels else set())
-    options = PredictOptions(forms, Selection(least, model.selection().thresholds), batch, frame_stride)
+    selection = Selection(least, model.selection().thresholds)
+    options = PredictOptions(forms, selection, batch, frame_stride, calibrated=model.calibration is not None)
     distributed = launch_context(processes, where)
     model.to(distributed.device)
     quiet = quiet or not distributed.is_first

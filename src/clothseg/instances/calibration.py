@@ -20,6 +20,8 @@ if TYPE_CHECKING:  # torch takes a second or more: it is imported where detectio
 TEMPERATURES = (0.5, 10.0)
 OFFSETS = (-10.0, 1.5)
 """The lowest and the highest value. Within them, different float32 scores stay different as float64."""
+REVIEW = (0.2, 0.7)
+"""From the first to below the second, a calibrated score means that a person should look at the mask."""
 _EDGE = 2.0**-25  # half the distance of the largest float32 score from 1
 
 
@@ -120,3 +122,11 @@ def logit(scores: NDArray[Any]) -> NDArray[np.float64]:
 def sigmoid(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """1 / (1 + exp(-x)), without overflow."""
     return np.exp(-np.logaddexp(0.0, -values))
+
+
+def needs_review(score: float) -> bool:
+    """Whether a person should look at a mask with this calibrated score: it is neither surely right nor surely wrong.
+
+    No other sign that was tried finds bad masks reliably better; docs/figures.md has the figures.
+    """
+    return REVIEW[0] <= score < REVIEW[1]
