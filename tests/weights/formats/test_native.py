@@ -13,7 +13,7 @@ from clothseg.errors import WeightsError
 from clothseg.instances import Calibration
 from clothseg.networks import Network
 from clothseg.networks.mask_rcnn.network import MaskRCNNNetwork
-from clothseg.weights import convert_weights, load_model, read_network, write_network
+from clothseg.weights import check_model, convert_weights, load_model, read_network, write_network
 
 
 def test_a_file_keeps_settings_conventions_and_classes(
@@ -61,10 +61,16 @@ def test_a_calibration_is_kept_and_files_without_one_are_as_before(
             assert ("calibration" in file.metadata()) is (given is not None)
 
 
-@pytest.mark.parametrize("text", ["no JSON", "{}", '{"temperatures": [1], "offsets": [0], "detections": [1]}', "[1]"])
+INFINITE = '{"temperatures": [1], "offsets": [0], "detections": [Infinity], "photos": 1, "truth": ""}'
+
+
+@pytest.mark.parametrize(
+    "text", ["no JSON", "{}", '{"temperatures": [1], "offsets": [0], "detections": [1]}', "[1]", INFINITE]
+)
 def test_a_broken_calibration_is_one_message(text: str, tmp_path: Path) -> None:
     path = tmp_path / "broken.safetensors"
     metadata = {"format": "clothseg-1", "config": Config().to_yaml(), "classes": '["Suit"]', "calibration": text}
     save_file({"a": torch.zeros(1)}, path, metadata)
-    with pytest.raises(WeightsError, match=r"broken\.safetensors: the calibration in its metadata cannot be read"):
-        read_network(path)
+    for read in (read_network, check_model):
+        with pytest.raises(WeightsError, match=r"broken\.safetensors: the calibration in its metadata cannot be read"):
+            read(path)

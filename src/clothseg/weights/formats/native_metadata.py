@@ -28,7 +28,11 @@ def read_metadata(path: Path) -> tuple[Config, list[str]] | None:
             metadata = dict(file.metadata() or {})
     except (SafetensorError, OSError, ValueError):
         return None
-    return parse_metadata(path, metadata) if is_native(metadata) else None
+    if not is_native(metadata):
+        return None
+    config, classes = parse_metadata(path, metadata)
+    parse_calibration(path, metadata, len(classes))  # refused now, before PyTorch is imported
+    return config, classes
 
 
 def is_native(metadata: Mapping[str, Any]) -> bool:
@@ -61,7 +65,7 @@ def parse_calibration(path: Path, metadata: Mapping[str, Any], classes: int) -> 
         return None
     try:
         return Calibration.from_json(metadata["calibration"], classes)
-    except (KeyError, ValueError, TypeError, RecursionError) as error:
+    except (KeyError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise WeightsError(
             f"{path}: the calibration in its metadata cannot be read ({error}); did another version of clothseg write "
             "it? `clothseg evaluate RUN DATA --calibrate` writes it again"
