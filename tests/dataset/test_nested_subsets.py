@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from clothseg.dataset.nested_subsets import nested_subsets
-from clothseg.errors import DataError
+from clothseg.dataset.nested_subsets import nested_subsets, part_sizes
+from clothseg.errors import ConfigError, DataError
 
 
 def labels(photos: int, seed: int = 0) -> dict[int, list[str]]:
@@ -43,3 +43,11 @@ def test_the_order_of_the_photos_does_not_matter_and_the_seed_does() -> None:
 def test_impossible_sizes_are_refused(size: int) -> None:
     with pytest.raises(DataError, match=f"a part of {size} photos is not possible: there are 6 photos"):
         nested_subsets(labels(6), [size])
+
+
+def test_sizes_of_parts() -> None:
+    assert part_sizes(["1", "1/8", " 1/4", "0.5"], 268) == [34, 67, 134, 268]
+    assert part_sizes(["50", "100", "1"], 268) == [50, 100, 268]
+    for wrong in ("0", "-1/2", "x", "1/0", "300", "2.5"):
+        with pytest.raises(ConfigError, match="--parts"):
+            part_sizes([wrong], 268)

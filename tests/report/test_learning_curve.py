@@ -1,6 +1,7 @@
 """Learning curves: the metric of each part against the evaluation, the page, and sizes of parts."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,8 @@ import pytest
 
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
-from clothseg.errors import ConfigError
 from clothseg.evaluation import evaluate_coco, truth_of
-from clothseg.report.learning_curve import _curve, part_sizes, same_steps
+from clothseg.report.learning_curve import _curve, same_steps
 from clothseg.report.learning_curve_page import write_learning_curve_page
 
 from .conftest import NAMES
@@ -38,8 +38,6 @@ def test_the_curve_of_three_parts(data: Path, tmp_path: Path) -> None:
     assert curve.extrapolation.value > curve.points[2].value
     assert "with 16, expect about" in curve.sentence()
 
-    from dataclasses import asdict
-
     write_learning_curve_page(curve.metric, asdict(curve), curve.sentence(), tmp_path)
     page = (tmp_path / "learning-curve.html").read_text(encoding="utf-8")
     assert "16, extrapolated" in page
@@ -56,20 +54,10 @@ def test_a_curve_that_does_not_rise_says_so(data: Path, tmp_path: Path) -> None:
     curve = _curve(truth, rows, [val.only(range(n)) for n in (2, 4, 8)], 1)  # type: ignore[arg-type]
     assert curve.extrapolation.value is None
     assert "no extrapolation: the metric does not rise" in curve.sentence()
-    from dataclasses import asdict
-
     write_learning_curve_page(curve.metric, asdict(curve), curve.sentence(), tmp_path)
     assert (
         "extrapolated" not in (tmp_path / "learning-curve.html").read_text(encoding="utf-8").split("</main>")[0][-900:]
     )
-
-
-def test_sizes_of_parts() -> None:
-    assert part_sizes(["1", "1/8", " 1/4", "0.5"], 268) == [34, 67, 134, 268]
-    assert part_sizes(["50", "100", "1"], 268) == [50, 100, 268]
-    for wrong in ("0", "-1/2", "x", "1/0", "300", "2.5"):
-        with pytest.raises(ConfigError, match="--parts"):
-            part_sizes([wrong], 268)
 
 
 def test_every_part_has_the_steps_of_all_photos() -> None:

@@ -13,6 +13,7 @@ from clothseg.cli.fit import only_readable
 from clothseg.cli.inputs import Data, Device, Overrides, Overwrite, Quiet, names_in
 from clothseg.cli.terminal import ERRORS, fail_for_unread, progress_bar, walk
 from clothseg.config import Config
+from clothseg.dataset.nested_subsets import PARTS, part_sizes
 from clothseg.dataset.train_val import read_training_data
 from clothseg.devices import check_device_name, resolve_device
 from clothseg.errors import ClothsegError
@@ -27,7 +28,7 @@ def learning_curve(
     overrides: Overrides = None,
     parts: Annotated[
         str, typer.Option(help="Parts of the photos, as fractions or numbers of photos, separated by commas.")
-    ] = "1/8,1/4,1/2,1",
+    ] = ",".join(PARTS),
     seed: Annotated[int, typer.Option(min=0, help="Another seed puts other photos into the parts.")] = 0,
     split: Annotated[str, typer.Option(help="The split to learn from.")] = "train",
     val_split: Annotated[str, typer.Option(help="The split to validate on.")] = "val",
@@ -57,6 +58,7 @@ def learning_curve(
         require_absent(out, overwrite=overwrite)
     with progress_bar(quiet=quiet) as bar:
         train, val = read_training_data(data, split, val_split, val_fraction, progress=partial(walk, bar))
+    part_sizes(names_in([parts]), len(train))  # refused before the photos are decoded
     train, val, unread = only_readable(train, val, quiet=quiet)
     # PyTorch takes seconds to import: only now, because wrong input is refused at once.
     from clothseg.report.learning_curve import learning_curve as make  # noqa: PLC0415

@@ -2,10 +2,13 @@
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
+from fractions import Fraction
 
 import numpy as np
 
-from clothseg.errors import DataError
+from clothseg.errors import ConfigError, DataError
+
+PARTS = ("1/8", "1/4", "1/2", "1")
 
 
 def nested_subsets(labels: Mapping[int, Collection[str]], sizes: Sequence[int], seed: int = 0) -> list[list[int]]:
@@ -38,3 +41,22 @@ def nested_subsets(labels: Mapping[int, Collection[str]], sizes: Sequence[int], 
         left[best] = False
         order.append(photos[best])
     return [order[:size] for size in sizes]
+
+
+def part_sizes(parts: Sequence[str], photos: int) -> list[int]:
+    """Numbers of photos of the parts, rising: fractions up to 1, or numbers above 1.
+
+    Raises:
+        ConfigError: a part is not a number, is not above 0, or has more photos than there are.
+    """
+    sizes = set()
+    for text in parts:
+        try:
+            part = Fraction(text.strip())
+        except (ValueError, ZeroDivisionError) as error:
+            raise ConfigError(f"--parts: {text!r} is not a fraction such as 1/4 or a number of photos") from error
+        size = round(part * photos) if part <= 1 else int(part)
+        if not 1 <= size <= photos or (part > 1 and part.denominator != 1):
+            raise ConfigError(f"--parts: {text} of {photos} photos is not possible; use fractions up to 1")
+        sizes.add(size)
+    return sorted(sizes)

@@ -4,7 +4,6 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,9 +13,9 @@ from numpy.typing import NDArray
 
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
-from clothseg.dataset.nested_subsets import nested_subsets
+from clothseg.dataset.nested_subsets import PARTS, nested_subsets, part_sizes
 from clothseg.devices import AUTO
-from clothseg.errors import ConfigError, DataError, RunError
+from clothseg.errors import DataError, RunError
 from clothseg.evaluation import coco, truth_of
 from clothseg.evaluation.evaluate import missing_note
 from clothseg.evaluation.intervals import Resampler, draws, percentile_interval
@@ -29,9 +28,8 @@ from clothseg.instances import CocoResult
 from clothseg.models import Model
 from clothseg.prediction.options import ProgressBar, no_progress
 from clothseg.report.learning_curve_page import write_learning_curve_page
-from clothseg.runs import RunFolder
+from clothseg.runs import RunFolder, refuse_data_set
 
-PARTS = ("1/8", "1/4", "1/2", "1")
 RESAMPLES = 300
 
 
@@ -111,9 +109,10 @@ def learning_curve(
     Raises:
         ConfigError: `parts` are not fractions or numbers of photos.
         DataError: a part has no photo, or fewer than a batch.
-        RunError: `out` was begun with other settings or photos.
+        RunError: `out` was begun with other settings or photos, or is a dataset.
         ClothsegError: see `Model.fit`.
     """
+    refuse_data_set(RunFolder(out))
     sizes = part_sizes(parts, len(train))
     if sizes[0] < config.train.batch_size:
         raise DataError(
@@ -133,25 +132,6 @@ def learning_curve(
     atomic_write(out / "learning-curve.json", json.dumps(asdict(curve), indent=1))
     write_learning_curve_page(curve.metric, asdict(curve), curve.sentence(), out)
     return curve
-
-
-def part_sizes(parts: Sequence[str], photos: int) -> list[int]:
-    """Numbers of photos of the parts, rising: fractions up to 1, or numbers above 1.
-
-    Raises:
-        ConfigError: a part is not a number, is not above 0, or has more photos than there are.
-    """
-    sizes = set()
-    for text in parts:
-        try:
-            part = Fraction(text.strip())
-        except (ValueError, ZeroDivisionError) as error:
-            raise ConfigError(f"--parts: {text!r} is not a fraction such as 1/4 or a number of photos") from error
-        size = round(part * photos) if part <= 1 else int(part)
-        if not 1 <= size <= photos or (part > 1 and part.denominator != 1):
-            raise ConfigError(f"--parts: {text} of {photos} photos is not possible; use fractions up to 1")
-        sizes.add(size)
-    return sorted(sizes)
 
 
 def same_steps(config: Config, photos: int) -> Config:
