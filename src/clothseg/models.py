@@ -15,7 +15,7 @@ from clothseg.devices import AUTO, float32_products, has_tf32, resolve_device
 from clothseg.distributed import launch
 from clothseg.errors import ConfigError, RunError
 from clothseg.evaluation.results import detections
-from clothseg.instances import CocoResult, Instances, Selection, class_number
+from clothseg.instances import Calibration, CocoResult, Instances, Selection, class_number
 from clothseg.instances.class_names import wrong_class_names
 from clothseg.networks import Network, build_network, to_tensor
 from clothseg.photo_values import as_photo, is_list
@@ -35,7 +35,10 @@ REPORT_CLASSES = ("Suit", "Dress", "Jeans")
 
 
 class Model:
-    """A network with its settings (`config`), its `classes` 1..K, and what `load_weights` did (`loaded`)."""
+    """A network with its settings (`config`), its `classes` 1..K, and what `load_weights` did (`loaded`).
+
+    A `calibration` changes the scores of all detections; None leaves them as the network gives them.
+    """
 
     network_name: ClassVar[str | None] = None
     """The network that the configuration must name; None for any."""
@@ -51,6 +54,7 @@ class Model:
         self.classes: list[str] = []
         self.network: Network | None = None
         self.loaded: LoadReport | None = None
+        self.calibration: Calibration | None = None
 
     def __repr__(self) -> str:
         built = f"classes={self.classes}" if self.network else "not built"
@@ -60,23 +64,21 @@ class Model:
     def build(self, classes: Sequence[str] = REPORT_CLASSES) -> Self:
         """Builds the network for `classes`, with random weights.
 
-        Raises:
-            ConfigError: the backbone does not exist or does not fit, or these cannot be the names of classes.
+        Raises ConfigError if the backbone does not exist or does not fit, or these cannot be the names of classes.
         """
         if wrong := wrong_class_names(classes):
             raise ConfigError(wrong)
-        self.classes = list(classes)
+        self.classes, self.calibration = list(classes), None
         self.network = build_network(self.config, len(self.classes))
         return self
 
     def load_weights(self, source: str | Path | None = None, exclude: str | Sequence[str] = ()) -> Self:
         """Fills the network from `source`, or else from the configuration's; see `weights.load_initial_weights`.
 
-        Warns about layers that start new because their shape in the file is different; `loaded` lists them.
-
-        Raises:
-            WeightsError: the source is not known, cannot be read, or does not fit.
+        Warns about layers that start new because their shape in the file is different; `loaded` lists them. Raises
+        WeightsError if the source is not known, cannot be read, or does not fit.
         """
+        self.calibration = None  # it belongs to the weights from before
         names = [exclude] if isinstance(exclude, str) else list(exclude)
         self.loaded = load_initial_weights(self._built(), str(source or self.config.weights), names, self.classes)
         if self.loaded.shape_mismatch:
@@ -98,14 +100,14 @@ class Model:
         It is moved to `device`; see `devices.resolve_device`.
 
         Raises:
-            RunError: the folder has no weights.
-            WeightsError: the file cannot be read, or belongs to another kind of network.
+            RunError, WeightsError: the folder has no weights; they cannot be read, or are of another kind of network.
             ConfigError: settings or overrides are wrong, or there is no such device.
         """
         device = resolve_device(device)
         opened = load_model(Path(run), settings, overrides, classes)
         model = cls(opened.config)
         model.classes, model.network, model.loaded = opened.classes, opened.network, opened.report
+        model.calibration = opened.calibration
         model.selection()  # raises now if a threshold names an unknown class
         return model.to(device)
 
@@ -116,7 +118,7 @@ class Model:
 
     def save(self, path: Path | str) -> None:
         """Writes the network alone to a `.safetensors` file that `load` reads."""
-        write_network(Path(path), self._built().state_dict(), self.config, self.classes)
+        write_network(Path(path), self._built().state_dict(), self.config, self.classes, self.calibration)
 
     def fit(
         self,
@@ -145,7 +147,7 @@ class Model:
         from clothseg.training.fit import train_run  # noqa: PLC0415
 
         check_datasets(train, val, self.config)
-        fabric = fabric or launch(1, self.config.train.precision, device=resolve_device(device))
+        fabric, self.calibration = fabric or launch(1, self.config.train.precision, device=resolve_device(device)), None
         if self.network is None or self.classes != train.classes:
             self._rebuild(train.classes)
         train_run(
@@ -156,7 +158,7 @@ class Model:
         return self
 
     def compile(self) -> str:
-        """Compiles the network, like `inference.compile`; returns the reason if this machine cannot, or nothing."""
+        """Compiles the network, like `inference.compile`; returns the reason if this machine cannot."""
         return self._built().compile_for_inference()
 
     def overfit_one_image(
@@ -164,10 +166,8 @@ class Model:
     ) -> "OverfitResult":
         """Overfits one photo of a prepared dataset, as a test that everything works, on `device` as with `fit`.
 
-        The PNG `picture` shows its ground truth beside the detections.
-
-        Raises:
-            ClothsegError: no photo has an object, or there is no such device.
+        The PNG `picture` shows its ground truth beside the detections. Raises ClothsegError if no photo has an object,
+        or there is no such device.
         """
         from clothseg.training.overfit import overfit_one_image, write_picture  # noqa: PLC0415
 
@@ -187,9 +187,7 @@ class Model:
         """The instances on a photo, or on each of a list: paths, bytes, Pillow images, arrays, tensors; see `as_photo`.
 
         Instances below `score_threshold` are dropped; the configuration's threshold for a class takes precedence.
-
-        Raises:
-            PhotoError: a photo cannot be read, or is not one.
+        Raises PhotoError if a photo cannot be read, or is not one.
         """
         if is_list(photo):
             return [self.predict(one, score_threshold=score_threshold) for one in photo]
@@ -197,16 +195,19 @@ class Model:
         return PhotoInstances.of(found, self.classes)
 
     def detect(self, images: list[Tensor], *, score_threshold: float = 0.0) -> list[Instances]:
-        """The instances on photos given as RGB `[3, H, W]`, uint8 or float in 0..1, with 32 bits or a GPU's TF32."""
+        """The instances on photos given as RGB `[3, H, W]`, uint8 or float in 0..1, with 32 bits or a GPU's TF32.
+
+        Scores are calibrated if the model has a `calibration`, and thresholds act on the calibrated scores.
+        """
         select, network = self.selection(score_threshold), self._detecting()
         with float32_products(network.device, tf32=has_tf32(network.device)):
-            return [select(found) for found in network.detect(images)]
+            detected = network.detect(images)
+        return [select(self.calibration(found) if self.calibration else found) for found in detected]
 
     def selection(self, score_threshold: float = 0.0) -> Selection:
         """Which detections count; `score_threshold` is for classes without a threshold in the configuration.
 
-        Raises:
-            ConfigError: the configuration has a threshold for an unknown class.
+        Raises ConfigError if the configuration has a threshold for an unknown class.
         """
         settings = self.config.inference
         thresholds = {class_number(name, self.classes): least for name, least in settings.class_thresholds.items()}
@@ -220,10 +221,8 @@ class Model:
     def predict_dataset(self, dataset: CocoLikeDataset, unread: list[str] | None = None) -> Iterator[list[CocoResult]]:
         """For each photo of a prepared dataset its detections of the dataset's classes, as COCO results.
 
-        `unread` is as in `evaluation.results.detections`, whose errors it raises too.
-
-        Raises:
-            RunError: the dataset has a class, by its name, that the network does not know.
+        `unread` is as in `evaluation.results.detections`, whose errors it raises too. Raises RunError if the dataset
+        has a class, by its name, that the network does not know.
         """
         if unknown := [name for name in dataset.classes if name not in self.classes]:
             known = ", ".join(self.classes)

@@ -70,6 +70,8 @@ def test_wrong_options_are_one_message(
         (("evaluate", "good.json", "data", "--out", "scores.json"), "exists already"),
         (("evaluate", "foreign.json", "data"), "photo 99, which the ground truth does not have"),
         (("evaluate", "good.json", "data", "--initial-weights"), "results file has no network"),
+        (("evaluate", "good.json", "data", "--calibrate"), "--calibrate needs a run's folder"),
+        (("evaluate", "good", "data", "--calibrate", "--initial-weights"), "do not go together"),
         (("evaluate", "good", "data", "--out", "scores.json"), "--out is only for a results file"),
         (("evaluate", "good.json", "nowhere.json"), "nowhere.json: no such file"),
         (("compare", "good.json", "bad.json"), "name it with --data"),

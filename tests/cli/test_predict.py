@@ -202,3 +202,26 @@ def test_results_are_not_written_among_the_photos(
             main()
         assert stopped.value.code == 2
         assert "--out is among the inputs (mine)" in capsys.readouterr().err
+
+
+def test_photos_are_ranked_for_labelling_and_the_first_get_labels(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "found"
+    words = ("predict", run, *VALIDATION[:4], "--out", out, "--rank-for-labelling")
+    assert clothseg(monkeypatch, *words, "--labels", "coco") == 2
+    assert "--label-first N" in capsys.readouterr().err
+    assert clothseg(monkeypatch, "predict", run, VALIDATION[0], "--out", out, "--label-first", 1) == 2
+    assert not out.exists()
+
+    assert clothseg(monkeypatch, *words) == 0
+    assert "4 photos ranked" in capsys.readouterr().err
+    assert [path.name for path in out.iterdir()] == ["ranking.csv"]
+    ranking = [line.split(",")[1] for line in (out / "ranking.csv").read_text().splitlines()[1:]]
+    assert sorted(ranking) == sorted(path.as_posix() for path in VALIDATION[:4])
+
+    assert clothseg(monkeypatch, *words, "--label-first", 2, "--labels", "coco", "--overwrite", "--quiet") == 0
+    labels = json.loads((out / "labels-coco.json").read_text())
+    assert [image["file_name"] for image in labels["images"]] == [Path(name).name for name in ranking[:2]]
+    for name in ranking[:2]:
+        assert (out / "photos" / Path(name).name).read_bytes() == Path(name).read_bytes()

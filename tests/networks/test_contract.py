@@ -310,6 +310,18 @@ def test_compiled_detections_match(name: str) -> None:
     torch.testing.assert_close(compiled.boxes, plain.boxes, atol=1e-2, rtol=1e-3)
 
 
+@pytest.mark.parametrize("name", ROWS)
+def test_embedded_photos_are_near_if_they_are_alike(name: str) -> None:
+    """A photo of other brightness is nearer than another photo."""
+    network = build_network(config_of(name), 2).eval()
+    photo, other = torch.rand(2, 3, 60, 60, generator=torch.Generator().manual_seed(0)) > 0.5
+    other = F.interpolate(other[None, :, :6, :6].float(), (60, 60))[0]
+    first, darker, different = (network.embed(image) for image in (photo.float(), 0.9 * photo.float(), other))
+    assert first.shape == (network.backbone.channels[-1],)
+    assert torch.equal(first, network.embed(photo.float()))
+    assert (first - darker).norm() < (first - different).norm()
+
+
 def test_the_grid_network_learns_and_returns_label_masks(data: Path, tmp_path: Path) -> None:
     train, val = splits(data)
     config = config_of("tiny_grid").changed("train", epochs=12, ema_decay=0.0, learning_rate=0.05, evaluate_every=None)

@@ -149,3 +149,13 @@ def test_more_than_255_instances_take_16_bits(tmp_path: Path) -> None:
         assert np.asarray(picture)[0, 0] == 1
         assert np.asarray(picture)[0, -1] == 300
         assert np.asarray(picture)[-1, -1] == 299
+
+
+def test_calibrated_results_say_which_masks_need_a_look(photos: list[Path], tmp_path: Path) -> None:
+    """The scores are 0.9, 0.6 and 0.2: the first is sure."""
+    for calibrated in (True, False):
+        options = PredictOptions(frozenset({OutputFormat.COCO}), calibrated=calibrated)
+        predict_files(find, NAMES, photos[:1], tmp_path / str(calibrated), options)
+    rows = json.loads((tmp_path / "True" / "predictions.json").read_text())
+    assert sorted((round(row["score"], 2), row["review"]) for row in rows) == [(0.2, True), (0.6, True), (0.9, False)]
+    assert all("review" not in row for row in json.loads((tmp_path / "False" / "predictions.json").read_text()))

@@ -22,6 +22,7 @@ ORDER = (
     "compose",
     "compare",
     "curves",
+    "learning-curve",
     "weights",
     "config",
     "demo",

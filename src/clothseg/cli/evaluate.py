@@ -34,6 +34,12 @@ def evaluate(
     initial: Annotated[
         bool, typer.Option("--initial-weights", help="Evaluate the network as it was before training, for comparison.")
     ] = False,
+    calibrate: Annotated[
+        bool,
+        typer.Option(
+            "--calibrate", help="Fit scores to how often detections are right, and keep that in the run's weights."
+        ),
+    ] = False,
     compile_: Compile = False,
     device: Device = "auto",
     overwrite: Overwrite = False,
@@ -45,12 +51,16 @@ def evaluate(
 
     Example: [b]clothseg evaluate runs/first data/clothes[/]
 
+    Example: [b]clothseg evaluate runs/first data/clothes --calibrate[/]
+
     Example: [b]clothseg evaluate results.json data/clothes/annotations/val.json --out scores.json[/]
     """
     unread: list[str] = []
     if run.is_file() and run.suffix == ".json":
         if initial:
             raise ClothsegError("--initial-weights needs a run's folder; a results file has no network")
+        if calibrate:
+            raise ClothsegError("--calibrate needs a run's folder; a results file has no weights")
         if device != AUTO:
             raise ClothsegError("--device needs a run's folder; a results file has no network")
         metrics = _results_file(run, data, split, out, score_threshold, overwrite=overwrite, quiet=quiet)
@@ -58,9 +68,12 @@ def evaluate(
     else:
         if out is not None:
             raise ClothsegError("--out is only for a results file; the metrics of a run are written into its folder")
+        if calibrate and initial:
+            raise ClothsegError("--calibrate and --initial-weights do not go together: only trained weights are kept")
         metrics, unread = _run(
-            run, data, split, score_threshold, device, initial=initial, compiled=compile_, quiet=quiet
-        )
+            run, data, split, score_threshold, device,
+            initial=initial, calibrate=calibrate, compiled=compile_, quiet=quiet,
+        )  # fmt: skip
         written = RunFolder(run).report
     print(metrics.to_json() if as_json else metrics.table())
     if written and not quiet:
@@ -100,6 +113,7 @@ def _run(
     device: str,
     *,
     initial: bool,
+    calibrate: bool,
     compiled: bool,
     quiet: bool,
 ) -> tuple[Metrics, list[str]]:
@@ -120,6 +134,7 @@ def _run(
             split=split,
             score_threshold=score_threshold,
             initial_weights=initial,
+            calibrate=calibrate,
             compile=compiled,
             device=device,
             unread=unread,

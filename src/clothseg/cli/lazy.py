@@ -18,7 +18,7 @@ def lazy_group(package: str, names: Sequence[str]) -> type[TyperGroup]:
     """A group of the commands `names`, listed in that order. Each is a module of `package`.
 
     The module `fit` has either a function `fit`, or `app`, a group of its own. Where the command is a keyword of
-    Python, module and function end with `_`: `import_`.
+    Python, module and function end with `_`: `import_`. A hyphen of the command is `_` there.
     """
 
     class LazyGroup(TyperGroup):
@@ -46,7 +46,7 @@ class _LazyCommand(TyperCommand):
     """Has only the first paragraph of the help until it is called; then it imports the real command."""
 
     def __init__(self, package: str, name: str) -> None:
-        self.python_name = f"{name}_" if keyword.iskeyword(name) else name
+        self.python_name = f"{name}_" if keyword.iskeyword(name) else name.replace("-", "_")
         self.module = f"{package}.{self.python_name}"
         super().__init__(name, help=_first_paragraph(self.module, self.python_name))
 

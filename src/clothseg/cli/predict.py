@@ -9,8 +9,9 @@ from rich.markup import escape
 
 from clothseg import videos
 from clothseg.cli.inputs import Compile, Device, Overrides, Overwrite, Quiet, Recursive, compile_network, split_names
+from clothseg.cli.ranking import check_ranking, rank_photos
 from clothseg.cli.selection import ClassAgnosticNms, ThresholdOf, Thresholds, selection_settings
-from clothseg.cli.terminal import ERRORS, counted, progress_bar, walk
+from clothseg.cli.terminal import ERRORS, counted, fail_for_unread, progress_bar, walk
 from clothseg.dataset.photo_lists import photos_of
 from clothseg.dataset.prelabel_files import PHOTOS_URL, SHOWN_FROM, LabelFormat, write_prelabels
 from clothseg.devices import check_device_name, resolve_device
@@ -62,6 +63,14 @@ def predict(
         typer.Option(help="Also write labels-FORMAT.json for a labelling tool (coco for CVAT); repeat for several."),
     ] = None,
     photos_url: Annotated[str, typer.Option(help="Prefix of the photos' names in Label Studio.")] = PHOTOS_URL,
+    rank_for_labelling: Annotated[
+        bool,
+        typer.Option("--rank-for-labelling", help="Write ranking.csv: the photos in the order in which to label them."),
+    ] = False,
+    label_first: Annotated[
+        int | None,
+        typer.Option(min=1, help="With --rank-for-labelling: copy the first N photos and predict only on these."),
+    ] = None,
     overwrite: Overwrite = False,
     compile_: Compile = False,
     quiet: Quiet = False,
@@ -71,6 +80,8 @@ def predict(
     Files that cannot be read are listed, the rest is processed, and the exit code is 1.
 
     Example: [b]clothseg predict runs/first my-photos/ --out found[/]
+
+    Example: [b]clothseg predict runs/first unlabelled/ --rank-for-labelling --label-first 50 --labels coco[/]
 
     Example: [b]clothseg predict runs/first "shop/**/*.jpg" clip.mp4 --thresholds best --out found[/]
     """
@@ -83,6 +94,8 @@ def predict(
     paths = find_photos(
         photos if recursive else photos_of(photos, split), recursive=recursive, suffixes=SUFFIXES | videos.SUFFIXES
     )
+    if rank_for_labelling or label_first:
+        check_ranking(paths, devices, label_first, labels, rank=rank_for_labelling)
     # PyTorch takes seconds to import: only now, because wrong input is refused at once.
     from clothseg.distributed import launch_context, world_size_for  # noqa: PLC0415
     from clothseg.models import Model  # noqa: PLC0415
@@ -93,11 +106,19 @@ def predict(
     model = Model.load(run, settings=config, overrides=settings, classes=names, device="cpu")
     least = SHOWN_FROM if score_threshold is None else score_threshold
     forms = frozenset(formats or PredictOptions().formats) | ({OutputFormat.COCO} if labels else set())
-    options = PredictOptions(forms, Selection(least, model.selection().thresholds), batch, frame_stride)
+    selection = Selection(least, model.selection().thresholds)
+    options = PredictOptions(forms, selection, batch, frame_stride, calibrated=model.calibration is not None)
     distributed = launch_context(processes, where)
     model.to(distributed.device)
     quiet = quiet or not distributed.is_first
     compile_network(model, compiled=compile_, quiet=quiet)
+    unread: list[str] = []
+    if rank_for_labelling:
+        paths, unread = rank_photos(model, paths, out, label_first, quiet=quiet)
+        overwrite = True
+        if not paths:
+            fail_for_unread(unread)
+            return
     with progress_bar(quiet=quiet) as bar:
         done = predict_files(
             partial(detect_batch, model, score_threshold=score_threshold or 0.0),
@@ -117,9 +138,10 @@ def predict(
         lost = write_prelabels(out, labels, shown=options.shown, photos_url=photos_url)
         if lost and not quiet:
             ERRORS.print(lost.sentence())
-    for message in done.failed:
+    failed = [*unread, *done.failed]
+    for message in failed:
         ERRORS.print(f"[bold red]not read, or only in part:[/] {escape(message)}")
-    if done.failed:
+    if failed:
         raise typer.Exit(1 if done.photos or done.videos else 2)
 
 

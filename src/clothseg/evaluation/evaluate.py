@@ -15,6 +15,7 @@ from clothseg.evaluation.columns import all_have, photos_and_scores
 from clothseg.evaluation.intervals import ResampledMetrics, Resampler, intervals
 from clothseg.evaluation.matches import ClassMatches
 from clothseg.evaluation.metrics import Metrics
+from clothseg.evaluation.reliability import Judged, reliability
 from clothseg.evaluation.report_map import PerImageAP, per_image_ap
 from clothseg.evaluation.thresholds import best_threshold
 from clothseg.evaluation.truth import GroundTruth, read_truth, truth_of
@@ -165,13 +166,14 @@ def _details(
     """The fields of `Metrics` from `curves` on."""
     found = {name: best_threshold([matches[c]]) for c, name in truth.names.items()}
     curves = {name: coco.curve(evaluator, position) for position, name in enumerate(truth.names.values())}
-    best = best_threshold(matches.values())
+    best, judged = best_threshold(matches.values()), Judged.of(matches)
     return {
         "curves": {name: curve for name, curve in curves.items() if curve is not None},
         "thresholds": {name: threshold for name, threshold in found.items() if threshold is not None},
         "threshold": best,
         "confusion": coco.confusion(evaluator, _score(best)),
         "errors": coco.tide_errors(evaluator) if truth.objects else {},
+        "reliability": reliability(judged.scores, judged.right),
         "false_positives_on_empty": _false_positives_on_empty(truth, rows, _score(best)),
     }
 

@@ -135,6 +135,17 @@ def _sentences(metrics: MetricValues) -> list[str]:
             f"False positives on {on_empty.photos_with_detections} of {on_empty.photos} photos without objects: "
             f"{on_empty.detections} detections with a score from {on_empty.threshold:.2f}."
         )
+    if metrics.calibration is not None:
+        check = metrics.calibration
+        how = "cross-fitted over photos" if check.cross_fitted else f"fitted on {check.photos} other photos"
+        lines.append(
+            f"Expected calibration error {percent(check.before.expected_error)} before calibration, "
+            f"{percent(check.after.expected_error)} after ({how})."
+        )
+    elif metrics.reliability is not None:
+        lines.append(
+            f"Expected calibration error {percent(metrics.reliability.expected_error)} (--calibrate lowers it)."
+        )
     return [*lines, *metrics.notes]
 
 

@@ -106,6 +106,54 @@ class Interval:
 
 
 @dataclass(frozen=True)
+class ReliabilityBin:
+    """Detections with scores in one of the bins of equal width: their number, mean score, and share of right ones."""
+
+    count: int
+    score: float
+    right: float
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """How well scores say how often detections are right, at IoU .50.
+
+    Attributes:
+        expected_error: the expected calibration error (ECE), 0..1.
+        brier: the mean squared distance between a score and 1 (right) or 0 (wrong).
+        bins: of equal width, from score 0 to 1.
+    """
+
+    expected_error: float
+    brier: float
+    bins: tuple[ReliabilityBin, ...]
+
+
+@dataclass(frozen=True)
+class CalibrationCheck:
+    """A calibration, and the reliability of the scores before and after it.
+
+    Attributes:
+        before: of the network's own scores.
+        after: of calibrated scores.
+        cross_fitted: whether these photos chose the calibration, so that `after` has for each photo the scores of a
+            calibration that was fitted to other photos.
+        temperatures, offsets: by class name.
+        errors_before, errors_after: expected calibration error by class name.
+        photos: number of photos that the calibration was fitted to.
+    """
+
+    before: Reliability
+    after: Reliability
+    cross_fitted: bool
+    temperatures: Mapping[str, float]
+    offsets: Mapping[str, float]
+    errors_before: Mapping[str, float]
+    errors_after: Mapping[str, float]
+    photos: int
+
+
+@dataclass(frozen=True)
 class MetricValues:
     """The metrics of one set of detections, as fractions in 0..1. Tables and pages show them as 0..100.
 
@@ -128,6 +176,8 @@ class MetricValues:
         false_positives_on_empty: on photos without objects; None if there is no such photo.
         report_score_threshold: of `report_mAP`.
         truth: fingerprint of the ground truth. Evaluations with the same fingerprint can be compared.
+        reliability: of the scores; None without detections.
+        calibration: what calibration changed; None if the scores are the network's own.
     """
 
     overall: Mapping[str, float | None]
@@ -144,6 +194,8 @@ class MetricValues:
     false_positives_on_empty: FalsePositivesOnEmpty | None = None
     report_score_threshold: float | None = None
     truth: str = ""
+    reliability: Reliability | None = None
+    calibration: CalibrationCheck | None = None
 
 
 @dataclass(frozen=True)

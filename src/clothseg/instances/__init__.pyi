@@ -1,5 +1,6 @@
 from .bilinear import axis_taps, sample_maps
 from .boxes import boxes_of_masks, clip_boxes, clip_to, from_xywh, scale_boxes, to_xywh
+from .calibration import Calibration
 from .coco_types import CocoAnnotation, CocoCategory, CocoDataset, CocoImage, CocoResult
 from .contours import to_polygons
 from .convert import coco_results
@@ -27,6 +28,7 @@ from .selection import Selection, best_of_classes, class_agnostic_nms, class_num
 
 __all__ = [
     "BoxMasks",
+    "Calibration",
     "CocoAnnotation",
     "CocoCategory",
     "CocoDataset",

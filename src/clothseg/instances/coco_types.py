@@ -56,10 +56,14 @@ class CocoDataset(TypedDict):
 
 
 class CocoResult(TypedDict):
-    """A detection: one row of a results file. `score` is in 0..1, `bbox` is x y width height in pixels."""
+    """A detection: one row of a results file. `score` is in 0..1, `bbox` is x y width height in pixels.
+
+    `review` is true where a person should look at the mask; it is left out where the scores are not calibrated.
+    """
 
     image_id: int
     category_id: int
     score: float
     segmentation: NotRequired[Rle]
     bbox: NotRequired[list[float]]
+    review: NotRequired[bool]

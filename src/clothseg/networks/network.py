@@ -18,6 +18,7 @@ from clothseg.instances import BoxMasks, Instances, LabelMasks, MapMasks, Masks,
 from clothseg.networks.backbones.backbone import Backbone
 from clothseg.networks.compile import CompiledForward
 from clothseg.networks.input import InputTransform, Target
+from clothseg.networks.photo_mean import photo_mean
 from clothseg.networks.placement import InputConventions, InputPlacement, Size, network_to_image
 
 
@@ -218,6 +219,16 @@ class Network(nn.Module, ABC):
         outputs = (self._compiled or self.forward_dense)(pixels)
         found = self.head_detections(outputs, placements)
         return [self._on_photo(*one) for one in zip(found, placements, strict=True)]
+
+    @torch.no_grad()
+    def embed(self, image: Tensor) -> Tensor:
+        """`[C]` float on the CPU: the coarsest features of the backbone, averaged over a photo. Alike photos are near.
+
+        Args:
+            image: RGB `[3, H, W]`, uint8 or float in 0..1.
+        """
+        pixels, (placement,) = self.transform.batch([image], self.device)
+        return photo_mean(self.backbone(pixels)[-1][0], placement)
 
     def _on_photo(self, found: Detections, placement: InputPlacement) -> Instances:
         """Detections in the photo's own pixels, without those that have no extent there."""

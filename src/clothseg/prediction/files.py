@@ -12,6 +12,7 @@ from clothseg.distributed import SINGLE_PROCESS, DistributedContext
 from clothseg.errors import PhotoError, is_out_of_memory
 from clothseg.files import atomic_file, require_absent, require_outside_inputs, safe_file_name
 from clothseg.instances import Instances, coco_results
+from clothseg.instances.calibration import needs_review
 from clothseg.photos import RgbImage, try_read_photo
 from clothseg.pictures import draw_instances
 from clothseg.pictures.maps import class_map, class_palette, instance_map, instance_palette, save_map
@@ -194,6 +195,8 @@ def _write(
         save_map(instance_map(shown, numbers), instance_palette(found.classes.tolist()), out / "instance-maps" / name)
         entry["instance_map"] = f"instance-maps/{name}"
     rows = coco_results(number, found, lambda label: label) if _TABLES & options.formats else []
+    for row in rows if options.calibrated else ():
+        row["review"] = needs_review(row["score"])
     return PredictionRecord(number, photo=entry, rows=rows, shown=len(shown))
 
 

@@ -59,9 +59,11 @@ class PredictOptions:
         shown: selects the instances that pictures, videos and label maps show.
         batch: number of photos (or frames) that are read, processed and written together.
         frame_stride: every Nth frame of a video is processed.
+        calibrated: whether scores are calibrated; the COCO results of photos then say which masks need a look.
     """
 
     formats: frozenset[OutputFormat] = frozenset({OutputFormat.COCO, OutputFormat.PICTURES})
     shown: Selection = field(default_factory=lambda: Selection(SHOWN_FROM))
     batch: int = 1
     frame_stride: int = 1
+    calibrated: bool = False

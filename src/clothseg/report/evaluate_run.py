@@ -12,12 +12,13 @@ from clothseg.dataset import CocoLikeDataset
 from clothseg.dataset.reading import describe_corrections
 from clothseg.devices import AUTO, resolve_device
 from clothseg.errors import PhotoError
-from clothseg.evaluation import Metrics
+from clothseg.evaluation import Metrics, truth_of
 from clothseg.evaluation.stored import split_of_run, validation_split
 from clothseg.files import atomic_write
 from clothseg.models import Model
 from clothseg.prediction.batches import compile_for_inference
 from clothseg.prediction.options import ProgressBar, no_progress
+from clothseg.report.calibrate import calibrate_run, check_results
 from clothseg.report.page import write_report
 from clothseg.runs import RunFolder
 
@@ -29,6 +30,7 @@ def evaluate_run(
     split: str | None = None,
     score_threshold: float | None = None,
     initial_weights: bool = False,
+    calibrate: bool = False,
     compile: bool = False,
     device: str | torch.device = AUTO,
     unread: list[str] | None = None,
@@ -45,6 +47,8 @@ def evaluate_run(
         score_threshold: of `report_mAP`; by default the run's `inference.score_threshold`.
         initial_weights: whether to evaluate the network as it was before training. The metrics then go to
             `metrics-initial.json`, and `predictions.json` stays as it is.
+        calibrate: whether to fit the calibration of the scores to these photos and keep it in the run's weights. The
+            metrics are those of the calibrated scores.
         compile: whether to compile the network first; the run's `inference.compile` does the same.
         device: that the network runs on; see `devices.resolve_device`.
         unread: receives a message for each photo that cannot be read; its objects count as missed, and a note of the
@@ -58,7 +62,7 @@ def evaluate_run(
     Raises:
         RunError: the run has no weights, or the dataset has a class that the network does not know.
         ConfigError, WeightsError: the run's configuration or weights cannot be read, or there is no such device.
-        DataError: the dataset cannot be read.
+        DataError: the dataset cannot be read, or scores cannot be calibrated on it.
         PhotoError: none of its photos can be read.
     """
     begun, device = time.monotonic(), resolve_device(device)
@@ -70,10 +74,17 @@ def evaluate_run(
     if message := compile_for_inference(model, requested=compile):
         notify(message)
     unread = [] if unread is None else unread
+    if calibrate:
+        model.calibration = None  # the network's own scores are needed
     results = [row for rows in progress(model.predict_dataset(val, unread), len(val), "evaluating") for row in rows]
     if unread and len(unread) == len(val):
         raise PhotoError(f"{data}: none of the {len(val)} photos can be read; the first: {unread[0]}")
+    if calibrate:
+        results = calibrate_run(model, folder, truth_of(val), results)
+        notify(f"calibrated: {model.calibration.sentence(model.classes) if model.calibration else ''}")
     metrics = model.evaluate(val, results, score_threshold=score_threshold)
+    if model.calibration is not None:
+        metrics = replace(metrics, calibration=check_results(model, truth_of(val), results))
     if unread:
         note = f"{len(unread)} photos cannot be read; their objects count as missed."
         metrics = replace(metrics, notes=(*metrics.notes, note))

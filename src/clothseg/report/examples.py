@@ -77,9 +77,8 @@ def error_examples(
         for error in _choose(errors, wanted):
             name = str(error.image.get("file_name", error.image["id"]))
             try:
-                picture = _picture(
-                    read_sized_photo(truth.photo_path(error.image, images), error.truth.size), error, truth.names
-                )
+                whole = read_sized_photo(truth.photo_path(error.image, images), error.truth.size)
+                picture = picture_around(whole, error.found, error.truth, truth.names)
             except PhotoError:
                 unread.append(name)
                 continue
@@ -125,15 +124,16 @@ def _choose(errors: Sequence[_Error], wanted: int) -> list[_Error]:
     return [ranked[place] for place in order[:wanted]]
 
 
-def _picture(photo: RgbImage, shown: _Error, names: Mapping[int, str]) -> RgbImage:
-    """The part of the photo around an error: the detection in its colour, the ground truth as a white line."""
-    boxes = np.array([*shown.found.boxes.tolist(), *shown.truth.boxes.tolist()])
-    x1, y1, x2, y2 = window(boxes, shown.truth.size)
+def picture_around(photo: RgbImage, found: Instances, truth: Instances, names: Mapping[int, str]) -> RgbImage:
+    """The part of a photo around a detection and its object, at least one of which is there.
+
+    The detection is in its colour, the ground truth a white line.
+    """
+    boxes = np.array([*found.boxes.tolist(), *truth.boxes.tolist()])
+    x1, y1, x2, y2 = window(boxes, truth.size)
     part = shrink(photo[y1:y2, x1:x2], _AREA, grow=True)
     size = (part.shape[0], part.shape[1])
-    found, truth = (
-        resize_instances(_cropped(instances, (x1, y1, x2, y2)), size) for instances in (shown.found, shown.truth)
-    )
+    found, truth = (resize_instances(_cropped(instances, (x1, y1, x2, y2)), size) for instances in (found, truth))
     drawn = draw_instances(part, found, names, boxes=False, labels=False)
     return draw_lines(drawn, [], [edge for mask in truth.masks.pixels().numpy() for edge in mask_contours(mask)])
 

@@ -16,6 +16,7 @@ from clothseg.report.examples import ErrorExamples, error_examples
 from clothseg.report.figures import Pair, curve_figures, overfitting_losses, prediction_pairs
 from clothseg.report.inputs import training_photos, transform_of
 from clothseg.report.reading import RunFiles, read_run
+from clothseg.report.review import ReviewList, review_list
 from clothseg.report.unlabelled import teacher_labels
 from clothseg.runs import RunFolder
 
@@ -60,6 +61,7 @@ def _values(files: RunFiles, threshold: float) -> dict[str, Any]:
     transform = transform_of(RunFolder(files.run).config)
     samples, resized, unread_train = training_photos(train, files.images, transform)
     timings, total_time = _timings(files.facts)
+    review, unread_review = _review(files)
     return _metric_values(files, examples) | {
         "title": files.run.resolve().name,
         "names": names,
@@ -75,9 +77,10 @@ def _values(files: RunFiles, threshold: float) -> dict[str, Any]:
         "val_photos": len(files.val.images) if files.val else 0,
         "threshold": threshold,
         "error_threshold": _error_threshold(files, threshold),
+        "review": review,
         "samples": samples,
         "resized": resized,
-        "unread": sorted({*unread_val, *unread_examples, *unread_train}),
+        "unread": sorted({*unread_val, *unread_examples, *unread_train, *unread_review}),
         "anchors": text.anchors(files.facts.get("anchors")),
         "counts": _counts(files),
         "teacher": teacher_labels(files.run, files.history),
@@ -116,6 +119,12 @@ def _examples(files: RunFiles, threshold: float) -> tuple[Mapping[str, ErrorExam
         return {}, []
     least = _error_threshold(files, threshold)
     return error_examples(files.val, files.predictions, files.images, threshold=least)
+
+
+def _review(files: RunFiles) -> tuple[ReviewList | None, list[str]]:
+    if files.val is None or files.predictions is None or not files.metrics or not files.metrics.calibration:
+        return None, []
+    return review_list(files.val, files.predictions, files.images)
 
 
 def _ids(files: RunFiles) -> dict[str, int]:

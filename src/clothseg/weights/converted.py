@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from clothseg.instances import Calibration
+
 UNKNOWN_PART = "no such part in this network"
 BATCH_COUNTER = "counts training batches; a frozen norm does not use it"
 IMAGENET_CLASSIFIER = "ImageNet's classifier"
@@ -27,6 +29,7 @@ class ConvertedWeights:
         unused: why a key of the file is not used, by the file's key.
         settings: sections and values of `Config`: the origin's defaults, and what the shapes of the tensors show.
         classes: names of the classes 1..K, or None if the file has no heads.
+        calibration: of the scores; None if the file has none.
     """
 
     origin: str
@@ -37,6 +40,7 @@ class ConvertedWeights:
     unused: dict[str, str] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     classes: list[str] | None = None
+    calibration: Calibration | None = None
 
     def add(self, key: str, name: str, tensor: Tensor, change: str = "") -> None:
         """Adds `tensor`, the file's `key`, under our `name`; `change` describes what was done to it."""

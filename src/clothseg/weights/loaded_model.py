@@ -6,6 +6,7 @@ from pathlib import Path
 
 from clothseg.config import Config
 from clothseg.errors import WeightsError
+from clothseg.instances import Calibration
 from clothseg.instances.class_names import wrong_class_names
 from clothseg.networks import Network, build_network
 from clothseg.weights.check import weights_file
@@ -24,12 +25,14 @@ class LoadedModel:
         config: all settings.
         classes: names of the classes 1..K.
         report: what happened to every key of the file.
+        calibration: of the scores; None if they are as the network gives them.
     """
 
     network: Network
     config: Config
     classes: list[str]
     report: LoadReport
+    calibration: Calibration | None = None
 
 
 def load_model(
@@ -80,7 +83,7 @@ def convert_weights(
         write_network(out, converted.tensors, config_of(converted, settings, overrides), [])
         return f"{len(converted.tensors)} tensors of a backbone loaded from {path}"
     model = _build_model(path, converted, settings, overrides, classes)
-    write_network(out, model.network.state_dict(), model.config, model.classes)
+    write_network(out, model.network.state_dict(), model.config, model.classes, model.calibration)
     return model.report.summary()
 
 
@@ -123,4 +126,4 @@ def _build_model(
         raise WeightsError(
             f"{path}: {report.summary()}: {'; '.join(examples)}. The file is not complete, or the settings do not fit"
         )
-    return LoadedModel(network, config, names, report)
+    return LoadedModel(network, config, names, report, converted.calibration)

@@ -5,13 +5,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from clothseg.config import Config
 from clothseg.errors import WeightsError
+from clothseg.instances import Calibration
 from clothseg.networks import Network
 from clothseg.networks.mask_rcnn.network import MaskRCNNNetwork
-from clothseg.weights import load_model, read_network, write_network
+from clothseg.weights import check_model, convert_weights, load_model, read_network, write_network
 
 
 def test_a_file_keeps_settings_conventions_and_classes(
@@ -41,3 +43,34 @@ def test_files_of_other_programs_and_broken_metadata_are_refused(
     save_file({"a": torch.zeros(1)}, path, {"format": "clothseg-1", "config": "{}", "classes": "not JSON"})
     with pytest.raises(WeightsError, match=r"broken\.safetensors: its metadata cannot be read"):
         read_network(path)
+
+
+def test_a_calibration_is_kept_and_files_without_one_are_as_before(
+    small_overrides: list[str], build_mask_rcnn: Callable[[Config, int], MaskRCNNNetwork], tmp_path: Path
+) -> None:
+    config = Config.load("demo", small_overrides)
+    network = build_mask_rcnn(config, 2)
+    calibration = Calibration((1.5, 0.75), (-0.5, 0.25), (10, 2), 30, "abc")
+    for name, given in (("with", calibration), ("without", None)):
+        path = tmp_path / f"{name}.safetensors"
+        write_network(path, network.state_dict(), config, ["Suit", "Dress"], given)
+        assert read_network(path).calibration == load_model(path).calibration == given
+        convert_weights(path, tmp_path / "copy.safetensors")
+        assert read_network(tmp_path / "copy.safetensors").calibration == given
+        with safe_open(path, "np") as file:
+            assert ("calibration" in file.metadata()) is (given is not None)
+
+
+INFINITE = '{"temperatures": [1], "offsets": [0], "detections": [Infinity], "photos": 1, "truth": ""}'
+
+
+@pytest.mark.parametrize(
+    "text", ["no JSON", "{}", '{"temperatures": [1], "offsets": [0], "detections": [1]}', "[1]", INFINITE]
+)
+def test_a_broken_calibration_is_one_message(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "broken.safetensors"
+    metadata = {"format": "clothseg-1", "config": Config().to_yaml(), "classes": '["Suit"]', "calibration": text}
+    save_file({"a": torch.zeros(1)}, path, metadata)
+    for read in (read_network, check_model):
+        with pytest.raises(WeightsError, match=r"broken\.safetensors: the calibration in its metadata cannot be read"):
+            read(path)

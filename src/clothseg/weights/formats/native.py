@@ -12,9 +12,15 @@ from torch import Tensor
 from clothseg.config import Config
 from clothseg.errors import WeightsError
 from clothseg.files import atomic_file
+from clothseg.instances import Calibration
 from clothseg.weights.converted import ConvertedWeights
 from clothseg.weights.files.tensor_file import TensorFile, read_tensor_file
-from clothseg.weights.formats.native_metadata import FORMAT_VERSION, is_native, parse_metadata
+from clothseg.weights.formats.native_metadata import (
+    FORMAT_VERSION,
+    is_native,
+    parse_calibration,
+    parse_metadata,
+)
 
 ORIGIN = "clothseg"
 CHECKPOINT_KEYS = {"optimizer", "sampler", "rows"}
@@ -28,11 +34,13 @@ class SavedNetwork:
         tensors: the network's `state_dict`.
         config: all settings.
         classes: names of the classes 1..K.
+        calibration: of the scores; None if they are as the network gives them.
     """
 
     tensors: dict[str, Tensor]
     config: Config
     classes: list[str]
+    calibration: Calibration | None = None
 
 
 def recognizes(file: TensorFile) -> bool:
@@ -54,14 +62,23 @@ def convert(file: TensorFile) -> ConvertedWeights:
     config, classes = parse_metadata(file.path, file.metadata)
     converted = ConvertedWeights(ORIGIN, "weights file of clothseg", classes=classes or None)
     converted.settings = yaml.safe_load(config.to_yaml())
+    converted.calibration = parse_calibration(file.path, file.metadata, len(classes))
     for key, tensor in file.tensors.items():
         converted.add(key, key, tensor)
     return converted
 
 
-def write_network(path: Path, tensors: Mapping[str, Tensor], config: Config, classes: Sequence[str]) -> None:
-    """Writes a network's tensors, with `config` and the names `classes` of 1..K as metadata."""
+def write_network(
+    path: Path,
+    tensors: Mapping[str, Tensor],
+    config: Config,
+    classes: Sequence[str],
+    calibration: Calibration | None = None,
+) -> None:
+    """Writes a network's tensors, with `config`, the names `classes` of 1..K and `calibration` as metadata."""
     metadata = {"format": FORMAT_VERSION, "config": config.to_yaml(), "classes": json.dumps(list(classes))}
+    if calibration is not None:
+        metadata["calibration"] = calibration.to_json()
     with atomic_file(path) as temporary:
         save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, temporary, metadata)
 
@@ -75,4 +92,5 @@ def read_network(path: Path) -> SavedNetwork:
     file = read_tensor_file(path)
     if not recognizes(file):
         raise WeightsError(f"{path}: a {file.container} file that clothseg did not write (no format in its metadata)")
-    return SavedNetwork(file.tensors, *parse_metadata(file.path, file.metadata))
+    config, classes = parse_metadata(file.path, file.metadata)
+    return SavedNetwork(file.tensors, config, classes, parse_calibration(file.path, file.metadata, len(classes)))

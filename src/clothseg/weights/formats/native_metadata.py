@@ -1,4 +1,5 @@
-"""The metadata of a weights file of clothseg: its configuration and classes, which can be read without PyTorch."""
+"""The metadata of a weights file of clothseg: its configuration, its classes and the calibration of
+its scores, which can be read without PyTorch."""
 
 import json
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from clothseg.config import Config
 from clothseg.config.yaml_text import parse_yaml
 from clothseg.errors import ConfigError, WeightsError
+from clothseg.instances import Calibration
 
 FORMAT_VERSION = "clothseg-1"
 
@@ -26,7 +28,11 @@ def read_metadata(path: Path) -> tuple[Config, list[str]] | None:
             metadata = dict(file.metadata() or {})
     except (SafetensorError, OSError, ValueError):
         return None
-    return parse_metadata(path, metadata) if is_native(metadata) else None
+    if not is_native(metadata):
+        return None
+    config, classes = parse_metadata(path, metadata)
+    parse_calibration(path, metadata, len(classes))  # refused now, before PyTorch is imported
+    return config, classes
 
 
 def is_native(metadata: Mapping[str, Any]) -> bool:
@@ -46,4 +52,21 @@ def parse_metadata(path: Path, metadata: Mapping[str, Any]) -> tuple[Config, lis
     except (KeyError, ValueError, TypeError, ValidationError, RecursionError, ConfigError) as error:
         raise WeightsError(
             f"{path}: its metadata cannot be read ({error}); did another version of clothseg write it?"
+        ) from error
+
+
+def parse_calibration(path: Path, metadata: Mapping[str, Any], classes: int) -> Calibration | None:
+    """The calibration in the metadata of the file `path` with this number of classes; None if it has none.
+
+    Raises:
+        WeightsError: it is invalid.
+    """
+    if "calibration" not in metadata:
+        return None
+    try:
+        return Calibration.from_json(metadata["calibration"], classes)
+    except (KeyError, ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise WeightsError(
+            f"{path}: the calibration in its metadata cannot be read ({error}); did another version of clothseg write "
+            "it? `clothseg evaluate RUN DATA --calibrate` writes it again"
         ) from error

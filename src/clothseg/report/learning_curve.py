@@ -1,0 +1,223 @@
+"""How much more photos would help: trains on nested parts of the labelled photos and extrapolates."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from clothseg.config import Config
+from clothseg.dataset import CocoLikeDataset
+from clothseg.dataset.nested_subsets import PARTS, nested_subsets, part_sizes
+from clothseg.devices import AUTO
+from clothseg.errors import DataError, RunError
+from clothseg.evaluation import coco, truth_of
+from clothseg.evaluation.evaluate import missing_note
+from clothseg.evaluation.intervals import Resampler, draws, percentile_interval
+from clothseg.evaluation.power_law import Extrapolation, extrapolate
+from clothseg.evaluation.truth import GroundTruth
+from clothseg.evaluation.validate_results import validate_results
+from clothseg.evaluation.values import Interval
+from clothseg.files import atomic_write, read_json
+from clothseg.instances import CocoResult
+from clothseg.models import Model
+from clothseg.prediction.options import ProgressBar, no_progress
+from clothseg.report.learning_curve_page import write_learning_curve_page
+from clothseg.runs import RunFolder, refuse_data_set
+
+RESAMPLES = 300
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """A training on a part of the photos: their number, the objects of each class on them, and the metric in 0..1."""
+
+    photos: int
+    objects: dict[str, int]
+    value: float
+    interval: Interval | None
+
+
+@dataclass(frozen=True)
+class LearningCurve:
+    """A metric against the number of training photos.
+
+    Attributes:
+        metric: `mask_AP`, or `box_AP` if there are no masks.
+        points: one for each part, the smallest first.
+        extrapolation: to twice as many photos.
+        val_photos: number of validation photos.
+        steps: training steps, the same for all parts.
+    """
+
+    metric: str
+    points: tuple[CurvePoint, ...]
+    extrapolation: Extrapolation
+    val_photos: int
+    steps: int
+
+    def sentence(self) -> str:
+        """What the curve says, in one or two sentences."""
+        last, more = self.points[-1], self.extrapolation
+        name = self.metric.replace("_", " ")
+        if more.value is None:
+            return f"{name} {100 * last.value:.1f} with {last.photos} photos; no extrapolation: {more.reason}."
+        between = (
+            f" [{100 * more.interval.low:.1f}, {100 * more.interval.high:.1f}]"
+            if more.interval
+            else f" ({more.reason})"
+        )
+        return (
+            f"{name} {100 * last.value:.1f} with {last.photos} photos; with {more.photos}, expect about "
+            f"{100 * more.value:.1f}{between}."
+        )
+
+
+def learning_curve(
+    train: CocoLikeDataset,
+    val: CocoLikeDataset,
+    config: Config,
+    out: Path,
+    *,
+    parts: Sequence[str] = PARTS,
+    seed: int = 0,
+    resume: bool = False,
+    quiet: bool = False,
+    device: str | torch.device = AUTO,
+    progress: ProgressBar = no_progress,
+) -> LearningCurve:
+    """Trains on nested, stratified parts of the photos with the same number of steps, and draws the metric.
+
+    Writes a run for each part (`photos-0034`), `learning-curve.json`, `learning-curve.png` and `learning-curve.html`.
+
+    Args:
+        train, val: prepared datasets.
+        config: settings of the trainings.
+        out: the folder.
+        parts: of the photos, as fractions such as `1/8`, or as numbers of photos above 1.
+        seed: which photos are in a part. The seed of the trainings is `train.seed`.
+        resume: continue in `out`, where parts may be trained already.
+        quiet: show no progress bar of the trainings.
+        device: see `devices.resolve_device`.
+        progress: wraps the validation photos, for a progress bar.
+
+    Raises:
+        ConfigError: `parts` are not fractions or numbers of photos.
+        DataError: a part has no photo, or fewer than a batch.
+        RunError: `out` was begun with other settings or photos, or is a dataset.
+        ClothsegError: see `Model.fit`.
+    """
+    refuse_data_set(RunFolder(out))
+    sizes = part_sizes(parts, len(train))
+    if sizes[0] < config.train.batch_size:
+        raise DataError(
+            f"the smallest part has {sizes[0]} photos, fewer than train.batch_size {config.train.batch_size}; use "
+            "larger parts, or --set train.batch_size=1"
+        )
+    labels = {entry.id: {str(a["category_id"]) for a in entry.annotations} for entry in train.images}
+    subsets = [train.only(ids) for ids in nested_subsets(labels, sizes, seed)]
+    config = same_steps(config, len(train))
+    _check_plan(out / "plan.json", config, subsets, resume=resume)
+    truth = truth_of(val)
+    rows = []
+    for subset in subsets:
+        run = RunFolder(out / f"photos-{len(subset):04d}")
+        rows.append(_train_part(subset, val, config, run, quiet=quiet, device=device, progress=progress))
+    curve = _curve(truth, rows, subsets, math.ceil(config.train.epochs * (config.train.steps_per_epoch or 0)))
+    atomic_write(out / "learning-curve.json", json.dumps(asdict(curve), indent=1))
+    write_learning_curve_page(curve.metric, asdict(curve), curve.sentence(), out)
+    return curve
+
+
+def same_steps(config: Config, photos: int) -> Config:
+    """The settings with `train.steps_per_epoch` set, so that parts are trained for as many steps as all photos."""
+    if config.train.steps_per_epoch:
+        return config
+    together = config.train.batch_size * config.train.devices * config.train.grad_accumulation_steps
+    return config.changed("train", steps_per_epoch=math.ceil(photos / together))
+
+
+def _check_plan(path: Path, config: Config, subsets: Sequence[CocoLikeDataset], *, resume: bool) -> None:
+    """Writes what the trainings depend on and deletes earlier trainings; or compares it with what is there.
+
+    Raises:
+        RunError: it is different.
+    """
+    plan = {"config": config.to_yaml(), "parts": [sorted(entry.id for entry in one.images) for one in subsets]}
+    if resume and path.is_file():
+        try:
+            known = read_json(path)
+        except (OSError, ValueError) as error:
+            raise RunError(f"{path}: cannot be read ({error}); begin again with --overwrite") from error
+        if known != plan:
+            changed = [name for name in plan if not isinstance(known, dict) or known.get(name) != plan[name]]
+            raise RunError(
+                f"{path.parent}: was begun with another {' and other '.join(changed)}; repeat the options of the first "
+                "call, or begin again with --overwrite"
+            )
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for old in path.parent.glob("photos-*"):
+        RunFolder(old).clear()
+    atomic_write(path, json.dumps(plan))
+
+
+def _train_part(
+    subset: CocoLikeDataset,
+    val: CocoLikeDataset,
+    config: Config,
+    run: RunFolder,
+    *,
+    quiet: bool,
+    device: str | torch.device,
+    progress: ProgressBar,
+) -> list[CocoResult]:
+    """The detections after training on one part: those of `predictions.json`, if it was trained before."""
+    if run.predictions.is_file():
+        return cast(list[CocoResult], read_json(run.predictions))
+    begun = run.last.is_file()
+    model = Model(config).build(subset.classes)
+    if not begun:
+        model.load_weights()
+    model.fit(subset, val, run.path, resume=begun, overwrite=not begun, quiet=quiet, device=device)
+    found = progress(model.predict_dataset(val), len(val), f"evaluating {run.path.name}")
+    rows = [row for of_photo in found for row in of_photo]
+    atomic_write(run.predictions, json.dumps(rows))
+    return rows
+
+
+def _curve(
+    truth: GroundTruth, rows: Sequence[Sequence[CocoResult]], subsets: Sequence[CocoLikeDataset], steps: int
+) -> LearningCurve:
+    checked = [validate_results(part, truth)[0] for part in rows]
+    kind = "box" if any(missing_note("mask", truth, part) for part in checked) else "mask"
+    resamplers = [Resampler(list(coco.matches(truth, part, kind).values())) for part in checked]
+
+    def metric(counts: NDArray[np.int64]) -> list[float]:
+        return [float(resampler.average_precision(counts).mean()) for resampler in resamplers]
+
+    values = metric(np.ones(len(truth.photos), dtype=np.int64))
+    resampled = np.array([metric(counts) for counts in draws(len(truth.photos), RESAMPLES, 0)])
+    photos = [len(subset) for subset in subsets]
+    points = tuple(
+        CurvePoint(len(subset), _objects(subset), value, percentile_interval(resampled[:, n].tolist(), 0.95, 0))
+        for n, (subset, value) in enumerate(zip(subsets, values, strict=True))
+    )
+    more = extrapolate(photos, values, resampled, 2 * photos[-1])
+    return LearningCurve(f"{kind}_AP", points, more, len(truth.photos), steps)
+
+
+def _objects(dataset: CocoLikeDataset) -> dict[str, int]:
+    """Number of objects of each class, crowds not counted."""
+    found: dict[str, int] = dict.fromkeys(dataset.classes, 0)
+    for entry in dataset.images:
+        for annotation in entry.annotations:
+            row: Any = annotation
+            if not row.get("iscrowd"):
+                found[dataset.classes[dataset.map_source_class_id(row["category_id"]) - 1]] += 1
+    return found

@@ -1,0 +1,57 @@
+"""`clothseg learning-curve` on a few tiny photos: the files, resuming, and what is refused."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from clothseg import sample
+from clothseg.openimages import BuildOptions, build_dataset
+
+from .conftest import RunCommand
+
+TINY = [
+    "network.fpn.channels=16",
+    "network.box_head.fc_dim=32",
+    "network.mask_head.channels=16",
+    "input.height=64",
+    "input.width=64",
+    "train.batch_size=1",
+    "train.epochs=1",
+    "train.stages=[{end_epoch: 1, learning_rate: 0.001, trainable: heads}]",
+    "train.steps_per_epoch=1",
+    "train.workers=0",
+    "weights=random",
+]
+
+
+def test_parts_are_trained_once(tmp_path: Path, run_command: RunCommand, capsys: pytest.CaptureFixture[str]) -> None:
+    data, out = tmp_path / "data", tmp_path / "curve"
+    build_dataset(sample.folder(), data, ["Suit", "Dress", "Jeans"], BuildOptions(limit=6, max_size=64))
+    settings = [word for value in TINY for word in ("--set", value)]
+    assert run_command("learning-curve", data, "--out", out, "--parts", "2,3,1", "--quiet", *settings) == 0
+    assert "mask AP 0.0" in capsys.readouterr().out
+    runs = sorted(out.glob("photos-*"))
+    assert [run.name for run in runs][:2] == ["photos-0002", "photos-0003"]
+    assert len(runs) == 3
+    tree = json.loads((out / "learning-curve.json").read_text())
+    assert [point["photos"] for point in tree["points"]] == [int(run.name[7:]) for run in runs]
+    assert "rise" in tree["extrapolation"]["reason"]
+    assert (out / "learning-curve.html").is_file()
+    before = [(run / "weights.safetensors").stat().st_mtime_ns for run in runs]
+
+    (runs[1] / "predictions.json").unlink()  # as if it stopped after this training
+    again = ("learning-curve", data, "--out", out, "--parts", "2,3,1", "--resume", "--quiet", "--json", *settings)
+    assert run_command(*again) == 0
+    assert json.loads(capsys.readouterr().out) == tree
+    assert [(run / "weights.safetensors").stat().st_mtime_ns for run in runs] == before
+
+    assert run_command(*again, "--set", "train.momentum=0.5") == 2
+    assert "was begun with another config" in capsys.readouterr().err
+    assert run_command(*again, "--seed", 1) == 2
+    assert "another parts" in capsys.readouterr().err
+    assert run_command("learning-curve", data, "--out", out, *settings) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert run_command("learning-curve", data, "--out", tmp_path / "new", "--parts", "9/8", *settings) == 2
+    assert "--parts: 9/8" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
