@@ -7,6 +7,7 @@ import sys
 import threading
 import webbrowser
 from collections.abc import Callable
+from contextlib import suppress
 
 import uvicorn
 from starlette.applications import Starlette
@@ -49,14 +50,8 @@ def address_of(listening: socket.socket, host: str, token: str | None = None) ->
     return f"http://{place}:{listening.getsockname()[1]}/" + (f"?token={token}" if token else "")
 
 
-def serve(app: Starlette, listening: socket.socket, *, on_start: Callable[[], None] | None = None) -> None:
-    """Serves until Ctrl-C or SIGTERM; then requests in progress have five seconds.
-
-    Args:
-        app: of `create_app`.
-        listening: of `bind`. It is closed afterwards.
-        on_start: is called when the server answers.
-    """
+def make_server(app: Starlette, on_start: Callable[[], None] | None = None) -> uvicorn.Server:
+    """A server for the application. `on_start` is called when it answers."""
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -68,13 +63,19 @@ def serve(app: Starlette, listening: socket.socket, *, on_start: Callable[[], No
         limit_concurrency=_MOST_CONNECTIONS,
         timeout_graceful_shutdown=_GRACE,
     )
-    server = _Server(config, on_start)
-    try:
-        server.run(sockets=[listening])
-    except KeyboardInterrupt:  # uvicorn raises the signal again after it has ended
-        pass
-    finally:
-        listening.close()
+    return _Server(config, on_start)
+
+
+def serve(app: Starlette, listening: socket.socket, *, on_start: Callable[[], None] | None = None) -> None:
+    """Serves until Ctrl-C or SIGTERM; then requests in progress have five seconds.
+
+    Args:
+        app: of `create_app`.
+        listening: of `bind`. It is closed afterwards.
+        on_start: is called when the server answers.
+    """
+    with listening, suppress(KeyboardInterrupt):  # uvicorn raises the signal again after it has ended
+        make_server(app, on_start).run(sockets=[listening])
 
 
 def open_browser(address: str) -> bool:
