@@ -51,8 +51,8 @@ def test_a_server_for_others_answers_to_addresses_and_its_own_names() -> None:
     access = access_for("0.0.0.0", names=["Studio.Example"])
     for header in ("192.168.1.5:8000", "[2001:db8::1]:80", "localhost", socket.gethostname(), "studio.example:8000"):
         assert access.allows_host(header), header
-    for header in ("evil.example", "x.studio.example", "", None):
-        assert not access.allows_host(header), header
+    for foreign in ("evil.example", "x.studio.example", "", None):
+        assert not access.allows_host(foreign), foreign
 
 
 def test_a_token_of_the_user_counts_everywhere() -> None:

@@ -65,7 +65,7 @@ def test_predictions_are_those_of_the_model(network: Client, model: Model, photo
     found = answer.json()
     height, width = read_photo(photo).shape[:2]
     assert (found["height"], found["width"]) == (height, width)
-    expected = [row for row in model.predict(photo).to_coco() if coco_mask.area(row["segmentation"])]
+    expected: list[Any] = [row for row in model.predict(photo).to_coco() if coco_mask.area(row["segmentation"])]
     assert expected
     keys = ("bbox", "score", "segmentation")
     assert [{key: one[key] for key in keys} for one in found["instances"]] == [
@@ -201,7 +201,13 @@ def test_compositions_are_those_of_the_command(client: Client, tmp_path: Path, m
         Placement(box=box),
         match_light=match_light,
     )
-    query = {"x": x / 200, "y": y / 160, "width": width / 200, "match_light": match_light, "format": "png"}
+    query: dict[str, float | str] = {
+        "x": x / 200,
+        "y": y / 160,
+        "width": width / 200,
+        "match_light": match_light,
+        "format": "png",
+    }
     files = {"cutout": (tmp_path / "garment.png").read_bytes(), "background": (tmp_path / "street.png").read_bytes()}
     answer = client.post("/compose", params=query, files=files)
     assert answer.headers["content-type"] == "image/png"

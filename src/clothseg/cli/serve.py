@@ -74,9 +74,11 @@ def serve(
     for name in least if known else ():
         class_number(name, known or (), option="--threshold")
     try:
-        from clothseg.serve import Engine, Limits, access_for, bind, create_app  # noqa: PLC0415 - an extra
-        from clothseg.serve import serve as serve_app  # noqa: PLC0415
-        from clothseg.serve.run import address_of, open_browser  # noqa: PLC0415
+        import python_multipart  # noqa: F401, PLC0415 - of the extra; Starlette imports it late
+
+        from clothseg.serve.access import access_for  # noqa: PLC0415
+        from clothseg.serve.run import address_of, bind, open_browser  # noqa: PLC0415
+        from clothseg.serve.run import serve as serve_app  # noqa: PLC0415
     except ImportError as error:
         raise ClothsegError('the web page needs more packages: pip install "clothseg[serve]"') from error
     access = access_for(host, token, allow_host or ())
@@ -84,6 +86,7 @@ def serve(
     # PyTorch takes seconds to import: only now, because wrong input is refused at once.
     from clothseg.models import Model  # noqa: PLC0415
     from clothseg.prediction import detect_batch  # noqa: PLC0415
+    from clothseg.serve import Engine, Limits, create_app  # noqa: PLC0415
 
     model = Model.load(run, settings=config, overrides=settings, classes=names, device=device)
     for name in least:

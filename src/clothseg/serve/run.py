@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from clothseg.errors import ClothsegError
 
 _MOST_CONNECTIONS = 256
+_HIGHEST_PORT = 65_535
 _GRACE = 5  # seconds for requests in progress after Ctrl-C
 
 
@@ -24,11 +25,11 @@ def bind(host: str, port: int) -> socket.socket:
     Raises:
         ClothsegError: the port is taken or not allowed, or `host` is not an address of this machine.
     """
+    if not 0 <= port <= _HIGHEST_PORT:
+        raise ClothsegError(f"--port {port}: a port is a number from 0 to {_HIGHEST_PORT}")
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
         return socket.create_server((host, port), family=family, backlog=128)
-    except OverflowError:
-        raise ClothsegError(f"--port {port}: a port is a number from 0 to 65535") from None
     except OSError as error:
         raise ClothsegError(_bind_failure(host, port, error)) from error
 
