@@ -23,9 +23,9 @@ from typing import Any
 
 import httpx
 import psutil
-from bench_tools import add_record_options, record
 from PIL import Image
 
+from bench_tools import add_record_options, record
 from clothseg import sample
 from clothseg.config import Config
 from clothseg.models import MaskRCNN
