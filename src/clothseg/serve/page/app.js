@@ -43,7 +43,7 @@ function drawAll() {
 // Where the focused control has vanished, the focus goes to what came instead.
 function keepFocus() {
   const focused = document.activeElement;
-  if (focused && focused !== document.body && focused.checkVisibility()) return;
+  if (!focused || focused === document.body || focused.checkVisibility()) return;
   (state.open ? byId("stage") : byId("main")).focus({ preventScroll: true });
 }
 
