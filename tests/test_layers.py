@@ -33,6 +33,7 @@ LAYERS = (
     {"training"},
     {"models"},
     {"prediction", "report"},
+    {"serve"},
     {"cli"},
 )
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}

@@ -126,6 +126,9 @@ REFUSED = {
     "figures": (("figures", "RUN", "--out", "figures"), "not an evaluated run"),
     "compare": (("compare", "RUN", "RUN", "--data", "DATA"), "not an evaluated run"),
     "compare page": (("compare", "RUN", "nowhere.json", "--data", "DATA", "--out", "c.html"), "not an evaluated run"),
+    "serve run": (("serve", "nowhere"), "nowhere: no such weights file"),
+    "serve class": (("serve", "RUN", "--threshold", "Dres=0.5"), "did you mean Dress?"),
+    "serve port": (("serve", "RUN", "--port", "-1"), "a port is a number from 0 to 65535"),
     "fit data": (("fit", "nowhere", "--out", "new"), "nowhere: no such file or folder; expected a dataset"),
     "fit out": (("fit", "DATA", "--out", "full"), "exists already"),
     "fit weights": (("fit", "DATA", "--out", "new", "--weights", "imagnet"), "did you mean imagenet"),
@@ -163,7 +166,9 @@ def test_wrong_input_is_refused_without_pytorch(
     assert "Traceback" not in error
 
 
-@pytest.mark.parametrize("command", ["fit", "evaluate", "figures", "predict", "cutout", "compose", "compare", "demo"])
+@pytest.mark.parametrize(
+    "command", ["fit", "evaluate", "figures", "predict", "cutout", "compose", "compare", "serve", "demo"]
+)
 def test_help_imports_no_network(command: str, call: Callable[..., Called]) -> None:
     code, modules, _ = call(command, "--help")
     assert code == 0

@@ -20,6 +20,7 @@ ORDER = (
     "predict",
     "cutout",
     "compose",
+    "serve",
     "compare",
     "curves",
     "learning-curve",

@@ -7,7 +7,15 @@
 from clothseg.garments.compose import best_garment, box_at, compose, keep_shape
 from clothseg.garments.compose_files import Placement, Replaced, check_files, compose_files, replace_files
 from clothseg.garments.cutout import Cutout, cut_out
-from clothseg.garments.cutout_files import CutoutsWritten, read_cutout, save_cutout, write_cutouts, write_one_cutout
+from clothseg.garments.cutout_files import (
+    CutoutsWritten,
+    decode_cutout,
+    encode_cutout,
+    read_cutout,
+    save_cutout,
+    write_cutouts,
+    write_one_cutout,
+)
 from clothseg.garments.light import light_of
 from clothseg.garments.matting import SoftMask, load_foreground, own_colours, refine, soft_mask
 
@@ -23,6 +31,8 @@ __all__ = [
     "compose",
     "compose_files",
     "cut_out",
+    "decode_cutout",
+    "encode_cutout",
     "keep_shape",
     "light_of",
     "load_foreground",

@@ -1,5 +1,6 @@
 """Cut-outs on disk: a PNG with transparency that also stores class, place and light."""
 
+import io
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from clothseg.errors import DataError, PhotoError, is_out_of_memory
-from clothseg.files import atomic_file, atomic_write, require_absent, require_outside_inputs, safe_file_name
+from clothseg.files import atomic_write, require_absent, require_outside_inputs, safe_file_name
 from clothseg.garments.cutout import Cutout, cut_out
 from clothseg.garments.light import Light
 from clothseg.instances import class_number
@@ -149,11 +150,17 @@ def cut_out_all(
 
 def save_cutout(cutout: Cutout, path: Path, *, full_frame: bool = False) -> None:
     """Writes a PNG. Class, score, place and light are stored in its text chunk."""
+    atomic_write(path, encode_cutout(cutout, full_frame=full_frame))
+
+
+def encode_cutout(cutout: Cutout, *, full_frame: bool = False) -> bytes:
+    """The PNG that `save_cutout` writes."""
     text = PngInfo()
     text.add_text(_KEY, json.dumps(_facts(cutout) | {"light": cutout.light}))
     picture = cutout.full_frame() if full_frame else cutout.picture
-    with atomic_file(path) as temporary:
-        Image.fromarray(picture).save(temporary, format="PNG", pnginfo=text)
+    target = io.BytesIO()
+    Image.fromarray(picture).save(target, format="PNG", pnginfo=text)
+    return target.getvalue()
 
 
 def _facts(cutout: Cutout) -> dict[str, Any]:
@@ -185,15 +192,19 @@ def read_cutout(path: Path) -> Cutout:
         PhotoError: the file does not exist, is not a picture, has no transparency, or is completely transparent.
     """
     with open_picture(path) as picture:
-        picture.load()
-        transparent = picture.has_transparency_data
-        pixels = np.array(picture.convert("RGBA"))
-        facts = _parse_object(picture.info.get(_KEY))
-    if not transparent:
-        raise PhotoError(f"{path}: the picture has no transparency; make a cut-out with `clothseg cutout`")
+        return decode_cutout(picture, str(path))
+
+
+def decode_cutout(picture: Image.Image, what: str) -> Cutout:
+    """The cut-out in an open picture; see `read_cutout`. `what` names it in errors."""
+    picture.load()
+    if not picture.has_transparency_data:
+        raise PhotoError(f"{what}: the picture has no transparency; make a cut-out with `clothseg cutout`")
+    pixels = np.array(picture.convert("RGBA"))
+    facts = _parse_object(picture.info.get(_KEY))
     ys, xs = np.flatnonzero(pixels[..., 3].any(axis=1)), np.flatnonzero(pixels[..., 3].any(axis=0))
     if not len(ys):
-        raise PhotoError(f"{path}: the picture is completely transparent")
+        raise PhotoError(f"{what}: the picture is completely transparent")
     trimmed = pixels[ys[0] : ys[-1] + 1, xs[0] : xs[-1] + 1]
     name = facts.get("class")
     return Cutout(trimmed, class_name=name if isinstance(name, str) else "", light=_light(facts.get("light")))

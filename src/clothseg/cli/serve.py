@@ -1,0 +1,130 @@
+"""`clothseg serve`."""
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from clothseg.cli.failures import report_failure
+from clothseg.cli.inputs import Device, Overrides, Quiet, split_names
+from clothseg.cli.selection import ClassAgnosticNms, ThresholdOf, Thresholds, least_scores, selection_settings
+from clothseg.cli.terminal import ERRORS
+from clothseg.devices import check_device_name
+from clothseg.errors import ClothsegError
+from clothseg.instances import class_number
+from clothseg.runs import RunFolder
+from clothseg.weights import check_model
+
+
+def serve(
+    run: Annotated[
+        Path | None,
+        typer.Argument(help="A run's folder, or any supported weights file. Default: the newest run in runs/."),
+    ] = None,
+    host: Annotated[
+        str, typer.Option(help="Where to listen; 0.0.0.0 lets other machines in, with a token.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0 takes any free port.")] = 8000,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            envvar="CLOTHSEG_TOKEN",
+            show_envvar=True,
+            help="That every request needs. Default: a new one if other machines can reach the server.",
+        ),
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(help="A further host name that the server answers to, repeatable.")
+    ] = None,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")] = True,
+    score_threshold: Annotated[float, typer.Option(min=0, max=1, help="Where the page's slider begins.")] = 0.5,
+    threshold: ThresholdOf = None,
+    thresholds: Thresholds = None,
+    class_agnostic_nms_iou: ClassAgnosticNms = None,
+    max_megabytes: Annotated[int, typer.Option(min=1, max=500, help="Of one photo as a file.")] = 25,
+    max_megapixels: Annotated[int, typer.Option(min=1, max=500, help="Of one photo.")] = 50,
+    queue: Annotated[int, typer.Option(min=1, max=1000, help="Requests that may wait; more are sent away.")] = 32,
+    device: Device = "auto",
+    config: Annotated[
+        str | None, typer.Option(help="A YAML file with settings that replace those of the weights.")
+    ] = None,
+    overrides: Overrides = None,
+    class_names: Annotated[
+        str | None, typer.Option(help="Class names of a weights file from another tool, separated by commas.")
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Open a web page that finds garments on photos and cuts them out, with a JSON interface for programs.
+
+    It listens on this machine only, unless --host says otherwise. Photos stay in memory and are never written to disk.
+    Ctrl-C ends it.
+
+    Example: [b]clothseg serve runs/first[/]
+
+    Example: [b]clothseg serve runs/first --host 0.0.0.0 --port 9000 --no-browser[/]
+    """
+    run = run or newest_run(Path("runs"))
+    least = least_scores(run, threshold, thresholds)
+    settings = [*(overrides or []), *selection_settings(run, None, None, class_agnostic_nms_iou)]
+    names = split_names(class_names) if class_names else None
+    check_device_name(device)
+    known = check_model(run, config, settings, names)
+    for name in least if known else ():
+        class_number(name, known or (), option="--threshold")
+    try:
+        import python_multipart  # noqa: F401, PLC0415 - of the extra; Starlette imports it late
+
+        from clothseg.serve.access import access_for  # noqa: PLC0415
+        from clothseg.serve.run import address_of, bind, open_browser  # noqa: PLC0415
+        from clothseg.serve.run import serve as serve_app  # noqa: PLC0415
+    except ImportError as error:
+        raise ClothsegError('the web page needs more packages: pip install "clothseg[serve]"') from error
+    access = access_for(host, token, allow_host or ())
+    listening = bind(host, port)
+    # PyTorch takes seconds to import: only now, because wrong input is refused at once.
+    from clothseg.models import Model  # noqa: PLC0415
+    from clothseg.prediction import detect_batch  # noqa: PLC0415
+    from clothseg.serve import Engine, Limits, create_app  # noqa: PLC0415
+
+    model = Model.load(run, settings=config, overrides=settings, classes=names, device=device)
+    for name in least:
+        class_number(name, model.classes, option="--threshold")
+    of_config = {model.classes[number - 1]: score for number, score in model.selection().thresholds.items()}
+    limits = Limits(max_megabytes << 20, max_megapixels * 1_000_000, queue)
+    engine = Engine(partial(detect_batch, model), model.classes, limits)
+    app = create_app(
+        engine,
+        access,
+        name=run.resolve().name,
+        score_threshold=score_threshold,
+        class_thresholds=of_config | least,
+        report=lambda error: report_failure(error, ["serve", str(run)]),
+    )
+    address = address_of(listening, host, access.token)
+
+    def started() -> None:
+        print(address, flush=True)
+        if not quiet:
+            where = "this machine only" if access.local else "every machine that reaches it, with the token"
+            ERRORS.print(f"{escape(run.resolve().name)} serves {where}; Ctrl-C ends it")
+        if browser:
+            open_browser(address)
+
+    serve_app(app, listening, on_start=started)
+
+
+def newest_run(folder: Path) -> Path:
+    """The run below `folder` whose weights are the newest.
+
+    Raises:
+        ClothsegError: there is none.
+    """
+    files = [RunFolder(path).weights for path in folder.iterdir()] if folder.is_dir() else []
+    found = [file for file in files if file.is_file()]
+    if not found:
+        raise ClothsegError(
+            f"there is no run in {folder}/; name a run's folder or a weights file: clothseg serve runs/first"
+        )
+    return max(found, key=lambda file: file.stat().st_mtime).parent

@@ -1,0 +1,55 @@
+// Requests to the server. A full queue is not an error: the request waits and is sent again.
+
+const wait = (seconds) => new Promise((done) => setTimeout(done, 1000 * seconds));
+
+async function post(path, body, type) {
+  for (;;) {
+    let response;
+    try {
+      response = await fetch(path, { method: "POST", body, headers: type ? { "Content-Type": type } : {} });
+    } catch {
+      throw new Error("The server does not answer. Is it still running?");
+    }
+    if (response.status === 429) {
+      await wait(Number(response.headers.get("Retry-After")) || 2);
+      continue;
+    }
+    if (!response.ok) throw new Error(await reason(response));
+    return response;
+  }
+}
+
+async function reason(response) {
+  try {
+    return (await response.json()).error;
+  } catch {
+    return `The server answered ${response.status}.`;
+  }
+}
+
+function form(files) {
+  const data = new FormData();
+  for (const [name, file] of Object.entries(files)) data.append(name, file, name);
+  return data;
+}
+
+export async function getModel() {
+  const response = await fetch("/model");
+  if (!response.ok) throw new Error(await reason(response));
+  return response.json();
+}
+
+export const predict = async (file) => (await post("/predict", form({ photo: file }))).json();
+
+export const preview = async (file) => (await post("/preview", form({ photo: file }))).blob();
+
+export const cutOut = async (file, instance) =>
+  (await post(`/cutout?instance=${instance}`, form({ photo: file }))).blob();
+
+export async function compose(cutout, background, place) {
+  const response = await post(`/compose?${new URLSearchParams(place)}`, form({ cutout, background }));
+  return response.blob();
+}
+
+export const labels = async (request, format) =>
+  (await post(`/labels?format=${format}`, JSON.stringify(request), "application/json")).blob();

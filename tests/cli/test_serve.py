@@ -1,0 +1,124 @@
+"""`clothseg serve` as a program: its address, its end, and what it refuses."""
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from clothseg import sample
+from clothseg.config import Config
+from clothseg.models import MaskRCNN
+from clothseg.runs import RunFolder
+
+from .conftest import TINY, RunCommand
+
+pytest.importorskip("starlette", reason="the extra serve is not installed")
+pytest.importorskip("uvicorn", reason="the extra serve is not installed")
+pytest.importorskip("python_multipart", reason="the extra serve is not installed")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with runs/first, an untrained network."""
+    place = tmp_path_factory.mktemp("place")
+    folder = RunFolder(place / "runs" / "first")
+    folder.path.mkdir(parents=True)
+    model = MaskRCNN(Config.load("demo", TINY)).build(["Suit", "Dress"])
+    model.save(folder.weights)
+    folder.config.write_text(model.config.to_yaml())
+    return place
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signal SIGINT for one process")
+@pytest.mark.parametrize("words", [(), ("--host", "0.0.0.0")], ids=["local", "token"])
+def test_from_the_start_to_ctrl_c(runs: Path, words: tuple[str, ...]) -> None:
+    command = [sys.executable, "-m", "clothseg", "serve", "--port", "0", "--no-browser", *words]
+    with subprocess.Popen(command, cwd=runs, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        address = server.stdout.readline().strip()
+        found = re.fullmatch(r"(http://127\.0\.0\.1:\d+)/(\?token=\S{32})?", address)
+        assert found, address
+        assert bool(found[2]) == bool(words)
+        photo = min((sample.folder() / "validation").glob("*.jpg")).read_bytes()
+        with httpx.Client(base_url=found[1], timeout=120, trust_env=False, follow_redirects=True) as client:
+            if words:
+                assert client.get("/model").status_code == 401
+                assert client.get(address).status_code == 200
+            assert client.get("/model").json()["name"] == "first"
+            assert client.post("/predict", content=photo).json()["instances"]
+        server.send_signal(signal.SIGINT)
+        output, errors = server.communicate(timeout=60)
+    assert server.returncode == 0, errors
+    assert output == ""
+    assert "Ctrl-C ends it" in errors
+    assert "Traceback" not in errors
+    assert len(errors.strip().splitlines()) == 1
+
+
+def test_a_taken_port_is_named_before_the_network_is_loaded(
+    runs: Path, run_command: RunCommand, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clothseg.models.Model.load", lambda *_, **__: pytest.fail("it is loaded"))
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        assert run_command("serve", runs / "runs" / "first", "--port", port, "--no-browser") == 2
+    assert f"port {port} is taken by another program; choose another: --port {port + 1}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--port", 70000), "a port is a number from 0 to 65535"),
+        (("--port", -1), "a port is a number from 0 to 65535"),
+        (("--host", "192.0.2.1", "--port", 0), "not an address of this machine"),
+        (("--host", "no such host", "--port", 0), "not an address of this machine"),
+        (("--token", "short"), "at least 16 letters"),
+        (("--threshold", "Hat=0.5"), "it knows Suit, Dress"),
+        (("--score-threshold", 2), "score-threshold"),
+        (("--device", "gpu"), "gpu"),
+    ],
+)
+def test_wrong_options(
+    runs: Path, run_command: RunCommand, capsys: pytest.CaptureFixture[str], words: tuple[object, ...], message: str
+) -> None:
+    assert run_command("serve", runs / "runs" / "first", "--no-browser", *words) == 2
+    assert message in " ".join(capsys.readouterr().err.split())
+
+
+def test_without_a_run(
+    run_command: RunCommand, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run_command("serve") == 2
+    assert "there is no run in runs/" in capsys.readouterr().err
+    assert run_command("serve", "nowhere") == 2
+    assert "nowhere: no such weights file" in capsys.readouterr().err
+
+
+def test_without_the_extra(
+    runs: Path, run_command: RunCommand, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.startswith(("clothseg.serve", "uvicorn", "starlette"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    assert run_command("serve", runs / "runs" / "first") == 2
+    assert 'pip install "clothseg[serve]"' in capsys.readouterr().err
+
+
+def test_the_page_is_opened_only_where_a_window_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    from clothseg.serve.run import open_browser
+
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    monkeypatch.setattr(sys, "platform", "linux")
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    assert not open_browser("http://127.0.0.1:1/")
+    monkeypatch.setenv("DISPLAY", ":0")
+    assert open_browser("http://127.0.0.1:2/")
+    assert opened == ["http://127.0.0.1:2/"]

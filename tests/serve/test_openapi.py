@@ -1,0 +1,71 @@
+"""The description of the interface agrees with the application."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from starlette.routing import Route
+
+from clothseg.serve import Access, Engine, Limits, create_app
+from clothseg.serve.static import static_files
+
+from .conftest import CLASSES, Client, find, picture
+
+
+def references(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, below in value.items():
+            yield from [below] if key == "$ref" else references(below)
+    elif isinstance(value, list):
+        for below in value:
+            yield from references(below)
+
+
+def test_every_address_is_described(client: Client) -> None:
+    app = create_app(Engine(find, CLASSES, Limits()), Access())
+    pages = {*static_files(), "/api", "/openapi.json"}
+    served = {
+        (route.path, method)
+        for route in app.routes
+        if isinstance(route, Route) and route.path not in pages
+        for method in (route.methods or set()) - {"HEAD"}
+    }
+    paths = client.get("/openapi.json").json()["paths"]
+    assert served == {(path, method.upper()) for path, operations in paths.items() for method in operations}
+
+
+def test_every_reference_leads_somewhere(client: Client) -> None:
+    document = client.get("/openapi.json").json()
+    found = set(references(document))
+    assert len(found) >= 6
+    for reference in found:
+        place: Any = document
+        for key in reference.removeprefix("#/").split("/"):
+            place = place[key]
+
+
+def test_described_parameters_are_accepted(client: Client) -> None:
+    """Each default, sent as it is described, changes nothing."""
+    for path, operations in client.get("/openapi.json").json()["paths"].items():
+        parameters = operations.get("post", {}).get("parameters", [])
+        values = {p["name"]: json.dumps(p["schema"].get("default", 0)).strip('"') for p in parameters}
+        answer = client.post(path, params=values, content=picture()) if parameters else None
+        assert answer is None or "format" in values or answer.status_code == 200, path
+        assert answer is None or "Extra inputs" not in answer.text, path
+
+
+def test_the_page_for_people_names_everything(client: Client) -> None:
+    document, page = client.get("/openapi.json").json(), client.get("/api").text
+    for path in document["paths"]:
+        assert f"POST {path}" in page or f"GET {path}" in page
+    for name, schema in document["components"]["schemas"].items():
+        assert f'id="{name}"' in page
+        assert all(f"<code>{key}</code>" in page for key in schema["properties"])
+
+
+def test_no_page_loads_anything_from_elsewhere(client: Client) -> None:
+    for path in (*static_files(), "/api"):
+        addresses = re.findall(r"https?://[^\s\"'<>)]+", client.get(path).text)
+        elsewhere = [a for a in addresses if not a.startswith(("http://www.w3.org/", "http://127.0.0.1"))]
+        assert elsewhere == [], path
