@@ -128,6 +128,7 @@ class MetricValues:
         false_positives_on_empty: on photos without objects; None if there is no such photo.
         report_score_threshold: of `report_mAP`.
         truth: fingerprint of the ground truth. Evaluations with the same fingerprint can be compared.
+        box_only: number of objects that have a box and no mask, which are judged for boxes only.
     """
 
     overall: Mapping[str, float | None]
@@ -144,6 +145,7 @@ class MetricValues:
     false_positives_on_empty: FalsePositivesOnEmpty | None = None
     report_score_threshold: float | None = None
     truth: str = ""
+    box_only: int = 0
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 from .bilinear import axis_taps, sample_maps
 from .boxes import boxes_of_masks, clip_boxes, clip_to, from_xywh, scale_boxes, to_xywh
-from .coco_types import CocoAnnotation, CocoCategory, CocoDataset, CocoImage, CocoResult
+from .coco_types import CocoAnnotation, CocoCategory, CocoDataset, CocoImage, CocoResult, is_box_only
 from .contours import to_polygons
 from .convert import coco_results
 from .crop_masks import CropMasks, each_mask
@@ -14,6 +14,7 @@ from .rle import (
     Rle,
     decode,
     encode,
+    from_box,
     from_polygons,
     from_segmentation,
     mask_area,
@@ -24,6 +25,7 @@ from .rle import (
 )
 from .rle_validation import broken_mask, filled_pixels, first_broken, pixel_counts
 from .selection import Selection, class_agnostic_nms, class_number
+from .some_masks import SomeMasks, empty_rle
 
 __all__ = [
     "BoxMasks",
@@ -42,6 +44,7 @@ __all__ = [
     "Rle",
     "RleMasks",
     "Selection",
+    "SomeMasks",
     "axis_taps",
     "boxes_of_masks",
     "broken_mask",
@@ -52,14 +55,17 @@ __all__ = [
     "coco_results",
     "decode",
     "each_mask",
+    "empty_rle",
     "encode",
     "encode_photos",
     "filled_pixels",
     "first_broken",
+    "from_box",
     "from_polygons",
     "from_segmentation",
     "from_xywh",
     "has_gpu_maps",
+    "is_box_only",
     "mask_area",
     "mask_iou",
     "paste",

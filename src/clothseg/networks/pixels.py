@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from clothseg.instances import Masks, PixelMasks, resize_zero_padded
+from clothseg.instances import Instances, Masks, PixelMasks, SomeMasks, resize_zero_padded
 from clothseg.photos import RgbImage
 
 _TOGETHER = 4_000_000
@@ -58,6 +58,14 @@ def resize_each_mask(masks: Masks, size: tuple[int, int]) -> Tensor:
         positions = torch.arange(start, min(start + step, len(masks)))
         resized[positions] = resize_masks(masks.select(positions).pixels(), size).view(torch.bool)
     return resized
+
+
+def resize_known_masks(truth: Instances, size: tuple[int, int]) -> Masks:
+    """The masks of `truth`, resized as `resize_each_mask` does; objects without a mask take no memory."""
+    if truth.has_mask.all():
+        return PixelMasks(resize_each_mask(truth.masks, size))
+    there = truth.has_mask.cpu()
+    return SomeMasks.of(PixelMasks(resize_each_mask(truth.masks.select(torch.where(there)[0]), size)), there)
 
 
 def resize_masks(masks: Tensor, size: tuple[int, int]) -> Tensor:

@@ -12,9 +12,9 @@ from torchvision.transforms.v2 import functional as transforms
 
 from clothseg.config import AugmentSettings, Config
 from clothseg.dataset.augment import augment, paste_instances
-from clothseg.dataset.augment.geometry import change_geometry, draw_affine
+from clothseg.dataset.augment.geometry import draw_affine, draw_geometry
 from clothseg.errors import ConfigError
-from clothseg.instances import Instances, PixelMasks
+from clothseg.instances import CropMasks, Instances, PixelMasks
 
 EVERYTHING = AugmentSettings.model_validate(
     {
@@ -51,6 +51,15 @@ def scene(height: int = 90, width: int = 70) -> tuple[Tensor, Instances]:
     image = torch.stack([ellipse, box, torch.zeros_like(box)]).to(torch.uint8) * 255
     boxes = torch.tensor([[0.0, 0, 1, 1], [0, 0, 1, 1]])
     return image, Instances((height, width), boxes, torch.tensor([1, 2]), PixelMasks(masks))
+
+
+def moved_together(
+    image: Tensor, truth: Instances, changes: AugmentSettings, generator: torch.Generator
+) -> tuple[Tensor, CropMasks]:
+    """A photo and its masks after one random change of geometry."""
+    geometry = draw_geometry(changes, truth.size, generator)
+    masks = (geometry.mask(mask) for mask in truth.mask_arrays())
+    return geometry.image(image), CropMasks.cut(masks, truth.size)
 
 
 @settings(max_examples=60, deadline=None)
@@ -102,7 +111,7 @@ def test_the_affine_map_equals_torchvision(seed: int) -> None:
         mapped: Tensor = transforms.perspective(values.float(), None, None, mode, [0.0], coefficients)
         return mapped
 
-    moved, masks = change_geometry(image, truth.masks, changes, seeded(seed))
+    moved, masks = moved_together(image, truth, changes, seeded(seed))
     there, photo = inside(truth.size, affine), expected(image, InterpolationMode.BILINEAR)
     assert there.any()
     torch.testing.assert_close(moved.float()[:, there], photo[:, there], atol=2, rtol=0)  # of 255 grey levels
@@ -115,7 +124,7 @@ def test_the_piecewise_affine_map_equals_torchvision(seed: int) -> None:
     _, truth = scene()
     image = smooth_noise(truth.size, seed)
     bent = AugmentSettings.model_validate({"flip": 0, "piecewise_affine": 0.04})
-    moved, masks = change_geometry(image, truth.masks, bent, seeded(seed))
+    moved, masks = moved_together(image, truth, bent, seeded(seed))
     generator = seeded(seed)
     torch.rand((), generator=generator)  # drawn for the flip
     draw_affine(bent, truth.size, generator)

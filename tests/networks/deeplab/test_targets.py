@@ -16,7 +16,8 @@ from clothseg.networks.deeplab.targets import (
     semantic_target,
     small_object_weights,
 )
-from clothseg.networks.input import InputConventions, InputPlacement, InputTransform, Target
+from clothseg.networks.input import InputConventions, InputPlacement, InputTransform
+from clothseg.networks.target import Target
 
 
 def scene(*rectangles: tuple[int, int, int, int], crowds: int = 0) -> tuple[Target, InputPlacement]:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from clothseg.config import BoxHeadSettings
-from clothseg.networks.input import InputPlacement, Target, to_network_coords
+from clothseg.networks.input import InputPlacement, to_network_coords
 from clothseg.networks.layers.matching import IGNORED, NEGATIVE
 from clothseg.networks.mask_rcnn.conventions import CONVENTIONS, MATTERPORT, TORCHVISION
 from clothseg.networks.mask_rcnn.losses import (
@@ -17,6 +17,7 @@ from clothseg.networks.mask_rcnn.losses import (
     rpn_losses,
     sample_proposals,
 )
+from clothseg.networks.target import Target
 
 PLACEMENT = InputPlacement(0, 0, 64, 64, (64, 64), (64, 64))
 

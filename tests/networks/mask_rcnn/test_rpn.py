@@ -8,10 +8,11 @@ from torch import Tensor
 
 from clothseg.config import AnchorSettings, Config, FpnSettings, RpnSettings
 from clothseg.distributed import SINGLE_PROCESS
-from clothseg.networks.input import InputPlacement, Target
+from clothseg.networks.input import InputPlacement
 from clothseg.networks.mask_rcnn.conventions import CONVENTIONS, TORCHVISION
 from clothseg.networks.mask_rcnn.network import MaskRCNNNetwork
 from clothseg.networks.mask_rcnn.rpn import RegionProposalNetwork
+from clothseg.networks.target import Target
 
 LEVELS = {2: (24, 32), 3: (12, 16), 4: (6, 8)}
 

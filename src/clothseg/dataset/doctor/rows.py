@@ -6,6 +6,7 @@ from typing import Any
 
 from clothseg.dataset.doctor.findings import Location
 from clothseg.dataset.reading.values import Id
+from clothseg.instances import is_box_only
 
 __all__ = ["AnnotationRow", "CategoryRow", "Id", "ImageRow", "Split"]
 
@@ -46,6 +47,11 @@ class AnnotationRow:
     def crowd(self) -> bool:
         """Whether this is a region to ignore."""
         return self.raw.get("iscrowd") == 1
+
+    @property
+    def box_only(self) -> bool:
+        """Whether only the box of an object is known, not its mask."""
+        return is_box_only(self.raw) and not self.crowd
 
 
 @dataclass

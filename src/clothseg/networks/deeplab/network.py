@@ -23,9 +23,10 @@ from clothseg.networks.deeplab.targets import (
     semantic_target,
     small_object_weights,
 )
-from clothseg.networks.input import InputConventions, InputPlacement, Target
+from clothseg.networks.input import InputConventions, InputPlacement
 from clothseg.networks.input_size import Size
 from clothseg.networks.network import Detections, Network
+from clothseg.networks.target import Target
 
 LAST, AUX = 5, 4
 """Levels of the backbone that ASPP and the auxiliary head take."""

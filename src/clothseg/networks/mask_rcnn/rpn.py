@@ -12,7 +12,7 @@ from torchvision.ops import batched_nms, remove_small_boxes
 from clothseg import cpu_path
 from clothseg.config import AnchorSettings, FpnSettings, RpnSettings
 from clothseg.distributed import DistributedContext
-from clothseg.networks.input import InputPlacement, Target, clip_to_placements
+from clothseg.networks.input import InputPlacement, clip_to_placements
 from clothseg.networks.layers.box_coder import decode_boxes, encode_boxes
 from clothseg.networks.layers.matching import draw_keys, match_boxes, sample
 from clothseg.networks.layers.nms import padded_nms
@@ -20,6 +20,7 @@ from clothseg.networks.layers.patches import LevelRows, level_rows, neighbours_3
 from clothseg.networks.mask_rcnn.cached_anchors import CachedAnchors
 from clothseg.networks.mask_rcnn.conventions import Conventions
 from clothseg.networks.mask_rcnn.losses import matched_rows, rpn_losses
+from clothseg.networks.target import Target
 from clothseg.networks.tensor_cache import TensorCache
 from clothseg.networks.transfer import to_device
 
