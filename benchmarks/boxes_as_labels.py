@@ -29,8 +29,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bench_tools import add_record_options, record
 
+from bench_tools import add_record_options, record
 from clothseg.config import Config
 from clothseg.dataset.reading import choose_split, find_layout, read_coco_file
 from clothseg.evaluation.evaluate import metrics_for_resampling
@@ -203,7 +203,7 @@ def main() -> None:
                 if options.print:
                     print(shlex.join(["clothseg", *command[3:]]))
                 else:
-                    subprocess.run(command, check=True)
+                    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     if not options.print:
         gather(options, runs, options.out / f"data-all-{options.masks}-0" / "annotations" / "val.json")
 

@@ -1,5 +1,7 @@
 """Objects with a box and no mask in the ground truth, against pycocotools."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from pycocotools import mask as pycoco
@@ -16,7 +18,7 @@ from .conftest import Tree, generated, referee
 NAMES = ("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large", "AR_1", "AR_10", "AR_100")
 
 
-def some_without_masks(seed: int, every: int = 3) -> tuple[Tree, Tree, list[Tree], int]:
+def some_without_masks(seed: int, every: int = 3) -> tuple[Tree, Tree, list[Any], int]:
     """Ground truth in which some objects have only a box, the same with those as crowds in their boxes, detections."""
     truth, results = generated(seed, photos=8)
     as_crowds, count = [], 0

@@ -1,6 +1,5 @@
 """Objects with a box and no mask: targets, and what each network learns from them."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -40,7 +39,7 @@ def target(*has_mask: bool) -> Target:
     return InputTransform(InputSettings(resize="none"), InputConventions()).target(truth(has_mask), PLACEMENT)
 
 
-def network_of(name: str, kind: Callable[..., Any]) -> Any:
+def network_of(name: str, kind: type[Network]) -> Any:
     torch.manual_seed(0)
     network = build_network(Config.from_tree(SMALL | {"network": ROWS[name]}, [], name), 2)
     assert isinstance(network, kind)
@@ -54,7 +53,7 @@ def image() -> Tensor:
 def gradients(network: Network, loss: Tensor, prefix: str) -> list[Tensor]:
     """The gradients of the parameters of a part."""
     network.zero_grad(set_to_none=True)
-    loss.backward()
+    torch.autograd.backward(loss)
     found = [(name, p) for name, p in network.named_parameters() if name.startswith(prefix)]
     assert found
     return [torch.zeros_like(p) if p.grad is None else p.grad for _, p in found]
@@ -175,7 +174,7 @@ def test_yolact_leaves_out_the_mask_loss_of_a_box() -> None:
     torch.testing.assert_close(every["mask"], parts[0] + parts[1])
     torch.testing.assert_close(found["mask"], parts[0] * sum(counts) / counts[0])  # over the positives with a mask
     chosen: list[Any] = []
-    network.losses_of = lambda *given: chosen.append(given[-1]) or {}  # type: ignore[method-assign,func-returns-value]
+    network.losses_of = lambda *given: chosen.append(given[-1]) or {}  # type: ignore[func-returns-value]
     network.head_losses(features, [PLACEMENT], [mixed])
     ((place, count),) = chosen[0]
     assert (sorted(place.tolist()), count) == (sorted(places[0].tolist()), counts[0])
@@ -198,7 +197,7 @@ def test_the_semantic_loss_of_yolact_ignores_what_a_box_may_hide() -> None:
     loss = semantic_loss(logits, labels[None], weights[None])
     terms = F.binary_cross_entropy_with_logits(logits[0], labels, reduction="none")
     torch.testing.assert_close(loss, terms[weights > 0].sum() / 64)
-    loss.backward()
+    torch.autograd.backward(loss)
     assert logits.grad is not None and not logits.grad[0][weights == 0].any()
     assert logits.grad[0][weights > 0].all()
 
@@ -234,7 +233,7 @@ def test_the_gradient_of_deeplab_is_zero_in_a_box() -> None:
     network.upsample = upsample
     features = network.neck(network.backbone(pixels))
     losses = network.head_losses(features, [PLACEMENT], [target(True, False)])
-    losses["semantic"].backward()
+    torch.autograd.backward(losses["semantic"])
     grad = seen[0].grad
     assert grad is not None
     x1, y1, x2, y2 = BOXES[1].int().tolist()

@@ -25,6 +25,7 @@ class SourceFormat(StrEnum):
     YOLO = "yolo"
     LABELME = "labelme"
     VOC = "voc"
+    VOC_BOXES = "voc-boxes"
     MASKS = "masks"
     SUPERVISELY = "supervisely"
     CVAT_XML = "cvat-xml"

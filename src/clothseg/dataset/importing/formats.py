@@ -11,6 +11,7 @@ from clothseg.dataset.importing.labels import LabelSource
 from clothseg.dataset.importing.mask_files import PHOTO_FOLDERS, read_masks
 from clothseg.dataset.importing.supervisely import read_supervisely
 from clothseg.dataset.importing.voc import OBJECT_FOLDER, read_voc
+from clothseg.dataset.importing.voc_boxes import has_voc_boxes, read_voc_boxes
 from clothseg.dataset.importing.yolo import read_yolo
 from clothseg.dataset.importing.yolo_layout import is_yolo
 from clothseg.errors import DataError
@@ -20,6 +21,7 @@ READERS: Mapping[str, Callable[[Path], LabelSource]] = {
     "yolo": read_yolo,
     "labelme": read_labelme,
     "voc": read_voc,
+    "voc-boxes": read_voc_boxes,
     "masks": read_masks,
     "supervisely": read_supervisely,
     "cvat-xml": read_cvat,
@@ -83,6 +85,7 @@ _SIGNS: Mapping[str, Callable[[Path], bool]] = {
     "voc": lambda path: any(p.is_dir() for p in path.rglob(OBJECT_FOLDER)),
     "cvat-xml": lambda path: any(is_cvat(p) for p in path.glob("*.xml")),
     "masks": _has_masks,
+    "voc-boxes": has_voc_boxes,
     "yolo": is_yolo,
 }
 """What gives a format away, the surest first. JSON files are opened last."""
