@@ -25,9 +25,9 @@ from clothseg.instances import LabelMasks
 from clothseg.models import MaskRCNN, Model
 from clothseg.networks import NETWORKS, Network, build_network
 from clothseg.networks.backbones import build_backbone
-from clothseg.networks.input import Target
 from clothseg.networks.network import Detections, LabelGrid
 from clothseg.networks.placement import InputConventions, InputPlacement
+from clothseg.networks.target import Target
 from clothseg.prediction import detect_batch
 from clothseg.report import write_report
 from clothseg.runs import RunFolder
@@ -115,7 +115,7 @@ class TinyGridNetwork(Network):
     def _grid(target: Target, at: InputPlacement, size: Sequence[int]) -> Tensor:
         canvas = torch.zeros(at.padded, dtype=torch.int64, device=target.masks.device)
         inside = canvas[at.top : at.top + at.height, at.left : at.left + at.width]
-        for number in range(len(target.classes)):
+        for number in range(len(target.masks)):  # of an object without a mask nothing is learned
             inside.copy_(torch.where(target.masks[number] > 0, target.classes[number], inside))
         return canvas[STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE][: size[0], : size[1]]
 
@@ -252,8 +252,37 @@ def test_training_prediction_evaluation_cutouts_and_report_work(name: str, data:
     assert "<html" in write_report(run.path, data).read_text()
 
 
+def without_masks(data: Path, split: str, every: int) -> None:
+    """Leaves of every second (or so) object of a split only the box."""
+    path = data / "annotations" / f"{split}.json"
+    tree = json.loads(path.read_text())
+    for row in tree["annotations"][::every]:
+        row["segmentation"] = []
+    path.write_text(json.dumps(tree))
+
+
 @pytest.mark.parametrize("name", ROWS)
-def test_resume_is_exact(name: str, data: Path, tmp_path: Path) -> None:
+def test_objects_with_only_a_box_are_learned_evaluated_and_shown(name: str, data: Path, tmp_path: Path) -> None:
+    without_masks(data, "train", 3)
+    without_masks(data, "val", 2)
+    train, val = splits(data)
+    run = RunFolder(tmp_path / "run")
+    config = config_of(name).changed("augment", copy_paste=0.5).changed("train", learning_rate=0.001)
+    model = Model(config).build(train.classes)
+    model.fit(train, val, run.path, quiet=True)
+    assert "12 objects (4 of them with a box and no mask)" in run.log.read_text()
+    rows = read_history(run.history)
+    assert all(float(value) < 100 for key, value in rows[-1].items() if key.startswith(("train_", "val_")))
+    metrics = model.evaluate(val)
+    assert metrics.box_only == 2 and metrics.overall["mask_AP"] is not None
+    assert "with a box and no mask" in write_report(run.path, data).read_text()
+
+
+@pytest.mark.parametrize("boxes", [False, True], ids=["masks", "boxes"])
+@pytest.mark.parametrize("name", ROWS)
+def test_resume_is_exact(name: str, boxes: bool, data: Path, tmp_path: Path) -> None:
+    if boxes:
+        without_masks(data, "train", 2)
     train, val = splits(data)
 
     def trainer(folder: str) -> Trainer:

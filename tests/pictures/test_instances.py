@@ -1,6 +1,7 @@
 """Drawing changes only the pixels that it should, on photos of any size."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from clothseg.instances import Instances, PixelMasks
-from clothseg.pictures import class_colour, draw_instances
+from clothseg.pictures import class_colour, draw_instances, draw_outlines
 from clothseg.pictures.labels import Label, draw_labels
 
 NAMES = ["Suit", "Dress", "Jeans"]
@@ -127,3 +128,33 @@ def test_labels_stay_inside_and_do_not_overlap(
 def test_labels_with_one_anchor_are_all_drawn_if_there_is_room() -> None:
     labels = [Label((f"Dress {n}",), (50, 50, 90, 90), (200, 30, 30)) for n in range(12)]
     assert len(draw_labels(Image.new("RGB", (300, 300)), labels, 12)) == 12
+
+
+@pytest.mark.parametrize("boxes", [False, True])
+def test_the_box_of_an_object_without_a_mask_is_dashed_and_not_filled(boxes: bool) -> None:
+    photo = noise(100, 120)
+    truth = rectangles((100, 120), [(10, 20, 90, 80)])
+    no_mask = replace(
+        truth, masks=PixelMasks(torch.zeros((1, 100, 120), dtype=torch.bool)), has_mask=torch.tensor([False])
+    )
+    changed = (draw_instances(photo, no_mask, NAMES, labels=False, boxes=boxes) != photo).any(axis=2)
+    frame = np.zeros((100, 120), dtype=bool)
+    frame[20:80, 10:90] = True
+    frame[22:78, 12:88] = False
+    assert not changed[~frame].any()
+    top = changed[20, 10:90]
+    assert 0.3 < top.mean() < 0.7 and np.abs(np.diff(top.astype(int))).sum() > 5
+    assert changed[20:80, 10].any() and changed[79, 10:90].any() and changed[20:80, 89].any()
+
+
+def test_outlines_have_dashed_boxes_for_objects_without_a_mask() -> None:
+    photo = np.full((200, 240, 3), 128, dtype=np.uint8)
+    truth = rectangles((200, 240), [(20, 40, 180, 160)])
+    masks = PixelMasks(torch.zeros((1, 200, 240), dtype=torch.bool))
+    rows = [
+        (draw_outlines(photo, replace(truth, masks=masks, has_mask=torch.tensor([known]))) < 60).all(axis=2)
+        for known in (True, False)
+    ]
+    assert rows[0][40, 22:178].all()
+    assert 0.2 < rows[1][40, 22:178].mean() < 0.8
+    assert not rows[1][60:140, 40:160].any()

@@ -145,7 +145,7 @@ def drawn(polygons: Sequence[Sequence[float]], size: tuple[int, int]) -> Mask:
 
 
 def objects_of(folder: Path) -> dict[str, list[tuple[str, bytes]]]:
-    """By the stem of the photo, class and pixels of the objects in all splits of a dataset, sorted."""
+    """By the stem of the photo, class and pixels of the objects with masks in all splits of a dataset, sorted."""
     found: dict[str, list[tuple[str, bytes]]] = {}
     for path in sorted((folder / "annotations").glob("*.json")):
         tree = json.loads(path.read_text(encoding="utf-8"))
@@ -153,6 +153,8 @@ def objects_of(folder: Path) -> dict[str, list[tuple[str, bytes]]]:
         stems = {row["id"]: Path(row["file_name"]).stem for row in tree["images"]}
         found |= {stem: [] for stem in stems.values()}
         for row in tree["annotations"]:
+            if not row["segmentation"]:
+                continue
             pixels = pycoco.decode(row["segmentation"]).astype(bool)
             assert row["area"] == pixels.sum()
             found[stems[row["image_id"]]].append((names[row["category_id"]], pixels.tobytes()))

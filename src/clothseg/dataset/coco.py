@@ -15,7 +15,7 @@ from clothseg.dataset.photo_cache import PhotoCache, fitting, share_photos
 from clothseg.dataset.photo_split import PhotoSplit
 from clothseg.dataset.reading import CocoFile, Correction, choose_split, find_layout, read_coco_file
 from clothseg.errors import DataError
-from clothseg.instances import CocoAnnotation, Rle, from_segmentation, tight_box
+from clothseg.instances import CocoAnnotation, Rle, from_segmentation, is_box_only, tight_box
 from clothseg.instances.class_names import wrong_class_names
 from clothseg.photos import RgbImage, read_photo
 
@@ -252,38 +252,56 @@ class CocoLikeDataset:
     def load_instances(self, position: int) -> "Instances":
         """The ground truth of a photo. Boxes are tight around the masks. Annotations without a pixel are skipped.
 
+        An object without a mask has the box of its annotation, cut at the edges of the photo, and `has_mask` False.
+
         Raises:
             DataError: a segmentation cannot be read. The message names file and annotation.
         """
         # torch takes a second or more: here, so that a dataset can be read and checked without it
         import torch  # noqa: PLC0415
 
-        from clothseg.instances import Instances, RleMasks, from_xywh  # noqa: PLC0415
+        from clothseg.instances import Instances, RleMasks, empty_rle, from_xywh  # noqa: PLC0415
 
         entry = self.images[position]
         size = (entry.height, entry.width)
         runs: list[Rle] = []
-        boxes, classes, crowd = [], [], []
+        boxes, classes, crowd, has_mask = [], [], [], []
         for annotation in entry.annotations:
+            box_only = is_box_only(annotation)
             try:
-                rle = from_segmentation(annotation.get("segmentation"), *size)
+                rle = empty_rle(size) if box_only else from_segmentation(annotation["segmentation"], *size)
+                box = _inside(annotation.get("bbox"), size) if box_only else tight_box(rle)
             except DataError as error:
                 raise DataError(f"{self.source or entry.path}: annotation {annotation.get('id')}: {error}") from error
-            box = tight_box(rle)
             if box[2] and box[3]:
                 runs.append(rle)
                 boxes.append(box)
                 classes.append(self.map_source_class_id(annotation["category_id"]))
                 crowd.append(bool(annotation.get("iscrowd", 0)))
+                has_mask.append(not box_only)
         return Instances(
             size,
             from_xywh(torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4)),
             torch.tensor(classes, dtype=torch.int64),
             RleMasks(runs, size),
             crowd=torch.tensor(crowd, dtype=torch.bool),
+            has_mask=torch.tensor(has_mask, dtype=torch.bool),
         )
 
     def load_mask(self, position: int) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
         """Masks `[H, W, N]` bool and classes `[N]` int64 of a photo, with the axes of the Keras implementation."""
         instances = self.load_instances(position)
         return instances.masks.pixels().permute(1, 2, 0).numpy(), instances.classes.numpy()
+
+
+def _inside(box: Sequence[float] | None, size: tuple[int, int]) -> tuple[float, float, float, float]:
+    """The part of a box x y width height that is on a photo of `size`.
+
+    Raises:
+        DataError: there is no box.
+    """
+    if box is None or len(box) != 4:
+        raise DataError("it has neither a segmentation nor a bbox; give it one of them")
+    x, y, width, height = box
+    left, top = max(x, 0), max(y, 0)
+    return left, top, max(min(x + width, size[1]) - left, 0), max(min(y + height, size[0]) - top, 0)

@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +83,8 @@ def show_dataset(
 ) -> ShownDataset:
     """Writes a folder with contact sheets and `index.html`.
 
-    `overlays.png` has random photos with boxes as black and contours as white lines (the report's Figure 5).
+    `overlays.png` has random photos with boxes as black and contours as white lines (the report's Figure 5); the box of
+    an object without a mask is dashed.
     `resized.png` has photos and masks beside the network's input (Figures 3 and 4). `class-1-suit.png` and so on have
     instances of each class, cut out with a margin.
 
@@ -218,8 +219,8 @@ def _class_cells(reader: _Reader, number: int, positions: Iterable[int], most: i
             continue
         photo, instances = example
         for index in torch.where(instances.classes == number)[0][: most - len(cells)]:
-            crowd = ", crowd" if bool(instances.crowd[index]) else ""
-            name = f"{reader.data.images[position].path.name}{crowd}"
+            what = ", crowd" if instances.crowd[index] else "" if instances.has_mask[index] else ", box only"
+            name = f"{reader.data.images[position].path.name}{what}"
             cells.append((_cut_out(photo, instances[index[None]]), name))
     return cells
 
@@ -234,13 +235,16 @@ def _cut_out(photo: RgbImage, instance: Instances) -> RgbImage:
     mask = instance.masks.pixels()[:, top:bottom, left:right]
     box = instance.boxes - instance.boxes.new_tensor([left, top, left, top])
     size = (part.shape[0], part.shape[1])
-    here = Instances(size, box, instance.classes, PixelMasks(mask), instance.scores, instance.crowd)
+    here = replace(instance, size=size, boxes=box, masks=PixelMasks(mask))
     small = shrink(part, _CELL_AREA, grow=True)
     return draw_outlines(small, resize_instances(here, (small.shape[0], small.shape[1])))
 
 
 def _overlay_sheet(drawn: Sequence[int], everywhere: Sequence[int]) -> Sheet:
-    note = f"{len(drawn)} of {len(everywhere)} photos, selected at random. Boxes are black, contours of masks white."
+    note = (
+        f"{len(drawn)} of {len(everywhere)} photos, selected at random. Boxes are black, dashed where an object has no "
+        "mask; contours of masks are white."
+    )
     return Sheet("overlays.png", "Photos with their annotations", note)
 
 

@@ -39,7 +39,8 @@ def run_boundary(truth: GroundTruth, rows: Sequence[CocoResult]) -> vernier.COCO
     return evaluator
 
 
-def _evaluator(truth: GroundTruth, rows: Sequence[CocoResult]) -> vernier.COCOeval:
+def _evaluator(known: GroundTruth, rows: Sequence[CocoResult]) -> vernier.COCOeval:
+    truth = known.for_masks
     found = [
         {
             "id": number,

@@ -38,7 +38,7 @@ def run_evaluator(truth: GroundTruth, rows: Sequence[CocoResult], kind: str) -> 
 
 @gc_paused()
 def _evaluator(truth: GroundTruth, rows: Sequence[CocoResult], kind: str) -> hotcoco.COCOeval:
-    ground = hotcoco.COCO(dict(truth.tree))
+    ground = hotcoco.COCO(dict((truth.for_masks if kind == "mask" else truth).tree))
     if isinstance(rows, ResultColumns) and _are_exact(rows.photos) and _are_exact(rows.classes):
         found = _load_columns(ground, rows, kind)
     else:

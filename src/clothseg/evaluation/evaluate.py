@@ -120,7 +120,9 @@ def metrics_for_resampling(truth: GroundTruth, rows: Sequence[CocoResult], score
 def missing_note(kind: str, truth: GroundTruth, rows: Sequence[CocoResult]) -> str:
     """A sentence if masks or boxes are missing, so that metrics of `kind` cannot be computed; otherwise empty."""
     key = coco.FIELDS[kind]
-    if any(not annotation.get(key) for annotation in truth.annotations):
+    if kind == "mask" and not truth.has_masks:
+        return f"No object of the ground truth has a {key}, so {kind} metrics are left out."
+    if kind == "box" and any(not annotation.get(key) for annotation in truth.annotations):
         return f"Some objects of the ground truth have no {key}, so {kind} metrics are left out."
     if not all_have(rows, key):
         return f"Some detections have no {key}, so {kind} metrics are left out."
@@ -149,11 +151,17 @@ def _coco_metrics(truth: GroundTruth, rows: Sequence[CocoResult]) -> tuple[Metri
         for c, name in truth.names.items()
         if not truth.objects[c]
     ]
+    if truth.box_only and truth.has_masks:
+        notes.append(
+            f"{truth.box_only} of {truth.objects.total()} objects of the ground truth have a box and no mask. They are "
+            "judged for boxes only; mask metrics ignore them, and detections of their class in their boxes."
+        )
     metrics = Metrics(
         overall=overall,
         classes={name: ClassMetrics(truth.objects[c], classes[c]) for c, name in truth.names.items()},
         photos=len(truth.images),
         detections=len(rows),
+        box_only=truth.box_only,
         notes=tuple(notes),
         **details,
     )

@@ -54,7 +54,7 @@ class PerImageAP:
 def per_image_ap(truth: GroundTruth, rows: Sequence[CocoResult], score_threshold: float) -> PerImageAP:
     """AP of every photo; `rows` are checked results with masks."""
     values = []
-    for chunk, chunk_rows in photo_chunks(truth, rows):
+    for chunk, chunk_rows in photo_chunks(truth.for_masks, rows):
         objects: dict[int, list[CocoAnnotation]] = {photo: [] for photo in chunk.photos}
         found: dict[int, list[CocoResult]] = {photo: [] for photo in chunk.photos}
         for annotation in chunk.annotations:

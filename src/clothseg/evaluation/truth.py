@@ -19,14 +19,16 @@ from clothseg.instances import (
     CocoCategory,
     CocoDataset,
     CocoImage,
+    from_box,
     from_segmentation,
+    is_box_only,
     mask_area,
 )
 
 if TYPE_CHECKING:
     from clothseg.dataset import CocoLikeDataset
 
-_WITHOUT_NOTE = "missing_figure"  # a correction that changes no metric
+_WITHOUT_NOTE = {"missing_figure", "box_only"}  # one changes no metric, the other has a note of its own
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,31 @@ class GroundTruth:
     def objects(self) -> Counter[int]:
         """Number of objects of each category id, crowds not counted."""
         return Counter(a["category_id"] for a in self.annotations if not a["iscrowd"])
+
+    @cached_property
+    def box_only(self) -> int:
+        """Number of objects that have a box and no mask. They are judged for boxes only."""
+        return sum(is_box_only(a) and not a["iscrowd"] for a in self.annotations)
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether mask metrics make sense: some object has a mask, or there is no object."""
+        return not self.box_only or self.box_only < sum(self.objects.values())
+
+    @cached_property
+    def for_masks(self) -> "GroundTruth":
+        """The ground truth that masks are judged by; for boxes it is this one.
+
+        An object without a mask becomes a crowd that fills its box: it is not missed, and detections of its class that
+        lie in the box by half (or whatever share the IoU threshold asks for) are neither right nor wrong.
+        """
+        return replace(self, annotations=[self._for_masks(row) for row in self.annotations]) if self.box_only else self
+
+    def _for_masks(self, row: CocoAnnotation) -> CocoAnnotation:
+        if not is_box_only(row) or row["iscrowd"]:
+            return row
+        mask = from_box(row["bbox"], self.sizes[row["image_id"]])
+        return cast(CocoAnnotation, {**row, "iscrowd": 1, "segmentation": mask})
 
     @cached_property
     def by_photo(self) -> dict[int, list[CocoAnnotation]]:
@@ -152,7 +179,7 @@ def _complete(
     """Rows in the standard form, with annotation ids from 1, masks as RLE, and nothing that evaluators do not need."""
     sizes = {image["id"]: (image["height"], image["width"]) for image in images}
     rows = [_annotation(n, row, sizes[row["image_id"]]) for n, row in enumerate(annotations, start=1)]
-    notes = [f"Set right in the ground truth: {c.text()}." for c in corrections if c.kind != _WITHOUT_NOTE]
+    notes = [f"Set right in the ground truth: {c.text()}." for c in corrections if c.kind not in _WITHOUT_NOTE]
     if empty := sum(1 for row in rows if "segmentation" in row and not mask_area(row["segmentation"])):
         notes.append(f"{empty} objects of the ground truth have a mask without pixels; no detection can match them.")
     return GroundTruth(

@@ -178,6 +178,7 @@ class MetricValues:
         truth: fingerprint of the ground truth. Evaluations with the same fingerprint can be compared.
         reliability: of the scores; None without detections.
         calibration: what calibration changed; None if the scores are the network's own.
+        box_only: number of objects that have a box and no mask, which are judged for boxes only.
     """
 
     overall: Mapping[str, float | None]
@@ -196,6 +197,7 @@ class MetricValues:
     truth: str = ""
     reliability: Reliability | None = None
     calibration: CalibrationCheck | None = None
+    box_only: int = 0
 
 
 @dataclass(frozen=True)

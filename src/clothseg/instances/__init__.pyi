@@ -1,7 +1,7 @@
 from .bilinear import axis_taps, sample_maps
 from .boxes import boxes_of_masks, clip_boxes, clip_to, from_xywh, scale_boxes, to_xywh
 from .calibration import Calibration
-from .coco_types import CocoAnnotation, CocoCategory, CocoDataset, CocoImage, CocoResult
+from .coco_types import CocoAnnotation, CocoCategory, CocoDataset, CocoImage, CocoResult, is_box_only
 from .contours import to_polygons
 from .convert import coco_results
 from .instances import Instances
@@ -15,6 +15,7 @@ from .rle import (
     Rle,
     decode,
     encode,
+    from_box,
     from_polygons,
     from_segmentation,
     mask_area,
@@ -25,6 +26,7 @@ from .rle import (
 )
 from .rle_validation import broken_mask, filled_pixels, first_broken, pixel_counts
 from .selection import Selection, best_of_classes, class_agnostic_nms, class_number
+from .some_masks import SomeMasks, empty_rle
 
 __all__ = [
     "BoxMasks",
@@ -44,6 +46,7 @@ __all__ = [
     "Rle",
     "RleMasks",
     "Selection",
+    "SomeMasks",
     "axis_taps",
     "best_of_classes",
     "boxes_of_masks",
@@ -55,14 +58,17 @@ __all__ = [
     "coco_results",
     "decode",
     "each_mask",
+    "empty_rle",
     "encode",
     "encode_photos",
     "filled_pixels",
     "first_broken",
+    "from_box",
     "from_polygons",
     "from_segmentation",
     "from_xywh",
     "has_gpu_maps",
+    "is_box_only",
     "mask_area",
     "mask_iou",
     "paste",

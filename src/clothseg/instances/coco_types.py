@@ -1,5 +1,6 @@
 """The rows of COCO files, as types. Source: https://cocodataset.org/#format-data and #format-results."""
 
+from collections.abc import Mapping
 from typing import Any, NotRequired, TypedDict
 
 from clothseg.instances.rle import Rle
@@ -30,6 +31,7 @@ class CocoAnnotation(TypedDict):
     """An object.
 
     `segmentation` is a list of polygons, a compressed RLE or an uncompressed RLE; `from_segmentation` reads all three.
+    If it is empty or missing, only the box is known; see `is_box_only`.
     `bbox` is x y width height in pixels, `area` is in pixels. `iscrowd` is 1 for a region that is ignored. `score`
     (0..1) and `attributes` are extensions for labelling tools.
     """
@@ -43,6 +45,15 @@ class CocoAnnotation(TypedDict):
     iscrowd: NotRequired[int]
     score: NotRequired[float]
     attributes: NotRequired[dict[str, Any]]
+
+
+def is_box_only(row: Mapping[str, Any]) -> bool:
+    """Whether an annotation has a box and no mask: its `segmentation` is `[]`, `{}`, null or missing.
+
+    Such an object teaches its class and its box, not its mask. `dataset.reading` makes sure that its box is usable, and
+    that it is not a crowd.
+    """
+    return not row.get("segmentation")
 
 
 class CocoDataset(TypedDict):

@@ -33,6 +33,7 @@ class Instances:
         masks: N masks of the photo's size, in any of the forms of `Masks`.
         scores: `[N]` float in 0..1. Detections are sorted, highest first; ground truth has 1.
         crowd: `[N]` bool, True where the mask is a region of many or unclear objects (COCO's `iscrowd`).
+        has_mask: `[N]` bool, False where only the box of an object is known; its mask has no pixel then.
         names: of the classes 1..K; empty if they are not known.
 
     Raises:
@@ -46,6 +47,7 @@ class Instances:
     scores: Tensor = field(default_factory=lambda: torch.empty(0))
     crowd: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.bool))
     names: tuple[str, ...] = ()
+    has_mask: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.bool))
 
     def __post_init__(self) -> None:
         count = len(self.boxes)
@@ -53,7 +55,10 @@ class Instances:
             object.__setattr__(self, "scores", torch.ones(count, device=self.boxes.device))
         if len(self.crowd) == 0:
             object.__setattr__(self, "crowd", torch.zeros(count, dtype=torch.bool, device=self.boxes.device))
-        lengths = {len(self.classes), len(self.masks), len(self.scores), len(self.crowd), count}
+        if len(self.has_mask) == 0:
+            object.__setattr__(self, "has_mask", torch.ones(count, dtype=torch.bool, device=self.boxes.device))
+        flags = {len(self.crowd), len(self.has_mask)}
+        lengths = {len(self.classes), len(self.masks), len(self.scores), *flags, count}
         if len(lengths) != 1 or self.boxes.shape[1:] != (4,):
             raise ValueError(
                 f"boxes have the shape {tuple(self.boxes.shape)}, expected [N, 4]; the fields have the lengths "
@@ -74,6 +79,8 @@ class Instances:
             text += f", best score {float(self.scores.max()):.2f}"
         if crowds := int(self.crowd.sum()):
             text += f", crowds {crowds}"
+        if box_only := int((~self.has_mask).sum()):
+            text += f", without a mask {box_only}"
         return f"Instances({text})"
 
     def __getitem__(self, index: int | slice | Tensor) -> Self:
@@ -91,6 +98,7 @@ class Instances:
             masks=self.masks.select(positions),
             scores=self.scores[positions],
             crowd=self.crowd[positions],
+            has_mask=self.has_mask[positions],
         )
 
     def __iter__(self) -> Iterator[Self]:

@@ -1,5 +1,7 @@
 """Instances of a photo that is resized."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -15,12 +17,5 @@ def resize_instances(instances: Instances, size: tuple[int, int]) -> Instances:
     for position, mask in enumerate(values):  # one at a time, to save memory
         pixels = instances.masks.select(torch.tensor([position])).pixels()[0].cpu().numpy()
         mask[:] = resize_mask(pixels, size)
-    return Instances(
-        size=size,
-        boxes=scale_boxes(instances.boxes, instances.size, size),
-        classes=instances.classes,
-        masks=PixelMasks(torch.from_numpy(values)),
-        scores=instances.scores,
-        crowd=instances.crowd,
-        names=instances.names,
-    )
+    boxes = scale_boxes(instances.boxes, instances.size, size)
+    return replace(instances, size=size, boxes=boxes, masks=PixelMasks(torch.from_numpy(values)))

@@ -103,6 +103,17 @@ def _coordinates(polygon: object) -> list[float]:
     return [min(max(float(side), -_FARTHEST), _FARTHEST) for side in polygon]
 
 
+def from_box(box: Sequence[float], size: tuple[int, int]) -> Rle:
+    """The pixels of a box x y width height on a photo of `size` (height, width), as COCO draws a polygon of it."""
+    return from_polygons([box_corners(box)], *size)
+
+
+def box_corners(box: Sequence[float]) -> list[float]:
+    """A box x y width height as a polygon x1 y1 x2 y2 x3 y3 x4 y4."""
+    x, y, width, height = box
+    return [x, y, x + width, y, x + width, y + height, x, y + height]
+
+
 def from_segmentation(segmentation: object, height: int, width: int) -> Rle:
     """Reads the `segmentation` of a COCO annotation: polygons, or compressed or uncompressed RLE.
 

@@ -23,7 +23,7 @@ from torch import Tensor
 from clothseg.dataset.coco import ImageEntry
 from clothseg.dataset.examples import Example, ExampleSource
 from clothseg.errors import ClothsegError, RunError
-from clothseg.instances import Instances, PixelMasks
+from clothseg.instances import Instances, PixelMasks, SomeMasks
 
 if sys.platform == "linux":
     import fcntl
@@ -39,13 +39,14 @@ class EntryRequest:
 
 @dataclass(frozen=True)
 class ExampleHeader:
-    """What precedes the bytes of a photo `[H, W, 3]` and of its masks `[N, h, w]`."""
+    """What precedes the bytes of a photo `[H, W, 3]` and of the masks `[M, h, w]` of those objects that have one."""
 
     photo: tuple[int, int, int]
     masks: tuple[int, int, int]
     boxes: Any
     classes: Any
     crowd: Any
+    has_mask: Any
 
 
 class WorkerProcess:
@@ -97,12 +98,14 @@ class WorkerProcess:
 
     def _example(self, header: ExampleHeader) -> Example:
         photo, masks = self._bytes(header.photo), self._bytes(header.masks)
+        pixels, has_mask = PixelMasks(masks.view(torch.bool)), torch.from_numpy(header.has_mask)
         truth = Instances(
             header.masks[1:],
             torch.from_numpy(header.boxes),
             torch.from_numpy(header.classes),
-            PixelMasks(masks.view(torch.bool)),
+            pixels if has_mask.all() else SomeMasks.of(pixels, has_mask),
             crowd=torch.from_numpy(header.crowd),
+            has_mask=has_mask,
         )
         return photo.permute(2, 0, 1), truth
 
@@ -191,8 +194,9 @@ def _answer(sends: BinaryIO, source: ExampleSource, position: int, version: int)
         pickle.dump(_portable(error), sends)
     else:
         photo = image.permute(1, 2, 0).contiguous().numpy()
-        masks = truth.masks.pixels().contiguous().view(torch.uint8).numpy()
-        fields = (tensor.numpy() for tensor in (truth.boxes, truth.classes, truth.crowd))
+        known = truth.masks.select(torch.where(truth.has_mask)[0]) if not truth.has_mask.all() else truth.masks
+        masks = known.pixels().contiguous().view(torch.uint8).numpy()
+        fields = (tensor.numpy() for tensor in (truth.boxes, truth.classes, truth.crowd, truth.has_mask))
         pickle.dump(ExampleHeader(photo.shape, masks.shape, *fields), sends)
         for part in (photo, masks):
             sends.write(part.reshape(-1).data)

@@ -5,7 +5,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -14,29 +14,11 @@ from PIL import Image
 from torch import Tensor
 
 from clothseg.config import InputSettings
-from clothseg.instances import Instances, Masks, PixelMasks, resize_zero_padded, scale_boxes
+from clothseg.instances import Instances, Masks, PixelMasks, SomeMasks, resize_zero_padded, scale_boxes
 from clothseg.networks.placement import InputConventions, InputPlacement, Size, image_to_input, resized_size
+from clothseg.networks.target import Target
 from clothseg.networks.transfer import TensorCache, constants, to_device
 from clothseg.photos import RgbImage
-
-
-@dataclass(frozen=True)
-class Target:
-    """The ground truth of one photo on the network's input.
-
-    Attributes:
-        boxes: `[N, 4]` float, x1 y1 x2 y2 in pixels of the input, of the instances to find.
-        classes: `[N]` int64, 1..K.
-        masks: `[N, h, w]` uint8 on the resized photo.
-        ignored: `[M, 4]` float, boxes of crowds: a detection there is neither right nor wrong.
-        ignored_pixels: `[h, w]` uint8 on the resized photo, 1 in crowds' masks; None without crowds.
-    """
-
-    boxes: Tensor
-    classes: Tensor
-    masks: Tensor
-    ignored: Tensor
-    ignored_pixels: Tensor | None = None
 
 
 class InputTransform:
@@ -122,23 +104,26 @@ class InputTransform:
         size = self.resized(truth.size)
         if self.resized(size) == size:  # else rounding would resize it once more
             image = self.resample(image, size)
-        masks = PixelMasks(resize_each_mask(truth.masks, size))
         boxes = scale_boxes(truth.boxes, truth.size, size)
-        return image, Instances(size, boxes, truth.classes, masks, crowd=truth.crowd)
+        return image, replace(truth, size=size, boxes=boxes, masks=resize_known_masks(truth, size))
 
     def target(self, truth: Instances, placement: InputPlacement, device: torch.device | None = None) -> Target:
         """The ground truth of one photo, its own or from `prepare`, on the network's input; on `device` if given."""
         device = device or truth.boxes.device
         boxes = image_to_input(truth.boxes, placement, truth.size)
         classes, masks, ignored, of_crowds = truth.classes, truth.masks, boxes[:0], None
-        if any(truth.crowd.tolist()):
-            single, crowds = (torch.where(kind.cpu())[0] for kind in (~truth.crowd, truth.crowd))
-            area = masks.select(crowds).pixels().any(0, keepdim=True)
-            of_crowds = resize_masks(to_device(area, device), placement.size)[0]
-            boxes, classes, masks, ignored = boxes[single], classes[single], masks.select(single), boxes[truth.crowd]
+        crowd, has_mask = truth.crowd.cpu(), truth.has_mask.cpu()
+        if crowd.any() or not has_mask.all():
+            whole, crowds, box_only = (torch.where(k)[0] for k in (~crowd & has_mask, crowd, ~crowd & ~has_mask))
+            single = torch.cat([whole, box_only])
+            if len(crowds):
+                area = masks.select(crowds).pixels().any(0, keepdim=True)
+                of_crowds = resize_masks(to_device(area, device), placement.size)[0]
+            boxes, classes, masks, ignored = boxes[single], classes[single], masks.select(whole), boxes[crowds]
         pixels = resize_masks(to_device(masks.pixels(), device), placement.size)
-        boxes, classes, ignored = (to_device(tensor, device) for tensor in (boxes, classes, ignored))
-        return Target(boxes, classes, pixels, ignored, of_crowds)
+        return Target(
+            to_device(boxes, device), to_device(classes, device), pixels, to_device(ignored, device), of_crowds
+        )
 
     def _ordered(self, image: Tensor) -> Tensor:
         return image.flip(0) if self.conventions.channels == "bgr" else image
@@ -209,6 +194,14 @@ def resize_each_mask(masks: Masks, size: tuple[int, int], together: int = 4_000_
         positions = torch.arange(start, min(start + step, len(masks)))
         resized[positions] = resize_masks(masks.select(positions).pixels(), size).view(torch.bool)
     return resized
+
+
+def resize_known_masks(truth: Instances, size: tuple[int, int]) -> Masks:
+    """The masks of `truth`, resized as `resize_each_mask` does; objects without a mask take no memory."""
+    if truth.has_mask.all():
+        return PixelMasks(resize_each_mask(truth.masks, size))
+    there = truth.has_mask.cpu()
+    return SomeMasks.of(PixelMasks(resize_each_mask(truth.masks.select(torch.where(there)[0]), size)), there)
 
 
 def resize_masks(masks: Tensor, size: tuple[int, int]) -> Tensor:

@@ -17,9 +17,10 @@ from clothseg.distributed import SINGLE_PROCESS
 from clothseg.instances import BoxMasks, Instances, LabelMasks, MapMasks, Masks, PasteRule, clip_boxes
 from clothseg.networks.backbones.backbone import Backbone
 from clothseg.networks.compile import CompiledForward
-from clothseg.networks.input import InputTransform, Target
+from clothseg.networks.input import InputTransform
 from clothseg.networks.photo_mean import photo_mean
 from clothseg.networks.placement import InputConventions, InputPlacement, Size, network_to_image
+from clothseg.networks.target import Target
 
 
 @dataclass(frozen=True)
@@ -263,7 +264,9 @@ class Network(nn.Module, ABC):
         """
         return []
 
-    def memory_probe(self, outputs: dict[int, Tensor], objects: int, *, on_cpu: bool) -> Tensor:
+    def memory_probe(
+        self, outputs: dict[int, Tensor], objects: int, masks: int | None = None, *, on_cpu: bool
+    ) -> Tensor:
         """A scalar that depends on every trained weight and takes the memory of a step's loss.
 
         It runs on tensors without values (`meta`), so nothing in it may depend on values. The default suits networks
@@ -272,6 +275,7 @@ class Network(nn.Module, ABC):
         Args:
             outputs: of the frozen stages, as `Backbone.forward_frozen` gives them for tensors without values.
             objects: on each photo.
+            masks: number of objects that have a mask; by default all.
             on_cpu: whether the step will run there.
         """
         features = self.neck(self.backbone.forward_trainable(outputs))
@@ -281,7 +285,7 @@ class Network(nn.Module, ABC):
         target = Target(
             torch.zeros((objects, 4), device=device),
             torch.ones(objects, dtype=torch.int64, device=device),
-            torch.zeros((objects, height, width), dtype=torch.uint8, device=device),
+            torch.zeros((objects if masks is None else masks, height, width), dtype=torch.uint8, device=device),
             torch.zeros((0, 4), device=device),
         )
         return self._with_total(self.head_losses(features, [placement] * batch, [target] * batch))["total"]

@@ -1,4 +1,7 @@
-"""Draws instances on their photo: translucent masks with a sharp edge, boxes and labels."""
+"""Draws instances on their photo: translucent masks with a sharp edge, boxes and labels.
+
+The box of an object without a mask is dashed, and drawn even if other boxes are not.
+"""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -60,16 +63,18 @@ def draw_instances(
     order = _drawing_order(instances)
     for position in order:
         mask = instances.masks.select(torch.tensor([position])).pixels()[0].cpu().numpy()
+        if not instances.has_mask[position]:
+            continue
         crowd = bool(instances.crowd[position])
         colour = CROWD if crowd else colours(int(instances.classes[position]))
         _draw_mask(canvas, mask, colour, fill, line, hatched=crowd)
     rectangles = [_rectangle(box, canvas.shape[:2]) for box in instances.boxes.tolist()]
     named = [position for position in order if not instances.crowd[position]]
-    if boxes:
-        for position in named:
-            _draw_box(
-                canvas, rectangles[position], colours(int(instances.classes[position])), max(round(line * 0.6), 1)
-            )
+    for position in named:
+        solid = bool(instances.has_mask[position])
+        if boxes or not solid:
+            colour, width = colours(int(instances.classes[position])), max(round(line * 0.6), 1)
+            _draw_box(canvas, rectangles[position], colour, width, dash=0 if solid else max(round(line * 4), 4))
     if not labels:
         return canvas
     best_first = sorted(named, key=lambda p: -float(instances.scores[p]))
@@ -153,13 +158,15 @@ def _stripes(size: tuple[int, int], period: float) -> NDArray[np.float32]:
     return np.where((x + y) % period < period / 2, 1.0, 0.35).astype(np.float32)
 
 
-def _draw_box(canvas: RgbImage, rectangle: tuple[int, int, int, int], colour: Colour, line: int) -> None:
-    """Draws a frame of `line` pixels just inside the rectangle."""
+def _draw_box(canvas: RgbImage, rectangle: tuple[int, int, int, int], colour: Colour, line: int, dash: int = 0) -> None:
+    """Draws a frame of `line` pixels just inside the rectangle; in dashes of `dash` pixels if that is not 0."""
     x1, y1, x2, y2 = rectangle
     if x2 <= x1 or y2 <= y1:
         return
     across, down = min(line, x2 - x1), min(line, y2 - y1)
-    canvas[y1 : y1 + down, x1:x2] = colour
-    canvas[y2 - down : y2, x1:x2] = colour
-    canvas[y1:y2, x1 : x1 + across] = colour
-    canvas[y1:y2, x2 - across : x2] = colour
+    columns, rows = (np.flatnonzero(np.arange(side) // max(dash, 1) % 2 == 0) if dash else np.arange(side)
+                     for side in (x2 - x1, y2 - y1))  # fmt: skip
+    canvas[y1 : y1 + down, x1 + columns] = colour
+    canvas[y2 - down : y2, x1 + columns] = colour
+    canvas[y1 + rows, x1 : x1 + across] = colour
+    canvas[y1 + rows, x2 - across : x2] = colour

@@ -21,7 +21,8 @@ class PhotoInstances(Instances):
     @classmethod
     def of(cls, found: Instances, names: Sequence[str]) -> Self:
         """The same instances, with the names of the classes 1..K."""
-        return cls(found.size, found.boxes, found.classes, found.masks, found.scores, found.crowd, tuple(names))
+        fields = (found.size, found.boxes, found.classes, found.masks, found.scores, found.crowd)
+        return cls(*fields, tuple(names), found.has_mask)
 
     def plot(self, photo: "Photo | None" = None, out: Path | str | None = None, **options: Any) -> Image.Image:
         """Draws masks, boxes and labels on the photo.

@@ -127,9 +127,9 @@ def write_figures(
 
 def best_examples(truth: GroundTruth, results: Mapping[int, Sequence[CocoResult]], class_id: int) -> list[BestExample]:
     """Photos on which an object of the class was found with IoU 0.5 or more, the highest IoU first."""
-    examples = []
+    examples, masks = [], truth.for_masks.by_photo
     for image in truth.images:
-        objects = [a for a in truth.by_photo[image["id"]] if a["category_id"] == class_id and not a["iscrowd"]]
+        objects = [a for a in masks[image["id"]] if a["category_id"] == class_id and not a["iscrowd"]]
         found = [row for row in results[image["id"]] if row["category_id"] == class_id]
         if not objects or not found:
             continue

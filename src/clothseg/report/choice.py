@@ -36,8 +36,9 @@ def ranked_photos(
 ) -> list[tuple[float, CocoImage]]:
     """Every photo with its agreement, best first; only detections with a score of at least `threshold` count."""
     results = results_by_photo(truth.images, [row for row in predictions if row["score"] >= threshold])
+    objects = truth.for_masks.by_photo
     scored = [
-        (agreement(to_instances(results[image["id"]], image), to_instances(truth.by_photo[image["id"]], image)), image)
+        (agreement(to_instances(results[image["id"]], image), to_instances(objects[image["id"]], image)), image)
         for image in truth.images
     ]
     return sorted(scored, key=lambda pair: -pair[0])

@@ -3,7 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -92,9 +92,10 @@ def error_examples(
 def _errors_by_kind(truth: GroundTruth, predictions: Sequence[CocoResult], threshold: float) -> dict[str, list[_Error]]:
     results = results_by_photo(truth.images, [row for row in predictions if row["score"] >= threshold])
     of_kind: dict[str, list[_Error]] = defaultdict(list)
+    masks = truth.for_masks.by_photo
     for image in truth.images:
         rows = sorted(results[image["id"]], key=lambda row: -row["score"])
-        found, objects = to_instances(rows, image), to_instances(truth.by_photo[image["id"]], image)
+        found, objects = to_instances(rows, image), to_instances(masks[image["id"]], image)
         crowd = objects.crowd.numpy()
         iou = mask_iou(found.masks.rle(), objects.masks.rle(), crowd.tolist())
         for error in detection_errors(iou, found.classes.numpy(), objects.classes.numpy(), crowd):
@@ -160,7 +161,7 @@ def _cropped(instances: Instances, part: tuple[int, int, int, int]) -> Instances
     x1, y1, x2, y2 = part
     boxes = instances.boxes - instances.boxes.new_tensor([x1, y1, x1, y1])
     masks = PixelMasks(instances.masks.pixels()[:, y1:y2, x1:x2])
-    return Instances(masks.size, boxes, instances.classes, masks, instances.scores, instances.crowd)
+    return replace(instances, size=masks.size, boxes=boxes, masks=masks)
 
 
 def _caption(shown: _Error, names: Mapping[int, str]) -> str:

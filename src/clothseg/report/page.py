@@ -147,7 +147,7 @@ def _headline(metrics: Metrics | None, initial: Metrics | None) -> dict[str, Any
 
 
 def _counts(files: RunFiles) -> list[dict[str, Any]]:
-    """For each split: photos, photos without objects, crowds, and by class name the objects and photos with them."""
+    """For each split: photos, those without objects, crowds, boxes alone, and by class the objects and their photos."""
     splits = [("train", files.train), ("val", files.val)]
     return [{"split": name} | _count(truth) for name, truth in splits if truth is not None]
 
@@ -160,6 +160,7 @@ def _count(truth: GroundTruth) -> dict[str, Any]:
         "empty": sum(not rows for rows in truth.by_photo.values()),
         "crowds": len(truth.annotations) - len(objects),
         "objects": len(objects),
+        "box_only": truth.box_only,
         "classes": {name: (truth.objects[class_id], photos[class_id]) for class_id, name in truth.names.items()},
     }
 

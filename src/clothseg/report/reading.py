@@ -19,8 +19,10 @@ from clothseg.instances import (
     CocoResult,
     Instances,
     RleMasks,
+    empty_rle,
     from_segmentation,
     from_xywh,
+    is_box_only,
     tight_box,
 )
 from clothseg.runs import RunFolder
@@ -116,14 +118,18 @@ def results_by_photo(images: Sequence[CocoImage], rows: Sequence[CocoResult]) ->
 
 
 def to_instances(rows: Sequence[CocoAnnotation | CocoResult], image: CocoImage) -> Instances:
-    """The annotations or results of one photo as instances; rows without a mask are left out.
+    """The annotations or results of one photo as instances.
+
+    Results without a mask are left out. Of an annotation without a mask only the box is known.
 
     Raises:
         DataError: a mask does not fit the photo.
     """
-    rows = [row for row in rows if row.get("segmentation")]
+    rows = [row for row in rows if not is_box_only(row) or ("iscrowd" in row and row.get("bbox"))]
     size = (image["height"], image["width"])
-    runs = [from_segmentation(row["segmentation"], *size) for row in rows]
+    has_mask = [not is_box_only(row) for row in rows]
+    masks = zip(rows, has_mask, strict=True)
+    runs = [from_segmentation(row["segmentation"], *size) if known else empty_rle(size) for row, known in masks]
     boxes = [row.get("bbox") or tight_box(mask) for row, mask in zip(rows, runs, strict=True)]
     return Instances(
         size=size,
@@ -132,6 +138,7 @@ def to_instances(rows: Sequence[CocoAnnotation | CocoResult], image: CocoImage) 
         masks=RleMasks(runs, size),
         scores=torch.tensor([row.get("score", 1.0) for row in rows], dtype=torch.float32),
         crowd=torch.tensor([bool(row.get("iscrowd", 0)) for row in rows], dtype=torch.bool),
+        has_mask=torch.tensor(has_mask, dtype=torch.bool),
     )
 
 

@@ -19,7 +19,7 @@ from clothseg.devices import float32_products, resolve_precision
 from clothseg.distributed import launch
 from clothseg.errors import DataError
 from clothseg.files import atomic_file
-from clothseg.instances import Instances, from_xywh, mask_iou
+from clothseg.instances import Instances, from_xywh, is_box_only, mask_iou
 from clothseg.networks import Network
 from clothseg.pictures import contact_sheet, draw_instances
 from clothseg.training.schedule import make_optimizer
@@ -129,15 +129,17 @@ def write_picture(result: OverfitResult, dataset: CocoLikeDataset, path: Path) -
 
 
 def choose_photo(dataset: CocoLikeDataset) -> int:
-    """The first photo that has objects and no crowds.
+    """The first photo that has objects, all of them with a mask, and no crowds.
 
     Raises:
         DataError: there is none.
     """
     for position, entry in enumerate(dataset.images):
-        if entry.annotations and not any(a.get("iscrowd") for a in entry.annotations):
+        if entry.annotations and not any(a.get("iscrowd") or is_box_only(a) for a in entry.annotations):
             return position
-    raise DataError("no photo has an object to learn; look at the data with `clothseg dataset show`")
+    raise DataError(
+        "no photo has objects that all have a mask, and no crowd; look at the data with `clothseg dataset show`"
+    )
 
 
 def overlaps(truth: Instances, found: Instances) -> list[float]:

@@ -13,7 +13,7 @@ from clothseg.dataset.reading import describe_corrections
 from clothseg.devices import describe_precision
 from clothseg.distributed import local_world_size
 from clothseg.files import atomic_write
-from clothseg.instances import CocoAnnotation
+from clothseg.instances import CocoAnnotation, is_box_only
 from clothseg.networks import Network
 from clothseg.pictures import loss_curves
 from clothseg.runs import RunFolder
@@ -41,24 +41,26 @@ def summarize_run(
     network, config, device = trainer.network, trainer.config, trainer.fabric.device
     checks = network.preflight([((e.height, e.width), coco_boxes(e.annotations)) for e in train.images])
     memory = forecast_memory(config, train, val, device, network)
-    objects = sum(len(entry.annotations) for entry in train.images)
+    rows = [row for entry in train.images for row in entry.annotations]
+    boxes = sum(is_box_only(row) for row in rows)
+    objects = f"{len(rows)} objects" + (f" ({boxes} of them with a box and no mask)" if boxes else "")
     lines = {
         "network": f"{config.backbone.name}, {describe_trainable(network, config)}",
         "weights": weights,
-        "photos": f"{len(train)} to learn from with {objects} objects, {len(val)} to validate; "
+        "photos": f"{len(train)} to learn from with {objects}, {len(val)} to validate; "
         f"{', '.join(train.classes)}{warn_missing_classes(train)}",
         "steps": describe_plan(trainer),
         "numbers": describe_precision(trainer.precision, device),
         **{check.name: check.summary for check in checks},
         "memory": describe_memory(memory, device, resident(), local_world_size(config.train.devices)),
     }
-    rows = [f"{name:<9}{text}" for name, text in lines.items()]
+    texts = [f"{name:<9}{text}" for name, text in lines.items()]
     for data in (train, val) if val.source != train.source else (train,):
         if corrected := describe_corrections(data.source or "", data.corrections):
-            rows.append(f"{'labels':<9}{corrected}")
+            texts.append(f"{'labels':<9}{corrected}")
     facts: dict[str, Any] = {check.name: check.facts for check in checks}
     facts["memory"] = {"forecast": vars(memory) | {"total": memory.total}}
-    return rows, facts
+    return texts, facts
 
 
 def add_run_facts(

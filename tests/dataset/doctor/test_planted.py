@@ -104,10 +104,39 @@ def mask_empty(d: DataSet) -> Any:
     return a["id"]
 
 
-@plant("no_segmentation")
+@plant("box_only")
 def mask_without_polygons(d: DataSet) -> Any:
     d.train["annotations"][4]["segmentation"] = []
-    return d.train["annotations"][4]["id"]
+
+
+@plant("crowd_box")
+def crowd_without_a_mask(d: DataSet) -> Any:
+    a = d.train["annotations"][4]
+    width, height = a["bbox"][2:]
+    a |= {"segmentation": None, "iscrowd": 1, "area": width * height}
+    return a["id"]
+
+
+@plant("box_off_photo", "box_only")
+def box_beside_the_photo(d: DataSet) -> Any:
+    a = d.train["annotations"][4]
+    a["segmentation"] = []
+    a["bbox"][0] += 2000
+    return a["id"]
+
+
+@plant("zero_box", "box_only")
+def box_without_extent_and_mask(d: DataSet) -> Any:
+    a = d.train["annotations"][4]
+    a |= {"segmentation": [], "bbox": [*a["bbox"][:3], 0]}
+    return a["id"]
+
+
+@plant("duplicate_instance", "box_only")
+def box_around_a_mask(d: DataSet) -> Any:
+    a = {**d.train["annotations"][4], "id": 99999, "segmentation": []}
+    d.train["annotations"].append(a)
+    return a["id"]
 
 
 @plant("mask_outside", "box_outside")

@@ -131,6 +131,27 @@ def test_losses_of_yolo_are_counted(tmp_path: Path) -> None:
     assert loose.losses["moved_outlines"] >= 1
 
 
+def test_objects_with_a_box_and_no_mask(tmp_path: Path) -> None:
+    """COCO keeps them; YOLO leaves them out; in label maps their area is void where no object is."""
+    write_dataset(tmp_path / "data", {"a": [("Dress", RING), ("Jeans", TWO)], "b": [("Dress", RING)]})
+    file = tmp_path / "data" / "annotations" / "train.json"
+    tree = json.loads(file.read_text())
+    tree["annotations"][1] |= {"segmentation": [], "bbox": [6, 2, 5, 4], "area": 20}
+    file.write_text(json.dumps(tree))
+    export_dataset(tmp_path / "data", tmp_path / "coco", ExportOptions())
+    rows = json.loads((tmp_path / "coco" / "annotations" / "train.json").read_text())["annotations"]
+    assert [(row["segmentation"] == [], row["bbox"], row["area"]) for row in rows][1] == (True, [6, 2, 5, 4], 20)
+    yolo = export_dataset(tmp_path / "data", tmp_path / "yolo", ExportOptions(format="yolo"))
+    assert yolo.losses["boxes_left_out"] == 1
+    assert len((tmp_path / "yolo" / "labels" / "train" / "a.txt").read_text().splitlines()) == 1
+    maps = export_dataset(tmp_path / "data", tmp_path / "maps", ExportOptions(format="label-maps"))
+    assert maps.losses == {"boxes_as_void": 1}
+    expected = np.zeros(SIZE, dtype=np.uint8)
+    expected[2:6, 6:11] = 255
+    expected[RING] = 1
+    assert (np.asarray(Image.open(tmp_path / "maps" / "SegmentationClass" / "a.png")) == expected).all()
+
+
 def test_crowds_are_void_in_label_maps(tmp_path: Path) -> None:
     crowd = np.ones(SIZE, dtype=bool)
     write_dataset(tmp_path / "data", {"a": [("Dress", RING), ("Jeans", crowd)], "b": [("Dress", RING)]}, (2,))

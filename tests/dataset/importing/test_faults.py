@@ -64,12 +64,26 @@ def test_a_broken_line_of_yolo(line: str, tmp_path: Path) -> None:
     assert {stem: len(found) for stem, found in objects_of(tmp_path / "out").items()} == {"a": 1, "b": 1, "c": 1}
 
 
+def boxes_of(file: Path) -> dict[str, list[Any]]:
+    """Segmentation, box and area of the objects without a mask, by the name of their photo."""
+    tree = json.loads(file.read_text())
+    names = {row["id"]: row["file_name"] for row in tree["images"]}
+    found: dict[str, list[Any]] = {}
+    for row in tree["annotations"]:
+        if not row["segmentation"]:
+            found.setdefault(names[row["image_id"]], []).append((row["segmentation"], row["bbox"], row["area"]))
+    return found
+
+
 def test_boxes_of_yolo_have_no_outline(tmp_path: Path) -> None:
     write_yolo(tmp_path / "in")
     (tmp_path / "in" / "labels" / "b.txt").write_text("1 0.5 0.5 0.5 0.5\n")
     summary = imported(tmp_path / "in")
-    assert summary.reasons() == {"box_only": 1}
-    assert objects_of(tmp_path / "out")["b"] == []
+    assert summary.reasons() == {}
+    tree = {k: v for s in ("train", "val") for k, v in boxes_of(tmp_path / "out" / "annotations" / f"{s}.json").items()}
+    assert tree["b.jpg"] == [([], [10, 8, 20, 15], 300)]
+    assert sum(counts.boxes for counts in summary.splits.values()) == 1
+    assert ("Jeans", 1) in [(n, c) for s in summary.splits.values() for n, c in s.class_boxes.items() if c]
     box = np.zeros(SIZE, dtype=bool)
     box[7:22, 10:30] = True  # 7.5 to 22.5: COCO rounds .5 rows up
     filled = import_dataset(tmp_path / "in", tmp_path / "filled", ImportOptions(boxes_as_masks=True))

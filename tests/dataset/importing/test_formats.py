@@ -133,7 +133,7 @@ def test_formats_are_recognized(tmp_path: Path) -> None:
         assert detect(tmp_path / form) == form
     assert detect(tmp_path / "cvat-xml" / "annotations.xml") == "cvat-xml"
     assert detect(tmp_path / "labelme" / "a.json") == "labelme"
-    assert {*writers, "yolo"} == set(READERS)
+    assert {*writers, "yolo", "voc-boxes"} == set(READERS)
 
 
 def test_what_is_no_label_format_says_what_is_there(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Imported masks are those of the source, pixel by pixel, in every format."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -136,14 +137,17 @@ def test_shapes_of_cvat(tmp_path: Path) -> None:
         images.append(f'<image id="{seed}" name="sub/{name}.jpg" width="60" height="40">{shapes}</image>')
     (tmp_path / "annotations.xml").write_text(label_files.cvat_file(images))
     summary = import_dataset(tmp_path, tmp_path / "out")
-    assert summary.reasons() == {"no_area": 2, "box_only": 2, "hidden": 2}
+    assert summary.reasons() == {"no_area": 2, "hidden": 2}
+    assert sum(counts.boxes for counts in summary.splits.values()) == 2
     y, x = np.mgrid[: SIZE[0], : SIZE[1]] + 0.5
     ellipse = ((x - 30) / 4) ** 2 + ((y - 20) / 10) ** 2 <= 1
     parts = drawn([[1, 1, 5, 1, 5, 5], [31, 31, 35, 31, 35, 35]], SIZE)
     want = [("Dress", drawn([FLAT], SIZE).tobytes()), ("Dress", ellipse.tobytes()), ("Jeans", parts.tobytes())]
     assert objects_of(tmp_path / "out")["a"] == sorted(want)
+    tree = json.loads((tmp_path / "out" / "annotations" / "train.json").read_text())
+    assert [row["bbox"] for row in tree["annotations"] if not row["segmentation"]] == [[1, 2, 8, 6]]
     filled = import_dataset(tmp_path, tmp_path / "filled", ImportOptions(boxes_as_masks=True))
-    assert "box_only" not in filled.reasons()
+    assert all(counts.boxes == 0 for counts in filled.splits.values())
     box = np.zeros(SIZE, dtype=bool)
     box[2:8, 1:9] = True
     assert ("Dress", box.tobytes()) in objects_of(tmp_path / "filled")["a"]

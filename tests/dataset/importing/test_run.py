@@ -176,11 +176,15 @@ def test_what_is_not_a_dataset_is_never_replaced(tmp_path: Path) -> None:
         import_dataset(tmp_path / "in", tmp_path / "work", ImportOptions(overwrite=True))
 
 
-def test_nothing_but_boxes_is_no_dataset(tmp_path: Path) -> None:
+def test_nothing_but_boxes_is_a_dataset(tmp_path: Path) -> None:
     for seed, stem in enumerate("ab"):
         write_photo(tmp_path / "in" / "images" / f"{stem}.jpg", SIZE, seed=seed)
         (tmp_path / "in" / "labels").mkdir(exist_ok=True)
         (tmp_path / "in" / "labels" / f"{stem}.txt").write_text("0 0.5 0.5 0.5 0.5\n")
     (tmp_path / "in" / "classes.txt").write_text("Dress\n")
-    with pytest.raises(DataError, match=r"no object is left of YOLO: 2 photos.*box_only"):
-        import_dataset(tmp_path / "in", tmp_path / "out")
+    summary = import_dataset(tmp_path / "in", tmp_path / "out")
+    train = summary.splits["train"]
+    assert (train.boxes, train.masks, train.negatives) == (1, 0, 0)
+    assert summary.rows()[-1] == ("all", "1", "1", "1", "1")
+    found = CocoLikeDataset().load_data(tmp_path / "out").prepare().load_instances(0)
+    assert found.has_mask.tolist() == [False] and found.boxes.tolist() == [[10, 8, 30, 23]]

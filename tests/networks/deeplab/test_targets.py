@@ -16,8 +16,9 @@ from clothseg.networks.deeplab.targets import (
     semantic_target,
     small_object_weights,
 )
-from clothseg.networks.input import InputTransform, Target
+from clothseg.networks.input import InputTransform
 from clothseg.networks.placement import InputConventions, InputPlacement
+from clothseg.networks.target import Target
 
 
 def scene(*rectangles: tuple[int, int, int, int], crowds: int = 0) -> tuple[Target, InputPlacement]:

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from clothseg.config import BoxHeadSettings
-from clothseg.networks.input import Target
 from clothseg.networks.layers.matching import IGNORED, NEGATIVE
 from clothseg.networks.mask_rcnn.conventions import CONVENTIONS, MATTERPORT, TORCHVISION
 from clothseg.networks.mask_rcnn.losses import (
@@ -18,6 +17,7 @@ from clothseg.networks.mask_rcnn.losses import (
     sample_proposals,
 )
 from clothseg.networks.placement import InputPlacement, to_network_coords
+from clothseg.networks.target import Target
 
 PLACEMENT = InputPlacement(0, 0, 64, 64, (64, 64), (64, 64))
 

@@ -8,11 +8,11 @@ from torch import Tensor
 
 from clothseg.config import AnchorSettings, Config, FpnSettings, RpnSettings
 from clothseg.distributed import SINGLE_PROCESS
-from clothseg.networks.input import Target
 from clothseg.networks.mask_rcnn.conventions import CONVENTIONS, TORCHVISION
 from clothseg.networks.mask_rcnn.network import MaskRCNNNetwork
 from clothseg.networks.mask_rcnn.rpn import RegionProposalNetwork
 from clothseg.networks.placement import InputPlacement
+from clothseg.networks.target import Target
 
 LEVELS = {2: (24, 32), 3: (12, 16), 4: (6, 8)}
 

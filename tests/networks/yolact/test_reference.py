@@ -17,10 +17,10 @@ from torch import Tensor
 
 from clothseg.config import YolactSettings
 from clothseg.networks import Network, to_tensor
-from clothseg.networks.input import Target
 from clothseg.networks.layers.box_coder import decode_boxes
 from clothseg.networks.network import InputMaps
 from clothseg.networks.placement import InputPlacement
+from clothseg.networks.target import Target
 from clothseg.networks.yolact.losses import hard_negatives
 from clothseg.networks.yolact.network import YolactNetwork
 from clothseg.photos import read_photo

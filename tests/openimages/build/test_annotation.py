@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as referee
 
-from clothseg import sample
+from clothseg import CocoLikeDataset, sample
 from clothseg.openimages import BuildOptions, build_dataset
 
 A, B, C, D = "1" * 16, "12345678e9012345", "f00000000000000f", "2" * 16
@@ -42,6 +42,31 @@ def test_boxes_without_mask_become_regions(good: Any, tmp_path: Path, load: Any,
     assert summary.train.regions == 2
     # B's only mask is a group: a region, not an object, so B shows no object.
     assert summary.train.photos == 1
+
+
+def test_boxes_without_mask_become_objects(good: Any, tmp_path: Path, load: Any) -> None:
+    photo_with_boxes_only = "9" * 16
+    good.box("train", "1" * 16, SUIT, 0.3, group=1)
+    good.box("train", "1" * 16, SUIT, 0.26)
+    good.photo("train", photo_with_boxes_only)
+    good.box("train", photo_with_boxes_only, SUIT, 0.2)
+    options = BuildOptions(boxes_without_mask="learn")
+    summary = build_dataset(good.write(), tmp_path / "out", ["Suit", "Dress"], options)
+    tree = load(tmp_path / "out")
+    names = {image["id"]: image["open_images_id"] for image in tree["images"]}
+    boxes = [a for a in tree["annotations"] if not a["segmentation"]]
+    assert [(names[a["image_id"]], a["iscrowd"], a["isgroupof"]) for a in boxes] == [
+        ("1" * 16, 0, 0), (photo_with_boxes_only, 0, 0)
+    ]  # fmt: skip
+    # Photos are 20 wide and 30 high; boxes go from 0.26 or 0.2 to 0.5 and from 0.25 to 0.75.
+    assert boxes[0]["bbox"] == pytest.approx([5.2, 7.5, 4.8, 15])
+    assert boxes[0]["area"] == pytest.approx(72)
+    groups = [a for a in tree["annotations"] if a["iscrowd"]]
+    assert [(names[a["image_id"]], a["isgroupof"]) for a in groups] == [("1" * 16, 1)]
+    assert (summary.train.boxes, summary.train.regions, summary.train.class_boxes["Suit"]) == (2, 1, 2)
+    assert summary.train.class_photos["Suit"] == 2
+    data = CocoLikeDataset().load_data(tmp_path / "out").prepare()
+    assert [data.load_instances(n).has_mask.sum().item() for n in range(len(data))] == [3, 1, 0]  # a group is one
 
 
 def test_flags_come_from_the_box_file(good: Any, tmp_path: Path, load: Any) -> None:

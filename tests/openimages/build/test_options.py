@@ -14,7 +14,7 @@ from clothseg.openimages import BuildOptions
         ({"partitions": "x"}, "partitions 'x'"),
         ({"val_fraction": 0.0}, "validation fraction is 0.0"),
         ({"val_fraction": 1.0}, "validation fraction is 1.0"),
-        ({"boxes_without_mask": "keep"}, "boxes_without_mask is 'keep'; use crowd, ignore, drop"),
+        ({"boxes_without_mask": "keep"}, "boxes_without_mask is 'keep'; use crowd, learn, ignore, drop"),
         ({"max_size": 0}, "max_size is 0"),
         ({"polygons": -0.5}, "polygon tolerance is -0.5"),
         ({"polygons": 101}, "polygon tolerance is 101"),

@@ -1,6 +1,7 @@
 """The memory forecast against counts of real steps."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -87,3 +88,17 @@ def test_recomputed_activations_need_less_memory() -> None:
             torch.autograd.backward(torch.stack([x.sum() for x in backbone(torch.empty(16, 3, 256, 256))]).sum())
         peaks.append(live.peak - start)
     assert peaks[0] < 0.7 * peaks[1]
+
+
+def test_objects_without_a_mask_take_no_mask_bytes(photos: Photos) -> None:
+    train, _ = photos
+    config = Config.load("demo", SMALL)
+    before = photo_needs(train, config)
+    other = train.only([entry.id for entry in train.images])
+    other.images = [
+        replace(entry, annotations=[row, *({**row, "segmentation": []} for _ in range(20))])
+        for entry, row in ((entry, entry.annotations[0]) for entry in train.images)
+    ]
+    after = photo_needs(other, config)
+    assert (after.masks, after.most, after.most_masks) == (1, 21, 1)
+    assert after.held <= before.held

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from clothseg.networks import Network, to_tensor
-from clothseg.networks.input import Target
 from clothseg.networks.layers.box_coder import encode_boxes
 from clothseg.networks.layers.matching import IGNORED, NEGATIVE, match_boxes
 from clothseg.networks.mask_rcnn.losses import mask_targets, rpn_losses
 from clothseg.networks.mask_rcnn.network import MaskRCNNNetwork
+from clothseg.networks.target import Target
 from clothseg.photos import read_photo
 from clothseg.weights import LoadedModel, load_model, read_weights
 

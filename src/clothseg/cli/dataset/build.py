@@ -22,6 +22,7 @@ class BoxRuleChoice(StrEnum):
     """What happens to boxes without a mask."""
 
     CROWD = "crowd"
+    LEARN = "learn"
     IGNORE = "ignore"
     DROP = "drop"
 
@@ -56,7 +57,8 @@ def build(
     boxes_without_mask: Annotated[
         BoxRuleChoice,
         typer.Option(
-            help="Boxes without a mask, and groups: regions with iscrowd 1, left out, or their photo is left out."
+            help="Boxes without a mask: regions with iscrowd 1; objects that teach class and box (groups stay "
+            "regions); left out; or their photo is left out."
         ),
     ] = BoxRuleChoice.CROWD,
     max_size: Annotated[
@@ -143,11 +145,13 @@ def _show(summary: BuildSummary) -> None:
         if kinds:
             console.print(f"{escape(name)} includes {len(kinds)} kinds: {escape(', '.join(kinds))}.")
     regions = summary.train.regions + summary.val.regions
+    learned = summary.train.boxes + summary.val.boxes
     if summary.boxes_without_mask:
         kept = sum(box.kept for box in summary.boxes_without_mask)
         console.print(
             f"Boxes of these classes without a mask: {len(summary.boxes_without_mask)}, {kept} of them on photos of "
-            f"the dataset; {regions} regions have iscrowd 1. {BOXES_WITHOUT_MASK} lists them."
+            f"the dataset; {learned} teach class and box; {regions} regions have iscrowd 1. "
+            f"{BOXES_WITHOUT_MASK} lists them."
         )
     if summary.unnamed_masks:
         console.print(f"Masks in the zips without a row: {len(summary.unnamed_masks)}. dataset.yaml lists them.")

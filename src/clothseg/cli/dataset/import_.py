@@ -25,6 +25,7 @@ class SourceFormat(StrEnum):
     YOLO = "yolo"
     LABELME = "labelme"
     VOC = "voc"
+    VOC_BOXES = "voc-boxes"
     MASKS = "masks"
     SUPERVISELY = "supervisely"
     CVAT_XML = "cvat-xml"
@@ -49,7 +50,8 @@ def import_(
     ] = None,
     seed: Annotated[int, typer.Option(help="Random seed of the split by fraction.")] = 0,
     boxes_as_masks: Annotated[
-        bool, typer.Option("--boxes-as-masks", help="Fill boxes that have no outline. They are left out otherwise.")
+        bool,
+        typer.Option("--boxes-as-masks", help="Fill boxes that have no outline. Else they teach class and box only."),
     ] = False,
     keep_unlabelled: Annotated[
         bool,
@@ -100,7 +102,7 @@ def _show(summary: ImportSummary) -> None:
     table = Table(title=escape(str(summary.folder)), title_justify="left")
     table.add_column("class", no_wrap=True)
     for split in summary.splits:
-        for heading in ("photos", "masks"):
+        for heading in ("photos", "objects"):
             table.add_column(f"{split} {heading}", justify="right")
     *of_classes, of_all = summary.rows()
     for row in of_classes:
@@ -108,6 +110,10 @@ def _show(summary: ImportSummary) -> None:
     table.add_section()
     table.add_row(*of_all)
     console.print(table)
+    if boxes := sum(counts.boxes for counts in summary.splits.values()):
+        console.print(
+            f"Boxes without an outline: {boxes}. They teach class and box, not the mask; --boxes-as-masks fills them."
+        )
     negatives = sum(counts.negatives for counts in summary.splits.values())
     if negatives or "not_labelled" in summary.reasons():
         console.print(escape(f"Photos without objects: {negatives} taken; {summary.unlabelled_rule}."))

@@ -1,23 +1,27 @@
 """Random changes to a photo and its instances together.
 
 First geometry, then light (`changes.py`); copy-paste is a step of its own. Boxes are computed from the masks, so that
-the two never disagree.
+the two never disagree. An object without a mask has only its box, which is moved, cut at the photo's edges, and
+covered; see `Geometry.boxes` and `paste_instances`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from clothseg.config import AugmentSettings
-from clothseg.dataset.augment.changes import change_geometry, change_light
-from clothseg.instances import CropMasks, Instances, each_mask
+from clothseg.dataset.augment.changes import change_light, draw_geometry
+from clothseg.instances import CropMasks, Instances, clip_boxes, each_mask
 from clothseg.instances.rle import BoolMask
 
 MIN_VISIBLE = 0.2
-"""An object of which a smaller part than this is still visible after copy-paste is left out."""
+"""An object of which a smaller part than this is still visible after copy-paste is left out. Of an object without a
+mask, the same holds for its box, also where the photo's edge cuts it."""
 
 
 def augment(
@@ -33,10 +37,13 @@ def augment(
 
     Returns:
         the changed photo of the same size, and its instances: boxes tight round the masks, emptied ones left out.
+        Objects without a mask have their moved box.
     """
-    image, masks = change_geometry(image, instances.masks, settings, generator)
-    image = change_light(image, settings, generator)
-    return image, _from_masks(masks, instances.classes, instances.crowd)
+    geometry = draw_geometry(settings, instances.size, generator)
+    masks = CropMasks.cut(_each(instances, geometry.mask), instances.size)
+    boxes = cut_boxes(geometry.boxes(instances.boxes, instances.size), instances.size)
+    image = change_light(geometry.image(image), settings, generator)
+    return image, _with_masks(instances, masks, boxes)
 
 
 def paste_instances(
@@ -44,15 +51,16 @@ def paste_instances(
 ) -> tuple[Tensor, Instances]:
     """Copy-paste: puts random objects of `other` `[3, h, w]` onto `image` `[3, H, W]`, in front; both are uint8.
 
-    The other photo is scaled to fit into the first one and laid over it at a random place. Crowds are not pasted;
-    objects behind lose the pixels that are covered, and are left out where little of them stays visible.
+    The other photo is scaled to fit into the first one and laid over it at a random place. Crowds and objects without a
+    mask are not pasted; objects behind lose the pixels that are covered, and are left out where little of them stays
+    visible. The box of an object without a mask shrinks to its pixels that are not covered.
 
     Source: Ghiasi et al., Simple Copy-Paste is a Strong Data Augmentation Method for Instance Segmentation (2021).
 
     Returns:
         the new photo of the size of `image`, and its instances.
     """
-    chosen = ~others.crowd & (torch.rand(len(others), generator=generator) < 0.5)
+    chosen = ~others.crowd & others.has_mask & (torch.rand(len(others), generator=generator) < 0.5)
     if not chosen.any():
         return image, instances
     height, width = instances.size
@@ -66,13 +74,11 @@ def paste_instances(
     covered = front.union()
     layer = image.clone()
     layer[:, *inside] = F.interpolate(other[None], size=size, mode="bilinear", antialias=True)[0]
-    stays: list[bool] = []
-    behind = CropMasks.cut(_visible(instances, covered, stays), instances.size)
-    kept = torch.tensor(stays, dtype=torch.bool)
-    classes = torch.cat([instances.classes[kept], others.classes[chosen]])
-    crowd = torch.cat([instances.crowd[kept], torch.zeros(len(front), dtype=torch.bool)])
-    masks = behind.select(kept.nonzero()[:, 0]).joined(front)
-    return torch.where(torch.from_numpy(covered), layer, image), _from_masks(masks, classes, crowd)
+    behind = CropMasks.cut(_each(instances, lambda mask: _visible(mask, covered)), instances.size)
+    boxes = torch.cat([instances.boxes[:0], *(uncovered_box(box, covered)[None] for box in instances.boxes)])
+    below = _with_masks(instances, behind, boxes)
+    above = _with_masks(replace(others[chosen], size=instances.size), front, front.boxes())
+    return torch.where(torch.from_numpy(covered), layer, image), _joined(below, above)
 
 
 def _place(mask: BoolMask, size: tuple[int, int], inside: tuple[slice, slice], photo: tuple[int, int]) -> BoolMask:
@@ -82,17 +88,61 @@ def _place(mask: BoolMask, size: tuple[int, int], inside: tuple[slice, slice], p
     return whole
 
 
-def _visible(instances: Instances, covered: BoolMask, stays: list[bool]) -> Iterator[BoolMask]:
-    """What is left of each mask; `stays` gets whether that is enough."""
-    for mask in each_mask(instances.masks):
-        visible = mask & ~covered
-        stays.append(bool(visible.sum() >= max(np.float32(MIN_VISIBLE) * np.float32(mask.sum()), 1)))
-        yield visible
+def _each(instances: Instances, change: Callable[[BoolMask], BoolMask]) -> Iterator[BoolMask]:
+    """Each mask after a change; an empty one for an object without a mask."""
+    nothing: BoolMask = np.zeros((1, 1), dtype=np.bool_)
+    for position, known in enumerate(instances.has_mask.tolist()):
+        one = instances.masks.select(torch.tensor([position]))
+        yield change(next(each_mask(one))) if known else nothing
 
 
-def _from_masks(masks: CropMasks, classes: Tensor, crowd: Tensor) -> Instances:
-    """Instances of masks, without the empty ones; boxes are tight round the masks."""
-    boxes = masks.boxes()
-    present = boxes[:, 2] > boxes[:, 0]
-    kept = masks.select(present.nonzero()[:, 0])
-    return Instances(masks.size, boxes[present], classes[present], kept, crowd=crowd[present])
+def _visible(mask: BoolMask, covered: BoolMask) -> BoolMask:
+    """What is left of a mask; nothing if that is not enough."""
+    visible = mask & ~covered
+    enough = visible.sum() >= max(np.float32(MIN_VISIBLE) * np.float32(mask.sum()), 1)
+    return visible if enough else np.zeros_like(mask)
+
+
+def uncovered_box(box: Tensor, covered: BoolMask) -> Tensor:
+    """The box `[4]` round the pixels of a box that are not `covered` `[H, W]`; all 0 if these are not enough."""
+    left, top, right, bottom = (int(edge) for edge in (*box[:2].floor(), *box[2:].ceil()))
+    free = ~covered[top:bottom, left:right]
+    if free.all():
+        return box
+    if free.sum() < MIN_VISIBLE * free.size:
+        return torch.zeros_like(box)
+    x, y, width, height = cv2.boundingRect(free.view(np.uint8))
+    low, high = box.new_tensor([left + x, top + y]), box.new_tensor([left + x + width, top + y + height])
+    return torch.cat([box[:2].maximum(low), box[2:].minimum(high)])
+
+
+def cut_boxes(boxes: Tensor, size: tuple[int, int]) -> Tensor:
+    """Boxes `[N, 4]` cut at the edges of a photo of `size`; all 0 where too little is left, or less than a pixel."""
+    inside = clip_boxes(boxes, size)
+    sides = inside[:, 2:] - inside[:, :2]
+    enough = sides.prod(dim=1) >= MIN_VISIBLE * (boxes[:, 2:] - boxes[:, :2]).prod(dim=1)
+    return inside * (enough & (sides >= 1).all(dim=1))[:, None]
+
+
+def _with_masks(instances: Instances, masks: CropMasks, boxes: Tensor) -> Instances:
+    """The instances with changed masks and tight boxes round them, without those that are gone.
+
+    Args:
+        instances: as they were.
+        masks: one for each.
+        boxes: `[N, 4]`, which count for objects without a mask; all 0 for one that is gone.
+    """
+    boxes = torch.where(instances.has_mask[:, None], masks.boxes(), boxes)
+    return replace(instances, boxes=boxes, masks=masks)[boxes[:, 2] > boxes[:, 0]]
+
+
+def _joined(below: Instances, above: Instances) -> Instances:
+    """The instances of one photo, those that are behind first; the masks of both are `CropMasks`."""
+    assert isinstance(below.masks, CropMasks)
+    assert isinstance(above.masks, CropMasks)
+    names = ("boxes", "classes", "scores", "crowd", "has_mask")
+    boxes, classes, scores, crowd, has_mask = (
+        torch.cat([getattr(side, name) for side in (below, above)]) for name in names
+    )
+    masks = below.masks.joined(above.masks)
+    return Instances(below.size, boxes, classes, masks, scores, crowd, below.names, has_mask)

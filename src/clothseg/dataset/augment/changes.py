@@ -5,6 +5,7 @@ All random numbers come from the given generator, so that a view is repeatable.
 Geometry: the photo is interpolated and the masks take the nearest pixel, both through the same map; what comes from
 outside is the photo's mean colour. Bytes are moved with OpenCV, which is several times as fast as sampling tensors on a
 grid. Masks are moved one after another: those of a photo with hundreds of objects do not fit into memory together.
+Of an object without a mask the box moves, as that of an ellipse; see `Geometry.boxes`.
 
 Light works on floats, which are rounded to bytes once at the end.
 """
@@ -23,11 +24,12 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as transforms
 
 from clothseg.config import AugmentSettings, Strength
-from clothseg.instances import CropMasks, Masks, each_mask
 from clothseg.instances.rle import BoolMask
 
 GRID = 4
 """Cells of the piecewise affine grid along a side."""
+_OUTLINE = 64  # points of an ellipse; multiples of 4, so that a box that is not turned stays exact
+_STEPS = 8  # of a fixed point; each one makes the error a part of it, because neighbours move alike
 Colour = Sequence[float]
 Pixels = NDArray[Any]
 
@@ -60,21 +62,38 @@ class Geometry:
         pixels = np.ascontiguousarray(mask).view(np.uint8)
         return np.asarray(self._moved(pixels, cv2.INTER_NEAREST, (0.0,)).view(np.bool_))
 
+    def boxes(self, boxes: Tensor, size: tuple[int, int]) -> Tensor:
+        """Changed boxes `[N, 4]`, not cut at the photo's edges, of objects whose masks are not known.
+
+        An object fills its box more like an ellipse than to the corners. So the box of a turned object is that of the
+        turned ellipse in it: for a turn by t it is sqrt((w cos t)^2 + (h sin t)^2) wide, not w cos t + h sin t, which
+        grows too much.
+
+        Source: Kalra et al., Towards Rotation Invariance in Object Detection (ICCV 2021).
+
+        Args:
+            boxes: x1 y1 x2 y2 in pixels.
+            size: height and width of the photo.
+        """
+        if self.flip:
+            boxes = torch.stack([size[1] - boxes[:, 2], boxes[:, 1], size[1] - boxes[:, 0], boxes[:, 3]], dim=1)
+        if self.affine is None and self.displacement is None:
+            return boxes
+        angles = torch.arange(_OUTLINE) * (2 * math.pi / _OUTLINE)
+        middle, half = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]) / 2
+        points = middle[:, None] + half[:, None] * torch.stack([angles.cos(), angles.sin()], dim=1)
+        if self.affine is not None:
+            points = points @ self.affine[:2, :2].T + self.affine[:2, 2]
+        if self.displacement is not None:
+            points = _bent(points, self.displacement)
+        return torch.cat([points.amin(dim=1), points.amax(dim=1)], dim=1)
+
     def _moved(self, pixels: Pixels, flags: int, border: Colour) -> Pixels:
         if self.affine is not None:
             pixels = _warp(pixels, self.affine, flags, border)
         if self.displacement is not None:
             pixels = _bend(pixels, self.displacement, flags, border)
         return pixels
-
-
-def change_geometry(
-    image: Tensor, masks: Masks, settings: AugmentSettings, generator: torch.Generator
-) -> tuple[Tensor, CropMasks]:
-    """Flips, maps and bends a photo `[3, H, W]` uint8 and its masks alike; sizes stay."""
-    size = (image.shape[1], image.shape[2])
-    geometry = draw_geometry(settings, size, generator)
-    return geometry.image(image), CropMasks.cut((geometry.mask(mask) for mask in each_mask(masks)), size)
 
 
 def draw_geometry(settings: AugmentSettings, size: tuple[int, int], generator: torch.Generator) -> Geometry:
@@ -118,6 +137,17 @@ def _bend(pixels: Pixels, displacement: Tensor, flags: int, border: Colour) -> P
     x = (torch.arange(width) + displacement[0]).numpy()
     y = (torch.arange(height)[:, None] + displacement[1]).numpy()
     return cv2.remap(pixels, x, y, flags, borderMode=cv2.BORDER_CONSTANT, borderValue=border)
+
+
+def _bent(points: Tensor, displacement: Tensor) -> Tensor:
+    """Where points `[..., 2]` (x, y) go if each pixel is taken from `displacement` away: p with p + d(p) = point."""
+    height, width = displacement.shape[1:]
+    limit = points.new_tensor([width - 1, height - 1])
+    moved = points
+    for _ in range(_STEPS):
+        x, y = moved.floor().clamp(min=0).minimum(limit).long().unbind(-1)
+        moved = points - displacement[:, y, x].movedim(0, -1)
+    return moved
 
 
 def _piecewise_affine(settings: AugmentSettings, size: tuple[int, int], generator: torch.Generator) -> Tensor | None:

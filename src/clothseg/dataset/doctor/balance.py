@@ -1,4 +1,4 @@
-"""Checks the number of instances of each class: too few, too uneven, or only crowds."""
+"""Checks the number of instances of each class: too few, too uneven, only crowds, or boxes without a mask."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -20,7 +20,8 @@ def check_balance(splits: Sequence[Split], min_instances: int = MIN_INSTANCES) -
         min_instances: required in all files together. Each of several files needs 5, or `min_instances` if that is
             less. 0 switches this check off.
     """
-    findings = [f for split in splits if (f := _all_crowd(split)) is not None]
+    per_file = [check(split) for split in splits for check in (_all_crowd, _box_only)]
+    findings = [finding for finding in per_file if finding is not None]
     counts = [count_instances(split) for split in splits]
     min_per_split = min(_MIN_PER_SPLIT, min_instances)
     total = sum(counts, Counter[str]())
@@ -55,6 +56,18 @@ def _all_crowd(split: Split) -> Finding | None:
         return None
     message = f"all {len(split.annotations)} annotations have iscrowd 1"
     return Finding("all_crowd", Location(str(split.file)), message)
+
+
+def _box_only(split: Split) -> Finding | None:
+    """How many objects of each class have a box and no mask."""
+    names = {number: row.name for number, row in split.categories_by_id.items()}
+    counts = Counter(names[r.category_id] for r in split.annotations if r.box_only and r.category_id in names)
+    if not counts:
+        return None
+    objects = sum(not row.crowd for row in split.annotations)
+    listed = ", ".join(f"{name!r} {number}" for name, number in counts.most_common())
+    message = f"{counts.total()} of {objects} objects have a box and no mask: {listed}"
+    return Finding("box_only", Location(str(split.file)), message)
 
 
 def _uneven(split: Split, counts: Counter[str]) -> Finding | None:

@@ -106,10 +106,12 @@ def _choose_annotations(kept: CleanSplit, wrong: dict[tuple[str, int | None], Fi
 def _first_errors(split: Split, findings: Sequence[Finding]) -> dict[tuple[str, int | None], Finding]:
     """The first error of each row that cannot be corrected, by list and row."""
     answer: dict[tuple[str, int | None], Finding] = {}
+    without_mask = {row.location.row for row in split.annotations if row.box_only}
     for finding in findings:
         location = finding.location
         here = location.file == str(split.file) and finding.severity == Severity.ERROR and location.row is not None
-        if not here or finding.kind in CORRECTED_ERRORS:
+        box_only = finding.kind == "zero_box" and location.row in without_mask  # no mask gives another box
+        if not here or (finding.kind in CORRECTED_ERRORS and not box_only):
             continue
         answer.setdefault((location.section, location.row), finding)
     return answer

@@ -25,7 +25,7 @@ LIST = "changes.csv"
 CORRECTED = (
     CORRECTED_ERRORS
     | {"id_below_one", "unsafe_name"}
-    | {kind for kind, rule in RULES.items() if rule.action != Action.REFUSED}
+    | {kind for kind, rule in RULES.items() if rule.action in (Action.CORRECTED, Action.DROPPED)}
 )
 """Kinds of findings that the copy corrects, at least in part."""
 _COLUMNS = ("done", "file", "list", "row", "image_id", "annotation_id", "photo", "kind", "message")

@@ -10,7 +10,7 @@ from typing import Any
 
 from clothseg.cores import usable_cores
 from clothseg.dataset.doctor.balance import MIN_INSTANCES, check_balance
-from clothseg.dataset.doctor.boxes import check_box
+from clothseg.dataset.doctor.boxes import check_box, check_duplicate_boxes
 from clothseg.dataset.doctor.findings import KINDS, Finding, Severity
 from clothseg.dataset.doctor.ids import check_ids
 from clothseg.dataset.doctor.masks import check_duplicates, check_mask
@@ -140,8 +140,9 @@ def _check_annotations(rows: list[AnnotationRow], image: ImageRow) -> list[Findi
         findings += wrong + check_box(row, image.size, rle)
         if rle is not None:
             masks.append((row, rle))
+    findings += check_duplicates(masks) + check_duplicate_boxes(rows, masks)
     rows.clear()
-    return findings + check_duplicates(masks)
+    return findings
 
 
 def _read_all(paths: Sequence[Path], progress: Progress) -> Iterator[tuple[Path, ImageStats]]:

@@ -191,7 +191,13 @@ KINDS: dict[str, Kind] = {
         "file_name is an absolute path or leads out of the photos' folder.", "Use a path inside the folder."
     ),
     # masks
-    "no_segmentation": _error("The annotation has no mask.", "Draw one, or remove the annotation."),
+    "box_only": _warning(
+        "Objects have a box and no mask. clothseg learns class and box from them; many other trainers fail on them.",
+        "Fine if it is meant; else draw their masks.",
+    ),
+    "crowd_box": _warning(
+        "A crowd (iscrowd 1) has a box and no mask. The area of the box is ignored.", "--write-clean writes that area."
+    ),
     "broken_segmentation": _error("The segmentation is neither polygons nor RLE.", "Export it again."),
     "polygon_dropped": _warning(
         "One of several polygons has fewer than 3 different points. It is left out.", "--write-clean removes it."
@@ -217,7 +223,11 @@ KINDS: dict[str, Kind] = {
     "wrong_box": _warning("The box is not four numbers. That of the mask is used.", "--write-clean writes it."),
     "zero_box": _error(
         "The box has no width or height. Box losses of other trainers become infinite.",
-        "--write-clean computes it from the mask.",
+        "--write-clean computes it from the mask; an object without a mask is removed.",
+    ),
+    "box_off_photo": _error(
+        "More than half of the box of an object without a mask is outside the photo.",
+        "Check the scale, and whether it is the right photo.",
     ),
     "box_outside": _warning("The box reaches outside the photo.", "Clip it at the edge."),
     "box_mask_mismatch": _error("Box and mask are in different places.", "Find out which one is right."),

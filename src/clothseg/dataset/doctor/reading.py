@@ -7,7 +7,7 @@ from typing import Any
 from clothseg.dataset.doctor.findings import Finding, Location
 from clothseg.dataset.doctor.rows import AnnotationRow, CategoryRow, ImageRow, Split
 from clothseg.dataset.reading import PhotoFiles, SplitFiles, choose_split, find_layout, load_tree, not_coco, read_rows
-from clothseg.dataset.reading.issues import Section
+from clothseg.dataset.reading.issues import RULES, Action, Section
 from clothseg.dataset.reading.layout import unique_names
 from clothseg.dataset.reading.rows import CocoRows
 from clothseg.dataset.reading.values import read_id
@@ -83,6 +83,7 @@ def _with_locations(rows: CocoRows, file: Path) -> tuple[Split, list[Finding]]:
             None if issue.other is None else place.of(issue.section, issue.other),
         )
         for issue in rows.log.issues
+        if RULES[issue.kind].action != Action.NOTED  # these can be most rows; `box_only` counts them by file
     ]
     for kind, empty in (("no_photos", not split.images), ("no_annotations", not split.annotations)):
         if empty:

@@ -7,6 +7,7 @@ from pathlib import Path
 from clothseg.dataset.doctor.findings import Location
 from clothseg.dataset.reading import rows
 from clothseg.dataset.reading.values import Id
+from clothseg.instances import is_box_only
 
 __all__ = ["AnnotationRow", "CategoryRow", "Id", "ImageRow", "Split"]
 
@@ -30,6 +31,11 @@ class AnnotationRow(rows.AnnotationRow):
     """An annotation, and its location."""
 
     location: Location
+
+    @property
+    def box_only(self) -> bool:
+        """Whether only the box of an object is known, not its mask."""
+        return is_box_only(self.raw) and not self.crowd
 
 
 @dataclass

@@ -15,7 +15,7 @@ from clothseg.dataset.exporting.options import ExportOptions
 from clothseg.dataset.exporting.photos import ExportPhoto, Losses, copy_photo
 from clothseg.dataset.importing.label_maps import voc_colour
 from clothseg.files import atomic_file, atomic_write
-from clothseg.instances import decode
+from clothseg.instances import decode, from_box
 
 _VOID, _WIDE_VOID = 255, 65535
 Grid = NDArray[np.uint16]
@@ -50,7 +50,7 @@ def _draw(photo: ExportPhoto, losses: Losses) -> tuple[Grid, Grid, int]:
     """The label maps of classes and objects, and the number of objects in them. Later objects cover earlier ones."""
     object_map = np.zeros(photo.size, dtype=np.uint16)
     covered = np.zeros(photo.size, dtype=np.bool_)
-    objects = [found for found in photo.objects if not found.crowd]
+    objects = [found for found in photo.objects if not found.crowd and found.box is None]
     for number, found in enumerate(objects, start=1):
         mask = decode(found.mask)
         covered |= mask & (object_map > 0)
@@ -65,9 +65,10 @@ def _draw(photo: ExportPhoto, losses: Losses) -> tuple[Grid, Grid, int]:
     categories = np.array([0, *(found.category for found in objects)], dtype=np.uint16)
     class_map, object_map = categories[object_map], numbers[object_map]
     for found in photo.objects:
-        if found.crowd:
-            losses.counts["crowds_as_void"] += 1
-            free = decode(found.mask) & (object_map == 0)
+        if found.crowd or found.box is not None:
+            losses.counts["crowds_as_void" if found.crowd else "boxes_as_void"] += 1
+            area = decode(found.mask if found.box is None else from_box(found.box, photo.size))
+            free = area & (object_map == 0)
             object_map[free] = class_map[free] = _WIDE_VOID
     return class_map, object_map, int((areas > 0).sum())
 

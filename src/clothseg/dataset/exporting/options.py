@@ -10,6 +10,8 @@ from clothseg.errors import DataError
 FORMATS = ("coco", "yolo", "label-maps")
 LOSSES = {
     "crowds_left_out": "regions with iscrowd 1 are left out: YOLO has none",
+    "boxes_left_out": "objects with a box and no mask are left out: beside them, polygons would count as boxes",
+    "boxes_as_void": "objects with a box and no mask are void (255) where no object is",
     "crowds_as_void": "regions with iscrowd 1 are void (255) where no object is",
     "holes_as_cuts": "objects with holes: the outline goes into the hole and back, tools may draw this way as a line",
     "parts_as_bridges": "objects of several parts: a line without width joins them, tools may draw it",

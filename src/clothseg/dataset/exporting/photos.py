@@ -9,16 +9,24 @@ from pathlib import Path
 
 from clothseg.dataset.coco import CocoLikeDataset, ImageEntry
 from clothseg.files import OutputNames
-from clothseg.instances import Rle, from_segmentation, mask_area
+from clothseg.instances import Rle, empty_rle, from_segmentation, is_box_only, mask_area
 
 
 @dataclass(frozen=True)
 class ExportObject:
-    """An object: its class, 1..K in the order of the dataset, its mask, and whether it is a crowd."""
+    """An object.
+
+    Attributes:
+        category: its class, 1..K in the order of the dataset.
+        mask: without a pixel if only the box is known.
+        crowd: whether it is a crowd.
+        box: x, y, width, height in pixels, if only the box is known.
+    """
 
     category: int
     mask: Rle
     crowd: bool
+    box: tuple[float, float, float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -56,12 +64,17 @@ def photos_of(dataset: CocoLikeDataset, names: OutputNames, losses: Losses) -> I
 
 
 def _objects(dataset: CocoLikeDataset, entry: ImageEntry, losses: Losses) -> Iterator[ExportObject]:
+    size = (entry.height, entry.width)
     for row in entry.annotations:
-        mask = from_segmentation(row.get("segmentation"), entry.height, entry.width)
+        category = dataset.map_source_class_id(row["category_id"])
+        if is_box_only(row):
+            x, y, width, height = row["bbox"]
+            yield ExportObject(category, empty_rle(size), False, (x, y, width, height))
+            continue
+        mask = from_segmentation(row["segmentation"], *size)
         if not mask_area(mask):
             losses.counts["empty_objects"] += 1
             continue
-        category = dataset.map_source_class_id(row["category_id"])
         yield ExportObject(category, mask, bool(row.get("iscrowd", 0)))
 
 

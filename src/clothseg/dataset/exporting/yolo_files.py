@@ -28,6 +28,9 @@ def write_yolo_split(
             if found.crowd:
                 losses.counts["crowds_left_out"] += 1
                 continue
+            if found.box is not None:  # a file with boxes and polygons is read as one of boxes
+                losses.counts["boxes_left_out"] += 1
+                continue
             polygons = polygons_of(found.mask, options.tolerance, losses)
             losses.counts["parts_as_bridges"] += len(polygons) > 1
             flat = joined(polygons)

@@ -13,6 +13,7 @@ from clothseg.dataset.importing.run import import_dataset
 from clothseg.dataset.importing.summary import ImportSummary, SplitCounts
 from clothseg.dataset.importing.supervisely import read_supervisely
 from clothseg.dataset.importing.voc import read_voc
+from clothseg.dataset.importing.voc_boxes import read_voc_boxes
 from clothseg.dataset.importing.yolo import read_yolo
 
 __all__ = [
@@ -35,5 +36,6 @@ __all__ = [
     "read_masks",
     "read_supervisely",
     "read_voc",
+    "read_voc_boxes",
     "read_yolo",
 ]

@@ -10,7 +10,8 @@ from clothseg.dataset.importing.labelme import read_labelme
 from clothseg.dataset.importing.labels import LabelSource
 from clothseg.dataset.importing.mask_files import read_masks
 from clothseg.dataset.importing.supervisely import read_supervisely
-from clothseg.dataset.importing.voc import read_voc
+from clothseg.dataset.importing.voc import OBJECT_FOLDER, read_voc
+from clothseg.dataset.importing.voc_boxes import has_voc_boxes, read_voc_boxes
 from clothseg.dataset.importing.yolo import read_yolo
 from clothseg.dataset.importing.yolo_layout import has_data_yaml
 from clothseg.errors import DataError
@@ -20,6 +21,7 @@ READERS: Mapping[str, Callable[[Path], LabelSource]] = {
     "yolo": read_yolo,
     "labelme": read_labelme,
     "voc": read_voc,
+    "voc-boxes": read_voc_boxes,
     "masks": read_masks,
     "supervisely": read_supervisely,
     "cvat-xml": read_cvat,
@@ -63,6 +65,12 @@ def detect(source: Path) -> str:
         DataError: none fits. The message says what is there.
     """
     kind = classify_path(source)
+    if (
+        kind is PathKind.VOC
+        and not any(path.is_dir() for path in source.rglob(OBJECT_FOLDER))
+        and has_voc_boxes(source)
+    ):
+        return "voc-boxes"
     if kind in _OF_KIND:
         return _OF_KIND[kind]
     if kind in {PathKind.COCO, PathKind.DATASET}:

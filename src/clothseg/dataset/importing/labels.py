@@ -18,7 +18,6 @@ REASONS = {
     "unknown_class": "its class is not in the list of classes",
     "empty_mask": "the shape has no pixel on the photo",
     "no_area": "points, lines and skeletons have no area",
-    "box_only": "a box, not an outline (--boxes-as-masks fills it)",
     "hidden": "it is marked as outside of the photo",
     "other_class": "its class is not among --classes",
     "not_labelled": "nothing says that the photo is labelled (--keep-unlabelled takes it, without objects)",

@@ -22,7 +22,7 @@ class ImportOptions:
         val_fraction: fraction of the photos for validation, above 0 and below 1. The split is stratified by class and
             keeps near-duplicates on one side. None: the split of the source; if it has none, 0.2.
         seed: random seed of the split by fraction.
-        boxes_as_masks: fill boxes that have no outline. They are left out otherwise.
+        boxes_as_masks: fill boxes that have no outline. Otherwise they are objects with a box and no mask.
         keep_unlabelled: also take photos of which nothing says that they are labelled, as photos without objects.
         hard_links: link photos instead of copying them, where the file system can. Source and dataset then share the
             file.

@@ -73,15 +73,14 @@ def annotations_of(
         name = options.classes.get(found.class_name) if options.classes else found.class_name
         if name is None:
             drop("other_class", "not chosen")
-        elif found.is_box and not options.boxes_as_masks:
-            drop("box_only", "no outline")
         elif not mask_area(found.mask):
             drop("empty_mask", "no pixel on the photo")
         else:
             mask = _turned(found.mask, oriented.orientation)
+            box_only = found.is_box and not options.boxes_as_masks
             annotation = {
                 "class": name,
-                "segmentation": mask,
+                "segmentation": [] if box_only else mask,
                 "area": mask_area(mask),
                 "bbox": list(tight_box(mask)),
                 "iscrowd": 0,

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,7 @@ from clothseg.dataset.importing.summary import ImportSummary, SplitCounts, descr
 from clothseg.dataset.split import split_photos
 from clothseg.errors import ClothsegError, DataError, PhotoError
 from clothseg.files import OutputNames, atomic_folder, atomic_write, require_outside_inputs
-from clothseg.instances import CocoCategory
+from clothseg.instances import CocoCategory, is_box_only
 
 WrapProgress = Callable[[Iterable[Any], str, int], Iterable[Any]]
 """Wraps an iterable to show a progress bar. It gets the items, a text and their number, and yields the same items."""
@@ -38,6 +39,7 @@ class _Row:
     split: str
     classes: frozenset[str]
     masks: dict[str, int]
+    boxes: dict[str, int]
     hash: str
 
 
@@ -147,14 +149,15 @@ def _take(
     read.turned += oriented.turned
     annotations, dropped = annotations_of(photo, oriented, options)
     read.dropped += dropped
-    masks: dict[str, int] = {}
+    counts: tuple[Counter[str], Counter[str]] = (Counter(), Counter())
     for annotation in annotations:
-        name = annotation["class"]
-        read.classes.setdefault(name)
-        masks[name] = masks.get(name, 0) + 1
+        read.classes.setdefault(annotation["class"])
+        counts[is_box_only(annotation)][annotation["class"]] += 1
+    masks, boxes = map(dict, counts)
+    classes = frozenset(masks.keys() | boxes.keys())
     height, width = oriented.pixels.shape[:2]
     digits = perceptual_hash(oriented.pixels)
-    return _Row(target.name, photo.name, height, width, photo.split, frozenset(masks), masks, digits), annotations
+    return _Row(target.name, photo.name, height, width, photo.split, classes, masks, boxes, digits), annotations
 
 
 def _copy(source: Path | bytes, target: Path, *, hard_link: bool) -> None:
@@ -215,7 +218,7 @@ def _split(rows: list[_Row], options: ImportOptions) -> tuple[dict[str, list[int
 def _check(splits: dict[str, list[int]], rows: list[_Row], dropped: list[Dropped], labels: LabelSource) -> None:
     """Refuses a dataset without objects, or without a photo in train or val."""
     first = f"; the first of {len(dropped)} things left out: {dropped[0].text()}" if dropped else ""
-    if not any(row.masks for row in rows):
+    if not any(row.classes for row in rows):
         raise DataError(f"no object is left of {labels.seen}{first}")
     for name in ("train", "val"):
         if not splits[name]:
@@ -242,10 +245,12 @@ def _write_splits(
         write_coco(path, info=info, categories=categories, images=images, annotations=annotations)
         counts[split] = SplitCounts(
             photos=len(chosen),
-            negatives=sum(not row.masks for row in chosen),
+            negatives=sum(not row.classes for row in chosen),
             masks=sum(sum(row.masks.values()) for row in chosen),
-            class_photos={name: sum(name in row.masks for row in chosen) for name in numbers},
+            boxes=sum(sum(row.boxes.values()) for row in chosen),
+            class_photos={name: sum(name in row.classes for row in chosen) for name in numbers},
             class_masks={name: sum(row.masks.get(name, 0) for row in chosen) for name in numbers},
+            class_boxes={name: sum(row.boxes.get(name, 0) for row in chosen) for name in numbers},
         )
     return counts
 

@@ -18,13 +18,18 @@ _LISTED = 1000
 
 @dataclass(frozen=True)
 class SplitCounts:
-    """The content of one split. The mappings are by class name. `negatives` are photos without an object."""
+    """The content of one split. The mappings are by class name.
+
+    `negatives` are photos without an object, `boxes` are objects with a box and no mask.
+    """
 
     photos: int
     negatives: int
     masks: int
+    boxes: int
     class_photos: Mapping[str, int]
     class_masks: Mapping[str, int]
+    class_boxes: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -64,12 +69,15 @@ class ImportSummary:
         return {reason: counts[reason] for reason in REASONS if counts[reason]}
 
     def rows(self) -> list[tuple[str, ...]]:
-        """One row for each class and one for all: name, then photos and masks of each split."""
+        """One row for each class and one for all: name, then photos and objects of each split, with masks or boxes."""
         table = []
         for name in self.classes:
-            cells = [(str(s.class_photos[name]), str(s.class_masks[name])) for s in self.splits.values()]
+            cells = [
+                (str(s.class_photos[name]), str(s.class_masks[name] + s.class_boxes[name]))
+                for s in self.splits.values()
+            ]
             table.append((name, *(cell for pair in cells for cell in pair)))
-        cells = [(str(s.photos), str(s.masks)) for s in self.splits.values()]
+        cells = [(str(s.photos), str(s.masks + s.boxes)) for s in self.splits.values()]
         return [*table, ("all", *(cell for pair in cells for cell in pair))]
 
     def as_dict(self) -> dict[str, Any]:

@@ -6,10 +6,18 @@ from typing import Any
 
 from clothseg.dataset.reading.issues import Issue, IssueLog, Need
 from clothseg.dataset.reading.rows import AnnotationRow, CategoryRow, ImageRow
-from clothseg.dataset.reading.segmentation import Segmentation, Size, draw, read_box, read_flag, read_segmentation
+from clothseg.dataset.reading.segmentation import (
+    NO_SEGMENTATION,
+    Segmentation,
+    Size,
+    draw,
+    read_box,
+    read_flag,
+    read_segmentation,
+)
 from clothseg.dataset.reading.values import Id, as_number, describe, read_id
 from clothseg.errors import shown
-from clothseg.instances.rle import Rle, mask_area, tight_box
+from clothseg.instances.rle import Rle, box_corners, mask_area, tight_box
 from clothseg.instances.rle_validation import filled_pixels
 
 _NUMBER_TYPES = frozenset({int, float})
@@ -92,15 +100,15 @@ class AnnotationReader:
         """The row with mask, box, area and `iscrowd` set right, and its compressed counts if they are to be checked."""
         changed: dict[str, Any] = {}
         mask = read_segmentation(raw.get("segmentation"), size)
-        empty = mask.kind == "no_segmentation"
-        if mask.kind and not (empty and raw.get("bbox") in (None, [])):  # without a box too, `_box` reports it
-            message = mask.message if "segmentation" in raw else "segmentation is missing"
-            self._add(mask.kind, row, raw, message, need="masks" if empty else "")
+        if mask.kind and mask.kind != NO_SEGMENTATION:
+            self._add(mask.kind, row, raw, mask.message)
             if mask.value is not None:
                 changed["segmentation"] = mask.value
         box, area, crowd = raw.get("bbox"), raw.get("area"), raw.get("iscrowd")
         if type(crowd) is not int or crowd not in (0, 1):
             self._crowd(row, raw, changed)
+        if mask.kind == NO_SEGMENTATION and (known := read_box(box)) is not None:  # without a box, `_box` reports it
+            self._without_mask(row, raw, changed, known)
         box_is_right = _is_box(box)
         area_is_right = (type(area) is int or type(area) is float) and 0 <= area <= _MOST_PIXELS
         if not box_is_right or not area_is_right:
@@ -124,6 +132,14 @@ class AnnotationReader:
         if flag is not None:
             changed["iscrowd"] = flag
 
+    def _without_mask(self, row: int, raw: Mapping[str, Any], changed: dict[str, Any], box: list[float]) -> None:
+        """An object of which only the box is known; of a crowd the box is the region to ignore."""
+        if changed.get("iscrowd", raw.get("iscrowd")) == 1:
+            changed["segmentation"] = [box_corners(box)]
+            self._add("crowd_box", row, raw, "iscrowd is 1, and there is no segmentation")
+        else:
+            self._add("box_only", row, raw, "there is a bbox, and no segmentation")
+
     def _box(
         self, row: int, raw: Mapping[str, Any], changed: dict[str, Any], mask: Segmentation, rle: Rle | None
     ) -> None:
@@ -140,7 +156,7 @@ class AnnotationReader:
             self._add("wrong_type" if rle is None else "wrong_box", row, raw, message)
         elif rle is not None:
             self._add("missing_figure", row, raw, "bbox missing")
-        elif mask.kind == "no_segmentation":  # other faults of a mask are reported already
+        elif mask.kind == NO_SEGMENTATION:  # other faults of a mask are reported already
             self._add("missing_key", row, raw, "neither segmentation nor bbox")
 
     def _area(self, row: int, raw: Mapping[str, Any], changed: dict[str, Any], rle: Rle | None) -> None:

@@ -22,6 +22,7 @@ from clothseg.files import read_json
 from clothseg.gc_pause import gc_paused
 from clothseg.instances.coco_types import CocoAnnotation, CocoCategory, CocoImage
 
+_NEEDS: tuple[Need, ...] = ("photos",)
 _KEPT = 3  # issues of each kind, where not all are needed
 
 
@@ -36,7 +37,7 @@ class CocoFile:
         annotations: in the file's order, each with `bbox`, `area` and `iscrowd`; polygons and run lengths are as in the
             file.
         paths: of the photos, by the ids of the images; without those that have no name.
-        corrections: what was set right or left out.
+        corrections: what was noted, set right or left out.
     """
 
     file: Path | str
@@ -49,14 +50,14 @@ class CocoFile:
 
 @gc_paused()
 def read_coco_file(
-    source: Path | Mapping[str, Any], folders: Sequence[Path] = (), *, needs: Collection[Need] = ("photos", "masks")
+    source: Path | Mapping[str, Any], folders: Sequence[Path] = (), *, needs: Collection[Need] = _NEEDS
 ) -> CocoFile:
     """Reads a COCO instances file, sets right what can be computed, and refuses the rest.
 
     Args:
         source: the file, or parsed JSON.
         folders: where the photos may be, the likeliest first.
-        needs: `photos` if photos without a file name are of no use, `masks` for annotations without a mask.
+        needs: `photos` if photos without a file name are of no use.
 
     Raises:
         DataError: the file is missing, not JSON, not COCO instances, or has a row that cannot be used. The message

@@ -15,8 +15,9 @@ _LONGEST = 300  # characters of a message
 
 
 class Action(StrEnum):
-    """What happens to a row: it is set right from the rest of the file, it is left out, or the file is refused."""
+    """What happens: a row is used as it is, set right from the rest of the file, left out, or the file is refused."""
 
+    NOTED = "noted"
     CORRECTED = "corrected"
     DROPPED = "dropped"
     REFUSED = "refused"
@@ -31,7 +32,10 @@ class Rule:
 
 
 RULES: dict[str, Rule] = {
+    # used as they are
+    "box_only": Rule(Action.NOTED, "objects with a box and no mask"),
     # set right
+    "crowd_box": Rule(Action.CORRECTED, "crowds without a mask, which get the area of their box"),
     "number_form": Rule(Action.CORRECTED, "numbers written as text or float"),
     "missing_figure": Rule(Action.CORRECTED, "rows without bbox, area or iscrowd"),
     "wrong_box": Rule(Action.CORRECTED, "boxes computed from their mask"),
@@ -56,7 +60,6 @@ RULES: dict[str, Rule] = {
     "category_below_one": Rule(Action.REFUSED),
     "unknown_image": Rule(Action.REFUSED),
     "unknown_category": Rule(Action.REFUSED),
-    "no_segmentation": Rule(Action.REFUSED),
     "broken_segmentation": Rule(Action.REFUSED),
     "few_points": Rule(Action.REFUSED),
     "broken_rle": Rule(Action.REFUSED),
@@ -64,8 +67,8 @@ RULES: dict[str, Rule] = {
 }
 """Every kind that the reader reports."""
 
-Need = Literal["", "photos", "masks"]
-"""Who a refusal is for: everybody, or only those who need the photos or the masks."""
+Need = Literal["", "photos"]
+"""Who a refusal is for: everybody, or only those who need the photos."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +130,7 @@ class IssueLog:
         return found, total
 
     def corrections(self) -> tuple["Correction", ...]:
-        """What was set right or left out, by kind, in the order of `RULES`."""
+        """What was noted, set right or left out, by kind, in the order of `RULES`."""
         answer = []
         for kind, rule in RULES.items():
             number = sum(n for (k, _), n in self._counts.items() if k == kind)
@@ -143,7 +146,7 @@ def _cut(text: str) -> str:
 
 @dataclass(frozen=True)
 class Correction:
-    """One kind of fault that the reader set right or left out: how often, and the first examples."""
+    """One kind of row that the reader noted, set right or left out: how often, and the first examples."""
 
     kind: str
     count: int
@@ -151,7 +154,7 @@ class Correction:
 
     @property
     def action(self) -> Action:
-        """Whether the rows were corrected or dropped."""
+        """Whether the rows were noted, corrected or dropped."""
         return RULES[self.kind].action
 
     def text(self) -> str:
@@ -164,7 +167,11 @@ def describe_corrections(file: Path | str, corrections: Iterable[Correction]) ->
     found = list(corrections)
     parts = [
         f"{words} {', '.join(c.text() for c in found if c.action == action)}"
-        for action, words in ((Action.CORRECTED, "set right:"), (Action.DROPPED, "left out:"))
+        for action, words in (
+            (Action.NOTED, "labels that are boxes alone:"),
+            (Action.CORRECTED, "set right:"),
+            (Action.DROPPED, "left out:"),
+        )
         if any(c.action == action for c in found)
     ]
     return f"{file}: {'; '.join(parts)}. Details: clothseg dataset check {file}" if parts else ""

@@ -11,6 +11,8 @@ from clothseg.instances.rle import Rle, from_segmentation, run_lengths
 
 Size = tuple[int, int]
 """Height and width in pixels."""
+NO_SEGMENTATION = "no_segmentation"
+"""The kind of a segmentation that is null, empty or missing; no fault where there is a box."""
 _NUMBERS = frozenset({int, float})
 
 
@@ -39,7 +41,7 @@ def read_segmentation(value: Any, size: Size | None) -> Segmentation:
         return _runs(value, size)
     if value is None or (isinstance(value, list | dict) and not value):
         what = "null" if value is None else "empty"
-        return Segmentation(None, "no_segmentation", f"segmentation is {what}")
+        return Segmentation(None, NO_SEGMENTATION, f"segmentation is {what}")
     message = f"segmentation must be polygons or RLE, found {describe(value)}"
     return Segmentation(None, "broken_segmentation", message)
 

@@ -23,9 +23,9 @@ from clothseg.networks.deeplab.targets import (
     semantic_target,
     small_object_weights,
 )
-from clothseg.networks.input import Target
 from clothseg.networks.network import Detections, Network
 from clothseg.networks.placement import InputConventions, InputPlacement, Size
+from clothseg.networks.target import Target
 
 LAST, AUX = 5, 4
 """Levels of the backbone that ASPP and the auxiliary head take."""

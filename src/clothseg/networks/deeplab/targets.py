@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from clothseg.devices import to_float64
-from clothseg.networks.input import Target
 from clothseg.networks.placement import InputPlacement
+from clothseg.networks.target import Target, touched_cells
 
 IGNORED = 255
 """The class of a pixel that no loss learns from."""
@@ -56,8 +56,8 @@ class CenterTarget:
 def make_segments(target: Target, placement: InputPlacement) -> Segments:
     """The segments of one photo on the padded input: background, then its instances.
 
-    Where masks overlap, the smallest is on top. Pixels of crowds (COCO's `iscrowd`, Open Images' groups and boxes
-    without mask) that no instance has, and the padding, are unknown.
+    Where masks overlap, the smallest is on top. Unknown are, where no instance has them, the pixels of crowds (COCO's
+    `iscrowd`, Open Images' groups) and those that the box of an object without a mask touches; and the padding.
 
     Args:
         target: the ground truth of the photo.
@@ -67,6 +67,8 @@ def make_segments(target: Target, placement: InputPlacement) -> Segments:
     ids = torch.zeros(placement.size, dtype=torch.int64, device=device)
     if target.ignored_pixels is not None:
         ids -= target.ignored_pixels
+    if not target.all_have_masks:
+        ids = torch.where(_touched(target.boxes[len(masks) :], placement), -1, ids)
     order = masks.flatten(1).sum(1, dtype=torch.int64).argsort(descending=True, stable=True)
     for number in order:  # a tensor, so that no value is read
         ids = torch.where(masks[number[None]][0] > 0, number + 1, ids)
@@ -75,8 +77,14 @@ def make_segments(target: Target, placement: InputPlacement) -> Segments:
     canvas[top : top + placement.height, left : left + placement.width] = ids
     things = torch.ones(len(masks) + 1, dtype=torch.bool, device=device)
     things[0] = False
-    classes = torch.cat([target.classes.new_zeros(1), target.classes])
+    classes = torch.cat([target.classes.new_zeros(1), target.classes[: len(masks)]])
     return Segments(canvas, classes, things, torch.zeros_like(things))
+
+
+def _touched(boxes: Tensor, placement: InputPlacement) -> Tensor:
+    """The pixels of the resized photo that any of `boxes` `[K, 4]`, in pixels of the input, touches: `[h, w]` bool."""
+    rows, columns = touched_cells(boxes, placement.size, (placement.top, placement.left))
+    return rows.float().T @ columns.float() > 0
 
 
 def semantic_target(segments: Segments, *, ignore_crowds: bool = True) -> Tensor:

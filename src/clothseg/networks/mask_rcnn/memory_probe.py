@@ -39,7 +39,7 @@ def probe_heads(
     box_head: BoxHead,
     mask_head: MaskHead,
     features: list[Tensor],
-    objects: int,
+    counts: tuple[int, int],
     settings: MaskRCNNSettings,
     conventions: RoiAlignConventions,
     *,
@@ -50,14 +50,14 @@ def probe_heads(
     Args:
         box_head, mask_head: the heads.
         features: those FPN levels `[B, C, h, w]` from which boxes are pooled.
-        objects: on each photo.
+        counts: objects on each photo, and those of them that have a mask.
         settings: of the network.
         conventions: of pooling.
         on_cpu: whether the step will run there, where boxes are pooled in another way.
     """
     batch, of_boxes = len(features[0]), settings.box_head
-    learned = min(of_boxes.samples, settings.rpn.post_nms_top_n_train + objects)
-    positive = int(min(of_boxes.samples * of_boxes.positive_fraction, learned)) if objects else 0
+    learned = min(of_boxes.samples, settings.rpn.post_nms_top_n_train + counts[0])
+    positive = int(min(of_boxes.samples * of_boxes.positive_fraction, learned)) if counts[1] else 0
     pooled = _pool(features, batch * learned, of_boxes.pool_size, conventions, on_cpu=on_cpu)
     logits, deltas = box_head(pooled)
     pooled = _pool(features, batch * positive, settings.mask_head.pool_size, conventions, on_cpu=on_cpu)

@@ -10,7 +10,6 @@ from torch import Tensor
 from clothseg import cpu_path
 from clothseg.config import Config, MaskRCNNSettings
 from clothseg.networks.backbones import STAGES, build_backbone
-from clothseg.networks.input import Target
 from clothseg.networks.layers.anchor_coverage import AnchorLayout, measure_anchor_coverage
 from clothseg.networks.layers.box_coder import encode_boxes
 from clothseg.networks.layers.fpn import FeaturePyramid
@@ -37,6 +36,7 @@ from clothseg.networks.mask_rcnn.postprocess import (
 from clothseg.networks.mask_rcnn.rpn import RegionProposalNetwork
 from clothseg.networks.network import BoxMaps, Check, Detections, Network
 from clothseg.networks.placement import InputConventions, InputPlacement, Size, to_network_coords
+from clothseg.networks.target import Target
 
 _CPU_CHUNK = 25  # masks computed at once on a CPU, which suits its cache
 
@@ -114,10 +114,10 @@ class MaskRCNNNetwork(Network):
         targets: Sequence[Target],
         rows: LevelRows | None = None,
     ) -> dict[str, Tensor]:
-        """`class`, `bbox` and `mask` of sampled boxes.
+        """`class`, `bbox` and `mask` of sampled boxes; `mask` is a mean over the boxes whose object has a mask.
 
-        The number of boxes with an object is read, once for all photos: to compute masks for as many as there could be
-        takes longer.
+        The number of these boxes is read, once for all photos: to compute masks for as many as there could be takes
+        longer.
 
         Args:
             features: FPN levels.
@@ -131,7 +131,10 @@ class MaskRCNNNetwork(Network):
         settings, conventions = self.settings, self.conventions
         located, match = self.locate(boxes, placements[0].padded), join([*matches])
         found = match >= 0
-        counts = join([of_photo.sum()[None] for of_photo in torch.split(found, [*map(len, matches)])]).tolist()
+        masked = found
+        if not all(t.all_have_masks for t in targets):
+            masked = join([(m >= 0) & (m < len(t.masks)) for m, t in zip(matches, targets, strict=True)])
+        counts = join([of_photo.sum()[None] for of_photo in torch.split(masked, [*map(len, matches)])]).tolist()
         of_class, of_box = matched_rows([(t.classes, t.boxes) for t in targets], matches)
         label = torch.where(found, of_class, match - NEGATIVE)  # IGNORED is -2, and gives -1
         logits, deltas = self.box_head(self.pool_located(features, located, settings.box_head.pool_size, rows))
@@ -141,7 +144,7 @@ class MaskRCNNNetwork(Network):
             logits, label, deltas, torch.where(found[:, None], true_deltas, deltas.detach()),
             settings.box_head.box_loss, conventions, self.distributed,
         )  # fmt: skip
-        first = (~found).int().sort(stable=True).indices[: sum(counts)]
+        first = (~masked).int().sort(stable=True).indices[: sum(counts)]
         objects = located.select(first)
         pooled = self.pool_located(features, objects, settings.mask_head.pool_size, rows)
         maps = self.mask_head.forward_for_class(pooled, label[first])
@@ -250,12 +253,15 @@ class MaskRCNNNetwork(Network):
         coverage = measure_anchor_coverage(layout, photos)
         return [Check("anchors", coverage.summary(), coverage.facts(), coverage.problem())]
 
-    def memory_probe(self, outputs: dict[int, Tensor], objects: int, *, on_cpu: bool) -> Tensor:
+    def memory_probe(
+        self, outputs: dict[int, Tensor], objects: int, masks: int | None = None, *, on_cpu: bool
+    ) -> Tensor:
         """See `Network.memory_probe`."""
         features = self.neck(self.backbone.forward_trainable(outputs))
         pooled = features[: len(self.pooled_levels)]
         roi_align = self.conventions.roi_align
+        counts = objects, objects if masks is None else masks
         of_heads = probe_heads(
-            self.box_head, self.mask_head, pooled, objects, self.settings, roi_align, on_cpu=on_cpu
+            self.box_head, self.mask_head, pooled, counts, self.settings, roi_align, on_cpu=on_cpu
         )  # fmt: skip
         return probe_rpn(self.rpn, features, objects) + of_heads

@@ -12,7 +12,6 @@ from torchvision.ops import batched_nms, remove_small_boxes
 from clothseg import cpu_path
 from clothseg.config import AnchorSettings, FpnSettings, RpnSettings
 from clothseg.distributed import DistributedContext
-from clothseg.networks.input import Target
 from clothseg.networks.layers.anchors import CachedAnchors
 from clothseg.networks.layers.box_coder import decode_boxes, encode_boxes
 from clothseg.networks.layers.matching import draw_keys, match_boxes, sample
@@ -21,6 +20,7 @@ from clothseg.networks.layers.patches import LevelRows, level_rows, neighbours_3
 from clothseg.networks.mask_rcnn.conventions import Conventions
 from clothseg.networks.mask_rcnn.losses import matched_rows, rpn_losses
 from clothseg.networks.placement import InputPlacement, clip_to_placements
+from clothseg.networks.target import Target
 from clothseg.networks.transfer import TensorCache, to_device
 
 

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from clothseg.networks.placement import Size
+from clothseg.networks.target import Target, touched_cells
 from clothseg.networks.yolact.masks import assemble_masks, boxes_in_cells
 
 
@@ -61,7 +62,7 @@ class PositiveMasks:
         coefficients: `[P, count]`, after their tanh, of the chosen positive anchors.
         boxes: `[P, 4]`, the boxes of their objects, in pixels of the input.
         truth: `[P, h, w]` bool, the masks of their objects.
-        positive: positive anchors of the photo, of which P are chosen.
+        positive: positive anchors of the photo whose object has a mask, of which P are chosen.
     """
 
     prototypes: Tensor
@@ -98,12 +99,32 @@ def semantic_truth(maps: Tensor, classes: Tensor, count: int) -> Tensor:
     return ((of_class.float() @ maps.flatten(1).float()) > 0).float().view(count, *maps.shape[1:])
 
 
-def semantic_loss(logits: Tensor, truth: Tensor) -> Tensor:
+def semantic_weights(truth: Tensor, target: Target, padded: Size) -> Tensor:
+    """What the semantic loss learns from: `[K, h, w]` float, 0 for what nobody knows.
+
+    A cell that the box of an object without a mask touches may belong to that object. So it is 0 for the object's
+    class, unless another object of the class is there.
+
+    Args:
+        truth: `[K, h, w]`, as `semantic_truth` gives it.
+        target: of the photo, boxes in pixels of the input.
+        padded: height and width of the input.
+    """
+    count, height, width = truth.shape
+    first = len(target.masks)
+    cells = boxes_in_cells(target.boxes[first:], padded, (height, width))
+    rows, columns = touched_cells(cells, (height, width))
+    unknown = semantic_truth(rows[:, :, None] & columns[:, None], target.classes[first:], count) > truth
+    return (~unknown).to(truth.dtype)
+
+
+def semantic_loss(logits: Tensor, truth: Tensor, weights: Tensor | None = None) -> Tensor:
     """Cross entropy of each class on its own, summed over the classes, and its mean over places and photos.
 
     Args:
         logits: `[B, K, h, w]`, without background.
         truth: the same shape, 0 or 1.
+        weights: the same shape, a factor of each term; the number of places that is divided by stays the same.
     """
     photos, _, height, width = logits.shape
-    return F.binary_cross_entropy_with_logits(logits, truth, reduction="sum") / (height * width * photos)
+    return F.binary_cross_entropy_with_logits(logits, truth, weights, reduction="sum") / (height * width * photos)

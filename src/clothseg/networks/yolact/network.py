@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from clothseg import cpu_path
 from clothseg.config import Config, YolactSettings
 from clothseg.networks.backbones import build_backbone
-from clothseg.networks.input import Target
 from clothseg.networks.layers.anchor_coverage import AnchorLayout, measure_anchor_coverage
 from clothseg.networks.layers.anchors import CachedAnchors
 from clothseg.networks.layers.box_coder import decode_boxes, encode_boxes
@@ -16,6 +15,7 @@ from clothseg.networks.layers.fpn import FeaturePyramid
 from clothseg.networks.layers.mask_rescoring import rescored_order
 from clothseg.networks.network import Check, Detections, InputMaps, Network
 from clothseg.networks.placement import InputConventions, InputPlacement, Size
+from clothseg.networks.target import Target
 from clothseg.networks.transfer import TensorCache, to_device
 from clothseg.networks.yolact.conventions import Conventions, conventions_for
 from clothseg.networks.yolact.detection import Candidates, Selected, is_candidate, select
@@ -27,6 +27,7 @@ from clothseg.networks.yolact.losses import (
     mask_loss,
     semantic_loss,
     semantic_truth,
+    semantic_weights,
 )
 from clothseg.networks.yolact.masks import assemble_masks, masks_on_grid
 from clothseg.networks.yolact.matching import match_anchors
@@ -100,11 +101,12 @@ class YolactNetwork(Network):
     ) -> dict[str, Tensor]:
         """`class`, `bbox`, `mask` and `semantic`; see `Network.head_losses`.
 
-        The number of positive anchors is read, once for all photos.
+        The number of positive anchors whose object has a mask is read, once for all photos.
         """
         matches = self.match(features, placements[0].padded, targets)
-        order = (matches < 0).to(torch.uint8).sort(dim=1, stable=True).indices
-        counts = (matches >= 0).sum(dim=1).tolist()
+        masked = _have_masks(matches, targets)
+        order = (~masked).to(torch.uint8).sort(dim=1, stable=True).indices
+        counts = masked.sum(dim=1).tolist()
         positions = []
         for row, count, generator in zip(
             order, counts, self.distributed.generators(self.generator, len(targets)), strict=True
@@ -135,7 +137,8 @@ class YolactNetwork(Network):
             placements: where the photos lie in the input.
             targets: ground truth.
             matches: `[B, N]`, as `match` gives them.
-            positives: for each photo the anchors `[P]` whose masks are learned from, and how many positive ones it has.
+            positives: for each photo the anchors `[P]` whose masks are learned from, and how many positive ones with a
+                mask it has.
         """
         padded, conventions = placements[0].padded, self.conventions
         prototypes, *maps = self._heads(features)
@@ -147,7 +150,9 @@ class YolactNetwork(Network):
             count = self.distributed.mean_divisor((matches >= 0).sum())
             labels, true_deltas = self._wanted(anchors, matches, targets)
             of_boxes = box_loss(deltas, true_deltas, matches >= 0, conventions.smooth_l1_beta, count)
-            of_masks = semantic.new_zeros(())
+            of_masks, mask_count = semantic.new_zeros(()), count
+            if not all(t.all_have_masks for t in targets):
+                mask_count = self.distributed.mean_divisor(_have_masks(matches, targets).sum())
             for number, (place, positive) in enumerate(positives):
                 rows, target = matches[number, place], targets[number]
                 size = (prototypes.shape[2], prototypes.shape[3])
@@ -157,15 +162,23 @@ class YolactNetwork(Network):
                 of_masks = of_masks + mask_loss(photo, padded, conventions.crop_margin)
             size = (semantic.shape[2], semantic.shape[3])
             classes = [
-                semantic_truth(masks_on_grid(t.masks, p, size, self._cells), t.classes, self.classes)
+                semantic_truth(masks_on_grid(t.masks, p, size, self._cells), t.classes[: len(t.masks)], self.classes)
                 for t, p in zip(targets, placements, strict=True)
             ]
             return {
                 "class": class_loss(logits, labels, self.settings.anchors.negatives_per_positive, count),
                 "bbox": of_boxes,
-                "mask": of_masks / count,
-                "semantic": semantic_loss(semantic, torch.stack(classes)),
+                "mask": of_masks / mask_count,
+                "semantic": semantic_loss(
+                    semantic, torch.stack(classes), self._semantic_weights(classes, targets, padded)
+                ),
             }
+
+    def _semantic_weights(self, truth: Sequence[Tensor], targets: Sequence[Target], padded: Size) -> Tensor | None:
+        """See `semantic_weights`, `[B, K, h, w]`; None if all objects have masks."""
+        if all(t.all_have_masks for t in targets):
+            return None
+        return torch.stack([semantic_weights(of_photo, t, padded) for of_photo, t in zip(truth, targets, strict=True)])
 
     def _wanted(self, anchors: Tensor, matches: Tensor, targets: Sequence[Target]) -> tuple[Tensor, Tensor]:
         """Classes `[B, N]` (0 background, -1 what does not count) and box deltas `[B, N, 4]` that anchors should have.
@@ -232,21 +245,32 @@ class YolactNetwork(Network):
         coverage = measure_anchor_coverage(layout, photos)
         return [Check("anchors", coverage.summary(), coverage.facts(), coverage.problem())]
 
-    def memory_probe(self, outputs: dict[int, Tensor], objects: int, *, on_cpu: bool) -> Tensor:
+    def memory_probe(
+        self, outputs: dict[int, Tensor], objects: int, masks: int | None = None, *, on_cpu: bool
+    ) -> Tensor:
         """See `Network.memory_probe`."""
         features = self.neck(self.backbone.forward_trainable(outputs))
         height, width = (side * self.backbone.finest_stride for side in features[0].shape[-2:])
         placement = InputPlacement(0, 0, height, width, (height, width), (height, width))
         boxes = features[0].new_zeros((objects, 4), dtype=torch.float32)
         classes = torch.ones(objects, dtype=torch.int64, device=boxes.device)
-        masks = torch.zeros((objects, height, width), dtype=torch.uint8, device=boxes.device)
-        targets = [Target(boxes, classes, masks, boxes[:0])] * len(features[0])
+        known = objects if masks is None else masks
+        maps = torch.zeros((known, height, width), dtype=torch.uint8, device=boxes.device)
+        targets = [Target(boxes, classes, maps, boxes[:0])] * len(features[0])
         placements = [placement] * len(targets)
         matches = self.match(features, placement.padded, targets)
-        most = min(objects * _PROBED_ANCHORS, self.settings.prototypes.max_positive, matches.shape[1])
+        most = min(known * _PROBED_ANCHORS, self.settings.prototypes.max_positive, matches.shape[1])
         places = torch.zeros(most, dtype=torch.int64, device=boxes.device)
         losses = self.losses_of(features, placements, targets, matches, [(places, most)] * len(targets))
         return self._with_total(losses)["total"]
+
+
+def _have_masks(matches: Tensor, targets: Sequence[Target]) -> Tensor:
+    """Which anchors are matched to an object with a mask: `[B, N]` bool. `matches` `[B, N]` are those of `match`."""
+    if all(t.all_have_masks for t in targets):
+        return matches >= 0
+    rows = zip(matches, targets, strict=True)
+    return torch.stack([(of_photo >= 0) & (of_photo < len(t.masks)) for of_photo, t in rows])
 
 
 def _by_photo(found: Selected) -> list[tuple[tuple[Tensor, Tensor, Tensor], Tensor]]:

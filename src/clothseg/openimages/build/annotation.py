@@ -18,21 +18,23 @@ from clothseg.instances import (
     to_polygons,
 )
 from clothseg.openimages.build.orientation import Size
-from clothseg.openimages.tables import Box, Flags
+from clothseg.openimages.tables import Box, BoxRow, Flags
 
+_DIGITS = 2  # of pixels
 BoolMask = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 class ConvertedAnnotation(TypedDict):
     """A COCO annotation before it has its ids.
 
-    `segmentation` is an RLE or a list of polygons; `bbox` is x, y, width, height in pixels; `area` is in pixels; the
-    flags are 1 yes, 0 no, -1 unknown. `polygon_iou` says how well polygons draw the mask.
+    `segmentation` is an RLE or a list of polygons, empty for an object of which only the box is known; `bbox` is x, y,
+    width, height in pixels; `area` is in pixels; the flags are 1 yes, 0 no, -1 unknown. `polygon_iou` says how well
+    polygons draw the mask.
     """
 
     category_id: int
     segmentation: Any
-    area: int
+    area: float
     bbox: list[float]
     iscrowd: int
     mid: str
@@ -83,6 +85,22 @@ def make_annotation(
         "box_id": box_id,
         "mask_path": mask_path,
     }
+
+
+def make_box_annotation(sides: Box, size: Size, row: BoxRow, categories: Mapping[str, int]) -> ConvertedAnnotation:
+    """Makes the annotation of an object that has a box and no mask.
+
+    Args:
+        sides: x1 y1 x2 y2 in 0..1 on the photo as it is in the dataset.
+        size: height and width of that photo in pixels.
+        row: of the list of boxes.
+        categories: category id by class id.
+    """
+    (left, right), (top, bottom) = (sorted(sides[axis::2]) for axis in (0, 1))
+    x, y = round(left * size[1], _DIGITS), round(top * size[0], _DIGITS)
+    width, height = round(right * size[1] - x, _DIGITS), round(bottom * size[0] - y, _DIGITS)
+    annotation = make_annotation(box_region(sides, size), row.mid, row.flags, categories, crowd=False)
+    return {**annotation, "segmentation": [], "bbox": [x, y, width, height], "area": round(width * height, _DIGITS)}
 
 
 def as_polygons(mask: BoolMask, rle: Rle, tolerance: float) -> tuple[Any, Rle, float]:

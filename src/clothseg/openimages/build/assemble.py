@@ -7,6 +7,7 @@ from pathlib import Path
 
 from clothseg.dataset.duplicates import near_duplicates
 from clothseg.dataset.split import split_photos
+from clothseg.instances import is_box_only
 from clothseg.openimages.archives import MaskArchive
 from clothseg.openimages.build.convert import ConvertedPhoto
 from clothseg.openimages.build.options import BuildOptions
@@ -25,7 +26,7 @@ class PlannedPhoto:
         image_id: of Open Images.
         height, width: in pixels.
         changed: what was done to it.
-        masks, regions: their number by category id.
+        masks, regions, boxes: their number by category id.
         hash: perceptual hash, or empty.
     """
 
@@ -35,6 +36,7 @@ class PlannedPhoto:
     changed: tuple[str, ...]
     masks: Mapping[int, int]
     regions: Mapping[int, int]
+    boxes: Mapping[int, int]
     hash: str
 
 
@@ -154,18 +156,20 @@ def _read_results(chunks: Sequence[tuple[SplitSource, Path]]) -> _Results:
 
 
 def _without_annotations(photo: ConvertedPhoto) -> PlannedPhoto:
-    counts: tuple[Counter[int], Counter[int]] = (Counter(), Counter())
+    masks, regions, boxes = Counter[int](), Counter[int](), Counter[int]()
     for annotation in photo.annotations:
-        counts[annotation["iscrowd"]][annotation["category_id"]] += 1
+        counts = regions if annotation["iscrowd"] else boxes if is_box_only(annotation) else masks
+        counts[annotation["category_id"]] += 1
+    changed = tuple(photo.changed)
     return PlannedPhoto(
-        photo.image_id, photo.height, photo.width, tuple(photo.changed), dict(counts[0]), dict(counts[1]), photo.hash
+        photo.image_id, photo.height, photo.width, changed, dict(masks), dict(regions), dict(boxes), photo.hash
     )
 
 
 def _split(
     photos: Mapping[str, PlannedPhoto], near: Iterable[Sequence[str]], fraction: float, seed: int
 ) -> dict[str, dict[str, PlannedPhoto]]:
-    labels = {image_id: [str(n) for n in photo.masks] for image_id, photo in photos.items()}
+    labels = {image_id: [str(n) for n in {**photo.masks, **photo.boxes}] for image_id, photo in photos.items()}
     train, val = split_photos(labels, fraction, seed, near)
     return {name: {i: photos[i] for i in sorted(ids)} for name, ids in (("train", train), ("val", val))}
 
@@ -215,10 +219,12 @@ def _count(photos: Iterable[PlannedPhoto], classes: Sequence[ClassName]) -> Spli
     numbered = list(enumerate((c.name for c in classes), start=1))
     return SplitCounts(
         photos=len(photos),
-        negatives=sum(not p.masks for p in photos),
+        negatives=sum(not (p.masks or p.boxes) for p in photos),
         masks=sum(sum(p.masks.values()) for p in photos),
         regions=sum(sum(p.regions.values()) for p in photos),
-        class_photos={name: sum(n in p.masks for p in photos) for n, name in numbered},
+        boxes=sum(sum(p.boxes.values()) for p in photos),
+        class_photos={name: sum(n in p.masks or n in p.boxes for p in photos) for n, name in numbered},
         class_masks={name: sum(p.masks.get(n, 0) for p in photos) for n, name in numbered},
         class_regions={name: sum(p.regions.get(n, 0) for p in photos) for n, name in numbered},
+        class_boxes={name: sum(p.boxes.get(n, 0) for p in photos) for n, name in numbered},
     )

@@ -24,6 +24,7 @@ from clothseg.openimages.build.annotation import (
     as_polygons,
     box_region,
     make_annotation,
+    make_box_annotation,
 )
 from clothseg.openimages.build.matching import match_boxes
 from clothseg.openimages.build.options import BoxRule
@@ -149,11 +150,13 @@ def convert_photo(
         return result
     for number, mask in masks.items():
         _add_mask(rows[number], matched[number], mask, photo, settings, result, clock)
+    learn = settings.boxes_without_mask == "learn"
+    if learn or settings.boxes_without_mask == "crowd":
+        _add_boxes(boxes, photo, settings, result, learn=learn)
     # A photo that lost all its masks shows a garment, so it is no negative.
-    result.kept = any(not a["iscrowd"] for a in result.annotations) or not job.masks
+    known = job.masks or (learn and job.boxes)
+    result.kept = any(not a["iscrowd"] for a in result.annotations) or not known
     if result.kept:
-        if settings.boxes_without_mask == "crowd":
-            _add_regions(boxes, photo, settings, result)
         with clock("write"):
             data = photo.jpeg()
             atomic_write(images / f"{job.image_id}.jpg", path.read_bytes() if data is None else data)
@@ -248,10 +251,23 @@ def _add_mask(
     result.annotations.append({**annotation, "segmentation": segmentation, "polygon_iou": iou})
 
 
-def _add_regions(
-    boxes: Sequence[BoxRow], photo: OrientedPhoto, settings: ConvertSettings, result: ConvertedPhoto
+def _add_boxes(
+    boxes: Sequence[BoxRow],
+    photo: OrientedPhoto,
+    settings: ConvertSettings,
+    result: ConvertedPhoto,
+    *,
+    learn: bool,
 ) -> None:
-    """Adds boxes without a mask as crowds: their pixels count neither as the class nor as background."""
+    """Adds boxes without a mask: as objects, or as crowds, whose pixels count neither as the class nor as background.
+
+    Boxes around groups are crowds in any case.
+    """
+    size: Size = (photo.pixels.shape[0], photo.pixels.shape[1])
     for box in boxes:
-        rle = box_region(turn_box(box.box, photo.quarter_turns), photo.pixels.shape[:2])
-        result.annotations.append(make_annotation(rle, box.mid, box.flags, settings.categories, crowd=True))
+        sides = turn_box(box.box, photo.quarter_turns)
+        if learn and not box.is_group:
+            result.annotations.append(make_box_annotation(sides, size, box, settings.categories))
+        else:
+            rle = box_region(sides, size)
+            result.annotations.append(make_annotation(rle, box.mid, box.flags, settings.categories, crowd=True))

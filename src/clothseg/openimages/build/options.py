@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args
 from clothseg.errors import DataError
 from clothseg.openimages.tables import parse_partitions
 
-BoxRule = Literal["crowd", "ignore", "drop"]
+BoxRule = Literal["crowd", "learn", "ignore", "drop"]
 # Options that change how a build runs, and not what it writes.
 _RUN_OPTIONS = frozenset({"overwrite", "workers", "chunk_photos", "min_parallel_photos"})
 
@@ -23,7 +23,8 @@ class BuildOptions:
         seed: random seed of the split by fraction.
         keep_empty: also include photos without any box of the classes, as photos without annotations.
         boxes_without_mask: how to treat boxes of the classes that have no mask, and group boxes (`IsGroupOf`):
-            `crowd` writes annotations with `iscrowd` 1, `ignore` leaves them out, `drop` leaves out their photos.
+            `crowd` writes annotations with `iscrowd` 1, `learn` writes objects with a box and no mask (group boxes stay
+            crowds) and takes photos that have only boxes too, `ignore` leaves them out, `drop` leaves out their photos.
         max_size: maximum length of the longer photo side, in pixels. Larger photos and their masks are resized.
             None: no resizing.
         upright: rotate photos, masks and boxes by the `Rotation` column of the image list.

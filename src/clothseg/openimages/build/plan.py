@@ -72,6 +72,8 @@ def _load_source(name: str, files: SplitFiles, mids: Sequence[str], options: Bui
     if partitions is not None:
         present = {image_id for image_id in present if image_id[0] in partitions}
     selected = set(masks.photos)
+    if options.boxes_without_mask == "learn":
+        selected |= set(boxes.photos) & present
     if options.keep_empty:
         selected |= present - set(boxes.photos)
     limit = _limit_before_split(options)

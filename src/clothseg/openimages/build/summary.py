@@ -74,16 +74,19 @@ class BoxWithoutMask:
 class SplitCounts:
     """The content of one split. The mappings are by class name, in the user's order.
 
-    `negatives` are photos without a mask; `regions` are annotations with `iscrowd` 1.
+    `negatives` are photos without an object; `regions` are annotations with `iscrowd` 1; `boxes` are objects with a box
+    and no mask.
     """
 
     photos: int
     negatives: int
     masks: int
     regions: int
+    boxes: int
     class_photos: Mapping[str, int]
     class_masks: Mapping[str, int]
     class_regions: Mapping[str, int]
+    class_boxes: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -219,7 +222,8 @@ def describe(
     boxes["on_photos_of_the_data_set"] = sum(box.kept for box in summary.boxes_without_mask)
     boxes["note"] = (
         f"Boxes of the classes without a mask; {BOXES_WITHOUT_MASK} lists them. With boxes_without_mask: crowd, those "
-        "on photos of the dataset are annotations with iscrowd 1. Photos with only such boxes are not in the dataset."
+        "on photos of the dataset are annotations with iscrowd 1, and photos with only such boxes are not in the "
+        "dataset. With learn: they are objects without a segmentation, except for groups, and their photos are taken."
     )
     document = {
         "format": "clothseg data set 1",

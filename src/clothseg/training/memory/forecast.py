@@ -15,7 +15,7 @@ from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset, load_example
 from clothseg.devices import Precision, resolve_precision
 from clothseg.distributed import local_world_size
-from clothseg.instances import CropMasks
+from clothseg.instances import CropMasks, is_box_only
 from clothseg.loading import WorkerPool
 from clothseg.networks import Network, build_network, input_transform
 from clothseg.training.memory.device import resident, shares_main_memory
@@ -36,7 +36,8 @@ class PhotoNeeds:
     Attributes:
         sizes: the different heights and widths.
         photos: how many there are.
-        objects, most: mean and largest number of objects on a photo.
+        masks: mean number of objects with a mask on a photo.
+        most, most_masks: largest number of objects on a photo, and of objects with a mask.
         held: bytes of the largest example while it waits for its step.
         making: peak bytes while it is loaded, and made an input.
         pixels: bytes of all photos.
@@ -44,8 +45,9 @@ class PhotoNeeds:
 
     sizes: list[tuple[int, int]]
     photos: int
-    objects: float
+    masks: float
     most: int
+    most_masks: int
     held: int
     making: int
     pixels: int
@@ -84,12 +86,12 @@ def photo_needs(dataset: CocoLikeDataset, config: Config) -> PhotoNeeds:
     Raises:
         PhotoError, DataError: it cannot be read.
     """
-    counts = [len(entry.annotations) for entry in dataset.images]
+    counts = [sum(not is_box_only(row) for row in entry.annotations) for entry in dataset.images]
     areas = [entry.height * entry.width for entry in dataset.images]
     transform = input_transform(config)
 
     def needed(position: int) -> int:
-        """About 3 floats for a pixel of the photo, and a byte for one of the input for each object."""
+        """About 3 floats for a pixel of the photo, and a byte for one of the input for each mask."""
         entry = dataset.images[position]
         height, width = transform.resized((entry.height, entry.width))
         return 12 * areas[position] + counts[position] * height * width
@@ -102,14 +104,14 @@ def photo_needs(dataset: CocoLikeDataset, config: Config) -> PhotoNeeds:
         del photo, objects
         pixels, placements = transform.batch([image], torch.device("cpu"))
         target = transform.target(truth, placements[0])
-    held = image.nbytes + truth.masks.pixels().nbytes
+    held = image.nbytes + truth.masks.select(truth.has_mask.nonzero()[:, 0]).pixels().nbytes
     del pixels, target
     # made by other libraries, which are not counted: the photo, some masks of its size, and all that copy-paste joins
     decoded = areas[largest] * (3 + _MASKS_AT_A_TIME) + (2 if config.augment.copy_paste else 1) * crops
     sizes = sorted({(entry.height, entry.width) for entry in dataset.images})
-    return PhotoNeeds(
-        sizes, len(counts), sum(counts) / len(counts), max(counts), held, live.peak + decoded, 3 * sum(areas)
-    )
+    most = max(len(entry.annotations) for entry in dataset.images)
+    making = live.peak + decoded
+    return PhotoNeeds(sizes, len(counts), sum(counts) / len(counts), most, max(counts), held, making, 3 * sum(areas))
 
 
 def forecast(
@@ -186,7 +188,8 @@ def _step_bytes(network: Network, config: Config, photos: PhotoNeeds, device: to
         for _ in range(min(settings.grad_accumulation_steps, 2)):  # the second backward begins with all gradients there
             with torch.autocast("cpu", dtype) if dtype else nullcontext():
                 outputs = network.backbone.forward_frozen(torch.empty(shape))
-                loss = network.memory_probe(outputs, photos.most, on_cpu=device.type == "cpu")
+                of_photo = photos.most, photos.most_masks
+                loss = network.memory_probe(outputs, *of_photo, on_cpu=device.type == "cpu")
             del outputs
             torch.autograd.backward(loss)
             del loss
@@ -209,7 +212,7 @@ def _cached_bytes(network: Network, config: Config, photos: PhotoNeeds, versions
         return 0
     height, width = config.input.height, config.input.width
     outputs = network.backbone.forward_frozen(torch.empty((1, 3, *input_size(config, network, photos))))
-    each = sum(_size(x) for x in outputs.values()) + photos.objects * height * width
+    each = sum(_size(x) for x in outputs.values()) + photos.masks * height * width
     return min(config.train.feature_cache_mb * 1_000_000, int(photos.photos * versions * each))
 
 

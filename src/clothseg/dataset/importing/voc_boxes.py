@@ -1,0 +1,121 @@
+"""Pascal VOC detection: an XML file with boxes for each photo, without masks. labelImg and Roboflow write it too.
+
+Source: the development kit of Pascal VOC 2012. Whole numbers count pixels from 1, both ends included, so a box from 1
+to the width spans the photo; numbers with a point are coordinates.
+"""
+
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from pathlib import Path
+
+from clothseg.dataset.importing.drawing import check_size, draw_rectangle, numbers
+from clothseg.dataset.importing.labels import LabelledPhoto, LabelSource, PhotoIndex, name_in, read_each, sizes_of
+from clothseg.dataset.importing.yolo_layout import SPLITS
+from clothseg.errors import DataError
+
+_SIDES = ("xmin", "ymin", "xmax", "ymax")
+_LOOKED_AT = 20  # XML files that are opened to find the format
+
+
+def read_voc_boxes(source: Path) -> LabelSource:
+    """Finds the XML files below a folder, and the photos that they name.
+
+    The lists in `ImageSets/Main` give the split, or a folder called train, valid or test above the file. An XML file
+    without objects means a photo without objects.
+
+    Raises:
+        DataError: there is no XML file of this kind.
+    """
+    files = [path for path in sorted(source.rglob("*.xml")) if _is_voc(path)] if source.is_dir() else []
+    if not files:
+        raise DataError(f"{source}: no XML file of Pascal VOC; give the folder that has Annotations and JPEGImages")
+    index, lists = PhotoIndex(source), _lists(source)
+
+    def start(file: Path) -> LabelledPhoto:
+        folders = [part.lower() for part in file.relative_to(source).parts[:-1]]
+        split = lists.get(file.stem) or next((SPLITS[name] for name in folders if name in SPLITS), "")
+        return LabelledPhoto(file.with_suffix(".jpg"), name_in(source, file.with_suffix(".jpg")), split=split)
+
+    def photos() -> Iterator[LabelledPhoto]:
+        used: set[Path | bytes] = set()
+        for photo in read_each(files, start, lambda file, photo: _read(source, file, photo, index)):
+            used.add(photo.photo)
+            yield photo
+        for path in index.paths:
+            if path not in used:
+                yield LabelledPhoto(path, name_in(source, path), labelled=False)
+
+    return LabelSource(
+        "voc-boxes",
+        f"Pascal VOC: {len(files)} XML files with boxes, {len(index.paths)} photos",
+        [],
+        max(len(files), len(index.paths)),
+        photos,
+        [],
+        "an XML file without objects means a photo without objects; a photo without one is not labelled",
+    )
+
+
+def has_voc_boxes(source: Path) -> bool:
+    """Whether one of the first XML files below a folder is of Pascal VOC."""
+    for number, path in enumerate(source.rglob("*.xml")):
+        if number == _LOOKED_AT:
+            return False
+        if _is_voc(path):
+            return True
+    return False
+
+
+def _is_voc(path: Path) -> bool:
+    """Whether the first element is `annotation`; a file that cannot be read is taken for one, so that it is named."""
+    try:
+        with path.open("rb") as stream:
+            for _, element in ET.iterparse(stream, events=("start",)):
+                return bool(element.tag == "annotation")
+    except (OSError, ET.ParseError):
+        return path.parent.name == "Annotations"
+    return False
+
+
+def _read(source: Path, file: Path, photo: LabelledPhoto, index: PhotoIndex) -> None:
+    try:
+        root = ET.parse(file).getroot()
+    except (OSError, ET.ParseError) as error:
+        raise DataError(f"{file}: cannot be read as XML ({error})") from error
+    named = (root.findtext("filename") or "").strip()
+    found = index.find(named, near=file.parent) if named else None
+    found = found or index.find(file.stem, near=file.parent)
+    if found is None:
+        photo.fail("missing_photo", f"{file}: no photo {named or file.stem}")
+        return
+    photo.photo, photo.name = found, name_in(source, found)
+    sides = [root.findtext(f"size/{side}") for side in ("height", "width")]
+    photo.size = sizes_of(found)[0]
+    if all(side is not None and side.strip() not in ("", "0") for side in sides):
+        height, width = numbers(sides, "size")
+        photo.size = (int(height), int(width))
+    check_size(photo.size)
+    for number, shape in enumerate(root.iter("object"), start=1):
+        name = (shape.findtext("name") or "").strip()
+        try:
+            texts = [shape.findtext(f"bndbox/{side}") for side in _SIDES]
+            x1, y1, x2, y2 = numbers(texts, "bndbox")
+            if all("." not in str(text) for text in texts):
+                x1, y1 = x1 - 1, y1 - 1
+            occluded = shape.findtext("occluded")
+            photo.add(
+                name, draw_rectangle([(x1, y1), (x2, y2)], photo.size), is_box=True,
+                occluded=None if occluded is None else occluded.strip() == "1",
+            )  # fmt: skip
+        except DataError as error:
+            photo.drop("broken_shape", f"object {number}", name, str(error))
+
+
+def _lists(source: Path) -> dict[str, str]:
+    """The split of each photo by its stem, from the lists of `ImageSets/Main`."""
+    splits: dict[str, str] = {}
+    for split in ("train", "val", "test"):
+        for file in source.rglob(f"ImageSets/Main/{split}.txt"):
+            lines = file.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+            splits |= {line.split()[0]: split for line in lines if line.strip()}
+    return splits
