@@ -1,5 +1,5 @@
 from .comparison import compare_results, compare_runs
-from .evaluate import SCORE_THRESHOLD, evaluate_coco, evaluate_network, headline_metrics
+from .evaluate import SCORE_THRESHOLD, evaluate_coco, evaluate_network, headline_metrics, with_unread
 from .metrics import PROTOCOL, Metrics
 from .truth import truth_of
 from .values import ClassMetrics, Comparison, Interval
@@ -17,4 +17,5 @@ __all__ = [
     "evaluate_network",
     "headline_metrics",
     "truth_of",
+    "with_unread",
 ]

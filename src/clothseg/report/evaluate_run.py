@@ -3,7 +3,6 @@
 import json
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -11,8 +10,8 @@ import torch
 from clothseg.dataset import CocoLikeDataset
 from clothseg.dataset.reading import describe_corrections
 from clothseg.devices import AUTO, resolve_device
-from clothseg.errors import PhotoError
-from clothseg.evaluation import Metrics
+from clothseg.errors import UnreadPhotosError
+from clothseg.evaluation import Metrics, with_unread
 from clothseg.evaluation.stored import split_of_run, validation_split
 from clothseg.files import atomic_write
 from clothseg.models import Model
@@ -48,7 +47,7 @@ def evaluate_run(
         compile: whether to compile the network first; the run's `inference.compile` does the same.
         device: that the network runs on; see `devices.resolve_device`.
         unread: receives a message for each photo that cannot be read; its objects count as missed, and a note of the
-            metrics says so.
+            metrics says so. Otherwise they are an error at the end.
         progress: wraps the photos, for a progress bar.
         notify: receives messages, for example about corrections of the annotations.
 
@@ -60,6 +59,8 @@ def evaluate_run(
         ConfigError, WeightsError: the run's configuration or weights cannot be read, or there is no such device.
         DataError: the dataset cannot be read.
         PhotoError: none of its photos can be read.
+        UnreadPhotosError: some photos cannot be read, and `unread` is not given. All files are written, and its
+            `results` are the metrics.
     """
     begun, device = time.monotonic(), resolve_device(device)
     folder = RunFolder(Path(run))
@@ -69,20 +70,19 @@ def evaluate_run(
     model = Model.load_initial(run, val.classes, device=device) if initial_weights else Model.load(run, device=device)
     if message := compile_for_inference(model, requested=compile):
         notify(message)
-    unread = [] if unread is None else unread
-    results = [row for rows in progress(model.predict_dataset(val, unread), len(val), "evaluating") for row in rows]
-    if unread and len(unread) == len(val):
-        raise PhotoError(f"{data}: none of the {len(val)} photos can be read; the first: {unread[0]}")
-    metrics = model.evaluate(val, results, score_threshold=score_threshold)
-    if unread:
-        note = f"{len(unread)} photos cannot be read; their objects count as missed."
-        metrics = replace(metrics, notes=(*metrics.notes, note))
+    bad: list[str] = []
+    results = [row for rows in progress(model.predict_dataset(val, bad), len(val), "evaluating") for row in rows]
+    metrics = with_unread(model.evaluate(val, results, score_threshold=score_threshold), bad, [])
     atomic_write(folder.initial_metrics if initial_weights else folder.metrics, metrics.to_json())
     if not initial_weights:
         atomic_write(folder.predictions, json.dumps(results))
     name = "evaluate initial weights" if initial_weights else "evaluate"
     folder.add_facts({"timings": {name: round(time.monotonic() - begun, 1)}})
     write_report(folder.path, Path(data), split=split)
+    if unread is None and bad:
+        raise UnreadPhotosError(bad, len(val), metrics)
+    if unread is not None:
+        unread += bad
     return metrics
 
 
