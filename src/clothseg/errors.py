@@ -79,7 +79,7 @@ class SpoiledRun(RunError):  # noqa: N818 - the run is what is spoiled
 
 
 class InterruptedRun(ClothsegError):  # noqa: N818 - nothing went wrong
-    """The user stopped the training. It is saved, and the message says how to continue."""
+    """The user stopped a training or prediction. It is saved, and the message says how to continue."""
 
 
 class DownloadError(ClothsegError):

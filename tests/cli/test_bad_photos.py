@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from bad_photos import bad_photos, odd_photos, photo
@@ -131,7 +132,7 @@ def test_readable_agrees_with_reading(dataset: Path) -> None:
 def test_python_finishes_the_other_photos_of_a_list(network: Path, folder: tuple[Path, list[str], list[str]]) -> None:
     place, bad, good = folder
     model = MaskRCNN.load(network, device="cpu")
-    paths = [place / name for name in sorted([*bad, *good])]
+    paths: list[Any] = [place / name for name in sorted([*bad, *good])]
     with pytest.raises(UnreadPhotosError, match=f"{len(bad)} of {len(paths)} photos cannot be read") as caught:
         model.predict(paths)
     results = caught.value.results
