@@ -131,7 +131,7 @@ def lr_factor(step: int, settings: TrainSettings, steps: int) -> float:
         return 1.0
     done = (step - settings.warmup_steps) / max(1, steps - settings.warmup_steps)
     if settings.schedule == "poly":
-        return max(0.0, 1 - done) ** settings.poly_power
+        return math.pow(max(0.0, 1 - done), settings.poly_power)
     return 0.5 * (1 + math.cos(math.pi * done))
 
 
