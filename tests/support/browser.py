@@ -24,7 +24,8 @@ for (const {page, width} of pages) {
     const named = (e) => `${e.tagName}.${e.className}`;
     const clipped = (e) => e && (getComputedStyle(e).overflowX !== "visible" || clipped(e.parentElement));
     const wide = [...inside.document.querySelectorAll("body *")].filter(
-      (e) => e.getBoundingClientRect().right > width + 1 && !clipped(e)).map((e) => named(e) + " in " + named(e.parentElement)).slice(0, 5);
+      (e) => e.getBoundingClientRect().right > width + 1 && !clipped(e)
+    ).map((e) => named(e) + " in " + named(e.parentElement)).slice(0, 5);
     seen.push({page, width, needed: Math.max(root.scrollWidth, inside.document.body.scrollWidth), wide,
       text: inside.document.body.innerText.length,
       pictures: [...inside.document.images].filter((i) => !i.naturalWidth).map((i) => i.src.slice(0, 80)),
