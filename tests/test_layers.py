@@ -17,6 +17,8 @@ LAYERS = (
         "config",
         "instances",
         "files",
+        "journal",
+        "stop",
         "photos",
         "photo_search",
         "photo_values",

@@ -10,11 +10,12 @@ import reprlib
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 _LONGEST_LINE, _LONGEST = 500, 900
+_LISTED = 3  # photos that the message of an `UnreadPhotosError` names
 _UNSEEN = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """Characters that control a terminal or the direction of writing, and halves of characters."""
 
@@ -41,6 +42,22 @@ class PhotoError(ClothsegError):
     """A photo that cannot be read."""
 
 
+class UnreadPhotosError(PhotoError):
+    """Some of many photos cannot be read; raised after all the others are done.
+
+    Attributes:
+        unread: a message for each of these photos.
+        results: what the call would have returned: `Model.predict` has None in place of such a photo, and for the
+            metrics of an evaluation its objects count as missed.
+    """
+
+    def __init__(self, unread: Sequence[str], photos: int, results: object = None) -> None:
+        listed = "; ".join(unread[:_LISTED]) + ("; ..." if len(unread) > _LISTED else "")
+        done = "" if results is None else "; the others are done, see `results` of this error"
+        super().__init__(f"{len(unread)} of {photos} photos cannot be read{done}: {listed}")
+        self.unread, self.results = list(unread), results
+
+
 class VideoError(PhotoError):
     """A video that cannot be read, or ends too early."""
 
@@ -62,7 +79,7 @@ class SpoiledRun(RunError):  # noqa: N818 - the run is what is spoiled
 
 
 class InterruptedRun(ClothsegError):  # noqa: N818 - nothing went wrong
-    """The user stopped the training. It is saved, and the message says how to continue."""
+    """The user stopped a training or prediction. It is saved, and the message says how to continue."""
 
 
 class DownloadError(ClothsegError):

@@ -20,6 +20,8 @@ from clothseg.errors import ClothsegError
 _WINDOWS_WAITS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 """Seconds between the attempts of `replace_file` on Windows."""
 _LONGEST_SUFFIX = 16
+LOCK_NAME = ".clothseg-lock"
+"""A file that keeps two commands from writing to a folder at once. After a kill it may be left."""
 LONGEST_STEM = 100
 """Bytes (UTF-8) of a name before numbers and suffix are added. Encrypted file systems allow 143 bytes in all."""
 _RESERVED = frozenset({"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))})
@@ -132,7 +134,7 @@ class OutputNames:
 
 def require_absent(path: Path, *, overwrite: bool = False) -> None:
     """Raises ClothsegError if `path` exists and may not be replaced. An empty folder counts as absent."""
-    if overwrite or not path.exists() or (path.is_dir() and not any(path.iterdir())):
+    if overwrite or not path.exists() or (path.is_dir() and all(inside.name == LOCK_NAME for inside in path.iterdir())):
         return
     raise ClothsegError(f"{path} exists already; choose another place, or add --overwrite to replace it")
 

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self, overload
 
@@ -18,7 +19,7 @@ from clothseg.evaluation.results import detections
 from clothseg.instances import Calibration, CocoResult, Instances, Selection, class_number
 from clothseg.instances.class_names import wrong_class_names
 from clothseg.networks import Network, build_network, to_tensor
-from clothseg.photo_values import as_photo, is_list
+from clothseg.photo_values import as_photo, for_each_photo, is_list
 from clothseg.pictures.photo_instances import PhotoInstances
 from clothseg.runs import RunFolder
 from clothseg.weights import ConvertedWeights, LoadReport, load_converted, load_initial_weights, load_model
@@ -95,9 +96,7 @@ class Model:
         classes: Sequence[str] | None = None,
         device: str | torch.device = AUTO,
     ) -> Self:
-        """Loads a trained network from a run's folder or any supported weights file; see `weights.load_model`.
-
-        It is moved to `device`; see `devices.resolve_device`.
+        """Loads a trained network from a run's folder or any supported weights file to `device`; see `load_model`.
 
         Raises:
             RunError, WeightsError: the folder has no weights; they cannot be read, or are of another kind of network.
@@ -187,10 +186,12 @@ class Model:
         """The instances on a photo, or on each of a list: paths, bytes, Pillow images, arrays, tensors; see `as_photo`.
 
         Instances below `score_threshold` are dropped; the configuration's threshold for a class takes precedence.
-        Raises PhotoError if a photo cannot be read, or is not one.
+
+        Raises PhotoError if a photo cannot be read or is not one; for a list `UnreadPhotosError`, when the others are
+        done.
         """
         if is_list(photo):
-            return [self.predict(one, score_threshold=score_threshold) for one in photo]
+            return for_each_photo(photo, partial(self.predict, score_threshold=score_threshold))
         found = self.detect([to_tensor(as_photo(photo))], score_threshold=score_threshold)[0]
         return PhotoInstances.of(found, self.classes)
 
@@ -231,25 +232,28 @@ class Model:
 
     def evaluate(
         self, dataset: CocoLikeDataset, results: Sequence[CocoResult] | None = None, *,
-        score_threshold: float | None = None,
+        score_threshold: float | None = None, unread: list[str] | None = None,
     ) -> "Metrics":  # fmt: skip
-        """COCO's and the report's metrics on a dataset that was loaded from a file.
+        """COCO's and the report's metrics on a prepared dataset that was loaded from a file.
 
         Args:
-            dataset: prepared.
+            dataset: has the photos.
             results: the network's detections; computed now if they are not given.
             score_threshold: of `report_mAP`; the configuration's by default.
+            unread: receives a message for each photo that cannot be read; its objects count as missed.
 
         Raises:
             RunError: the dataset has no annotations file, or a class that the network does not know.
+            UnreadPhotosError: photos cannot be read, and `unread` is not given; its `results` are the metrics.
         """
-        from clothseg.evaluation import evaluate_coco, truth_of  # noqa: PLC0415
+        from clothseg.evaluation import evaluate_coco, truth_of, with_unread  # noqa: PLC0415
 
         if dataset.source is None:
             raise RunError("evaluate needs a dataset that was loaded from a file")
-        rows = results if results is not None else [r for rows in self.predict_dataset(dataset) for r in rows]
+        bad: list[str] = []
+        rows = results if results is not None else [r for rows in self.predict_dataset(dataset, bad) for r in rows]
         least = self.config.inference.score_threshold if score_threshold is None else score_threshold
-        return evaluate_coco(truth_of(dataset), rows, score_threshold=least)
+        return with_unread(evaluate_coco(truth_of(dataset), rows, score_threshold=least), bad, unread)
 
     def _detecting(self) -> Network:
         """The network in inference mode, compiled if the settings say so and this machine can."""

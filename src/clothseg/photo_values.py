@@ -1,15 +1,15 @@
 """Photos as values: converts the common forms of a photo in Python to one array, or explains why it cannot."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from clothseg.errors import PhotoError
+from clothseg.errors import PhotoError, UnreadPhotosError
 from clothseg.photos import RgbImage, decode_picture, formats_that_are_read, photo_errors, read_photo
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     Photo = str | Path | bytes | Image.Image | NDArray[Any] | Tensor
     Photos = list[Photo] | tuple[Photo, ...]
+T = TypeVar("T")
 _CHANNELS = (1, 3, 4)
 
 
@@ -55,6 +56,26 @@ def as_photo(photo: "Photo") -> RgbImage:
 def is_list(photo: "Photo | Photos") -> "TypeIs[Photos]":
     """Whether it is a list of photos."""
     return isinstance(photo, list | tuple)
+
+
+def for_each_photo(photos: "Photos", work: "Callable[[Photo], T]") -> list[T]:
+    """What `work` returns for each photo of a list.
+
+    Raises:
+        UnreadPhotosError: `work` raised a `PhotoError` for some of them; its `results` are the list, with None in place
+            of each. A message begins with the photo's position in the list.
+    """
+    results: list[T | None] = []
+    unread = []
+    for position, photo in enumerate(photos):
+        try:
+            results.append(work(photo))
+        except PhotoError as error:
+            results.append(None)
+            unread.append(f"[{position}] {error}")
+    if unread:
+        raise UnreadPhotosError(unread, len(photos), results)
+    return cast("list[T]", results)
 
 
 def _from_bytes(content: bytes) -> RgbImage:

@@ -1,7 +1,9 @@
 """Photos that are broken in many ways: every command names them, does the others, and exits with 1."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from bad_photos import bad_photos, odd_photos, photo
@@ -9,8 +11,8 @@ from PIL import Image
 
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset, readable
-from clothseg.errors import DataError, PhotoError
-from clothseg.evaluation import Metrics
+from clothseg.errors import DataError, PhotoError, UnreadPhotosError
+from clothseg.evaluation import Metrics, evaluate_coco, evaluate_network, truth_of
 from clothseg.models import MaskRCNN
 from clothseg.photos import read_photo
 
@@ -125,6 +127,54 @@ def test_readable_agrees_with_reading(dataset: Path) -> None:
     assert [entry.path.name for entry in kept.images] == want
     assert len(unread) == len(data) - len(want)
     assert len(data.images) > len(kept.images)
+
+
+def test_python_finishes_the_other_photos_of_a_list(network: Path, folder: tuple[Path, list[str], list[str]]) -> None:
+    place, bad, good = folder
+    model = MaskRCNN.load(network, device="cpu")
+    paths: list[Any] = [place / name for name in sorted([*bad, *good])]
+    with pytest.raises(UnreadPhotosError, match=f"{len(bad)} of {len(paths)} photos cannot be read") as caught:
+        model.predict(paths)
+    results = caught.value.results
+    assert isinstance(results, list)
+    assert [path.name for path, found in zip(paths, results, strict=True) if found is None] == bad
+    alone = model.predict(place / good[0])
+    assert results[paths.index(place / good[0])].boxes.tolist() == alone.boxes.tolist()
+    assert all(f"[{paths.index(place / name)}] {place / name}:" in "\n".join(caught.value.unread) for name in bad)
+
+
+def test_python_evaluates_the_other_photos_of_a_dataset(dataset: Path, network: Path) -> None:
+    tree = json.loads((dataset / "annotations" / "val.json").read_text())
+    tree["categories"] = tree["categories"][:1]
+    (dataset / "annotations" / "val.json").write_text(json.dumps(tree))
+    data = CocoLikeDataset().load_data(dataset, "val").prepare()
+    kept, unread = readable(data)
+    model = MaskRCNN.load(network, device="cpu")
+    rows = [row for of_photo in model.predict_dataset(kept) for row in of_photo]
+    want = evaluate_coco(truth_of(data), rows, score_threshold=model.config.inference.score_threshold)
+    note = f"{len(unread)} photos cannot be read; their objects count as missed."
+    seen: list[str] = []
+    metrics = model.evaluate(data, unread=seen)
+    assert metrics == replace(want, notes=(*want.notes, note))
+    assert [text.split(":")[0] for text in seen] == [text.split(":")[0] for text in unread]
+    with pytest.raises(UnreadPhotosError) as caught:
+        model.evaluate(data)
+    assert caught.value.results == metrics
+    assert caught.value.unread == seen
+    given: list[object] = []
+    with pytest.raises(UnreadPhotosError):
+        for of_photo in model.predict_dataset(data):
+            given += of_photo
+    assert given == rows
+    with pytest.raises(UnreadPhotosError):
+        evaluate_network(model, data, resamples=0)
+
+
+def test_python_refuses_a_dataset_without_a_readable_photo(dataset: Path, network: Path) -> None:
+    (dataset / "images").rename(dataset / "pictures")
+    data = CocoLikeDataset().load_data(dataset, "val").prepare()
+    with pytest.raises(PhotoError, match="none of the"):
+        evaluate_network(MaskRCNN.load(network, device="cpu"), data)
 
 
 def test_a_wrong_folder_of_photos_is_an_error(dataset: Path) -> None:

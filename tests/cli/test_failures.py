@@ -1,6 +1,7 @@
 """Failures of the command line: one line each, the right exit code, a log for what is not expected."""
 
 import errno
+import json
 import os
 import re
 import signal
@@ -104,16 +105,35 @@ def test_a_full_disk_behind_stdout_is_an_error() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signal SIGINT for one process")
-def test_ctrl_c_is_one_line(tmp_path: Path) -> None:
+def test_a_stopped_prediction_is_one_line_and_is_kept(tmp_path: Path) -> None:
     MaskRCNN(Config.load("demo", TINY)).build(["Suit"]).save(tmp_path / "net.safetensors")
     for number in range(300):
         photo(tmp_path / f"{number}.png", number)
     words = ["predict", str(tmp_path / "net.safetensors"), f"{tmp_path}/*.png", "--out", str(tmp_path / "found")]
-    process = subprocess.Popen([sys.executable, "-m", "clothseg", *words], stderr=subprocess.PIPE)
-    while process.poll() is None and not list((tmp_path / "found").glob("0001*")):
-        time.sleep(0.05)
-    os.kill(process.pid, signal.SIGINT)
-    shown = process.communicate()[1].decode()
-    assert shown.startswith("stopped: interrupted (Ctrl-C)")
-    assert len(shown.splitlines()) == 1
+    done = [0]
+    for number in (signal.SIGINT, signal.SIGTERM):
+        process = subprocess.Popen([sys.executable, "-m", "clothseg", *words], stderr=subprocess.PIPE)
+        while process.poll() is None and len(list((tmp_path / "found").glob("0*.png"))) <= done[-1]:
+            time.sleep(0.05)
+        os.kill(process.pid, number)
+        lines = (process.communicate()[1] or b"").decode().splitlines()
+        assert process.returncode == 1
+        assert re.match(r"stopped: \d+ of 300 photos and videos are done.*the same command continues", lines[-1])
+        assert lines[:-1] == ([f"continuing: {done[-1]} of 300 were done before"] if done[-1] else [])
+        done.append(len(json.loads((tmp_path / "found" / "images.json").read_text())["images"]))
+    assert 0 < done[1] < done[2] < 300
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals for one process")
+@pytest.mark.parametrize(("number", "words"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "ended from outside")])
+def test_a_signal_elsewhere_is_one_line_and_leaves_nothing(tmp_path: Path, number: signal.Signals, words: str) -> None:
+    """`dataset build` of the sample, stopped as soon as its temporary folder is there."""
+    command = ["dataset", "build", "sample", "--out", str(tmp_path / "data")]
+    process = subprocess.Popen([sys.executable, "-m", "clothseg", *command], stderr=subprocess.PIPE)
+    while process.poll() is None and not any(tmp_path.iterdir()):
+        time.sleep(0.02)
+    os.kill(process.pid, number)
+    (line,) = process.communicate()[1].decode().splitlines()
+    assert line.startswith(f"stopped: {words}")
     assert process.returncode == 1
+    assert not (tmp_path / "data").exists()

@@ -23,7 +23,9 @@ INPUTS = int(os.environ.get("CLOTHSEG_FUZZ_INPUTS", "200"))
 FIRST = int(os.environ.get("CLOTHSEG_FUZZ_FIRST", "0"))
 LONGEST_MESSAGE = 1000
 SECONDS = 20
-"""For one input. On Windows, which has no alarm, nothing ends a reader that takes longer."""
+"""Processor time for one input. On Windows, which has no such alarm, nothing ends a reader that takes longer."""
+WAITING_SECONDS = 200
+"""For one input by the clock, so that a reader that waits for something ends too; a busy machine takes this long."""
 MOST_BYTES = 2 << 30
 """By which the memory of the process may grow at most, over all inputs."""
 
@@ -192,15 +194,18 @@ def _alarm() -> Iterator[None]:
         return
 
     def ring(_: int, frame: FrameType | None) -> None:
-        raise SideEffectError(f"takes over {SECONDS} s, and is in {frame}")
+        raise SideEffectError(f"takes over {SECONDS} s, or waits over {WAITING_SECONDS} s, and is in {frame}")
 
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    limits = ((signal.ITIMER_PROF, signal.SIGPROF, SECONDS), (signal.ITIMER_REAL, signal.SIGALRM, WAITING_SECONDS))
+    before = [signal.signal(number, ring) for _, number, _ in limits]
+    for timer, _, seconds in limits:
+        signal.setitimer(timer, seconds)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        for (timer, number, _), handler in zip(limits, before, strict=True):
+            signal.setitimer(timer, 0)
+            signal.signal(number, handler)
 
 
 def _memory() -> int:

@@ -14,6 +14,7 @@ from clothseg.training.schedule import (
     lr_scale,
     make_optimizer,
     plan_stages,
+    set_learning_rate,
     stage_at,
 )
 
@@ -59,6 +60,34 @@ def test_the_learning_rate_warms_up_and_ends_at_0() -> None:
     assert lr_factor(10, settings, 100) == 1.0
     assert lr_factor(55, settings, 100) == pytest.approx(0.5)
     assert lr_factor(100, settings, 100) == pytest.approx(0.0)
+
+
+def test_poly_by_hand() -> None:
+    """9 steps after the warm-up; after 3 of them (2/3)^0.9 is left."""
+    settings = TrainSettings(schedule="poly", warmup_steps=1)
+    assert [lr_factor(step, settings, 10) for step in (0, 1, 4, 10)] == pytest.approx([1, 1, 0.694253, 0], abs=1e-6)
+    assert lr_factor(1, TrainSettings(schedule="poly", warmup_steps=0, poly_power=2), 2) == 0.25
+
+
+@pytest.mark.parametrize("power", [0.5, 0.9, 2.0])
+def test_poly_is_that_of_torch(power: float) -> None:
+    settings = TrainSettings(schedule="poly", warmup_steps=0, poly_power=power)
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    theirs = torch.optim.lr_scheduler.PolynomialLR(optimizer, total_iters=17, power=power)
+    for step in range(20):
+        assert lr_factor(step, settings, 17) == pytest.approx(optimizer.param_groups[0]["lr"], abs=1e-12)
+        optimizer.step()
+        theirs.step()
+
+
+@pytest.mark.parametrize("network", ["mask_rcnn", "yolact", "deeplab"])
+def test_every_network_takes_poly(network: str) -> None:
+    preset = {"mask_rcnn": "demo", "yolact": "small-yolact", "deeplab": "small-deeplab"}[network]
+    settings = Config.load(preset, ["train.schedule=poly", "train.poly_power=1", "train.warmup_steps=0"])
+    assert settings.network.name == network
+    optimizer = torch.optim.SGD([{"params": [torch.nn.Parameter(torch.zeros(1))], "lr": 0.2, "initial_lr": 0.2}])
+    set_learning_rate(optimizer, 15, StageSpan(10, 20, 3, 0.2, "all layers"), settings.train)
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0.1)
 
 
 def test_the_learning_rate_scales_with_the_photos_per_step() -> None:

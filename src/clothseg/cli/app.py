@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from clothseg import __version__
-from clothseg.cli.failures import explain_stop, report_failure, silence_threads
+from clothseg.cli.failures import explain_stop, report_failure, silence_threads, termination_like_ctrl_c
 from clothseg.cli.lazy import lazy_group
 from clothseg.cli.renamed import refuse_renamed_options
 from clothseg.cli.terminal import accept_any_text, close_output, warnings_in_one_line
@@ -69,7 +69,7 @@ def main() -> None:
     if not debug:
         silence_threads()
     try:
-        with warnings_in_one_line():
+        with warnings_in_one_line(), termination_like_ctrl_c():
             refuse_renamed_options(arguments)
             app(arguments)
     except SystemExit as ended:

@@ -13,12 +13,14 @@ from clothseg.cli.selection import ClassAgnosticNms, ThresholdOf, Thresholds, se
 from clothseg.cli.terminal import ERRORS, LOADING, counted, fail_for_unread, progress_bar, waiting, walk
 from clothseg.devices import check_device_name
 from clothseg.errors import ClothsegError
-from clothseg.files import require_absent, require_outside_inputs
+from clothseg.files import require_outside_inputs
 from clothseg.garments import load_foreground, write_cutouts, write_one_cutout
 from clothseg.instances import class_number
+from clothseg.journal import file_facts, require_absent_or_unfinished
 from clothseg.photo_search import find_photos
 from clothseg.photos import SUFFIXES
 from clothseg.weights import check_model
+from clothseg.weights.check import weights_file
 
 
 def cutout(
@@ -45,14 +47,15 @@ def cutout(
 ) -> None:
     """Cut garments out of photos: one PNG for each, with a soft, transparent edge, in the photo's resolution.
 
-    Photos that cannot be read are listed, and the others are processed; the exit code is then 1.
+    Photos that cannot be read are listed, and the others are processed; the exit code is then 1. After Ctrl-C or a
+    kill, the same command continues where it was.
 
     Example: [b]clothseg cutout runs/first my-photos/ --out cut[/]
 
     Example: [b]clothseg cutout runs/first anna.jpg --class Dress --out dress.png[/]
     """
     settings = selection_settings(run, threshold, thresholds, class_agnostic_nms_iou)
-    require_absent(out, overwrite=overwrite)
+    require_absent_or_unfinished(out, overwrite=overwrite)
     require_outside_inputs(out, photos)
     check_device_name(device)
     if known := check_model(run, overrides=settings):
@@ -89,6 +92,8 @@ def cutout(
             full_frame=full_frame,
             overwrite=overwrite,
             track=track,
+            work=[file_facts(weights_file(run)), model.config.to_yaml(), score_threshold],
+            notify=lambda message: None if quiet else ERRORS.print(escape(message)),
         )
     if not quiet and done.photos:
         ERRORS.print(

@@ -3,13 +3,16 @@
 import errno
 import os
 import platform
+import signal
 import sys
 import tempfile
 import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import BrokenExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 from rich.markup import escape
 
@@ -32,8 +35,30 @@ class StoppedCommand(ClothsegError):  # noqa: N818 - nothing went wrong
 def explain_stop(error: BaseException) -> StoppedCommand:
     """What to say about Ctrl-C or a closed pipe."""
     if isinstance(error, KeyboardInterrupt):
-        return StoppedCommand("interrupted (Ctrl-C); files that were finished are complete, the rest is not written")
+        what = "ended from outside (SIGTERM)" if isinstance(error, Terminated) else "interrupted (Ctrl-C)"
+        return StoppedCommand(f"{what}; files that were finished are complete, the rest is not written")
     return StoppedCommand("the program that reads the output has ended")
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: the system, or another program, ends the command."""
+
+
+@contextmanager
+def termination_like_ctrl_c() -> Iterator[None]:
+    """Within the context, SIGTERM ends a command as Ctrl-C does, so that it removes its temporary files."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread():  # Python allows handlers only there
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def report_failure(error: BaseException, arguments: Sequence[str]) -> int:

@@ -15,12 +15,14 @@ from clothseg.cli.terminal import ERRORS, counted, fail_for_unread, progress_bar
 from clothseg.dataset.photo_lists import photos_of
 from clothseg.dataset.prelabel_files import PHOTOS_URL, SHOWN_FROM, LabelFormat, write_prelabels
 from clothseg.devices import check_device_name, resolve_device
-from clothseg.files import require_absent, require_outside_inputs
+from clothseg.files import require_outside_inputs
 from clothseg.instances import Selection
+from clothseg.journal import file_facts, require_absent_or_unfinished
 from clothseg.photo_search import find_photos
 from clothseg.photos import SUFFIXES
 from clothseg.prediction import MAPS, OutputFormat, PredictOptions
 from clothseg.weights import check_model
+from clothseg.weights.check import weights_file
 
 if TYPE_CHECKING:
     from clothseg.prediction import Predicted
@@ -77,7 +79,8 @@ def predict(
 ) -> None:
     """Find garments on photos and videos: COCO results, drawn pictures, label maps or a table.
 
-    Files that cannot be read are listed, the rest is processed, and the exit code is 1.
+    Files that cannot be read are listed, the rest is processed, and the exit code is 1. After Ctrl-C or a kill, the
+    same command continues where it was.
 
     Example: [b]clothseg predict runs/first my-photos/ --out found[/]
 
@@ -85,7 +88,7 @@ def predict(
 
     Example: [b]clothseg predict runs/first "shop/**/*.jpg" clip.mp4 --thresholds best --out found[/]
     """
-    require_absent(out, overwrite=overwrite)
+    require_absent_or_unfinished(out, overwrite=overwrite)
     require_outside_inputs(out, photos)
     settings = [*(overrides or []), *selection_settings(run, threshold, thresholds, class_agnostic_nms_iou)]
     names = split_names(class_names) if class_names else None
@@ -129,6 +132,8 @@ def predict(
             distributed=distributed,
             overwrite=overwrite,
             progress=partial(walk, bar),
+            work=[file_facts(weights_file(run)), model.config.to_yaml(), model.classes, score_threshold],
+            notify=lambda message: None if quiet else ERRORS.print(escape(message)),
         )
     if done is None:
         return

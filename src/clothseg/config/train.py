@@ -55,8 +55,10 @@ class TrainSettings(Section):
     """Momentum of SGD."""
     weight_decay: NonNegative = 0.0001
     """Weight decay; norms and biases have none."""
-    schedule: Literal["constant", "cosine"] = "cosine"
-    """Learning rate after the warm-up of each stage: constant, or down to 0 along a cosine."""
+    schedule: Literal["constant", "cosine", "poly"] = "cosine"
+    """Learning rate after the warm-up of each stage: constant, or down to 0 along a cosine or a power (DeepLab's)."""
+    poly_power: Positive = 0.9
+    """Power of `schedule: poly`: the learning rate is that of the stage times (1 - steps done / steps)^power."""
     warmup_steps: CountOrNone = 100
     """Steps of linear warm-up at the start of each stage."""
     grad_clip_norm: Positive | None = None

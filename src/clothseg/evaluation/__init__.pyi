@@ -1,5 +1,5 @@
 from .comparison import SeveralComparison, compare_results, compare_runs, compare_several
-from .evaluate import SCORE_THRESHOLD, evaluate_coco, evaluate_network, headline_metrics
+from .evaluate import SCORE_THRESHOLD, evaluate_coco, evaluate_network, headline_metrics, with_unread
 from .metrics import PROTOCOL, Metrics
 from .truth import truth_of
 from .values import ClassMetrics, Comparison, Interval
@@ -19,4 +19,5 @@ __all__ = [
     "evaluate_network",
     "headline_metrics",
     "truth_of",
+    "with_unread",
 ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clothseg.config import HEADLINE_METRICS
-from clothseg.errors import DataError
+from clothseg.errors import DataError, PhotoError, UnreadPhotosError
 from clothseg.evaluation import coco
 from clothseg.evaluation.boundary import boundary_matches, run_boundary
 from clothseg.evaluation.columns import all_have, photos_and_scores
@@ -32,19 +32,53 @@ SCORE_THRESHOLD = 0.05
 
 
 def evaluate_network(
-    detector: "Detector", dataset: "CocoLikeDataset", *, score_threshold: float = SCORE_THRESHOLD, resamples: int = 500
+    detector: "Detector",
+    dataset: "CocoLikeDataset",
+    *,
+    score_threshold: float = SCORE_THRESHOLD,
+    resamples: int = 500,
+    unread: list[str] | None = None,
 ) -> Metrics:
     """Evaluates anything with `detect` on a prepared dataset that was loaded from a file; see `evaluate_coco`.
 
+    `unread` is as in `with_unread`.
+
     Raises:
         DataError: the dataset was not loaded from an annotations file, or the file is not valid.
+        PhotoError: see `with_unread`.
     """
     from clothseg.evaluation.results import detections  # noqa: PLC0415 - torch; a results file needs none
 
     if dataset.source is None:
         raise DataError("an evaluation needs a dataset that was loaded from a file; call load_data() first")
-    rows = [row for of_photo in detections(detector, dataset) for row in of_photo]
-    return evaluate_coco(truth_of(dataset), rows, score_threshold=score_threshold, resamples=resamples)
+    messages: list[str] = []
+    rows = [row for of_photo in detections(detector, dataset, unread=messages) for row in of_photo]
+    metrics = evaluate_coco(truth_of(dataset), rows, score_threshold=score_threshold, resamples=resamples)
+    return with_unread(metrics, messages, unread)
+
+
+def with_unread(metrics: Metrics, messages: Sequence[str], unread: list[str] | None) -> Metrics:
+    """The metrics with a note about the photos that could not be read, whose objects count as missed.
+
+    Args:
+        metrics: of all photos.
+        messages: one for each photo that cannot be read.
+        unread: receives these messages, if it is given.
+
+    Raises:
+        PhotoError: none of the photos can be read.
+        UnreadPhotosError: some cannot be read, and `unread` is not given; its `results` are the metrics.
+    """
+    if not messages:
+        return metrics
+    if len(messages) == metrics.photos:
+        raise PhotoError(f"none of the {metrics.photos} photos can be read; the first: {messages[0]}")
+    note = f"{len(messages)} photos cannot be read; their objects count as missed."
+    metrics = replace(metrics, notes=(*metrics.notes, note))
+    if unread is None:
+        raise UnreadPhotosError(messages, metrics.photos, metrics)
+    unread += messages
+    return metrics
 
 
 def evaluate_coco(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from clothseg.dataset import CocoLikeDataset, read_ahead
-from clothseg.errors import ClothsegError
+from clothseg.errors import ClothsegError, UnreadPhotosError
 from clothseg.instances import CocoResult, Instances, RleMasks, coco_results, encode_photos, has_gpu_maps
 from clothseg.networks import to_tensor
 
@@ -30,16 +30,22 @@ def detections(
     classes: Sequence[str] | None = None,
     unread: list[str] | None = None,
 ) -> Iterator[list[CocoResult]]:
-    """Yields for each photo of a prepared dataset what `detector` finds on it, as COCO results.
+    """For each photo of a prepared dataset what `detector` finds on it, as COCO results.
 
     Args:
         detector: finds the instances.
         dataset: the photos; the results have its class ids.
         classes: names of the detector's classes 1..K; by default those of the dataset. Detections of classes that the
             dataset does not have are left out.
-        unread: if given, a photo that cannot be read gives no results, and a message in this list. Otherwise it is an
-            error.
+        unread: receives a message for each photo that cannot be read.
+
+    Yields:
+        A list for each photo; empty for one that cannot be read.
+
+    Raises:
+        UnreadPhotosError: at the end, if photos cannot be read and `unread` is not given.
     """
+    messages: list[str] = []
     known = dataset.classes if classes is None else classes
     ids = {
         n: dataset.source_class_id(dataset.classes.index(c) + 1) for n, c in enumerate(known, 1) if c in dataset.classes
@@ -49,9 +55,7 @@ def detections(
     with torch.no_grad():
         for image, photo in zip(dataset.images, read_ahead(dataset), strict=True):
             if isinstance(photo, ClothsegError):
-                if unread is None:
-                    raise photo
-                unread.append(str(photo))
+                messages.append(str(photo))
                 waiting.append((image.id, None))
                 continue
             found = detector.detect([to_tensor(photo)])[0]
@@ -60,6 +64,10 @@ def detections(
                 yield from _as_results(waiting, ids)
                 waiting = []
         yield from _as_results(waiting, ids)
+    if unread is not None:
+        unread += messages
+    elif messages:
+        raise UnreadPhotosError(messages, len(dataset))
 
 
 def _as_results(photos: Sequence[tuple[int, Instances | None]], ids: Mapping[int, int]) -> Iterator[list[CocoResult]]:

@@ -11,12 +11,14 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from clothseg.errors import DataError, PhotoError, is_out_of_memory
+from clothseg.errors import DataError, InterruptedRun, PhotoError, is_out_of_memory
 from clothseg.files import atomic_write, require_absent, require_outside_inputs, safe_file_name
 from clothseg.garments.cutout import Cutout, cut_out
 from clothseg.garments.light import Light
 from clothseg.instances import class_number
+from clothseg.journal import Journal, Record, folder_lock, work_key
 from clothseg.photos import RgbImage, open_picture, read_photo, try_read_photo
+from clothseg.stop import StopRequest
 
 if TYPE_CHECKING:  # they need torch
     from clothseg.instances import Instances
@@ -52,10 +54,13 @@ def write_cutouts(
     full_frame: bool = False,
     overwrite: bool = False,
     track: Callable[[Sequence[Path]], Iterable[Path]] = iter,
+    work: object = None,
+    notify: Callable[[str], object] = lambda message: None,
 ) -> CutoutsWritten:
     """Writes a PNG for every garment on the photos, and `cutouts.json` with a list of them, to `out`.
 
-    Photos that cannot be read are skipped. If none can be read, nothing is written.
+    Photos that cannot be read are skipped. If none can be read, nothing is written. Ctrl-C or SIGTERM ends it after the
+    current photo, and `cutouts.json` lists what is done. The same call continues there, also after a kill.
 
     Args:
         predict: returns the detections on a photo, already filtered by score.
@@ -66,37 +71,87 @@ def write_cutouts(
         full_frame: whether a PNG has the photo's size, with the garment at its place, or is trimmed to the garment.
         overwrite: whether the cut-outs in `out` may be replaced.
         track: wraps the photos, for a progress bar.
+        work: identifies the network and its settings: unfinished cut-outs are continued if it is equal, and so are the
+            other arguments.
+        notify: receives messages.
 
     Raises:
         ClothsegError: `out` is not empty and `overwrite` is not set, or contains a photo, or a class is not known.
+        InterruptedRun: Ctrl-C or SIGTERM; all that was cut out is listed.
     """
     wanted = {class_number(name, names, option="--class", ignore_case=True) for name in classes or names}
-    require_absent(out, overwrite=overwrite)
+    journal = Journal(out, work_key({"of": work, "inputs": paths, "classes": sorted(wanted), "full": full_frame}))
     require_outside_inputs(out, paths)
+    continues = journal.begin(overwrite=overwrite)
+    if unread := _unreadable(paths):
+        return CutoutsWritten(0, 0, unread)
+    with folder_lock(out):
+        if not continues:
+            _clear(journal)
+        done = journal.done()
+        if continues:
+            notify(f"continuing: {len(done)} of {len(paths)} photos were done before")
+        left = [(number, path) for number, path in enumerate(paths, start=1) if number not in done]
+        with StopRequest() as stop, journal.writer() as add:
+            for (number, _), path in zip(left, track([path for _, path in left]), strict=True):
+                add({"number": number, **_cut_photo(predict, path, names, wanted, out, number, full_frame)})
+                if stop.asked:
+                    break
+        return _finish(journal, len(paths))
+
+
+def _unreadable(paths: Sequence[Path]) -> list[str]:
+    """A message for each photo if none of them can be read; an empty list if one can."""
+    problems = []
+    for path in paths:
+        if not isinstance(photo := try_read_photo(path), PhotoError):
+            return []
+        problems.append(str(photo))
+    return problems
+
+
+def _cut_photo(
+    predict: Predict,
+    path: Path,
+    names: Sequence[str],
+    wanted: Collection[int],
+    out: Path,
+    number: int,
+    full_frame: bool,
+) -> Record:
+    """Writes the cut-outs of a photo; returns their rows in `cutouts.json`, or why the photo could not be done."""
+    photo = try_read_photo(path)
+    if isinstance(photo, PhotoError):
+        return {"read": False, "problem": str(photo), "rows": []}
     rows: list[dict[str, Any]] = []
-    failed: list[str] = []
-    read = 0
-    for number, path in enumerate(track(paths), start=1):
-        photo = try_read_photo(path)
-        if isinstance(photo, PhotoError):
-            failed.append(str(photo))
-            continue
-        if not read:
-            _clear(out)
-        read += 1
-        try:
-            for position, cutout in cut_out_all(predict, photo, names, wanted):
-                stem = f"{number:04d}-{safe_file_name(path.stem)}-{position + 1}"
-                name = f"{stem}-{safe_file_name(cutout.class_name)}.png"
-                save_cutout(cutout, out / name, full_frame=full_frame)
-                rows.append({"file_name": name, "photo": path.as_posix(), **_facts(cutout)})
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            failed.append(f"{path}: memory ran out for this photo; make it smaller")
-    if read:
-        atomic_write(out / LIST, json.dumps({"cutouts": rows}, indent=1))
-    return CutoutsWritten(read, len(rows), failed)
+    problem = ""
+    try:
+        for position, cutout in cut_out_all(predict, photo, names, wanted):
+            stem = f"{number:04d}-{safe_file_name(path.stem)}-{position + 1}"
+            name = f"{stem}-{safe_file_name(cutout.class_name)}.png"
+            save_cutout(cutout, out / name, full_frame=full_frame)
+            rows.append({"file_name": name, "photo": path.as_posix(), **_facts(cutout)})
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        problem = f"{path}: memory ran out for this photo; make it smaller"
+    return {"read": True, "problem": problem, "rows": rows}
+
+
+def _finish(journal: Journal, photos: int) -> CutoutsWritten:
+    """Writes the list of cut-outs from the records, and deletes the records if nothing is left to do."""
+    with journal.records() as records:
+        done = list(records)
+    rows = [row for record in done for row in record["rows"]]
+    atomic_write(journal.folder / LIST, json.dumps({"cutouts": rows}, indent=1))
+    if len(done) < photos:
+        raise InterruptedRun(
+            f"{len(done)} of {photos} photos are done, and their cut-outs are in {journal.folder}; the same command "
+            "continues there (without --overwrite)"
+        )
+    journal.remove()
+    failed = [record["problem"] for record in done if record["problem"]]
+    return CutoutsWritten(sum(record["read"] for record in done), len(rows), failed)
 
 
 def write_one_cutout(
@@ -225,10 +280,14 @@ def _light(value: object) -> Light | None:
     return float(value[0]), float(value[1]), float(value[2])
 
 
-def _clear(out: Path) -> None:
-    """Deletes the cut-outs in `out` that `cutouts.json` lists, so that old and new ones do not mix."""
-    if (out / LIST).is_file():
-        for row in _parse_object((out / LIST).read_text(encoding="utf-8")).get("cutouts", []):
-            if isinstance(row, dict) and isinstance(row.get("file_name"), str):
-                (out / Path(row["file_name"]).name).unlink(missing_ok=True)
-        (out / LIST).unlink()
+def _clear(journal: Journal) -> None:
+    """Deletes the cut-outs that `cutouts.json` or records list, so that old and new ones do not mix."""
+    listed = journal.folder / LIST
+    known = _parse_object(listed.read_text(encoding="utf-8")).get("cutouts", []) if listed.is_file() else []
+    with journal.records() as records:
+        rows = [*known, *(row for record in records for row in record.get("rows", []))]
+    for row in rows:
+        if isinstance(row, dict) and isinstance(row.get("file_name"), str):
+            (journal.folder / Path(row["file_name"]).name).unlink(missing_ok=True)
+    listed.unlink(missing_ok=True)
+    journal.remove()

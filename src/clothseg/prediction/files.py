@@ -1,28 +1,32 @@
 """Predicts on photos and videos on disk and writes a folder of results."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from clothseg.distributed import SINGLE_PROCESS, DistributedContext
-from clothseg.errors import PhotoError, is_out_of_memory
-from clothseg.files import atomic_file, require_absent, require_outside_inputs, safe_file_name
+from clothseg.errors import InterruptedRun, PhotoError, is_out_of_memory
+from clothseg.files import atomic_file, require_outside_inputs, safe_file_name
 from clothseg.instances import Instances, coco_results
 from clothseg.instances.calibration import needs_review
+from clothseg.journal import Journal, Record, folder_lock, work_key
 from clothseg.photos import RgbImage, try_read_photo
 from clothseg.pictures import draw_instances
 from clothseg.pictures.maps import class_map, class_palette, instance_map, instance_palette, save_map
 from clothseg.prediction.options import Find, OutputFormat, PredictOptions, ProgressBar, no_progress
 from clothseg.prediction.videos import predict_video
-from clothseg.prediction.writers import PhotoEntry, Predicted, PredictionRecord, merged_parts, write_part, write_records
+from clothseg.prediction.writers import PhotoEntry, Predicted, PredictionRecord, write_records
+from clothseg.stop import StopRequest
 from clothseg.videos import check_library, is_video, open_video
 
 _OUTPUTS = re.compile(
-    r"\d{4,}-.+\.(png|mp4|json|csv)|labels-.+|predictions\.json|images\.json|detections\.csv|\.part-\d+"
+    r"\d{4,}-.+\.(png|mp4|json|csv)|labels-.+|predictions\.json|images\.json|detections\.csv|\.unfinished-[0-9a-f]+"
 )
 _TABLES = frozenset({OutputFormat.COCO, OutputFormat.CSV})  # one file for all photos
 Work = tuple[int, Path]
@@ -39,11 +43,16 @@ def predict_files(
     distributed: DistributedContext = SINGLE_PROCESS,
     overwrite: bool = False,
     progress: ProgressBar = no_progress,
+    work: object = None,
+    notify: Callable[[str], object] = lambda message: None,
 ) -> Predicted | None:
     """Writes the results of photos and videos into a folder.
 
     `images.json` lists photos (their number among the inputs is their id), videos and classes; `predictions.json` are
     COCO results. A file that cannot be read is skipped. If none can be read, nothing is written.
+
+    Ctrl-C or SIGTERM ends it after the current photo or frame, and what was found is written. The same call continues
+    there; so it does after a kill, from the records beside the results.
 
     Args:
         find: returns the instances on some photos, such as `functools.partial(detect_batch, model)`.
@@ -54,6 +63,9 @@ def predict_files(
         distributed: the ranks that share the work, all with the same arguments.
         overwrite: whether an earlier prediction in `out` may be replaced.
         progress: wraps the inputs and the frames of a video, for a progress bar.
+        work: identifies the network and its settings: unfinished results are continued if it is equal, and so are
+            inputs and options.
+        notify: receives messages.
 
     Returns:
         Counts and problems; None on every rank except the first.
@@ -61,30 +73,60 @@ def predict_files(
     Raises:
         ClothsegError: `out` is not empty and `overwrite` is not set, or it contains an input; or there are videos, but
             PyAV is not installed.
+        InterruptedRun: Ctrl-C or SIGTERM; all that was found is written.
     """
     options = options or PredictOptions()
     if any(is_video(path) for path in paths):
         check_library()
+    shown, forms = options.shown, sorted(options.formats)
+    journal = Journal(out, work_key({"of": work, "classes": names, "inputs": paths, "formats": forms, "shown": shown,
+                                     "stride": options.frame_stride}))  # fmt: skip
+    continues = False
     if distributed.is_first:
-        require_absent(out, overwrite=overwrite)
         require_outside_inputs(out, paths)
+        continues = journal.begin(overwrite=overwrite)
     if problems := _unreadable(paths):
         return Predicted(0, 0, 0, problems) if distributed.is_first else None
-    if distributed.is_first:
-        _clear(out)
-    distributed.barrier()
-    work = distributed.strided_shard(list(enumerate(paths, start=1)))
-    records = _records(find, names, work, out, options, progress)
-    formats = options.formats if not all(is_video(path) for path in paths) else options.formats - _TABLES
-    if distributed.world_size == 1:
-        return write_records(records, out, names, formats)
-    parts = [out / f".part-{rank}" for rank in range(distributed.world_size)]
-    write_part(records, parts[distributed.rank])
-    distributed.barrier()
-    if distributed.rank:
-        return None
-    with merged_parts(parts) as merged:
-        return write_records(merged, out, names, formats)
+    with folder_lock(out) if distributed.is_first else nullcontext():
+        if distributed.is_first and not continues:
+            _clear(out)
+        distributed.barrier()
+        done = journal.done()
+        distributed.barrier()  # before a rank adds to the records
+        if continues:
+            notify(f"continuing: {len(done)} of {len(paths)} were done before")
+        left = [place for place in enumerate(paths, start=1) if place[0] not in done]
+        with StopRequest() as request, journal.writer() as add:
+            for record in _records(
+                find, names, distributed.strided_shard(left), out, options, progress, lambda: request.asked
+            ):
+                add(asdict(record))
+        distributed.barrier()
+        if distributed.rank:
+            return None
+        formats = options.formats if not all(is_video(path) for path in paths) else options.formats - _TABLES
+        return _finish(journal, names, len(paths), formats)
+
+
+def _finish(journal: Journal, names: Mapping[int, str], inputs: int, formats: frozenset[OutputFormat]) -> Predicted:
+    """Writes the files for all photos from the records, and deletes the records if nothing is left to do."""
+    finished = 0
+
+    def parsed(records: Iterator[Record]) -> Iterator[PredictionRecord]:
+        nonlocal finished
+        for record in records:
+            finished += not record["stopped"]
+            yield PredictionRecord(**record)
+
+    with journal.records() as records:
+        predicted = write_records(parsed(records), journal.folder, names, formats)
+    if finished < inputs:
+        raise InterruptedRun(
+            f"{finished} of {inputs} photos and videos are done, and their results are in {journal.folder}; the same "
+            "command continues there (without --overwrite)"
+        )
+    journal.remove()
+    return predicted
 
 
 def _unreadable(paths: Sequence[Path]) -> list[str]:
@@ -110,11 +152,14 @@ def _records(
     out: Path,
     options: PredictOptions,
     progress: ProgressBar,
+    stop: Callable[[], bool],
 ) -> Iterator[PredictionRecord]:
-    """Yields a record for each photo and video, in their order."""
+    """Yields a record for each photo and video, in their order, until `stop` returns True."""
     with ThreadPoolExecutor(max_workers=options.batch) as pool:
         waiting: list[Work] = []
         for number, path in progress(work, len(work), "predicting"):
+            if stop():
+                return
             if not is_video(path):
                 waiting.append((number, path))
             if waiting and (is_video(path) or len(waiting) == options.batch):
@@ -122,10 +167,11 @@ def _records(
                 waiting = []
             if is_video(path):
                 try:
-                    yield predict_video(number, path, out, find, names, options, progress)
+                    yield predict_video(number, path, out, find, names, options, progress, stop)
                 except PhotoError as error:
                     yield PredictionRecord(number, problem=str(error))
-        yield from _photos(find, names, waiting, out, options, pool)
+        if not stop():
+            yield from _photos(find, names, waiting, out, options, pool)
 
 
 def _photos(

@@ -4,7 +4,7 @@ import itertools
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,7 @@ def predict_video(
     names: Mapping[int, str],
     options: PredictOptions,
     progress: ProgressBar = no_progress,
+    stop: Callable[[], bool] = lambda: False,
 ) -> PredictionRecord:
     """Writes `NUMBER-NAME.mp4`, `.json` and `.csv` into `out`, those that `options.formats` has.
 
@@ -51,6 +52,7 @@ def predict_video(
         names: class names by id 1..K.
         options: what to write.
         progress: wraps the frames, for a progress bar.
+        stop: whether to end after the current frames; the files are then complete up to there.
 
     Raises:
         VideoError: the video cannot be read, or has no frame. Nothing is written then.
@@ -69,6 +71,9 @@ def predict_video(
             for frame, found in zip(group, find([frame.pixels for frame in group]), strict=True):
                 processed += 1
                 shown += files.write(frame, _image(processed, frame, video), found)
+            if stop():
+                break
+        stopped = stop() and next(chosen, None) is not None
         height, width = first.pixels.shape[:2]
         entry: VideoEntry = {"file_name": path.as_posix(), "width": width, "height": height, "frames": processed}
         if files.film is not None:
@@ -77,7 +82,8 @@ def predict_video(
             entry["results"] = f"{stem}.json"
         if files.table is not None:
             entry["table"] = f"{stem}.csv"
-        return PredictionRecord(number, video=entry, shown=shown, problem=video.problem())
+        problem = f"{path}: stopped after {processed} frames" if stopped else video.problem()
+        return PredictionRecord(number, video=entry, shown=shown, problem=problem, stopped=stopped)
 
 
 def _image(number: int, frame: Frame, video: Video) -> FrameEntry:

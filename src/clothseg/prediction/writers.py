@@ -1,11 +1,10 @@
 """Writes the files that cover all photos: COCO results, the list of photos, the table. Rows are written one by one."""
 
 import csv
-import heapq
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NotRequired, TypedDict
 
@@ -60,6 +59,7 @@ class PredictionRecord:
         rows: COCO results of a photo; those of a video are in its own file.
         shown: number of instances that the picture or video shows.
         problem: why it could not be read, or not to its end; otherwise empty.
+        stopped: whether it is a video of which only a part is done, because a stop was requested.
     """
 
     number: int
@@ -68,6 +68,7 @@ class PredictionRecord:
     rows: Sequence[CocoResult] = ()
     shown: int = 0
     problem: str = ""
+    stopped: bool = False
 
 
 @dataclass(frozen=True)
@@ -169,24 +170,3 @@ def write_records(
 def categories(names: Mapping[int, str]) -> list[CocoCategory]:
     """The classes as COCO categories."""
     return [{"id": number, "name": name} for number, name in names.items()]
-
-
-def write_part(records: Iterable[PredictionRecord], path: Path) -> None:
-    """Writes the records of this rank to a file, one per line; the first rank merges these files."""
-    with text_file(path) as file:
-        for record in records:
-            file.write(json.dumps(asdict(record)) + "\n")
-
-
-@contextmanager
-def merged_parts(paths: Sequence[Path]) -> Iterator[Iterator[PredictionRecord]]:
-    """The records of several part files in the order of the inputs; deletes the files afterwards."""
-    with ExitStack() as stack:
-        parts = [map(_record, stack.enter_context(path.open(encoding="utf-8"))) for path in paths]
-        yield heapq.merge(*parts, key=lambda record: record.number)
-    for path in paths:
-        path.unlink()
-
-
-def _record(line: str) -> PredictionRecord:
-    return PredictionRecord(**json.loads(line))

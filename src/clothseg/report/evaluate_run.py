@@ -11,8 +11,8 @@ import torch
 from clothseg.dataset import CocoLikeDataset
 from clothseg.dataset.reading import describe_corrections
 from clothseg.devices import AUTO, resolve_device
-from clothseg.errors import PhotoError
-from clothseg.evaluation import Metrics, truth_of
+from clothseg.errors import UnreadPhotosError
+from clothseg.evaluation import Metrics, truth_of, with_unread
 from clothseg.evaluation.stored import split_of_run, validation_split
 from clothseg.files import atomic_write
 from clothseg.models import Model
@@ -52,7 +52,7 @@ def evaluate_run(
         compile: whether to compile the network first; the run's `inference.compile` does the same.
         device: that the network runs on; see `devices.resolve_device`.
         unread: receives a message for each photo that cannot be read; its objects count as missed, and a note of the
-            metrics says so.
+            metrics says so. Otherwise they are an error at the end.
         progress: wraps the photos, for a progress bar.
         notify: receives messages, for example about corrections of the annotations.
 
@@ -64,6 +64,8 @@ def evaluate_run(
         ConfigError, WeightsError: the run's configuration or weights cannot be read, or there is no such device.
         DataError: the dataset cannot be read, or scores cannot be calibrated on it.
         PhotoError: none of its photos can be read.
+        UnreadPhotosError: some photos cannot be read, and `unread` is not given. All files are written, and its
+            `results` are the metrics.
     """
     begun, device = time.monotonic(), resolve_device(device)
     folder = RunFolder(Path(run))
@@ -73,27 +75,26 @@ def evaluate_run(
     model = Model.load_initial(run, val.classes, device=device) if initial_weights else Model.load(run, device=device)
     if message := compile_for_inference(model, requested=compile):
         notify(message)
-    unread = [] if unread is None else unread
     if calibrate:
         model.calibration = None  # the network's own scores are needed
-    results = [row for rows in progress(model.predict_dataset(val, unread), len(val), "evaluating") for row in rows]
-    if unread and len(unread) == len(val):
-        raise PhotoError(f"{data}: none of the {len(val)} photos can be read; the first: {unread[0]}")
-    if calibrate:
+    bad: list[str] = []
+    results = [row for rows in progress(model.predict_dataset(val, bad), len(val), "evaluating") for row in rows]
+    if calibrate and len(bad) < len(val):
         results = calibrate_run(model, folder, truth_of(val), results)
         notify(f"calibrated: {model.calibration.sentence(model.classes) if model.calibration else ''}")
-    metrics = model.evaluate(val, results, score_threshold=score_threshold)
+    metrics = with_unread(model.evaluate(val, results, score_threshold=score_threshold), bad, [])
     if model.calibration is not None:
         metrics = replace(metrics, calibration=check_results(model, truth_of(val), results))
-    if unread:
-        note = f"{len(unread)} photos cannot be read; their objects count as missed."
-        metrics = replace(metrics, notes=(*metrics.notes, note))
     atomic_write(folder.initial_metrics if initial_weights else folder.metrics, metrics.to_json())
     if not initial_weights:
         atomic_write(folder.predictions, json.dumps(results))
     name = "evaluate initial weights" if initial_weights else "evaluate"
     folder.add_facts({"timings": {name: round(time.monotonic() - begun, 1)}})
     write_report(folder.path, Path(data), split=split)
+    if unread is None and bad:
+        raise UnreadPhotosError(bad, len(val), metrics)
+    if unread is not None:
+        unread += bad
     return metrics
 
 

@@ -15,11 +15,11 @@ from clothseg.distributed import DistributedContext, launch, lost_another_proces
 from clothseg.errors import DataError, InterruptedRun, PhotoError, RunError, SpoiledRun, shell_command
 from clothseg.networks import Network
 from clothseg.runs import RunFolder
+from clothseg.stop import StopRequest
 from clothseg.training.checks import check_datasets, open_run
 from clothseg.training.history import HistoryRow
 from clothseg.training.run_log import RunLog, step_bar
 from clothseg.training.run_summary import EtaEstimator, add_run_facts, describe_plan, summarize_run, write_curves
-from clothseg.training.stop import StopRequest
 from clothseg.training.trainer import Trainer
 from clothseg.weights import read_network
 

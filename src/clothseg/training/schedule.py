@@ -121,12 +121,17 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, step: int, stage: StageS
 
 
 def lr_factor(step: int, settings: TrainSettings, steps: int) -> float:
-    """Fraction of the learning rate at a step of a stage of `steps`: linear warm-up, then constant or cosine to 0."""
+    """Fraction of the learning rate at a step of a stage of `steps`: linear warm-up, then `settings.schedule`.
+
+    `poly` is that of Chen et al., "DeepLab" (TPAMI 2018), section 4.1.2.
+    """
     if step < settings.warmup_steps:
         return (step + 1) / settings.warmup_steps
     if settings.schedule == "constant":
         return 1.0
     done = (step - settings.warmup_steps) / max(1, steps - settings.warmup_steps)
+    if settings.schedule == "poly":
+        return math.pow(max(0.0, 1 - done), settings.poly_power)
     return 0.5 * (1 + math.cos(math.pi * done))
 
 

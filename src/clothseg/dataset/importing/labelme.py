@@ -84,7 +84,8 @@ def _read(file: Path, photo: LabelledPhoto, index: PhotoIndex) -> None:
             shape = expect(shape, dict, "the shape")  # noqa: PLW2901
             label = str(expect(shape.get("label"), str, "label"))
             kind = shape.get("shape_type") or "polygon"
-            if isinstance(kind, str) and kind in _NO_AREA:
+            kind = expect(kind, str, "shape_type")
+            if kind in _NO_AREA:
                 photo.drop("no_area", where, label, f"{kind} has no area")
                 continue
             mask, group = _draw(kind, shape, size), shape.get("group_id")
@@ -95,7 +96,7 @@ def _read(file: Path, photo: LabelledPhoto, index: PhotoIndex) -> None:
         photo.add(label, join(masks))
 
 
-def _draw(kind: object, shape: dict[str, Any], size: Size) -> Rle:
+def _draw(kind: str, shape: dict[str, Any], size: Size) -> Rle:
     points = corners(shape.get("points"), "points")
     if kind in {"polygon", "oriented_rectangle"}:
         return draw_polygon(points, size)

@@ -92,8 +92,8 @@ def _read(file: Path, photo: LabelledPhoto) -> None:
         try:
             row = expect(row, dict, "the object")  # noqa: PLW2901
             name = str(expect(row.get("classTitle"), str, "classTitle"))
-            kind = row.get("geometryType")
-            if isinstance(kind, str) and kind in _NO_AREA:
+            kind = expect(row.get("geometryType"), str, "geometryType")
+            if kind in _NO_AREA:
                 photo.drop("no_area", where, name, f"{kind} has no area")
                 continue
             mask, instance = _draw(row, kind, size), row.get("instance")
@@ -105,7 +105,7 @@ def _read(file: Path, photo: LabelledPhoto) -> None:
         photo.add(name, join(masks))
 
 
-def _draw(row: dict[str, Any], kind: object, size: Size) -> Rle:
+def _draw(row: dict[str, Any], kind: str, size: Size) -> Rle:
     if kind in {"bitmap", "alpha_mask"}:
         bitmap = expect(row.get("bitmap"), dict, "bitmap")
         (left, top), *_ = corners([bitmap.get("origin")], "bitmap.origin")

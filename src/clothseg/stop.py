@@ -1,4 +1,4 @@
-"""Stops a training between two steps, never within one."""
+"""Stops long work between two steps, never within one."""
 
 import signal
 import threading

@@ -6,8 +6,8 @@ from enum import IntEnum
 
 import pytest
 
-from clothseg.training import stop
-from clothseg.training.stop import StopRequest
+from clothseg import stop
+from clothseg.stop import StopRequest
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -1,0 +1,183 @@
+"""Records of finished work in an output folder, so that a command that was stopped continues where it was.
+
+A record is one line of JSON, written when its files are complete. So after Ctrl-C, a kill or a full disk the records
+are right for all that was finished; at most the last line is cut, and is ignored.
+"""
+
+import hashlib
+import heapq
+import itertools
+import json
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from clothseg.errors import ClothsegError
+from clothseg.files import LOCK_NAME, require_absent, resolved
+
+Record = dict[str, Any]
+"""`number` is the position among the inputs, from 1; `problem` is not empty if it could not be done."""
+_NAME = ".unfinished-"
+
+
+@dataclass(frozen=True)
+class Journal:
+    """The records of one command in a folder.
+
+    Attributes:
+        folder: the output folder.
+        key: a text that is the same for the same work: inputs and settings. Work with another key is not continued.
+    """
+
+    folder: Path
+    key: str
+
+    def begin(self, *, overwrite: bool = False) -> bool:
+        """Checks that the work may begin or continue in the folder.
+
+        Returns:
+            Whether there are records of the same work.
+
+        Raises:
+            ClothsegError: the folder has other files, or unfinished other work, and `overwrite` is not set.
+        """
+        if overwrite or not is_unfinished(self.folder):
+            require_absent(self.folder, overwrite=overwrite)
+            return False
+        if any(_header(path) != self._header for path in _files(self.folder)):
+            raise ClothsegError(
+                f"{self.folder} has unfinished results of other inputs or settings; repeat that command to finish "
+                "them, choose another place, or add --overwrite to replace them"
+            )
+        return True
+
+    @contextmanager
+    def writer(self) -> Iterator[Callable[[Record], None]]:
+        """Yields a function that adds a record; several processes may write at once."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / f"{_NAME}{secrets.token_hex(4)}"
+        begun = False
+        with path.open("x", encoding="utf-8") as file:
+            file.write(self._header + "\n")
+            file.flush()
+
+            def add(record: Record) -> None:
+                nonlocal begun
+                begun = True
+                file.write(json.dumps(record) + "\n")
+                file.flush()
+
+            try:
+                yield add
+            finally:
+                with suppress(OSError):  # the disk is full: what was flushed is there
+                    file.close()
+                if not begun:
+                    path.unlink()
+
+    @contextmanager
+    def records(self) -> Iterator[Iterator[Record]]:
+        """The records of all processes in the order of their numbers, one for each number; few are in memory."""
+        with ExitStack() as stack:
+            files = [stack.enter_context(path.open(encoding="utf-8")) for path in _files(self.folder)]
+            merged = heapq.merge(*map(_parsed, files), key=_number)
+            yield (_best(list(same)) for _, same in itertools.groupby(merged, _number))
+
+    def done(self) -> set[int]:
+        """The numbers of the inputs that were finished without a problem."""
+        with self.records() as records:
+            return {record["number"] for record in records if not record.get("problem")}
+
+    def remove(self) -> None:
+        """Deletes the records: all is finished, or begins anew."""
+        for path in _files(self.folder):
+            path.unlink()
+
+    @property
+    def _header(self) -> str:
+        return json.dumps({"unfinished": hashlib.sha256(self.key.encode("utf-8", "surrogatepass")).hexdigest()})
+
+
+def require_absent_or_unfinished(folder: Path, *, overwrite: bool = False) -> None:
+    """Like `files.require_absent`, but a folder with unfinished work is allowed: `Journal.begin` checks it later."""
+    if not is_unfinished(folder):
+        require_absent(folder, overwrite=overwrite)
+
+
+def is_unfinished(folder: Path) -> bool:
+    """Whether a folder has records of unfinished work."""
+    return bool(_files(folder))
+
+
+def work_key(facts: Mapping[str, object]) -> str:
+    """The key of a journal from facts about the work; paths and other values are taken as text."""
+    return json.dumps(facts, sort_keys=True, default=str)
+
+
+def file_facts(path: Path) -> tuple[str, int, int]:
+    """Path, bytes and time of a file, which change when its content does."""
+    stored = path.stat()
+    return str(resolved(path)), stored.st_size, stored.st_mtime_ns
+
+
+@contextmanager
+def folder_lock(folder: Path) -> Iterator[None]:
+    """Keeps a second command from writing to the same folder at the same time.
+
+    Raises:
+        ClothsegError: another command is writing there.
+    """
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / LOCK_NAME)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout as error:
+        raise ClothsegError(
+            f"{folder}: another command is writing to this folder; wait until it ends, or choose another place"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+        with suppress(OSError):
+            (folder / LOCK_NAME).unlink()
+        for place in made:
+            if any(place.iterdir()):
+                break
+            place.rmdir()
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(folder.glob(f"{_NAME}*")) if folder.is_dir() else []
+
+
+def _header(path: Path) -> str:
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return file.readline().rstrip("\n")
+
+
+def _parsed(lines: Iterator[str]) -> Iterator[Record]:
+    """The records of a file, in ascending order of their numbers; a line that is cut is left out."""
+    next(lines, None)
+    for line in lines:
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(record, dict) and isinstance(record.get("number"), int):
+            yield record
+
+
+def _number(record: Record) -> int:
+    return int(record["number"])
+
+
+def _best(same: list[Record]) -> Record:
+    """Of the records of one number, the one without a problem, or else the latest."""
+    return next((record for record in same if not record.get("problem")), same[-1])

@@ -1,0 +1,81 @@
+"""`write_cutouts` after Ctrl-C and an error: what was cut out is listed, and the same call continues."""
+
+import json
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from clothseg.errors import ClothsegError, InterruptedRun
+from clothseg.garments import write_cutouts
+from clothseg.instances import Instances
+
+from .conftest import NAMES, photo_with, rectangles
+
+BOX = (30, 20, 70, 90)
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    return {p.name: p.read_bytes() for p in sorted(folder.iterdir())}
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> list[Path]:
+    """Four photos, of which the second cannot be read."""
+    paths = [tmp_path / f"{name}.png" for name in "abcd"]
+    for path in paths:
+        Image.fromarray(photo_with(BOX)).save(path)
+    paths[1].write_bytes(b"")
+    return paths
+
+
+def finder(at: int = 0, action: Callable[[], object] = lambda: None) -> Callable[[object], Instances]:
+    """Finds two garments on every photo, and does something at one of the calls."""
+    calls = []
+
+    def predict(photo: object) -> Instances:
+        calls.append(photo)
+        if len(calls) == at:
+            action()
+        return rectangles((120, 100), (BOX, 2, 0.9), ((0, 0, 20, 20), 1, 0.8))
+
+    return predict
+
+
+def crash() -> None:
+    raise RuntimeError("the power is gone")
+
+
+def test_a_stop_lists_what_is_done_and_the_same_call_continues(photos: list[Path], tmp_path: Path) -> None:
+    want = write_cutouts(finder(), NAMES, photos, tmp_path / "whole")
+    out = tmp_path / "out"
+    with pytest.raises(InterruptedRun, match="3 of 4 photos are done"):
+        write_cutouts(finder(2, lambda: signal.raise_signal(signal.SIGTERM)), NAMES, photos, out)
+    rows = json.loads((out / "cutouts.json").read_text())["cutouts"]
+    assert [row["file_name"] for row in rows] == sorted(path.name for path in out.glob("0*.png"))
+    assert len(rows) == 4
+    with pytest.raises(ClothsegError, match="other inputs or settings"):
+        write_cutouts(finder(), NAMES, photos, out, full_frame=True)
+    assert write_cutouts(finder(2, crash), NAMES, photos, out) == want
+    assert files_in(out) == files_in(tmp_path / "whole")
+
+
+def test_after_an_error_the_same_call_continues_or_overwrites(photos: list[Path], tmp_path: Path) -> None:
+    write_cutouts(finder(), NAMES, photos, tmp_path / "whole")
+    out = tmp_path / "out"
+    with pytest.raises(RuntimeError):
+        write_cutouts(finder(3, crash), NAMES, photos, out)
+    write_cutouts(finder(2, crash), NAMES, photos, out)
+    assert files_in(out) == files_in(tmp_path / "whole")
+    with pytest.raises(RuntimeError):
+        write_cutouts(finder(3, crash), NAMES, photos, out, overwrite=True)
+    assert len(files_in(out)) == 4 + 1, "cut-outs of two photos, and the records"
+    done = write_cutouts(finder(), NAMES, photos[3:], out, overwrite=True)
+    assert done.photos == 1
+    assert sorted(files_in(out)) == ["0001-d-1-Dress.png", "0001-d-2-Suit.png", "cutouts.json"]
+
+
+def test_a_photo_given_twice_is_done_twice(photos: list[Path], tmp_path: Path) -> None:
+    assert write_cutouts(finder(), NAMES, [photos[0], photos[0]], tmp_path / "out").photos == 2
