@@ -27,12 +27,12 @@ LAYERS = (
         "distributed",
     },
     {"runs", "pictures", "garments"},
-    {"dataset", "networks"},
+    {"dataset", "networks", "exported"},
     {"loading", "openimages", "weights"},
     {"evaluation"},
     {"training"},
     {"models"},
-    {"prediction", "report"},
+    {"prediction", "report", "export"},
     {"cli"},
 )
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}

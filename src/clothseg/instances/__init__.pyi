@@ -1,3 +1,5 @@
+from .array_masks import ArrayMasks, BoxArrayMasks, LabelArrayMasks, MapArrayMasks
+from .arrays import ArrayInstances
 from .bilinear import axis_taps, sample_maps
 from .boxes import boxes_of_masks, clip_boxes, clip_to, from_xywh, scale_boxes, to_xywh
 from .coco_types import CocoAnnotation, CocoCategory, CocoDataset, CocoImage, CocoResult
@@ -8,6 +10,7 @@ from .instances import Instances
 from .map_masks import MapMasks
 from .mask_paste import PasteRule, paste, resize_zero_padded
 from .masks import BoxMasks, LabelMasks, Masks, PixelMasks, RleMasks, encode_photos, has_gpu_maps
+from .one_mask import one_mask, one_pixels, to_array
 from .png import read_mask_png
 from .resize import resize_instances
 from .rle import (
@@ -26,6 +29,9 @@ from .rle_validation import broken_mask, filled_pixels, first_broken, pixel_coun
 from .selection import Selection, class_agnostic_nms, class_number
 
 __all__ = [
+    "ArrayInstances",
+    "ArrayMasks",
+    "BoxArrayMasks",
     "BoxMasks",
     "CocoAnnotation",
     "CocoCategory",
@@ -34,7 +40,9 @@ __all__ = [
     "CocoResult",
     "CropMasks",
     "Instances",
+    "LabelArrayMasks",
     "LabelMasks",
+    "MapArrayMasks",
     "MapMasks",
     "Masks",
     "PasteRule",
@@ -62,6 +70,8 @@ __all__ = [
     "has_gpu_maps",
     "mask_area",
     "mask_iou",
+    "one_mask",
+    "one_pixels",
     "paste",
     "pixel_counts",
     "read_mask_png",
@@ -72,6 +82,7 @@ __all__ = [
     "sample_maps",
     "scale_boxes",
     "tight_box",
+    "to_array",
     "to_polygons",
     "to_xywh",
 ]

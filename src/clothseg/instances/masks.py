@@ -17,7 +17,8 @@ from clothseg import cpu_path
 from clothseg.instances.bilinear import AxisTaps, axis_taps
 from clothseg.instances.boxes import boxes_of_masks, from_xywh
 from clothseg.instances.map_masks import MapMasks
-from clothseg.instances.mask_paste import PasteRule, interpolate_map, paste
+from clothseg.instances.map_samples import interpolate_map
+from clothseg.instances.mask_paste import PasteRule, paste
 from clothseg.instances.paste_together import paste_together, pasted_parts, soft_together
 from clothseg.instances.rle import Rle, decode, encode, tight_box
 from clothseg.instances.rle_together import encode_starts, run_starts

@@ -4,14 +4,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from clothseg.distributed import SINGLE_PROCESS, DistributedContext
 from clothseg.errors import PhotoError, is_out_of_memory
 from clothseg.files import atomic_file, require_absent, require_outside_inputs, safe_file_name
-from clothseg.instances import Instances, coco_results
+from clothseg.instances import coco_results
 from clothseg.photos import RgbImage, try_read_photo
 from clothseg.pictures import draw_instances
 from clothseg.pictures.maps import class_map, class_palette, instance_map, instance_palette, save_map
@@ -19,6 +18,10 @@ from clothseg.prediction.options import Find, OutputFormat, PredictOptions, Prog
 from clothseg.prediction.videos import predict_video
 from clothseg.prediction.writers import PhotoEntry, Predicted, PredictionRecord, merged_parts, write_part, write_records
 from clothseg.videos import check_library, is_video, open_video
+
+if TYPE_CHECKING:  # they need torch
+    from clothseg.distributed import DistributedContext
+    from clothseg.instances import ArrayInstances, Instances
 
 _OUTPUTS = re.compile(
     r"\d{4,}-.+\.(png|mp4|json|csv)|labels-.+|predictions\.json|images\.json|detections\.csv|\.part-\d+"
@@ -35,7 +38,7 @@ def predict_files(
     out: Path,
     options: PredictOptions | None = None,
     *,
-    distributed: DistributedContext = SINGLE_PROCESS,
+    distributed: "DistributedContext | None" = None,
     overwrite: bool = False,
     progress: ProgressBar = no_progress,
 ) -> Predicted | None:
@@ -50,7 +53,7 @@ def predict_files(
         paths: photos and videos.
         out: the folder.
         options: what to write.
-        distributed: the ranks that share the work, all with the same arguments.
+        distributed: the ranks that share the work, all with the same arguments; None for this process alone.
         overwrite: whether an earlier prediction in `out` may be replaced.
         progress: wraps the inputs and the frames of a video, for a progress bar.
 
@@ -64,18 +67,21 @@ def predict_files(
     options = options or PredictOptions()
     if any(is_video(path) for path in paths):
         check_library()
-    if distributed.is_first:
+    is_first = distributed is None or distributed.is_first
+    if is_first:
         require_absent(out, overwrite=overwrite)
         require_outside_inputs(out, paths)
     if problems := _unreadable(paths):
-        return Predicted(0, 0, 0, problems) if distributed.is_first else None
-    if distributed.is_first:
+        return Predicted(0, 0, 0, problems) if is_first else None
+    if is_first:
         _clear(out)
-    distributed.barrier()
-    work = distributed.strided_shard(list(enumerate(paths, start=1)))
+    work = list(enumerate(paths, start=1))
+    if distributed is not None:
+        distributed.barrier()
+        work = list(distributed.strided_shard(work))
     records = _records(find, names, work, out, options, progress)
     formats = options.formats if not all(is_video(path) for path in paths) else options.formats - _TABLES
-    if distributed.world_size == 1:
+    if distributed is None or distributed.world_size == 1:
         return write_records(records, out, names, formats)
     parts = [out / f".part-{rank}" for rank in range(distributed.world_size)]
     write_part(records, parts[distributed.rank])
@@ -139,7 +145,9 @@ def _photos(
     read = list(pool.map(try_read_photo, [path for _, path in work]))
     found = iter(_find_each(find, [(p, photo) for (_, p), photo in zip(work, read, strict=True) if not _bad(photo)]))
 
-    def record(place: Work, photo: RgbImage | PhotoError, instances: Instances | PhotoError) -> PredictionRecord:
+    def record(
+        place: Work, photo: RgbImage | PhotoError, instances: "Instances | ArrayInstances | PhotoError"
+    ) -> PredictionRecord:
         if isinstance(instances, PhotoError) or isinstance(photo, PhotoError):
             return PredictionRecord(place[0], problem=str(instances))
         return _write(*place, photo, instances, out, names, options)
@@ -152,7 +160,7 @@ def _bad(photo: RgbImage | PhotoError) -> bool:
     return isinstance(photo, PhotoError)
 
 
-def _find_each(find: Find, photos: Sequence[tuple[Path, Any]]) -> Sequence[Instances | PhotoError]:
+def _find_each(find: Find, photos: Sequence[tuple[Path, Any]]) -> "Sequence[Instances | ArrayInstances | PhotoError]":
     """The instances on each photo; an error for one that does not fit in memory, even alone."""
     try:
         return list(find([photo for _, photo in photos]))
@@ -171,13 +179,13 @@ def _write(
     number: int,
     path: Path,
     photo: RgbImage,
-    found: Instances,
+    found: "Instances | ArrayInstances",
     out: Path,
     names: Mapping[int, str],
     options: PredictOptions,
 ) -> PredictionRecord:
     """Writes the files of one photo."""
-    selected = options.shown.sure(found).cpu()
+    selected = options.shown.sure(found)
     shown = found[selected]
     name = f"{number:04d}-{safe_file_name(path.stem)}.png"
     height, width = photo.shape[:2]
@@ -190,7 +198,7 @@ def _write(
         save_map(class_map(shown), class_palette(max(names)), out / "class-maps" / name)
         entry["class_map"] = f"class-maps/{name}"
     if OutputFormat.INSTANCE_MAPS in options.formats:
-        numbers = (selected.nonzero()[:, 0] + 1).tolist()
+        numbers = [position + 1 for position in selected]
         save_map(instance_map(shown, numbers), instance_palette(found.classes.tolist()), out / "instance-maps" / name)
         entry["instance_map"] = f"instance-maps/{name}"
     rows = coco_results(number, found, lambda label: label) if _TABLES & options.formats else []
