@@ -3,7 +3,7 @@
 A `Value` is a tensor of the graph. Python's operators on values add operations, so that a formula reads like one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -146,7 +146,7 @@ class Graph:
 
     def output(self, name: str, value: Value, shape: Sequence[int | str]) -> None:
         """Makes a value an output of the model."""
-        self._nodes.append(helper.make_node("Identity", [value.name], [name]))
+        self._nodes.append(helper.make_node("Identity", [value.name], [name], name=name))
         kind = helper.np_dtype_to_tensor_dtype(value.dtype)
         self._outputs.append(helper.make_tensor_value_info(name, kind, list(shape)))
 
@@ -179,8 +179,9 @@ class Graph:
         values = [value if isinstance(value, Value) else self.const(value, first.dtype) for value in inputs]
         default = _RESULT.get(kind, values[1 if kind == "Where" else 0].dtype)
         answers = [Value(self, self._name(kind), np.dtype(dtype) if dtype is not None else default) for dtype in dtypes]
-        names = [value.name for value in values]
-        self._nodes.append(helper.make_node(kind, names, [answer.name for answer in answers], **attributes))
+        names, results = [value.name for value in values], [answer.name for answer in answers]
+        # A node needs a name: onnxruntime 1.20 derives names of its own from it, and refuses the same one twice.
+        self._nodes.append(helper.make_node(kind, names, results, name=results[0], **attributes))
         return answers
 
     def concat(self, values: Sequence[Value], axis: int = 0) -> Value:
@@ -214,6 +215,34 @@ class Graph:
         values, places = self.ops("TopK", [values.dtype, _INT64], values, count.reshape(1), axis=axis)
         return values, places
 
+    def repeat(self, count: Value, start: Value, step: Callable[[Value, Value], Value]) -> Value:
+        """Calls `step` in a loop of the graph with 0, 1, ... to before `count` and the result so far, from `start` on.
+
+        The type and shape of the result stay as they are.
+        """
+        outside, self._nodes = self._nodes, []
+        number, going, total = (
+            Value(self, self._name("loop"), dtype) for dtype in (_INT64, _BOOL, start.dtype)
+        )  # fmt: skip
+        result = step(number, total)
+        names = [self._name("loop"), self._name("loop")]
+        self._nodes += [
+            helper.make_node("Identity", [value.name], [name], name=name)
+            for value, name in zip((going, result), names, strict=True)
+        ]
+
+        def infos(values: Sequence[Value], called: Sequence[str]) -> list[onnx.ValueInfoProto]:
+            kinds = [helper.np_dtype_to_tensor_dtype(value.dtype) for value in values]
+            shapes: list[list[int] | None] = [[]] * (len(values) - 1) + [None]
+            return [helper.make_tensor_value_info(*info) for info in zip(called, kinds, shapes, strict=True)]
+
+        inputs = (number, going, total)
+        body = helper.make_graph(
+            self._nodes, "step", infos(inputs, [v.name for v in inputs]), infos((going, total), names)
+        )  # fmt: skip
+        self._nodes = outside
+        return self.op("Loop", count, self.const(True), start, dtype=start.dtype, body=body)
+
     def include(self, module: ExportedModule, inputs: Sequence[Value]) -> list[Value]:
         """Adds the operations of a module of torch; its results, in their order."""
         self._count += 1
@@ -232,7 +261,7 @@ class Graph:
         for node in graph.node:
             added = onnx.NodeProto()
             added.CopyFrom(node)
-            added.name = ""
+            added.name = renamed(node.output[0])
             del added.input[:], added.output[:]
             added.input.extend(map(renamed, node.input))
             added.output.extend(map(renamed, node.output))

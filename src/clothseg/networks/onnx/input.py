@@ -7,21 +7,17 @@ import numpy as np
 
 from clothseg.networks.input import InputConventions
 from clothseg.networks.onnx.graph import Value
+from clothseg.networks.onnx.pillow import resample_as_pillow
 from clothseg.networks.onnx.placement import GraphPlacement
 
 
 def input_in_graph(photo: Value, placement: GraphPlacement, conventions: InputConventions) -> Value:
     """The network's input `[1, 3, H, W]` float32 from a photo `[H, W, 3]` uint8."""
-    graph, size = photo.graph, placement.size
+    graph = photo.graph
     if conventions.resampling == "bilinear":
         resized = _bilinear(photo, placement)
     elif conventions.resampling == "pillow":
-        planes = photo.transpose(2, 0, 1).unsqueeze(0)
-        sides = graph.vector([1, 3, *size])
-        resized = graph.op(
-            "Resize", planes, Value(graph, "", photo.dtype), Value(graph, "", photo.dtype), sides,
-            mode="linear", antialias=1, coordinate_transformation_mode="half_pixel",
-        ).at(0).to(np.float32).transpose(1, 2, 0)  # fmt: skip
+        resized = resample_as_pillow(photo, placement.photo, placement.size).to(np.float32)
     else:
         resized = graph.op("Floor", _zero_padded(photo, placement)).to(np.float32)
     if conventions.channels == "bgr":
