@@ -20,6 +20,9 @@ from torch import Tensor, nn
 
 from clothseg.config import NETWORK_SETTINGS, Config, NetworkSettings, Section
 from clothseg.dataset import CocoLikeDataset
+from clothseg.errors import ConfigError
+from clothseg.export import check_photos, export_onnx
+from clothseg.exported import ExportedModel
 from clothseg.garments import write_cutouts
 from clothseg.instances import LabelMasks
 from clothseg.models import MaskRCNN, Model
@@ -328,6 +331,34 @@ def test_the_memory_forecast_counts_weights_and_activations(name: str, data: Pat
     assert forecast.activations > features
 
 
+@pytest.mark.parametrize("name", NETWORKS)
+def test_an_exported_network_finds_the_same(name: str, data: Path, tmp_path: Path) -> None:
+    """After a few steps; random weights give near-equal scores, which rounding puts in another order."""
+    for library in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(library, reason=f"{library} is not installed")
+    config = config_of(name).changed("inference", score_threshold=0.02, mask_rescoring=True)
+    train, val = splits(data)
+    config = config.changed("train", epochs=12, ema_decay=0.0, evaluate_every=None)
+    model = Model(config).build(train.classes).fit(train, val, tmp_path / "run", quiet=True)
+    export_onnx(model, tmp_path / "model.onnx")
+    exported = ExportedModel.load(tmp_path / "model.onnx")
+    assert exported.classes == ["Red", "Blue"]
+    photos = [(str(number), np.array(val.load_image(number))) for number in range(2)]
+    photos += [("enlarged", photos[0][1].repeat(3, 0).repeat(2, 1)), ("part", photos[1][1][5:61])]
+    result = check_photos(model, exported, photos)
+    assert sum(photo.found for photo in result.photos) > 0
+    assert result.changed == 0, result
+    found = exported.predict(photos[0][1])
+    assert found.names == ("Red", "Blue") and found.masks.pixels().shape == (len(found), 96, 64)
+
+
+def test_a_network_without_an_export_is_refused(tmp_path: Path) -> None:
+    pytest.importorskip("onnx", reason="onnx is not installed")
+    with pytest.raises(ConfigError, match="tiny_grid: it cannot be exported"):
+        export_onnx(Model(config_of("tiny_grid")).build(["Red"]), tmp_path / "model.onnx")
+    assert not (tmp_path / "model.onnx").exists()
+
+
 @pytest.mark.parametrize("name", ROWS)
 def test_compiled_detections_match(name: str) -> None:
     network = build_network(config_of(name), 2).eval()
@@ -366,7 +397,5 @@ def test_the_grid_network_learns_and_returns_label_masks(data: Path, tmp_path: P
 
 
 def test_a_model_class_refuses_another_network() -> None:
-    from clothseg.errors import ConfigError
-
     with pytest.raises(ConfigError, match="MaskRCNN needs"):
         MaskRCNN(config_of("tiny_grid"))

@@ -18,6 +18,7 @@ ORDER = (
     "evaluate",
     "figures",
     "predict",
+    "export",
     "cutout",
     "compose",
     "serve",

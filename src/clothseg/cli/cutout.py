@@ -8,13 +8,16 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from clothseg.cli.exported import load_exported
 from clothseg.cli.inputs import Device, Overwrite, Quiet, Recursive
 from clothseg.cli.selection import ClassAgnosticNms, ThresholdOf, Thresholds, selection_settings
 from clothseg.cli.terminal import ERRORS, LOADING, counted, fail_for_unread, progress_bar, waiting, walk
 from clothseg.devices import check_device_name
 from clothseg.errors import ClothsegError
+from clothseg.exported import ExportedModel, is_onnx
 from clothseg.files import require_outside_inputs
 from clothseg.garments import load_foreground, write_cutouts, write_one_cutout
+from clothseg.garments.cutout_files import Predict
 from clothseg.instances import class_number
 from clothseg.journal import file_facts, require_absent_or_unfinished
 from clothseg.photo_search import find_photos
@@ -54,20 +57,28 @@ def cutout(
 
     Example: [b]clothseg cutout runs/first anna.jpg --class Dress --out dress.png[/]
     """
+    exported: ExportedModel | None = None
+    if is_onnx(run):
+        exported = load_exported(run, threshold, thresholds, class_agnostic_nms_iou, device, {})
     settings = selection_settings(run, threshold, thresholds, class_agnostic_nms_iou)
     require_absent_or_unfinished(out, overwrite=overwrite)
     require_outside_inputs(out, photos)
     check_device_name(device)
-    if known := check_model(run, overrides=settings):
+    if known := exported.classes if exported else check_model(run, overrides=settings):
         for name in classes or ():
             class_number(name, known, option="--class", ignore_case=True)
     paths = find_photos(photos, recursive=recursive)
     one_file = out.suffix.lower() in SUFFIXES and not out.is_dir()
     if one_file:
         require_one_photo(paths, out)
-    from clothseg.models import Model  # noqa: PLC0415 - PyTorch; wrong input is refused without it
+    if exported is not None:
+        names: Sequence[str] = exported.classes
+        predict: Predict = partial(exported.find, score_threshold=score_threshold)
+    else:
+        from clothseg.models import Model  # noqa: PLC0415 - PyTorch; wrong input is refused without it
 
-    model = Model.load(run, overrides=settings, device=device)
+        model = Model.load(run, overrides=settings, device=device)
+        names, predict = model.classes, partial(model.predict, score_threshold=score_threshold)
     with progress_bar(quiet=quiet) as bar:
 
         def track(places: Sequence[Path]) -> Iterator[Path]:
@@ -75,17 +86,16 @@ def cutout(
 
         with waiting(bar, LOADING):
             load_foreground()
-        predict = partial(model.predict, score_threshold=score_threshold)
         if one_file:
             cut = write_one_cutout(
-                predict, model.classes, paths[0], out, classes=classes or (), full_frame=full_frame, overwrite=overwrite
+                predict, names, paths[0], out, classes=classes or (), full_frame=full_frame, overwrite=overwrite
             )
             if not quiet:
                 ERRORS.print(f"wrote the {escape(cut.class_name)} (score {cut.score:.2f}) to {escape(str(out))}")
             return
         done = write_cutouts(
             predict,
-            model.classes,
+            names,
             paths,
             out,
             classes=classes or (),

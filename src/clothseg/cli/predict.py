@@ -8,6 +8,7 @@ import typer
 from rich.markup import escape
 
 from clothseg import videos
+from clothseg.cli.exported import load_exported
 from clothseg.cli.inputs import Compile, Device, Overrides, Overwrite, Quiet, Recursive, compile_network, split_names
 from clothseg.cli.ranking import check_ranking, rank_photos
 from clothseg.cli.selection import ClassAgnosticNms, ThresholdOf, Thresholds, selection_settings
@@ -15,16 +16,19 @@ from clothseg.cli.terminal import ERRORS, counted, fail_for_unread, progress_bar
 from clothseg.dataset.photo_lists import photos_of
 from clothseg.dataset.prelabel_files import PHOTOS_URL, SHOWN_FROM, LabelFormat, write_prelabels
 from clothseg.devices import check_device_name, resolve_device
+from clothseg.exported import ExportedModel, is_onnx
 from clothseg.files import require_outside_inputs
 from clothseg.instances import Selection
 from clothseg.journal import file_facts, require_absent_or_unfinished
 from clothseg.photo_search import find_photos
 from clothseg.photos import SUFFIXES
-from clothseg.prediction import MAPS, OutputFormat, PredictOptions
+from clothseg.prediction import MAPS, OutputFormat, PredictOptions, predict_files
+from clothseg.prediction.options import Find
 from clothseg.weights import check_model
 from clothseg.weights.check import weights_file
 
 if TYPE_CHECKING:
+    from clothseg.distributed import DistributedContext
     from clothseg.prediction import Predicted
 
 
@@ -90,49 +94,64 @@ def predict(
     """
     require_absent_or_unfinished(out, overwrite=overwrite)
     require_outside_inputs(out, photos)
+    exported: ExportedModel | None = None
+    if is_onnx(run):
+        unfit = {"--config": bool(config), "--set": bool(overrides), "--class-names": bool(class_names)}
+        unfit |= {"--compile": compile_, "--devices": devices > 1, "--rank-for-labelling": rank_for_labelling}
+        exported = load_exported(run, threshold, thresholds, class_agnostic_nms_iou, device, unfit)
     settings = [*(overrides or []), *selection_settings(run, threshold, thresholds, class_agnostic_nms_iou)]
     names = split_names(class_names) if class_names else None
     check_device_name(device)
-    check_model(run, config, settings, names)
+    if exported is None:
+        check_model(run, config, settings, names)
     paths = find_photos(
         photos if recursive else photos_of(photos, split), recursive=recursive, suffixes=SUFFIXES | videos.SUFFIXES
     )
     if rank_for_labelling or label_first:
         check_ranking(paths, devices, label_first, labels, rank=rank_for_labelling)
-    # PyTorch takes seconds to import: only now, because wrong input is refused at once.
-    from clothseg.distributed import launch_context, world_size_for  # noqa: PLC0415
-    from clothseg.models import Model  # noqa: PLC0415
-    from clothseg.prediction import detect_batch, predict_files  # noqa: PLC0415
+    distributed: DistributedContext | None = None
+    unread: list[str] = []
+    if exported is not None:
+        classes, selection = exported.classes, exported.selection()
+        find: Find = partial(exported.find_each, score_threshold=score_threshold or 0.0)
+        calibrated, work = False, [file_facts(run), selection, score_threshold]
+    else:
+        # PyTorch takes seconds to import: only now, because wrong input is refused at once.
+        from clothseg.distributed import launch_context, world_size_for  # noqa: PLC0415
+        from clothseg.models import Model  # noqa: PLC0415
+        from clothseg.prediction import detect_batch  # noqa: PLC0415
 
-    where = resolve_device(device)
-    processes = world_size_for(devices if devices > 1 else None, 1, where)
-    model = Model.load(run, settings=config, overrides=settings, classes=names, device="cpu")
+        where = resolve_device(device)
+        processes = world_size_for(devices if devices > 1 else None, 1, where)
+        model = Model.load(run, settings=config, overrides=settings, classes=names, device="cpu")
+        distributed = launch_context(processes, where)
+        model.to(distributed.device)
+        quiet = quiet or not distributed.is_first
+        compile_network(model, compiled=compile_, quiet=quiet)
+        classes, selection = model.classes, model.selection()
+        find = partial(detect_batch, model, score_threshold=score_threshold or 0.0)
+        calibrated = model.calibration is not None
+        work = [file_facts(weights_file(run)), model.config.to_yaml(), model.classes, score_threshold]
+        if rank_for_labelling:
+            paths, unread = rank_photos(model, paths, out, label_first, quiet=quiet)
+            overwrite = True
+            if not paths:
+                fail_for_unread(unread)
+                return
     least = SHOWN_FROM if score_threshold is None else score_threshold
     forms = frozenset(formats or PredictOptions().formats) | ({OutputFormat.COCO} if labels else set())
-    selection = Selection(least, model.selection().thresholds)
-    options = PredictOptions(forms, selection, batch, frame_stride, calibrated=model.calibration is not None)
-    distributed = launch_context(processes, where)
-    model.to(distributed.device)
-    quiet = quiet or not distributed.is_first
-    compile_network(model, compiled=compile_, quiet=quiet)
-    unread: list[str] = []
-    if rank_for_labelling:
-        paths, unread = rank_photos(model, paths, out, label_first, quiet=quiet)
-        overwrite = True
-        if not paths:
-            fail_for_unread(unread)
-            return
+    options = PredictOptions(forms, Selection(least, selection.thresholds), batch, frame_stride, calibrated=calibrated)
     with progress_bar(quiet=quiet) as bar:
         done = predict_files(
-            partial(detect_batch, model, score_threshold=score_threshold or 0.0),
-            dict(enumerate(model.classes, start=1)),
+            find,
+            dict(enumerate(classes, start=1)),
             paths,
             out,
             options,
             distributed=distributed,
             overwrite=overwrite,
             progress=partial(walk, bar),
-            work=[file_facts(weights_file(run)), model.config.to_yaml(), model.classes, score_threshold],
+            work=work,
             notify=lambda message: None if quiet else ERRORS.print(escape(message)),
         )
     if done is None:

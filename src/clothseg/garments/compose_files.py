@@ -1,8 +1,9 @@
 """From files to a file: pastes a cut-out, or a garment of a photo, on another photo."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
@@ -10,10 +11,15 @@ from clothseg.errors import ClothsegError, DataError, PhotoError
 from clothseg.files import atomic_file, require_absent, require_outside_inputs
 from clothseg.garments.compose import Box, best_garment, box_at, compose, keep_shape
 from clothseg.garments.cutout import Cutout, cut_out
-from clothseg.garments.cutout_files import Predict, has_transparency, read_cutout
+from clothseg.garments.cutout_files import has_transparency, read_cutout
 from clothseg.instances import class_number
 from clothseg.photos import RgbImage, read_photo
 
+if TYPE_CHECKING:  # it needs torch
+    from clothseg.instances import Instances
+
+Predict = Callable[[RgbImage], "Instances"]
+"""Returns the detections on a photo `[H, W, 3]`."""
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
 
 

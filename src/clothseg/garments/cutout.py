@@ -7,9 +7,10 @@ import numpy as np
 
 from clothseg.garments.light import Light, light_of
 from clothseg.garments.matting import own_colours, refine, soft_mask
+from clothseg.instances import ArrayInstances
 from clothseg.photos import RgbaImage, RgbImage
 
-if TYPE_CHECKING:  # they need torch
+if TYPE_CHECKING:  # it needs torch
     from clothseg.instances import Instances
 
 _VISIBLE = 2
@@ -59,7 +60,7 @@ class Cutout:
         return frame
 
 
-def cut_out(photo: RgbImage, found: "Instances", position: int, class_name: str = "") -> Cutout | None:
+def cut_out(photo: RgbImage, found: "Instances | ArrayInstances", position: int, class_name: str = "") -> Cutout | None:
     """Cuts out the instance at `position`. Its edge is moved to the photo's edges.
 
     Args:

@@ -15,15 +15,15 @@ from clothseg.errors import DataError, InterruptedRun, PhotoError, is_out_of_mem
 from clothseg.files import atomic_write, require_absent, require_outside_inputs, safe_file_name
 from clothseg.garments.cutout import Cutout, cut_out
 from clothseg.garments.light import Light
-from clothseg.instances import class_number
+from clothseg.instances import ArrayInstances, class_number
 from clothseg.journal import Journal, Record, folder_lock, work_key
 from clothseg.photos import RgbImage, open_picture, read_photo, try_read_photo
 from clothseg.stop import StopRequest
 
-if TYPE_CHECKING:  # they need torch
+if TYPE_CHECKING:  # it needs torch
     from clothseg.instances import Instances
 
-Predict = Callable[[RgbImage], "Instances"]
+Predict = Callable[[RgbImage], "Instances | ArrayInstances"]
 """Returns the detections on a photo `[H, W, 3]`."""
 _KEY = "clothseg"
 LIST = "cutouts.json"
@@ -193,10 +193,8 @@ def cut_out_all(
         names: the names of the classes 1..K.
         wanted: only garments of these classes 1..K.
     """
-    import torch  # noqa: PLC0415 - a cut-out is read without it
-
     found = predict(photo)
-    found = found[torch.isin(found.classes, found.classes.new_tensor(sorted(wanted)))]
+    found = found[[position for position, label in enumerate(found.classes.tolist()) if label in wanted]]
     for position in range(len(found)):
         cutout = cut_out(photo, found, position, names[int(found.classes[position]) - 1])
         if cutout is not None:

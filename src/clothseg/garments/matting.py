@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from clothseg.cores import one_numba_thread
 from clothseg.errors import ClothsegError
+from clothseg.instances import ArrayMasks, one_mask, to_array
 from clothseg.photos import RgbImage
 
-if TYPE_CHECKING:  # they need torch
+if TYPE_CHECKING:  # it needs torch
     from clothseg.instances import Masks
 
 Plane = NDArray[np.float32]
@@ -58,7 +59,7 @@ class SoftMask:
         return float(np.sqrt(np.count_nonzero(self.values > 0.5)))
 
 
-def soft_mask(masks: "Masks", position: int, margin: float = 0.15) -> SoftMask | None:
+def soft_mask(masks: "Masks | ArrayMasks", position: int, margin: float = 0.15) -> SoftMask | None:
     """The mask at `position`, on a crop with a margin for an edge that moves. None for an empty mask.
 
     Args:
@@ -66,9 +67,7 @@ def soft_mask(masks: "Masks", position: int, margin: float = 0.15) -> SoftMask |
         position: the index of the mask.
         margin: on each side, as a part of the longer side of the mask's box.
     """
-    import torch  # noqa: PLC0415 - a cut-out is pasted without it
-
-    one = masks.select(torch.tensor([position]))
+    one = one_mask(masks, position)
     x1, y1, x2, y2 = one.boxes()[0].tolist()
     if x2 <= x1 or y2 <= y1:
         return None
@@ -77,7 +76,7 @@ def soft_mask(masks: "Masks", position: int, margin: float = 0.15) -> SoftMask |
     left, top = max(int(x1) - border, 0), max(int(y1) - border, 0)
     right, bottom = min(math.ceil(x2) + border, width), min(math.ceil(y2) + border, height)
     rows, columns = slice(top, max(bottom, top)), slice(left, max(right, left))
-    values = np.asarray(one.soft(rows, columns)[0].cpu().numpy(), dtype=np.float32)
+    values = np.asarray(to_array(one.soft(rows, columns))[0], dtype=np.float32)
     return SoftMask(rows, columns, values) if (values > 0.5).any() else None
 
 

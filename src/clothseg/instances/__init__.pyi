@@ -1,3 +1,5 @@
+from .array_masks import ArrayMasks, BoxArrayMasks, LabelArrayMasks, MapArrayMasks
+from .arrays import ArrayInstances
 from .bilinear import axis_taps, sample_maps
 from .boxes import boxes_of_masks, clip_boxes, clip_to, from_xywh, scale_boxes, to_xywh
 from .calibration import Calibration
@@ -9,6 +11,7 @@ from .label_masks import LabelMasks
 from .map_masks import BoxMasks, MapMasks, encode_photos, has_gpu_maps
 from .mask_paste import PasteRule, paste, resize_zero_padded
 from .masks import CropMasks, Masks, PixelMasks, RleMasks, each_mask
+from .one_mask import one_mask, one_pixels, to_array
 from .png import read_mask_png
 from .resize import resize_instances
 from .rle import (
@@ -29,6 +32,9 @@ from .selection import Selection, best_of_classes, class_agnostic_nms, class_num
 from .some_masks import SomeMasks, empty_rle
 
 __all__ = [
+    "ArrayInstances",
+    "ArrayMasks",
+    "BoxArrayMasks",
     "BoxMasks",
     "Calibration",
     "CocoAnnotation",
@@ -38,7 +44,9 @@ __all__ = [
     "CocoResult",
     "CropMasks",
     "Instances",
+    "LabelArrayMasks",
     "LabelMasks",
+    "MapArrayMasks",
     "MapMasks",
     "Masks",
     "PasteRule",
@@ -71,6 +79,8 @@ __all__ = [
     "is_box_only",
     "mask_area",
     "mask_iou",
+    "one_mask",
+    "one_pixels",
     "paste",
     "pixel_counts",
     "read_mask_png",
@@ -81,6 +91,7 @@ __all__ = [
     "sample_maps",
     "scale_boxes",
     "tight_box",
+    "to_array",
     "to_polygons",
     "to_xywh",
 ]

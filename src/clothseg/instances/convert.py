@@ -1,40 +1,60 @@
 """Instances in the forms of other libraries: COCO results, pandas, supervision."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from clothseg.errors import ClothsegError
-from clothseg.instances.boxes import to_xywh
 from clothseg.instances.coco_types import CocoResult
-from clothseg.instances.masks import Masks
-from clothseg.instances.rle import mask_area
+from clothseg.instances.one_mask import to_array
+from clothseg.instances.rle import Rle, mask_area
 
 if TYPE_CHECKING:
     import pandas
     import supervision
+    from torch import Tensor
+
+    from clothseg.instances.masks import Masks
+
+
+class _Runs(Protocol):
+    """Masks with torch or without."""
+
+    def rle(self) -> list[Rle]: ...
+
+
+class _Found(Protocol):
+    """What is needed of `Instances`, which imports this file, or of `ArrayInstances`: tensors or arrays."""
+
+    @property
+    def boxes(self) -> Any: ...
+    @property
+    def classes(self) -> Any: ...
+    @property
+    def scores(self) -> Any: ...
+    @property
+    def masks(self) -> _Runs: ...
 
 
 class _Instances(Protocol):
     """What is needed of `Instances`, which imports this file."""
 
     @property
-    def boxes(self) -> Tensor: ...
+    def boxes(self) -> "Tensor": ...
     @property
-    def classes(self) -> Tensor: ...
+    def classes(self) -> "Tensor": ...
     @property
-    def masks(self) -> Masks: ...
+    def masks(self) -> "Masks": ...
     @property
-    def scores(self) -> Tensor: ...
+    def scores(self) -> "Tensor": ...
     @property
     def class_names(self) -> Sequence[str]: ...
     def mask_arrays(self) -> NDArray[np.bool_]: ...
 
 
-def coco_results(image_id: int, found: _Instances, category_id: Callable[[int], int]) -> list[CocoResult]:
+def coco_results(image_id: int, found: _Found, category_id: Callable[[int], int]) -> list[CocoResult]:
     """One COCO result per detection: `bbox` is x y width height in pixels, `segmentation` RLE of the photo's size.
 
     Args:
@@ -42,9 +62,9 @@ def coco_results(image_id: int, found: _Instances, category_id: Callable[[int], 
         found: detections on the photo.
         category_id: maps a class 1..K to the id in the annotations.
     """
-    rows = zip(
-        found.classes.tolist(), found.scores.tolist(), to_xywh(found.boxes).tolist(), found.masks.rle(), strict=True
-    )
+    corners = to_array(found.boxes)
+    boxes = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
+    rows = zip(found.classes.tolist(), found.scores.tolist(), boxes.tolist(), found.masks.rle(), strict=True)
     return [
         {
             "image_id": image_id,

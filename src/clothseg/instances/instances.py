@@ -83,12 +83,13 @@ class Instances:
             text += f", without a mask {box_only}"
         return f"Instances({text})"
 
-    def __getitem__(self, index: int | slice | Tensor) -> Self:
-        """Selects instances by a position, a slice, a bool tensor `[N]` or an int64 tensor of positions."""
+    def __getitem__(self, index: int | slice | Tensor | list[int]) -> Self:
+        """Selects instances by a position, a slice, a bool tensor `[N]`, or positions (a list or an int64 tensor)."""
         if isinstance(index, int):
             if not -len(self) <= index < len(self):
                 raise IndexError(f"there are {len(self)} instances, so there is no position {index}")
             index = torch.tensor([index % len(self)])
+        index = torch.tensor(index, dtype=torch.int64) if isinstance(index, list) else index
         index = index.to(self.boxes.device) if isinstance(index, Tensor) else index
         positions = torch.arange(len(self), device=self.boxes.device)[index]
         return replace(

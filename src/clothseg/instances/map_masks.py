@@ -10,7 +10,8 @@ from torch import Tensor
 
 from clothseg import cpu_path
 from clothseg.instances.bilinear import AxisTaps, axis_taps, sample_maps
-from clothseg.instances.mask_paste import PasteRule, interpolate_map, paste
+from clothseg.instances.map_samples import interpolate_map
+from clothseg.instances.mask_paste import PasteRule, paste
 from clothseg.instances.masks import Masks
 from clothseg.instances.paste_together import paste_together, pasted_parts, soft_together
 from clothseg.instances.rle import Rle, encode

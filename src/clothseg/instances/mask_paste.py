@@ -112,30 +112,3 @@ def _taps(old: int, new: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArr
     near = np.where((first >= 0) & (first < old), 1.0 - after, 0.0)
     far = np.where((first + 1 >= 0) & (first + 1 < old), after, 0.0)
     return first.clip(0, old - 1), (first + 1).clip(0, old - 1), near, far
-
-
-def interpolate_map(
-    values: NDArray[np.float64], box: NDArray[np.float64], rows: slice, columns: slice
-) -> NDArray[np.float32]:
-    """Samples a map in a box at pixel centres: linear between cell centres, 0 from one cell outside the box.
-
-    Args:
-        values: the map, `[M, M]`.
-        box: `[4]` x1 y1 x2 y2 in pixels.
-        rows: of the pixels, a slice of length h.
-        columns: of the pixels, a slice of length w.
-
-    Returns:
-        `[h, w]` float32.
-    """
-    padded = np.pad(values, 1)
-    down = _linear_weights(np.arange(rows.start, rows.stop) + 0.5, box[1], box[3], len(padded))
-    across = _linear_weights(np.arange(columns.start, columns.stop) + 0.5, box[0], box[2], len(padded))
-    return (down @ padded @ across.T).astype(np.float32)
-
-
-def _linear_weights(positions: NDArray[np.float64], low: float, high: float, cells: int) -> NDArray[np.float64]:
-    """`[len(positions), cells]`: the weight of each cell of a padded map from `low` to `high` at each position."""
-    cell = (positions - low) / max(high - low, 1e-6) * (cells - 2) + 0.5
-    distance = np.abs(cell[:, None] - np.arange(cells)[None])
-    return np.where((cell[:, None] < 0) | (cell[:, None] > cells - 1), 0.0, np.clip(1 - distance, 0, 1))

@@ -2,23 +2,25 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from clothseg.devices import to_float64
+import numpy as np
+from numpy.typing import NDArray
+
 from clothseg.errors import ConfigError
-from clothseg.instances.rle import mask_iou
+from clothseg.instances.arrays import ArrayInstances
+from clothseg.instances.rle import Rle, mask_iou
 from clothseg.suggestions import did_you_mean
 
-if TYPE_CHECKING:  # torch takes a second or more: it is imported where detections are selected
-    from torch import Tensor
-
+if TYPE_CHECKING:  # torch takes a second or more
     from clothseg.instances.instances import Instances
-    from clothseg.instances.rle import Rle
+
+Found = TypeVar("Found", "Instances", ArrayInstances)
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Selects detections of a photo. Call it with `Instances`.
+    """Selects detections of a photo. Call it with `Instances` or `ArrayInstances`.
 
     Attributes:
         score_threshold: for all classes that `thresholds` does not list.
@@ -31,25 +33,24 @@ class Selection:
     thresholds: Mapping[int, float] = field(default_factory=dict)
     class_agnostic_nms_iou: float | None = None
 
-    def __call__(self, found: "Instances") -> "Instances":
+    def __call__(self, found: Found) -> Found:
         """The selected instances, in their order."""
         chosen = found[self.sure(found)]
         return (
             chosen if self.class_agnostic_nms_iou is None else class_agnostic_nms(chosen, self.class_agnostic_nms_iou)
         )
 
-    def sure(self, found: "Instances") -> "Tensor":
-        """Which instances reach the threshold of their class: `[N]` bool."""
-        thresholds = [self.least(class_id) for class_id in found.classes.tolist()]
-        scores = to_float64(found.scores)
-        return (scores >= scores.new_tensor(thresholds)).to(found.scores.device)
+    def sure(self, found: "Instances | ArrayInstances") -> list[int]:
+        """The positions of the instances that reach the threshold of their class."""
+        pairs = enumerate(zip(found.classes.tolist(), found.scores.tolist(), strict=True))
+        return [position for position, (class_id, score) in pairs if score >= self.least(class_id)]
 
     def least(self, class_id: int) -> float:
         """The score threshold of a class."""
         return self.thresholds.get(class_id, self.score_threshold)
 
 
-def class_agnostic_nms(found: "Instances", iou: float) -> "Instances":
+def class_agnostic_nms(found: Found, iou: float) -> Found:
     """Removes detections that overlap a better one of another class.
 
     From the highest score down, a detection stays unless its mask has an IoU of `iou` or more with one that stays and
@@ -57,24 +58,23 @@ def class_agnostic_nms(found: "Instances", iou: float) -> "Instances":
     network's own NMS has compared them.
 
     Returns:
-        The remaining detections in the given order, their masks as run lengths.
+        The remaining detections in the given order; those of `Instances` have their masks as run lengths.
     """
-    from clothseg.instances.masks import RleMasks  # noqa: PLC0415
-
     runs = found.masks.rle()
-    staying = best_of_classes(found, runs, iou)
-    return replace(found, masks=RleMasks(runs, found.size))[staying.to(found.boxes.device)]
+    positions = np.flatnonzero(best_of_classes(found, runs, iou)).tolist()
+    if isinstance(found, ArrayInstances):
+        return found[positions]
+    from clothseg.instances.masks import RleMasks  # noqa: PLC0415 - it needs torch
+
+    return replace(found, masks=RleMasks(runs, found.size))[positions]
 
 
-def best_of_classes(found: "Instances", runs: Sequence["Rle"], iou: float) -> "Tensor":
-    """Which detections stay in `class_agnostic_nms`: `[N]` bool on the CPU. `runs` are their masks."""
-    import torch  # noqa: PLC0415
-
-    overlap = torch.from_numpy(mask_iou(runs, runs)) >= iou
-    classes = found.classes.cpu()
-    rivals = overlap & (classes[:, None] != classes[None, :])
-    staying = torch.zeros(len(found), dtype=torch.bool)
-    for position in found.scores.argsort(descending=True, stable=True).tolist():
+def best_of_classes(found: "Instances | ArrayInstances", runs: Sequence[Rle], iou: float) -> NDArray[np.bool_]:
+    """Which detections stay in `class_agnostic_nms`: `[N]`. `runs` are their masks."""
+    classes, scores = np.array(found.classes.tolist()), found.scores.tolist()
+    rivals = (mask_iou(runs, runs) >= iou) & (classes[:, None] != classes[None, :])
+    staying = np.zeros(len(runs), dtype=np.bool_)
+    for position in sorted(range(len(runs)), key=lambda p: -scores[p]):
         staying[position] = not (rivals[position] & staying).any()
     return staying
 

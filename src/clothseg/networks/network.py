@@ -7,13 +7,14 @@ A network is one subclass. It must say which losses it has, and how its heads tu
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from clothseg.config import Config
 from clothseg.distributed import SINGLE_PROCESS
+from clothseg.errors import ConfigError
 from clothseg.instances import BoxMasks, Instances, LabelMasks, MapMasks, Masks, PasteRule, clip_boxes
 from clothseg.networks.backbones.backbone import Backbone
 from clothseg.networks.compile import CompiledForward
@@ -21,6 +22,11 @@ from clothseg.networks.input import InputTransform
 from clothseg.networks.photo_mean import photo_mean
 from clothseg.networks.placement import InputConventions, InputPlacement, Size, network_to_image
 from clothseg.networks.target import Target
+
+if TYPE_CHECKING:  # they need onnx
+    from clothseg.networks.onnx.detections import GraphDetections, GraphPixels
+    from clothseg.networks.onnx.graph import Value
+    from clothseg.networks.onnx.placement import GraphPlacement
 
 
 @dataclass(frozen=True)
@@ -255,6 +261,14 @@ class Network(nn.Module, ABC):
         """
         self._compiled = self._compiled or CompiledForward(self.forward_dense, self)
         return self._compiled.reason_unavailable
+
+    def export_head(self, pixels: "Value", placement: "GraphPlacement") -> "GraphDetections | GraphPixels":
+        """What `detect` finds on one photo, as part of an ONNX graph.
+
+        `pixels` is the network's input `[1, 3, H, W]`, in which the photo lies at `placement`. Raises a ConfigError if
+        the network has no such form.
+        """
+        raise ConfigError(f"network {self.config.network.name}: it cannot be exported to ONNX")
 
     def preflight(self, photos: Sequence[tuple[Size, Tensor]]) -> list[Check]:
         """Checks of this network against the boxes that it will learn; none by default.

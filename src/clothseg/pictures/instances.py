@@ -5,25 +5,27 @@ The box of an object without a mask is dashed, and drawn even if other boxes are
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from clothseg.instances import Instances
+from clothseg.instances import ArrayInstances, one_pixels
 from clothseg.photos import RgbImage
 from clothseg.pictures.colours import CROWD, Colour, class_colour
 from clothseg.pictures.labels import Label, draw_labels
+
+if TYPE_CHECKING:  # it needs torch
+    from clothseg.instances import Instances
 
 _CASING: Colour = (255, 255, 255)
 
 
 def draw_instances(
     photo: RgbImage,
-    instances: Instances,
+    instances: "Instances | ArrayInstances",
     names: Mapping[int, str] | Sequence[str],
     *,
     scores: bool = True,
@@ -62,9 +64,9 @@ def draw_instances(
     line = max(unit / 240, 1.0)
     order = _drawing_order(instances)
     for position in order:
-        mask = instances.masks.select(torch.tensor([position])).pixels()[0].cpu().numpy()
         if not instances.has_mask[position]:
             continue
+        mask = one_pixels(instances.masks, position)
         crowd = bool(instances.crowd[position])
         colour = CROWD if crowd else colours(int(instances.classes[position]))
         _draw_mask(canvas, mask, colour, fill, line, hatched=crowd)
@@ -87,15 +89,14 @@ def draw_instances(
     return np.array(picture)
 
 
-def _drawing_order(instances: Instances) -> list[int]:
+def _drawing_order(instances: "Instances | ArrayInstances") -> list[int]:
     """Positions sorted by the area of the box, largest first. Crowds come before all others."""
-    widths, heights = (instances.boxes[:, 2:] - instances.boxes[:, :2]).clamp(min=0).unbind(1)
-    areas = (widths * heights).tolist()
+    areas = [max(x2 - x1, 0.0) * max(y2 - y1, 0.0) for x1, y1, x2, y2 in instances.boxes.tolist()]
     return sorted(range(len(instances)), key=lambda p: (not instances.crowd[p], -areas[p]))
 
 
 def _label_texts(
-    instances: Instances, position: int, names: Mapping[int, str] | Sequence[str], scores: bool
+    instances: "Instances | ArrayInstances", position: int, names: Mapping[int, str] | Sequence[str], scores: bool
 ) -> tuple[str, ...]:
     name = class_name(names, int(instances.classes[position]))
     return (f"{name} {float(instances.scores[position]):.2f}", name) if scores else (name,)

@@ -1,25 +1,28 @@
 """Label maps: images whose values are class or instance numbers. Where instances overlap, the highest score wins."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
 from clothseg.files import atomic_file
-from clothseg.instances import Instances
+from clothseg.instances import ArrayInstances, one_pixels
 from clothseg.pictures.colours import Colour, class_colour
+
+if TYPE_CHECKING:  # it needs torch
+    from clothseg.instances import Instances
 
 LabelMap = NDArray[np.uint16]
 
 
-def class_map(instances: Instances) -> LabelMap:
+def class_map(instances: "Instances | ArrayInstances") -> LabelMap:
     """The class id of each pixel: `[H, W]` uint16; 0 is background."""
     return _painted(instances, instances.classes.tolist())
 
 
-def instance_map(instances: Instances, numbers: list[int] | None = None) -> LabelMap:
+def instance_map(instances: "Instances | ArrayInstances", numbers: list[int] | None = None) -> LabelMap:
     """The instance number of each pixel: `[H, W]` uint16; 0 is background.
 
     Args:
@@ -29,12 +32,12 @@ def instance_map(instances: Instances, numbers: list[int] | None = None) -> Labe
     return _painted(instances, numbers if numbers is not None else list(range(1, len(instances) + 1)))
 
 
-def _painted(instances: Instances, values: list[int]) -> LabelMap:
+def _painted(instances: "Instances | ArrayInstances", values: list[int]) -> LabelMap:
     """Paints instances from the lowest score to the highest. Of equal scores, the first covers the others."""
     canvas = np.zeros(instances.size, dtype=np.uint16)
-    order = instances.scores.argsort(descending=True, stable=True).flip(0).tolist()
-    for position in order:
-        mask = instances.masks.select(torch.tensor([position])).pixels()[0].cpu().numpy()
+    scores = instances.scores.tolist()
+    for position in sorted(range(len(scores)), key=lambda p: (scores[p], -p)):
+        mask = one_pixels(instances.masks, position)
         canvas[mask] = values[position]
     return canvas
 

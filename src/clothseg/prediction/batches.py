@@ -3,13 +3,14 @@
 import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from clothseg.errors import RunError
-from clothseg.instances import Instances
-from clothseg.models import Model
-from clothseg.networks import to_tensor
 from clothseg.photos import RgbImage
+
+if TYPE_CHECKING:  # they need torch
+    from clothseg.instances import Instances
+    from clothseg.models import Model
 
 T = TypeVar("T")
 
@@ -22,8 +23,8 @@ def in_groups(items: Iterable[T], size: int) -> Iterator[list[T]]:
 
 
 def detect_batch(
-    model: Model, photos: Sequence[RgbImage], *, score_threshold: float = 0.0, together: bool | None = None
-) -> list[Instances]:
+    model: "Model", photos: Sequence[RgbImage], *, score_threshold: float = 0.0, together: bool | None = None
+) -> "list[Instances]":
     """The instances on each photo.
 
     Only photos with the same input size go through the network together. Beside a larger one, a photo would be padded,
@@ -39,6 +40,8 @@ def detect_batch(
     Raises:
         RunError: the model has no network yet.
     """
+    from clothseg.networks import to_tensor  # noqa: PLC0415 - torch; an exported network goes without it
+
     if model.network is None:
         raise RunError("the model has no network yet; call build() first")
     if together is None:
@@ -53,7 +56,7 @@ def detect_batch(
     return [records[position] for position in range(len(photos))]
 
 
-def _input_size(model: Model, photo: RgbImage) -> tuple[int, int]:
+def _input_size(model: "Model", photo: RgbImage) -> tuple[int, int]:
     """Height and width of the network's input for this photo alone."""
     assert model.network is not None
     return model.network.transform.place((photo.shape[0], photo.shape[1])).padded

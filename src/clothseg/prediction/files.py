@@ -6,14 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from clothseg.distributed import SINGLE_PROCESS, DistributedContext
 from clothseg.errors import InterruptedRun, PhotoError, is_out_of_memory
 from clothseg.files import atomic_file, require_outside_inputs, safe_file_name
-from clothseg.instances import Instances, coco_results
+from clothseg.instances import coco_results
 from clothseg.instances.calibration import needs_review
 from clothseg.journal import Journal, Record, folder_lock, work_key
 from clothseg.photos import RgbImage, try_read_photo
@@ -24,6 +23,10 @@ from clothseg.prediction.videos import predict_video
 from clothseg.prediction.writers import PhotoEntry, Predicted, PredictionRecord, write_records
 from clothseg.stop import StopRequest
 from clothseg.videos import check_library, is_video, open_video
+
+if TYPE_CHECKING:  # they need torch
+    from clothseg.distributed import DistributedContext
+    from clothseg.instances import ArrayInstances, Instances
 
 _OUTPUTS = re.compile(
     r"\d{4,}-.+\.(png|mp4|json|csv)|labels-.+|predictions\.json|images\.json|detections\.csv|\.unfinished-[0-9a-f]+"
@@ -40,7 +43,7 @@ def predict_files(
     out: Path,
     options: PredictOptions | None = None,
     *,
-    distributed: DistributedContext = SINGLE_PROCESS,
+    distributed: "DistributedContext | None" = None,
     overwrite: bool = False,
     progress: ProgressBar = no_progress,
     work: object = None,
@@ -60,7 +63,7 @@ def predict_files(
         paths: photos and videos.
         out: the folder.
         options: what to write.
-        distributed: the ranks that share the work, all with the same arguments.
+        distributed: the ranks that share the work, all with the same arguments; None for this process alone.
         overwrite: whether an earlier prediction in `out` may be replaced.
         progress: wraps the inputs and the frames of a video, for a progress bar.
         work: identifies the network and its settings: unfinished results are continued if it is equal, and so are
@@ -82,27 +85,28 @@ def predict_files(
     journal = Journal(out, work_key({"of": work, "classes": names, "inputs": paths, "formats": forms, "shown": shown,
                                      "stride": options.frame_stride}))  # fmt: skip
     continues = False
-    if distributed.is_first:
+    is_first = distributed is None or distributed.is_first
+    barrier = distributed.barrier if distributed is not None else lambda: None
+    if is_first:
         require_outside_inputs(out, paths)
         continues = journal.begin(overwrite=overwrite)
     if problems := _unreadable(paths):
-        return Predicted(0, 0, 0, problems) if distributed.is_first else None
-    with folder_lock(out) if distributed.is_first else nullcontext():
-        if distributed.is_first and not continues:
+        return Predicted(0, 0, 0, problems) if is_first else None
+    with folder_lock(out) if is_first else nullcontext():
+        if is_first and not continues:
             _clear(out)
-        distributed.barrier()
+        barrier()
         done = journal.done()
-        distributed.barrier()  # before a rank adds to the records
+        barrier()  # before a rank adds to the records
         if continues:
             notify(f"continuing: {len(done)} of {len(paths)} were done before")
         left = [place for place in enumerate(paths, start=1) if place[0] not in done]
+        own = left if distributed is None else list(distributed.strided_shard(left))
         with StopRequest() as request, journal.writer() as add:
-            for record in _records(
-                find, names, distributed.strided_shard(left), out, options, progress, lambda: request.asked
-            ):
+            for record in _records(find, names, own, out, options, progress, lambda: request.asked):
                 add(asdict(record))
-        distributed.barrier()
-        if distributed.rank:
+        barrier()
+        if not is_first:
             return None
         formats = options.formats if not all(is_video(path) for path in paths) else options.formats - _TABLES
         return _finish(journal, names, len(paths), formats)
@@ -186,7 +190,9 @@ def _photos(
     read = list(pool.map(try_read_photo, [path for _, path in work]))
     found = iter(_find_each(find, [(p, photo) for (_, p), photo in zip(work, read, strict=True) if not _bad(photo)]))
 
-    def record(place: Work, photo: RgbImage | PhotoError, instances: Instances | PhotoError) -> PredictionRecord:
+    def record(
+        place: Work, photo: RgbImage | PhotoError, instances: "Instances | ArrayInstances | PhotoError"
+    ) -> PredictionRecord:
         if isinstance(instances, PhotoError) or isinstance(photo, PhotoError):
             return PredictionRecord(place[0], problem=str(instances))
         return _write(*place, photo, instances, out, names, options)
@@ -199,7 +205,7 @@ def _bad(photo: RgbImage | PhotoError) -> bool:
     return isinstance(photo, PhotoError)
 
 
-def _find_each(find: Find, photos: Sequence[tuple[Path, Any]]) -> Sequence[Instances | PhotoError]:
+def _find_each(find: Find, photos: Sequence[tuple[Path, Any]]) -> "Sequence[Instances | ArrayInstances | PhotoError]":
     """The instances on each photo; an error for one that does not fit in memory, even alone."""
     try:
         return list(find([photo for _, photo in photos]))
@@ -218,13 +224,13 @@ def _write(
     number: int,
     path: Path,
     photo: RgbImage,
-    found: Instances,
+    found: "Instances | ArrayInstances",
     out: Path,
     names: Mapping[int, str],
     options: PredictOptions,
 ) -> PredictionRecord:
     """Writes the files of one photo."""
-    selected = options.shown.sure(found).cpu()
+    selected = options.shown.sure(found)
     shown = found[selected]
     name = f"{number:04d}-{safe_file_name(path.stem)}.png"
     height, width = photo.shape[:2]
@@ -237,7 +243,7 @@ def _write(
         save_map(class_map(shown), class_palette(max(names)), out / "class-maps" / name)
         entry["class_map"] = f"class-maps/{name}"
     if OutputFormat.INSTANCE_MAPS in options.formats:
-        numbers = (selected.nonzero()[:, 0] + 1).tolist()
+        numbers = [position + 1 for position in selected]
         save_map(instance_map(shown, numbers), instance_palette(found.classes.tolist()), out / "instance-maps" / name)
         entry["instance_map"] = f"instance-maps/{name}"
     rows = coco_results(number, found, lambda label: label) if _TABLES & options.formats else []

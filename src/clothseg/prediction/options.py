@@ -10,10 +10,10 @@ from clothseg.instances import Selection
 from clothseg.photos import RgbImage
 
 if TYPE_CHECKING:
-    from clothseg.instances import Instances
+    from clothseg.instances import ArrayInstances, Instances
 
 T = TypeVar("T")
-Find = Callable[[Sequence[RgbImage]], Sequence["Instances"]]
+Find = Callable[[Sequence[RgbImage]], Sequence["Instances | ArrayInstances"]]
 """Returns the instances on each of some photos."""
 
 

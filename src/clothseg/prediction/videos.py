@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from clothseg.errors import VideoError
 from clothseg.files import safe_file_name
-from clothseg.instances import CocoResult, Instances, coco_results, mask_area
+from clothseg.instances import CocoResult, coco_results, mask_area
 from clothseg.pictures import draw_instances
 from clothseg.prediction.batches import in_groups
 from clothseg.prediction.options import Find, OutputFormat, PredictOptions, ProgressBar, no_progress
@@ -26,6 +26,9 @@ from clothseg.prediction.writers import (
     text_file,
 )
 from clothseg.videos import Frame, Video, VideoWriter, open_video, write_video
+
+if TYPE_CHECKING:  # they need torch
+    from clothseg.instances import ArrayInstances, Instances
 
 
 def predict_video(
@@ -157,7 +160,7 @@ class _Files:
             table = Table(stack.enter_context(text_file(stem.with_name(f"{stem.name}.csv"))), names)
         return cls(names, options, film, coco, table)
 
-    def write(self, frame: Frame, image: FrameEntry, found: Instances) -> int:
+    def write(self, frame: Frame, image: FrameEntry, found: "Instances | ArrayInstances") -> int:
         """Writes the detections on a frame.
 
         Returns:

@@ -5,15 +5,14 @@ Source of the second: Cheng et al., Panoptic-DeepLab (2020), section 3.4, and de
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
 from clothseg import cpu_path
 from clothseg.config import CenterSettings
+from clothseg.instances.connected import connected_parts
 
 _CHUNK = 4  # centers whose distances to all pixels are in memory together
 FAR = 1e6
@@ -50,29 +49,6 @@ class FoundCenters:
 
     points: Tensor
     valid: Tensor
-
-
-def connected_parts(labels: NDArray[np.int16], connectivity: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Numbers the connected parts of each class.
-
-    Args:
-        labels: `[h, w]`, the class of each pixel; 0 is background.
-        connectivity: 4 or 8.
-
-    Returns:
-        parts `[h, w]`, from 1, 0 for background, and for each part its class, x, y, width, height and area `[N, 6]`.
-    """
-    parts, rows, count = np.zeros(labels.shape, np.int32), [np.zeros((0, 6), np.int32)], 0
-    for label in np.flatnonzero(np.bincount(labels.ravel(), minlength=1)):
-        if label == 0:
-            continue
-        found, numbers, stats, _ = cv2.connectedComponentsWithStats(
-            (labels == label).astype(np.uint8), connectivity=connectivity
-        )
-        parts += np.where(numbers > 0, numbers + count, 0).astype(np.int32)
-        rows.append(np.column_stack([np.full(found - 1, label, np.int32), stats[1:]]))
-        count += found - 1
-    return parts, np.concatenate(rows)
 
 
 def group_by_connection(labels: Tensor, probabilities: Tensor, connectivity: int) -> Groups:

@@ -4,6 +4,7 @@ Sources: Chen et al., DeepLabv3 (2017), DeepLabv3+ (2018); Cheng et al., Panopti
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -26,6 +27,11 @@ from clothseg.networks.deeplab.targets import (
 from clothseg.networks.network import Detections, Network
 from clothseg.networks.placement import InputConventions, InputPlacement, Size
 from clothseg.networks.target import Target
+
+if TYPE_CHECKING:  # they need onnx
+    from clothseg.networks.onnx.detections import GraphPixels
+    from clothseg.networks.onnx.graph import Value
+    from clothseg.networks.onnx.placement import GraphPlacement
 
 LAST, AUX = 5, 4
 """Levels of the backbone that ASPP and the auxiliary head take."""
@@ -134,6 +140,21 @@ class DeepLabNetwork(Network):
         heat, offsets = self.upsample(others[0], padded), self.upsample_offsets(others[1], padded)
         maps = [PhotoMaps(*parts) for parts in zip(logits, placements, heat[:, 0], offsets, strict=True)]
         return detect_by_centers(maps, self.settings.centers, inference)
+
+    def export_head(self, pixels: "Value", placement: "GraphPlacement") -> "GraphPixels":
+        """See `Network.export_head`."""
+        from clothseg.networks.deeplab.export import pixels_in_graph  # noqa: PLC0415 - needs onnx
+        from clothseg.networks.onnx.dense import include_dense  # noqa: PLC0415
+
+        def outputs(x: Tensor) -> tuple[Tensor, ...]:
+            logits, *others = self.forward_dense(x)
+            size = x.shape[2], x.shape[3]
+            maps = [self.upsample(logits, size)[0].log_softmax(0)]
+            if others:
+                maps += [self.upsample(others[0], size)[0], self.upsample_offsets(others[1], size)[0]]
+            return tuple(maps)
+
+        return pixels_in_graph(include_dense(pixels, self, outputs, self.transform), placement, self.settings)
 
     def upsample(self, maps: Tensor, size: Size) -> Tensor:
         """Maps `[B, C, h, w]` at the decoder's stride as `[B, C, H, W]` of the input's `size`."""

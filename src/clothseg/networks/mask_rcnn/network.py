@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -37,6 +38,11 @@ from clothseg.networks.mask_rcnn.rpn import RegionProposalNetwork
 from clothseg.networks.network import BoxMaps, Check, Detections, Network
 from clothseg.networks.placement import InputConventions, InputPlacement, Size, to_network_coords
 from clothseg.networks.target import Target
+
+if TYPE_CHECKING:  # they need onnx
+    from clothseg.networks.onnx.detections import GraphDetections
+    from clothseg.networks.onnx.graph import Value
+    from clothseg.networks.onnx.placement import GraphPlacement
 
 _CPU_CHUNK = 25  # masks computed at once on a CPU, which suits its cache
 
@@ -245,6 +251,23 @@ class MaskRCNNNetwork(Network):
             to_network_coords(b, padded, conventions) if len(b) else b for b in (target.boxes, target.ignored)
         )
         return replace(target, boxes=boxes, ignored=ignored)
+
+    def export_head(self, pixels: "Value", placement: "GraphPlacement") -> "GraphDetections":
+        """See `Network.export_head`."""
+        from clothseg.networks.mask_rcnn.export_stages import (  # noqa: PLC0415 - needs onnx
+            HeadParts,
+            two_stages_in_graph,
+        )
+
+        def dense(x: Tensor) -> tuple[Tensor, ...]:
+            outputs, levels = self.forward_dense(x), len(self.settings.fpn.levels)
+            return *outputs[:levels], *(maps[0] for maps in outputs[levels:])
+
+        def masks(pooled: Tensor, classes: Tensor) -> tuple[Tensor, ...]:
+            return (self.mask_head.forward_for_class(pooled, classes).sigmoid(),)
+
+        parts = HeadParts(self, dense, self.box_head, masks, self.transform, self.pooled_levels)
+        return two_stages_in_graph(pixels, placement, parts, self.config, self.conventions)
 
     def preflight(self, photos: Sequence[tuple[Size, Tensor]]) -> list[Check]:
         """How well the anchors fit the boxes; see `Network.preflight`."""

@@ -1,6 +1,7 @@
 """YOLACT: the parts put together. Source: Bolya et al., YOLACT: Real-time Instance Segmentation (2019)."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +32,11 @@ from clothseg.networks.yolact.losses import (
 )
 from clothseg.networks.yolact.masks import assemble_masks, masks_on_grid
 from clothseg.networks.yolact.matching import match_anchors
+
+if TYPE_CHECKING:  # they need onnx
+    from clothseg.networks.onnx.detections import GraphDetections
+    from clothseg.networks.onnx.graph import Value
+    from clothseg.networks.onnx.placement import GraphPlacement
 
 _PROBED_ANCHORS = 10
 """Positive anchors that an object has in the forecast of memory: more than most have."""
@@ -237,6 +243,29 @@ class YolactNetwork(Network):
             ((found, anchor),) = _by_photo(select(every, settings, inference))
             answer.append((found, here[anchor]))
         return answer
+
+    def export_head(self, pixels: "Value", placement: "GraphPlacement") -> "GraphDetections":
+        """See `Network.export_head`."""
+        from clothseg.networks.onnx.dense import include_dense  # noqa: PLC0415 - needs onnx
+        from clothseg.networks.onnx.detections import anchors_in_graph  # noqa: PLC0415
+        from clothseg.networks.yolact.export import AnchorValues, detections_in_graph  # noqa: PLC0415
+
+        settings, levels = self.settings, self.settings.fpn.levels
+
+        def outputs(x: Tensor) -> tuple[Tensor, ...]:
+            prototypes, *maps = self.forward_dense(x)
+            logits, deltas, coefficients = self.head.by_anchor(maps)
+            scores = logits[0].softmax(-1)[:, 1:]
+            return prototypes[0], scores, deltas[0], coefficients[0].tanh(), *maps[: len(levels)]
+
+        values = include_dense(pixels, self, outputs, self.transform)
+        sizes = [(level.side(2), level.side(3)) for level in values[4:]]
+        anchors = anchors_in_graph(settings.anchors, levels, sizes, placement.padded, self.conventions.anchors)
+        prototypes, scores, deltas, coefficients = values[:4]
+        found = AnchorValues(prototypes, scores, deltas, coefficients, anchors.to("float32"))
+        return detections_in_graph(
+            found, placement, self.classes, settings.selection, self.config.inference, self.conventions
+        )
 
     def preflight(self, photos: Sequence[tuple[Size, Tensor]]) -> list[Check]:
         """How well the anchors fit the boxes; see `Network.preflight`."""

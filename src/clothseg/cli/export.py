@@ -1,0 +1,85 @@
+"""`clothseg export`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from clothseg.cli.inputs import Overrides, Overwrite, Quiet, split_names
+from clothseg.cli.terminal import ERRORS, progress_bar, waiting
+from clothseg.errors import ClothsegError
+from clothseg.files import require_absent
+from clothseg.photo_search import find_photos
+from clothseg.photos import RgbImage, read_photo
+from clothseg.weights import check_model
+
+
+def export(
+    run: Annotated[Path, typer.Argument(help="A run's folder, or any supported weights file.")],
+    out: Annotated[Path, typer.Option(help="The ONNX file to write.")] = Path("model.onnx"),
+    check: Annotated[
+        list[Path] | None,
+        typer.Option(help="Photos or folders, repeatable: compare the file with PyTorch on them, and on extreme ones."),
+    ] = None,
+    int8: Annotated[
+        list[Path] | None,
+        typer.Option(help="Photos or folders, repeatable, some dozens: compute with 8 bits, in ranges seen on them."),
+    ] = None,
+    config: Annotated[
+        str | None, typer.Option(help="A YAML file with settings that replace those of the weights.")
+    ] = None,
+    overrides: Overrides = None,
+    class_names: Annotated[
+        str | None, typer.Option(help="Class names of a weights file from another tool, separated by commas.")
+    ] = None,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+) -> None:
+    """Export a network to ONNX, which `predict` and `cutout` run without PyTorch: they start and compute faster.
+
+    The file takes photos of any size and has the classes, thresholds and settings in it. With --check the exit code is
+    1 if a detection differs from PyTorch's.
+
+    Example: [b]clothseg export runs/first --out first.onnx --check my-photos/[/]
+
+    Example: [b]clothseg predict first.onnx my-photos/ --out found[/]
+    """
+    if out.suffix.lower() != ".onnx":
+        raise ClothsegError(f"--out {out}: the name must end in .onnx, by which other commands know the file")
+    require_absent(out, overwrite=overwrite)
+    names = split_names(class_names) if class_names else None
+    check_model(run, config, overrides or [], names)
+    checked, calibration = (find_photos(paths) if paths else [] for paths in (check, int8))
+    from clothseg.export import check_photos, export_onnx, quantize  # noqa: PLC0415 - PyTorch
+    from clothseg.export.write import require_libraries  # noqa: PLC0415
+    from clothseg.exported import ExportedModel  # noqa: PLC0415
+    from clothseg.models import Model  # noqa: PLC0415
+
+    require_libraries()
+    model = Model.load(run, settings=config, overrides=overrides or [], classes=names, device="cpu")
+    with progress_bar(quiet=quiet) as bar:
+        with waiting(bar, "exporting, about a minute"):
+            export_onnx(model, out, overwrite=overwrite)
+        if calibration:
+            with waiting(bar, "quantizing"):
+                quantize(out, _read(calibration))
+        if checked:
+            with waiting(bar, "comparing with PyTorch"):
+                photos = ((path.name, read_photo(path)) for path in checked)
+                result = check_photos(model, ExportedModel.load(out), photos)
+    if not quiet:
+        ERRORS.print(f"wrote {escape(str(out))} ({out.stat().st_size / 1e6:.1f} MB)")
+    if not checked:
+        return
+    for photo in result.photos:
+        if photo.changed:
+            print(f"{photo.name}: {photo.changed} of {photo.found} detections changed")
+    print(result.summary())
+    if result.changed:
+        raise typer.Exit(1)
+
+
+def _read(paths: Sequence[Path]) -> list[RgbImage]:
+    return [read_photo(path) for path in paths]

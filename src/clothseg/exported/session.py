@@ -1,0 +1,49 @@
+"""Opens an ONNX file with onnxruntime, or explains why that is not possible."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clothseg.cores import usable_cores
+from clothseg.errors import ClothsegError, WeightsError
+from clothseg.exported.metadata import ExportMetadata, parse_properties
+from clothseg.suggestions import near_path
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+SUFFIX = ".onnx"
+
+
+def is_onnx(path: Path) -> bool:
+    """Whether a path is meant to be an ONNX file, by its name."""
+    return path.suffix.lower() == SUFFIX and not path.is_dir()
+
+
+def open_session(path: Path, threads: int | None = None) -> tuple["onnxruntime.InferenceSession", ExportMetadata]:
+    """The session and the metadata of an exported file, on the CPU.
+
+    Args:
+        path: of the file.
+        threads: that an operation may use; by default as many as there are cores.
+
+    Raises:
+        ClothsegError: onnxruntime is not installed.
+        WeightsError: there is no such file, it cannot be read, or clothseg did not export it.
+    """
+    try:
+        import onnxruntime  # noqa: PLC0415 - optional
+    except ImportError as error:
+        raise ClothsegError(
+            f"{path}: an ONNX file needs one more package: pip install onnxruntime (or clothseg[onnx])"
+        ) from error
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such file{near_path(path)}")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or usable_cores()
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's types are many, and not exported
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise WeightsError(f"{path}: onnxruntime {onnxruntime.__version__} cannot read it ({reason})") from error
+    return session, parse_properties(path, session.get_modelmeta().custom_metadata_map)

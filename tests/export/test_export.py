@@ -1,0 +1,139 @@
+"""The export command, and networks whose input has any size or that compute as other implementations."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner
+
+from clothseg.cli.app import app
+from clothseg.config import Config
+from clothseg.errors import ClothsegError
+from clothseg.export import check_photos, export_onnx
+from clothseg.export.check import compare
+from clothseg.exported import ExportedModel
+from clothseg.instances import ArrayInstances, BoxArrayMasks
+from clothseg.models import Model
+
+for library in ("onnx", "onnxscript", "onnxruntime"):
+    pytest.importorskip(library, reason=f"{library} is not installed")
+
+SHARED: dict[str, Any] = {
+    "backbone": {"name": "resnet18", "norm": "group"},
+    "input": {"resize": "keep_ratio", "min_side": 64, "max_side": 128},
+}
+MASK_RCNN: dict[str, Any] = {
+    "name": "mask_rcnn",
+    "fpn": {"channels": 16, "levels": [2, 3, 4, 5, 6]},
+    "anchors": {"scales": [[8.0], [16.0], [32.0], [64.0], [96.0]]},
+    "rpn": {"pre_nms_top_n_test": 60, "post_nms_top_n_test": 30},
+    "box_head": {"fc_dim": 16},
+    "mask_head": {"channels": 8, "num_conv": 1},
+}
+CASES: dict[str, dict[str, Any]] = {
+    "torchvision": SHARED | {"network": MASK_RCNN},
+    "detectron2": SHARED | {"network": MASK_RCNN | {"conventions": "detectron2"}},
+    "matterport": SHARED
+    | {"network": MASK_RCNN | {"conventions": "matterport"}}
+    | {"input": {"resize": "square", "min_side": 64, "max_side": 128}},
+}
+SIZES = ((64, 64), (150, 81), (40, 200), (333, 250))
+
+
+def photos() -> list[tuple[str, np.ndarray[Any, np.dtype[np.uint8]]]]:
+    """Smooth ones: noise gives scores too close together, which rounding puts in another order."""
+    draw, answer = np.random.default_rng(0), []
+    for height, width in SIZES:
+        small = Image.fromarray(draw.integers(0, 256, (5, 5, 3), dtype=np.uint8))
+        answer.append((f"{height} x {width}", np.array(small.resize((width, height), Image.Resampling.BICUBIC))))
+    return answer
+
+
+def spread(model: Model) -> None:
+    """Larger last layers: random ones give scores that are nearly equal."""
+    assert model.network is not None
+    generator = torch.Generator().manual_seed(1)
+    for name, parameter in model.network.named_parameters():
+        if name.startswith(("rpn.score", "box_head.score")):
+            parameter.data = torch.randn(parameter.shape, generator=generator) * 0.3
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_networks_of_other_implementations_find_the_same(name: str, tmp_path: Path) -> None:
+    config = Config.from_tree(CASES[name], [], name).changed("inference", score_threshold=0.3)
+    model = Model(config).build(["Red", "Blue"])
+    spread(model)
+    export_onnx(model, tmp_path / "model.onnx")
+    result = check_photos(model, ExportedModel.load(tmp_path / "model.onnx"), photos())
+    assert sum(photo.found for photo in result.photos) > 5
+    assert result.changed == 0, result
+
+
+def some(scores: list[float], shift: float = 0.0) -> ArrayInstances:
+    boxes = np.array([[5 + 20 * n, 5, 20 + 20 * n, 30] for n in range(len(scores))], np.float32).reshape(-1, 4) + shift
+    masks = BoxArrayMasks(boxes, (40, 60), np.ones((len(scores), 4, 4), np.float32))
+    return ArrayInstances((40, 60), boxes, np.ones(len(scores), np.int64), np.array(scores, np.float32), masks)
+
+
+def test_what_counts_as_changed() -> None:
+    expected = some([0.9, 0.5]).to_instances()
+    assert compare("", expected, some([0.9, 0.5])).changed == 0
+    assert compare("", expected, some([0.5, 0.9])).changed == 4
+    assert compare("", expected, some([0.9])).changed == 1
+    assert compare("", expected, some([0.9, 0.502])).changed == 2
+    assert compare("", expected, some([0.9, 0.5], shift=0.6)).changed == 4
+    assert compare("", some([]).to_instances(), some([0.9])).changed == 1
+
+
+def test_the_command_writes_and_checks_and_predict_runs_the_file(tmp_path: Path) -> None:
+    tree = CASES["torchvision"] | {"input": {"resize": "fit", "height": 64, "width": 64}}
+    model = Model(Config.from_tree(tree, [], "test")).build(["Red", "Blue"])
+    model.save(tmp_path / "weights.safetensors")
+    (tmp_path / "photos").mkdir()
+    for name, photo in photos()[:2]:
+        Image.fromarray(photo).save(tmp_path / "photos" / f"{name}.png")
+    out, runner = tmp_path / "model.onnx", CliRunner()
+    words = [
+        "export",
+        str(tmp_path / "weights.safetensors"),
+        "--out",
+        str(out),
+        "--set",
+        "inference.score_threshold=0.4",
+    ]
+    done = runner.invoke(app, [*words, "--check", str(tmp_path / "photos"), "--int8", str(tmp_path / "photos")])
+    assert done.exit_code in {0, 1}, done.output
+    assert "on 6 photos" in done.output
+    exported = ExportedModel.load(out)
+    assert (exported.metadata.numbers, exported.metadata.score_threshold) == ("int8", 0.4)
+    with pytest.raises(ClothsegError, match="exists"):
+        export_onnx(model, out)
+    found = tmp_path / "found"
+    done = runner.invoke(app, ["predict", str(out), str(tmp_path / "photos"), "--out", str(found), "--format", "coco"])
+    assert done.exit_code == 0, done.output
+    listed = json.loads((found / "images.json").read_text())
+    assert [row["name"] for row in listed["categories"]] == ["Red", "Blue"] and len(listed["images"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["export", "nothing", "--out", "x.bin"], "must end in .onnx"),
+        (["export", "nothing", "--out", "x.onnx"], "no such weights file"),
+        (["predict", "x.onnx", "p", "--device", "cuda"], "runs on the CPU"),
+        (["predict", "x.onnx", "p", "--set", "a=b", "--compile"], "--set, --compile: not for an ONNX file"),
+        (["predict", "x.onnx", "p"], "no such file"),
+        (["cutout", "x.onnx", "p"], "no such file"),
+    ],
+)
+def test_wrong_input_is_refused(
+    words: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "p").mkdir()
+    done = CliRunner().invoke(app, words)
+    assert isinstance(done.exception, ClothsegError) and message in str(done.exception)
