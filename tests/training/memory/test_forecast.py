@@ -8,6 +8,7 @@ import torch
 
 from clothseg.config import Config
 from clothseg.dataset import load_example
+from clothseg.instances import CocoAnnotation
 from clothseg.networks import Network, build_network
 from clothseg.training.memory.forecast import forecast, photo_needs
 from clothseg.training.memory.tensors import LiveBytes
@@ -95,10 +96,10 @@ def test_objects_without_a_mask_take_no_mask_bytes(photos: Photos) -> None:
     config = Config.load("demo", SMALL)
     before = photo_needs(train, config)
     other = train.only([entry.id for entry in train.images])
-    other.images = [
-        replace(entry, annotations=[row, *({**row, "segmentation": []} for _ in range(20))])
-        for entry, row in ((entry, entry.annotations[0]) for entry in train.images)
-    ]
+    for position, entry in enumerate(train.images):
+        row = entry.annotations[0]
+        boxes: list[CocoAnnotation] = [{**row, "segmentation": []} for _ in range(20)]
+        other.images[position] = replace(entry, annotations=[row, *boxes])
     after = photo_needs(other, config)
     assert (after.masks, after.most, after.most_masks) == (1, 21, 1)
     assert after.held <= before.held
