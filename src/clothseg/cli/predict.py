@@ -1,8 +1,9 @@
 """`clothseg predict`."""
 
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -29,6 +30,7 @@ from clothseg.weights.check import weights_file
 
 if TYPE_CHECKING:
     from clothseg.distributed import DistributedContext
+    from clothseg.models import Model
     from clothseg.prediction import Predicted
 
 
@@ -109,49 +111,36 @@ def predict(
     )
     if rank_for_labelling or label_first:
         check_ranking(paths, devices, label_first, labels, rank=rank_for_labelling)
-    distributed: DistributedContext | None = None
+    opened = (
+        _open_exported(exported, run, score_threshold)
+        if exported is not None
+        else _open_network(
+            run, config, settings, names, device, devices, score_threshold, compiled=compile_, quiet=quiet
+        )
+    )
+    quiet = quiet or not (opened.distributed is None or opened.distributed.is_first)
     unread: list[str] = []
-    if exported is not None:
-        classes, selection = exported.classes, exported.selection()
-        find: Find = partial(exported.find_each, score_threshold=score_threshold or 0.0)
-        calibrated, work = False, [file_facts(run), selection, score_threshold]
-    else:
-        # PyTorch takes seconds to import: only now, because wrong input is refused at once.
-        from clothseg.distributed import launch_context, world_size_for  # noqa: PLC0415
-        from clothseg.models import Model  # noqa: PLC0415
-        from clothseg.prediction import detect_batch  # noqa: PLC0415
-
-        where = resolve_device(device)
-        processes = world_size_for(devices if devices > 1 else None, 1, where)
-        model = Model.load(run, settings=config, overrides=settings, classes=names, device="cpu")
-        distributed = launch_context(processes, where)
-        model.to(distributed.device)
-        quiet = quiet or not distributed.is_first
-        compile_network(model, compiled=compile_, quiet=quiet)
-        classes, selection = model.classes, model.selection()
-        find = partial(detect_batch, model, score_threshold=score_threshold or 0.0)
-        calibrated = model.calibration is not None
-        work = [file_facts(weights_file(run)), model.config.to_yaml(), model.classes, score_threshold]
-        if rank_for_labelling:
-            paths, unread = rank_photos(model, paths, out, label_first, quiet=quiet)
-            overwrite = True
-            if not paths:
-                fail_for_unread(unread)
-                return
+    if rank_for_labelling and opened.model is not None:
+        paths, unread = rank_photos(opened.model, paths, out, label_first, quiet=quiet)
+        overwrite = True
+        if not paths:
+            fail_for_unread(unread)
+            return
     least = SHOWN_FROM if score_threshold is None else score_threshold
     forms = frozenset(formats or PredictOptions().formats) | ({OutputFormat.COCO} if labels else set())
-    options = PredictOptions(forms, Selection(least, selection.thresholds), batch, frame_stride, calibrated=calibrated)
+    shown = Selection(least, opened.selection.thresholds)
+    options = PredictOptions(forms, shown, batch, frame_stride, calibrated=opened.calibrated)
     with progress_bar(quiet=quiet) as bar:
         done = predict_files(
-            find,
-            dict(enumerate(classes, start=1)),
+            opened.find,
+            dict(enumerate(opened.classes, start=1)),
             paths,
             out,
             options,
-            distributed=distributed,
+            distributed=opened.distributed,
             overwrite=overwrite,
             progress=partial(walk, bar),
-            work=work,
+            work=opened.work,
             notify=lambda message: None if quiet else ERRORS.print(escape(message)),
         )
     if done is None:
@@ -167,6 +156,59 @@ def predict(
         ERRORS.print(f"[bold red]not read, or only in part:[/] {escape(message)}")
     if failed:
         raise typer.Exit(1 if done.photos or done.videos else 2)
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A network that is ready to find: of PyTorch (`model`), or exported; `work` says which one, for its records."""
+
+    find: Find
+    classes: list[str]
+    selection: Selection
+    work: list[Any]
+    calibrated: bool = False
+    distributed: "DistributedContext | None" = None
+    model: "Model | None" = None
+
+
+def _open_exported(exported: ExportedModel, run: Path, score_threshold: float | None) -> _Opened:
+    selection = exported.selection()
+    find = partial(exported.find_each, score_threshold=score_threshold or 0.0)
+    return _Opened(find, exported.classes, selection, [file_facts(run), selection, score_threshold])
+
+
+def _open_network(
+    run: Path,
+    config: str | None,
+    settings: list[str],
+    names: list[str] | None,
+    device: str,
+    devices: int,
+    score_threshold: float | None,
+    *,
+    compiled: bool,
+    quiet: bool,
+) -> _Opened:
+    # PyTorch takes seconds to import: only now, because wrong input is refused at once.
+    from clothseg.distributed import launch_context, world_size_for  # noqa: PLC0415
+    from clothseg.models import Model  # noqa: PLC0415
+    from clothseg.prediction import detect_batch  # noqa: PLC0415
+
+    where = resolve_device(device)
+    processes = world_size_for(devices if devices > 1 else None, 1, where)
+    model = Model.load(run, settings=config, overrides=settings, classes=names, device="cpu")
+    distributed = launch_context(processes, where)
+    model.to(distributed.device)
+    compile_network(model, compiled=compiled, quiet=quiet or not distributed.is_first)
+    return _Opened(
+        partial(detect_batch, model, score_threshold=score_threshold or 0.0),
+        model.classes,
+        model.selection(),
+        [file_facts(weights_file(run)), model.config.to_yaml(), model.classes, score_threshold],
+        model.calibration is not None,
+        distributed,
+        model,
+    )
 
 
 def print_summary(done: "Predicted", options: PredictOptions, out: Path) -> None:
