@@ -16,7 +16,7 @@ from clothseg.errors import ClothsegError
 from clothseg.export import check_photos, export_onnx
 from clothseg.export.check import compare
 from clothseg.exported import ExportedModel
-from clothseg.instances import ArrayInstances, BoxArrayMasks
+from clothseg.instances import ArrayInstances, BoxArrayMasks, Calibration
 from clothseg.models import Model
 
 for library in ("onnx", "onnxscript", "onnxruntime"):
@@ -71,6 +71,21 @@ def test_networks_of_other_implementations_find_the_same(name: str, tmp_path: Pa
     result = check_photos(model, ExportedModel.load(tmp_path / "model.onnx"), photos())
     assert sum(photo.found for photo in result.photos) > 5
     assert result.changed == 0, result
+
+
+def test_a_calibration_is_exported_too(tmp_path: Path) -> None:
+    config = Config.from_tree(CASES["torchvision"], [], "torchvision").changed("inference", score_threshold=0.3)
+    model = Model(config).build(["Red", "Blue"])
+    spread(model)
+    own = [model.predict(photo).scores.tolist() for _, photo in photos()]
+    model.calibration = Calibration((1.5, 0.8), (-0.5, 0.3), (60, 50), 12, "abc")
+    export_onnx(model, tmp_path / "model.onnx")
+    exported = ExportedModel.load(tmp_path / "model.onnx")
+    assert exported.calibration == model.calibration
+    result = check_photos(model, exported, photos())
+    assert sum(photo.found for photo in result.photos) > 5
+    assert result.changed == 0, result
+    assert [exported.find(photo).scores.tolist() for _, photo in photos()] != own
 
 
 def some(scores: list[float], shift: float = 0.0) -> ArrayInstances:

@@ -174,7 +174,8 @@ class _Opened:
 def _open_exported(exported: ExportedModel, run: Path, score_threshold: float | None) -> _Opened:
     selection = exported.selection()
     find = partial(exported.find_each, score_threshold=score_threshold or 0.0)
-    return _Opened(find, exported.classes, selection, [file_facts(run), selection, score_threshold])
+    return _Opened(find, exported.classes, selection, [file_facts(run), selection, score_threshold],
+                   exported.calibration is not None)  # fmt: skip
 
 
 def _open_network(

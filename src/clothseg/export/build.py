@@ -7,6 +7,7 @@ import numpy as np
 
 from clothseg import __version__
 from clothseg.exported.metadata import ExportMetadata
+from clothseg.instances import Calibration
 from clothseg.networks import Network
 from clothseg.networks.onnx.detections import GraphDetections, GraphPixels
 from clothseg.networks.onnx.graph import Graph
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     import onnx
 
 
-def build_onnx(network: Network, classes: Sequence[str]) -> "onnx.ModelProto":
+def build_onnx(network: Network, classes: Sequence[str], calibration: Calibration | None = None) -> "onnx.ModelProto":
     """The network as an ONNX model, with classes, thresholds and settings in its metadata.
 
     Its input is `photo` `[height, width, 3]` uint8 RGB of any size. Its outputs are on the photo: `boxes`, `classes`,
@@ -48,6 +49,7 @@ def build_onnx(network: Network, classes: Sequence[str]) -> "onnx.ModelProto":
         class_agnostic_nms_iou=inference.class_agnostic_nms_iou,
         config=network.config.to_yaml(),
         version=__version__,
+        calibration=None if calibration is None else calibration.to_json(),
     )
     return graph.model(metadata.to_properties())
 

@@ -38,7 +38,7 @@ def export_onnx(model: "Model", out: Path | str, *, overwrite: bool = False) -> 
 
     network, device, training = model.network, model.network.device, model.network.training
     try:
-        built = build_onnx(network.cpu().eval(), model.classes)
+        built = build_onnx(network.cpu().eval(), model.classes, model.calibration)
     finally:
         network.to(device).train(training)
     with atomic_file(path) as temporary:

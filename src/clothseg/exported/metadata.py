@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from clothseg.errors import WeightsError
+from clothseg.instances.calibration import Calibration
 
 FORMAT = "clothseg-onnx-1"
 KEY = "clothseg"
@@ -25,6 +26,8 @@ class ExportMetadata:
         class_agnostic_nms_iou: mask IoU from which only the best of detections of different classes stays.
         config: all settings of the network, as YAML.
         version: of the clothseg that wrote the file.
+        numbers: what the graph computes with.
+        calibration: of the scores, as JSON; None if they are the network's own.
     """
 
     classes: list[str]
@@ -36,6 +39,12 @@ class ExportMetadata:
     config: str
     version: str = ""
     numbers: str = field(default="float32")
+    calibration: str | None = None
+
+    @property
+    def calibrates(self) -> Calibration | None:
+        """What changes the scores; raises a ValueError, TypeError or KeyError if it is damaged."""
+        return None if self.calibration is None else Calibration.from_json(self.calibration, len(self.classes))
 
     def to_properties(self) -> dict[str, str]:
         """The properties of the ONNX model."""
@@ -61,6 +70,7 @@ def parse_properties(path: Path, properties: Mapping[str, str]) -> ExportMetadat
         names_are_text = all(isinstance(name, str) for name in metadata.classes) and len(metadata.classes) > 0
         if not (names_are_text and isinstance(metadata.options, dict) and isinstance(metadata.class_thresholds, dict)):
             raise ValueError("classes, options or thresholds have the wrong type")
+        _ = metadata.calibrates
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise WeightsError(f"{path}: its metadata cannot be read ({error}); export the run again") from error
     return metadata

@@ -28,12 +28,13 @@ class ExportedModel:
 
     Attributes:
         classes: names of the classes 1..K.
+        calibration: of the scores; None if they are the network's own.
         metadata: what the file says of itself.
     """
 
     def __init__(self, session: "onnxruntime.InferenceSession", metadata: ExportMetadata, path: Path) -> None:
         self._session, self.metadata, self.path = session, metadata, path
-        self.classes = list(metadata.classes)
+        self.classes, self.calibration = list(metadata.classes), metadata.calibrates
         self._names = [output.name for output in session.get_outputs()]
         if metadata.form not in FORMS:
             raise WeightsError(
@@ -101,7 +102,9 @@ class ExportedModel:
 
         Instances below `score_threshold` are dropped; the threshold for a class takes precedence.
         """
-        found: ArrayInstances = self.selection(score_threshold)(self._run(photo))
+        detected = self._run(photo)
+        calibrated = self.calibration(detected) if self.calibration else detected
+        found: ArrayInstances = self.selection(score_threshold)(calibrated)
         return replace(found, names=tuple(self.classes))
 
     def find_each(self, photos: "Sequence[RgbImage]", *, score_threshold: float = 0.0) -> list[ArrayInstances]:

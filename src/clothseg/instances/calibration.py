@@ -9,13 +9,18 @@ for Support Vector Machines", 1999 (offset).
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from clothseg.instances.arrays import ArrayInstances
+from clothseg.instances.one_mask import to_array
+
 if TYPE_CHECKING:  # torch takes a second or more: it is imported where detections are calibrated
     from clothseg.instances.instances import Instances
+
+Found = TypeVar("Found", "Instances", ArrayInstances)
 
 TEMPERATURES = (0.5, 10.0)
 OFFSETS = (-10.0, 1.5)
@@ -78,13 +83,17 @@ class Calibration:
             logits = np.log(p) - np.log1p(-p)
         return sigmoid((logits - np.array(self.offsets)[places]) * np.array(self.temperatures)[places])
 
-    def __call__(self, found: "Instances") -> "Instances":
+    def __call__(self, found: Found) -> Found:
         """The detections with calibrated scores (float64), the highest first."""
+        if not len(found):
+            return found
+        new = self.scores(to_array(found.scores), to_array(found.classes))
+        order = np.argsort(-new, kind="stable").tolist()
+        if isinstance(found, ArrayInstances):
+            return replace(found, scores=new.astype(np.float32))[order]
         import torch  # noqa: PLC0415
 
-        new = torch.from_numpy(self.scores(found.scores.cpu().numpy(), found.classes.cpu().numpy()))
-        order = new.argsort(descending=True, stable=True)
-        return replace(found, scores=new)[order] if len(found) else found
+        return replace(found, scores=torch.from_numpy(new))[torch.tensor(order)]
 
     def to_json(self) -> str:
         """JSON text that `from_json` reads."""

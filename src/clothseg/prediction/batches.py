@@ -62,7 +62,7 @@ def _input_size(model: "Model", photo: RgbImage) -> tuple[int, int]:
     return model.network.transform.place((photo.shape[0], photo.shape[1])).padded
 
 
-def compile_for_inference(model: Model, *, requested: bool) -> str:
+def compile_for_inference(model: "Model", *, requested: bool) -> str:
     """Compiles a model's network if `requested`, or if its `inference.compile` is set. It works uncompiled too.
 
     Returns:
