@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from clothseg.dataset import CocoLikeDataset
-from clothseg.dataset.unlabelled import UnlabelledPhotos, find_unlabelled, read_unlabelled
+from clothseg.dataset.unlabelled import UnlabelledPhotos, find_unlabelled, read_unlabelled, relabel, with_unlabelled
 from clothseg.errors import PhotoError, RunError
 
 RNG = np.random.default_rng(3)
@@ -108,10 +108,10 @@ def test_a_damaged_memory_is_named(text: str, tmp_path: Path) -> None:
 
 
 def test_a_dataset_with_them_keeps_its_own_photos(train: CocoLikeDataset) -> None:
-    more = train.with_unlabelled([(Path("x.png"), 9, 8), (Path("y.png"), 7, 6)])
+    more = with_unlabelled(train, [(Path("x.png"), 9, 8), (Path("y.png"), 7, 6)])
     assert (len(train), train.labelled, len(more), more.labelled) == (2, 2, 4, 2)
     assert len({entry.id for entry in more.images}) == 4
     rows = [[{"image_id": 3, "category_id": 1}], []]
-    more.relabel(rows)  # type: ignore[arg-type]
+    relabel(more, rows)  # type: ignore[arg-type]
     assert [len(entry.annotations) for entry in more.images] == [0, 0, 1, 0]
     assert len(train) == 2 and more.only({3, 4}).labelled == 0 and more.only({1, 3}).labelled == 1

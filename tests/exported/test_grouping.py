@@ -15,8 +15,8 @@ from clothseg.exported.forms import FORMS
 from clothseg.exported.metadata import ExportMetadata
 from clothseg.instances import ArrayInstances, Instances, LabelMasks
 from clothseg.networks.deeplab.postprocess import PhotoMaps, detect_by_centers, detect_by_connection
-from clothseg.networks.input import InputConventions, InputPlacement, network_to_image
-from clothseg.networks.network import Detections, LabelGrid
+from clothseg.networks.detections import Detections, LabelGrid
+from clothseg.networks.placement import InputConventions, InputPlacement, network_to_image
 
 PHOTO, SIZE, PADDED = (90, 64), (45, 32), (48, 40)
 PLACEMENT = InputPlacement(0, 0, *SIZE, PADDED, PHOTO)

@@ -28,7 +28,7 @@ from clothseg.instances import LabelMasks
 from clothseg.models import MaskRCNN, Model
 from clothseg.networks import NETWORKS, Network, build_network
 from clothseg.networks.backbones import build_backbone
-from clothseg.networks.network import Detections, LabelGrid
+from clothseg.networks.detections import Detections, LabelGrid
 from clothseg.networks.placement import InputConventions, InputPlacement
 from clothseg.networks.target import Target
 from clothseg.prediction import detect_batch

@@ -8,6 +8,7 @@ import torch
 
 from clothseg.config import UnlabelledSettings
 from clothseg.dataset import CocoLikeDataset
+from clothseg.dataset.unlabelled import with_unlabelled
 from clothseg.errors import RunError
 from clothseg.instances import BoxMasks, Instances, PixelMasks, decode, encode
 from clothseg.training.pseudo_labels import (
@@ -91,7 +92,7 @@ def test_a_class_without_labels_still_needs_the_least_score() -> None:
 def test_expected_objects_are_counted_on_labelled_photos_without_crowds() -> None:
     labelled = dataset([[1, 1, 2], [1]])
     assert expected_objects(labelled) == {1: 1.5, 2: 0.5}
-    assert expected_objects(labelled.with_unlabelled([(Path("x.png"), *SIZE)] * 1)) == {1: 1.5, 2: 0.5}
+    assert expected_objects(with_unlabelled(labelled, [(Path("x.png"), *SIZE)])) == {1: 1.5, 2: 0.5}
     assert expected_objects(dataset([[1], [2]], crowd=1)) == {1: 0.0, 2: 0.0}
 
 

@@ -4,7 +4,7 @@ import copy
 import re
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -46,7 +46,7 @@ class CocoLikeDataset:
         folder: where it was loaded from, or None.
         corrections: what the reader set right or left out in that file.
         photo_split: the split of the file that this dataset is one side of, or None.
-        unlabelled: how many photos at the end have no labels of their own; see `with_unlabelled`.
+        unlabelled: how many photos at the end have no labels of their own; see `unlabelled.py`.
     """
 
     def __init__(self) -> None:
@@ -218,25 +218,6 @@ class CocoLikeDataset:
         other._image_ids = {entry.id for entry in other.images}
         other._cache = PhotoCache()
         return other
-
-    def with_unlabelled(self, photos: Sequence[tuple[Path, int, int]]) -> Self:
-        """The same dataset with more photos at the end, which have no labels yet: path, height, width of each.
-
-        `relabel` gives them annotations.
-        """
-        other, free = copy.copy(self), max(self._image_ids, default=0) + 1
-        added = [ImageEntry(free + number, *photo, []) for number, photo in enumerate(photos)]
-        other.images, other.unlabelled = [*self.images, *added], len(added)
-        other._image_ids = {entry.id for entry in other.images}
-        other._cache = PhotoCache()
-        return other
-
-    def relabel(self, labels: Sequence[list[CocoAnnotation]]) -> None:
-        """Gives each of the `unlabelled` photos other annotations."""
-        start = self.labelled
-        self.images[start:] = [
-            replace(entry, annotations=rows) for entry, rows in zip(self.images[start:], labels, strict=True)
-        ]
 
     def without_images(self) -> Self:
         """The same dataset without photos and annotations; with the cache, if processes share it."""

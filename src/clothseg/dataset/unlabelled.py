@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from clothseg.cores import usable_cores
@@ -12,6 +12,7 @@ from clothseg.dataset.duplicates import Progress, hash_photos, near_duplicates
 from clothseg.dataset.reading.photo_files import photo_size
 from clothseg.errors import PhotoError, RunError
 from clothseg.files import atomic_write, read_json
+from clothseg.instances import CocoAnnotation
 from clothseg.photo_search import find_photos
 from clothseg.photos import check_photo, open_picture, photo_exists
 
@@ -75,6 +76,24 @@ def find_unlabelled(
         why = unread[0] if unread else next(iter(copies.values()))
         raise PhotoError(f"none of {len(paths)} photos without labels can be used; the first: {why}")
     return UnlabelledPhotos(photos, unread, tuple(copies.values()))
+
+
+def with_unlabelled(dataset: CocoLikeDataset, photos: Sequence[SizedPhoto]) -> CocoLikeDataset:
+    """A dataset like `dataset` with more photos at the end, which have no labels yet; `relabel` gives them some."""
+    ids = [entry.id for entry in dataset.images]
+    other, free = dataset.only(ids), max(ids, default=0) + 1
+    for number, (path, height, width) in enumerate(photos):
+        other.add_image(free + number, path, height, width, [])
+    other.unlabelled = len(photos)
+    return other
+
+
+def relabel(dataset: CocoLikeDataset, labels: Sequence[list[CocoAnnotation]]) -> None:
+    """Gives each of the unlabelled photos at the end of `dataset` other annotations."""
+    start = dataset.labelled
+    dataset.images[start:] = [
+        replace(entry, annotations=rows) for entry, rows in zip(dataset.images[start:], labels, strict=True)
+    ]
 
 
 def read_unlabelled(path: Path) -> UnlabelledPhotos | None:

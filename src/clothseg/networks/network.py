@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from clothseg.config import Config
 from clothseg.distributed import SINGLE_PROCESS
 from clothseg.errors import ConfigError
-from clothseg.instances import BoxMasks, Instances, LabelMasks, MapMasks, Masks, PasteRule, clip_boxes
+from clothseg.instances import BoxMasks, Instances, LabelMasks, MapMasks, Masks, clip_boxes
 from clothseg.networks.backbones.backbone import Backbone
 from clothseg.networks.compile import CompiledForward
+from clothseg.networks.detections import BoxMaps, Detections, InputMaps
 from clothseg.networks.input import InputTransform
 from clothseg.networks.photo_mean import photo_mean
 from clothseg.networks.placement import InputConventions, InputPlacement, Size, network_to_image
@@ -27,51 +28,6 @@ if TYPE_CHECKING:  # they need onnx
     from clothseg.networks.onnx.detections import GraphDetections, GraphPixels
     from clothseg.networks.onnx.graph import Value
     from clothseg.networks.onnx.placement import GraphPlacement
-
-
-@dataclass(frozen=True)
-class BoxMaps:
-    """Masks as small maps of probabilities `[D, M, M]`, one in each box; `rule` says how they become pixels."""
-
-    probabilities: Tensor
-    rule: PasteRule = "torchvision"
-
-
-@dataclass(frozen=True)
-class InputMaps:
-    """Masks as maps of probabilities `[D, h, w]` over the whole input, 0 far from their objects."""
-
-    probabilities: Tensor
-
-
-@dataclass(frozen=True)
-class LabelGrid:
-    """Masks as one grid over the whole input.
-
-    Attributes:
-        labels: `[h, w]` int64; a cell with value d + 1 belongs to detection d, 0 to none.
-        probabilities: `[h, w]` float in 0..1, of a cell's own label.
-    """
-
-    labels: Tensor
-    probabilities: Tensor
-
-
-@dataclass(frozen=True)
-class Detections:
-    """Detections on one photo, best first. The masks are on the network's device, all else there or on the CPU.
-
-    Attributes:
-        boxes: `[D, 4]` in network coordinates.
-        classes: `[D]` int64, 1..K.
-        scores: `[D]` in 0..1.
-        masks: of these detections.
-    """
-
-    boxes: Tensor
-    classes: Tensor
-    scores: Tensor
-    masks: BoxMaps | InputMaps | LabelGrid
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset, Sampler, read_ahead
+from clothseg.dataset.unlabelled import relabel
 from clothseg.distributed import single_process
 from clothseg.errors import ClothsegError, ConfigError
 from clothseg.networks import to_tensor
@@ -117,7 +118,7 @@ class SelfTraining:
     def use(self, labels: PseudoLabels) -> None:
         """Learns from these labels from the next batch on."""
         self.labels = labels
-        self.dataset.relabel(labels.annotations)
+        relabel(self.dataset, labels.annotations)
         self.examples.forget(self.dataset.labelled)
         self.sampler.change(len(self.dataset), [*self.repeats, *self._teacher_repeats()])
 

@@ -12,7 +12,7 @@ from lightning_fabric import Fabric
 
 from clothseg.config import Config
 from clothseg.dataset import Batch, CocoLikeDataset, Sampler, repeat_factors
-from clothseg.dataset.unlabelled import UnlabelledPhotos
+from clothseg.dataset.unlabelled import UnlabelledPhotos, with_unlabelled
 from clothseg.devices import resolve_precision
 from clothseg.distributed import DistributedContext, launch, local_world_size
 from clothseg.errors import ClothsegError, RunError, SpoiledRun, is_out_of_memory
@@ -74,7 +74,7 @@ class Trainer:
         network.to(self.fabric.device)  # before anything is made of its weights
         world_size = self.distributed.world_size
         batch_size = batch_per_rank(config, world_size) * world_size
-        learned = train.with_unlabelled(unlabelled.photos) if unlabelled else train
+        learned = with_unlabelled(train, unlabelled.photos) if unlabelled else train
         repeats = repeat_factors(train, settings.repeat_threshold)
         self.sampler = Sampler(len(train), batch_size, config.augment.fixed_views, settings.seed, repeats)
         self.pool = WorkerPool.for_training(settings, self.fabric.device, local_world_size(world_size))

@@ -8,8 +8,9 @@ import torch
 from numpy.typing import NDArray
 
 from clothseg.config import InputSettings
-from clothseg.networks.input import InputConventions, InputTransform, clip_to_placements, network_to_image
+from clothseg.networks.input import InputTransform
 from clothseg.networks.mask_rcnn import conventions as mask_rcnn
+from clothseg.networks.placement import InputConventions, clip_to_placements, network_to_image
 from clothseg.networks.yolact.conventions import ORIGINAL_INPUT
 
 pytest.importorskip("onnx", reason="onnx is not installed")

@@ -24,7 +24,8 @@ from clothseg.networks.deeplab.targets import (
     semantic_target,
     small_object_weights,
 )
-from clothseg.networks.network import Detections, Network
+from clothseg.networks.detections import Detections
+from clothseg.networks.network import Network
 from clothseg.networks.placement import InputConventions, InputPlacement, Size
 from clothseg.networks.target import Target
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from clothseg.config import CenterSettings, ComponentSettings, InferenceSettings
 from clothseg.networks.deeplab.instances import Groups, group_by_centers, group_by_connection
-from clothseg.networks.network import Detections, LabelGrid
+from clothseg.networks.detections import Detections, LabelGrid
 from clothseg.networks.placement import InputPlacement
 
 

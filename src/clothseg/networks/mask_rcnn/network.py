@@ -11,6 +11,7 @@ from torch import Tensor
 from clothseg import cpu_path
 from clothseg.config import Config, MaskRCNNSettings
 from clothseg.networks.backbones import STAGES, build_backbone
+from clothseg.networks.detections import BoxMaps, Detections
 from clothseg.networks.layers.anchor_coverage import AnchorLayout, measure_anchor_coverage
 from clothseg.networks.layers.box_coder import encode_boxes
 from clothseg.networks.layers.fpn import FeaturePyramid
@@ -35,7 +36,7 @@ from clothseg.networks.mask_rcnn.postprocess import (
     rescore_by_mask,
 )
 from clothseg.networks.mask_rcnn.rpn import RegionProposalNetwork
-from clothseg.networks.network import BoxMaps, Check, Detections, Network
+from clothseg.networks.network import Check, Network
 from clothseg.networks.placement import InputConventions, InputPlacement, Size, to_network_coords
 from clothseg.networks.target import Target
 

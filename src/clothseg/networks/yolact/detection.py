@@ -133,3 +133,16 @@ def _greedy(candidates: Candidates, settings: SelectionSettings, inference: Infe
     valid = torch.arange(int(counts.max())) < counts[:, None]
     padded = [pad_sequence(list(column), batch_first=True) for column in zip(*photos, strict=True)]
     return Selected(padded[0], padded[1], padded[2], padded[3], valid.to(padded[0].device))
+
+
+def by_photo(found: Selected) -> list[tuple[tuple[Tensor, Tensor, Tensor], Tensor]]:
+    """Boxes, classes and scores of each photo on the CPU, by one copy, and its anchors where they are."""
+    fields = (found.boxes.flatten(1), found.classes, found.scores, found.valid.sum(dim=1, keepdim=True))
+    copied = torch.cat([field.to(found.scores.dtype) for field in fields], dim=1).cpu()
+    count = found.scores.shape[1]
+    boxes, classes, scores, counts = torch.split(copied, [4 * count, count, count, 1], dim=1)
+    answer = []
+    for photo, number in enumerate(counts[:, 0].long().tolist()):
+        box, label = boxes[photo].reshape(count, 4), classes[photo].long()
+        answer.append(((box[:number], label[:number], scores[photo, :number]), found.anchors[photo, :number]))
+    return answer

@@ -1,11 +1,14 @@
 """Assigns anchors to ground truth, as YOLACT does. Nothing here reads a value back to the processor."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torchvision.ops import box_area, box_iou
 
 from clothseg.config import YolactAnchorSettings
 from clothseg.networks.layers.matching import IGNORED, match_boxes
+from clothseg.networks.target import Target
 
 
 @torch.no_grad()
@@ -51,3 +54,11 @@ def _match_best(matches: Tensor, anchors: Tensor, truth: Tensor) -> Tensor:
         taken = (places == place) | (torch.arange(len(truth), device=truth.device) == number)[:, None]
         best = best.masked_fill(taken, -1.0)
     return matches
+
+
+def have_masks(matches: Tensor, targets: Sequence[Target]) -> Tensor:
+    """Which anchors are matched to an object with a mask: `[B, N]` bool. `matches` `[B, N]` are those of `match`."""
+    if all(t.all_have_masks for t in targets):
+        return matches >= 0
+    rows = zip(matches, targets, strict=True)
+    return torch.stack([(of_photo >= 0) & (of_photo < len(t.masks)) for of_photo, t in rows])

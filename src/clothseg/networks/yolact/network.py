@@ -9,17 +9,18 @@ from torch import Tensor, nn
 from clothseg import cpu_path
 from clothseg.config import Config, YolactSettings
 from clothseg.networks.backbones import build_backbone
+from clothseg.networks.detections import Detections, InputMaps
 from clothseg.networks.layers.anchor_coverage import AnchorLayout, measure_anchor_coverage
 from clothseg.networks.layers.anchors import CachedAnchors
 from clothseg.networks.layers.box_coder import decode_boxes, encode_boxes
 from clothseg.networks.layers.fpn import FeaturePyramid
 from clothseg.networks.layers.mask_rescoring import rescored_order
-from clothseg.networks.network import Check, Detections, InputMaps, Network
+from clothseg.networks.network import Check, Network
 from clothseg.networks.placement import InputConventions, InputPlacement, Size
 from clothseg.networks.target import Target
 from clothseg.networks.transfer import TensorCache, to_device
 from clothseg.networks.yolact.conventions import Conventions, conventions_for
-from clothseg.networks.yolact.detection import Candidates, Selected, is_candidate, select
+from clothseg.networks.yolact.detection import Candidates, by_photo, is_candidate, select
 from clothseg.networks.yolact.heads import PredictionHead, Prototypes
 from clothseg.networks.yolact.losses import (
     PositiveMasks,
@@ -31,7 +32,7 @@ from clothseg.networks.yolact.losses import (
     semantic_weights,
 )
 from clothseg.networks.yolact.masks import assemble_masks, masks_on_grid
-from clothseg.networks.yolact.matching import match_anchors
+from clothseg.networks.yolact.matching import have_masks, match_anchors
 
 if TYPE_CHECKING:  # they need onnx
     from clothseg.networks.onnx.detections import GraphDetections
@@ -110,7 +111,7 @@ class YolactNetwork(Network):
         The number of positive anchors whose object has a mask is read, once for all photos.
         """
         matches = self.match(features, placements[0].padded, targets)
-        masked = _have_masks(matches, targets)
+        masked = have_masks(matches, targets)
         order = (~masked).to(torch.uint8).sort(dim=1, stable=True).indices
         counts = masked.sum(dim=1).tolist()
         positions = []
@@ -158,7 +159,7 @@ class YolactNetwork(Network):
             of_boxes = box_loss(deltas, true_deltas, matches >= 0, conventions.smooth_l1_beta, count)
             of_masks, mask_count = semantic.new_zeros(()), count
             if not all(t.all_have_masks for t in targets):
-                mask_count = self.distributed.mean_divisor(_have_masks(matches, targets).sum())
+                mask_count = self.distributed.mean_divisor(have_masks(matches, targets).sum())
             for number, (place, positive) in enumerate(positives):
                 rows, target = matches[number, place], targets[number]
                 size = (prototypes.shape[2], prototypes.shape[3])
@@ -234,13 +235,13 @@ class YolactNetwork(Network):
         valid = is_candidate(scores, settings, inference)
         if not cpu_path.uses_cpu_path(logits):
             boxes = torch.stack([decode_boxes(of_photo, anchors, weights, clip) for of_photo in deltas])
-            return _by_photo(select(Candidates(boxes, scores, valid), settings, inference))
+            return by_photo(select(Candidates(boxes, scores, valid), settings, inference))
         answer = []
         for of_photo, score, candidate in zip(deltas, scores, valid, strict=True):
             here = torch.where(candidate)[0]
             boxes = decode_boxes(of_photo[here], anchors[here], weights, clip)
             every = Candidates(boxes[None], score[here][None], candidate[here][None])
-            ((found, anchor),) = _by_photo(select(every, settings, inference))
+            ((found, anchor),) = by_photo(select(every, settings, inference))
             answer.append((found, here[anchor]))
         return answer
 
@@ -292,24 +293,3 @@ class YolactNetwork(Network):
         places = torch.zeros(most, dtype=torch.int64, device=boxes.device)
         losses = self.losses_of(features, placements, targets, matches, [(places, most)] * len(targets))
         return self._with_total(losses)["total"]
-
-
-def _have_masks(matches: Tensor, targets: Sequence[Target]) -> Tensor:
-    """Which anchors are matched to an object with a mask: `[B, N]` bool. `matches` `[B, N]` are those of `match`."""
-    if all(t.all_have_masks for t in targets):
-        return matches >= 0
-    rows = zip(matches, targets, strict=True)
-    return torch.stack([(of_photo >= 0) & (of_photo < len(t.masks)) for of_photo, t in rows])
-
-
-def _by_photo(found: Selected) -> list[tuple[tuple[Tensor, Tensor, Tensor], Tensor]]:
-    """Boxes, classes and scores of each photo on the CPU, by one copy, and its anchors where they are."""
-    fields = (found.boxes.flatten(1), found.classes, found.scores, found.valid.sum(dim=1, keepdim=True))
-    copied = torch.cat([field.to(found.scores.dtype) for field in fields], dim=1).cpu()
-    count = found.scores.shape[1]
-    boxes, classes, scores, counts = torch.split(copied, [4 * count, count, count, 1], dim=1)
-    answer = []
-    for photo, number in enumerate(counts[:, 0].long().tolist()):
-        box, label = boxes[photo].reshape(count, 4), classes[photo].long()
-        answer.append(((box[:number], label[:number], scores[photo, :number]), found.anchors[photo, :number]))
-    return answer
