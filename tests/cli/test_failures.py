@@ -36,6 +36,7 @@ FAILURES = [
     (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), 2, "memory ran out"),
     (RuntimeError("can't start new thread"), 2, "no more threads"),
     (OSError(errno.ENOSPC, "No space left on device", "runs/a"), 2, "runs/a: no space is left"),
+    (OSError(errno.EFBIG, "File too large"), 2, "larger than is allowed here; raise the limit (ulimit -f)"),
     (PermissionError(errno.EACCES, "Permission denied", "runs/a"), 2, "runs/a: no permission"),
     (OSError(errno.EROFS, "Read-only file system", "runs/a"), 2, "runs/a: no permission"),
     (OSError(errno.EMFILE, "Too many open files", "a.jpg"), 2, "too many files are open"),

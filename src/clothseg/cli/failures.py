@@ -126,6 +126,8 @@ def _system_error(error: OSError) -> str:
         return f"{place}no permission ({error.strerror}); choose another place, or change the rights of the file"
     if error.errno in {errno.EMFILE, errno.ENFILE}:
         return f"{place}too many files are open; raise the limit (ulimit -n)"
+    if error.errno == errno.EFBIG:
+        return f"{place}the file would be larger than is allowed here; raise the limit (ulimit -f), or use another disk"
     return f"{place}{error.strerror}" if place and error.strerror else str(error) or type(error).__name__
 
 

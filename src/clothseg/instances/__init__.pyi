@@ -17,6 +17,7 @@ from .resize import resize_instances
 from .rle import (
     Rle,
     decode,
+    empty_rle,
     encode,
     from_box,
     from_polygons,
@@ -29,7 +30,7 @@ from .rle import (
 )
 from .rle_validation import broken_mask, filled_pixels, first_broken, pixel_counts
 from .selection import Selection, best_of_classes, class_agnostic_nms, class_number
-from .some_masks import SomeMasks, empty_rle
+from .some_masks import SomeMasks
 
 __all__ = [
     "ArrayInstances",

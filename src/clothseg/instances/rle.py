@@ -178,3 +178,9 @@ def resize_mask(mask: BoolMask, size: tuple[int, int]) -> BoolMask:
     rows: BoolMask = mask[nearest[0]]  # first, because whole rows copy fast
     chosen: BoolMask = rows[:, nearest[1]]
     return chosen
+
+
+def empty_rle(size: tuple[int, int]) -> Rle:
+    """A mask without a pixel for a photo of `size` (height, width)."""
+    height, width = size
+    return from_segmentation({"size": [height, width], "counts": [height * width]}, height, width)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from clothseg.instances.masks import Masks
-from clothseg.instances.rle import Rle, from_segmentation
+from clothseg.instances.rle import Rle, empty_rle
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,3 @@ class SomeMasks:
         answer = known.new_zeros((len(self), *known.shape[1:]))
         answer[(self.rows >= 0).to(known.device)] = known[self.rows[self.rows >= 0].to(known.device)]
         return answer
-
-
-def empty_rle(size: tuple[int, int]) -> Rle:
-    """A mask without a pixel for a photo of `size` (height, width)."""
-    height, width = size
-    return from_segmentation({"size": [height, width], "counts": [height * width]}, height, width)

@@ -112,7 +112,7 @@ class InputTransform:
         device = device or truth.boxes.device
         boxes = image_to_input(truth.boxes, placement, truth.size)
         classes, masks, ignored, of_crowds = truth.classes, truth.masks, boxes[:0], None
-        crowd, has_mask = truth.crowd.cpu(), truth.has_mask.cpu()
+        crowd, has_mask = torch.stack([truth.crowd, truth.has_mask]).cpu()  # one read of a GPU
         if crowd.any() or not has_mask.all():
             whole, crowds, box_only = (torch.where(k)[0] for k in (~crowd & has_mask, crowd, ~crowd & ~has_mask))
             single = torch.cat([whole, box_only])
