@@ -146,7 +146,8 @@ class Model:
         from clothseg.training.fit import train_run  # noqa: PLC0415
 
         check_datasets(train, val, self.config)
-        fabric, self.calibration = fabric or launch(1, self.config.train.precision, device=resolve_device(device)), None
+        fabric = fabric or launch(1, self.config.train.precision, device=resolve_device(device))
+        self.calibration = None  # it belongs to the weights from before
         if self.network is None or self.classes != train.classes:
             self._rebuild(train.classes)
         train_run(

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from clothseg.cli.inputs import Overrides, Overwrite, Quiet, split_names
+from clothseg.cli.inputs import ClassNames, Overrides, Overwrite, Quiet, WeightsSettings, split_names
 from clothseg.cli.terminal import ERRORS, progress_bar, waiting
 from clothseg.errors import ClothsegError
 from clothseg.files import require_absent
@@ -27,13 +27,9 @@ def export(
         list[Path] | None,
         typer.Option(help="Photos or folders, repeatable, some dozens: compute with 8 bits, in ranges seen on them."),
     ] = None,
-    config: Annotated[
-        str | None, typer.Option(help="A YAML file with settings that replace those of the weights.")
-    ] = None,
+    config: WeightsSettings = None,
     overrides: Overrides = None,
-    class_names: Annotated[
-        str | None, typer.Option(help="Class names of a weights file from another tool, separated by commas.")
-    ] = None,
+    class_names: ClassNames = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:

@@ -126,8 +126,8 @@ def fit(
             known=read_photo_split(run.split) if continues else None, progress=partial(walk, bar),
         )  # fmt: skip
     train, val, unread = only_readable(train, val, quiet=quiet)
-    free = find_free(unlabelled, train, val, quiet=quiet) if unlabelled else None
-    unread += free.unread if free else ()
+    more = find_more_photos(unlabelled, train, val, quiet=quiet) if unlabelled else None
+    unread += more.unread if more else ()
     # PyTorch takes seconds to import: only now, because wrong input is refused at once.
     from clothseg.distributed import launch, world_size_for  # noqa: PLC0415
     from clothseg.models import Model  # noqa: PLC0415
@@ -157,7 +157,7 @@ def fit(
     fabric = launch(processes, settings.train.precision, device=where, find_unused_parameters=unused)
     quiet = quiet or fabric.global_rank > 0
     model.fit(train, val, out, overwrite=overwrite, resume=continues, force=force, quiet=quiet, fabric=fabric,
-              unlabelled=free)  # fmt: skip
+              unlabelled=more)  # fmt: skip
     if fabric.global_rank == 0:
         finish(run, data, unread, quiet=quiet)
 
@@ -183,7 +183,9 @@ def only_readable(
     return train, val, unread
 
 
-def find_free(places: list[Path], train: CocoLikeDataset, val: CocoLikeDataset, *, quiet: bool) -> UnlabelledPhotos:
+def find_more_photos(
+    places: list[Path], train: CocoLikeDataset, val: CocoLikeDataset, *, quiet: bool
+) -> UnlabelledPhotos:
     """The photos without labels, with a line for each that is left out."""
     with progress_bar(quiet=quiet) as bar:
         found = find_unlabelled(places, train, val, progress=partial(walk, bar))

@@ -27,6 +27,12 @@ Overrides = Annotated[
         "--set", metavar="SECTION.KEY=VALUE", help="Change a setting, repeatable; list all: clothseg config show demo."
     ),
 ]
+WeightsSettings = Annotated[
+    str | None, typer.Option(help="A YAML file with settings that replace those of the weights.")
+]
+ClassNames = Annotated[
+    str | None, typer.Option(help="Class names of a weights file from another tool, separated by commas.")
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is at --out.")]
 Device = Annotated[
     str,

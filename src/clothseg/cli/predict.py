@@ -10,7 +10,18 @@ from rich.markup import escape
 
 from clothseg import videos
 from clothseg.cli.exported import load_exported
-from clothseg.cli.inputs import Compile, Device, Overrides, Overwrite, Quiet, Recursive, compile_network, split_names
+from clothseg.cli.inputs import (
+    ClassNames,
+    Compile,
+    Device,
+    Overrides,
+    Overwrite,
+    Quiet,
+    Recursive,
+    WeightsSettings,
+    compile_network,
+    split_names,
+)
 from clothseg.cli.ranking import check_ranking, rank_photos
 from clothseg.cli.selection import ClassAgnosticNms, ThresholdOf, Thresholds, selection_settings
 from clothseg.cli.terminal import ERRORS, counted, fail_for_unread, progress_bar, walk
@@ -59,13 +70,9 @@ def predict(
     frame_stride: Annotated[int, typer.Option(min=1, help="Process every Nth frame of a video.")] = 1,
     device: Device = "auto",
     devices: Annotated[int, typer.Option(min=1, help="Share the photos between this many GPUs or CPU processes.")] = 1,
-    config: Annotated[
-        str | None, typer.Option(help="A YAML file with settings that replace those of the weights.")
-    ] = None,
+    config: WeightsSettings = None,
     overrides: Overrides = None,
-    class_names: Annotated[
-        str | None, typer.Option(help="Class names of a weights file from another tool, separated by commas.")
-    ] = None,
+    class_names: ClassNames = None,
     labels: Annotated[
         list[LabelFormat] | None,
         typer.Option(help="Also write labels-FORMAT.json for a labelling tool (coco for CVAT); repeat for several."),

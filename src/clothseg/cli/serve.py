@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 
 from clothseg.cli.failures import report_failure
-from clothseg.cli.inputs import Device, Overrides, Quiet, split_names
+from clothseg.cli.inputs import ClassNames, Device, Overrides, Quiet, WeightsSettings, split_names
 from clothseg.cli.selection import ClassAgnosticNms, ThresholdOf, Thresholds, least_scores, selection_settings
 from clothseg.cli.terminal import ERRORS
 from clothseg.devices import check_device_name
@@ -47,13 +47,9 @@ def serve(
     max_megapixels: Annotated[int, typer.Option(min=1, max=500, help="Of one photo.")] = 50,
     queue: Annotated[int, typer.Option(min=1, max=1000, help="Requests that may wait; more are sent away.")] = 32,
     device: Device = "auto",
-    config: Annotated[
-        str | None, typer.Option(help="A YAML file with settings that replace those of the weights.")
-    ] = None,
+    config: WeightsSettings = None,
     overrides: Overrides = None,
-    class_names: Annotated[
-        str | None, typer.Option(help="Class names of a weights file from another tool, separated by commas.")
-    ] = None,
+    class_names: ClassNames = None,
     quiet: Quiet = False,
 ) -> None:
     """Open a web page that finds garments on photos and cuts them out, with a JSON interface for programs.

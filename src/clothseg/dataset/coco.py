@@ -172,6 +172,13 @@ class CocoLikeDataset:
         """How many photos, at the start, have labels of their own."""
         return len(self.images) - self.unlabelled
 
+    def count_objects(self) -> dict[int, int]:
+        """The number of objects of each class 1..K on the photos; crowds do not count."""
+        counts = dict.fromkeys(range(1, len(self.classes) + 1), 0)
+        for row in (row for entry in self.images for row in entry.annotations if not row.get("iscrowd")):
+            counts[self.map_source_class_id(row["category_id"])] += 1
+        return counts
+
     @property
     def classes(self) -> list[str]:
         """The names of the classes 1..K, without background."""

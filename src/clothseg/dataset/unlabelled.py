@@ -81,9 +81,9 @@ def find_unlabelled(
 def with_unlabelled(dataset: CocoLikeDataset, photos: Sequence[SizedPhoto]) -> CocoLikeDataset:
     """A dataset like `dataset` with more photos at the end, which have no labels yet; `relabel` gives them some."""
     ids = [entry.id for entry in dataset.images]
-    other, free = dataset.only(ids), max(ids, default=0) + 1
+    other, first = dataset.only(ids), max(ids, default=0) + 1
     for number, (path, height, width) in enumerate(photos):
-        other.add_image(free + number, path, height, width, [])
+        other.add_image(first + number, path, height, width, [])
     other.unlabelled = len(photos)
     return other
 
@@ -133,11 +133,11 @@ def _why_unread(path: Path, size: tuple[int, int] | None) -> str:
 def _copies(paths: Sequence[Path], splits: dict[str, CocoLikeDataset], progress: Progress) -> dict[Path, str]:
     """The photos that are copies of labelled ones, with a message that names both."""
     labelled = {f"{name} {n}": entry.path for name, split in splits.items() for n, entry in enumerate(split.images)}
-    free = {f"free {n}": path for n, path in enumerate(paths)}
-    hashes = hash_photos([*free.values(), *labelled.values()], progress)
+    own = {f"unlabelled {n}": path for n, path in enumerate(paths)}
+    hashes = hash_photos([*own.values(), *labelled.values()], progress)
     found: dict[Path, str] = {}
-    for pair in near_duplicates(dict(zip([*free, *labelled], hashes, strict=True))):
-        own, other = sorted(pair, key=lambda name: not name.startswith("free "))
-        if own in free and other in labelled:
-            found[free[own]] = f"{free[own]}: a copy of the {other.split()[0]} photo {labelled[other]}"
+    for pair in near_duplicates(dict(zip([*own, *labelled], hashes, strict=True))):
+        copy, original = sorted(pair, key=lambda name: name not in own)
+        if copy in own and original in labelled:
+            found[own[copy]] = f"{own[copy]}: a copy of the {original.split()[0]} photo {labelled[original]}"
     return found

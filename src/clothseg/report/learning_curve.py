@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -213,11 +213,5 @@ def _curve(
 
 
 def _objects(dataset: CocoLikeDataset) -> dict[str, int]:
-    """Number of objects of each class, crowds not counted."""
-    found: dict[str, int] = dict.fromkeys(dataset.classes, 0)
-    for entry in dataset.images:
-        for annotation in entry.annotations:
-            row: Any = annotation
-            if not row.get("iscrowd"):
-                found[dataset.classes[dataset.map_source_class_id(row["category_id"]) - 1]] += 1
-    return found
+    """The number of objects by class name."""
+    return {dataset.classes[class_id - 1]: count for class_id, count in dataset.count_objects().items()}

@@ -149,11 +149,8 @@ def sure_scores(
 
 def expected_objects(dataset: CocoLikeDataset) -> dict[int, float]:
     """How many objects of each class 1..K there are on a labelled photo, in the mean; crowds do not count."""
-    counts = dict.fromkeys(range(1, len(dataset.classes) + 1), 0)
-    labelled = dataset.images[: dataset.labelled]
-    for row in (row for entry in labelled for row in entry.annotations if not row.get("iscrowd")):
-        counts[dataset.map_source_class_id(row["category_id"])] += 1
-    return {class_id: count / len(labelled) for class_id, count in counts.items()}
+    labelled = dataset.only([entry.id for entry in dataset.images[: dataset.labelled]])
+    return {class_id: count / len(labelled) for class_id, count in labelled.count_objects().items()}
 
 
 def to_annotations(

@@ -116,13 +116,7 @@ def describe_plan(trainer: Trainer) -> str:
 
 def warn_missing_classes(train: CocoLikeDataset) -> str:
     """A warning about classes without an object to learn from; empty if all have some."""
-    there = {
-        train.map_source_class_id(a["category_id"])
-        for entry in train.images
-        for a in entry.annotations
-        if not a.get("iscrowd")
-    }
-    missing = [name for number, name in enumerate(train.classes, start=1) if number not in there]
+    missing = [train.classes[class_id - 1] for class_id, count in train.count_objects().items() if not count]
     return f"; NO object to learn from: {', '.join(missing)}" if missing else ""
 
 

@@ -93,9 +93,9 @@ class SelfTraining:
         Raises:
             PhotoError, DataError: a photo cannot be read any more.
         """
-        network, free = self.examples.network, self.dataset.images[self.dataset.labelled :]
+        network, unlabelled = self.examples.network, self.dataset.images[self.dataset.labelled :]
         distributed, training = network.distributed, network.training
-        own = self.dataset.only({entry.id for entry in distributed.strided_shard(free)})
+        own = self.dataset.only({entry.id for entry in distributed.strided_shard(unlabelled)})
         network.eval()
         with teacher.applied(network), single_process(network):
             here = [self._find(photo) for photo in read_ahead(own)]
@@ -104,7 +104,7 @@ class SelfTraining:
         sure = sure_scores(found, expected_objects(self.dataset), self.config.unlabelled)
         annotations = [
             to_annotations(of_photo, entry.id, sure, self.config.unlabelled, self.dataset)
-            for of_photo, entry in zip(found, free, strict=True)
+            for of_photo, entry in zip(found, unlabelled, strict=True)
         ]
         scores = {self.dataset.classes[number - 1]: round(least, 4) for number, least in sure.items()}
         labels = PseudoLabels(epoch, annotations, scores)
