@@ -17,9 +17,9 @@ from typing import Any
 import torch
 
 from bench_tools import add_record_options, record
+from clothseg.dataset.photo_search import find_photos
 from clothseg.exported import ExportedModel
 from clothseg.models import Model
-from clothseg.photo_search import find_photos
 from clothseg.photos import RgbImage, read_photo
 
 

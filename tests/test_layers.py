@@ -20,7 +20,6 @@ LAYERS = (
         "journal",
         "stop",
         "photos",
-        "photo_search",
         "photo_values",
         "paths",
         "videos",

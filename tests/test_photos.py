@@ -1,7 +1,6 @@
 """Photos in every format, files that are not photos, and the search for photos."""
 
 import io
-import os
 import struct
 import sys
 from pathlib import Path
@@ -11,9 +10,9 @@ import PIL
 import pytest
 from PIL import Image, ImageOps
 
+from clothseg.dataset.photo_search import find_photos
 from clothseg.errors import PhotoError
-from clothseg.photo_search import find_photos
-from clothseg.photos import SUFFIXES, exif_orientation, formats_that_are_read, read_photo, turn_upright
+from clothseg.photos import exif_orientation, formats_that_are_read, read_photo, turn_upright
 
 RAMP = np.tile(np.linspace(0, 255, 60).astype(np.uint8), (40, 1))
 OLD_PILLOW = pytest.mark.skipif(
@@ -170,72 +169,6 @@ def test_the_error_names_the_file(tmp_path: Path) -> None:
             read_photo(tmp_path / name)
     with pytest.raises(PhotoError, match="no such photo"):
         read_photo(tmp_path / "missing.jpg")
-
-
-def test_folders_are_searched(tmp_path: Path) -> None:
-    for name in ("b.JPG", "a.png", "notes.txt"):
-        (tmp_path / name).write_bytes(b"x")
-    assert [p.name for p in find_photos([tmp_path])] == ["a.png", "b.JPG"]
-    (tmp_path / "none").mkdir()
-    (tmp_path / ".hidden.jpg").write_bytes(b"")
-    assert [p.name for p in find_photos([tmp_path / "b.JPG", tmp_path, tmp_path / "none" / ".." / "a.png"])] == [
-        "b.JPG",
-        "a.png",
-    ]
-    with pytest.raises(PhotoError, match="no photos in this folder"):
-        find_photos([tmp_path / "none"])
-
-
-def test_folders_in_folders_and_patterns(tmp_path: Path) -> None:
-    for name in (
-        "a.jpg",
-        "b/c.png",
-        "b/d/e.JPG",
-        "b/.hidden/f.jpg",
-        "b/notes.txt",
-        "b/g.mp4",
-        "odd[1].jpg",
-        "deep/h/i.jpg",
-    ):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes(b"")
-
-    def found(*inputs: str, recursive: bool = False, suffixes: frozenset[str] = SUFFIXES) -> list[str]:
-        places = [tmp_path / place for place in inputs]
-        return [p.relative_to(tmp_path).as_posix() for p in find_photos(places, recursive=recursive, suffixes=suffixes)]
-
-    assert found(".") == ["a.jpg", "odd[1].jpg"]
-    assert found(".", recursive=True) == ["a.jpg", "b/c.png", "b/d/e.JPG", "deep/h/i.jpg", "odd[1].jpg"]
-    assert found("b/*", "a.jpg") == ["b/c.png", "b/d/e.JPG", "a.jpg"]
-    assert found("**/*.JPG") == ["b/d/e.JPG"]
-    assert found("b/*", suffixes=SUFFIXES | {".mp4"}) == ["b/c.png", "b/g.mp4", "b/d/e.JPG"]
-    assert found("?.jpg", "a.jpg", "b/../a.jpg") == ["a.jpg"]
-    assert found("odd[1].jpg") == ["odd[1].jpg"], "a file of that name takes precedence over the pattern"
-    for wrong, message in (
-        ("*.gif", "nothing with a known suffix"),
-        ("x.jpg", "no such"),
-        ("deep", "--recursive searches"),
-    ):
-        with pytest.raises(PhotoError, match=message):
-            found(wrong)
-
-
-def test_two_spellings_of_one_file_are_one_photo(tmp_path: Path) -> None:
-    """Hard links imitate a file system that ignores case; `copy.jpg`, with another name, is another photo."""
-    (tmp_path / "A.jpg").write_bytes(b"x")
-    for name in ("a.JPG", "copy.jpg"):
-        os.link(tmp_path / "A.jpg", tmp_path / name)
-    inputs = [tmp_path / name for name in ("a.JPG", "A.jpg", "copy.jpg")]
-    assert find_photos(inputs) == [tmp_path / "a.JPG", tmp_path / "copy.jpg"]
-
-
-def test_capitals_come_first_on_every_system(tmp_path: Path) -> None:
-    (tmp_path / "b-d").mkdir()
-    (tmp_path / "b").mkdir()
-    for name in ("a.jpg", "B.jpg", "b-d/a.jpg", "b/z.jpg"):
-        (tmp_path / name).write_bytes(b"x")
-    found = [path.relative_to(tmp_path).as_posix() for path in find_photos([tmp_path], recursive=True)]
-    assert found == ["B.jpg", "a.jpg", "b/z.jpg", "b-d/a.jpg"]
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

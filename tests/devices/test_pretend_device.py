@@ -19,12 +19,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
+from clothseg.dataset.photo_search import find_photos
 from clothseg.garments import replace_files, write_cutouts
 from clothseg.instances import Instances, PixelMasks
 from clothseg.models import Model
 from clothseg.networks import build_network, to_tensor
 from clothseg.networks.mask_rcnn.conventions import CONVENTIONS
-from clothseg.photo_search import find_photos
 from clothseg.prediction import OutputFormat, PredictOptions, detect_batch, predict_files
 from clothseg.report import evaluate_run
 from clothseg.runs import RunFolder

@@ -12,6 +12,7 @@ from clothseg.cli.exported import load_exported
 from clothseg.cli.inputs import Device, Overwrite, Quiet, Recursive
 from clothseg.cli.selection import ClassAgnosticNms, ThresholdOf, Thresholds, selection_settings
 from clothseg.cli.terminal import ERRORS, LOADING, counted, fail_for_unread, progress_bar, waiting, walk
+from clothseg.dataset.photo_search import find_photos
 from clothseg.devices import check_device_name
 from clothseg.errors import ClothsegError
 from clothseg.exported import ExportedModel, is_onnx
@@ -20,7 +21,6 @@ from clothseg.garments import load_foreground, write_cutouts, write_one_cutout
 from clothseg.garments.cutout_files import Predict
 from clothseg.instances import class_number
 from clothseg.journal import file_facts, require_absent_or_unfinished
-from clothseg.photo_search import find_photos
 from clothseg.photos import SUFFIXES
 from clothseg.weights import check_model
 from clothseg.weights.check import weights_file

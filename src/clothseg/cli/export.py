@@ -9,9 +9,9 @@ from rich.markup import escape
 
 from clothseg.cli.inputs import ClassNames, Overrides, Overwrite, Quiet, WeightsSettings, split_names
 from clothseg.cli.terminal import ERRORS, progress_bar, waiting
+from clothseg.dataset.photo_search import find_photos
 from clothseg.errors import ClothsegError
 from clothseg.files import require_absent
-from clothseg.photo_search import find_photos
 from clothseg.photos import RgbImage, read_photo
 from clothseg.weights import check_model
 

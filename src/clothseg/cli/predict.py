@@ -25,14 +25,13 @@ from clothseg.cli.inputs import (
 from clothseg.cli.ranking import check_ranking, rank_photos
 from clothseg.cli.selection import ClassAgnosticNms, ThresholdOf, Thresholds, selection_settings
 from clothseg.cli.terminal import ERRORS, counted, fail_for_unread, progress_bar, walk
-from clothseg.dataset.photo_lists import photos_of
+from clothseg.dataset.photo_search import find_photos
 from clothseg.dataset.prelabel_files import PHOTOS_URL, SHOWN_FROM, LabelFormat, write_prelabels
 from clothseg.devices import check_device_name, resolve_device
 from clothseg.exported import ExportedModel, is_onnx
 from clothseg.files import require_outside_inputs
 from clothseg.instances import Selection
 from clothseg.journal import file_facts, require_absent_or_unfinished
-from clothseg.photo_search import find_photos
 from clothseg.photos import SUFFIXES
 from clothseg.prediction import MAPS, OutputFormat, PredictOptions, predict_files
 from clothseg.prediction.options import Find
@@ -113,9 +112,8 @@ def predict(
     check_device_name(device)
     if exported is None:
         check_model(run, config, settings, names)
-    paths = find_photos(
-        photos if recursive else photos_of(photos, split), recursive=recursive, suffixes=SUFFIXES | videos.SUFFIXES
-    )
+    known = SUFFIXES | videos.SUFFIXES
+    paths = find_photos(photos, recursive=recursive, suffixes=known, datasets=True, split=split)
     if rank_for_labelling or label_first:
         check_ranking(paths, devices, label_first, labels, rank=rank_for_labelling)
     opened = (

@@ -9,11 +9,11 @@ from pathlib import Path
 from clothseg.cores import usable_cores
 from clothseg.dataset.coco import CocoLikeDataset
 from clothseg.dataset.duplicates import Progress, hash_photos, near_duplicates
+from clothseg.dataset.photo_search import find_photos
 from clothseg.dataset.reading.photo_files import photo_size
 from clothseg.errors import PhotoError, RunError
 from clothseg.files import atomic_write, read_json
 from clothseg.instances import CocoAnnotation
-from clothseg.photo_search import find_photos
 from clothseg.photos import check_photo, open_picture, photo_exists
 
 SizedPhoto = tuple[Path, int, int]

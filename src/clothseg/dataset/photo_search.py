@@ -1,4 +1,4 @@
-"""Finds photos: files, folders and patterns become a list of paths, each file once."""
+"""Finds photos: files, folders, patterns and datasets become a list of paths, each file once."""
 
 import glob
 import os
@@ -6,12 +6,20 @@ import unicodedata
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from clothseg.errors import PhotoError
+from clothseg.dataset.reading import choose_split, find_layout, read_coco_file
+from clothseg.errors import DataError, PhotoError
 from clothseg.photos import RAW_SUFFIXES, SUFFIXES, url_in
 from clothseg.suggestions import near_path
 
 
-def find_photos(inputs: Iterable[Path], *, recursive: bool = False, suffixes: Collection[str] = SUFFIXES) -> list[Path]:
+def find_photos(
+    inputs: Iterable[Path],
+    *,
+    recursive: bool = False,
+    suffixes: Collection[str] = SUFFIXES,
+    datasets: bool = False,
+    split: str | None = None,
+) -> list[Path]:
     """Lists the photos that the inputs name, each once: files as they are, and the photos in folders, sorted.
 
     Hidden files and folders are left out. A pattern may have `*`, `?`, `[a-z]`, and `**` for folders of any depth. It
@@ -22,13 +30,19 @@ def find_photos(inputs: Iterable[Path], *, recursive: bool = False, suffixes: Co
         inputs: files, folders and patterns.
         recursive: whether to search subfolders too.
         suffixes: of the files that a pattern may give, in lower case; folders give photos only.
+        datasets: whether a COCO file, or the folder of a dataset without photos directly in it, stands for the photos
+            that it lists. With `recursive` it does not: all photos below a folder are taken.
+        split: of the datasets; by default all their splits.
 
     An input that does not exist, a folder without photos and a pattern without matches are in the list as they are, if
     another input gives a photo: reading them fails, one by one, and the others are done.
 
     Raises:
         PhotoError: no input gives a photo; the message has the reason for each.
+        DataError: a dataset has no such split, or its file cannot be used.
     """
+    if datasets and not recursive:
+        inputs = [path for place in inputs for path in (_listed(place, split) or [place])]
     photos: list[Path] = []
     problems: list[str] = []
     for place in inputs:
@@ -46,6 +60,24 @@ def find_photos(inputs: Iterable[Path], *, recursive: bool = False, suffixes: Co
     for photo in photos:
         once.setdefault(_identity(photo), photo)
     return list(once.values())
+
+
+def _listed(place: Path, split: str | None) -> list[Path]:
+    """The photos that a COCO file, or the files of a dataset's folder, list; an empty list for all else."""
+    if place.is_dir():
+        if any(path.suffix.lower() in SUFFIXES for path in place.iterdir()):
+            return []
+        try:
+            layout = find_layout(place)
+        except DataError:
+            return []
+    elif place.is_file() and place.suffix.lower() == ".json":
+        layout = find_layout(place)
+    else:
+        return []
+    chosen = [choose_split(layout, split)] if split else layout.splits
+    read = [read_coco_file(files.annotations, files.photos, needs=("photos",)) for files in chosen]
+    return list(dict.fromkeys(path for file in read for path in file.paths.values()))
 
 
 def _matching(pattern: Path, *, recursive: bool, suffixes: Collection[str]) -> list[Path]:

@@ -1,0 +1,104 @@
+"""Finding photos: files, folders, patterns and datasets."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from clothseg.dataset.photo_search import find_photos
+from clothseg.errors import DataError, PhotoError
+from clothseg.photos import SUFFIXES
+
+
+def test_folders_are_searched(tmp_path: Path) -> None:
+    for name in ("b.JPG", "a.png", "notes.txt"):
+        (tmp_path / name).write_bytes(b"x")
+    assert [p.name for p in find_photos([tmp_path])] == ["a.png", "b.JPG"]
+    (tmp_path / "none").mkdir()
+    (tmp_path / ".hidden.jpg").write_bytes(b"")
+    assert [p.name for p in find_photos([tmp_path / "b.JPG", tmp_path, tmp_path / "none" / ".." / "a.png"])] == [
+        "b.JPG",
+        "a.png",
+    ]
+    with pytest.raises(PhotoError, match="no photos in this folder"):
+        find_photos([tmp_path / "none"])
+
+
+def test_folders_in_folders_and_patterns(tmp_path: Path) -> None:
+    for name in (
+        "a.jpg",
+        "b/c.png",
+        "b/d/e.JPG",
+        "b/.hidden/f.jpg",
+        "b/notes.txt",
+        "b/g.mp4",
+        "odd[1].jpg",
+        "deep/h/i.jpg",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+
+    def found(*inputs: str, recursive: bool = False, suffixes: frozenset[str] = SUFFIXES) -> list[str]:
+        places = [tmp_path / place for place in inputs]
+        return [p.relative_to(tmp_path).as_posix() for p in find_photos(places, recursive=recursive, suffixes=suffixes)]
+
+    assert found(".") == ["a.jpg", "odd[1].jpg"]
+    assert found(".", recursive=True) == ["a.jpg", "b/c.png", "b/d/e.JPG", "deep/h/i.jpg", "odd[1].jpg"]
+    assert found("b/*", "a.jpg") == ["b/c.png", "b/d/e.JPG", "a.jpg"]
+    assert found("**/*.JPG") == ["b/d/e.JPG"]
+    assert found("b/*", suffixes=SUFFIXES | {".mp4"}) == ["b/c.png", "b/g.mp4", "b/d/e.JPG"]
+    assert found("?.jpg", "a.jpg", "b/../a.jpg") == ["a.jpg"]
+    assert found("odd[1].jpg") == ["odd[1].jpg"], "a file of that name takes precedence over the pattern"
+    for wrong, message in (
+        ("*.gif", "nothing with a known suffix"),
+        ("x.jpg", "no such"),
+        ("deep", "--recursive searches"),
+    ):
+        with pytest.raises(PhotoError, match=message):
+            found(wrong)
+
+
+def test_two_spellings_of_one_file_are_one_photo(tmp_path: Path) -> None:
+    """Hard links imitate a file system that ignores case; `copy.jpg`, with another name, is another photo."""
+    (tmp_path / "A.jpg").write_bytes(b"x")
+    for name in ("a.JPG", "copy.jpg"):
+        os.link(tmp_path / "A.jpg", tmp_path / name)
+    inputs = [tmp_path / name for name in ("a.JPG", "A.jpg", "copy.jpg")]
+    assert find_photos(inputs) == [tmp_path / "a.JPG", tmp_path / "copy.jpg"]
+
+
+def test_capitals_come_first_on_every_system(tmp_path: Path) -> None:
+    (tmp_path / "b-d").mkdir()
+    (tmp_path / "b").mkdir()
+    for name in ("a.jpg", "B.jpg", "b-d/a.jpg", "b/z.jpg"):
+        (tmp_path / name).write_bytes(b"x")
+    found = [path.relative_to(tmp_path).as_posix() for path in find_photos([tmp_path], recursive=True)]
+    assert found == ["B.jpg", "a.jpg", "b/z.jpg", "b-d/a.jpg"]
+
+
+def test_a_dataset_stands_for_the_photos_that_it_lists(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    for folder in (data / "images", data / "annotations"):
+        folder.mkdir(parents=True)
+    for name in ("a.jpg", "b.jpg", "c.jpg", "not-listed.jpg"):
+        Image.new("RGB", (4, 3)).save(data / "images" / name)
+    for split, names in (("train", "ab"), ("val", "c")):
+        images = [{"id": i, "file_name": f"{name}.jpg", "width": 4, "height": 3} for i, name in enumerate(names, 1)]
+        rows = {"images": images, "annotations": [], "categories": [{"id": 1, "name": "Dress"}]}
+        (data / "annotations" / f"{split}.json").write_text(json.dumps(rows))
+
+    def found(*inputs: Path, split: str | None = None, recursive: bool = False) -> str:
+        paths = find_photos(inputs, datasets=True, split=split, recursive=recursive)
+        return " ".join(path.stem for path in paths)
+
+    assert found(data) == "a b c"
+    assert found(data, split="val") == "c"
+    assert found(data / "annotations" / "train.json", data / "images" / "c.jpg") == "a b c"
+    assert found(data / "images") == "a b c not-listed", "photos directly in a folder are all taken"
+    assert found(data, recursive=True) == "a b c not-listed"
+    with pytest.raises(DataError, match="test"):
+        found(data, split="test")
+    with pytest.raises(PhotoError, match="no photos in this folder"):
+        find_photos([data])
