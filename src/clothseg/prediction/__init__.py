@@ -1,7 +1,7 @@
 """Predicts on photos and videos on disk and writes the results to files.
 
-`files.py` puts the parts together: `writers.py` writes the files that cover all photos, `videos.py` handles one video,
-`batches.py` runs the network, `options.py` has the options.
+`files.py` reads the photos and runs the network on them, `writers.py` writes the results, `videos.py` handles one
+video, `options.py` has the options.
 """
 
 import lazy_loader

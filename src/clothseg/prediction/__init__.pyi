@@ -1,5 +1,5 @@
-from .batches import compile_for_inference, detect_batch
-from .files import predict_files
+from .compile import compile_for_inference
+from .files import detect_batch, predict_files
 from .options import MAPS, OutputFormat, PredictOptions
 from .writers import Predicted, PredictionRecord
 

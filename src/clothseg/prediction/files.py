@@ -1,6 +1,6 @@
-"""Predicts on photos and videos on disk and writes a folder of results."""
+"""Predicts on photos and videos on disk: reads, detects and writes some at a time, and can be continued."""
 
-import re
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -8,30 +8,28 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PIL import Image
-
-from clothseg.errors import InterruptedRun, PhotoError, is_out_of_memory
-from clothseg.files import atomic_file, require_outside_inputs, safe_file_name
-from clothseg.instances import coco_results
-from clothseg.instances.calibration import needs_review
+from clothseg.errors import InterruptedRun, PhotoError, RunError, is_out_of_memory
+from clothseg.files import require_outside_inputs
 from clothseg.journal import Journal, Record, folder_lock, work_key
 from clothseg.photos import RgbImage, try_read_photo
-from clothseg.pictures import draw_instances
-from clothseg.pictures.maps import class_map, class_palette, instance_map, instance_palette, save_map
 from clothseg.prediction.options import Find, OutputFormat, PredictOptions, ProgressBar, no_progress
 from clothseg.prediction.videos import predict_video
-from clothseg.prediction.writers import PhotoEntry, Predicted, PredictionRecord, write_records
+from clothseg.prediction.writers import (
+    TABLES,
+    Predicted,
+    PredictionRecord,
+    clear_outputs,
+    write_photo,
+    write_records,
+)
 from clothseg.stop import StopRequest
 from clothseg.videos import check_library, is_video, open_video
 
 if TYPE_CHECKING:  # they need torch
     from clothseg.distributed import DistributedContext
     from clothseg.instances import ArrayInstances, Instances
+    from clothseg.models import Model
 
-_OUTPUTS = re.compile(
-    r"\d{4,}-.+\.(png|mp4|json|csv)|labels-.+|predictions\.json|images\.json|detections\.csv|\.unfinished-[0-9a-f]+"
-)
-_TABLES = frozenset({OutputFormat.COCO, OutputFormat.CSV})  # one file for all photos
 Work = tuple[int, Path]
 """The number of an input, from 1, and its path."""
 
@@ -94,7 +92,7 @@ def predict_files(
         return Predicted(0, 0, 0, problems) if is_first else None
     with folder_lock(out) if is_first else nullcontext():
         if is_first and not continues:
-            _clear(out)
+            clear_outputs(out)
         barrier()
         done = journal.done()
         barrier()  # before a rank adds to the records
@@ -108,7 +106,7 @@ def predict_files(
         barrier()
         if not is_first:
             return None
-        formats = options.formats if not all(is_video(path) for path in paths) else options.formats - _TABLES
+        formats = options.formats if not all(is_video(path) for path in paths) else options.formats - TABLES
         return _finish(journal, names, len(paths), formats)
 
 
@@ -195,7 +193,7 @@ def _photos(
     ) -> PredictionRecord:
         if isinstance(instances, PhotoError) or isinstance(photo, PhotoError):
             return PredictionRecord(place[0], problem=str(instances))
-        return _write(*place, photo, instances, out, names, options)
+        return write_photo(*place, photo, instances, out, names, options)
 
     instances = [photo if isinstance(photo, PhotoError) else next(found) for photo in read]
     yield from pool.map(record, work, read, instances)
@@ -220,41 +218,41 @@ def _find_each(find: Find, photos: Sequence[tuple[Path, Any]]) -> "Sequence[Inst
     return [found for one in photos for found in _find_each(find, [one])]
 
 
-def _write(
-    number: int,
-    path: Path,
-    photo: RgbImage,
-    found: "Instances | ArrayInstances",
-    out: Path,
-    names: Mapping[int, str],
-    options: PredictOptions,
-) -> PredictionRecord:
-    """Writes the files of one photo."""
-    selected = options.shown.sure(found)
-    shown = found[selected]
-    name = f"{number:04d}-{safe_file_name(path.stem)}.png"
-    height, width = photo.shape[:2]
-    entry: PhotoEntry = {"id": number, "file_name": path.as_posix(), "width": width, "height": height}
-    if OutputFormat.PICTURES in options.formats:
-        with atomic_file(out / name) as temporary:
-            Image.fromarray(draw_instances(photo, shown, names)).save(temporary, format="PNG")
-        entry["picture"] = name
-    if OutputFormat.CLASS_MAPS in options.formats:
-        save_map(class_map(shown), class_palette(max(names)), out / "class-maps" / name)
-        entry["class_map"] = f"class-maps/{name}"
-    if OutputFormat.INSTANCE_MAPS in options.formats:
-        numbers = [position + 1 for position in selected]
-        save_map(instance_map(shown, numbers), instance_palette(found.classes.tolist()), out / "instance-maps" / name)
-        entry["instance_map"] = f"instance-maps/{name}"
-    rows = coco_results(number, found, lambda label: label) if _TABLES & options.formats else []
-    for row in rows if options.calibrated else ():
-        row["review"] = needs_review(row["score"])
-    return PredictionRecord(number, photo=entry, rows=rows, shown=len(shown))
+def detect_batch(
+    model: "Model", photos: Sequence[RgbImage], *, score_threshold: float = 0.0, together: bool | None = None
+) -> "list[Instances]":
+    """The instances on each photo.
+
+    Only photos with the same input size go through the network together. Beside a larger one, a photo would be padded,
+    and detections near its edge would change. On a CPU photos go one by one: a batch adds numbers in another order,
+    which changes last digits, and it saves no time.
+
+    Args:
+        model: with a network.
+        photos: `[H, W, 3]` uint8 RGB each, of any sizes.
+        score_threshold: see `Model.predict`.
+        together: whether photos may go together; by default, if the network is not on a CPU.
+
+    Raises:
+        RunError: the model has no network yet.
+    """
+    from clothseg.networks import to_tensor  # noqa: PLC0415 - torch; an exported network goes without it
+
+    if model.network is None:
+        raise RunError("the model has no network yet; call build() first")
+    if together is None:
+        together = next(model.network.parameters()).device.type != "cpu"
+    groups: dict[object, list[int]] = defaultdict(list)
+    for position, photo in enumerate(photos):
+        groups[_input_size(model, photo) if together else position].append(position)
+    records: dict[int, Instances] = {}
+    for group in groups.values():
+        found = model.detect([to_tensor(photos[p]) for p in group], score_threshold=score_threshold)
+        records |= dict(zip(group, found, strict=True))
+    return [records[position] for position in range(len(photos))]
 
 
-def _clear(out: Path) -> None:
-    """Deletes the earlier prediction in `out`, so that old and new files do not mix; other files stay."""
-    for folder, pattern in ((out, _OUTPUTS), (out / "class-maps", _OUTPUTS), (out / "instance-maps", _OUTPUTS)):
-        for old in sorted(folder.iterdir()) if folder.is_dir() else ():
-            if old.is_file() and pattern.fullmatch(old.name):
-                old.unlink()
+def _input_size(model: "Model", photo: RgbImage) -> tuple[int, int]:
+    """Height and width of the network's input for this photo alone."""
+    assert model.network is not None
+    return model.network.transform.place((photo.shape[0], photo.shape[1])).padded

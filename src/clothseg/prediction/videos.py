@@ -4,17 +4,16 @@ import itertools
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, TypeVar
 
 from clothseg.errors import VideoError
 from clothseg.files import safe_file_name
 from clothseg.instances import CocoResult, coco_results, mask_area
 from clothseg.pictures import draw_instances
-from clothseg.prediction.batches import in_groups
 from clothseg.prediction.options import Find, OutputFormat, PredictOptions, ProgressBar, no_progress
 from clothseg.prediction.writers import (
     FrameEntry,
@@ -29,6 +28,8 @@ from clothseg.videos import Frame, Video, VideoWriter, open_video, write_video
 
 if TYPE_CHECKING:  # they need torch
     from clothseg.instances import ArrayInstances, Instances
+
+T = TypeVar("T")
 
 
 def predict_video(
@@ -70,7 +71,7 @@ def predict_video(
         everything = progress(itertools.chain([first], frames), video.declared, path.name)
         chosen = (frame for frame in everything if frame.number % options.frame_stride == 0)
         processed = shown = 0
-        for group in in_groups(chosen, options.batch):
+        for group in _in_groups(chosen, options.batch):
             for frame, found in zip(group, find([frame.pixels for frame in group]), strict=True):
                 processed += 1
                 shown += files.write(frame, _image(processed, frame, video), found)
@@ -87,6 +88,13 @@ def predict_video(
             entry["table"] = f"{stem}.csv"
         problem = f"{path}: stopped after {processed} frames" if stopped else video.problem()
         return PredictionRecord(number, video=entry, shown=shown, problem=problem, stopped=stopped)
+
+
+def _in_groups(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """The items in lists of `size`; the last list may be shorter."""
+    rest = iter(items)
+    while group := list(itertools.islice(rest, size)):
+        yield group
 
 
 def _image(number: int, frame: Frame, video: Video) -> FrameEntry:

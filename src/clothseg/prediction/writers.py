@@ -1,20 +1,36 @@
-"""Writes the files that cover all photos: COCO results, the list of photos, the table. Rows are written one by one."""
+"""Writes the results: the files of each photo, and those that cover all photos, row by row."""
 
 import csv
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, NotRequired, TypedDict
+from typing import IO, TYPE_CHECKING, NotRequired, TypedDict
 
-from clothseg.files import atomic_file, atomic_write
-from clothseg.instances import CocoCategory, CocoImage, CocoResult, mask_area
-from clothseg.prediction.options import OutputFormat
+from PIL import Image
+
+from clothseg.files import atomic_file, atomic_write, safe_file_name
+from clothseg.instances import CocoCategory, CocoImage, CocoResult, coco_results, mask_area
+from clothseg.instances.calibration import needs_review
+from clothseg.photos import RgbImage
+from clothseg.pictures import draw_instances
+from clothseg.pictures.maps import class_map, class_palette, instance_map, instance_palette, save_map
+from clothseg.prediction.options import OutputFormat, PredictOptions
+
+if TYPE_CHECKING:  # they need torch
+    from clothseg.instances import ArrayInstances, Instances
 
 COLUMNS = (
     *("photo", "frame", "time", "number", "class", "score", "x", "y", "width", "height"),
     *("area", "photo_width", "photo_height", "rle"),
+)
+
+TABLES = frozenset({OutputFormat.COCO, OutputFormat.CSV})
+"""Formats that are one file for all photos."""
+_OUTPUTS = re.compile(
+    r"\d{4,}-.+\.(png|mp4|json|csv)|labels-.+|predictions\.json|images\.json|detections\.csv|\.unfinished-[0-9a-f]+"
 )
 
 
@@ -119,6 +135,46 @@ class Table:
             place = [image["file_name"], image.get("frame", ""), image.get("time", ""), number]
             found = [self._names[row["category_id"]], row["score"], *row["bbox"], mask_area(row["segmentation"])]
             self._writer.writerow([*place, *found, width, height, row["segmentation"]["counts"]])
+
+
+def write_photo(
+    number: int,
+    path: Path,
+    photo: RgbImage,
+    found: "Instances | ArrayInstances",
+    out: Path,
+    names: Mapping[int, str],
+    options: PredictOptions,
+) -> PredictionRecord:
+    """Writes the files of one photo, those that `options.formats` has; returns its record."""
+    selected = options.shown.sure(found)
+    shown = found[selected]
+    name = f"{number:04d}-{safe_file_name(path.stem)}.png"
+    height, width = photo.shape[:2]
+    entry: PhotoEntry = {"id": number, "file_name": path.as_posix(), "width": width, "height": height}
+    if OutputFormat.PICTURES in options.formats:
+        with atomic_file(out / name) as temporary:
+            Image.fromarray(draw_instances(photo, shown, names)).save(temporary, format="PNG")
+        entry["picture"] = name
+    if OutputFormat.CLASS_MAPS in options.formats:
+        save_map(class_map(shown), class_palette(max(names)), out / "class-maps" / name)
+        entry["class_map"] = f"class-maps/{name}"
+    if OutputFormat.INSTANCE_MAPS in options.formats:
+        numbers = [position + 1 for position in selected]
+        save_map(instance_map(shown, numbers), instance_palette(found.classes.tolist()), out / "instance-maps" / name)
+        entry["instance_map"] = f"instance-maps/{name}"
+    rows = coco_results(number, found, lambda label: label) if TABLES & options.formats else []
+    for row in rows if options.calibrated else ():
+        row["review"] = needs_review(row["score"])
+    return PredictionRecord(number, photo=entry, rows=rows, shown=len(shown))
+
+
+def clear_outputs(out: Path) -> None:
+    """Deletes the earlier prediction in `out`, so that old and new files do not mix; other files stay."""
+    for folder, pattern in ((out, _OUTPUTS), (out / "class-maps", _OUTPUTS), (out / "instance-maps", _OUTPUTS)):
+        for old in sorted(folder.iterdir()) if folder.is_dir() else ():
+            if old.is_file() and pattern.fullmatch(old.name):
+                old.unlink()
 
 
 @contextmanager
