@@ -19,10 +19,10 @@ from clothseg import CocoLikeDataset, Config, cpu_path
 from clothseg.devices import float32_products, has_tf32, resolve_precision
 from clothseg.distributed import launch
 from clothseg.instances import encode_photos
-from clothseg.loading import ExampleQueue
 from clothseg.networks import build_network
 from clothseg.networks.dispatch_counts import DispatchCounts
 from clothseg.runs import RunFolder
+from clothseg.training.examples import ExampleQueue
 from clothseg.training.run_log import RunLog
 from clothseg.training.step import training_step
 from clothseg.training.trainer import Trainer

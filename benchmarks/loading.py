@@ -19,9 +19,10 @@ from bench_tools import add_record_options, record
 from clothseg import sample
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset, ExampleSource
-from clothseg.loading import ExampleQueue, WorkerPool
+from clothseg.loading import WorkerPool
 from clothseg.networks import input_transform
 from clothseg.openimages import build_dataset
+from clothseg.training.examples import ExampleQueue
 
 CLASSES = ["Suit", "Dress", "Jeans"]
 

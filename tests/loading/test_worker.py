@@ -15,15 +15,17 @@ from clothseg import sample
 from clothseg.config import AugmentSettings, Config
 from clothseg.dataset import CocoLikeDataset, ExampleSource
 from clothseg.errors import RunError
-from clothseg.loading import ExampleQueue, WorkerPool
+from clothseg.loading import WorkerPool
 from clothseg.networks import input_transform
 from clothseg.photos import read_photo
+from clothseg.training.examples import ExampleQueue
 
 SCRIPT = """
 import sys, time
 from pathlib import Path
 from test_worker import make_source
-from clothseg.loading import ExampleQueue, WorkerPool
+from clothseg.loading import WorkerPool
+from clothseg.training.examples import ExampleQueue
 pool = WorkerPool(2, processes=True)  # not under `if __name__ == "__main__"`: a worker does not run this file
 queue = ExampleQueue(make_source(), pool)
 queue.prefetch([(0, 1), (1, 1), (2, 1)])
@@ -141,7 +143,7 @@ def test_a_dataset_class_of_the_script_is_loaded_in_threads(monkeypatch: pytest.
 def test_settings_choose_the_workers(
     device: str, cores: int, ranks: int, kind: str, workers: str, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("clothseg.loading.ahead.usable_cores", lambda: cores)
+    monkeypatch.setattr("clothseg.loading.pool.usable_cores", lambda: cores)
     settings = Config.load("demo", [f"train.workers={workers}", f"train.worker_type={kind}"]).train
     pool = WorkerPool.for_training(settings, torch.device(device), ranks)
     assert pool.description == expected

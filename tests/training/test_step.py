@@ -14,10 +14,10 @@ from clothseg.config import Config
 from clothseg.dataset import Batch
 from clothseg.distributed import DistributedContext, launch
 from clothseg.instances import Instances
-from clothseg.loading import ExampleQueue
 from clothseg.networks import build_network
 from clothseg.networks.dispatch_counts import DispatchCounts
 from clothseg.training import Examples
+from clothseg.training.examples import ExampleQueue
 from clothseg.training.schedule import make_optimizer
 from clothseg.training.step import StepResult, clip_gradient, training_step
 

@@ -6,7 +6,8 @@ from typing import cast
 
 import pytest
 
-from clothseg.loading import ExampleQueue, WorkerPool
+from clothseg.loading import WorkerPool
+from clothseg.training.examples import ExampleQueue
 from clothseg.training.waiting import WaitingTime
 
 

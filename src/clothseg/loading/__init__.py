@@ -1,8 +1,8 @@
-"""Loads training examples ahead of the step, in threads or in processes.
+"""Loads training examples in the background, in threads or in processes.
 
-`ahead.py` has the queue and its workers, `worker.py` is one process.
+`pool.py` has the workers, `worker.py` is one process.
 """
 
-from clothseg.loading.ahead import ExampleQueue, WorkerPool
+from clothseg.loading.pool import WorkerPool
 
-__all__ = ["ExampleQueue", "WorkerPool"]
+__all__ = ["WorkerPool"]

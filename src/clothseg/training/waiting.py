@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from clothseg.cores import usable_cores
-from clothseg.loading import ExampleQueue
+from clothseg.training.examples import ExampleQueue
 
 TOO_LONG = 0.05
 """The part of the steps' time that may be spent waiting for data."""
