@@ -3,7 +3,7 @@
 import torch
 
 from clothseg.networks.layers.crop_and_resize import crop_and_resize, crop_and_resize_levels
-from clothseg.networks.layers.patches import LevelRows, level_rows
+from clothseg.networks.layers.fpn import LevelRows, level_rows
 
 
 def test_crop_and_resize_matches_hand_computed_values() -> None:

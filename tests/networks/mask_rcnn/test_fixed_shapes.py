@@ -11,7 +11,7 @@ from clothseg.config import Config
 from clothseg.instances import Instances, PixelMasks, encode_photos
 from clothseg.networks import build_network
 from clothseg.networks.dispatch_counts import DispatchCounts
-from clothseg.networks.layers.patches import level_rows
+from clothseg.networks.layers.fpn import level_rows
 from clothseg.networks.mask_rcnn import postprocess
 from clothseg.networks.mask_rcnn.conventions import CONVENTIONS
 from clothseg.networks.mask_rcnn.losses import sample_proposals

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from clothseg.config import BoxHeadSettings
-from clothseg.networks.layers.matching import IGNORED, NEGATIVE
+from clothseg.networks.layers.box_targets import IGNORED, NEGATIVE
 from clothseg.networks.mask_rcnn.conventions import CONVENTIONS, MATTERPORT, TORCHVISION
 from clothseg.networks.mask_rcnn.losses import (
     box_head_losses,

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from clothseg.config import YolactAnchorSettings
-from clothseg.networks.layers.matching import IGNORED, NEGATIVE
+from clothseg.networks.layers.box_targets import IGNORED, NEGATIVE
 from clothseg.networks.placement import InputPlacement
 from clothseg.networks.transfer import TensorCache
 from clothseg.networks.yolact.losses import (

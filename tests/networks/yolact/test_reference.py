@@ -18,7 +18,7 @@ from torch import Tensor
 from clothseg.config import YolactSettings
 from clothseg.networks import Network, to_tensor
 from clothseg.networks.detections import InputMaps
-from clothseg.networks.layers.box_coder import decode_boxes
+from clothseg.networks.layers.box_targets import decode_boxes
 from clothseg.networks.placement import InputPlacement
 from clothseg.networks.target import Target
 from clothseg.networks.yolact.losses import hard_negatives

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from clothseg.networks import Network, to_tensor
-from clothseg.networks.layers.box_coder import encode_boxes
-from clothseg.networks.layers.matching import IGNORED, NEGATIVE, match_boxes
+from clothseg.networks.layers.box_targets import IGNORED, NEGATIVE, encode_boxes, match_boxes
 from clothseg.networks.mask_rcnn.losses import mask_targets, rpn_losses
 from clothseg.networks.mask_rcnn.network import MaskRCNNNetwork
 from clothseg.networks.target import Target

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from clothseg.networks.layers.patches import LevelRows
+from clothseg.networks.layers.fpn import LevelRows
 from clothseg.networks.transfer import to_device
 
 

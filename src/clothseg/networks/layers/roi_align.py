@@ -19,7 +19,7 @@ from torchvision.ops import box_area, roi_align
 
 from clothseg import cpu_path
 from clothseg.networks.layers.crop_and_resize import crop_and_resize, crop_and_resize_levels
-from clothseg.networks.layers.patches import LevelRows, join, level_rows
+from clothseg.networks.layers.fpn import LevelRows, join, level_rows
 
 _CPU_CHUNK = 64  # boxes pooled at once on a CPU: the answer stays in its cache
 _BEYOND = -100.0  # cells of a map: a box there has no sample on it

@@ -12,9 +12,9 @@ from torchvision.ops import roi_align
 from clothseg import cpu_path
 from clothseg.config import BoxHeadSettings
 from clothseg.distributed import SINGLE_PROCESS, DistributedContext
+from clothseg.networks.layers.box_targets import IGNORED, draw_keys, match_boxes, sample
 from clothseg.networks.layers.crop_and_resize import crop_and_resize, crop_and_resize_levels
-from clothseg.networks.layers.matching import IGNORED, draw_keys, match_boxes, sample
-from clothseg.networks.layers.patches import LevelRows, join
+from clothseg.networks.layers.fpn import LevelRows, join
 from clothseg.networks.mask_rcnn.conventions import Conventions
 from clothseg.networks.placement import InputPlacement, network_to_resized
 from clothseg.networks.target import Target

@@ -12,7 +12,7 @@ from torchvision.ops import box_iou, roi_align
 
 from clothseg.config import MaskRCNNSettings
 from clothseg.networks.layers.crop_and_resize import crop_and_resize, crop_and_resize_levels
-from clothseg.networks.layers.patches import level_rows
+from clothseg.networks.layers.fpn import level_rows
 from clothseg.networks.layers.roi_align import RoiAlignConventions, roi_align_cpu
 from clothseg.networks.mask_rcnn.heads import BoxHead, MaskHead
 from clothseg.networks.mask_rcnn.rpn import RegionProposalNetwork

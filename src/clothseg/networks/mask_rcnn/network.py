@@ -13,10 +13,8 @@ from clothseg.config import Config, MaskRCNNSettings
 from clothseg.networks.backbones import STAGES, build_backbone
 from clothseg.networks.detections import BoxMaps, Detections
 from clothseg.networks.layers.anchor_coverage import AnchorLayout, measure_anchor_coverage
-from clothseg.networks.layers.box_coder import encode_boxes
-from clothseg.networks.layers.fpn import FeaturePyramid
-from clothseg.networks.layers.matching import NEGATIVE
-from clothseg.networks.layers.patches import LevelRows, join, level_rows
+from clothseg.networks.layers.box_targets import NEGATIVE, encode_boxes
+from clothseg.networks.layers.fpn import FeaturePyramid, LevelRows, join, level_rows
 from clothseg.networks.layers.roi_align import LocatedBoxes, locate_boxes, roi_align_levels, to_pooling_layout
 from clothseg.networks.mask_rcnn.conventions import Conventions, conventions_for
 from clothseg.networks.mask_rcnn.heads import BoxHead, MaskHead

@@ -10,7 +10,7 @@ from torchvision.ops import remove_small_boxes
 from clothseg.config import InferenceSettings
 from clothseg.devices import to_float64
 from clothseg.instances import clip_to
-from clothseg.networks.layers.box_coder import decode_boxes
+from clothseg.networks.layers.box_targets import decode_boxes
 from clothseg.networks.layers.mask_rescoring import rescored_order
 from clothseg.networks.layers.nms import padded_nms, top_by_nms
 from clothseg.networks.mask_rcnn.conventions import Conventions

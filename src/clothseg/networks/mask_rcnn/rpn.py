@@ -13,10 +13,9 @@ from clothseg import cpu_path
 from clothseg.config import AnchorSettings, FpnSettings, RpnSettings
 from clothseg.distributed import DistributedContext
 from clothseg.networks.layers.anchors import CachedAnchors
-from clothseg.networks.layers.box_coder import decode_boxes, encode_boxes
-from clothseg.networks.layers.matching import draw_keys, match_boxes, sample
+from clothseg.networks.layers.box_targets import decode_boxes, draw_keys, encode_boxes, match_boxes, sample
+from clothseg.networks.layers.fpn import LevelRows, level_rows, neighbours_3x3, patches_3x3
 from clothseg.networks.layers.nms import padded_nms
-from clothseg.networks.layers.patches import LevelRows, level_rows, neighbours_3x3, patches_3x3
 from clothseg.networks.mask_rcnn.conventions import Conventions
 from clothseg.networks.mask_rcnn.losses import matched_rows, rpn_losses
 from clothseg.networks.placement import InputPlacement, clip_to_placements

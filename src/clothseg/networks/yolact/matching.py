@@ -7,7 +7,7 @@ from torch import Tensor
 from torchvision.ops import box_area, box_iou
 
 from clothseg.config import YolactAnchorSettings
-from clothseg.networks.layers.matching import IGNORED, match_boxes
+from clothseg.networks.layers.box_targets import IGNORED, match_boxes
 from clothseg.networks.target import Target
 
 

@@ -12,7 +12,7 @@ from clothseg.networks.backbones import build_backbone
 from clothseg.networks.detections import Detections, InputMaps
 from clothseg.networks.layers.anchor_coverage import AnchorLayout, measure_anchor_coverage
 from clothseg.networks.layers.anchors import CachedAnchors
-from clothseg.networks.layers.box_coder import decode_boxes, encode_boxes
+from clothseg.networks.layers.box_targets import decode_boxes, encode_boxes
 from clothseg.networks.layers.fpn import FeaturePyramid
 from clothseg.networks.layers.mask_rescoring import rescored_order
 from clothseg.networks.network import Check, Network

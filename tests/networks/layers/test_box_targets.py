@@ -1,8 +1,19 @@
-"""Matching of boxes to ground truth, and sampling, against hand-computed values."""
+"""Matching of boxes to ground truth, sampling and deltas against hand-computed values."""
 
+import math
+
+import pytest
 import torch
 
-from clothseg.networks.layers.matching import IGNORED, NEGATIVE, draw_keys, match_boxes, sample
+from clothseg.networks.layers.box_targets import (
+    IGNORED,
+    NEGATIVE,
+    decode_boxes,
+    draw_keys,
+    encode_boxes,
+    match_boxes,
+    sample,
+)
 
 TRUTH = torch.tensor([[0.0, 0, 10, 10], [100, 100, 110, 110]])
 BOXES = torch.tensor(
@@ -16,6 +27,7 @@ BOXES = torch.tensor(
     ]
 )
 NO_BOXES = torch.zeros(0, 4)
+WEIGHTS = (10.0, 10.0, 5.0, 5.0)
 
 
 def matched(truth: torch.Tensor, ignored: torch.Tensor, *, keep_best: bool) -> list[int]:
@@ -111,3 +123,36 @@ def test_keys_of_a_photo_do_not_depend_on_other_photos() -> None:
     assert torch.equal(both[:1, :5], keys(5, 3))
     assert torch.equal(both[1:], keys(9, 4))
     assert not both[0, 5:].any()
+
+
+def test_deltas_match_hand_computed_values() -> None:
+    """The centre moves from (5, 10) to (10, 30): half the width and one height. The height doubles."""
+    reference, box = torch.tensor([[0.0, 0, 10, 20]]), torch.tensor([[5.0, 10, 15, 50]])
+    deltas = encode_boxes(box, reference, WEIGHTS)
+    torch.testing.assert_close(deltas, torch.tensor([[5.0, 10, 0, 5 * math.log(2)]]))
+    torch.testing.assert_close(decode_boxes(deltas, reference, WEIGHTS, math.inf), box)
+
+
+@pytest.mark.parametrize("weights", [(1.0, 1.0, 1.0, 1.0), WEIGHTS])
+def test_decoding_undoes_encoding(weights: tuple[float, ...]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    corner, extent = (torch.rand((2, 100, 2), generator=generator) * 200 + 1 for _ in range(2))
+    boxes, references = torch.cat([corner, corner + extent], dim=2)
+    deltas = encode_boxes(boxes, references, weights)
+    torch.testing.assert_close(decode_boxes(deltas, references, weights, math.inf), boxes, atol=1e-3, rtol=1e-5)
+
+
+def test_deltas_of_all_classes_use_the_same_reference() -> None:
+    references = torch.tensor([[0.0, 0, 10, 10], [20, 20, 40, 40]])
+    deltas = torch.zeros(2, 3, 4)
+    deltas[1, 2, 0] = 5  # half a width, with weight 10
+    found = decode_boxes(deltas, references, WEIGHTS, math.inf)
+    assert found.shape == (2, 3, 4)
+    assert torch.equal(found[:, 0], references)
+    assert found[1, 2].tolist() == [30, 20, 50, 40]
+
+
+def test_large_deltas_are_clipped() -> None:
+    deltas = torch.tensor([[0.0, 0, 500, 0]])
+    found = decode_boxes(deltas, torch.tensor([[0.0, 0, 10, 10]]), WEIGHTS, math.log(3))
+    torch.testing.assert_close(found, torch.tensor([[-10.0, 0, 20, 10]]))  # three times as wide

@@ -1,9 +1,11 @@
-"""Assigns anchors and proposals to ground truth, and samples those that a step learns from.
+"""What boxes learn: anchors and proposals are assigned to ground truth, sampled, and given their target deltas.
 
-Nothing here reads a value back to the processor: shapes depend on shapes alone, and what does not count is marked.
+`decode_boxes` is the way back, from predicted deltas to boxes. Nothing here reads a value back to the processor: shapes
+depend on shapes alone, and what does not count is marked.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from operator import mul, truediv
 
 import torch
 from torch import Tensor
@@ -91,3 +93,36 @@ def sample(matches: Tensor, count: int, positive_fraction: float, keys: Tensor) 
         rank.scatter_add_(1, position, key * 3 + 3)  # from -1 to 2 or more; nothing for boxes that are not positive
     rank, position = rank.topk(min(count, boxes), dim=1)
     return position, matches.gather(1, position).masked_fill_(rank < 0, IGNORED)
+
+
+def encode_boxes(boxes: Tensor, references: Tensor, weights: tuple[float, ...]) -> Tensor:
+    """Deltas `[N, 4]` (x, y, log width, log height) from `references` `[N, 4]` to `boxes` `[N, 4]`.
+
+    Source: Ren et al., Faster R-CNN (2015), section 3.1.2.
+    """
+    size = references[:, 2:] - references[:, :2]
+    centre = references[:, :2] + 0.5 * size
+    new_size = boxes[:, 2:] - boxes[:, :2]
+    new_centre = boxes[:, :2] + 0.5 * new_size
+    of_centre = _by_axis(mul, (new_centre - centre) / size, weights[:2])
+    return torch.cat([of_centre, _by_axis(mul, torch.log(new_size / size), weights[2:])], dim=1)
+
+
+def decode_boxes(deltas: Tensor, references: Tensor, weights: tuple[float, ...], clip: float) -> Tensor:
+    """Boxes `[N, ..., 4]` from deltas `[N, ..., 4]` and their `references` `[N, 4]`; `clip` limits log sizes."""
+    references = references.reshape(len(references), *[1] * (deltas.dim() - 2), 4)
+    of_centre, of_size = (
+        _by_axis(truediv, part, pair)
+        for part, pair in ((deltas[..., :2], weights[:2]), (deltas[..., 2:], weights[2:]))
+    )  # fmt: skip
+    size = references[..., 2:] - references[..., :2]
+    centre = of_centre * size + (references[..., :2] + 0.5 * size)
+    half = 0.5 * (torch.exp(of_size.clamp(max=clip)) * size)
+    return torch.cat([centre - half, centre + half], dim=-1)
+
+
+def _by_axis(operation: Callable[[Tensor, float], Tensor], values: Tensor, weights: tuple[float, ...]) -> Tensor:
+    """Multiplies or divides the columns `[..., 2]` by two numbers, without a tensor of them, which would be copied."""
+    if weights[0] == weights[1]:
+        return values if weights[0] == 1 else operation(values, weights[0])
+    return torch.stack([operation(values[..., axis], weight) for axis, weight in enumerate(weights)], dim=-1)
