@@ -343,6 +343,21 @@ def test_an_old_key_raises_an_error_that_names_the_new_one(old: str) -> None:
     assert now == new + before.removeprefix(old)
 
 
+def test_a_configuration_that_clothseg_wrote_is_read_by_later_versions(tmp_path: Path) -> None:
+    """Runs outlive renames; only what a user types must have the names of today."""
+    config = Config.load("demo", ["unlabelled.score_threshold=0.7", "unlabelled.mask_score_threshold=0.6"])
+    above, below = config.to_yaml().split("unlabelled:")
+    for old, new in (("sure_mask", "mask_score_threshold"), ("sure_score", "score_threshold")):
+        assert f"{new}:" in below
+        below = below.replace(f"{new}:", f"{old}:")
+    path = tmp_path / "config.yaml"
+    path.write_text(f"{above}unlabelled:{below}")
+    assert Config.load_saved(path) == config
+    assert Config.load_saved(path, ["train.epochs=3"]).train.epochs == 3
+    with pytest.raises(ConfigError, match=r"unlabelled\.sure_score is now unlabelled\.score_threshold"):
+        Config.load(path)
+
+
 def test_other_old_keys_and_values_are_explained() -> None:
     for override, message in (
         ("network=mask_rcnn", "network is a section now; write network: {name: mask_rcnn}"),

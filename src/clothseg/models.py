@@ -113,7 +113,7 @@ class Model:
     @classmethod
     def load_initial(cls, run: Path | str, classes: Sequence[str], *, device: str | torch.device = AUTO) -> Self:
         """The network of a run as it was before its training; raises the errors of `load`."""
-        return cls(Config.load(RunFolder(Path(run)).config)).build(classes).load_weights().to(device)
+        return cls(Config.load_saved(RunFolder(Path(run)).config)).build(classes).load_weights().to(device)
 
     def save(self, path: Path | str) -> None:
         """Writes the network alone to a `.safetensors` file that `load` reads."""

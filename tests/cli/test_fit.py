@@ -72,7 +72,7 @@ def test_photos_without_labels_are_learned_from_and_bad_ones_named(
     shutil.copy(next((data / "images").glob("*.jpg")), free / "known.jpg")
     (free / "broken.jpg").write_bytes(b"x")
     settings = [*TINY, "weights=random", "train.epochs=2", "train.steps_per_epoch=1", "train.ema_decay=0.5",
-                "unlabelled.burn_in=0.5", "unlabelled.sure_score=0", "unlabelled.unsure_score=0"]  # fmt: skip
+                "unlabelled.burn_in=0.5", "unlabelled.score_threshold=0", "unlabelled.ignore_threshold=0"]  # fmt: skip
     words = [word for setting in settings for word in ("--set", setting)]
     assert run_command("fit", data, "--out", out, "--unlabelled", free, *words) == 1, "a photo cannot be read"
     said = " ".join(capsys.readouterr().err.split())

@@ -152,7 +152,7 @@ def test_more_than_255_instances_take_16_bits(tmp_path: Path) -> None:
 
 
 def test_calibrated_results_say_which_masks_need_a_look(photos: list[Path], tmp_path: Path) -> None:
-    """The scores are 0.9, 0.6 and 0.2: the first is sure."""
+    """The scores are 0.9, 0.6 and 0.2: the first is confident."""
     for calibrated in (True, False):
         options = PredictOptions(frozenset({OutputFormat.COCO}), calibrated=calibrated)
         predict_files(find, NAMES, photos[:1], tmp_path / str(calibrated), options)

@@ -17,7 +17,7 @@ def test_neither_sure_nor_ruled_out(score: float, marked: bool) -> None:
 
 
 def test_counts_and_pictures(data: Path) -> None:
-    """Photos 0 to 2: right and unsure, wrong class and unsure, right and sure; 3 is too low; 4 is wrong but sure."""
+    """Photos 0 to 2: right but with a low score, wrong class and a low score, right; 3 is too low; 4 is wrong."""
     file = data / "annotations" / "val.json"
     truth = read_truth(file)
     tree = json.loads(file.read_text())

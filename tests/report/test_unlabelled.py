@@ -23,7 +23,7 @@ def labels(folder: Path) -> dict[str, object]:
         {"image_id": 1, "category_id": 2, "iscrowd": 1},
         {"image_id": 2, "category_id": 1, "iscrowd": 1},
     ]
-    told = {"photos": 1, "masks": 1, "boxes": 0, "ignored": 2, "sure_scores": {"Suit": 0.55, "Dress": 0.6}}
+    told = {"photos": 1, "masks": 1, "boxes": 0, "ignored": 2, "class_thresholds": {"Suit": 0.55, "Dress": 0.6}}
     return {
         "info": {"rounds": [{"epoch": 2, **told}, {"epoch": 4, **told}]},
         "images": [

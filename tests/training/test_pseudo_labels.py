@@ -14,14 +14,14 @@ from clothseg.instances import BoxMasks, Instances, PixelMasks, decode, encode
 from clothseg.training.pseudo_labels import (
     Candidate,
     PseudoLabels,
+    class_thresholds,
     expected_objects,
     find_candidates,
-    sure_scores,
     to_annotations,
 )
 
 SIZE = (8, 10)
-SETTINGS = UnlabelledSettings(sure_score=0.5, unsure_score=0.2, sure_mask=0.8)
+SETTINGS = UnlabelledSettings(score_threshold=0.5, ignore_threshold=0.2, mask_score_threshold=0.8)
 
 
 def box_mask(top: int, left: int, height: int, width: int) -> np.ndarray:
@@ -30,8 +30,8 @@ def box_mask(top: int, left: int, height: int, width: int) -> np.ndarray:
     return mask
 
 
-def candidate(score: float, class_id: int = 1, certainty: float = 0.9) -> Candidate:
-    return Candidate(class_id, score, certainty, encode(box_mask(1, 2, 3, 4)))
+def candidate(score: float, class_id: int = 1, mask_score: float = 0.9) -> Candidate:
+    return Candidate(class_id, score, mask_score, encode(box_mask(1, 2, 3, 4)))
 
 
 def dataset(classes: list[list[int]], crowd: int = 0) -> CocoLikeDataset:
@@ -51,7 +51,7 @@ def instances(masks: list[np.ndarray], classes: list[int], scores: list[float]) 
     return Instances(SIZE, boxes, torch.tensor(classes), PixelMasks(pixels), torch.tensor(scores))
 
 
-def test_detections_below_the_unsure_score_are_background() -> None:
+def test_detections_below_the_ignore_threshold_are_background() -> None:
     found = instances([box_mask(0, 0, 2, 2), box_mask(4, 4, 2, 2)], [1, 2], [0.2, 0.19])
     assert [one.score for one in find_candidates(found, SETTINGS)] == [pytest.approx(0.2)]
 
@@ -64,14 +64,14 @@ def test_of_two_classes_for_one_object_the_better_is_taken() -> None:
     assert np.array_equal(decode(kept[0].mask), same)
 
 
-def test_the_certainty_is_the_mean_probability_of_the_masks_pixels() -> None:
+def test_the_mask_score_is_the_mean_probability_of_the_masks_pixels() -> None:
     probabilities = torch.full((1, 28, 28), 0.75)
     boxes = torch.tensor([[2.0, 1.0, 6.0, 4.0]])
     found = Instances(SIZE, boxes, torch.tensor([1]), BoxMasks(probabilities, boxes, SIZE), torch.tensor([0.9]))
     [one] = find_candidates(found, SETTINGS)
     soft = found.masks.soft()[0]
     expected = soft[soft >= 0.5].mean()
-    assert one.certainty == pytest.approx(float(expected)) and 0.5 < one.certainty <= 0.75
+    assert one.mask_score == pytest.approx(float(expected)) and 0.5 < one.mask_score <= 0.75
 
 
 def test_no_detections_give_no_candidates() -> None:
@@ -82,11 +82,11 @@ def test_no_detections_give_no_candidates() -> None:
 def test_a_class_that_is_found_more_often_than_expected_needs_a_higher_score() -> None:
     # 4 photos; 0.5 Suits are expected on each, so 2 in all; the 2nd best Suit has 0.8. Dresses are rarer than expected.
     found = [[candidate(0.9), candidate(0.7)], [candidate(0.8)], [candidate(0.6), candidate(0.65, class_id=2)], []]
-    assert sure_scores(found, {1: 0.5, 2: 1.0}, SETTINGS) == {1: 0.8, 2: 0.5}
+    assert class_thresholds(found, {1: 0.5, 2: 1.0}, SETTINGS) == {1: 0.8, 2: 0.5}
 
 
-def test_a_class_without_labels_still_needs_the_least_score() -> None:
-    assert sure_scores([[candidate(0.3)]], {1: 0.0, 2: 0.0}, SETTINGS) == {1: 0.5, 2: 0.5}
+def test_a_class_without_labels_still_needs_the_lowest_score() -> None:
+    assert class_thresholds([[candidate(0.3)]], {1: 0.0, 2: 0.0}, SETTINGS) == {1: 0.5, 2: 0.5}
 
 
 def test_expected_objects_are_counted_on_labelled_photos_without_crowds() -> None:
@@ -97,7 +97,7 @@ def test_expected_objects_are_counted_on_labelled_photos_without_crowds() -> Non
 
 
 def test_annotations_are_objects_boxes_and_ignored_regions() -> None:
-    found = [candidate(0.9, 2), candidate(0.9, 2, certainty=0.79), candidate(0.49, 1)]
+    found = [candidate(0.9, 2), candidate(0.9, 2, mask_score=0.79), candidate(0.49, 1)]
     mask, box, ignored = to_annotations(found, 7, {1: 0.5, 2: 0.9}, SETTINGS, dataset([[1]]))
     assert [row["iscrowd"] for row in (mask, box, ignored)] == [0, 0, 1]
     assert [row["category_id"] for row in (mask, box, ignored)] == [20, 20, 10]
@@ -112,5 +112,7 @@ def test_annotations_are_objects_boxes_and_ignored_regions() -> None:
 def test_labels_of_other_photos_are_refused() -> None:
     state = PseudoLabels(3, [[], []]).state_dict()
     assert PseudoLabels.from_state(state, 2) == PseudoLabels(3, [[], []])
+    earlier = {"sure_scores" if key == "class_thresholds" else key: value for key, value in state.items()}
+    assert PseudoLabels.from_state(earlier, 2) == PseudoLabels(3, [[], []])
     with pytest.raises(RunError, match="2 photos"):
         PseudoLabels.from_state(state, 3)

@@ -121,7 +121,7 @@ def _run(
     validation_split(data, split)
     check_device_name(device)
     if initial:
-        Config.load(RunFolder(run).config)
+        Config.load_saved(RunFolder(run).config)
     else:
         check_model(run)
     from clothseg.report import evaluate_run  # noqa: PLC0415 - PyTorch; wrong input is refused without it

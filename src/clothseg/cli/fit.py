@@ -115,7 +115,11 @@ def fit(
     if continues and not run.config.is_file():
         near = "" if out.exists() else near_path(out)
         raise ClothsegError(f"{out}: there is no run to continue (no {run.config.name} in this folder){near}")
-    settings = Config.load(config or (run.config if continues else "demo"), overrides)
+    settings = (
+        Config.load_saved(run.config, overrides)
+        if continues and not config
+        else Config.load(config or "demo", overrides)
+    )
     check_device_name(device)
     if not continues:
         check_source(settings.weights)

@@ -79,6 +79,17 @@ class Config(Section):
         return cls.from_tree(tree, overrides, name)
 
     @classmethod
+    def load_saved(cls, path: Path, overrides: Sequence[str] = ()) -> "Config":
+        """Reads the configuration that an earlier training wrote; keys of earlier versions get the names of today.
+
+        Raises:
+            ConfigError: with every problem of file and overrides, not just the first.
+        """
+        tree, name = read_settings(path)
+        take_renamed(tree)
+        return cls.from_tree(tree, overrides, name)
+
+    @classmethod
     def from_tree(cls, tree: dict[str, Any], overrides: Sequence[str], name: str) -> "Config":
         """Validates sections and values with `overrides` applied; `name` names their source in messages.
 

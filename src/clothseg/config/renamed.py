@@ -52,6 +52,9 @@ RENAMED = {
     "train.rate_for_photos": "train.lr_reference_batch",
     "train.stages.layers": "train.stages.trainable",
     "train.stages.until": "train.stages.end_epoch",
+    "unlabelled.sure_score": "unlabelled.score_threshold",
+    "unlabelled.unsure_score": "unlabelled.ignore_threshold",
+    "unlabelled.sure_mask": "unlabelled.mask_score_threshold",
 }
 _STRENGTH = {"most": "max", "chance": "p"}
 

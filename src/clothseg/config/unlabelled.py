@@ -16,15 +16,17 @@ class UnlabelledSettings(Section):
     """After how many epochs the teacher labels the photos anew."""
     share: Annotated[float, Field(gt=0, lt=1)] = 0.4
     """After the burn-in, the part of the photos in the batches that the teacher labelled."""
-    sure_score: Fraction = 0.5
-    """Score from which a detection is a label; higher for a class that is found more often than it is labelled."""
-    unsure_score: Fraction = 0.15
-    """Score from which a detection that is no label is ignored: it is neither an object nor background."""
-    sure_mask: Fraction = 0.8
-    """Mean certainty from which the mask of a sure detection is a label too."""
+    score_threshold: Fraction = 0.5
+    """Lowest score of a pseudo-label; higher for a class that is found more often than it is labelled."""
+    ignore_threshold: Fraction = 0.15
+    """Lowest score of a detection that is ignored: between the two thresholds it is neither object nor background."""
+    mask_score_threshold: Fraction = 0.8
+    """Lowest mask score (mean probability of its pixels) of a mask that is learned; below it only class and box are."""
 
     @model_validator(mode="after")
     def _scores_in_order(self) -> Self:
-        if self.unsure_score > self.sure_score:
-            raise ValueError(f"unsure_score, {self.unsure_score}, is above sure_score, {self.sure_score}")
+        if self.ignore_threshold > self.score_threshold:
+            raise ValueError(
+                f"ignore_threshold, {self.ignore_threshold}, is above score_threshold, {self.score_threshold}"
+            )
         return self

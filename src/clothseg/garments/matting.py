@@ -158,9 +158,9 @@ def _labels(values: Plane, band: float) -> NDArray[np.uint8]:
     depth = cv2.distanceTransform(np.pad(inside, 1, mode="edge"), cv2.DIST_L2, 5)[1:-1, 1:-1]
     away = cv2.distanceTransform(1 - inside, cv2.DIST_L2, 5)
     near = min(max(band, 2.0), 0.8 * float(depth.max()))
-    unsure = np.where(inside, cv2.GC_PR_FGD, cv2.GC_PR_BGD)
+    probable = np.where(inside, cv2.GC_PR_FGD, cv2.GC_PR_BGD)
     sure = np.where(depth > near, cv2.GC_FGD, cv2.GC_BGD)
-    return np.where((depth > near) | (away > near), sure, unsure).astype(np.uint8)
+    return np.where((depth > near) | (away > near), sure, probable).astype(np.uint8)
 
 
 def guided(guide: Plane, values: Plane, radius: float, epsilon: float) -> Plane:

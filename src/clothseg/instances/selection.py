@@ -35,12 +35,12 @@ class Selection:
 
     def __call__(self, found: Found) -> Found:
         """The selected instances, in their order."""
-        chosen = found[self.sure(found)]
+        chosen = found[self.above_threshold(found)]
         return (
             chosen if self.class_agnostic_nms_iou is None else class_agnostic_nms(chosen, self.class_agnostic_nms_iou)
         )
 
-    def sure(self, found: "Instances | ArrayInstances") -> list[int]:
+    def above_threshold(self, found: "Instances | ArrayInstances") -> list[int]:
         """The positions of the instances that reach the threshold of their class."""
         pairs = enumerate(zip(found.classes.tolist(), found.scores.tolist(), strict=True))
         return [position for position, (class_id, score) in pairs if score >= self.least(class_id)]

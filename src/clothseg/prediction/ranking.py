@@ -1,4 +1,4 @@
-"""Orders unlabelled photos by how much labelling them would teach: unsure of them, and different from each other.
+"""Orders unlabelled photos by how much labelling them would teach: uncertain ones, different from each other.
 
 Uncertain is a photo on which many detections are as likely right as wrong. Different is one whose features are far from
 those of all photos before it (greedy k-centre), so that near-duplicates are never both near the top.
@@ -27,7 +27,7 @@ from clothseg.photos import read_photo
 from clothseg.prediction.options import ProgressBar, no_progress
 
 COLUMNS = ("rank", "file", "score", "uncertainty", "distance", "why")
-_SURE = 1e-6  # the uncertainty of a photo without any doubt, so that these are ordered too
+_CONFIDENT = 1e-6  # the uncertainty of a photo without any doubt, so that these are ordered too
 _ALIKE = 0.5  # distance of features in 0..1 below which a photo is called similar
 
 
@@ -123,7 +123,7 @@ def spread_order(uncertainties: NDArray[np.float64], features: NDArray[np.float6
         The position of each photo, its distance (0..1) from the nearest one before it, and the position of that one;
         1 and -1 for the first photo.
     """
-    weights = np.maximum(uncertainties, _SURE)
+    weights = np.maximum(uncertainties, _CONFIDENT)
     distances, nearest = np.ones(len(weights)), np.full(len(weights), -1)
     left = np.ones(len(weights), dtype=bool)
     order: list[tuple[int, float, int]] = []
@@ -138,12 +138,12 @@ def spread_order(uncertainties: NDArray[np.float64], features: NDArray[np.float6
 
 
 def _doubts(found: Instances, classes: Sequence[str]) -> str:
-    """The detections of which the network is least sure, in a few words."""
+    """The most uncertain detections, in a few words."""
     if not len(found):
         return "nothing found"
     ranked = sorted(zip(found.scores.tolist(), found.classes.tolist(), strict=True), key=lambda one: abs(one[0] - 0.5))
-    unsure = [f"{classes[class_id - 1]} {score:.2f}" for score, class_id in ranked[:3] if 0.1 <= score <= 0.9]
-    return f"unsure of {', '.join(unsure)}" if unsure else "sure of all detections"
+    uncertain = [f"{classes[class_id - 1]} {score:.2f}" for score, class_id in ranked[:3] if 0.1 <= score <= 0.9]
+    return f"uncertain of {', '.join(uncertain)}" if uncertain else "confident of all detections"
 
 
 def write_ranking(ranked: Sequence[RankedPhoto], path: Path) -> None:

@@ -174,7 +174,7 @@ class _Files:
         Returns:
             Number of instances that are shown.
         """
-        shown = found[self.options.shown.sure(found)]
+        shown = found[self.options.shown.above_threshold(found)]
         rows = coco_results(image["id"], found, lambda label: label)
         if self.film is not None:
             self.film.add(draw_instances(frame.pixels, shown, self.names), frame.stamp)

@@ -147,7 +147,7 @@ def write_photo(
     options: PredictOptions,
 ) -> PredictionRecord:
     """Writes the files of one photo, those that `options.formats` has; returns its record."""
-    selected = options.shown.sure(found)
+    selected = options.shown.above_threshold(found)
     shown = found[selected]
     name = f"{number:04d}-{safe_file_name(path.stem)}.png"
     height, width = photo.shape[:2]

@@ -31,7 +31,7 @@ class Resized:
 def transform_of(config: Path) -> InputTransform | None:
     """The input transform of a run's network; None if the configuration is missing or of another version."""
     try:
-        return input_transform(Config.load(config))
+        return input_transform(Config.load_saved(config))
     except ConfigError:
         return None
 

@@ -55,7 +55,7 @@ def teacher_labels(run: Path, history: Sequence[Mapping[str, str]]) -> TeacherLa
         return None
     with reading(path, RunError, "train the run again"):
         tree = json.loads(path.read_text(encoding="utf-8"))
-        rounds = [{**told, "sure_scores": {**told["sure_scores"]}} for told in tree["info"]["rounds"]]
+        rounds = [{**told, "class_thresholds": {**_thresholds(told)}} for told in tree["info"]["rounds"]]
         first = int(rounds[0]["epoch"])
         scores = {row["id"]: float(row.get("score", 1.0)) for row in tree["annotations"]}  # ground truth has none
     truth = read_truth(tree, ())
@@ -68,14 +68,21 @@ def teacher_labels(run: Path, history: Sequence[Mapping[str, str]]) -> TeacherLa
         except PhotoError:
             unread.append(str(image.get("file_name", image["id"])))
             continue
-        sure = instances[~instances.crowd]
-        scaled = resize_instances(sure, (small.shape[0], small.shape[1]))
+        objects = instances[~instances.crowd]
+        scaled = resize_instances(objects, (small.shape[0], small.shape[1]))
         drawn = draw_instances(small, scaled, truth.names, scores=True)
-        names = ", ".join(f"{truth.names[c]} {s:.2f}" for c, s in zip(sure.classes.tolist(), sure.scores, strict=True))
-        ignored = len(instances) - len(sure)
+        pairs = zip(objects.classes.tolist(), objects.scores, strict=True)
+        names = ", ".join(f"{truth.names[class_id]} {score:.2f}" for class_id, score in pairs)
+        ignored = len(instances) - len(objects)
         text = f"{names}{f'; {ignored} ignored' if ignored else ''}"
         examples.append(EmbeddedPhoto(photo_uri(drawn), small.shape[1], small.shape[0], text))
     return TeacherLabels(len(truth.images), rounds, examples, unread, describe_gain(history, first))
+
+
+def _thresholds(told: Mapping[str, Any]) -> Mapping[str, float]:
+    """The thresholds of a round, which have another name in files of earlier versions."""
+    thresholds: Mapping[str, float] = told["class_thresholds"] if "class_thresholds" in told else told["sure_scores"]
+    return thresholds
 
 
 def describe_gain(history: Sequence[Mapping[str, str]], first: int) -> str:

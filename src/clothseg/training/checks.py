@@ -62,7 +62,7 @@ def check_same_config(run: RunFolder, config: Config) -> None:
     """
     if not run.config.is_file():
         return
-    before, now = Config.load(run.config).flat(), config.flat()
+    before, now = Config.load_saved(run.config).flat(), config.flat()
     different = [name for name in now if now[name] != before.get(name) and name not in MAY_CHANGE]
     if different:
         rows = "".join(f"\n  {name}: {before.get(name)} in the run, {now[name]} now" for name in different)

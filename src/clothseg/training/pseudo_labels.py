@@ -1,4 +1,4 @@
-"""Labels that a teacher gives to photos: sure detections become objects, unsure ones become ignored regions."""
+"""Labels that a teacher gives to photos: confident detections become objects, uncertain ones ignored regions."""
 
 import json
 import math
@@ -26,13 +26,13 @@ class Candidate:
     Attributes:
         class_id: 1..K.
         score: in 0..1.
-        certainty: the mean, over the pixels of the mask, of the probability that they belong to it.
+        mask_score: the mean, over the pixels of the mask, of the probability that they belong to it.
         mask: of the photo's size.
     """
 
     class_id: int
     score: float
-    certainty: float
+    mask_score: float
     mask: Rle
 
 
@@ -44,13 +44,13 @@ class PseudoLabels:
         epoch: after which it was asked; 0 if never.
         annotations: for each photo, COCO annotations: objects with `iscrowd` 0, of which those without a mask have an
             empty segmentation, and ignored regions with `iscrowd` 1.
-        sure_scores: by class name, the score from which a detection was sure.
+        class_thresholds: by class name, the lowest score of a detection that became an object.
         rounds: `summary` of each time that the teacher was asked, this one included.
     """
 
     epoch: int = 0
     annotations: list[list[CocoAnnotation]] = field(default_factory=list)
-    sure_scores: dict[str, float] = field(default_factory=dict)
+    class_thresholds: dict[str, float] = field(default_factory=dict)
     rounds: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -66,8 +66,13 @@ class PseudoLabels:
         return {"masks": masks, "boxes": len(objects) - masks, "ignored": len(rows) - len(objects)}
 
     def summary(self) -> dict[str, Any]:
-        """The epoch, the numbers of photos that teach and of their labels, and the scores."""
-        return {"epoch": self.epoch, "photos": len(self.used), **self.counts(), "sure_scores": self.sure_scores}
+        """The epoch, the numbers of photos that teach and of their labels, and the thresholds."""
+        return {
+            "epoch": self.epoch,
+            "photos": len(self.used),
+            **self.counts(),
+            "class_thresholds": self.class_thresholds,
+        }
 
     def write(self, path: Path, dataset: CocoLikeDataset) -> None:
         """Writes them as a COCO file of the photos of `dataset` without labels; `info.rounds` has the summaries."""
@@ -96,37 +101,38 @@ class PseudoLabels:
         Raises:
             RunError: it has labels for another number of photos.
         """
-        labels = cls(**state)
+        # the name of the thresholds in checkpoints of earlier versions
+        labels = cls(**{"class_thresholds" if key == "sure_scores" else key: value for key, value in state.items()})
         if labels.epoch and len(labels.annotations) != photos:
             raise RunError(f"the checkpoint labels {len(labels.annotations)} photos without labels, not {photos}")
         return labels
 
 
 def find_candidates(found: Instances, settings: UnlabelledSettings) -> list[Candidate]:
-    """The detections on a photo that are sure or unsure, the better one where two classes claim one object."""
-    found = found[found.scores >= settings.unsure_score]
+    """The detections on a photo that are not background, the better one where two classes claim one object."""
+    found = found[found.scores >= settings.ignore_threshold]
     runs = found.masks.rle()
-    certainties = [_certainty(one) for one in found]
+    mask_scores = [_mask_score(one) for one in found]
     staying = best_of_classes(found, runs, SAME_OBJECT).tolist()
-    values = zip(found.classes.tolist(), found.scores.tolist(), certainties, runs, strict=True)
+    values = zip(found.classes.tolist(), found.scores.tolist(), mask_scores, runs, strict=True)
     return [Candidate(*value) for value, stays in zip(values, staying, strict=True) if stays and mask_area(value[3])]
 
 
-def _certainty(one: Instances) -> float:
+def _mask_score(one: Instances) -> float:
     """The mean probability of the pixels of one object's mask."""
     soft = one.masks.soft()
     inside = soft[soft >= 0.5]
     return float(inside.mean()) if len(inside) else 0.0
 
 
-def sure_scores(
+def class_thresholds(
     found: Sequence[Sequence[Candidate]], expected: Mapping[int, float], settings: UnlabelledSettings
 ) -> dict[int, float]:
-    """The score from which a detection is sure, by class id.
+    """The lowest score of a detection that becomes an object, by class id.
 
-    It is `settings.sure_score`, or more for a class of which there would be more objects than expected: then only as
-    many as expected are sure. So a class that the teacher sees everywhere does not teach its errors, and where the
-    teacher gets surer as it learns, the scores rise with it.
+    It is `settings.score_threshold`, or more for a class of which there would be more objects than expected: then only
+    as many as expected reach it. So a class that the teacher sees everywhere does not teach its errors, and where the
+    teacher gets more confident as it learns, the thresholds rise with it.
 
     Source: Chen et al., Label Matching Semi-Supervised Object Detection (2022), section 3.2: thresholds for which the
     photos have the distribution of the labels.
@@ -139,12 +145,12 @@ def sure_scores(
     scores: dict[int, list[float]] = defaultdict(list)
     for candidate in (one for of_photo in found for one in of_photo):
         scores[candidate.class_id].append(candidate.score)
-    sure = {}
+    thresholds = {}
     for class_id, on_photo in expected.items():
         ranked, most = sorted(scores[class_id], reverse=True), max(1, math.ceil(on_photo * len(found)))
         reached = ranked[most - 1] if len(ranked) >= most else 0.0
-        sure[class_id] = max(settings.sure_score, reached)
-    return sure
+        thresholds[class_id] = max(settings.score_threshold, reached)
+    return thresholds
 
 
 def expected_objects(dataset: CocoLikeDataset) -> dict[int, float]:
@@ -156,15 +162,15 @@ def expected_objects(dataset: CocoLikeDataset) -> dict[int, float]:
 def to_annotations(
     found: Sequence[Candidate],
     image_id: int,
-    sure: Mapping[int, float],
+    thresholds: Mapping[int, float],
     settings: UnlabelledSettings,
     dataset: CocoLikeDataset,
 ) -> list[CocoAnnotation]:
     """The candidates of one photo as COCO annotations, with the class ids of `dataset`."""
     rows: list[CocoAnnotation] = []
     for number, one in enumerate(found, start=1):
-        is_object = one.score >= sure[one.class_id]
-        has_mask = not is_object or one.certainty >= settings.sure_mask
+        is_object = one.score >= thresholds[one.class_id]
+        has_mask = not is_object or one.mask_score >= settings.mask_score_threshold
         rows.append(
             {
                 "id": number,

@@ -22,9 +22,9 @@ from clothseg.training.examples import Examples
 from clothseg.training.pseudo_labels import (
     Candidate,
     PseudoLabels,
+    class_thresholds,
     expected_objects,
     find_candidates,
-    sure_scores,
     to_annotations,
 )
 from clothseg.training.run_log import RunLog
@@ -101,12 +101,12 @@ class SelfTraining:
             here = [self._find(photo) for photo in read_ahead(own)]
         network.train(training)
         found = distributed.gather(here)
-        sure = sure_scores(found, expected_objects(self.dataset), self.config.unlabelled)
+        thresholds = class_thresholds(found, expected_objects(self.dataset), self.config.unlabelled)
         annotations = [
-            to_annotations(of_photo, entry.id, sure, self.config.unlabelled, self.dataset)
+            to_annotations(of_photo, entry.id, thresholds, self.config.unlabelled, self.dataset)
             for of_photo, entry in zip(found, unlabelled, strict=True)
         ]
-        scores = {self.dataset.classes[number - 1]: round(least, 4) for number, least in sure.items()}
+        scores = {self.dataset.classes[number - 1]: round(least, 4) for number, least in thresholds.items()}
         labels = PseudoLabels(epoch, annotations, scores)
         return replace(labels, rounds=[*self.labels.rounds, labels.summary()])
 
@@ -140,10 +140,10 @@ class SelfTraining:
     def describe(self) -> str:
         """What the teacher said last, for people."""
         labels, counts = self.labels, self.labels.counts()
-        scores = ", ".join(f"{name} from {score:.2f}" for name, score in labels.sure_scores.items())
+        thresholds = ", ".join(f"{name} from {score:.2f}" for name, score in labels.class_thresholds.items())
         boxes = f", {counts['boxes']} with only a box" if counts["boxes"] else ""
         return (
             f"epoch {labels.epoch}: the teacher labelled {self.dataset.unlabelled} photos: {counts['masks']} objects "
-            f"with masks{boxes} on {len(labels.used)} of them, {counts['ignored']} unsure regions that are ignored; "
-            f"sure: {scores}"
+            f"with masks{boxes} on {len(labels.used)} of them, {counts['ignored']} uncertain regions that are "
+            f"ignored; confident: {thresholds}"
         )

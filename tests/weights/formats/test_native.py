@@ -34,6 +34,15 @@ def test_a_file_keeps_settings_conventions_and_classes(
     assert model.config == config
 
 
+def test_settings_of_earlier_versions_are_read(tmp_path: Path) -> None:
+    config = Config.load("demo", ["unlabelled.ignore_threshold=0.3"])
+    old = config.to_yaml().replace("ignore_threshold: 0.3", "unsure_score: 0.3")
+    assert old != config.to_yaml()
+    path = tmp_path / "old.safetensors"
+    save_file({"a": torch.zeros(1)}, path, {"format": "clothseg-1", "config": old, "classes": '["Suit"]'})
+    assert read_network(path).config == config
+
+
 def test_files_of_other_programs_and_broken_metadata_are_refused(
     torchvision_state: dict[str, torch.Tensor], save: Callable[[object, str], Path], tmp_path: Path
 ) -> None:

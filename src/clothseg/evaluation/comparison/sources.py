@@ -40,7 +40,7 @@ def read_source(path: Path) -> Source:
     if not path.is_dir():
         return Source(path, SourceFacts(str(path)), None)
     folder = RunFolder(path)
-    config = Config.load(folder.config) if folder.config.is_file() else None
+    config = Config.load_saved(folder.config) if folder.config.is_file() else None
     known = folder.read_facts()
     parameters = (known.get("parameters") or {}).get("total")
     seconds = (known.get("timings") or {}).get("train")

@@ -1,4 +1,4 @@
-"""Scores that count how sure a mask is of its own pixels. Source: SOLO (Wang et al. 2020), which calls it maskness."""
+"""Scores times the mean probability of a mask's own pixels. Source: SOLO (Wang et al. 2020): maskness."""
 
 from torch import Tensor
 

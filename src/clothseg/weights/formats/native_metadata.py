@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 
 from clothseg.config import Config
+from clothseg.config.renamed import take_renamed
 from clothseg.config.yaml_text import parse_yaml
 from clothseg.errors import ConfigError, WeightsError
 from clothseg.instances import Calibration
@@ -47,7 +48,10 @@ def parse_metadata(path: Path, metadata: Mapping[str, Any]) -> tuple[Config, lis
         WeightsError: they are missing or invalid.
     """
     try:
-        config = Config.model_validate(parse_yaml(metadata["config"], "config"))
+        tree = parse_yaml(metadata["config"], "config")
+        if isinstance(tree, dict):
+            take_renamed(tree)
+        config = Config.model_validate(tree)
         return config, [str(name) for name in json.loads(metadata["classes"])]
     except (KeyError, ValueError, TypeError, ValidationError, RecursionError, ConfigError) as error:
         raise WeightsError(
