@@ -26,13 +26,17 @@ from clothseg.training.trainer import Trainer
 from .conftest import CLASSES, TINY, Photos
 from .test_fit import assert_same_runs
 
-EVERYTHING_IS_SURE = ["unlabelled.sure_score=0", "unlabelled.unsure_score=0", "unlabelled.sure_mask=0"]
+EVERYTHING_IS_CONFIDENT = [
+    "unlabelled.score_threshold=0",
+    "unlabelled.ignore_threshold=0",
+    "unlabelled.mask_score_threshold=0",
+]
 SETTINGS = [
     *TINY,
     "train.ema_decay=0.5",
     "unlabelled.burn_in=0.34",
     "unlabelled.relabel_every=1",
-    *EVERYTHING_IS_SURE,
+    *EVERYTHING_IS_CONFIDENT,
 ]
 
 
