@@ -45,6 +45,22 @@ KERAS = (
     *("fpn_c5p5/fpn_c5p5/kernel:0", "mrcnn_class_logits/mrcnn_class_logits/kernel:0"),
     *("mrcnn_bbox_fc/mrcnn_bbox_fc/kernel:0", "mrcnn_mask/mrcnn_mask/kernel:0", "rpn_model/rpn_conv_shared/kernel:0"),
 )
+DEEPLAB = (
+    *("sem_seg_head.decoder.res5.project_conv.convs.0.weight", "sem_seg_head.decoder.res5.project_conv.project.weight"),
+    *("sem_seg_head.predictor.weight", "sem_seg_head.predictor.bias", "backbone.res2.0.conv2.weight"),
+    *("sem_seg_head.decoder.res2.project_conv.weight", "sem_seg_head.decoder.res2.fuse_conv.0.weight"),
+    *("ins_embed_head.decoder.res5.project_conv.convs.0.weight", "ins_embed_head.center_head.0.weight"),
+)
+TORCHVISION_DEEPLAB = (
+    *("classifier.0.convs.0.0.weight", "classifier.0.convs.4.1.weight", "classifier.1.weight", "classifier.4.weight"),
+    *("classifier.4.bias", "aux_classifier.4.weight", "backbone.conv1.weight", "backbone.layer4.0.conv2.weight"),
+)
+YOLACT = (
+    *("backbone.conv1.weight", "backbone.layers.0.0.conv3.weight", "semantic_seg_conv.weight"),
+    *("fpn.lat_layers.0.weight", "fpn.lat_layers.1.weight", "fpn.pred_layers.0.weight"),
+    *(f"prediction_layers.0.{layer}_layer.{kind}" for layer in ("bbox", "conf", "mask") for kind in ("weight", "bias")),
+    *(f"proto_net.{number}.weight" for number in (0, 2, 4, 8, 10)),
+)
 TIMM = ("conv_stem.weight", "bn1.weight", "blocks.0.0.conv_dw.weight", "classifier.weight", "conv1.weight", "fc.weight")
 DTYPES = (torch.float16, torch.bfloat16, torch.float64, torch.int64, torch.uint8, torch.bool, torch.complex64)
 
@@ -59,11 +75,11 @@ def shapes() -> dict[str, list[int]]:
 
 
 def tensors(shapes: dict[str, list[int]], rng: random.Random) -> dict[Any, Any]:
-    kind = rng.randrange(4)
+    kind = rng.randrange(7)
     if kind == 0:
         state = {name: torch.ones(shape) for name, shape in shapes.items()}
     else:
-        names = (DETECTRON2, KERAS, TIMM)[kind - 1]
+        names = (DETECTRON2, KERAS, TIMM, DEEPLAB, TORCHVISION_DEEPLAB, YOLACT)[kind - 1]
         state = {name: torch.ones([rng.randint(1, 4) for _ in range(1 if "bias" in name else 4)]) for name in names}
     for name in rng.sample(list(state), min(len(state), rng.randint(1, 4))):
         change = rng.randrange(6)

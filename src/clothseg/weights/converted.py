@@ -3,17 +3,30 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from clothseg.errors import WeightsError
 from clothseg.instances import Calibration
 
 UNKNOWN_PART = "no such part in this network"
 BATCH_COUNTER = "counts training batches; a frozen norm does not use it"
 IMAGENET_CLASSIFIER = "ImageNet's classifier"
 """Reasons why a key is not used."""
+
+SHAPES = {1: "[channels]", 2: "[outputs, inputs]", 4: "[outputs, inputs, height, width]"}
+AXES: tuple[tuple[str, tuple[int, ...]], ...] = (
+    (r".*\.(bias|running_mean|running_var)", (1,)),
+    (r"backbone\.model\.layer\d\.\d+\.conv\d\.weight", (4,)),
+    (r"box_head\.(dense\.\d+|score|delta)\.weight", (2,)),
+    (r"(rpn|head)\.(score|delta|coefficient)\.weight", (4,)),
+    (r".*\.(predictor|logits|up)\.weight", (4,)),
+    (r".*\.weight", (1, 2, 4)),
+)
+"""How many axes a tensor may have, by our name; the first pattern that matches counts."""
 
 
 @dataclass
@@ -97,6 +110,27 @@ class LoadReport:
             rows = f"of background and of {', '.join(self.transferred)}" if self.transferred else "of background alone"
             parts.append(f"last layers new for these classes, with the rows {rows}")
         return "; ".join([", ".join(parts), *self.notes])
+
+
+def require_shapes(path: Path, converted: ConvertedWeights) -> None:
+    """Checks that tensors have the number of axes of their layers, and no empty axis, so that code can rely on it.
+
+    Backbones of timm may have any layers, and are not checked.
+
+    Raises:
+        WeightsError: one has not; the message names its key, its shape and the shape that it should have.
+    """
+    free = "backbone." if converted.origin in {"timm", "clothseg"} else "\0"
+    for key, name in converted.renamed.items():
+        if (tensor := converted.tensors.get(name)) is None or name.startswith(free):
+            continue
+        axes = next((axes for pattern, axes in AXES if re.fullmatch(pattern, name)), None)
+        if axes and (tensor.dim() not in axes or not tensor.numel()):
+            expected = " or ".join(SHAPES[count] for count in axes)
+            raise WeightsError(
+                f"{path}: tensor {key} has the shape {list(tensor.shape)}, but should be {expected}; the file is "
+                "damaged, or of another network"
+            )
 
 
 def prepend_background(rows: Tensor, count: int = 1) -> Tensor:

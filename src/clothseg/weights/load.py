@@ -11,12 +11,19 @@ from typing import TYPE_CHECKING, Protocol
 from torch import Tensor
 
 from clothseg.config import deep_merge
-from clothseg.errors import WeightsError, reading
+from clothseg.errors import WeightsError
 from clothseg.networks import Network
 from clothseg.runs import RunFolder
 from clothseg.weights.catalogue import find_weights_file
 from clothseg.weights.check import weights_file
-from clothseg.weights.converted import ConvertedWeights, LoadReport, same_classes, shared_classes, transfer_class_rows
+from clothseg.weights.converted import (
+    ConvertedWeights,
+    LoadReport,
+    require_shapes,
+    same_classes,
+    shared_classes,
+    transfer_class_rows,
+)
 from clothseg.weights.files.tensor_file import TensorFile, read_tensor_file
 from clothseg.weights.formats import (
     deeplab,
@@ -68,16 +75,16 @@ def read_weights(path: Path) -> ConvertedWeights:
     """Reads any supported weights file, or the one in a run's folder, and converts it to our names.
 
     Raises:
-        WeightsError: it cannot be read, is of another network, or contains values that are not finite.
+        WeightsError: it cannot be read, is of another network, has a tensor with a shape that its layer cannot have, or
+            contains values that are not finite.
     """
     if path.is_dir() and RunFolder(path).weights.is_file():
         path = RunFolder(path).weights
     if not path.exists():
         weights_file(path)  # raises an error with a hint
     file = read_tensor_file(path)
-    layout = find_format(file)
-    with reading(path, WeightsError, "its names and shapes are not those that a supported program writes"):
-        converted = layout.convert(file)
+    converted = find_format(file).convert(file)
+    require_shapes(path, converted)
     if broken := [name for name, tensor in converted.tensors.items() if not is_finite(tensor)]:
         raise WeightsError(
             f"{path}: {len(broken)} of {len(converted.tensors)} tensors contain values that are not finite, among them "
@@ -88,9 +95,8 @@ def read_weights(path: Path) -> ConvertedWeights:
         converted.changed[key] = "; ".join(filter(None, changes))
     converted.unused |= file.non_tensors
     if converted.origin != native.ORIGIN and converted.classes is None:
-        with reading(path, WeightsError, "its shapes are not those of a network that can be built"):
-            converted.settings = deep_merge(converted.settings, infer_settings(converted.tensors))
-            converted.classes = infer_classes(converted.tensors)
+        converted.settings = deep_merge(converted.settings, infer_settings(converted.tensors))
+        converted.classes = infer_classes(converted.tensors)
     if converted.classes == []:
         raise WeightsError(f"{path}: the class layer has no class besides background")
     return converted

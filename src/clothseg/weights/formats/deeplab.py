@@ -12,7 +12,13 @@ from torch import Tensor
 from clothseg.config import deep_merge
 from clothseg.errors import WeightsError
 from clothseg.networks.backbones.mobilenet import MOBILENET, STAGE_ENDS
-from clothseg.weights.converted import BATCH_COUNTER, IMAGENET_CLASSIFIER, UNKNOWN_PART, ConvertedWeights
+from clothseg.weights.converted import (
+    BATCH_COUNTER,
+    IMAGENET_CLASSIFIER,
+    UNKNOWN_PART,
+    ConvertedWeights,
+    require_shapes,
+)
 from clothseg.weights.files.tensor_file import TensorFile
 from clothseg.weights.formats.deeplab_classes import name_classes
 from clothseg.weights.formats.torchvision import backbone_name
@@ -50,7 +56,8 @@ def convert(file: TensorFile) -> ConvertedWeights:
     """Converts a file of DeepLab; no tensor changes, unless it has no background.
 
     Raises:
-        WeightsError: its backbone is not supported, or its last layer is missing.
+        WeightsError: its backbone is not supported, its last layer is missing, or a tensor has a shape that its layer
+            cannot have.
     """
     kind = _kind(file.tensors) or ""
     origin = "torchvision" if kind == "torchvision" else "vainf"
@@ -74,6 +81,7 @@ def convert(file: TensorFile) -> ConvertedWeights:
         else:
             converted.unused[key] = UNKNOWN_PART
     _move_separable_norms(converted)
+    require_shapes(file.path, converted)
     name_classes(file.path, converted)
     converted.settings = deep_merge(
         _settings(converted.tensors, origin, has_decoder=kind == "v3plus"), infer_settings(converted.tensors)

@@ -16,6 +16,7 @@ from clothseg.weights.converted import (
     UNKNOWN_PART,
     ConvertedWeights,
     prepend_background,
+    require_shapes,
 )
 from clothseg.weights.files.tensor_file import TensorFile
 
@@ -125,7 +126,11 @@ def recognizes(file: TensorFile) -> bool:
 
 
 def convert(file: TensorFile) -> ConvertedWeights:
-    """Converts a file: renames tensors, orders the classes, and completes norms that Caffe2 folded."""
+    """Converts a file: renames tensors, orders the classes, and completes norms that Caffe2 folded.
+
+    Raises:
+        WeightsError: a tensor has a shape that its layer cannot have.
+    """
     caffe2, deep = _is_caffe2(file), has_deep_stem(file)
     converted = ConvertedWeights("detectron2", "detectron2, with Caffe2's names" if caffe2 else "detectron2")
     for key, tensor in file.tensors.items():
@@ -135,6 +140,7 @@ def convert(file: TensorFile) -> ConvertedWeights:
             converted.unused[key] = reason or UNKNOWN_PART
         else:
             converted.add(key, name, tensor)
+    require_shapes(file.path, converted)
     if caffe2:
         _complete_folded_norms(converted)
     if "box_head.score.weight" in converted.tensors:

@@ -10,7 +10,13 @@ from typing import Any
 from torch import Tensor
 
 from clothseg.config import deep_merge
-from clothseg.weights.converted import BATCH_COUNTER, IMAGENET_CLASSIFIER, UNKNOWN_PART, ConvertedWeights
+from clothseg.weights.converted import (
+    BATCH_COUNTER,
+    IMAGENET_CLASSIFIER,
+    UNKNOWN_PART,
+    ConvertedWeights,
+    require_shapes,
+)
 from clothseg.weights.files.tensor_file import TensorFile
 from clothseg.weights.formats.deeplab_classes import name_classes
 from clothseg.weights.formats.detectron2 import has_deep_stem, our_name
@@ -45,7 +51,7 @@ def convert(file: TensorFile) -> ConvertedWeights:
     """Converts a file; no tensor changes, unless it has no background.
 
     Raises:
-        WeightsError: its last layer is missing.
+        WeightsError: its last layer is missing, or a tensor has a shape that its layer cannot have.
     """
     panoptic = any(name.startswith("ins_embed_head.") for name in file.tensors)
     converted = ConvertedWeights("detectron2", f"{'Panoptic-DeepLab' if panoptic else 'DeepLab'} of detectron2")
@@ -58,6 +64,7 @@ def convert(file: TensorFile) -> ConvertedWeights:
             converted.unused[key] = reason or UNKNOWN_PART
         else:
             converted.add(key, name, tensor)
+    require_shapes(file.path, converted)
     name_classes(file.path, converted)
     settings = _settings(converted.tensors, file.tensors, levels, panoptic=panoptic)
     converted.settings = deep_merge(settings, infer_settings(converted.tensors))

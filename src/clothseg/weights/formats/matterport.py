@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from clothseg.errors import WeightsError
-from clothseg.weights.converted import IMAGENET_CLASSIFIER, UNKNOWN_PART, ConvertedWeights
+from clothseg.weights.converted import IMAGENET_CLASSIFIER, UNKNOWN_PART, ConvertedWeights, require_shapes
 from clothseg.weights.files.tensor_file import TensorFile
 
 NORM_KINDS = ("weight", "bias", "running_mean", "running_var")
@@ -62,22 +62,29 @@ def convert(file: TensorFile) -> ConvertedWeights:
     converted = ConvertedWeights("matterport", layout)
     biases: dict[str, tuple[str, Tensor]] = {}  # of convolutions before a norm
     for key, tensor in file.tensors.items():
-        layer, number, _ = key.split("/", 2)
-        our_layer, position = _our_layer(layer), int(number)
-        if our_layer is None:
+        match = re.match(r"([^/]+)/(\d+)/", key)
+        layer, position = (match[1], int(match[2])) if match else (key, 0)
+        our_layer = _our_layer(layer)
+        if our_layer is None or position >= len(NORM_KINDS):
             converted.unused[key] = IMAGENET_CLASSIFIER if layer == "fc1000" else UNKNOWN_PART
         elif layer.startswith("bn") or "_bn" in layer:
             converted.add(key, f"{our_layer}.{NORM_KINDS[position]}", tensor)
         elif position == 0:
-            converted.add(key, f"{our_layer}.weight", *_convert_kernel(layer, tensor, key))
+            converted.add(key, f"{our_layer}.weight", *_convert_kernel(layer, tensor, f"{file.path}: tensor {key}"))
         elif norm := _norm_after(our_layer):
             biases[key] = (norm, tensor)
         else:
-            converted.add(key, f"{our_layer}.bias", *_convert_rows(layer, tensor))
+            converted.add(key, f"{our_layer}.bias", *_convert_rows(layer, tensor, f"{file.path}: tensor {key}"))
+    require_shapes(file.path, converted)
     for key, (norm, bias) in biases.items():
         name = f"{norm}.running_mean"
         if name not in converted.tensors:
             raise WeightsError(f"{file.path}: layer {key.split('/')[0]} has a bias, but the norm after it is missing")
+        if bias.shape != (mean := converted.tensors[name]).shape:
+            raise WeightsError(
+                f"{file.path}: tensor {key} has the shape {list(bias.shape)}, but should be {list(mean.shape)}, like "
+                "the mean of the norm after it"
+            )
         converted.update(name, key, "subtracted from the mean of the norm after it", partial(_subtract, bias))
     converted.settings = dict(DEFAULTS)
     return converted
@@ -117,21 +124,31 @@ def _norm_after(our_layer: str) -> str:
     return our_layer[:-4] + "norm" if our_layer.startswith("mask_head.convs.") else ""
 
 
-def _convert_kernel(layer: str, kernel: Tensor, key: str) -> tuple[Tensor, str]:
-    """Converts a kernel with Keras's axes (height, width, inputs, outputs), and describes the change."""
+def _convert_kernel(layer: str, kernel: Tensor, what: str) -> tuple[Tensor, str]:
+    """Converts a kernel with Keras's axes (height, width, inputs, outputs), and describes the change.
+
+    `what` names file and tensor in messages.
+    """
     if kernel.dim() == 2:
-        return _convert_rows(layer, kernel.T)
+        return _convert_rows(layer, kernel.T, what)
     if kernel.dim() != 4:
-        raise WeightsError(f"{key}: this network has no kernel of shape {tuple(kernel.shape)}")
+        raise WeightsError(
+            f"{what} has the shape {list(kernel.shape)}, but a kernel should be [height, width, inputs, outputs] or "
+            "[inputs, outputs]"
+        )
     rows, change = kernel.permute(3, 2, 0, 1), "axes reordered"
     if layer.startswith("mrcnn_class_conv"):
         rows, change = rows.flatten(1), "axes reordered and flattened: the convolution covers the whole box"
-    rows, row_change = _convert_rows(layer, rows)
+    rows, row_change = _convert_rows(layer, rows, what)
     return rows, f"{change}; {row_change}" if row_change else change
 
 
-def _convert_rows(layer: str, rows: Tensor) -> tuple[Tensor, str]:
+def _convert_rows(layer: str, rows: Tensor, what: str) -> tuple[Tensor, str]:
     """Converts the rows (outputs) of a layer to our order, and describes the change."""
+    of_one = {"rpn_class_raw": 2, "rpn_bbox_pred": 4, "mrcnn_bbox_fc": 4}.get(layer, 1)
+    if not rows.dim() or not rows.numel() or len(rows) % of_one:
+        count = f"a multiple of {of_one}" if of_one > 1 else "at least 1"
+        raise WeightsError(f"{what} has {len(rows) if rows.dim() else 'no'} outputs, but should have {count}")
     if layer == "rpn_class_raw":
         pairs = rows.reshape(-1, 2, *rows.shape[1:]).double()
         return (pairs[:, 1] - pairs[:, 0]).float(), "foreground minus background of each pair"

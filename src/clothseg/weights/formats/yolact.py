@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from clothseg.errors import WeightsError
-from clothseg.weights.converted import BATCH_COUNTER, UNKNOWN_PART, ConvertedWeights, prepend_background
+from clothseg.weights.converted import BATCH_COUNTER, UNKNOWN_PART, ConvertedWeights, prepend_background, require_shapes
 from clothseg.weights.files.tensor_file import TensorFile
 from clothseg.weights.formats.torchvision import backbone_name
 from clothseg.weights.infer_settings import class_names, infer_settings
@@ -23,11 +23,7 @@ DOWNSAMPLED = 2
 """Levels beyond the backbone's."""
 
 SUPPORTED = "of the original YOLACT, files with ResNet-50 and ResNet-101 are"
-NEEDED = (
-    "fpn.lat_layers.0.weight",
-    "fpn.pred_layers.0.weight",
-    *(f"{HEAD}{layer}_layer.{kind}" for layer in ("bbox", "conf", "mask") for kind in ("weight", "bias")),
-)
+NEEDED = tuple(f"{HEAD}{layer}_layer.{kind}" for layer in ("bbox", "conf", "mask") for kind in ("weight", "bias"))
 OTHER_LAYERS = {
     f"{HEAD}bbox_layer": "head.delta",
     f"{HEAD}mask_layer": "head.coefficient",
@@ -61,7 +57,7 @@ def convert(file: TensorFile) -> ConvertedWeights:
     """Converts a file: renames tensors, and orders the class layer by class.
 
     Raises:
-        WeightsError: it is a variant that is not supported.
+        WeightsError: it is a variant that is not supported, or a tensor has a shape that its layer cannot have.
     """
     _refuse_variants(file)
     converted = ConvertedWeights("yolact", "YOLACT of its authors")
@@ -76,6 +72,7 @@ def convert(file: TensorFile) -> ConvertedWeights:
             converted.add(key, name, tensor)
         else:
             converted.unused[key] = UNKNOWN_PART
+    require_shapes(file.path, converted)
     anchors = len(file.tensors[f"{HEAD}bbox_layer.weight"]) // 4
     kinds = len(file.tensors[f"{HEAD}conf_layer.weight"]) // anchors
     for kind in ("weight", "bias"):
@@ -95,9 +92,13 @@ def _refuse_variants(file: TensorFile) -> None:
         raise WeightsError(f"{file.path}: a YOLACT whose backbone is not a ResNet, which is not supported; {SUPPORTED}")
     if not any(key.startswith("fpn.") for key in file.tensors):
         raise WeightsError(f"{file.path}: a YOLACT without an FPN, which is not supported; {SUPPORTED}")
-    if lost := [name for name in NEEDED if name not in file.tensors]:
+    of_level = re.compile(r"fpn\.(?:lat|pred)_layers\.(\d+)\.weight")
+    numbers = [int(match[1]) for key in file.tensors if (match := of_level.fullmatch(key))]
+    levels = range(1 + min(max(numbers, default=0), len(numbers)))
+    of_fpn = (f"fpn.{part}_layers.{number}.weight" for part in ("lat", "pred") for number in levels)
+    if lost := [name for name in (*of_fpn, *NEEDED) if name not in file.tensors]:
         raise WeightsError(f"{file.path}: not complete: it lacks {', '.join(lost)}")
-    boxes, logits = (file.tensors[f"{HEAD}{layer}_layer.weight"].shape[0] for layer in ("bbox", "conf"))
+    boxes, logits = (sum(file.tensors[f"{HEAD}{layer}_layer.weight"].shape[:1]) for layer in ("bbox", "conf"))
     if boxes % 4 or not boxes or logits % (boxes // 4) or logits // (boxes // 4) < 1:
         raise WeightsError(f"{file.path}: the layers of its head do not fit each other: {boxes} and {logits} rows")
 
