@@ -221,7 +221,7 @@ class Model:
         return self
 
     def predict_dataset(self, dataset: CocoLikeDataset, unread: list[str] | None = None) -> Iterator[list[CocoResult]]:
-        """For each photo of a prepared dataset its detections of the dataset's classes, as COCO results.
+        """The detections of the dataset's classes on each photo of a prepared dataset, as COCO results.
 
         `unread` is as in `evaluation.results.detections`, whose errors it raises too. Raises RunError if the dataset
         has a class, by its name, that the network does not know.

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from clothseg.dataset.reading import choose_split, find_layout, read_coco_file
+from clothseg.dataset.reading.issues import Need
 from clothseg.errors import DataError, PhotoError
 from clothseg.photos import RAW_SUFFIXES, SUFFIXES, url_in
 from clothseg.suggestions import near_path
@@ -76,7 +77,8 @@ def _listed(place: Path, split: str | None) -> list[Path]:
     else:
         return []
     chosen = [choose_split(layout, split)] if split else layout.splits
-    read = [read_coco_file(files.annotations, files.photos, needs=("photos",)) for files in chosen]
+    needs: tuple[Need, ...] = ("photos",)
+    read = [read_coco_file(files.annotations, files.photos, needs=needs) for files in chosen]
     return list(dict.fromkeys(path for file in read for path in file.paths.values()))
 
 

@@ -29,7 +29,7 @@ Progress = Callable[[Sequence[int], str], Iterable[int]]
 """Wraps positions of photos for a progress bar; the text says what is done with them."""
 Cells = list[tuple[RgbImage, str]]
 """The pictures of a sheet, `[H, W, 3]` uint8, with their captions."""
-_CELL_AREA = 150_000  # every picture is drawn with so many pixels, so lines have the same width on the sheet
+_CELL_AREA = 150_000  # pixels of every picture, so that lines have the same width on the sheet
 _PADDING = 128  # grey
 _MARGIN = 0.15  # around an instance on the sheet of its class, as a part of its box's longer side
 

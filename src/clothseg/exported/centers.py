@@ -51,7 +51,7 @@ def _centers(peaks: NDArray[np.float32], top_k: int) -> NDArray[np.int64]:
 
 
 def _nearest(points: NDArray[np.int64], offsets: NDArray[np.float32]) -> NDArray[np.int64]:
-    """For each pixel the row, plus 1, of the center nearest to where it points: `[h, w]`; 0 without any."""
+    """The row, plus 1, of the center nearest to where each pixel points: `[h, w]`; 0 without any."""
     height, width = offsets.shape[1:]
     target_y = offsets[0] + np.arange(height, dtype=np.float32)[:, None]
     target_x = offsets[1] + np.arange(width, dtype=np.float32)

@@ -143,7 +143,7 @@ def choose_photo(dataset: CocoLikeDataset) -> int:
 
 
 def overlaps(truth: Instances, found: Instances) -> list[float]:
-    """For each object the mask IoU with the best detection of its class with a score from `FOUND_SCORE`."""
+    """The mask IoU of each object with the best detection of its class that has a score of `FOUND_SCORE` or more."""
     iou = torch.from_numpy(mask_iou(found.masks.rle(), truth.masks.rle())).float().T
     fits = (truth.classes[:, None] == found.classes.cpu()[None]) & (found.scores.cpu() >= FOUND_SCORE)[None]
     best = torch.cat([iou * fits, torch.zeros((len(truth), 1))], dim=1).max(dim=1).values

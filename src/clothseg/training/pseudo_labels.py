@@ -96,7 +96,7 @@ class PseudoLabels:
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any], photos: int) -> "PseudoLabels":
-        """From a checkpoint of a training with so many photos without labels.
+        """The labels in a checkpoint of a training with `photos` photos without labels.
 
         Raises:
             RunError: it has labels for another number of photos.

@@ -54,7 +54,7 @@ def _bring_up_to(path: Path, points: Mapping[int, Mapping[str, float]]) -> None:
 
 
 def _records(path: Path) -> Iterator[tuple[int, int]]:
-    """For each complete record its step, and where it ends in the file."""
+    """The step of each complete record, and where the record ends in the file."""
     content = path.read_bytes()
     end = 0
     while end + 12 <= len(content):

@@ -36,7 +36,7 @@ def augment(
         generator: draws the change.
 
     Returns:
-        the changed photo of the same size, and its instances: boxes tight round the masks, emptied ones left out.
+        the changed photo of the same size, and its instances: boxes tight around the masks, emptied ones left out.
         Objects without a mask have their moved box.
     """
     geometry = draw_geometry(settings, instances.size, generator)
@@ -104,7 +104,7 @@ def _visible(mask: BoolMask, covered: BoolMask) -> BoolMask:
 
 
 def uncovered_box(box: Tensor, covered: BoolMask) -> Tensor:
-    """The box `[4]` round the pixels of a box that are not `covered` `[H, W]`; all 0 if these are not enough."""
+    """The box `[4]` around the pixels of a box that are not `covered` `[H, W]`; all 0 if these are not enough."""
     left, top, right, bottom = (int(edge) for edge in (*box[:2].floor(), *box[2:].ceil()))
     free = ~covered[top:bottom, left:right]
     if free.all():
@@ -125,7 +125,7 @@ def cut_boxes(boxes: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _with_masks(instances: Instances, masks: CropMasks, boxes: Tensor) -> Instances:
-    """The instances with changed masks and tight boxes round them, without those that are gone.
+    """The instances with changed masks and tight boxes around them, without those that are gone.
 
     Args:
         instances: as they were.

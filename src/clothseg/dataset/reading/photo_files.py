@@ -56,7 +56,7 @@ class PhotoFiles:
         return folder if photo_exists(folder) else None
 
     def _names(self, folder: Path) -> dict[str, str]:
-        """The names in a folder by their key; those that only case tells apart are left out."""
+        """The names in a folder by their key; names that differ only in case are left out."""
         if folder not in self._listed:
             names: dict[str, str] = {}
             twice = set()

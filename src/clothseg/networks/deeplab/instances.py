@@ -89,7 +89,7 @@ def find_centers(heat: Tensor, settings: CenterSettings) -> FoundCenters:
 
 
 def nearest_centers(centers: FoundCenters, offsets: Tensor) -> Tensor:
-    """For each pixel the center nearest to where its offset points: `[h, w]` int64, its row plus 1; 0 without any.
+    """The center nearest to where the offset of each pixel points: `[h, w]` int64, its row plus 1; 0 without any.
 
     Of equally near ones it is the first.
 

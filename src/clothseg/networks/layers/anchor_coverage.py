@@ -128,7 +128,7 @@ def best_ious(layout: AnchorLayout, scales: Scales, boxes: Tensor, inputs: Tenso
 
 
 def _nearest(cell: Tensor, level: int, boxes: Tensor, inputs: Tensor, conventions: AnchorConventions) -> Tensor:
-    """For each box the anchor of the shape `cell` on one level whose centre is nearest."""
+    """The anchor of the shape `cell` on one level whose centre is nearest to each box."""
     cells = -(-inputs // 2**level)
     step, first = (part.flip(1).double() for part in conventions.steps(inputs, cells, 2**level))  # x before y
     nearest = (boxes[:, :2] + boxes[:, 2:] - cell[:2] - cell[2:]) / 2

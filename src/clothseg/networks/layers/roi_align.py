@@ -221,7 +221,7 @@ def _by_points(counts: Tensor, samples: int) -> list[tuple[int, Tensor]]:
 
 
 def _taps(first: Tensor, side: Tensor, counts: Tensor, end: int, size: int, points: int) -> tuple[Tensor, Tensor]:
-    """Along one axis of a map of `end` cells, what every cell of every box is the sum of.
+    """The cells of a map, along one axis of `end` cells, that are summed for each cell of each box.
 
     Args:
         first: `[P]`, where the boxes begin.

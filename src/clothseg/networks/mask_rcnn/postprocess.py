@@ -91,7 +91,7 @@ class PaddedDetections:
         boxes: `[B, D, 4]` in network coordinates.
         classes: `[B, D]` int64, 1..K.
         scores: `[B, D]` in 0..1.
-        counts: `[B]` int64: the first so many are detections.
+        counts: `[B]` int64, the number of detections of each photo; these come first.
         complete: `[B]` bool: whether no other candidate could be a detection.
     """
 

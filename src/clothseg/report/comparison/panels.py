@@ -42,7 +42,7 @@ def has_masks(found: SeveralComparison) -> bool:
 
 
 def metric_rows(found: SeveralComparison) -> list[tuple[str, list[Cell]]]:
-    """For each side its metrics with their intervals; the highest value of a column stands out."""
+    """The metrics of each side with their intervals; the highest value of a column stands out."""
     rows = []
     for side in found.sides:
         cells = []
@@ -56,7 +56,7 @@ def metric_rows(found: SeveralComparison) -> list[tuple[str, list[Cell]]]:
 
 
 def pair_rows(found: SeveralComparison) -> list[tuple[str, str, list[Cell]]]:
-    """For each pair the second and the first title, and second minus first with its interval."""
+    """The second and the first title of each pair, and second minus first with its interval."""
     return [(pair.b, pair.a, [_difference(pair, name) for name, _ in metrics_shown(found)]) for pair in found.pairs]
 
 
@@ -85,7 +85,7 @@ def class_columns(found: SeveralComparison) -> tuple[tuple[str, str], ...]:
 
 
 def class_rows(found: SeveralComparison) -> list[tuple[str, int, list[list[str]]]]:
-    """For each class its name, number of objects, and the metrics of each side."""
+    """The name and the number of objects of each class, and the metrics of each side."""
     first = found.sides[0].classes
     return [
         (
