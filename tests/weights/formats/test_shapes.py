@@ -40,6 +40,14 @@ YOLACT = {
 }
 
 
+TORCHVISION_DEEPLAB = {
+    "backbone.layer4.0.conv2.weight": (4, 4, 3, 3),
+    "classifier.0.convs.0.0.weight": (4, 4, 1, 1),
+    "classifier.0.convs.4.1.weight": (4, 4, 1, 1),
+    "classifier.4.weight": (3, 4, 1, 1),
+}
+
+
 @pytest.mark.parametrize(
     ("shapes", "key", "shape", "message"),
     [
@@ -87,3 +95,14 @@ def test_only_layers_that_the_package_knows_are_checked(tmp_path: Path) -> None:
         else:
             with pytest.raises(WeightsError, match=r"tensor tokens has the shape \[1, 2, 3\]"):
                 require_shapes(tmp_path, converted)
+
+
+def test_deeplab_with_one_branch_is_not_complete(tmp_path: Path) -> None:
+    state = {name: torch.ones(shape) for name, shape in TORCHVISION_DEEPLAB.items()}
+    path = tmp_path / "weights.pth"
+    torch.save(state, path)
+    assert read_weights(path).classes == ["class 1", "class 2"]
+    del state["classifier.0.convs.4.1.weight"]
+    torch.save(state, path)
+    with pytest.raises(WeightsError, match=r"weights\.pth.*single branch of ASPP"):
+        read_weights(path)

@@ -82,6 +82,8 @@ def convert(file: TensorFile) -> ConvertedWeights:
             converted.unused[key] = UNKNOWN_PART
     _move_separable_norms(converted)
     require_shapes(file.path, converted)
+    if "semantic.aspp.branches.0.conv.weight" not in converted.tensors:  # the last branch is the pooled one
+        raise WeightsError(f"{file.path}: {converted.layout} with a single branch of ASPP; the file is not complete")
     name_classes(file.path, converted)
     converted.settings = deep_merge(
         _settings(converted.tensors, origin, has_decoder=kind == "v3plus"), infer_settings(converted.tensors)
