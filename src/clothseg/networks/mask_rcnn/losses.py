@@ -1,6 +1,6 @@
 """What the box and mask heads learn from, and the five losses of Mask R-CNN."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 
 import torch
@@ -188,6 +188,28 @@ def box_head_losses(
         "class": F.cross_entropy(logits.float(), labels, ignore_index=-1, reduction="sum") / count,
         "bbox": _box_loss(deltas, true_deltas, labels, kind, count, conventions, distributed),
     }
+
+
+def mask_losses(
+    maps_by_loss: Mapping[str, Tensor],
+    objects: Sequence[tuple[Target, Tensor, Tensor, InputPlacement]],
+    conventions: Conventions,
+    distributed: DistributedContext = SINGLE_PROCESS,
+) -> dict[str, Tensor]:
+    """The loss of masks of one or more sizes of the same boxes.
+
+    Args:
+        maps_by_loss: logits `[P, M, M]` of the true classes' maps.
+        objects: for each photo its ground truth, boxes `[p, 4]` in network coordinates, the mask of each `[p]`, and
+            where the photo lies in the input.
+        conventions: see `mask_targets`.
+        distributed: the processes whose counts are added up.
+    """
+    losses = {}
+    for name, maps in maps_by_loss.items():
+        truth = [mask_targets(t.masks, b, m, maps.shape[-1], p, conventions) for t, b, m, p in objects]
+        losses[name] = mask_loss(maps, join(truth), distributed)
+    return losses
 
 
 def mask_loss(maps: Tensor, truth: Tensor, distributed: DistributedContext = SINGLE_PROCESS) -> Tensor:
