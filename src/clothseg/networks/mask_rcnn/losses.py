@@ -1,6 +1,7 @@
 """What the box and mask heads learn from, and the five losses of Mask R-CNN."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import accumulate
 
 import torch
@@ -16,9 +17,22 @@ from clothseg.networks.layers.crop_and_resize import crop_and_resize, crop_and_r
 from clothseg.networks.layers.matching import IGNORED, draw_keys, match_boxes, sample
 from clothseg.networks.layers.patches import LevelRows, join
 from clothseg.networks.mask_rcnn.conventions import Conventions
-from clothseg.networks.placement import InputPlacement, network_to_resized
+from clothseg.networks.placement import InputConventions, InputPlacement, network_to_resized, to_network_coords
 from clothseg.networks.target import Target
 from clothseg.networks.transfer import constants
+
+
+def targets_in_network_coords(
+    targets: Sequence[Target], placements: Sequence[InputPlacement], conventions: InputConventions
+) -> list[Target]:
+    """The ground truth of photos with its boxes in network coordinates."""
+    inside = []
+    for target, placement in zip(targets, placements, strict=True):
+        boxes, ignored = (
+            to_network_coords(b, placement.padded, conventions) if len(b) else b for b in (target.boxes, target.ignored)
+        )
+        inside.append(replace(target, boxes=boxes, ignored=ignored))
+    return inside
 
 
 @torch.no_grad()

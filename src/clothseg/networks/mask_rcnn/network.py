@@ -25,6 +25,7 @@ from clothseg.networks.mask_rcnn.losses import (
     mask_losses,
     matched_rows,
     sample_proposals,
+    targets_in_network_coords,
 )
 from clothseg.networks.mask_rcnn.memory_probe import probe_heads, probe_rpn
 from clothseg.networks.mask_rcnn.postprocess import (
@@ -36,7 +37,7 @@ from clothseg.networks.mask_rcnn.postprocess import (
 )
 from clothseg.networks.mask_rcnn.rpn import RegionProposalNetwork
 from clothseg.networks.network import Check, Network
-from clothseg.networks.placement import InputConventions, InputPlacement, Size, to_network_coords
+from clothseg.networks.placement import InputConventions, InputPlacement, Size
 from clothseg.networks.target import Target
 
 if TYPE_CHECKING:  # they need onnx
@@ -107,7 +108,7 @@ class MaskRCNNNetwork(Network):
         rows = None if cpu_path.uses_cpu_path(levels[0]) else level_rows(levels)
         losses = self.rpn.losses(levels, anchors, targets, generators, self.distributed, rows)
         proposals = self._proposals_to_sample(scores, deltas, anchors, placements)
-        inside = [self._to_network_coords(target, p) for target, p in zip(targets, placements, strict=True)]
+        inside = targets_in_network_coords(targets, placements, self.conventions.input)
         boxes, matches = sample_proposals(proposals, inside, self.settings.box_head, generators)
         return losses | self.box_and_mask_losses(features, placements, boxes, matches, inside, rows)
 
@@ -267,19 +268,18 @@ class MaskRCNNNetwork(Network):
             masks.append(logits if self.refinement is None else self.refine(fine, located.select(rows), logits))
         return torch.cat(masks).sigmoid()
 
-    def _to_network_coords(self, target: Target, placement: InputPlacement) -> Target:
-        """The ground truth with its boxes in network coordinates."""
-        padded, conventions = placement.padded, self.conventions.input
-        boxes, ignored = (
-            to_network_coords(b, padded, conventions) if len(b) else b for b in (target.boxes, target.ignored)
-        )
-        return replace(target, boxes=boxes, ignored=ignored)
-
     def export_head(self, pixels: "Value", placement: "GraphPlacement") -> "GraphDetections":
         """See `Network.export_head`."""
-        from clothseg.networks.mask_rcnn.export_stages import two_stages_in_graph  # noqa: PLC0415 - needs onnx
+        from clothseg.networks.mask_rcnn.export_stages import (  # noqa: PLC0415 - needs onnx
+            NetworkParts,
+            two_stages_in_graph,
+        )
 
-        return two_stages_in_graph(self, pixels, placement)
+        parts = NetworkParts(
+            self, self.forward_dense, (self.box_head, self.mask_head, self.refinement), self.transform,
+            self.pooled_levels, self.settings, self.config.inference, self.conventions,
+        )  # fmt: skip
+        return two_stages_in_graph(pixels, placement, parts)
 
     def preflight(self, photos: Sequence[tuple[Size, Tensor]]) -> list[Check]:
         """How well the anchors fit the boxes; see `Network.preflight`."""
