@@ -46,8 +46,8 @@ def test_it_starts_from_the_mask_heads_mask(levels: list[int]) -> None:
     (coarse,), (fine,) = plain.detect([photo]), refined.detect([photo])
     assert len(coarse) and torch.equal(coarse.boxes, fine.boxes)
     pixels, placements = plain.transform.batch([photo], plain.device)
-    small = plain.head_detections(plain.forward_dense(pixels), placements)[0].masks.probabilities  # type: ignore[union-attr]
-    large = refined.head_detections(refined.forward_dense(pixels), placements)[0].masks.probabilities  # type: ignore[union-attr]
+    small = plain.head_detections(plain.forward_dense(pixels), placements)[0].masks.probabilities
+    large = refined.head_detections(refined.forward_dense(pixels), placements)[0].masks.probabilities
     expected = F.interpolate(small.logit()[None], size=(56, 56), mode="bilinear")[0].sigmoid()
     torch.testing.assert_close(large, expected, atol=1e-5, rtol=1e-4)
 

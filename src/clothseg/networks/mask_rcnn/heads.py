@@ -112,4 +112,5 @@ class MaskRefinement(nn.Module):
         x = torch.cat([pooled, larger.sigmoid().to(pooled.dtype)], dim=1)
         for conv in self.convs:
             x = conv(x)
-        return larger[:, 0] + self.change(x)[:, 0].float()
+        answer: Tensor = larger[:, 0] + self.change(x)[:, 0].float()
+        return answer

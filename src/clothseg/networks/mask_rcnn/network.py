@@ -194,8 +194,8 @@ class MaskRCNNNetwork(Network):
         features, scores, deltas = outputs[: -2 * levels], outputs[-2 * levels : -levels], outputs[-levels:]
         candidates = scores, deltas, self.rpn.anchors_of(features[:levels], padded), placements
         pooled = len(self.pooled_levels)
-        maps = to_pooling_layout([*features[:pooled], *features[levels:]])
-        features, fine = maps[:pooled], maps[pooled:]
+        layout = to_pooling_layout([*features[:pooled], *features[levels:]])
+        features, fine = layout[:pooled], layout[pooled:]
         if cpu_path.uses_cpu_path(features[0]):
             rows, proposals = None, self.rpn.proposals(*candidates, train=False)
             found = on_device = self._boxes_one_by_one(features, proposals, placements)
