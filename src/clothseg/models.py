@@ -115,9 +115,9 @@ class Model:
         """The network of a run as it was before its training; raises the errors of `load`."""
         return cls(Config.load_saved(RunFolder(Path(run)).config)).build(classes).load_weights().to(device)
 
-    def save(self, path: Path | str) -> None:
-        """Writes the network alone to a `.safetensors` file that `load` reads."""
-        write_network(Path(path), self._built().state_dict(), self.config, self.classes, self.calibration)
+    def save(self, path: Path | str, *, half: bool = False) -> None:
+        """Writes the network alone to a `.safetensors` file that `load` reads; with `half`, floats in 16 bits."""
+        write_network(Path(path), self._built().state_dict(), self.config, self.classes, self.calibration, half=half)
 
     def fit(
         self,

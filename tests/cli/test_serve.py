@@ -1,5 +1,6 @@
 """`clothseg serve` as a program: its address, its end, and what it refuses."""
 
+import importlib.util
 import re
 import signal
 import socket
@@ -11,7 +12,9 @@ import httpx
 import pytest
 
 from clothseg import sample
+from clothseg.cli.serve import newest_run
 from clothseg.config import Config
+from clothseg.export import export_onnx
 from clothseg.models import MaskRCNN
 from clothseg.runs import RunFolder
 
@@ -31,25 +34,34 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = MaskRCNN(Config.load("demo", TINY)).build(["Suit", "Dress"])
     model.save(folder.weights)
     folder.config.write_text(model.config.to_yaml())
+    if importlib.util.find_spec("onnxruntime") and importlib.util.find_spec("onnxscript"):
+        export_onnx(model, place / "exported.onnx")
     return place
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signal SIGINT for one process")
-@pytest.mark.parametrize("words", [(), ("--host", "0.0.0.0")], ids=["local", "token"])
-def test_from_the_start_to_ctrl_c(runs: Path, words: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [((), "first"), (("--host", "0.0.0.0"), "first"), (("exported.onnx",), "exported.onnx")],
+    ids=["local", "token", "onnx"],
+)
+def test_from_the_start_to_ctrl_c(runs: Path, words: tuple[str, ...], name: str) -> None:
+    if name.endswith(".onnx") and not (runs / name).is_file():
+        pytest.skip("the extra onnx is not installed")
+    with_token = "--host" in words
     command = [sys.executable, "-m", "clothseg", "serve", "--port", "0", "--no-browser", *words]
     with subprocess.Popen(command, cwd=runs, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         address = server.stdout.readline().strip()
         found = re.fullmatch(r"(http://127\.0\.0\.1:\d+)/(\?token=\S{32})?", address)
         assert found, address
-        assert bool(found[2]) == bool(words)
+        assert bool(found[2]) == with_token
         photo = min((sample.folder() / "validation").glob("*.jpg")).read_bytes()
         with httpx.Client(base_url=found[1], timeout=120, trust_env=False, follow_redirects=True) as client:
-            if words:
+            if with_token:
                 assert client.get("/model").status_code == 401
                 assert client.get(address).status_code == 200
-            assert client.get("/model").json()["name"] == "first"
+            assert client.get("/model").json()["name"] == name
             assert client.post("/predict", content=photo).json()["instances"]
         server.send_signal(signal.SIGINT)
         output, errors = server.communicate(timeout=60)
@@ -94,8 +106,7 @@ def test_without_a_run(
     run_command: RunCommand, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert run_command("serve") == 2
-    assert "there is no run in runs/" in capsys.readouterr().err
+    assert newest_run(tmp_path / "runs") == Path("garments")
     assert run_command("serve", "nowhere") == 2
     assert "nowhere: no such weights file" in capsys.readouterr().err
 

@@ -37,6 +37,13 @@ MASK_RCNN: dict[str, Any] = {
 CASES: dict[str, dict[str, Any]] = {
     "torchvision": SHARED | {"network": MASK_RCNN},
     "detectron2": SHARED | {"network": MASK_RCNN | {"conventions": "detectron2"}},
+    "refined": SHARED | {"network": MASK_RCNN | {"mask_refinement": {"size": 32, "channels": 8}}},
+    "refined, another stride": SHARED
+    | {
+        "network": MASK_RCNN
+        | {"fpn": {"channels": 16, "levels": [3, 4, 5, 6]}}
+        | {"anchors": {"scales": [[8.0], [16.0], [32.0], [64.0]]}, "mask_refinement": {"size": 20, "channels": 8}}
+    },
     "matterport": SHARED
     | {"network": MASK_RCNN | {"conventions": "matterport"}}
     | {"input": {"resize": "square", "min_side": 64, "max_side": 128}},
@@ -58,7 +65,7 @@ def spread(model: Model) -> None:
     assert model.network is not None
     generator = torch.Generator().manual_seed(1)
     for name, parameter in model.network.named_parameters():
-        if name.startswith(("rpn.score", "box_head.score")):
+        if name.startswith(("rpn.score", "box_head.score", "refinement.change")):
             parameter.data = torch.randn(parameter.shape, generator=generator) * 0.3
 
 

@@ -56,6 +56,7 @@ ROWS: dict[str, dict[str, Any]] = {
         "rpn": {"samples": 16, "pre_nms_top_n_train": 50, "post_nms_top_n_train": 20, "post_nms_top_n_test": 20},
         "box_head": {"samples": 8, "fc_dim": 16},
         "mask_head": {"channels": 8, "num_conv": 1},
+        "mask_refinement": {"size": 32, "channels": 8},
     },
     "deeplab": {
         "name": "deeplab",

@@ -7,8 +7,9 @@ import pytest
 import torch
 import torchvision
 
+from clothseg.config import Config
 from clothseg.errors import WeightsError
-from clothseg.weights import convert_weights, load_model, read_network, read_weights
+from clothseg.weights import convert_weights, load_model, read_network, read_weights, write_network
 
 
 def test_an_incomplete_file_is_an_error(
@@ -74,3 +75,23 @@ def test_a_converted_backbone_is_a_backbone(save: Callable[[object, str], Path],
     assert converted.classes is None
     assert converted.settings["backbone"]["name"] == "resnet18"
     assert {name.split(".")[0] for name in converted.tensors} == {"backbone"}
+
+
+def test_weights_in_16_bits_are_the_rounded_ones_and_half_the_size(
+    torchvision_state: dict[str, torch.Tensor], save: Callable[[object, str], Path], tmp_path: Path
+) -> None:
+    path = save(torchvision_state, "file.pth")
+    full, half = tmp_path / "full.safetensors", tmp_path / "half.safetensors"
+    convert_weights(path, full)
+    convert_weights(path, half, half=True)
+    before, after = read_network(full).tensors, read_network(half).tensors
+    for name, tensor in before.items():
+        rounded = tensor.numpy().astype("float16").astype("float32") if tensor.is_floating_point() else tensor.numpy()
+        assert torch.equal(after[name], torch.from_numpy(rounded)), name
+    assert half.stat().st_size < 0.55 * full.stat().st_size
+
+
+def test_a_value_beyond_16_bits_is_named(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"backbone\.scale: a value above 65504"):
+        write_network(tmp_path / "file.safetensors", {"backbone.scale": torch.tensor([7e4])}, Config(), [], half=True)
+    assert not list(tmp_path.iterdir())

@@ -2,26 +2,35 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
+from clothseg.cli.exported import load_exported
 from clothseg.cli.failures import report_failure
 from clothseg.cli.inputs import ClassNames, Device, Overrides, Quiet, WeightsSettings, split_names
 from clothseg.cli.selection import ClassAgnosticNms, ThresholdOf, Thresholds, least_scores, selection_settings
 from clothseg.cli.terminal import ERRORS
 from clothseg.devices import check_device_name
 from clothseg.errors import ClothsegError
+from clothseg.exported import ExportedModel, is_onnx
 from clothseg.instances import class_number
 from clothseg.runs import RunFolder
 from clothseg.weights import check_model
+
+if TYPE_CHECKING:
+    from clothseg.models import Model
+    from clothseg.serve.engine import Find
 
 
 def serve(
     run: Annotated[
         Path | None,
-        typer.Argument(help="A run's folder, or any supported weights file. Default: the newest run in runs/."),
+        typer.Argument(
+            help="A run's folder, any supported weights file, an ONNX file of clothseg, or garments. Default: the "
+            "newest run in runs/, or garments."
+        ),
     ] = None,
     host: Annotated[
         str, typer.Option(help="Where to listen; 0.0.0.0 lets other machines in, with a token.")
@@ -57,6 +66,8 @@ def serve(
     It listens on this machine only, unless --host says otherwise. Photos stay in memory and are never written to disk.
     Ctrl-C ends it.
 
+    Example: [b]clothseg serve[/]
+
     Example: [b]clothseg serve runs/first[/]
 
     Example: [b]clothseg serve runs/first --host 0.0.0.0 --port 9000 --no-browser[/]
@@ -66,7 +77,11 @@ def serve(
     settings = [*(overrides or []), *selection_settings(run, None, None, class_agnostic_nms_iou)]
     names = split_names(class_names) if class_names else None
     check_device_name(device)
-    known = check_model(run, config, settings, names)
+    exported: ExportedModel | None = None
+    if is_onnx(run):
+        unfit = {"--config": bool(config), "--set": bool(overrides), "--class-names": bool(class_names)}
+        exported = load_exported(run, threshold, thresholds, class_agnostic_nms_iou, device, unfit)
+    known = exported.classes if exported else check_model(run, config, settings, names)
     for name in least if known else ():
         class_number(name, known or (), option="--threshold")
     try:
@@ -79,17 +94,22 @@ def serve(
         raise ClothsegError('the web page needs more packages: pip install "clothseg[serve]"') from error
     access = access_for(host, token, allow_host or ())
     listening = bind(host, port)
-    # PyTorch takes seconds to import: only now, because wrong input is refused at once.
-    from clothseg.models import Model  # noqa: PLC0415
-    from clothseg.prediction import detect_batch  # noqa: PLC0415
     from clothseg.serve import Engine, Limits, create_app  # noqa: PLC0415
 
-    model = Model.load(run, settings=config, overrides=settings, classes=names, device=device)
+    if exported is not None:
+        model: ExportedModel | Model = exported
+        find: Find = exported.find_each
+    else:  # PyTorch takes seconds to import: only now, because wrong input is refused at once
+        from clothseg.models import Model as TorchModel  # noqa: PLC0415
+        from clothseg.prediction import detect_batch  # noqa: PLC0415
+
+        model = TorchModel.load(run, settings=config, overrides=settings, classes=names, device=device)
+        find = partial(detect_batch, model)
     for name in least:
         class_number(name, model.classes, option="--threshold")
     of_config = {model.classes[number - 1]: score for number, score in model.selection().thresholds.items()}
     limits = Limits(max_megabytes << 20, max_megapixels * 1_000_000, queue)
-    engine = Engine(partial(detect_batch, model), model.classes, limits)
+    engine = Engine(find, model.classes, limits)
     app = create_app(
         engine,
         access,
@@ -112,15 +132,9 @@ def serve(
 
 
 def newest_run(folder: Path) -> Path:
-    """The run below `folder` whose weights are the newest.
-
-    Raises:
-        ClothsegError: there is none.
-    """
+    """The run below `folder` with the newest weights, or else the network that comes with the package."""
     files = [RunFolder(path).weights for path in folder.iterdir()] if folder.is_dir() else []
     found = [file for file in files if file.is_file()]
     if not found:
-        raise ClothsegError(
-            f"there is no run in {folder}/; name a run's folder or a weights file: clothseg serve runs/first"
-        )
+        return Path("garments")
     return max(found, key=lambda file: file.stat().st_mtime).parent

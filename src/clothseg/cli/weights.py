@@ -81,6 +81,7 @@ def convert(
     class_names: Annotated[str | None, typer.Option(help="Names of the file's classes 1..K, with commas.")] = None,
     config: Settings = None,
     overrides: Overrides = None,
+    half: Annotated[bool, typer.Option("--half", help="Write floats in 16 bits: half the size.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file at --out.")] = False,
     quiet: Quiet = False,
 ) -> None:
@@ -95,7 +96,7 @@ def convert(
     weights_file(file)
     from clothseg.weights import convert_weights  # noqa: PLC0415 - PyTorch
 
-    summary = convert_weights(file, out, config, overrides or [], names)
+    summary = convert_weights(file, out, config, overrides or [], names, half=half)
     if not quiet:
         ERRORS.print(escape(f"{summary}; wrote {out}"))
 

@@ -22,6 +22,7 @@ from clothseg.config.mask_rcnn import (
     LossWeights,
     MaskHeadSettings,
     MaskRCNNSettings,
+    MaskRefinementSettings,
     RpnSettings,
 )
 from clothseg.config.parsing import deep_merge, override, preset_meanings, preset_names, read_settings
@@ -66,6 +67,7 @@ __all__ = [
     "LossWeights",
     "MaskHeadSettings",
     "MaskRCNNSettings",
+    "MaskRefinementSettings",
     "NetworkSettings",
     "PixelLossSettings",
     "PrototypeSettings",

@@ -83,6 +83,17 @@ class MaskHeadSettings(Section):
     """Norm of these convolutions."""
 
 
+class MaskRefinementSettings(Section):
+    """A second stage of the mask: finer cells, from features of stride 4."""
+
+    size: Depth = 0
+    """Side of the refined mask, for example 56; 0 leaves the stage out."""
+    channels: Width = 32
+    """Channels of its features and convolutions."""
+    num_conv: Annotated[Depth, Field(ge=1)] = 2
+    """Convolutions over an object's features."""
+
+
 class LossWeights(Section):
     """The weight of each loss in the total."""
 
@@ -96,6 +107,8 @@ class LossWeights(Section):
     """Box deltas of proposals."""
     mask: NonNegative = 1.0
     """Mask of positive proposals."""
+    refined_mask: NonNegative = 1.0
+    """Refined mask of positive proposals, with `mask_refinement`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, populate_by_name=True)
 
@@ -111,4 +124,11 @@ class MaskRCNNSettings(PyramidSettings):
     rpn: RpnSettings = Field(default_factory=RpnSettings)
     box_head: BoxHeadSettings = Field(default_factory=BoxHeadSettings)
     mask_head: MaskHeadSettings = Field(default_factory=MaskHeadSettings)
+    mask_refinement: MaskRefinementSettings = Field(default_factory=MaskRefinementSettings)
     loss_weights: LossWeights = Field(default_factory=LossWeights)
+
+    @property
+    def weight_by_loss(self) -> dict[str, float]:
+        """See `NetworkSettings.weight_by_loss`; without a refinement it has no such loss."""
+        absent = set() if self.mask_refinement.size else {"refined_mask"}
+        return {name: weight for name, weight in super().weight_by_loss.items() if name not in absent}

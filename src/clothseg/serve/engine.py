@@ -24,8 +24,11 @@ from clothseg.serve.limits import Limits, RequestError
 
 if TYPE_CHECKING:
     from clothseg.instances import Instances, Rle
+    from clothseg.instances.arrays import ArrayInstances
 
-Find = Callable[[Sequence[RgbImage]], Sequence["Instances"]]
+    Found = Instances | ArrayInstances
+
+Find = Callable[[Sequence[RgbImage]], Sequence["Found"]]
 """Returns the instances on each of some photos, such as `functools.partial(detect_batch, model)`."""
 _OUTLINE = 1 / 1600
 """How far an outline on the page may be from its mask, as a part of the photo's longer side."""
@@ -133,7 +136,7 @@ class Engine:
         load_foreground()
         self._find([np.full((64, 64, 3), 127, dtype=np.uint8)])
 
-    def _detect(self, content: bytes) -> tuple[RgbImage | None, "Instances"]:
+    def _detect(self, content: bytes) -> tuple[RgbImage | None, "Found"]:
         """The detections on a photo, and the photo if it had to be decoded for them."""
         key = self._kept.key(content)
         if (kept := self._kept.get(key)) is not None:
@@ -150,20 +153,20 @@ class _Detections:
     def __init__(self, budget: int) -> None:
         self._budget, self._used = budget, 0
         self._secret = secrets.token_bytes(32)
-        self._found: OrderedDict[bytes, tuple[Instances, int]] = OrderedDict()
+        self._found: OrderedDict[bytes, tuple[Found, int]] = OrderedDict()
 
     def key(self, content: bytes) -> bytes:
         """The hash of a photo. It cannot be compared with hashes of other processes."""
         return hashlib.blake2b(content, digest_size=32, key=self._secret).digest()
 
-    def get(self, key: bytes) -> "Instances | None":
+    def get(self, key: bytes) -> "Found | None":
         """The detections on a photo, if they are still there."""
         if key not in self._found:
             return None
         self._found.move_to_end(key)
         return self._found[key][0]
 
-    def add(self, key: bytes, found: "Instances") -> None:
+    def add(self, key: bytes, found: "Found") -> None:
         """Keeps detections, and drops the oldest ones that are over the budget."""
         size = _tensor_bytes(found) + 1024
         if size > self._budget:

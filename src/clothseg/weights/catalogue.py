@@ -1,6 +1,7 @@
 """Names of weights: published files with address, size, licence and checksum, and how a name becomes a local file."""
 
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,16 @@ ZOO = "https://dl.fbaipublicfiles.com/detectron2"
 TORCHVISION_TERMS = "BSD-3-Clause (torchvision); trained on {}, whose own terms apply"
 DETECTRON2_TERMS = "Apache-2.0 (detectron2); trained on {}, whose own terms apply"
 MATTERPORT_TERMS = "MIT (Matterport Mask R-CNN); trained on COCO, whose own terms apply"
+
+
+INSTALLED = {"garments": "garments.safetensors"}
+"""Networks that come with the package, by the name that commands take in place of a run; docs/garments.md."""
+
+
+def installed_network(name: str) -> Path | None:
+    """The weights file of a network that comes with the package, or None."""
+    file = INSTALLED.get(name)
+    return None if file is None else Path(str(files("clothseg.weights") / file))
 
 
 @dataclass(frozen=True)
@@ -121,7 +132,7 @@ def check_source(source: str) -> None:
             explain_wrong_path(path, Wanted.RUN)
             or f"weights {source!r}: a folder, but not one of a finished run (no {RunFolder(path).weights.name})"
         )
-    names = ["random", "imagenet", *BUNDLED, *PUBLISHED]
+    names = ["random", "imagenet", *BUNDLED, *INSTALLED, *PUBLISHED]
     if not path.exists() and source not in names:
         near = nearest(source, names, 2)
         hint = f"; did you mean {' or '.join(near)}?" if near else near_path(path)
@@ -130,7 +141,9 @@ def check_source(source: str) -> None:
 
 
 def find_weights_file(source: str, backbone: str, progress: "TransferProgress | None") -> Path:
-    """The path that `source` is, or else the downloaded file of published weights, for `backbone` if it has several.
+    """The path that `source` is, or else the installed or the downloaded file of this name.
+
+    `backbone` chooses where published weights have several files.
 
     Raises:
         WeightsError: there is no such file and no such name, or it is a folder without weights.
@@ -138,6 +151,8 @@ def find_weights_file(source: str, backbone: str, progress: "TransferProgress | 
     check_source(source)
     if Path(source).exists():
         return Path(source)
+    if installed := installed_network(source):
+        return installed
     return fetch(published(source, backbone), progress=progress)
 
 

@@ -11,13 +11,13 @@ from clothseg.instances import class_number
 from clothseg.paths import Wanted, explain_wrong_path
 from clothseg.runs import RunFolder
 from clothseg.suggestions import near_path
-from clothseg.weights.catalogue import PUBLISHED
+from clothseg.weights.catalogue import PUBLISHED, installed_network
 from clothseg.weights.formats.native_metadata import read_metadata
 from clothseg.weights.origin_settings import config_from
 
 
 def weights_file(path: Path) -> Path:
-    """The weights file in a run's folder, or the file `path` itself.
+    """The weights file in a run's folder, the file `path` itself, or the installed network of that name.
 
     Raises:
         RunError: the folder has no weights.
@@ -32,6 +32,8 @@ def weights_file(path: Path) -> Path:
             )
         return file
     if not path.is_file():
+        if installed := installed_network(str(path)):
+            return installed
         if str(path) in PUBLISHED:
             fetch = f"`clothseg weights download {path}` fetches it and prints its path"
             raise WeightsError(f"{path}: no such file; {fetch}")

@@ -65,8 +65,12 @@ def convert_weights(
     settings: str | Path | None = None,
     overrides: Sequence[str] = (),
     classes: Sequence[str] | None = None,
+    *,
+    half: bool = False,
 ) -> str:
     """Converts the file at `path` to our format and writes it to `out`; the arguments are those of `load_model`.
+
+    With `half`, floats are written in 16 bits.
 
     The file of a backbone without heads becomes a file of a backbone without heads.
 
@@ -80,10 +84,10 @@ def convert_weights(
         raise WeightsError(f"{out}: this is the file to convert; give another name for the result")
     converted = read_weights(path)
     if converted.classes is None:
-        write_network(out, converted.tensors, config_of(converted, settings, overrides), [])
+        write_network(out, converted.tensors, config_of(converted, settings, overrides), [], half=half)
         return f"{len(converted.tensors)} tensors of a backbone loaded from {path}"
     model = _build_model(path, converted, settings, overrides, classes)
-    write_network(out, model.network.state_dict(), model.config, model.classes, model.calibration)
+    write_network(out, model.network.state_dict(), model.config, model.classes, model.calibration, half=half)
     return model.report.summary()
 
 

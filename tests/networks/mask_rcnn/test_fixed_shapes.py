@@ -14,7 +14,7 @@ from clothseg.networks.dispatch_counts import DispatchCounts
 from clothseg.networks.layers.fpn import level_rows
 from clothseg.networks.mask_rcnn import postprocess
 from clothseg.networks.mask_rcnn.conventions import CONVENTIONS
-from clothseg.networks.mask_rcnn.losses import sample_proposals
+from clothseg.networks.mask_rcnn.losses import sample_proposals, targets_in_network_coords
 from clothseg.networks.mask_rcnn.network import MaskRCNNNetwork
 
 Build = Callable[[Config, int], MaskRCNNNetwork]
@@ -145,7 +145,7 @@ def test_losses_and_gradients_are_the_same_in_both_ways(
         anchors = network.rpn.anchors_of(features, placements[0].padded)
         generators = [torch.Generator().manual_seed(3) for _ in targets]
         losses = network.rpn.losses(features, anchors, targets, generators, network.distributed)
-        inside = [network._to_network_coords(t, p) for t, p in zip(targets, placements, strict=True)]
+        inside = targets_in_network_coords(targets, placements, network.conventions.input)
         proposals = [torch.cat([t.boxes, t.boxes * 0.9, t.boxes * 0.5]) for t in inside]
         boxes, matches = sample_proposals(proposals, inside, network.settings.box_head, generators)
         rows = level_rows(features) if on_gpu else None

@@ -1,4 +1,4 @@
-"""The box head and the mask head. Source: He et al., Mask R-CNN (2017)."""
+"""The box head and the mask head (He et al., Mask R-CNN, 2017), and a second stage of the mask."""
 
 from itertools import pairwise
 
@@ -6,8 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from clothseg.config import BoxHeadSettings, MaskHeadSettings
-from clothseg.networks.layers.norms import Convolution, make_norm
+from clothseg.config import BoxHeadSettings, MaskHeadSettings, MaskRefinementSettings
+from clothseg.networks.layers.norms import Convolution, group_norm, make_norm
+
+FINE = 2
+"""The level of the backbone whose features it takes, as the power of two of their stride."""
 
 
 class BoxHead(nn.Module):
@@ -74,3 +77,40 @@ class MaskHead(nn.Module):
         offsets = F.embedding(classes, self.logits.get_parameter("bias")[:, None])[..., None]
         maps = (doubled.view(count, height * width * 4, len(bias)) @ rows).float() + offsets
         return maps.view(count, height, width, 2, 2).transpose(2, 3).reshape(count, 2 * height, 2 * width)
+
+
+class MaskRefinement(nn.Module):
+    """What a mask's logits change by at more cells.
+
+    Args:
+        settings: size, channels and convolutions.
+        fine_channels: of the backbone's output at stride 4.
+        channels: of the FPN.
+    """
+
+    def __init__(self, settings: MaskRefinementSettings, fine_channels: int, channels: int) -> None:
+        super().__init__()
+        self.size, width = settings.size, settings.channels
+        self.fine = nn.Conv2d(fine_channels, width, 1)
+        self.coarse = nn.Conv2d(channels, width, 1)
+        self.smooth = Convolution(width, width, 3, group_norm)
+        widths = [width + 1] + [width] * settings.num_conv
+        self.convs = nn.ModuleList(Convolution(a, b, 3, group_norm) for a, b in pairwise(widths))
+        self.change = nn.Conv2d(width, 1, 1)
+        nn.init.zeros_(self.change.weight)  # it begins with the mask head's mask
+        nn.init.zeros_(self.change.get_parameter("bias"))
+
+    def fine_map(self, fine: Tensor, level: Tensor) -> Tensor:
+        """Features `[B, c, h, w]` at stride 4, from the backbone's there and the finest FPN level."""
+        above = F.interpolate(self.coarse(level), size=fine.shape[-2:], mode="bilinear")
+        answer: Tensor = self.smooth(self.fine(fine) + above)
+        return answer
+
+    def forward(self, pooled: Tensor, logits: Tensor) -> Tensor:
+        """Logits `[P, size, size]`, float32, from features `[P, c, size, size]` and the mask head's `[P, M, M]`."""
+        larger = F.interpolate(logits[:, None], size=(self.size, self.size), mode="bilinear")
+        x = torch.cat([pooled, larger.sigmoid().to(pooled.dtype)], dim=1)
+        for conv in self.convs:
+            x = conv(x)
+        answer: Tensor = larger[:, 0] + self.change(x)[:, 0].float()
+        return answer

@@ -1,6 +1,7 @@
 """What the box and mask heads learn from, and the five losses of Mask R-CNN."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import accumulate
 
 import torch
@@ -16,9 +17,22 @@ from clothseg.networks.layers.box_targets import IGNORED, draw_keys, match_boxes
 from clothseg.networks.layers.crop_and_resize import crop_and_resize, crop_and_resize_levels
 from clothseg.networks.layers.fpn import LevelRows, join
 from clothseg.networks.mask_rcnn.conventions import Conventions
-from clothseg.networks.placement import InputPlacement, network_to_resized
+from clothseg.networks.placement import InputConventions, InputPlacement, network_to_resized, to_network_coords
 from clothseg.networks.target import Target
 from clothseg.networks.transfer import constants
+
+
+def targets_in_network_coords(
+    targets: Sequence[Target], placements: Sequence[InputPlacement], conventions: InputConventions
+) -> list[Target]:
+    """The ground truth of photos with its boxes in network coordinates."""
+    inside = []
+    for target, placement in zip(targets, placements, strict=True):
+        boxes, ignored = (
+            to_network_coords(b, placement.padded, conventions) if len(b) else b for b in (target.boxes, target.ignored)
+        )
+        inside.append(replace(target, boxes=boxes, ignored=ignored))
+    return inside
 
 
 @torch.no_grad()
@@ -188,6 +202,28 @@ def box_head_losses(
         "class": F.cross_entropy(logits.float(), labels, ignore_index=-1, reduction="sum") / count,
         "bbox": _box_loss(deltas, true_deltas, labels, kind, count, conventions, distributed),
     }
+
+
+def mask_losses(
+    maps_by_loss: Mapping[str, Tensor],
+    objects: Sequence[tuple[Target, Tensor, Tensor, InputPlacement]],
+    conventions: Conventions,
+    distributed: DistributedContext = SINGLE_PROCESS,
+) -> dict[str, Tensor]:
+    """The loss of masks of one or more sizes of the same boxes.
+
+    Args:
+        maps_by_loss: logits `[P, M, M]` of the true classes' maps.
+        objects: for each photo its ground truth, boxes `[p, 4]` in network coordinates, the mask of each `[p]`, and
+            where the photo lies in the input.
+        conventions: see `mask_targets`.
+        distributed: the processes whose counts are added up.
+    """
+    losses = {}
+    for name, maps in maps_by_loss.items():
+        truth = [mask_targets(t.masks, b, m, maps.shape[-1], p, conventions) for t, b, m, p in objects]
+        losses[name] = mask_loss(maps, join(truth), distributed)
+    return losses
 
 
 def mask_loss(maps: Tensor, truth: Tensor, distributed: DistributedContext = SINGLE_PROCESS) -> Tensor:

@@ -14,7 +14,7 @@ from clothseg.config import MaskRCNNSettings
 from clothseg.networks.layers.crop_and_resize import crop_and_resize, crop_and_resize_levels
 from clothseg.networks.layers.fpn import level_rows
 from clothseg.networks.layers.roi_align import RoiAlignConventions, roi_align_cpu
-from clothseg.networks.mask_rcnn.heads import BoxHead, MaskHead
+from clothseg.networks.mask_rcnn.heads import BoxHead, MaskHead, MaskRefinement
 from clothseg.networks.mask_rcnn.rpn import RegionProposalNetwork
 
 
@@ -36,9 +36,9 @@ def probe_rpn(rpn: RegionProposalNetwork, features: list[Tensor], objects: int) 
 
 
 def probe_heads(
-    box_head: BoxHead,
-    mask_head: MaskHead,
+    heads: tuple[BoxHead, MaskHead, MaskRefinement | None],
     features: list[Tensor],
+    fine: list[Tensor],
     counts: tuple[int, int],
     settings: MaskRCNNSettings,
     conventions: RoiAlignConventions,
@@ -48,21 +48,26 @@ def probe_heads(
     """A scalar that depends on the heads' weights and takes the memory of their losses.
 
     Args:
-        box_head, mask_head: the heads.
+        heads: of boxes, of masks, and of refined masks if there is one.
         features: those FPN levels `[B, C, h, w]` from which boxes are pooled.
+        fine: the features `[B, c, h, w]` that refine masks, or none.
         counts: objects on each photo, and those of them that have a mask.
         settings: of the network.
         conventions: of pooling.
         on_cpu: whether the step will run there, where boxes are pooled in another way.
     """
-    batch, of_boxes = len(features[0]), settings.box_head
+    (box_head, mask_head, refinement), of_boxes, batch = heads, settings.box_head, len(features[0])
     learned = min(of_boxes.samples, settings.rpn.post_nms_top_n_train + counts[0])
     positive = int(min(of_boxes.samples * of_boxes.positive_fraction, learned)) if counts[1] else 0
     pooled = _pool(features, batch * learned, of_boxes.pool_size, conventions, on_cpu=on_cpu)
     logits, deltas = box_head(pooled)
     pooled = _pool(features, batch * positive, settings.mask_head.pool_size, conventions, on_cpu=on_cpu)
     classes = torch.zeros(len(pooled), dtype=torch.int64, device=pooled.device)
-    answer: Tensor = logits.sum() + deltas.sum() + mask_head.forward_for_class(pooled, classes).sum()
+    masks = mask_head.forward_for_class(pooled, classes)
+    answer: Tensor = logits.sum() + deltas.sum() + masks.sum()
+    if refinement is not None:
+        pooled = _pool(fine, len(masks), refinement.size, conventions, on_cpu=on_cpu)
+        answer = answer + refinement(pooled, masks).sum()
     return answer
 
 

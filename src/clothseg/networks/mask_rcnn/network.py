@@ -17,13 +17,13 @@ from clothseg.networks.layers.box_targets import NEGATIVE, encode_boxes
 from clothseg.networks.layers.fpn import FeaturePyramid, LevelRows, join, level_rows
 from clothseg.networks.layers.roi_align import LocatedBoxes, locate_boxes, roi_align_levels, to_pooling_layout
 from clothseg.networks.mask_rcnn.conventions import Conventions, conventions_for
-from clothseg.networks.mask_rcnn.heads import BoxHead, MaskHead
+from clothseg.networks.mask_rcnn.heads import FINE, BoxHead, MaskHead, MaskRefinement
 from clothseg.networks.mask_rcnn.losses import (
     box_head_losses,
-    mask_loss,
-    mask_targets,
+    mask_losses,
     matched_rows,
     sample_proposals,
+    targets_in_network_coords,
 )
 from clothseg.networks.mask_rcnn.memory_probe import probe_heads, probe_rpn
 from clothseg.networks.mask_rcnn.postprocess import (
@@ -35,7 +35,7 @@ from clothseg.networks.mask_rcnn.postprocess import (
 )
 from clothseg.networks.mask_rcnn.rpn import RegionProposalNetwork
 from clothseg.networks.network import Check, Network
-from clothseg.networks.placement import InputConventions, InputPlacement, Size, to_network_coords
+from clothseg.networks.placement import InputConventions, InputPlacement, Size
 from clothseg.networks.target import Target
 
 if TYPE_CHECKING:  # they need onnx
@@ -55,21 +55,29 @@ class MaskRCNNNetwork(Network):
         conventions: the arithmetic to follow.
     """
 
-    loss_names = ("rpn_class", "rpn_bbox", "class", "bbox", "mask")
-    head_prefixes = ("rpn.", "box_head.", "mask_head.")
+    loss_names: tuple[str, ...] = ("rpn_class", "rpn_bbox", "class", "bbox", "mask", "refined_mask")
+    head_prefixes: tuple[str, ...] = ("rpn.", "box_head.", "mask_head.", "refinement.")
     class_layers = ("box_head.score.", "box_head.delta.", "mask_head.logits.")
 
     def __init__(self, config: Config, classes: int, conventions: Conventions) -> None:
         settings = config.network
         assert isinstance(settings, MaskRCNNSettings)
-        backbone = build_backbone(config.backbone, settings.fpn.levels, conventions.backbone)
+        own_levels = settings.mask_refinement.size and FINE not in settings.fpn.levels
+        levels = (FINE, *settings.fpn.levels) if own_levels else settings.fpn.levels
+        backbone = build_backbone(config.backbone, levels, conventions.backbone)
         super().__init__(config, classes, backbone, conventions.input)
         self.settings, self.conventions = settings, conventions
         eps = conventions.backbone.norm_eps
-        self.fpn = FeaturePyramid(self.backbone.channels, settings.fpn, eps)
+        self.of_pyramid = 1 if own_levels else 0  # the first output of the backbone that the pyramid takes
+        channels = self.backbone.channels
+        self.fpn = FeaturePyramid(channels[self.of_pyramid :], settings.fpn, eps)
         self.rpn = RegionProposalNetwork(settings.rpn, settings.anchors, settings.fpn, conventions)
         self.box_head = BoxHead(settings.box_head, settings.fpn.channels, classes, eps)
         self.mask_head = MaskHead(settings.mask_head, settings.fpn.channels, classes, eps)
+        refinement = settings.mask_refinement
+        self.refinement = MaskRefinement(refinement, channels[0], settings.fpn.channels) if refinement.size else None
+        self.loss_names = tuple(settings.weight_by_loss)
+        self.head_prefixes = type(self).head_prefixes[: 4 if refinement.size else 3]
         self.pooled_levels = tuple(level for level in settings.fpn.levels if level <= STAGES)
 
     @classmethod
@@ -83,21 +91,22 @@ class MaskRCNNNetwork(Network):
         return conventions_for(config).input
 
     def neck(self, outputs: list[Tensor]) -> list[Tensor]:
-        """FPN levels `[B, C, h, w]`, finest first."""
-        levels: list[Tensor] = self.fpn(outputs)
-        return levels
+        """FPN levels `[B, C, h, w]`, finest first, and after them the features that refine masks, if it does that."""
+        levels: list[Tensor] = self.fpn(outputs[self.of_pyramid :])
+        return levels if self.refinement is None else [*levels, self.refinement.fine_map(outputs[0], levels[0])]
 
     def head_losses(
         self, features: list[Tensor], placements: Sequence[InputPlacement], targets: Sequence[Target]
     ) -> dict[str, Tensor]:
-        """`rpn_class`, `rpn_bbox`, `class`, `bbox` and `mask`; see `Network.head_losses`."""
+        """`rpn_class`, `rpn_bbox`, `class`, `bbox`, `mask`, perhaps `refined_mask`; see `Network.head_losses`."""
+        levels = features[: len(self.settings.fpn.levels)]
         with torch.no_grad():
-            scores, deltas, anchors = self.rpn(features, placements[0].padded)
+            scores, deltas, anchors = self.rpn(levels, placements[0].padded)
         generators = self.distributed.generators(self.generator, len(targets))
-        rows = None if cpu_path.uses_cpu_path(features[0]) else level_rows(features)
-        losses = self.rpn.losses(features, anchors, targets, generators, self.distributed, rows)
+        rows = None if cpu_path.uses_cpu_path(levels[0]) else level_rows(levels)
+        losses = self.rpn.losses(levels, anchors, targets, generators, self.distributed, rows)
         proposals = self._proposals_to_sample(scores, deltas, anchors, placements)
-        inside = [self._to_network_coords(target, p) for target, p in zip(targets, placements, strict=True)]
+        inside = targets_in_network_coords(targets, placements, self.conventions.input)
         boxes, matches = sample_proposals(proposals, inside, self.settings.box_head, generators)
         return losses | self.box_and_mask_losses(features, placements, boxes, matches, inside, rows)
 
@@ -153,11 +162,19 @@ class MaskRCNNNetwork(Network):
         objects = located.select(first)
         pooled = self.pool_located(features, objects, settings.mask_head.pool_size, rows)
         maps = self.mask_head.forward_for_class(pooled, label[first])
+        stages = {"mask": maps} | ({"refined_mask": self.refine(features, objects, maps)} if self.refinement else {})
         of_photo = zip(
             targets, *(torch.split(t, counts) for t in (objects.boxes, match[first])), placements, strict=True
         )
-        truth = [mask_targets(t.masks, b, m, maps.shape[-1], p, conventions) for t, b, m, p in of_photo]
-        return losses | {"mask": mask_loss(maps, join(truth), self.distributed)}
+        return losses | mask_losses(stages, [*of_photo], conventions, self.distributed)
+
+    def refine(self, features: list[Tensor], located: LocatedBoxes, logits: Tensor) -> Tensor:
+        """Logits `[P, S, S]` of refined masks, from all that `neck` gives and the mask head's `[P, M, M]`."""
+        assert self.refinement is not None
+        fine = replace(located, level=torch.full_like(located.level, FINE))
+        pooled = roi_align_levels([features[-1]], (FINE,), fine, self.refinement.size, self.conventions.roi_align)
+        answer: Tensor = self.refinement(pooled, logits)
+        return answer
 
     def forward_dense(self, pixels: Tensor) -> list[Tensor]:
         """FPN levels, then the RPN's logits of each level, then its box deltas of each level.
@@ -166,15 +183,17 @@ class MaskRCNNNetwork(Network):
         the last digits, and where scores lie close together, other proposals than torchvision's are chosen.
         """
         features = super().forward_dense(pixels)
-        scores, deltas = self.rpn.head(features)
+        scores, deltas = self.rpn.head(features[: len(self.settings.fpn.levels)])
         return [*features, *scores, *deltas]
 
     def head_detections(self, outputs: list[Tensor], placements: Sequence[InputPlacement]) -> list[Detections]:
         """See `Network.head_detections`."""
         levels, padded = len(self.settings.fpn.levels), placements[0].padded
-        features, scores, deltas = outputs[:levels], outputs[levels : 2 * levels], outputs[2 * levels :]
-        candidates = scores, deltas, self.rpn.anchors_of(features, padded), placements
-        features = to_pooling_layout(features[: len(self.pooled_levels)])
+        features, scores, deltas = outputs[: -2 * levels], outputs[-2 * levels : -levels], outputs[-levels:]
+        candidates = scores, deltas, self.rpn.anchors_of(features[:levels], padded), placements
+        pooled = len(self.pooled_levels)
+        layout = to_pooling_layout([*features[:pooled], *features[levels:]])
+        features, fine = layout[:pooled], layout[pooled:]
         if cpu_path.uses_cpu_path(features[0]):
             rows, proposals = None, self.rpn.proposals(*candidates, train=False)
             found = on_device = self._boxes_one_by_one(features, proposals, placements)
@@ -183,8 +202,8 @@ class MaskRCNNNetwork(Network):
             rows = level_rows(features) if self.conventions.roi_align.method == "crop_and_resize" else None
             found, on_device = self._boxes_together(features, rows, padded_boxes, valid, placements)
         located = self.locate([f.boxes for f in on_device], padded)
-        pooled = self.pool_located(features, located, self.settings.mask_head.pool_size, rows)
-        probabilities = self._mask_probabilities(pooled, torch.cat([f.classes for f in on_device]))
+        objects = self.pool_located(features, located, self.settings.mask_head.pool_size, rows)
+        probabilities = self._mask_probabilities(objects, torch.cat([f.classes for f in on_device]), fine, located)
         detections = []
         for boxes, masks in zip(found, torch.split(probabilities, [len(f.boxes) for f in found]), strict=True):
             if self.config.inference.mask_rescoring:
@@ -236,37 +255,29 @@ class MaskRCNNNetwork(Network):
         levels = self.pooled_levels
         return roi_align_levels(features[: len(levels)], levels, located, size, self.conventions.roi_align, rows)
 
-    def _mask_probabilities(self, pooled: Tensor, classes: Tensor) -> Tensor:
-        """Masks `[D, 28, 28]` from the features of detections; on a CPU a few at a time."""
+    def _mask_probabilities(self, pooled: Tensor, classes: Tensor, fine: list[Tensor], located: LocatedBoxes) -> Tensor:
+        """Masks `[D, 28, 28]`, or as large as they are refined, from the features of detections; on a CPU a few at a
+        time."""
         chunk = _CPU_CHUNK if cpu_path.uses_cpu_path(pooled) else max(len(classes), 1)
         pooled = pooled.contiguous(memory_format=torch.channels_last)
-        parts = zip(torch.split(pooled, chunk), torch.split(classes, chunk), strict=True)
-        return torch.cat([self.mask_head.forward_for_class(*part) for part in parts]).sigmoid()
-
-    def _to_network_coords(self, target: Target, placement: InputPlacement) -> Target:
-        """The ground truth with its boxes in network coordinates."""
-        padded, conventions = placement.padded, self.conventions.input
-        boxes, ignored = (
-            to_network_coords(b, padded, conventions) if len(b) else b for b in (target.boxes, target.ignored)
-        )
-        return replace(target, boxes=boxes, ignored=ignored)
+        masks = []
+        for rows in torch.split(torch.arange(len(classes), device=classes.device), chunk):
+            logits = self.mask_head.forward_for_class(pooled[rows], classes[rows])
+            masks.append(logits if self.refinement is None else self.refine(fine, located.select(rows), logits))
+        return torch.cat(masks).sigmoid()
 
     def export_head(self, pixels: "Value", placement: "GraphPlacement") -> "GraphDetections":
         """See `Network.export_head`."""
         from clothseg.networks.mask_rcnn.export_stages import (  # noqa: PLC0415 - needs onnx
-            HeadParts,
+            NetworkParts,
             two_stages_in_graph,
         )
 
-        def dense(x: Tensor) -> tuple[Tensor, ...]:
-            outputs, levels = self.forward_dense(x), len(self.settings.fpn.levels)
-            return *outputs[:levels], *(maps[0] for maps in outputs[levels:])
-
-        def masks(pooled: Tensor, classes: Tensor) -> tuple[Tensor, ...]:
-            return (self.mask_head.forward_for_class(pooled, classes).sigmoid(),)
-
-        parts = HeadParts(self, dense, self.box_head, masks, self.transform, self.pooled_levels)
-        return two_stages_in_graph(pixels, placement, parts, self.config, self.conventions)
+        parts = NetworkParts(
+            self, self.forward_dense, (self.box_head, self.mask_head, self.refinement), self.transform,
+            self.pooled_levels, self.settings, self.config.inference, self.conventions,
+        )  # fmt: skip
+        return two_stages_in_graph(pixels, placement, parts)
 
     def preflight(self, photos: Sequence[tuple[Size, Tensor]]) -> list[Check]:
         """How well the anchors fit the boxes; see `Network.preflight`."""
@@ -279,11 +290,9 @@ class MaskRCNNNetwork(Network):
         self, outputs: dict[int, Tensor], objects: int, masks: int | None = None, *, on_cpu: bool
     ) -> Tensor:
         """See `Network.memory_probe`."""
-        features = self.neck(self.backbone.forward_trainable(outputs))
-        pooled = features[: len(self.pooled_levels)]
-        roi_align = self.conventions.roi_align
+        features, levels = self.neck(self.backbone.forward_trainable(outputs)), len(self.settings.fpn.levels)
+        pooled, fine = features[: len(self.pooled_levels)], features[levels:]
+        heads = self.box_head, self.mask_head, self.refinement
         counts = objects, objects if masks is None else masks
-        of_heads = probe_heads(
-            self.box_head, self.mask_head, pooled, counts, self.settings, roi_align, on_cpu=on_cpu
-        )  # fmt: skip
-        return probe_rpn(self.rpn, features, objects) + of_heads
+        of_heads = probe_heads(heads, pooled, fine, counts, self.settings, self.conventions.roi_align, on_cpu=on_cpu)
+        return probe_rpn(self.rpn, features[:levels], objects) + of_heads

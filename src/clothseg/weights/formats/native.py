@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 import yaml
 from safetensors.torch import save_file
 from torch import Tensor
@@ -74,13 +75,30 @@ def write_network(
     config: Config,
     classes: Sequence[str],
     calibration: Calibration | None = None,
+    *,
+    half: bool = False,
 ) -> None:
-    """Writes a network's tensors, with `config`, the names `classes` of 1..K and `calibration` as metadata."""
+    """Writes a network's tensors, with `config`, the names `classes` of 1..K and `calibration` as metadata.
+
+    With `half`, floats are written in 16 bits: half the size, and rounded to about three digits. Raises WeightsError if
+    one is too large for them.
+    """
+    if half:
+        tensors = {name: _halved(name, tensor) for name, tensor in tensors.items()}
     metadata = {"format": FORMAT_VERSION, "config": config.to_yaml(), "classes": json.dumps(list(classes))}
     if calibration is not None:
         metadata["calibration"] = calibration.to_json()
     with atomic_file(path) as temporary:
         save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, temporary, metadata)
+
+
+def _halved(name: str, tensor: Tensor) -> Tensor:
+    if not tensor.is_floating_point():
+        return tensor
+    halved = tensor.half()
+    if not bool(halved.isfinite().all()):
+        raise WeightsError(f"{name}: a value above {torch.finfo(torch.float16).max:.0f} does not fit into 16 bits")
+    return halved
 
 
 def read_network(path: Path) -> SavedNetwork:

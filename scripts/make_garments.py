@@ -1,0 +1,89 @@
+"""Trains the weights `garments` that come with the package, and measures them.
+
+    python scripts/make_garments.py data SOURCE WORK
+    clothseg fit WORK/data --config scripts/garments.yaml --out WORK/run
+    python scripts/make_garments.py file WORK src/clothseg/weights/garments.safetensors
+
+SOURCE is a folder of Open Images files with the splits train, validation and test; the published file was made of
+ccp-openimages (Clothing Co-Parsing, Apache-2.0). `data` takes every class with at least 25 masks in train, and joins
+handbags and other bags, which even people mix up. Boxes without a mask teach class and box. `file` calibrates the
+scores on the validation photos, writes the weights in 16 bits, and prints the table of docs/garments.md.
+"""
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+
+from clothseg.dataset import CocoLikeDataset
+from clothseg.evaluation import Metrics
+from clothseg.models import Model
+from clothseg.openimages import BuildOptions, build_dataset
+from clothseg.report import evaluate_run
+
+JOINED = {"Handbag": "Bag", "Luggage and bags": "Bag"}
+CLASSES = ("Suit", "Dress", "Jeans", "Trousers", "Skirt", "Shirt", "Shorts", "Hat", "Scarf", "Boot", *JOINED)
+OPTIONS = BuildOptions(boxes_without_mask="learn", overwrite=True)
+
+
+def make_data(source: Path, work: Path) -> None:
+    """Writes `WORK/data` with the splits train, val and test."""
+    build_dataset(source, work / "data", CLASSES, OPTIONS)
+    view = work / "test-as-validation"
+    shutil.rmtree(view, ignore_errors=True)
+    view.mkdir()
+    for path in (p for p in source.rglob("*") if p.is_file() and not p.relative_to(source).parts[0].startswith("val")):
+        link = view / str(path.relative_to(source)).replace("test", "validation")
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(path.resolve())
+    build_dataset(view, work / "test", CLASSES, OPTIONS)
+    shutil.copytree(work / "test" / "images", work / "data" / "images", dirs_exist_ok=True)
+    shutil.copy(work / "test" / "annotations" / "val.json", work / "data" / "annotations" / "test.json")
+    for name in ("train", "val", "test"):
+        join_classes(work / "data" / "annotations" / f"{name}.json")
+
+
+def join_classes(file: Path) -> None:
+    """Gives the classes of `JOINED` one name and one id, and all of them ids 1..N."""
+    content = json.loads(file.read_text())
+    names = [*dict.fromkeys(JOINED.get(name, name) for name in CLASSES)]
+    old = {c["id"]: JOINED.get(c["name"], c["name"]) for c in content["categories"]}
+    for annotation in content["annotations"]:
+        annotation["category_id"] = names.index(old[annotation["category_id"]]) + 1
+    content["categories"] = [{"id": number, "name": name} for number, name in enumerate(names, start=1)]
+    file.write_text(json.dumps(content))
+
+
+def make_file(work: Path, out: Path) -> None:
+    """Writes the weights of `WORK/run` in 16 bits, with calibrated scores, and prints what they reach."""
+    evaluate_run(work / "run", work / "data", calibrate=True)
+    Model.load(work / "run").save(out, half=True)
+    model = Model.load(out)
+    for split in ("val", "test"):
+        photos = CocoLikeDataset().load_data(work / "data", split).prepare()
+        print_metrics(split, len(photos), model.evaluate(photos))
+
+
+def print_metrics(split: str, photos: int, metrics: Metrics) -> None:
+    """A table of each class, in percent."""
+    print(f"{split}, {photos} photos\n\n{metrics.table()}\n")
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    steps = parser.add_subparsers(required=True)
+    data = steps.add_parser("data")
+    data.add_argument("source", type=Path)
+    data.add_argument("work", type=Path)
+    data.set_defaults(run=lambda a: make_data(a.source, a.work))
+    file = steps.add_parser("file")
+    file.add_argument("work", type=Path)
+    file.add_argument("out", type=Path)
+    file.set_defaults(run=lambda a: make_file(a.work, a.out))
+    arguments = parser.parse_args()
+    arguments.run(arguments)
+
+
+if __name__ == "__main__":
+    main()

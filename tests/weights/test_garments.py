@@ -1,0 +1,49 @@
+"""`garments`, the network that comes with the package."""
+
+import json
+import struct
+from pathlib import Path
+
+import pytest
+
+from clothseg import sample
+from clothseg.config import Config
+from clothseg.dataset import CocoLikeDataset
+from clothseg.errors import WeightsError
+from clothseg.models import MaskRCNN
+from clothseg.openimages import BuildOptions, build_dataset
+from clothseg.weights import weights_file
+
+FILE = weights_file(Path("garments"))
+
+
+def test_it_is_small_and_in_16_bits() -> None:
+    assert FILE.stat().st_size < 20e6
+    with FILE.open("rb") as file:
+        header = json.loads(file.read(struct.unpack("<Q", file.read(8))[0]))
+    types = {entry["dtype"] for name, entry in header.items() if name != "__metadata__"}
+    assert types <= {"F16", "I64"}
+
+
+def test_it_finds_garments_on_photos_that_it_has_not_seen(tmp_path: Path) -> None:
+    """The sample's validation photos are among its own validation photos, in half the size."""
+    model = MaskRCNN.load("garments")
+    build_dataset(sample.folder(), tmp_path / "data", ["Suit", "Dress", "Jeans"], BuildOptions())
+    photos = CocoLikeDataset().load_data(tmp_path / "data", "val").prepare()
+    metrics = model.evaluate(photos, [row for rows in model.predict_dataset(photos) for row in rows]).overall
+    assert metrics.mask_AP50 is not None
+    assert metrics.mask_AP50 > 0.55
+
+
+def test_a_training_starts_from_it_with_the_rows_of_the_classes_that_it_knows() -> None:
+    config = Config.load("small", ["weights=garments"])
+    model = MaskRCNN(config).build(["Coat", "Dress"]).load_weights()
+    assert model.loaded is not None
+    assert "Dress" in model.loaded.summary()
+
+
+def test_a_file_of_that_name_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("garments").mkdir()
+    with pytest.raises(WeightsError, match="garments"):
+        MaskRCNN(Config.load("small", ["weights=garments"])).build(["Dress"]).load_weights()
