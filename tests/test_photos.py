@@ -172,6 +172,16 @@ def test_the_error_names_the_file(tmp_path: Path) -> None:
         read_photo(tmp_path / "missing.jpg")
 
 
+@pytest.mark.parametrize("name", ["x" * 300 + ".jpg", "x" * 5000, "a\0.jpg"])
+def test_a_name_that_no_file_can_have_is_a_missing_photo(name: str, tmp_path: Path) -> None:
+    """`Path.is_file` and `Path.is_symlink` raise OSError or ValueError for some of them."""
+    good = tmp_path / "a.png"
+    Image.new("RGB", (4, 3)).save(good)
+    with pytest.raises(PhotoError, match="no such photo"):
+        read_photo(tmp_path / name)
+    assert find_photos([tmp_path / name, good]) == [tmp_path / name, good]
+
+
 def test_folders_are_searched(tmp_path: Path) -> None:
     for name in ("b.JPG", "a.png", "notes.txt"):
         (tmp_path / name).write_bytes(b"x")

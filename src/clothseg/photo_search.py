@@ -33,7 +33,7 @@ def find_photos(inputs: Iterable[Path], *, recursive: bool = False, suffixes: Co
     problems: list[str] = []
     for place in inputs:
         try:
-            if _exists(place) or not glob.has_magic(str(place)):
+            if os.path.exists(place) or not glob.has_magic(str(place)):
                 photos += _photos_at(place, recursive=recursive)
             else:
                 photos += _matching(place, recursive=recursive, suffixes=suffixes)
@@ -74,11 +74,11 @@ def _identity(path: Path) -> tuple[int, int, str]:
 
 def _photos_at(place: Path, *, recursive: bool) -> list[Path]:
     """The file, or the photos in the folder."""
-    if (url := url_in(place)) and not _exists(place):
+    if (url := url_in(place)) and not os.path.exists(place):
         raise PhotoError(f"{url}: a web address; download the photo first")
-    if not _exists(place) and not place.is_symlink():
+    if not os.path.exists(place) and not os.path.islink(place):
         raise PhotoError(f"{place}: no such photo or folder{near_path(place)}")
-    if not place.is_dir():
+    if not os.path.isdir(place):
         return [place]
     inside = _in_folder(place, recursive=recursive)
     if not inside:
@@ -110,10 +110,3 @@ def _sorted(paths: Iterable[Path]) -> list[Path]:
 
 def _is_photo(path: Path, suffixes: Collection[str]) -> bool:
     return path.suffix.lower() in suffixes and not path.name.startswith(".")
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except (OSError, ValueError):  # no permission, too long a name, or a zero byte in it
-        return False

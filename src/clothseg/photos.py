@@ -1,5 +1,6 @@
 """Reads photos: every common format becomes the same array, or one clear error names the file."""
 
+import os
 import re
 import stat
 from collections.abc import Iterator
@@ -94,10 +95,7 @@ def check_photo(path: Path | str, size: tuple[int, int]) -> None:
 
 def photo_exists(path: Path) -> bool:
     """Whether there is such a file; not, if no file can have this name."""
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # too long, or with a character that no name has
-        return False
+    return os.path.isfile(path)  # `Path.is_file` raises for a name that is too long
 
 
 @contextmanager
@@ -160,7 +158,7 @@ def _reason_no_file(path: Path) -> str:
     except PermissionError:
         return "no permission to look into its folder"
     except (OSError, ValueError):
-        if path.is_symlink():
+        if os.path.islink(path):
             return "a link to a file that does not exist"
         if url_in(path):
             return "a web address; download the photo first"

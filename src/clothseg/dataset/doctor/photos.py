@@ -12,7 +12,7 @@ from PIL import Image
 from clothseg.dataset.doctor.findings import Finding
 from clothseg.dataset.doctor.rows import ImageRow
 from clothseg.errors import PhotoError
-from clothseg.photos import open_picture, orientation_of, read_photo
+from clothseg.photos import open_picture, orientation_of, photo_exists, read_photo
 
 THUMB = 32
 
@@ -45,7 +45,7 @@ class ImageStats:
 def image_stats(path: Path) -> ImageStats:
     """Decodes a photo completely and collects what the checks need. A bad file gives `error`, not an exception."""
     try:
-        if not path.is_file():
+        if not photo_exists(path):
             return ImageStats(error="no such file", missing=True)
         photo = read_photo(path)
         with open_picture(path) as picture:
