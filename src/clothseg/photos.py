@@ -125,7 +125,7 @@ def photo_errors(source: Path | str) -> Iterator[None]:
     except PhotoError:
         raise
     except Image.DecompressionBombError as error:
-        raise PhotoError(f"{source}: {error}; make the photo smaller") from error
+        raise PhotoError(f"{source}: {str(error).rstrip('.')}; make the photo smaller") from error
     except UnidentifiedImageError as error:
         reason = _unknown(source) if isinstance(source, Path) else "not a picture in a known format"
         raise PhotoError(f"{source}: {reason}") from error

@@ -158,6 +158,20 @@ def test_overfitting_is_reported_once() -> None:
     assert "mask (since epoch 4)" in messages[0]
 
 
+def test_a_training_that_finds_nothing_says_so_at_its_end() -> None:
+    settings = TrainSettings.model_validate({"epochs": 4, "evaluate_every": 2})
+
+    def messages(values: list[float | None]) -> list[str]:
+        rows = [{"epoch": n, "val_total": 1.0 / n} for n in range(1, len(values) + 1)]
+        scored = [row | ({} if v is None else {"mask_AP50": v}) for row, v in zip(rows, values, strict=True)]
+        return [text for text in epoch_messages(scored, settings) if "nothing was found" in text]
+
+    assert messages([None, 0.0, None, 0.0])
+    assert messages([None, 0.0]) == []  # it is not at its end
+    assert messages([None, 0.0, None, 0.1]) == []
+    assert messages([None, None, None, None]) == []  # it was never evaluated
+
+
 def test_a_validation_loss_that_is_not_finite_is_reported() -> None:
     rows = loss_history([0.5, float("nan")], [0.5, 0.4])
     settings = TrainSettings(epochs=9)

@@ -163,6 +163,13 @@ def epoch_messages(rows: Sequence[HistoryRow], settings: TrainSettings) -> list[
             f"overfitting: {losses} rises on the validation photos while it falls on the training photos; more photos "
             "or augmentation, or fewer epochs"
         )
+    evaluated = [past for past in rows if "mask_AP50" in past]
+    ends = row["epoch"] == settings.epochs or should_stop(rows, settings)
+    if ends and evaluated and not evaluated[-1]["mask_AP50"] and not evaluated[-1].get("box_AP50"):
+        sentences.append(
+            "nothing was found on the validation photos (AP at an IoU of .50 is 0). Train longer (--more-epochs N); if "
+            "that does not help, `clothseg dataset check DATA` and `clothseg fit DATA --overfit-one-image` find out why"
+        )
     if should_stop(rows, settings):
         sentences.append(
             f"early stopping: {settings.monitor} was best in epoch {best['epoch']:.0f} ({best[settings.monitor]:.4f}), "
