@@ -20,6 +20,7 @@ from clothseg.errors import ClothsegError
 _WINDOWS_WAITS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 """Seconds between the attempts of `replace_file` on Windows."""
 _LONGEST_SUFFIX = 16
+_TEMPORARY = re.compile(r"\.[0-9a-f]{16}(\..+)?")
 LOCK_NAME = ".clothseg-lock"
 """A file that keeps two commands from writing to a folder at once. After a kill it may be left."""
 LONGEST_STEM = 100
@@ -50,9 +51,9 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 
 def atomic_write(path: Path, content: str | bytes) -> None:
-    """Writes `content` (text as UTF-8) to `path` in one step."""
+    """Writes `content` to `path` in one step: text as UTF-8, with escapes for bytes of names that are not UTF-8."""
     with atomic_file(path) as temporary:
-        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+        temporary.write_bytes(content.encode(errors="backslashreplace") if isinstance(content, str) else content)
 
 
 @contextmanager
@@ -101,6 +102,16 @@ def replace_file(source: Path, target: Path) -> None:
         else:
             return
     source.replace(target)
+
+
+def remove_temporary(folder: Path) -> None:
+    """Deletes what atomic writes of a killed process left in a folder and the folders in it.
+
+    Only for a folder that no other process writes to.
+    """
+    for place in (*folder.glob(".*"), *folder.glob("*/.*")):
+        if _TEMPORARY.fullmatch(place.name) and place.is_file():
+            place.unlink()
 
 
 def safe_file_name(text: str) -> str:

@@ -124,6 +124,8 @@ def _system_error(error: OSError) -> str:
         return f"{place}no space is left on the disk, or of your quota; make room and run the command again"
     if error.errno in _REFUSED:
         return f"{place}no permission ({error.strerror}); choose another place, or change the rights of the file"
+    if error.errno in {errno.EEXIST, errno.ENOTDIR}:
+        return f"{place}a file is where a folder should be; choose another place"
     if error.errno in {errno.EMFILE, errno.ENFILE}:
         return f"{place}too many files are open; raise the limit (ulimit -n)"
     if error.errno == errno.EFBIG:
