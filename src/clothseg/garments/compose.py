@@ -117,4 +117,5 @@ def _samples(layers: NDArray[np.float32], axis: int, side: int, part: slice) -> 
     before = place.astype(np.intp)
     share = np.expand_dims((place - before).astype(np.float32), tuple(other for other in range(3) if other != axis))
     after = np.minimum(before + 1, cells - 1)
-    return layers.take(before, axis) * (1 - share) + layers.take(after, axis) * share
+    sampled: NDArray[np.float32] = layers.take(before, axis) * (1 - share) + layers.take(after, axis) * share
+    return sampled

@@ -61,7 +61,8 @@ def shapes_of(stem: str, *, groups: bool = True) -> Objects:
             radius = int(np.hypot(*np.subtract(*points)))
             cv2.circle(mask, [round(side) for side in points[0]], radius, 1, -1)
         elif kind == "rectangle":
-            cv2.rectangle(mask, *[[int(side) for side in point] for point in points], 1, -1)
+            first, last = ([int(side) for side in point] for point in points)
+            cv2.rectangle(mask, first, last, 1, -1)
         else:
             cv2.fillPoly(mask, [np.rint(points).astype(np.int32)], 1)
         key = number if group is None or not groups else (name, group)
