@@ -119,7 +119,9 @@ def _known(error: BaseException) -> str:
 
 
 def _system_error(error: OSError) -> str:
-    place = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes | os.PathLike) else ""
+    copied = error.errno in {*_FULL, errno.EFBIG} and error.filename2 is not None
+    named = error.filename2 if copied else error.filename  # a copy names its source first
+    place = f"{os.fsdecode(named)}: " if isinstance(named, str | bytes | os.PathLike) else ""
     if error.errno in _FULL:
         return f"{place}no space is left on the disk, or of your quota; make room and run the command again"
     if error.errno in _REFUSED:
