@@ -1,5 +1,6 @@
 """Atomic writes, the names of files, and outputs that are refused."""
 
+import errno
 import itertools
 import json
 import os
@@ -73,6 +74,20 @@ def test_a_long_name_is_written(tmp_path: Path, name: str) -> None:
     atomic_write(tmp_path / name, b"{}")
     assert (tmp_path / name).read_bytes() == b"{}"
     assert len(names(tmp_path)) == 1
+
+
+def test_errors_name_the_file_that_people_know(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(place: Path, **_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(place))
+
+    monkeypatch.setattr(Path, "touch", refuse)
+    with pytest.raises(PermissionError) as failed:
+        atomic_write(tmp_path / "a.png", b"")
+    assert failed.value.filename == str(tmp_path / "a.png")
+    with pytest.raises(PermissionError) as failed, atomic_folder(tmp_path / "out") as temporary:
+        refuse(temporary / "images" / "1.png")
+    assert failed.value.filename == str(tmp_path / "out" / "images" / "1.png")
+    assert names(tmp_path) == []
 
 
 def test_what_a_killed_process_left_is_deleted_and_nothing_else(tmp_path: Path) -> None:

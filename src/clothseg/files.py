@@ -40,12 +40,13 @@ def atomic_file(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary_beside(path, path.suffix if len(path.suffix) <= _LONGEST_SUFFIX else "")
-    temporary.touch(exist_ok=False)
-    mode = temporary.stat().st_mode  # some libraries write another file and rename it
     try:
-        yield temporary
-        temporary.chmod(mode)
-        replace_file(temporary, path)
+        with _errors_name(path, temporary):
+            temporary.touch(exist_ok=False)
+            mode = temporary.stat().st_mode  # some libraries write another file and rename it
+            yield temporary
+            temporary.chmod(mode)
+            replace_file(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -66,22 +67,39 @@ def atomic_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     require_absent(path, overwrite=overwrite)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary_beside(path)
-    temporary.mkdir()
     try:
-        yield temporary
-        if path.exists():
-            replaced = temporary.with_name(f"{temporary.name}.old")
-            replace_file(path, replaced)
-            try:
-                replace_file(temporary, path)
-            except OSError:
-                replace_file(replaced, path)
-                raise
-            shutil.rmtree(replaced)
-        else:
-            replace_file(temporary, path)
+        with _errors_name(path, temporary):
+            temporary.mkdir()
+            yield temporary
+            _put_folder(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _put_folder(temporary: Path, path: Path) -> None:
+    """Renames a folder to `path`; what is there is deleted afterwards, or put back if that fails."""
+    if not path.exists():
+        replace_file(temporary, path)
+        return
+    replaced = temporary.with_name(f"{temporary.name}.old")
+    replace_file(path, replaced)
+    try:
+        replace_file(temporary, path)
+    except OSError:
+        replace_file(replaced, path)
+        raise
+    shutil.rmtree(replaced)
+
+
+@contextmanager
+def _errors_name(path: Path, temporary: Path) -> Iterator[None]:
+    """Within the context, an error names `path`, which people know, and not its temporary name."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error.filename, str) and Path(error.filename).is_relative_to(temporary):
+            error.filename = str(path / Path(error.filename).relative_to(temporary))
+        raise
 
 
 def replace_file(source: Path, target: Path) -> None:

@@ -91,17 +91,19 @@ def _in_folder(folder: Path, *, recursive: bool) -> list[Path]:
     """The photos in a folder, sorted; links to folders are not followed.
 
     Everything with the suffix of a photo is included, so that its error is reported: also a link to nothing, a pipe, or
-    a folder that is not searched. A raw file of a camera is included unless a photo of the same name lies beside it.
+    a folder that is not searched; so is a folder that may not be searched. A raw file of a camera is included unless a
+    photo of the same name lies beside it.
     """
     found: list[Path] = []
-    for here, below, files in os.walk(folder):
+    locked: list[str] = []
+    for here, below, files in os.walk(folder, onerror=lambda error: locked.append(error.filename)):
         names = files if recursive else files + below
         below[:] = [name for name in below if recursive and not name.startswith(".")]
         photos = [path for name in names if _is_photo(path := Path(here) / name, SUFFIXES)]
         stems = {path.stem.lower() for path in photos}
         raw = [path for name in names if _is_photo(path := Path(here) / name, RAW_SUFFIXES)]
         found += photos + [path for path in raw if path.stem.lower() not in stems]
-    return _sorted(found)
+    return _sorted(found + [Path(place) for place in locked])
 
 
 def _sorted(paths: Iterable[Path]) -> list[Path]:

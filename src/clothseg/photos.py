@@ -164,7 +164,8 @@ def _reason_no_file(path: Path) -> str:
             return "a web address; download the photo first"
         return f"no such photo{near_path(path)}"
     if stat.S_ISDIR(mode):
-        return "a folder, not a photo"
+        readable = os.access(path, os.R_OK | os.X_OK)
+        return "a folder, not a photo" if readable else "no permission to look into this folder; change its rights"
     return "" if stat.S_ISREG(mode) else "not a file, but a pipe or a device"
 
 

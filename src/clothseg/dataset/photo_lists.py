@@ -1,5 +1,6 @@
 """The photos of a dataset, for commands that take photos."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,6 +27,8 @@ def photos_of(given: Sequence[Path], split: str | None = None) -> list[Path]:
 
 def _listed(place: Path, split: str | None) -> list[Path]:
     if place.is_dir():
+        if not os.access(place, os.R_OK | os.X_OK):  # the search for photos names it
+            return []
         if any(path.suffix.lower() in SUFFIXES for path in place.iterdir()):
             return []
         try:
