@@ -1,5 +1,6 @@
 """Atomic writes, the names of files, and outputs that are refused."""
 
+import errno
 import itertools
 import json
 import os
@@ -24,6 +25,7 @@ from clothseg.files import (
     atomic_write,
     read_json,
     read_json_array,
+    remove_temporary,
     replace_file,
     require_absent,
     require_outside_inputs,
@@ -72,6 +74,30 @@ def test_a_long_name_is_written(tmp_path: Path, name: str) -> None:
     atomic_write(tmp_path / name, b"{}")
     assert (tmp_path / name).read_bytes() == b"{}"
     assert len(names(tmp_path)) == 1
+
+
+def test_errors_name_the_file_that_people_know(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(place: Path, **_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(place))
+
+    monkeypatch.setattr(Path, "touch", refuse)
+    with pytest.raises(PermissionError) as failed:
+        atomic_write(tmp_path / "a.png", b"")
+    assert failed.value.filename == str(tmp_path / "a.png")
+    with pytest.raises(PermissionError) as failed, atomic_folder(tmp_path / "out") as temporary:
+        refuse(temporary / "images" / "1.png")
+    assert failed.value.filename == str(tmp_path / "out" / "images" / "1.png")
+    assert names(tmp_path) == []
+
+
+def test_what_a_killed_process_left_is_deleted_and_nothing_else(tmp_path: Path) -> None:
+    left = (".0123456789abcdef", ".0123456789abcdef.png", "maps/.0123456789abcdef.png")
+    mine = {".0123456789abcde.png", "0123456789abcdef.png", ".unfinished-01234567", "a/b/.0123456789abcdef.png"}
+    for name in (*left, *mine):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    remove_temporary(tmp_path)
+    assert {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()} == mine
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no umask")

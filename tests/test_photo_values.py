@@ -95,6 +95,12 @@ def test_predict_takes_them_all() -> None:
     assert want.names == ("Suit", "Dress")
     found = model.predict([str(path), path.read_bytes(), pixels, pixels / 255, Image.open(path)])
     assert all(torch.equal(one.boxes, want.boxes) for one in found)
+    paths = [path, path]  # list[Path]: mypy checks that it is one of the types
+    assert [len(one) for one in model.predict(paths)] == [2, 2]
+    for several in (path.parent.glob(path.name), (str(path) for _ in range(1)), {path: 1}.keys()):
+        assert [one.boxes.tolist() for one in model.predict(several)] == [want.boxes.tolist()]
+    with pytest.raises(PhotoError, match="dict is no photo"):
+        model.predict({"photo": path})
     assert model.predict([]) == []
     with pytest.raises(PhotoError, match="int is no photo"):
         model.predict([[1, 2], [3, 4]])  # type: ignore[list-item]

@@ -20,6 +20,7 @@ from clothseg.errors import ClothsegError
 _WINDOWS_WAITS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 """Seconds between the attempts of `replace_file` on Windows."""
 _LONGEST_SUFFIX = 16
+_TEMPORARY = re.compile(r"\.[0-9a-f]{16}(\..+)?")
 LOCK_NAME = ".clothseg-lock"
 """A file that keeps two commands from writing to a folder at once. After a kill it may be left."""
 LONGEST_STEM = 100
@@ -39,20 +40,21 @@ def atomic_file(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary_beside(path, path.suffix if len(path.suffix) <= _LONGEST_SUFFIX else "")
-    temporary.touch(exist_ok=False)
-    mode = temporary.stat().st_mode  # some libraries write another file and rename it
     try:
-        yield temporary
-        temporary.chmod(mode)
-        replace_file(temporary, path)
+        with _errors_name(path, temporary):
+            temporary.touch(exist_ok=False)
+            mode = temporary.stat().st_mode  # some libraries write another file and rename it
+            yield temporary
+            temporary.chmod(mode)
+            replace_file(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def atomic_write(path: Path, content: str | bytes) -> None:
-    """Writes `content` (text as UTF-8) to `path` in one step."""
+    """Writes `content` to `path` in one step: text as UTF-8, with escapes for bytes of names that are not UTF-8."""
     with atomic_file(path) as temporary:
-        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+        temporary.write_bytes(content.encode(errors="backslashreplace") if isinstance(content, str) else content)
 
 
 @contextmanager
@@ -65,22 +67,39 @@ def atomic_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     require_absent(path, overwrite=overwrite)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary_beside(path)
-    temporary.mkdir()
     try:
-        yield temporary
-        if path.exists():
-            replaced = temporary.with_name(f"{temporary.name}.old")
-            replace_file(path, replaced)
-            try:
-                replace_file(temporary, path)
-            except OSError:
-                replace_file(replaced, path)
-                raise
-            shutil.rmtree(replaced)
-        else:
-            replace_file(temporary, path)
+        with _errors_name(path, temporary):
+            temporary.mkdir()
+            yield temporary
+            _put_folder(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _put_folder(temporary: Path, path: Path) -> None:
+    """Renames a folder to `path`; what is there is deleted afterwards, or put back if that fails."""
+    if not path.exists():
+        replace_file(temporary, path)
+        return
+    replaced = temporary.with_name(f"{temporary.name}.old")
+    replace_file(path, replaced)
+    try:
+        replace_file(temporary, path)
+    except OSError:
+        replace_file(replaced, path)
+        raise
+    shutil.rmtree(replaced)
+
+
+@contextmanager
+def _errors_name(path: Path, temporary: Path) -> Iterator[None]:
+    """Within the context, an error names `path`, which people know, and not its temporary name."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error.filename, str) and Path(error.filename).is_relative_to(temporary):
+            error.filename = str(path / Path(error.filename).relative_to(temporary))
+        raise
 
 
 def replace_file(source: Path, target: Path) -> None:
@@ -101,6 +120,16 @@ def replace_file(source: Path, target: Path) -> None:
         else:
             return
     source.replace(target)
+
+
+def remove_temporary(folder: Path) -> None:
+    """Deletes what atomic writes of a killed process left in a folder and the folders in it.
+
+    Only for a folder that no other process writes to.
+    """
+    for place in (*folder.glob(".*"), *folder.glob("*/.*")):
+        if _TEMPORARY.fullmatch(place.name) and place.is_file():
+            place.unlink()
 
 
 def safe_file_name(text: str) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from clothseg.errors import ClothsegError
-from clothseg.files import LOCK_NAME, require_absent, resolved
+from clothseg.files import LOCK_NAME, remove_temporary, require_absent, resolved
 
 Record = dict[str, Any]
 """`number` is the position among the inputs, from 1; `problem` is not empty if it could not be done."""
@@ -129,6 +129,8 @@ def file_facts(path: Path) -> tuple[str, int, int]:
 def folder_lock(folder: Path) -> Iterator[None]:
     """Keeps a second command from writing to the same folder at the same time.
 
+    What a killed command left there besides its records is deleted.
+
     Raises:
         ClothsegError: another command is writing there.
     """
@@ -142,6 +144,8 @@ def folder_lock(folder: Path) -> Iterator[None]:
             f"{folder}: another command is writing to this folder; wait until it ends, or choose another place"
         ) from error
     try:
+        if is_unfinished(folder):
+            remove_temporary(folder)
         yield
     finally:
         lock.release()

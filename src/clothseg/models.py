@@ -178,13 +178,15 @@ class Model:
         return result
 
     @overload
-    def predict(self, photo: "Photo", *, score_threshold: float = 0.0) -> PhotoInstances: ...
+    def predict(  # type: ignore[overload-overlap]  # a string is a path, not a list of strings
+        self, photo: "Photo", *, score_threshold: float = 0.0
+    ) -> PhotoInstances: ...
     @overload
     def predict(self, photo: "Photos", *, score_threshold: float = 0.0) -> list[PhotoInstances]: ...
     def predict(
         self, photo: "Photo | Photos", *, score_threshold: float = 0.0
     ) -> PhotoInstances | list[PhotoInstances]:
-        """The instances on a photo, or on each of a list: paths, bytes, Pillow images, arrays, tensors; see `as_photo`.
+        """The instances on a photo, or on each of several: paths, bytes, images, arrays, tensors; see `as_photo`.
 
         Instances below `score_threshold` are dropped; the configuration's threshold for a class takes precedence.
 

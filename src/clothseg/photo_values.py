@@ -1,7 +1,7 @@
 """Photos as values: converts the common forms of a photo in Python to one array, or explains why it cannot."""
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing_extensions import TypeIs
 
     Photo = str | Path | bytes | Image.Image | NDArray[Any] | Tensor
-    Photos = list[Photo] | tuple[Photo, ...]
+    Photos = Iterable[Photo]
 T = TypeVar("T")
 _CHANNELS = (1, 3, 4)
 
@@ -54,12 +54,13 @@ def as_photo(photo: "Photo") -> RgbImage:
 
 
 def is_list(photo: "Photo | Photos") -> "TypeIs[Photos]":
-    """Whether it is a list of photos."""
-    return isinstance(photo, list | tuple)
+    """Whether it is a list of photos, or anything else that gives one photo after another, such as `Path.glob`."""
+    one = isinstance(photo, str | bytes | bytearray | memoryview | np.ndarray | Mapping) or hasattr(photo, "detach")
+    return isinstance(photo, Iterable) and not one
 
 
 def for_each_photo(photos: "Photos", work: "Callable[[Photo], T]") -> list[T]:
-    """What `work` returns for each photo of a list.
+    """What `work` returns for each of several photos, in their order.
 
     Raises:
         UnreadPhotosError: `work` raised a `PhotoError` for some of them; its `results` are the list, with None in place
@@ -74,7 +75,7 @@ def for_each_photo(photos: "Photos", work: "Callable[[Photo], T]") -> list[T]:
             results.append(None)
             unread.append(f"[{position}] {error}")
     if unread:
-        raise UnreadPhotosError(unread, len(photos), results)
+        raise UnreadPhotosError(unread, len(results), results)
     return cast("list[T]", results)
 
 

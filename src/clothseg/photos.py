@@ -1,5 +1,6 @@
 """Reads photos: every common format becomes the same array, or one clear error names the file."""
 
+import os
 import re
 import stat
 from collections.abc import Iterator
@@ -94,10 +95,7 @@ def check_photo(path: Path | str, size: tuple[int, int]) -> None:
 
 def photo_exists(path: Path) -> bool:
     """Whether there is such a file; not, if no file can have this name."""
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # too long, or with a character that no name has
-        return False
+    return os.path.isfile(path)  # `Path.is_file` raises for a name that is too long
 
 
 @contextmanager
@@ -127,7 +125,7 @@ def photo_errors(source: Path | str) -> Iterator[None]:
     except PhotoError:
         raise
     except Image.DecompressionBombError as error:
-        raise PhotoError(f"{source}: {error}; make the photo smaller") from error
+        raise PhotoError(f"{source}: {str(error).rstrip('.')}; make the photo smaller") from error
     except UnidentifiedImageError as error:
         reason = _unknown(source) if isinstance(source, Path) else "not a picture in a known format"
         raise PhotoError(f"{source}: {reason}") from error
@@ -160,13 +158,14 @@ def _reason_no_file(path: Path) -> str:
     except PermissionError:
         return "no permission to look into its folder"
     except (OSError, ValueError):
-        if path.is_symlink():
+        if os.path.islink(path):
             return "a link to a file that does not exist"
         if url_in(path):
             return "a web address; download the photo first"
         return f"no such photo{near_path(path)}"
     if stat.S_ISDIR(mode):
-        return "a folder, not a photo"
+        readable = os.access(path, os.R_OK | os.X_OK)
+        return "a folder, not a photo" if readable else "no permission to look into this folder; change its rights"
     return "" if stat.S_ISREG(mode) else "not a file, but a pipe or a device"
 
 

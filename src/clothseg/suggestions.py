@@ -34,13 +34,13 @@ def near_path(path: Path | str) -> str:
     """
     path = Path(path)
     parent, missing = path.parent, path
-    while not _is_folder(parent) and parent != parent.parent:
+    while not os.path.isdir(parent) and parent != parent.parent:
         parent, missing = parent.parent, parent
     names = _names_in(parent)
     for name in nearest(missing.name, names):
         candidate = parent / name
         whole = candidate / path.relative_to(missing)
-        return f"; did you mean {whole if _exists(whole) else candidate}?"
+        return f"; did you mean {whole if os.path.exists(whole) else candidate}?"
     where = f"{parent}{os.sep}" if str(parent) != "." else "this folder"
     if missing != path:
         return f"; there is no folder {missing}"
@@ -58,17 +58,3 @@ def _names_in(folder: Path) -> list[str]:
     except OSError:
         return []
     return sorted(name for name in names if not name.startswith("."))
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except (OSError, ValueError):  # too long a name, or a zero byte in it
-        return False
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except (OSError, ValueError):
-        return False

@@ -3,6 +3,7 @@
 PyAV is an extra (`pip install "clothseg[video]"`), so it is imported only if there is a video.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -118,7 +119,7 @@ def open_video(path: Path) -> Iterator[Video]:
         ClothsegError: PyAV is not installed.
     """
     av = _library()
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise VideoError(f"{path}: no such video")
     if path.stat().st_size == 0:
         raise VideoError(f"{path}: the file is empty (0 bytes); fetch or copy it again")

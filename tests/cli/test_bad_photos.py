@@ -1,6 +1,8 @@
 """Photos that are broken in many ways: every command names them, does the others, and exits with 1."""
 
 import json
+import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from clothseg.errors import DataError, PhotoError, UnreadPhotosError
 from clothseg.evaluation import Metrics, evaluate_coco, evaluate_network, truth_of
 from clothseg.models import MaskRCNN
 from clothseg.photos import read_photo
+from clothseg.prediction import OutputFormat
 
 from .conftest import TINY, RunCommand
 
@@ -81,6 +84,23 @@ def test_the_other_photos_are_done(
     assert named(error, good) == []
     done = " ".join(path.name for path in (tmp_path / "out").glob("*.png"))
     assert [name for name in good if f"-{Path(name).stem}" not in done] == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_name_that_is_not_utf_8_is_escaped_in_every_file(
+    network: Path, tmp_path: Path, run_command: RunCommand
+) -> None:
+    (tmp_path / "photos").mkdir()
+    content = photo(tmp_path / "plain.jpg").read_bytes()
+    name = os.fsdecode(b"n\xff.jpg")
+    (tmp_path / "photos" / name).write_bytes(content)
+    every = [word for form in OutputFormat for word in ("--format", form.value)]
+    words = ("--out", tmp_path / "out", "--score-threshold", 0)
+    assert run_command("predict", network, tmp_path / "photos", *words, *every, "--labels", "coco") == 0
+    assert json.loads((tmp_path / "out" / "images.json").read_text())["images"][0]["file_name"].endswith(name)
+    assert json.loads((tmp_path / "out" / "labels-coco.json").read_text())["images"][0]["file_name"] == name
+    assert r"n\udcff.jpg" in (tmp_path / "out" / "detections.csv").read_text(encoding="utf-8")
+    assert run_command("cutout", network, tmp_path / "photos", "--out", tmp_path / "cut") == 0
 
 
 def test_only_bad_photos_are_an_error_and_write_nothing(

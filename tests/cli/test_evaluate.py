@@ -57,6 +57,11 @@ def test_a_results_file_is_evaluated(
     assert "report's, not COCO's" in shown.out
     assert "wrote scores.json" in shown.err
     assert Metrics.from_json((files / "scores.json").read_text()).overall["mask_AP"] == pytest.approx(1.0)
+    assert clothseg(monkeypatch, "evaluate", "good.json", "data", "--out", "quiet.json", "--quiet") == 0
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == ("", "")  # the file has it
+    assert clothseg(monkeypatch, "evaluate", "good.json", "data", "--quiet") == 0
+    assert "100.0" in capsys.readouterr().out  # nothing else has it
     assert clothseg(monkeypatch, "evaluate", "bad.json", "data/annotations/val.json", "--json", "--quiet") == 0
     assert Metrics.from_json(capsys.readouterr().out).overall["mask_AP50"] == pytest.approx(0.25, abs=0.01)
 

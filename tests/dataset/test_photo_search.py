@@ -1,15 +1,48 @@
 """Finding photos: files, folders, patterns and datasets."""
 
+import errno
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
 from clothseg.dataset.photo_search import find_photos
 from clothseg.errors import DataError, PhotoError
-from clothseg.photos import SUFFIXES
+from clothseg.photos import SUFFIXES, read_photo
+
+
+@pytest.mark.parametrize("name", ["x" * 300 + ".jpg", "x" * 5000, "a\0.jpg"])
+def test_a_name_that_no_file_can_have_is_a_missing_photo(name: str, tmp_path: Path) -> None:
+    """`Path.is_file` and `Path.is_symlink` raise OSError or ValueError for some of them."""
+    good = tmp_path / "a.png"
+    Image.new("RGB", (4, 3)).save(good)
+    with pytest.raises(PhotoError, match="no such photo"):
+        read_photo(tmp_path / name)
+    assert find_photos([tmp_path / name, good]) == [tmp_path / name, good]
+
+
+def test_a_folder_that_may_not_be_searched_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root may search every folder, so the system's refusal is imitated."""
+    locked = tmp_path / "photos" / "locked"
+    locked.mkdir(parents=True)
+    Image.new("RGB", (4, 3)).save(tmp_path / "photos" / "a.png")
+    real_scandir, real_access = os.scandir, os.access
+
+    def scandir(place: str) -> Any:
+        if Path(place) == locked:
+            raise PermissionError(errno.EACCES, "Permission denied", str(place))
+        return real_scandir(place)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    monkeypatch.setattr(os, "access", lambda place, mode: Path(place) != locked and real_access(place, mode))
+    for inputs, recursive in (([tmp_path / "photos"], True), ([tmp_path / "photos" / "a.png", locked], False)):
+        found = find_photos(inputs, recursive=recursive)
+        assert sorted(path.name for path in found) == ["a.png", "locked"]
+    with pytest.raises(PhotoError, match="locked: no permission to look into this folder"):
+        read_photo(locked)
 
 
 def test_folders_are_searched(tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ def tree() -> Tree:
         [[4, 3, 16, 3, 16, 20, 4, 20]],
         {**encode(mask)},
         {"size": list(SIZE), "counts": [99, 17, *[7, 17] * 11, 340]},
+        [[4, 3, 15, 19]],
     ]
     annotations = [
         {
@@ -46,7 +47,7 @@ def tree() -> Tree:
         for number, form in enumerate(forms, 1)
     ]
     return {
-        "info": {"description": "three squares"},
+        "info": {"description": "four squares"},
         "images": [{"id": n, "file_name": f"{n}.png", "height": SIZE[0], "width": SIZE[1]} for n in (1, 2)],
         "categories": [{"id": 1, "name": "Suit", "supercategory": "x"}, {"id": 2, "name": "Dress"}],
         "annotations": annotations,
@@ -91,5 +92,5 @@ def test_the_good_file_is_read(folder: Path) -> None:
     path.write_text(json.dumps(tree()))
     dataset = CocoLikeDataset().load_data(folder).prepare()
     areas = [mask.sum() for position in (0, 1) for mask in dataset.load_instances(position).masks.pixels()]
-    assert [int(area) for area in areas] == [204, 204, 204]
-    assert read_truth(path).objects == {1: 1, 2: 2}
+    assert [int(area) for area in areas] == [204, 204, 204, 204]
+    assert read_truth(path).objects == {1: 2, 2: 2}

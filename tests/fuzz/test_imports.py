@@ -16,7 +16,9 @@ FORMATS = {
     "datumaro-voc": "voc",
     "label-studio-yolo": "yolo",
     "labelme": "labelme",
+    "labelme2voc-old": "voc",
     "supervisely": "supervisely",
+    "supervision-voc": "voc-boxes",
     "supervision-yolo": "yolo",
 }
 LINES = (
@@ -27,6 +29,7 @@ XML = (
     *('<!DOCTYPE a [<!ENTITY b "c">]>', "<image/>", "</annotations>", "<a>" * 3000),
     *('<polygon label="coat" points="1,1;2"/>', '<polygon label="coat" points=""/>'),
     '<box label="coat" xtl="nan" ytl="1" xbr="1e999" ybr="3"/>',
+    *("<polygon><x1>1</x1><y1>2</y1></polygon>", "<x1>1e999</x1>", "<polygon><x9>a</x9></polygon>", "<y2/>"),
     '<mask rle="1,2" left="x" top="0" width="3" height="3" label="coat"/>',
     '<mask rle="999999999999" left="0" top="0" width="99999" height="99999" label="coat"/>',
 )

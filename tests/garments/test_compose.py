@@ -1,5 +1,8 @@
 """Pasting, compared with pixels worked out by hand."""
 
+import tracemalloc
+
+import cv2
 import numpy as np
 import pytest
 
@@ -35,6 +38,26 @@ def test_blending_by_hand() -> None:
 def test_impossible_boxes_are_errors(box: tuple[int, int, int, int]) -> None:
     with pytest.raises(DataError):
         compose(Cutout(np.full((1, 2, 4), 255, np.uint8)), np.zeros((3, 4, 3), np.uint8), box)
+
+
+def test_an_enlarged_garment_is_that_of_opencv_and_takes_memory_for_what_is_seen() -> None:
+    """The garment would have 37 million pixels, 592 MB as floats."""
+    rng = np.random.default_rng(4)
+    picture = rng.integers(0, 256, (30, 20, 4), dtype=np.uint8)
+    picture[..., 3] = 255
+    background = np.zeros((90, 70, 3), np.uint8)
+    for box in ((-25, -14, 60, 101), (10, 5, 31, 77), (-900, 20, 1100, 50)):
+        left, top, right, bottom = box
+        whole = cv2.resize(picture[..., :3].astype(np.float32), (right - left, bottom - top))
+        there = np.rint(whole[max(-top, 0) :, max(-left, 0) :][: 90 - max(top, 0), : 70 - max(left, 0)])
+        answer = compose(Cutout(picture), background, box, match_light=False)
+        part = answer[max(top, 0) : bottom, max(left, 0) : right].astype(int)
+        assert np.abs(part - there).max() <= 1
+    tracemalloc.start()
+    compose(Cutout(picture), np.zeros((1500, 1000, 3), np.uint8), (-2000, -2500, 3000, 4900))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 250e6
 
 
 def test_boxes_by_hand() -> None:

@@ -1,5 +1,6 @@
 """The end of an epoch: metrics, the best epoch, early stopping, overfitting."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -7,13 +8,14 @@ import torch
 from safetensors.torch import load_file
 
 from clothseg.config import HEADLINE_METRICS, Config, TrainSettings
+from clothseg.errors import PhotoError
 from clothseg.evaluation import evaluate_coco
 from clothseg.models import MaskRCNN
 from clothseg.runs import RunFolder
 from clothseg.training import HistoryRow, overfitting, read_checkpoint, read_history, stopped_early_after
 from clothseg.training.validation import Validator, best_row, epoch_messages, should_stop
 
-from .conftest import CLASSES, FALLS, TINY, Photos, loss_history, make_trainer
+from .conftest import CLASSES, FALLS, TINY, Photos, load, loss_history, make_trainer
 
 
 def model(*more: str) -> MaskRCNN:
@@ -53,6 +55,39 @@ def test_validation_uses_the_current_photos_of_the_data_set(small_photos: Photos
     assert truth.photos == [val.images[0].id]
     perfect = [{**row, "score": 0.9} for row in truth.annotations if not row["iscrowd"]]
     assert evaluate_coco(truth.tree, perfect, resamples=0).overall["mask_AP"] == pytest.approx(1.0)
+
+
+def test_a_validation_photo_that_vanishes_is_left_out(small_data: Path, tmp_path: Path) -> None:
+    """Its losses are not in the means. Without any photo there is nothing to choose the best epoch by."""
+    shutil.copytree(small_data, tmp_path / "data")
+    config, photos = Config.load("demo", [*TINY, "train.batch_size=1"]), load(tmp_path / "data")
+    trainer = make_trainer(config, photos, tmp_path / "a")
+    fewer = load(tmp_path / "data")
+    gone = fewer[1].images.pop()
+    other = make_trainer(config, fewer, tmp_path / "b")
+    other.network.load_state_dict(trainer.network.state_dict())
+    gone.path.unlink()
+    row, expected = trainer.validator.validate(3, 1), other.validator.validate(3, 1)
+    assert [name for name in row if name.startswith("val_") and row[name] != pytest.approx(expected[name])] == []
+    assert "mask_AP" in row
+    assert (len(trainer.validator.unread), other.validator.unread) == (1, [])
+    assert gone.path.name in trainer.validator.unread[0]
+    for entry in fewer[1].images:
+        entry.path.unlink()
+    trainer.validator.examples.clear_cache()
+    with pytest.raises(PhotoError, match="no validation photo can be read"):
+        trainer.validator.validate(1, 1)
+
+
+def test_a_training_goes_on_with_a_broken_validation_photo(small_data: Path, tmp_path: Path) -> None:
+    shutil.copytree(small_data, tmp_path / "data")
+    train, val = load(tmp_path / "data")
+    smallest = min(val.images, key=lambda entry: entry.height * entry.width + 1000 * len(entry.annotations))
+    smallest.path.write_bytes(b"no photo")  # the forecast of memory reads the largest
+    model().fit(train, val, tmp_path / "run", quiet=True)
+    run = RunFolder(tmp_path / "run")
+    assert [row["epoch"] for row in read_history(run.history)] == [1, 2, 3]
+    assert run.log.read_text().count("1 of 3 validation photos cannot be read") == 3
 
 
 def test_patience_stops_the_run_and_more_epochs_continue_it(
@@ -121,6 +156,20 @@ def test_overfitting_is_reported_once() -> None:
     messages = [sentence for n in range(1, 8) for sentence in epoch_messages(rows[:n], settings)]
     assert len(messages) == 1
     assert "mask (since epoch 4)" in messages[0]
+
+
+def test_a_training_that_finds_nothing_says_so_at_its_end() -> None:
+    settings = TrainSettings.model_validate({"epochs": 4, "evaluate_every": 2})
+
+    def messages(values: list[float | None]) -> list[str]:
+        rows = [{"epoch": n, "val_total": 1.0 / n} for n in range(1, len(values) + 1)]
+        scored = [row | ({} if v is None else {"mask_AP50": v}) for row, v in zip(rows, values, strict=True)]
+        return [text for text in epoch_messages(scored, settings) if "nothing was found" in text]
+
+    assert messages([None, 0.0, None, 0.0])
+    assert messages([None, 0.0]) == []  # it is not at its end
+    assert messages([None, 0.0, None, 0.1]) == []
+    assert messages([None, None, None, None]) == []  # it was never evaluated
 
 
 def test_a_validation_loss_that_is_not_finite_is_reported() -> None:

@@ -77,7 +77,8 @@ def compare(
         text, table = found.to_json(), several_table(found)
     if numbers is not None:
         atomic_write(numbers, text + "\n")
-    print(text if as_json else table)
+    if as_json or not (quiet and out):
+        print(text if as_json else table)
     if out is not None and not quiet:
         ERRORS.print(f"wrote {escape(str(page or out))}")
 

@@ -28,7 +28,9 @@ from clothseg.weights.check import weights_file
 
 def cutout(
     run: Annotated[Path, typer.Argument(help="A run's folder or a weights.safetensors.")],
-    photos: Annotated[list[Path], typer.Argument(help="Photos, folders of photos, or quoted patterns.")],
+    photos: Annotated[
+        list[Path], typer.Argument(help="Photos, folders of photos, or quoted patterns.", readable=False)
+    ],
     out: Annotated[
         Path,
         typer.Option(help="Folder for the PNGs and cutouts.json; for one photo also a file: NAME.png."),

@@ -75,7 +75,8 @@ def evaluate(
             initial=initial, calibrate=calibrate, compiled=compile_, quiet=quiet,
         )  # fmt: skip
         written = RunFolder(run).report
-    print(metrics.to_json() if as_json else metrics.table())
+    if as_json or not (quiet and written):
+        print(metrics.to_json() if as_json else metrics.table())
     if written and not quiet:
         ERRORS.print(f"wrote {escape(str(written))}")
     fail_for_unread(unread)

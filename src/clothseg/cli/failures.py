@@ -119,11 +119,15 @@ def _known(error: BaseException) -> str:
 
 
 def _system_error(error: OSError) -> str:
-    place = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes | os.PathLike) else ""
+    copied = error.errno in {*_FULL, errno.EFBIG} and error.filename2 is not None
+    named = error.filename2 if copied else error.filename  # a copy names its source first
+    place = f"{os.fsdecode(named)}: " if isinstance(named, str | bytes | os.PathLike) else ""
     if error.errno in _FULL:
         return f"{place}no space is left on the disk, or of your quota; make room and run the command again"
     if error.errno in _REFUSED:
         return f"{place}no permission ({error.strerror}); choose another place, or change the rights of the file"
+    if error.errno in {errno.EEXIST, errno.ENOTDIR}:
+        return f"{place}a file is where a folder should be; choose another place"
     if error.errno in {errno.EMFILE, errno.ENFILE}:
         return f"{place}too many files are open; raise the limit (ulimit -n)"
     if error.errno == errno.EFBIG:

@@ -20,7 +20,10 @@ Data = Annotated[
     Path,
     typer.Argument(help="A dataset: clothseg's own, an export in COCO's format, or a COCO file beside its photos."),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress bar and no messages, only results and errors.")]
+Quiet = Annotated[
+    bool,
+    typer.Option("--quiet", help="Show no progress bar, no messages and no result that is in a file; only errors."),
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Option(

@@ -68,7 +68,8 @@ def learning_curve(
             train, val, settings, out, parts=names_in([parts]), seed=seed, resume=resume, quiet=quiet,
             device=resolve_device(device), progress=partial(walk, bar),
         )  # fmt: skip
-    print(json.dumps(asdict(curve), indent=1) if as_json else curve.sentence())
+    if as_json or not quiet:
+        print(json.dumps(asdict(curve), indent=1) if as_json else curve.sentence())
     if not quiet:
         ERRORS.print(f"wrote {escape(str(out / 'learning-curve.html'))}")
     fail_for_unread(unread)

@@ -47,7 +47,8 @@ if TYPE_CHECKING:
 def predict(
     run: Annotated[Path, typer.Argument(help="A run's folder, or any supported weights file.")],
     photos: Annotated[
-        list[Path], typer.Argument(help="Photos, videos, folders of photos, patterns in quotes, COCO datasets.")
+        list[Path],
+        typer.Argument(help="Photos, videos, folders of photos, patterns in quotes, COCO datasets.", readable=False),
     ],
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("found"),
     formats: Annotated[

@@ -1,6 +1,7 @@
 """Settings from text: YAML files, presets and dotted overrides, with an explanation of every problem."""
 
 import itertools
+import os
 import re
 import textwrap
 from collections.abc import Iterator
@@ -37,7 +38,7 @@ def read_settings(source: str | Path) -> tuple[dict[str, Any], str]:
         if not isinstance(base, str):
             raise ConfigError(f"{name}: extends takes the name of a preset or a file, found {base!r}")
         beside = folder / base
-        below, other = _read_one(beside if beside.is_file() else base)
+        below, other = _read_one(beside if os.path.isfile(beside) else base)
         if other in seen:
             raise ConfigError(f"{name}: extends is circular: {' -> '.join([*seen, other])}")
         seen.append(other)
@@ -97,7 +98,7 @@ def _presets() -> Path:
 
 def _read(source: str | Path) -> tuple[str, str]:
     path = Path(source)
-    if path.is_file():
+    if os.path.isfile(path):
         try:
             return path.read_text(encoding="utf-8"), str(path)
         except (OSError, UnicodeDecodeError) as error:

@@ -24,7 +24,10 @@ def write_coco(
         info: about the dataset.
         categories, images, annotations, licenses: the rows.
     """
-    with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as stream:
+    with (
+        atomic_file(path) as temporary,
+        temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as stream,
+    ):
         stream.write("{")
         _write(stream, "info", info)
         _write(stream, "licenses", licenses)

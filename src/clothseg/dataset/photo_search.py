@@ -48,7 +48,7 @@ def find_photos(
     problems: list[str] = []
     for place in inputs:
         try:
-            if _exists(place) or not glob.has_magic(str(place)):
+            if os.path.exists(place) or not glob.has_magic(str(place)):
                 photos += _photos_at(place, recursive=recursive)
             else:
                 photos += _matching(place, recursive=recursive, suffixes=suffixes)
@@ -66,6 +66,8 @@ def find_photos(
 def _listed(place: Path, split: str | None) -> list[Path]:
     """The photos that a COCO file, or the files of a dataset's folder, list; an empty list for all else."""
     if place.is_dir():
+        if not os.access(place, os.R_OK | os.X_OK):  # the search names it
+            return []
         if any(path.suffix.lower() in SUFFIXES for path in place.iterdir()):
             return []
         try:
@@ -108,11 +110,11 @@ def _identity(path: Path) -> tuple[int, int, str]:
 
 def _photos_at(place: Path, *, recursive: bool) -> list[Path]:
     """The file, or the photos in the folder."""
-    if (url := url_in(place)) and not _exists(place):
+    if (url := url_in(place)) and not os.path.exists(place):
         raise PhotoError(f"{url}: a web address; download the photo first")
-    if not _exists(place) and not place.is_symlink():
+    if not os.path.exists(place) and not os.path.islink(place):
         raise PhotoError(f"{place}: no such photo or folder{near_path(place)}")
-    if not place.is_dir():
+    if not os.path.isdir(place):
         return [place]
     inside = _in_folder(place, recursive=recursive)
     if not inside:
@@ -125,17 +127,19 @@ def _in_folder(folder: Path, *, recursive: bool) -> list[Path]:
     """The photos in a folder, sorted; links to folders are not followed.
 
     Everything with the suffix of a photo is included, so that its error is reported: also a link to nothing, a pipe, or
-    a folder that is not searched. A raw file of a camera is included unless a photo of the same name lies beside it.
+    a folder that is not searched; so is a folder that may not be searched. A raw file of a camera is included unless a
+    photo of the same name lies beside it.
     """
     found: list[Path] = []
-    for here, below, files in os.walk(folder):
+    locked: list[str] = []
+    for here, below, files in os.walk(folder, onerror=lambda error: locked.append(error.filename)):
         names = files if recursive else files + below
         below[:] = [name for name in below if recursive and not name.startswith(".")]
         photos = [path for name in names if _is_photo(path := Path(here) / name, SUFFIXES)]
         stems = {path.stem.lower() for path in photos}
         raw = [path for name in names if _is_photo(path := Path(here) / name, RAW_SUFFIXES)]
         found += photos + [path for path in raw if path.stem.lower() not in stems]
-    return _sorted(found)
+    return _sorted(found + [Path(place) for place in locked])
 
 
 def _sorted(paths: Iterable[Path]) -> list[Path]:
@@ -144,10 +148,3 @@ def _sorted(paths: Iterable[Path]) -> list[Path]:
 
 def _is_photo(path: Path, suffixes: Collection[str]) -> bool:
     return path.suffix.lower() in suffixes and not path.name.startswith(".")
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except (OSError, ValueError):  # no permission, too long a name, or a zero byte in it
-        return False

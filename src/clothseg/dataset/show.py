@@ -16,7 +16,7 @@ from clothseg.config import Config, InputSettings
 from clothseg.dataset.augment.preview import describe_augmentation, preview_augmentation, preview_versions
 from clothseg.dataset.coco import CocoLikeDataset
 from clothseg.errors import DataError, PhotoError
-from clothseg.files import atomic_folder, require_outside_inputs
+from clothseg.files import atomic_folder, atomic_write, require_outside_inputs
 from clothseg.instances import Instances, PixelMasks, resize_instances
 from clothseg.networks.input import InputTransform
 from clothseg.photos import RgbImage
@@ -284,6 +284,4 @@ def _write_index(folder: Path, data: CocoLikeDataset, sheets: Sequence[Sheet], s
         "sheets": sheets,
         "seed": seed,
     }
-    (folder / "index.html").write_text(
-        render_page("dataset", "show.html.jinja", values), encoding="utf-8", newline="\n"
-    )
+    atomic_write(folder / "index.html", render_page("dataset", "show.html.jinja", values))

@@ -1,5 +1,6 @@
 """Detections and thresholds that are on disk already: those of an evaluated run, or of a results file."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,8 @@ def validation_split(data: Path, split: str | None = None) -> SplitFiles:
     Raises:
         DataError: there is no such file or split.
     """
-    return choose_split(find_layout(data), split or "val") if data.is_dir() or split else find_layout(data).splits[0]
+    layout = find_layout(data)
+    return choose_split(layout, split or "val") if os.path.isdir(data) or split else layout.splits[0]
 
 
 def truth_for(data: Path, split: str | None = None, runs: Sequence[Path] = ()) -> GroundTruth:
@@ -63,9 +65,9 @@ def stored_results(source: Path, truth: GroundTruth) -> Sequence[Any]:
         RunError: the folder is not an evaluated run, or the run was evaluated on another ground truth.
         DataError: a file cannot be read.
     """
-    if not source.exists():
+    if not os.path.exists(source):
         raise RunError(f"{source}: no such run or results file{near_path(source)}")
-    if not source.is_dir():
+    if not os.path.isdir(source):
         return read_results(source)
     folder = require_evaluated(source)
     evaluated_on = Metrics.from_json(folder.metrics.read_text(encoding="utf-8")).truth
@@ -85,7 +87,7 @@ def require_evaluated(run: Path) -> RunFolder:
     """
     folder = RunFolder(run)
     if not folder.predictions.is_file() or not folder.metrics.is_file():
-        if not run.exists() or not (folder.weights.is_file() or folder.config.is_file()):
+        if not os.path.exists(run) or not (folder.weights.is_file() or folder.config.is_file()):
             raise RunError(explain_wrong_path(run, Wanted.EVALUATED) or f"{run}: not an evaluated run")
         raise RunError(f"{run}: not an evaluated run; run `clothseg evaluate {run} DATA` first")
     return folder
@@ -101,7 +103,7 @@ def stored_thresholds(source: Path) -> dict[str, float]:
         DataError: it is not a metrics file.
     """
     path = RunFolder(source).metrics if source.is_dir() else source
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise RunError(f"{path}: no such file; `clothseg evaluate RUN DATA` writes it{near_path(path)}")
     try:
         found = Metrics.from_json(path.read_text(encoding="utf-8")).thresholds
@@ -143,4 +145,4 @@ def _find_data(run: Path, named: Path) -> Path | None:
     """The dataset of a run: at the named path, at that path from the run or a folder above it, or inside the run."""
     above = run.resolve()
     tried = [named, *(folder / named for folder in (above, *above.parents)), above / named.name]
-    return next((place for place in tried if place.exists()), None)
+    return next((place for place in tried if os.path.exists(place)), None)

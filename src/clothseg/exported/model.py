@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, overload
 
@@ -13,7 +14,7 @@ from clothseg.exported.metadata import ExportMetadata
 from clothseg.exported.session import open_session
 from clothseg.instances.arrays import ArrayInstances
 from clothseg.instances.selection import Selection, class_number
-from clothseg.photo_values import as_photo, is_list
+from clothseg.photo_values import as_photo, for_each_photo, is_list
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -77,7 +78,9 @@ class ExportedModel:
         return model
 
     @overload
-    def predict(self, photo: "Photo", *, score_threshold: float = 0.0) -> "PhotoInstances": ...
+    def predict(  # type: ignore[overload-overlap]  # a string is a path, not a list of strings
+        self, photo: "Photo", *, score_threshold: float = 0.0
+    ) -> "PhotoInstances": ...
     @overload
     def predict(self, photo: "Photos", *, score_threshold: float = 0.0) -> "list[PhotoInstances]": ...
     def predict(
@@ -88,12 +91,12 @@ class ExportedModel:
         The answer has torch's tensors, so this needs PyTorch; `find` gives arrays without it.
 
         Raises:
-            PhotoError: a photo cannot be read, or is not one.
+            PhotoError: a photo cannot be read, or is not one; for a list `UnreadPhotosError`, when the others are done.
         """
         from clothseg.pictures.photo_instances import PhotoInstances  # noqa: PLC0415 - it needs torch
 
         if is_list(photo):
-            return [self.predict(one, score_threshold=score_threshold) for one in photo]
+            return for_each_photo(photo, partial(self.predict, score_threshold=score_threshold))
         found = self.find(as_photo(photo), score_threshold=score_threshold)
         return PhotoInstances.of(found.to_instances(), self.classes)
 

@@ -82,8 +82,8 @@ def compose(cutout: Cutout, background: RgbImage, box: Box, *, match_light: bool
         )
     if (right - left) * (bottom - top) > 25 * max(height * width, 1_000_000):
         raise DataError(f"the garment would have {right - left} x {bottom - top} pixels; choose a smaller scale or box")
-    premultiplied = _resize(cutout.picture, (bottom - top, right - left))
-    part = premultiplied[y.start - top : y.stop - top, x.start - left : x.stop - left]
+    visible = slice(y.start - top, y.stop - top), slice(x.start - left, x.stop - left)
+    part = _resized(cutout.picture, (bottom - top, right - left), visible)
     alpha = part[..., 3:]
     colours = np.rint(np.clip(part[..., :3] / np.maximum(alpha, 1e-6), 0, 255)).astype(np.uint8)
     if match_light and cutout.light is not None:
@@ -93,12 +93,29 @@ def compose(cutout: Cutout, background: RgbImage, box: Box, *, match_light: bool
     return answer
 
 
-def _resize(picture: RgbaImage, size: tuple[int, int]) -> NDArray[np.float32]:
-    """Resizes RGBA to `size` (height, width). Colours are multiplied by alpha, so transparent pixels add no colour."""
+def _resized(picture: RgbaImage, size: tuple[int, int], part: tuple[slice, slice]) -> NDArray[np.float32]:
+    """A part (rows, columns) of the RGBA picture resized to `size` (height, width).
+
+    Colours are multiplied by alpha, so transparent pixels add no colour. The memory that it takes grows with the
+    picture and the part, not with `size`.
+    """
     alpha = picture[..., 3:].astype(np.float32) / np.float32(255)
-    layers = np.dstack([picture[..., :3] * alpha, alpha])
-    if picture.shape[:2] != size:
-        smaller = size[0] * size[1] < picture.shape[0] * picture.shape[1]
-        interpolation = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
-        layers = cv2.resize(layers, size[::-1], interpolation=interpolation)
-    return np.asarray(layers, dtype=np.float32)
+    layers: NDArray[np.float32] = np.dstack([picture[..., :3] * alpha, alpha])
+    if picture.shape[:2] == size:
+        return layers[part]
+    if size[0] * size[1] < picture.shape[0] * picture.shape[1]:
+        return np.asarray(cv2.resize(layers, size[::-1], interpolation=cv2.INTER_AREA), dtype=np.float32)[part]
+    for axis in (0, 1):
+        layers = _samples(layers, axis, size[axis], part[axis])
+    return layers
+
+
+def _samples(layers: NDArray[np.float32], axis: int, side: int, part: slice) -> NDArray[np.float32]:
+    """Linear samples along an axis for a part of `side` pixels: half-pixel centres, as OpenCV has them."""
+    cells = layers.shape[axis]
+    place = ((np.arange(part.start, part.stop) + 0.5) * cells / side - 0.5).clip(0, cells - 1)
+    before = place.astype(np.intp)
+    share = np.expand_dims((place - before).astype(np.float32), tuple(other for other in range(3) if other != axis))
+    after = np.minimum(before + 1, cells - 1)
+    sampled: NDArray[np.float32] = layers.take(before, axis) * (1 - share) + layers.take(after, axis) * share
+    return sampled

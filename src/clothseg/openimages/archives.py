@@ -1,5 +1,6 @@
 """Mask pictures from the published zips, one for each partition, or from folders with unpacked masks."""
 
+import os
 import re
 import zipfile
 from collections.abc import Collection
@@ -89,7 +90,7 @@ class MaskArchive:
     def _loose(self, name: str) -> Path | None:
         masks, partition = self._source / f"{self._split}-masks", self._partition(name[:1])
         places = (masks / name, masks / partition / name, self._source / partition / name)
-        return next((place for place in places if place.is_file()), None)
+        return next((place for place in places if os.path.isfile(place)), None)
 
     def _zip_path(self, digit: str) -> Path | None:
         name = f"{self._partition(digit)}.zip"

@@ -180,7 +180,10 @@ def clear_outputs(out: Path) -> None:
 @contextmanager
 def text_file(path: Path) -> Iterator[IO[str]]:
     """Opens a UTF-8 file for writing; the file appears only when it is complete (atomic write)."""
-    with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+    with (
+        atomic_file(path) as temporary,
+        temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
+    ):
         yield file
 
 

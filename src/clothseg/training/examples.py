@@ -15,6 +15,7 @@ from torch import Tensor
 from clothseg.config import Config
 from clothseg.dataset import Batch, CocoLikeDataset, Example, ExampleSource
 from clothseg.distributed import DistributedContext, single_process
+from clothseg.errors import ClothsegError, DataError, PhotoError
 from clothseg.loading import WorkerPool
 from clothseg.networks import Network
 from clothseg.networks.network import CachedFeatures
@@ -149,28 +150,62 @@ def wrap_for_losses(fabric: Fabric, network: Network) -> Network:
 
 
 @torch.no_grad()
-def mean_losses(examples: Examples, batch_size: int, seed: int, distributed: DistributedContext) -> dict[str, float]:
+def mean_losses(
+    examples: Examples, batch_size: int, seed: int, distributed: DistributedContext
+) -> tuple[dict[str, float], list[str]]:
     """Mean losses over all photos of a dataset, without augmentation, with the same draws each time.
 
     Whole batches are shared among the ranks, so that the answer does not depend on their number.
+
+    Returns:
+        The losses by name, and a message for each photo that cannot be read any more: the means are without it.
+
+    Raises:
+        PhotoError, DataError: none of the photos can be read.
     """
     network = examples.network
     state, training = network.generator.get_state(), network.training
     network.eval()
     sums = dict.fromkeys(("total", *network.loss_names), 0.0)
-    photos = len(examples.dataset)
-    places = [(position, 0) for position in range(photos)]
-    batches = list(enumerate(places[start : start + batch_size] for start in range(0, photos, batch_size)))
+    read, unread = 0, list[ClothsegError]()
+    places = [(position, 0) for position in range(len(examples.dataset))]
+    batches = list(enumerate(places[start : start + batch_size] for start in range(0, len(places), batch_size)))
     own = distributed.strided_shard(batches)
     ahead = examples.queue.pool.batches_ahead(batch_size)
     try:
         with single_process(network):
             for count, (number, batch) in enumerate(own):
                 examples.prefetch([place for _, later in own[count : count + ahead + 1] for place in later])
-                network.generator.manual_seed(seed + number)
-                for name, loss in examples.losses(batch).items():
+                try:
+                    network.generator.manual_seed(seed + number)
+                    losses = examples.losses(batch)
+                except (PhotoError, DataError):
+                    batch, lost = _readable(examples, batch)  # noqa: PLW2901
+                    unread += lost
+                    network.generator.manual_seed(seed + number)
+                    losses = examples.losses(batch) if batch else {}
+                read += len(batch)
+                for name, loss in losses.items():
                     sums[name] += float(loss) * len(batch)
     finally:
         network.generator.set_state(state)
         network.train(training)
-    return {name: value / photos for name, value in zip(sums, distributed.sum(list(sums.values())), strict=True)}
+    *values, photos = distributed.sum([*sums.values(), float(read)])
+    messages = distributed.gather([str(error) for error in unread])
+    if not photos:
+        raise PhotoError(f"no validation photo can be read; the first: {messages[0]}")
+    return {name: value / photos for name, value in zip(sums, values, strict=True)}, messages
+
+
+def _readable(examples: Examples, batch: Batch) -> tuple[Batch, list[ClothsegError]]:
+    """The examples of a batch that can be loaded, and why the others cannot."""
+    kept: Batch = []
+    lost: list[ClothsegError] = []
+    for place in batch:
+        try:
+            examples.load(*place)
+        except (PhotoError, DataError) as error:
+            lost.append(error)
+        else:
+            kept.append(place)
+    return kept, lost

@@ -27,7 +27,7 @@ class RunLog:
         """Logs one line; only to the file unless `shown`."""
         if shown:
             self.console.print(text, markup=False)
-        with self.path.open("a", encoding="utf-8") as file:
+        with self.path.open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(f"{datetime.now():%Y-%m-%d %H:%M:%S} {text}\n")
 
 

@@ -38,7 +38,7 @@ from clothseg.training.schedule import (
 )
 from clothseg.training.self_training import SelfTraining
 from clothseg.training.step import StepResult, training_step
-from clothseg.training.validation import Validator, epoch_messages, should_stop
+from clothseg.training.validation import Validator, epoch_messages, should_stop, unread_message
 from clothseg.training.waiting import WaitingTime
 
 T = TypeVar("T")
@@ -239,7 +239,8 @@ class Trainer:
         self.log.info(f"{line}, {self.waiting}")
         advice = self.waiting.advice(len(self.train) if self.examples.fixed else self.cached_photos, len(self.train))
         self.waiting.reset()
-        for message in [*epoch_messages(self.state.rows, self.config.train), *advice]:
+        unread = unread_message(self.validator.unread, len(self.validator.examples.dataset))
+        for message in [*unread, *epoch_messages(self.state.rows, self.config.train), *advice]:
             self.log.info(message)
 
     def describe_losses(self) -> str:

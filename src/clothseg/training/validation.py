@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from clothseg.config import Config, TrainSettings
@@ -38,6 +38,8 @@ class Validator:
         classes: names of the classes 1..K.
         run: where to write.
         distributed: the ranks that validate together; the first one writes.
+        unread: a message for each photo that the last validation could not read. Its losses are not in the means, and
+            its objects count as missed.
     """
 
     network: Network
@@ -47,6 +49,7 @@ class Validator:
     classes: list[str]
     run: RunFolder
     distributed: DistributedContext
+    unread: list[str] = field(default_factory=list)
 
     def end_epoch(self, state: Checkpoint, snapshot: Callable[[Checkpoint], Checkpoint]) -> Checkpoint:
         """Validates, and writes history, TensorBoard events, checkpoint and, if they are the best so far, the weights.
@@ -76,7 +79,7 @@ class Validator:
         """Validation metrics after an epoch, by the history's columns; batches are split into `micro_batches`."""
         settings = self.config.train
         together = -(-settings.batch_size * settings.devices // micro_batches)
-        losses = mean_losses(self.examples, together, settings.seed, self.distributed)
+        losses, self.unread = mean_losses(self.examples, together, settings.seed, self.distributed)
         row = {f"val_{name}": value for name, value in losses.items()}
         if settings.evaluate_every and (epoch % settings.evaluate_every == 0 or epoch == settings.epochs):
             row |= self.figures()
@@ -89,7 +92,7 @@ class Validator:
         part = copy(self.examples.dataset)
         part.images = list(self.distributed.strided_shard(part.images))
         with single_process(self.network):
-            found_here = list(detections(self.network, part))
+            found_here = list(detections(self.network, part, unread=[]))  # the losses report the same photos
         rows = [row for of_photo in self.distributed.gather(found_here) for row in of_photo]
         self.network.train(training)
         found = headline_metrics(
@@ -135,6 +138,16 @@ def stopped_early_after(run: RunFolder, settings: TrainSettings) -> int | None:
     return int(rows[-1]["epoch"]) if should_stop(rows, settings) else None
 
 
+def unread_message(unread: Sequence[str], photos: int) -> list[str]:
+    """A message about validation photos that cannot be read any more; none if there are none."""
+    if not unread:
+        return []
+    return [
+        f"{len(unread)} of {photos} validation photos cannot be read: the losses of this epoch are without them, and "
+        f"their objects count as missed. The first: {unread[0]}"
+    ]
+
+
 def epoch_messages(rows: Sequence[HistoryRow], settings: TrainSettings) -> list[str]:
     """Messages after the last epoch of `rows`: losses that begin to overfit, early stopping."""
     before, row, best = overfitting(rows[:-1]), rows[-1], best_row(rows, settings)
@@ -149,6 +162,13 @@ def epoch_messages(rows: Sequence[HistoryRow], settings: TrainSettings) -> list[
         sentences.append(
             f"overfitting: {losses} rises on the validation photos while it falls on the training photos; more photos "
             "or augmentation, or fewer epochs"
+        )
+    evaluated = [past for past in rows if "mask_AP50" in past]
+    ends = row["epoch"] == settings.epochs or should_stop(rows, settings)
+    if ends and evaluated and not evaluated[-1]["mask_AP50"] and not evaluated[-1].get("box_AP50"):
+        sentences.append(
+            "nothing was found on the validation photos (AP at an IoU of .50 is 0). Train longer (--more-epochs N); if "
+            "that does not help, `clothseg dataset check DATA` and `clothseg fit DATA --overfit-one-image` find out why"
         )
     if should_stop(rows, settings):
         sentences.append(

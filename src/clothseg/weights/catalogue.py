@@ -1,5 +1,6 @@
 """Names of weights: published files with address, size, licence and checksum, and how a name becomes a local file."""
 
+import os
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -127,17 +128,18 @@ def check_source(source: str) -> None:
         WeightsError: there is no such file and no such name, or it is a folder without weights.
     """
     path = Path(source)
-    if path.is_dir() and not RunFolder(path).weights.is_file():
+    if os.path.isdir(path) and not RunFolder(path).weights.is_file():
         raise WeightsError(
             explain_wrong_path(path, Wanted.RUN)
             or f"weights {source!r}: a folder, but not one of a finished run (no {RunFolder(path).weights.name})"
         )
     names = ["random", "imagenet", *BUNDLED, *INSTALLED, *PUBLISHED]
-    if not path.exists() and source not in names:
+    if not os.path.exists(path) and source not in names:
         near = nearest(source, names, 2)
         hint = f"; did you mean {' or '.join(near)}?" if near else near_path(path)
         listed = "`clothseg weights download` lists the published names"
-        raise WeightsError(f"weights {source!r}: no such file, folder or published name{hint} {listed}")
+        joined = f"{hint}{' ' if hint.endswith('?') else '; '}{listed}"
+        raise WeightsError(f"weights {source!r}: no such file, folder or published name{joined}")
 
 
 def find_weights_file(source: str, backbone: str, progress: "TransferProgress | None") -> Path:
@@ -149,7 +151,7 @@ def find_weights_file(source: str, backbone: str, progress: "TransferProgress | 
         WeightsError: there is no such file and no such name, or it is a folder without weights.
     """
     check_source(source)
-    if Path(source).exists():
+    if os.path.exists(source):
         return Path(source)
     if installed := installed_network(source):
         return installed

@@ -1,5 +1,6 @@
 """Checks of a weights file that need no PyTorch, so that wrong input is refused before PyTorch is imported."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def weights_file(path: Path) -> Path:
         RunError: the folder has no weights.
         WeightsError: there is no such file.
     """
-    if path.is_dir():
+    if os.path.isdir(path):
         file = RunFolder(path).weights
         if not file.is_file():
             raise RunError(
@@ -31,7 +32,7 @@ def weights_file(path: Path) -> Path:
                 or f"{path}: no {file.name} in it; did the run finish its first epoch? `clothseg fit` writes it"
             )
         return file
-    if not path.is_file():
+    if not os.path.isfile(path):
         if installed := installed_network(str(path)):
             return installed
         if str(path) in PUBLISHED:

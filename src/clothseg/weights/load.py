@@ -4,6 +4,7 @@ One path: find the file, read its tensors (`files/`), convert them to our names 
 shared classes, fill the network.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -78,9 +79,9 @@ def read_weights(path: Path) -> ConvertedWeights:
         WeightsError: it cannot be read, is of another network, has a tensor with a shape that its layer cannot have, or
             contains values that are not finite.
     """
-    if path.is_dir() and RunFolder(path).weights.is_file():
+    if os.path.isdir(path) and RunFolder(path).weights.is_file():
         path = RunFolder(path).weights
-    if not path.exists():
+    if not os.path.exists(path):
         weights_file(path)  # raises an error with a hint
     file = read_tensor_file(path)
     converted = find_format(file).convert(file)

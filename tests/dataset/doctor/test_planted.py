@@ -184,6 +184,14 @@ def polygon_of_two_points(d: DataSet) -> Any:
     return a["id"]
 
 
+@plant("two_corners")
+def rectangle_of_two_corners(d: DataSet) -> Any:
+    a = rectangle(d.train["annotations"][0])
+    x, y, width, height = a["bbox"]
+    a["segmentation"], a["area"] = [[x + width - 1, y, x, y + height - 1]], width * height
+    return a["id"]
+
+
 @plant("polygon_dropped")
 def polygon_of_two_points_beside_a_good_one(d: DataSet) -> Any:
     a = rectangle(d.train["annotations"][0])

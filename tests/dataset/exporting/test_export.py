@@ -14,6 +14,7 @@ from label_files import CLASSES, Mask, objects_of, write_photo
 from PIL import Image
 from pycocotools import mask as pycoco
 
+from clothseg.dataset.doctor import examine
 from clothseg.dataset.exporting import ExportOptions, export_dataset
 from clothseg.dataset.importing import import_dataset
 from clothseg.dataset.importing.label_maps import voc_colour
@@ -187,6 +188,16 @@ def test_faults_of_the_dataset_are_listed(tmp_path: Path) -> None:
     assert summary.losses["missing_photos"] == 1
     assert [text.rpartition("/")[2] for text in summary.failed] == ["b.jpg: no such photo"]
     assert summary.photos == {"train": 1, "val": 1}
+
+
+def test_a_name_that_no_file_can_have_is_a_missing_photo(tmp_path: Path) -> None:
+    write_dataset(tmp_path / "data", {"a": [("Dress", RING)], "b": [("Dress", RING)], "c": [("Dress", RING)]})
+    file = tmp_path / "data" / "annotations" / "train.json"
+    tree = json.loads(file.read_text())
+    tree["images"][0]["file_name"] = "x" * 300 + ".jpg"
+    file.write_text(json.dumps(tree))
+    assert examine([tmp_path / "data"], min_instances=0).as_dict()["counts"]["missing_photo"] == 1
+    assert export_dataset(tmp_path / "data", tmp_path / "coco").losses["missing_photos"] == 1
 
 
 def test_a_broken_mask_is_refused_before_anything_is_written(tmp_path: Path) -> None:

@@ -118,6 +118,7 @@ UNCHANGED: dict[str, tuple[str, Change]] = {
         "id_not_whole",
         all_of(rows("images", id=lambda r: f"p{r['id']}"), rows("annotations", image_id=lambda r: f"p{r['image_id']}")),
     ),
+    "labelme's rectangle": ("two_corners", first(segmentation=[[24, 27, 5, 8]])),
     "ids as floats": (
         "id_not_whole",
         rows("annotations", id=lambda r: float(r["id"]), category_id=lambda r: float(r["category_id"])),
@@ -198,6 +199,11 @@ REFUSED: dict[str, tuple[str, Change, str]] = {
         "annotation 1: a poly",
     ),
     "two points": ("few_points", first(segmentation=[[1, 1, 2, 2]]), "annotation 1: polygons with too few points"),
+    "two points of a line": (
+        "few_points",
+        first(segmentation=[[5, 8, 25, 28]], area=0),
+        "annotation 1: polygons with too few points",
+    ),
     "runs that do not fill": (
         "broken_rle",
         first(segmentation={"size": [*SIZE], "counts": [10, 20.0, 30]}),

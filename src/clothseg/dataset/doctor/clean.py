@@ -187,7 +187,8 @@ def _write(
         own = {"image_id": images[row.image_id], "category_id": classes[row.category_id]}
         computed = _compute_values(row, sizes[row.image_id], kinds.get(row.location.row, set()))
         tree["annotations"].append(_renumber(row.raw, number) | own | computed)
-    with (folder / "annotations" / f"{part.split.name}.json").open("w", encoding="utf-8", newline="\n") as stream:
+    file = folder / "annotations" / f"{part.split.name}.json"
+    with file.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as stream:
         json.dump(tree, stream, ensure_ascii=False, separators=(",", ":"))
         stream.write("\n")
 
@@ -204,7 +205,7 @@ def _compute_values(row: AnnotationRow, size: tuple[int, int] | None, kinds: set
 
 
 def _write_list(path: Path, removed: Iterable[Removed], corrected: Iterable[Finding]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as stream:
+    with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(_COLUMNS)
         for done, rows in (("removed", removed), ("corrected", corrected)):

@@ -202,6 +202,10 @@ KINDS: dict[str, Kind] = {
     "polygon_dropped": _warning(
         "One of several polygons has fewer than 3 different points. It is left out.", "--write-clean removes it."
     ),
+    "two_corners": _warning(
+        "A rectangle is written as two corners, as labelme's converter does. Most trainers cannot read it.",
+        "--write-clean writes its four corners.",
+    ),
     "few_points": _error("No polygon has 3 different points.", "Draw it again, or remove the annotation."),
     "broken_rle": _error("The run lengths cannot be read or do not fill the photo.", "Export the mask again."),
     "rle_size": _error("The RLE has another size than its photo.", "Export it again at the photo's size."),
@@ -232,7 +236,7 @@ KINDS: dict[str, Kind] = {
     "box_outside": _warning("The box reaches outside the photo.", "Clip it at the edge."),
     "box_mask_mismatch": _error("Box and mask are in different places.", "Find out which one is right."),
     "loose_box": _warning("The box does not fit its mask closely.", "Use the mask's tight box."),
-    "wrong_area": _error(
+    "wrong_area": _warning(
         "area is not the number of the mask's pixels, so metrics by size (small, medium, large) are wrong.",
         "--write-clean corrects it.",
     ),

@@ -1,6 +1,7 @@
 """Reads each photo once, and compares it with its row in the JSON."""
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,7 +46,7 @@ class ImageStats:
 def image_stats(path: Path) -> ImageStats:
     """Decodes a photo completely and collects what the checks need. A bad file gives `error`, not an exception."""
     try:
-        if not path.is_file():
+        if not os.path.lexists(path):  # a folder, a pipe or a link to nothing is there, but cannot be read
             return ImageStats(error="no such file", missing=True)
         photo = read_photo(path)
         with open_picture(path) as picture:

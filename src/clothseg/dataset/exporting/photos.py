@@ -10,6 +10,7 @@ from pathlib import Path
 from clothseg.dataset.coco import CocoLikeDataset, ImageEntry
 from clothseg.files import OutputNames
 from clothseg.instances import Rle, empty_rle, from_segmentation, is_box_only, mask_area
+from clothseg.photos import photo_exists
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Losses:
 def photos_of(dataset: CocoLikeDataset, names: OutputNames, losses: Losses) -> Iterator[ExportPhoto]:
     """The photos of a dataset, one after another. Masks without a pixel are left out and counted."""
     for entry in dataset.images:
-        if not entry.path.is_file():
+        if not photo_exists(entry.path):
             losses.fault("missing_photos", f"{entry.path}: no such photo")
             continue
         objects = list(_objects(dataset, entry, losses))

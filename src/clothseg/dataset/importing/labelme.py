@@ -27,6 +27,8 @@ from clothseg.errors import DataError, shown
 from clothseg.instances import Rle, read_mask_png
 
 _NO_AREA = frozenset({"point", "points", "line", "linestrip"})
+_IGNORED = "__ignore__"
+"""Shapes that labelme's own converters leave out."""
 
 
 def read_labelme(source: Path) -> LabelSource:
@@ -85,6 +87,9 @@ def _read(file: Path, photo: LabelledPhoto, index: PhotoIndex) -> None:
             label = str(expect(shape.get("label"), str, "label"))
             kind = shape.get("shape_type") or "polygon"
             kind = expect(kind, str, "shape_type")
+            if label == _IGNORED:
+                photo.drop("ignored_label", where, label, "labelme ignores this label")
+                continue
             if kind in _NO_AREA:
                 photo.drop("no_area", where, label, f"{kind} has no area")
                 continue

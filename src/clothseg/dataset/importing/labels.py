@@ -18,6 +18,7 @@ REASONS = {
     "unknown_class": "its class is not in the list of classes",
     "empty_mask": "the shape has no pixel on the photo",
     "no_area": "points, lines and skeletons have no area",
+    "ignored_label": "shapes called __ignore__, which labelme leaves out too",
     "hidden": "it is marked as outside of the photo",
     "other_class": "its class is not among --classes",
     "not_labelled": "nothing says that the photo is labelled (--keep-unlabelled takes it, without objects)",

@@ -21,6 +21,7 @@ from clothseg.dataset.split import split_photos
 from clothseg.errors import ClothsegError, DataError, PhotoError
 from clothseg.files import OutputNames, atomic_folder, atomic_write, require_outside_inputs
 from clothseg.instances import CocoCategory, is_box_only
+from clothseg.photos import photo_exists
 
 WrapProgress = Callable[[Iterable[Any], str, int], Iterable[Any]]
 """Wraps an iterable to show a progress bar. It gets the items, a text and their number, and yields the same items."""
@@ -141,7 +142,7 @@ def _take(
     except (PhotoError, DataError, OSError) as error:
         target.unlink(missing_ok=True)
         reason = "other_size" if isinstance(error, DataError) else "unreadable_photo"
-        if isinstance(photo.photo, Path) and not photo.photo.exists():
+        if isinstance(photo.photo, Path) and not photo_exists(photo.photo):
             reason = "missing_photo"
         text = str(error).replace(str(target), str(photo.photo) if isinstance(photo.photo, Path) else photo.name)
         read.dropped.append(Dropped(reason, photo.name, "", "", text))

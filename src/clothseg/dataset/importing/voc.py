@@ -1,7 +1,8 @@
 """Pascal VOC segmentation: for each photo a label map of classes and one of objects.
 
 Sources: the development kit of Pascal VOC 2012; CVAT's pages on "Pascal VOC" and "Segmentation mask", which add
-`labelmap.txt` with the colour of each class; labelme's `class_names.txt`.
+`labelmap.txt` with the colour of each class; labelme's `labelme2voc.py`, which adds `class_names.txt`, folders of
+pictures called `...Visualization`, and in older versions `...PNG` for the label maps, beside arrays of NumPy.
 """
 
 from collections.abc import Iterator, Mapping
@@ -52,11 +53,11 @@ def read_voc(source: Path) -> LabelSource:
     if len(found) != 1:
         what = f"{len(found)} folders" if found else "no folder"
         raise DataError(f"{source}: {what} {OBJECT_FOLDER}; give the folder that has one, beside {CLASS_FOLDER}")
-    root, objects = found[0].parent, found[0]
+    root = found[0].parent
     if not (root / CLASS_FOLDER).is_dir():
         raise DataError(f"{root}: {OBJECT_FOLDER} is there, but not {CLASS_FOLDER}, which has the classes")
-    names = _class_names(root)
-    index = PhotoIndex(root, without=[objects, root / CLASS_FOLDER])
+    names, objects = _class_names(root), _maps_in(root, OBJECT_FOLDER)
+    index = PhotoIndex(root, without=root.glob("Segmentation*"))
     stems = {name_in(objects, path).removesuffix(".png"): "" for path in sorted(objects.rglob("*.png"))}
     stems |= _splits(root)
 
@@ -86,8 +87,9 @@ def read_voc(source: Path) -> LabelSource:
 
 
 def _read(root: Path, stem: str, photo: LabelledPhoto, names: _Names) -> None:
-    objects = read_label_map(root / OBJECT_FOLDER / f"{stem}.png")
-    classes = read_label_map(root / CLASS_FOLDER / f"{stem}.png")
+    objects, classes = (
+        read_label_map(_maps_in(root, folder) / f"{stem}.png") for folder in (OBJECT_FOLDER, CLASS_FOLDER)
+    )
     if objects.size != classes.size:
         raise DataError(
             f"{stem}.png: the label maps of objects and classes have sizes {objects.size} and {classes.size}"
@@ -105,6 +107,12 @@ def _read(root: Path, stem: str, photo: LabelledPhoto, names: _Names) -> None:
             photo.drop("unknown_class", where, "", f"class value {int(inside[best])} has no name; add labelmap.txt")
         else:
             photo.add(name, encode(mask))
+
+
+def _maps_in(root: Path, folder: str) -> Path:
+    """The folder of label maps as PNG: `folder`, or the one that an older labelme puts beside arrays of NumPy."""
+    beside = root / f"{folder}PNG"
+    return beside if beside.is_dir() else root / folder
 
 
 def _class_names(root: Path) -> _Names:

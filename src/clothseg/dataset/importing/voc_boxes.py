@@ -1,17 +1,19 @@
-"""Pascal VOC detection: an XML file with boxes for each photo, without masks. labelImg and Roboflow write it too.
+"""Pascal VOC detection: an XML file with boxes for each photo. labelImg and Roboflow write it too.
 
-Source: the development kit of Pascal VOC 2012. Whole numbers count pixels from 1, both ends included, so a box from 1
-to the width spans the photo; numbers with a point are coordinates.
+Sources: the development kit of Pascal VOC 2012. Whole numbers count pixels from 1, both ends included, so a box from 1
+to the width spans the photo; numbers with a point are coordinates. Roboflow's supervision adds the outline of an object
+as `polygon`, with the corners x1 y1, x2 y2, ...; without it, only the box is known.
 """
 
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from clothseg.dataset.importing.drawing import check_size, draw_rectangle, numbers
-from clothseg.dataset.importing.labels import LabelledPhoto, LabelSource, PhotoIndex, name_in, read_each, sizes_of
+from clothseg.dataset.importing.drawing import check_size, draw_polygon, draw_rectangle, numbers
+from clothseg.dataset.importing.labels import LabelledPhoto, LabelSource, PhotoIndex, Size, name_in, read_each, sizes_of
 from clothseg.dataset.importing.yolo_layout import SPLITS
 from clothseg.errors import DataError
+from clothseg.instances import Rle
 
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
 _LOOKED_AT = 20  # XML files that are opened to find the format
@@ -47,7 +49,7 @@ def read_voc_boxes(source: Path) -> LabelSource:
 
     return LabelSource(
         "voc-boxes",
-        f"Pascal VOC: {len(files)} XML files with boxes, {len(index.paths)} photos",
+        f"Pascal VOC: {len(files)} XML files, {len(index.paths)} photos",
         [],
         max(len(files), len(index.paths)),
         photos,
@@ -98,17 +100,35 @@ def _read(source: Path, file: Path, photo: LabelledPhoto, index: PhotoIndex) -> 
     for number, shape in enumerate(root.iter("object"), start=1):
         name = (shape.findtext("name") or "").strip()
         try:
-            texts = [shape.findtext(f"bndbox/{side}") for side in _SIDES]
-            x1, y1, x2, y2 = numbers(texts, "bndbox")
-            if all("." not in str(text) for text in texts):
-                x1, y1 = x1 - 1, y1 - 1
+            outline = shape.find("polygon")
+            mask = _box(shape, photo.size) if outline is None else _polygon(outline, photo.size)
             occluded = shape.findtext("occluded")
             photo.add(
-                name, draw_rectangle([(x1, y1), (x2, y2)], photo.size), is_box=True,
-                occluded=None if occluded is None else occluded.strip() == "1",
-            )  # fmt: skip
+                name, mask, is_box=outline is None, occluded=None if occluded is None else occluded.strip() == "1"
+            )
         except DataError as error:
             photo.drop("broken_shape", f"object {number}", name, str(error))
+
+
+def _box(shape: ET.Element, size: Size) -> Rle:
+    texts = [shape.findtext(f"bndbox/{side}") for side in _SIDES]
+    x1, y1, x2, y2 = numbers(texts, "bndbox")
+    first = _first_pixel(texts)
+    return draw_rectangle([(x1 - first, y1 - first), (x2, y2)], size)
+
+
+def _polygon(outline: ET.Element, size: Size) -> Rle:
+    """The corners in the order of their numbers, not of the file."""
+    known = {corner.tag: corner.text for corner in outline}
+    count = len(known) // 2
+    texts = [known.get(f"{side}{number}") for number in range(1, count + 1) for side in "xy"]
+    sides, first = numbers(texts, "polygon"), _first_pixel(texts)
+    return draw_polygon([(x - first, y - first) for x, y in zip(sides[::2], sides[1::2], strict=True)], size)
+
+
+def _first_pixel(texts: Iterable[str | None]) -> int:
+    """The number of the first pixel: 1 in whole numbers, 0 in coordinates."""
+    return int(all("." not in str(text) for text in texts))
 
 
 def _lists(source: Path) -> dict[str, str]:

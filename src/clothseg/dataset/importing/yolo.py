@@ -4,6 +4,7 @@ Coordinates are fractions of the photo's width and height. Source: the pages on 
 `data.yaml` of Ultralytics; Roboflow and Label Studio write the same.
 """
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from clothseg.dataset.importing.drawing import draw_polygon, draw_rectangle, num
 from clothseg.dataset.importing.labels import LabelledPhoto, LabelSource, name_in, read_each, sizes_of
 from clothseg.dataset.importing.yolo_layout import YoloLayout, find_layout
 from clothseg.errors import DataError
+from clothseg.photos import photo_exists
 
 _BOX = 4
 _CORNERS = 3
@@ -43,7 +45,7 @@ def read_yolo(source: Path) -> LabelSource:
     """
     layout = find_layout(source)
     pairs = [_Pair(photo, labels, split) for split, photos in layout.photos.items() for photo, labels in photos.items()]
-    labelled = sum(pair.labels.is_file() for pair in pairs)
+    labelled = sum(os.path.isfile(pair.labels) for pair in pairs)
 
     def photos() -> Iterator[LabelledPhoto]:
         return read_each(
@@ -64,10 +66,10 @@ def read_yolo(source: Path) -> LabelSource:
 
 
 def _read(pair: _Pair, photo: LabelledPhoto, layout: YoloLayout) -> None:
-    if not pair.photo.is_file():
+    if not photo_exists(pair.photo):
         photo.fail("missing_photo", f"{pair.photo}: no such photo")
         return
-    if not pair.labels.is_file():
+    if not os.path.isfile(pair.labels):
         photo.labelled = False
         return
     photo.size = sizes_of(pair.photo)[0]

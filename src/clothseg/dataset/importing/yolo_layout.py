@@ -1,5 +1,6 @@
 """Where the photos, labels and class names of a YOLO dataset are."""
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 from clothseg.config.yaml_text import parse_yaml
 from clothseg.dataset.importing.labels import PhotoIndex
 from clothseg.errors import ConfigError, DataError, shown
+from clothseg.photos import photo_exists
 
 SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 """Our name of each split by the names of keys and folders."""
@@ -136,7 +138,7 @@ def _existing(text: str, bases: Iterable[Path]) -> Path | None:
         inside = inside[3:]
     for base in bases:
         for name in dict.fromkeys((clean, inside)):
-            if (base / name).exists():
+            if os.path.exists(base / name):
                 return base / name
     return None
 
@@ -168,7 +170,7 @@ def label_path(photo: Path) -> Path:
     if places:
         parts[places[-1]] = "labels"
         moved = Path(*parts).with_suffix(".txt")
-        if moved.is_file() or not photo.with_suffix(".txt").is_file():
+        if photo_exists(moved) or not photo.with_suffix(".txt").is_file():
             return moved
     return photo.with_suffix(".txt")
 

@@ -13,6 +13,7 @@ from clothseg.dataset.reading.segmentation import (
     draw,
     read_box,
     read_flag,
+    read_rectangle,
     read_segmentation,
 )
 from clothseg.dataset.reading.values import Id, as_number, describe, read_id
@@ -100,6 +101,8 @@ class AnnotationReader:
         """The row with mask, box, area and `iscrowd` set right, and its compressed counts if they are to be checked."""
         changed: dict[str, Any] = {}
         mask = read_segmentation(raw.get("segmentation"), size)
+        if mask.kind == "few_points" and (rectangle := read_rectangle(raw)) is not None:
+            mask = rectangle
         if mask.kind and mask.kind != NO_SEGMENTATION:
             self._add(mask.kind, row, raw, mask.message)
             if mask.value is not None:

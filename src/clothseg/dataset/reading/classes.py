@@ -59,7 +59,7 @@ def check_lowest_id(categories: Sequence[CategoryRow], photo_ids: Mapping[Id, An
         else:
             message = (
                 f"class {category.name!r} has id {category.id}; ids start at 1, because 0 is background: give it "
-                "another id, here and in the annotations"
+                "another id, here and in the annotations; `clothseg dataset check DATA --write-clean CLEAN` does that"
             )
             log.add(Issue("category_below_one", "categories", category.row, _label(category), message))
 

@@ -42,6 +42,7 @@ RULES: dict[str, Rule] = {
     "size_from_photo": Rule(Action.CORRECTED, "photos whose size was read from the file"),
     "photo_name": Rule(Action.CORRECTED, "photos found under another name or in another folder"),
     "polygon_dropped": Rule(Action.CORRECTED, "masks without their polygons of fewer than 3 points"),
+    "two_corners": Rule(Action.CORRECTED, "rectangles written as two corners"),
     "id_not_whole": Rule(Action.CORRECTED, "ids written as text or float"),
     "no_own_id": Rule(Action.CORRECTED, "annotations without an id of their own"),
     "class_name_spaces": Rule(Action.CORRECTED, "class names with extra spaces"),

@@ -2,12 +2,13 @@
 
 import ast
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from clothseg.dataset.reading.values import as_number, as_numbers, describe, numbers, whole
 from clothseg.errors import DataError
-from clothseg.instances.rle import Rle, from_segmentation, run_lengths
+from clothseg.instances.rle import Rle, box_corners, from_segmentation, run_lengths
 
 Size = tuple[int, int]
 """Height and width in pixels."""
@@ -44,6 +45,23 @@ def read_segmentation(value: Any, size: Size | None) -> Segmentation:
         return Segmentation(None, NO_SEGMENTATION, f"segmentation is {what}")
     message = f"segmentation must be polygons or RLE, found {describe(value)}"
     return Segmentation(None, "broken_segmentation", message)
+
+
+def read_rectangle(raw: Mapping[str, Any]) -> Segmentation | None:
+    """The mask of a rectangle that labelme's converter wrote as two opposite corners; None for anything else.
+
+    Its box and area are those of the filled rectangle with both corners inside. A thin line has another area.
+    """
+    value, box, area = raw["segmentation"], read_box(raw.get("bbox")), as_number(raw.get("area"))
+    corners = as_numbers(value[0]) if len(value) == 1 else None
+    if corners is None or len(corners) != 4 or box is None or area is None:
+        return None
+    (left, right), (top, bottom) = sorted(corners[::2]), sorted(corners[1::2])
+    hull = (left, top, right - left + 1, bottom - top + 1)
+    if any(abs(side - other) > 1 for side, other in zip(box, hull, strict=True)) or area != box[2] * box[3]:
+        return None
+    message = f"a polygon of two corners, whose box and area are those of a rectangle: {describe(value[0])}"
+    return Segmentation([box_corners(box)], "two_corners", message)
 
 
 def _polygons(value: list[Any]) -> Segmentation:

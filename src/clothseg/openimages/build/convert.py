@@ -30,6 +30,7 @@ from clothseg.openimages.build.matching import match_boxes
 from clothseg.openimages.build.options import BoxRule
 from clothseg.openimages.build.orientation import OrientedPhoto, Size, fits, orient_photo, turn_box
 from clothseg.openimages.tables import UNKNOWN, Box, BoxRow, Flags, MaskRow
+from clothseg.photos import photo_exists
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ def convert_photo(
             sizes = [mask.shape for mask in masks.values()]
             photo = orient_photo(path, sizes, job.rotation, upright=settings.upright, max_size=settings.max_size)
     except PhotoError as error:
-        reason = "unreadable_photo" if path.exists() else "missing_photo"
+        reason = "unreadable_photo" if photo_exists(path) else "missing_photo"
         detail = _without_source(error, settings)
         lost = [(row.box_id, row.mid) for row in rows] or [("", "")]
         repeats = [d for d in result.dropped if d[0] == "duplicate_row"]

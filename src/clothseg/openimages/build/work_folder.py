@@ -19,6 +19,7 @@ from clothseg.errors import ClothsegError
 from clothseg.files import atomic_write, replace_file
 from clothseg.openimages.archives import MaskArchive
 from clothseg.openimages.build.convert import ConvertedPhoto, ConvertSettings, PhotoJob
+from clothseg.photos import photo_exists
 
 _FORMAT = 2
 
@@ -108,7 +109,7 @@ def chunk_key(jobs: Iterable[PhotoJob], settings: ConvertSettings, archive: Mask
     facts: list[Any] = [_FORMAT, {k: str(v) if isinstance(v, Path) else v for k, v in vars(settings).items()}]
     for job in jobs:
         photo = settings.photos / f"{job.image_id}.jpg"
-        stamp = (photo.stat().st_size, photo.stat().st_mtime_ns) if photo.exists() else None
+        stamp = (photo.stat().st_size, photo.stat().st_mtime_ns) if photo_exists(photo) else None
         masks = [(asdict(row), archive.stamp(row.mask_path)) for row in job.masks]
         facts.append([job.image_id, stamp, job.rotation, masks, [asdict(box) for box in job.boxes]])
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

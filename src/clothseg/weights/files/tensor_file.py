@@ -1,5 +1,6 @@
 """Any weights file as tensors under the file's names. The first bytes show the container, not the suffix."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,9 +50,9 @@ def read_tensor_file(path: Path) -> TensorFile:
     Raises:
         WeightsError: the file does not exist, is empty, cut or damaged, has an unknown container, or has no tensors.
     """
-    if path.is_dir():
+    if os.path.isdir(path):
         raise WeightsError(f"{path}: this is a folder; give the weights file in it")
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise WeightsError(f"{path}: no such weights file")
     with path.open("rb") as stream:
         start = stream.read(64)
