@@ -23,6 +23,10 @@ _ROUNDS = 2
 """The first cut improves the colours from which the second one is made."""
 _MASK_WEIGHT = 0.5
 _MASK_LIMIT = 3.0
+_DEPTH_WEIGHT = 5.0
+"""Log odds of a sure pixel as far from the network's edge as the side of a square with the garment's area, so that
+colours do not flip what lies far from the edge.
+"""
 _COLOUR_WEIGHT = 0.7
 _COLOUR_LIMIT = 3.0
 """Log odds are limited, so that no single pixel outweighs a neighbourhood."""
@@ -61,7 +65,7 @@ def cut_regions(colours: RgbImage, certainty: Plane) -> NDArray[np.bool_]:
     lab = np.asarray(cv2.cvtColor(colours, cv2.COLOR_RGB2LAB), dtype=np.uint8)
     regions = _regions(colours)
     borders = _borders(regions, lab)
-    mask_odds = _MASK_WEIGHT * _log_odds(certainty)
+    mask_odds = _mask_odds(certainty)
     belief, inside = certainty, certainty > 0.5
     for _ in range(_ROUNDS):
         odds = mask_odds + _COLOUR_WEIGHT * _colour_odds(lab, belief)
@@ -73,10 +77,18 @@ def cut_regions(colours: RgbImage, certainty: Plane) -> NDArray[np.bool_]:
     return inside
 
 
-def _log_odds(certainty: Plane) -> NDArray[np.float64]:
-    """The log odds of the network, limited."""
+def _mask_odds(certainty: Plane) -> NDArray[np.float64]:
+    """What the network's mask says: its log odds, limited, and the distance to its edge where it is sure."""
     p = np.clip(certainty.astype(np.float64), 1e-3, 1 - 1e-3)
-    return np.clip(np.log(p / (1 - p)), -_MASK_LIMIT, _MASK_LIMIT)
+    odds = np.clip(np.log(p / (1 - p)), -_MASK_LIMIT, _MASK_LIMIT)
+    inside = (certainty > 0.5).astype(np.uint8)
+    side = max(float(np.count_nonzero(inside)) ** 0.5, 1.0)
+    depth = cv2.distanceTransform(np.pad(inside, 1, mode="edge"), cv2.DIST_L2, 5)[1:-1, 1:-1]
+    away = cv2.distanceTransform(1 - inside, cv2.DIST_L2, 5)
+    limit = min(*certainty.shape)  # a mask without an edge has no distance to it
+    distance = np.clip(np.where(inside, depth, -away), -limit, limit)
+    sure = np.abs(2 * p - 1)
+    return np.asarray(_MASK_WEIGHT * odds + _DEPTH_WEIGHT / side * distance * sure, dtype=np.float64)
 
 
 def _regions(colours: RgbImage) -> Numbers:
