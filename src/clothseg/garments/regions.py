@@ -23,10 +23,6 @@ _ROUNDS = 2
 """The first cut improves the colours from which the second one is made."""
 _MASK_WEIGHT = 0.5
 _MASK_LIMIT = 3.0
-_DEPTH_WEIGHT = 5.0
-"""Log odds of a sure pixel as far from the network's edge as the side of a square with the garment's area, so that
-colours do not flip what lies far from the edge.
-"""
 _COLOUR_WEIGHT = 0.7
 _COLOUR_LIMIT = 3.0
 """Log odds are limited, so that no single pixel outweighs a neighbourhood."""
@@ -37,6 +33,8 @@ _UNSEEN = 1e-5
 _EDGE_WEIGHT = 15.0
 _MEAN_CHANGE = 9.0
 """Regions whose mean colours differ by much more than this (Lab, 0..255) are separated without cost."""
+_SMOOTHING = 5
+"""Side of the windows, in pixels, of a median that makes ragged borders of regions smooth."""
 _STEPS = 100
 """Capacities are whole numbers: one unit of log odds has so many steps."""
 _NEIGHBOURS = ((0, 1), (2, 1), (1, 0), (1, 2), (0, 0), (0, 2), (2, 0), (2, 2))
@@ -65,30 +63,22 @@ def cut_regions(colours: RgbImage, certainty: Plane) -> NDArray[np.bool_]:
     lab = np.asarray(cv2.cvtColor(colours, cv2.COLOR_RGB2LAB), dtype=np.uint8)
     regions = _regions(colours)
     borders = _borders(regions, lab)
-    mask_odds = _mask_odds(certainty)
+    mask_odds = _MASK_WEIGHT * _log_odds(certainty)
     belief, inside = certainty, certainty > 0.5
     for _ in range(_ROUNDS):
         odds = mask_odds + _COLOUR_WEIGHT * _colour_odds(lab, belief)
-        cut = _minimum_cut(np.bincount(regions.ravel(), weights=odds.ravel()), borders)[regions]
+        cut = _minimum_cut(np.bincount(regions.ravel(), weights=odds.ravel()).astype(np.float64), borders)[regions]
         if not cut.any():
             break
         inside = cut
-        belief = (certainty + inside.astype(np.float32)) / 2
-    return inside
+        belief = np.asarray((certainty + inside) / 2, dtype=np.float32)
+    return np.asarray(cv2.medianBlur(inside.astype(np.uint8), _SMOOTHING) > 0, dtype=np.bool_)
 
 
-def _mask_odds(certainty: Plane) -> NDArray[np.float64]:
-    """What the network's mask says: its log odds, limited, and the distance to its edge where it is sure."""
+def _log_odds(certainty: Plane) -> NDArray[np.float64]:
+    """The log odds of the network, limited."""
     p = np.clip(certainty.astype(np.float64), 1e-3, 1 - 1e-3)
-    odds = np.clip(np.log(p / (1 - p)), -_MASK_LIMIT, _MASK_LIMIT)
-    inside = (certainty > 0.5).astype(np.uint8)
-    side = max(float(np.count_nonzero(inside)) ** 0.5, 1.0)
-    depth = cv2.distanceTransform(np.pad(inside, 1, mode="edge"), cv2.DIST_L2, 5)[1:-1, 1:-1]
-    away = cv2.distanceTransform(1 - inside, cv2.DIST_L2, 5)
-    limit = min(*certainty.shape)  # a mask without an edge has no distance to it
-    distance = np.clip(np.where(inside, depth, -away), -limit, limit)
-    sure = np.abs(2 * p - 1)
-    return np.asarray(_MASK_WEIGHT * odds + _DEPTH_WEIGHT / side * distance * sure, dtype=np.float64)
+    return np.asarray(np.clip(np.log(p / (1 - p)), -_MASK_LIMIT, _MASK_LIMIT), dtype=np.float64)
 
 
 def _regions(colours: RgbImage) -> Numbers:
@@ -184,7 +174,7 @@ def _colour_odds(lab: RgbImage, belief: Plane) -> NDArray[np.float64]:
         smooth = gaussian_filter(counts, 1.0)
         shares.append(smooth.ravel()[key] / max(float(smooth.sum()), 1e-6))
     odds = np.log((shares[0] + _UNSEEN) / (shares[1] + _UNSEEN))
-    return np.clip(odds, -_COLOUR_LIMIT, _COLOUR_LIMIT)
+    return np.asarray(np.clip(odds, -_COLOUR_LIMIT, _COLOUR_LIMIT), dtype=np.float64)
 
 
 def _minimum_cut(odds: NDArray[np.float64], borders: _Borders) -> NDArray[np.bool_]:
