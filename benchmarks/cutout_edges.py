@@ -27,8 +27,9 @@ from torchvision.ops import roi_align
 
 from bench_tools import add_record_options, record
 from clothseg import sample
-from clothseg.garments import SoftMask, refine, soft_mask
+from clothseg.garments import CutoutSettings, SoftMask, refine, soft_mask
 from clothseg.garments.matting import guided
+from clothseg.garments.parts import clean_parts
 from clothseg.instances import BoxMasks, read_mask_png, resize_mask
 from clothseg.models import MaskRCNN
 from clothseg.photos import RgbImage, read_photo
@@ -168,15 +169,24 @@ def guided_soft(photo: RgbImage, soft: SoftMask, radius: float) -> Plane:
     return guided(guide, soft.values, max(radius * soft.side, 1.5), 1e-4)
 
 
+def cleaned(photo: RgbImage, soft: SoftMask) -> Plane:
+    """What `cut_out` does with its default settings."""
+    settings = CutoutSettings()
+    alpha = refine(photo, soft, edges=settings.edges)
+    return clean_parts(alpha, settings.min_part, settings.min_hole, reach=0.02 * soft.side + 2)
+
+
 METHODS: dict[str, Method] = {
     "raw mask": lambda photo, soft: soft.values,
     "guided filter, radius 5 %": lambda photo, soft: guided_soft(photo, soft, 0.05),
     "guided filter, radius 10 %": lambda photo, soft: guided_soft(photo, soft, 0.10),
     "closed form, band 5 %": lambda photo, soft: closed_form(photo, soft, 0.05),
     "GrabCut alone, band 10 %": lambda photo, soft: grab_cut(photo, soft, 0.10),
-    "GrabCut and guided filter, band 6 %": lambda photo, soft: refine(photo, soft, 0.06),
-    "GrabCut and guided filter, band 10 %": lambda photo, soft: refine(photo, soft, 0.10),
-    "GrabCut and guided filter, band 14 %": lambda photo, soft: refine(photo, soft, 0.14),
+    "regions and guided filter": refine,
+    "regions and guided filter, cleaned": cleaned,
+    "GrabCut and guided filter, band 6 %": lambda photo, soft: refine(photo, soft, 0.06, edges="grabcut"),
+    "GrabCut and guided filter, band 10 %": lambda photo, soft: refine(photo, soft, 0.10, edges="grabcut"),
+    "GrabCut and guided filter, band 14 %": lambda photo, soft: refine(photo, soft, 0.14, edges="grabcut"),
 }
 
 

@@ -37,6 +37,9 @@ def test_from_photo_to_pasted_picture(
     with Image.open(cut / rows[0]["file_name"]) as picture:
         assert picture.mode == "RGBA"
         assert list(picture.size) == rows[0]["box"][2:]
+    old = ("--edges", "grabcut", "--min-part", 0, "--min-hole", 0)
+    assert run_command("cutout", network, first, "--out", tmp_path / "old", *words, *old) == 0
+    assert run_command("cutout", network, first, "--out", tmp_path / "no", *words, "--min-part", 1) == 2
     garment = cut / rows[0]["file_name"]
     assert run_command("compose", garment, second, "--at", "50%,50%", "--out", tmp_path / "a.png") == 0
     with Image.open(second) as before, Image.open(tmp_path / "a.png") as after:

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from clothseg.garments import Cutout, cut_out
+from clothseg.errors import ClothsegError
+from clothseg.garments import Cutout, CutoutSettings, cut_out
 
-from .conftest import rectangles
+from .conftest import photo_with, rectangles
 
 
 def test_a_cutout_is_where_the_garment_was(cutout: Cutout) -> None:
@@ -26,6 +27,27 @@ def test_a_cutout_is_where_the_garment_was(cutout: Cutout) -> None:
 def test_instances_of_another_photo_are_an_error() -> None:
     with pytest.raises(ValueError, match="but this one has"):
         cut_out(np.zeros((5, 5, 3), np.uint8), rectangles((6, 5), ((0, 0, 2, 2), 1, 1.0)), 0)
+
+
+def test_shreds_and_pinholes_are_removed_unless_they_are_wanted() -> None:
+    box = (30, 20, 70, 90)
+    photo, found = photo_with(box), rectangles((120, 100), (box, 2, 0.9))
+    pixels = found.masks.pixels()
+    pixels[0, 95:99, 80:84] = True  # a shred of 16 pixels in 2800: 0.6 %
+    photo[95:99, 80:84] = (190, 50, 40)
+    cleaned = cut_out(photo, found, 0)
+    kept = cut_out(photo, found, 0, settings=CutoutSettings(min_part=0, min_hole=0))
+    assert cleaned is not None
+    assert kept is not None
+    assert not cleaned.full_frame()[93:101, 78:86, 3].any()
+    assert (kept.full_frame()[96:98, 81:83, 3] > 127).all()
+    assert (cleaned.full_frame()[25:85, 35:65, 3] == 255).all()
+
+
+@pytest.mark.parametrize(("name", "value"), [("edges", "sharp"), ("min_part", -0.1), ("min_hole", 1.0)])
+def test_settings_that_make_no_sense_are_an_error(name: str, value: object) -> None:
+    with pytest.raises(ClothsegError, match=name):
+        CutoutSettings(**{name: value})  # type: ignore[arg-type]
 
 
 def test_repr_is_one_short_line(cutout: Cutout) -> None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from clothseg.garments import own_colours, refine, soft_mask
+from clothseg.garments import Edges, own_colours, refine, soft_mask
 from clothseg.instances import BoxMasks, PixelMasks
 
 
@@ -79,25 +79,27 @@ def test_pixel_masks_and_empty_masks() -> None:
     assert soft_mask(PixelMasks(pixels), 1) is None
 
 
+@pytest.mark.parametrize("edges", ["regions", "grabcut"])
 @pytest.mark.parametrize("size", [(240, 200), (1100, 900)])
-def test_edges_move_to_the_photos_edges(size: tuple[int, int]) -> None:
+def test_edges_move_to_the_photos_edges(size: tuple[int, int], edges: Edges) -> None:
     truth = disc(size, 0.35 * min(size))
     photo = photo_of(truth, np.random.default_rng(1))
     soft = soft_mask(coarse(truth), 0)
     assert soft is not None
     part = truth[soft.rows, soft.columns]
-    alpha = refine(photo, soft)
+    alpha = refine(photo, soft, edges=edges)
     assert alpha.dtype == np.float32
     assert 0 <= alpha.min() <= alpha.max() <= 1
     assert wrong(soft.values, part) > 0.01
     assert wrong(alpha, part) < 0.5 * wrong(soft.values, part)
 
 
-def test_edges_stay_on_a_photo_without_contrast() -> None:
+@pytest.mark.parametrize("edges", ["regions", "grabcut"])
+def test_edges_stay_on_a_photo_without_contrast(edges: Edges) -> None:
     truth = disc((240, 200), 70)
     soft = soft_mask(coarse(truth), 0)
     assert soft is not None
-    alpha = refine(np.full((240, 200, 3), 128, np.uint8), soft)
+    alpha = refine(np.full((240, 200, 3), 128, np.uint8), soft, edges=edges)
     assert wrong(alpha, soft.values > 0.5) < 0.01
 
 
@@ -131,7 +133,7 @@ def test_colours_are_estimated_in_one_thread(monkeypatch: pytest.MonkeyPatch) ->
         threads.append(numba.get_num_threads())
         return colours
 
-    monkeypatch.setattr("clothseg.garments.matting.load_foreground", lambda: counted)
+    monkeypatch.setattr("clothseg.garments.foreground.load_foreground", lambda: counted)
     before = numba.get_num_threads()
     own_colours(np.zeros((8, 8, 3), np.uint8), np.ones((8, 8), np.float32))
     assert (threads, numba.get_num_threads()) == ([1], before)

@@ -17,7 +17,7 @@ from clothseg.devices import check_device_name
 from clothseg.errors import ClothsegError
 from clothseg.exported import ExportedModel, is_onnx
 from clothseg.files import require_outside_inputs
-from clothseg.garments import load_foreground, write_cutouts, write_one_cutout
+from clothseg.garments import CutoutSettings, Edges, load_foreground, write_cutouts, write_one_cutout
 from clothseg.garments.cutout_files import Predict
 from clothseg.instances import class_number
 from clothseg.journal import file_facts, require_absent_or_unfinished
@@ -46,6 +46,15 @@ def cutout(
     full_frame: Annotated[
         bool, typer.Option("--full-frame", help="Write PNGs of the photo's size, not trimmed to the garment.")
     ] = False,
+    edges: Annotated[
+        Edges, typer.Option(help="How edges find the photo's edges: regions of even colour, or GrabCut in a band.")
+    ] = "regions",
+    min_part: Annotated[
+        float, typer.Option(min=0, max=1, help="Drop separate parts below this share of the garment's area.")
+    ] = 0.01,
+    min_hole: Annotated[
+        float, typer.Option(min=0, max=1, help="Close holes below this share of the garment's area.")
+    ] = 0.001,
     device: Device = "auto",
     overwrite: Overwrite = False,
     quiet: Quiet = False,
@@ -59,6 +68,7 @@ def cutout(
 
     Example: [b]clothseg cutout runs/first anna.jpg --class Dress --out dress.png[/]
     """
+    cut = CutoutSettings(edges, min_part, min_hole)
     exported: ExportedModel | None = None
     if is_onnx(run):
         exported = load_exported(run, threshold, thresholds, class_agnostic_nms_iou, device, {})
@@ -89,11 +99,18 @@ def cutout(
         with waiting(bar, LOADING):
             load_foreground()
         if one_file:
-            cut = write_one_cutout(
-                predict, names, paths[0], out, classes=classes or (), full_frame=full_frame, overwrite=overwrite
+            best = write_one_cutout(
+                predict,
+                names,
+                paths[0],
+                out,
+                classes=classes or (),
+                full_frame=full_frame,
+                settings=cut,
+                overwrite=overwrite,
             )
             if not quiet:
-                ERRORS.print(f"wrote the {escape(cut.class_name)} (score {cut.score:.2f}) to {escape(str(out))}")
+                ERRORS.print(f"wrote the {escape(best.class_name)} (score {best.score:.2f}) to {escape(str(out))}")
             return
         done = write_cutouts(
             predict,
@@ -102,6 +119,7 @@ def cutout(
             out,
             classes=classes or (),
             full_frame=full_frame,
+            settings=cut,
             overwrite=overwrite,
             track=track,
             work=[file_facts(weights_file(run)), model.config.to_yaml(), score_threshold],

@@ -1,12 +1,13 @@
 """Garments cut out with a soft edge, and pasted on other photos.
 
-`matting.py` refines edges, `compose.py` pastes a cut-out on a photo, `light.py` adapts colours. `cutout_files.py` and
-`compose_files.py` do the same from files to files.
+`matting.py` refines edges, with `regions.py` and `grabcut.py`; `parts.py` drops shreds; `foreground.py` removes the
+background's colour from edges. `compose.py` pastes a cut-out on a photo, `light.py` adapts colours. `cutout_files.py`
+and `compose_files.py` do the same from files to files.
 """
 
 from clothseg.garments.compose import best_garment, box_at, compose, keep_shape
 from clothseg.garments.compose_files import Placement, Replaced, check_files, compose_files, replace_files
-from clothseg.garments.cutout import Cutout, cut_out
+from clothseg.garments.cutout import Cutout, CutoutSettings, cut_out
 from clothseg.garments.cutout_files import (
     CutoutsWritten,
     decode_cutout,
@@ -16,12 +17,15 @@ from clothseg.garments.cutout_files import (
     write_cutouts,
     write_one_cutout,
 )
+from clothseg.garments.foreground import load_foreground, own_colours
 from clothseg.garments.light import light_of
-from clothseg.garments.matting import SoftMask, load_foreground, own_colours, refine, soft_mask
+from clothseg.garments.matting import Edges, SoftMask, refine, soft_mask
 
 __all__ = [
     "Cutout",
+    "CutoutSettings",
     "CutoutsWritten",
+    "Edges",
     "Placement",
     "Replaced",
     "SoftMask",

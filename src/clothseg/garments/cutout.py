@@ -1,12 +1,15 @@
 """One garment cut out of a photo: colours, alpha, and its place on the photo."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
+from clothseg.errors import ClothsegError
+from clothseg.garments.foreground import own_colours
 from clothseg.garments.light import Light, light_of
-from clothseg.garments.matting import own_colours, refine, soft_mask
+from clothseg.garments.matting import Edges, refine, soft_mask
+from clothseg.garments.parts import clean_parts
 from clothseg.instances import ArrayInstances
 from clothseg.photos import RgbaImage, RgbImage
 
@@ -15,6 +18,36 @@ if TYPE_CHECKING:  # it needs torch
 
 _VISIBLE = 2
 """Alpha (of 255) below this is invisible. It becomes 0, so trimming finds the garment."""
+_RIM = 0.02
+"""The width of a soft edge, as a part of the garment's `side`: twice the radius in which alpha follows colour."""
+
+
+@dataclass(frozen=True)
+class CutoutSettings:
+    """How garments are cut out.
+
+    Attributes:
+        edges: how the edge is moved to the photo's edges, `regions` or `grabcut`; see `refine`.
+        min_part: separate parts with a smaller share of the garment's area are dropped; 0 keeps all.
+        min_hole: holes with a smaller share of the garment's area are closed; 0 keeps all.
+
+    Raises:
+        ClothsegError: a value is not allowed.
+    """
+
+    edges: Edges = "regions"
+    min_part: float = 0.01
+    min_hole: float = 0.001
+
+    def __post_init__(self) -> None:
+        if self.edges not in get_args(Edges):
+            raise ClothsegError(f"edges: {self.edges!r} is not known; choose {' or '.join(get_args(Edges))}")
+        for name in ("min_part", "min_hole"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ClothsegError(f"{name}: {getattr(self, name)} is not a share of the garment's area, from 0 to 1")
+
+
+DEFAULTS = CutoutSettings()
 
 
 @dataclass(frozen=True, repr=False)
@@ -60,14 +93,21 @@ class Cutout:
         return frame
 
 
-def cut_out(photo: RgbImage, found: "Instances | ArrayInstances", position: int, class_name: str = "") -> Cutout | None:
-    """Cuts out the instance at `position`. Its edge is moved to the photo's edges.
+def cut_out(
+    photo: RgbImage,
+    found: "Instances | ArrayInstances",
+    position: int,
+    class_name: str = "",
+    settings: CutoutSettings = DEFAULTS,
+) -> Cutout | None:
+    """Cuts out the instance at `position`. Its edge is moved to the photo's edges; shreds and pinholes disappear.
 
     Args:
         photo: `[H, W, 3]` uint8 RGB.
         found: the instances on this photo.
         position: the index of the instance.
         class_name: the name of its class.
+        settings: how it is cut out.
 
     Returns:
         The cut-out; None if nothing of it is visible.
@@ -82,7 +122,8 @@ def cut_out(photo: RgbImage, found: "Instances | ArrayInstances", position: int,
     soft = soft_mask(found.masks, position)
     if soft is None:
         return None
-    alpha = refine(photo, soft)
+    alpha = refine(photo, soft, edges=settings.edges)
+    alpha = clean_parts(alpha, settings.min_part, settings.min_hole, reach=_RIM * soft.side + 2)
     opaque = np.rint(alpha * 255).astype(np.uint8)
     opaque[opaque < _VISIBLE] = 0
     ys, xs = np.flatnonzero(opaque.any(axis=1)), np.flatnonzero(opaque.any(axis=0))

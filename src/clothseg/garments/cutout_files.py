@@ -3,7 +3,7 @@
 import io
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from clothseg.errors import DataError, InterruptedRun, PhotoError, is_out_of_memory
 from clothseg.files import atomic_write, require_absent, require_outside_inputs, safe_file_name
-from clothseg.garments.cutout import Cutout, cut_out
+from clothseg.garments.cutout import DEFAULTS, Cutout, CutoutSettings, cut_out
 from clothseg.garments.light import Light
 from clothseg.instances import ArrayInstances, class_number
 from clothseg.journal import Journal, Record, folder_lock, work_key
@@ -52,6 +52,7 @@ def write_cutouts(
     *,
     classes: Sequence[str] = (),
     full_frame: bool = False,
+    settings: CutoutSettings = DEFAULTS,
     overwrite: bool = False,
     track: Callable[[Sequence[Path]], Iterable[Path]] = iter,
     work: object = None,
@@ -69,6 +70,7 @@ def write_cutouts(
         out: a folder.
         classes: only garments of these classes; all if empty. Upper and lower case do not matter.
         full_frame: whether a PNG has the photo's size, with the garment at its place, or is trimmed to the garment.
+        settings: how garments are cut out.
         overwrite: whether the cut-outs in `out` may be replaced.
         track: wraps the photos, for a progress bar.
         work: identifies the network and its settings: unfinished cut-outs are continued if it is equal, and so are the
@@ -80,7 +82,8 @@ def write_cutouts(
         InterruptedRun: Ctrl-C or SIGTERM; all that was cut out is listed.
     """
     wanted = {class_number(name, names, option="--class", ignore_case=True) for name in classes or names}
-    journal = Journal(out, work_key({"of": work, "inputs": paths, "classes": sorted(wanted), "full": full_frame}))
+    key = {"of": work, "inputs": paths, "classes": sorted(wanted), "full": full_frame, "settings": asdict(settings)}
+    journal = Journal(out, work_key(key))
     require_outside_inputs(out, paths)
     continues = journal.begin(overwrite=overwrite)
     if unread := _unreadable(paths):
@@ -94,7 +97,7 @@ def write_cutouts(
         left = [(number, path) for number, path in enumerate(paths, start=1) if number not in done]
         with StopRequest() as stop, journal.writer() as add:
             for (number, _), path in zip(left, track([path for _, path in left]), strict=True):
-                add({"number": number, **_cut_photo(predict, path, names, wanted, out, number, full_frame)})
+                add({"number": number, **_cut_photo(predict, path, names, wanted, out, number, full_frame, settings)})
                 if stop.asked:
                     break
         return _finish(journal, len(paths))
@@ -118,6 +121,7 @@ def _cut_photo(
     out: Path,
     number: int,
     full_frame: bool,
+    settings: CutoutSettings,
 ) -> Record:
     """Writes the cut-outs of a photo; returns their rows in `cutouts.json`, or why the photo could not be done."""
     photo = try_read_photo(path)
@@ -126,7 +130,7 @@ def _cut_photo(
     rows: list[dict[str, Any]] = []
     problem = ""
     try:
-        for position, cutout in cut_out_all(predict, photo, names, wanted):
+        for position, cutout in cut_out_all(predict, photo, names, wanted, settings):
             stem = f"{number:04d}-{safe_file_name(path.stem)}-{position + 1}"
             name = f"{stem}-{safe_file_name(cutout.class_name)}.png"
             save_cutout(cutout, out / name, full_frame=full_frame)
@@ -162,6 +166,7 @@ def write_one_cutout(
     *,
     classes: Sequence[str] = (),
     full_frame: bool = False,
+    settings: CutoutSettings = DEFAULTS,
     overwrite: bool = False,
 ) -> Cutout:
     """Writes the garment with the highest score on a photo to the file `out`; the arguments are as above.
@@ -174,7 +179,7 @@ def write_one_cutout(
     wanted = {class_number(name, names, option="--class", ignore_case=True) for name in classes or names}
     require_absent(out, overwrite=overwrite)
     require_outside_inputs(out, [photo])
-    best = next(cut_out_all(predict, read_photo(photo), names, wanted), None)
+    best = next(cut_out_all(predict, read_photo(photo), names, wanted, settings), None)
     if best is None:
         what = " or ".join(classes) or "garment"
         raise DataError(f"{photo}: no {what} found above the score threshold; lower --score-threshold to find more")
@@ -183,7 +188,7 @@ def write_one_cutout(
 
 
 def cut_out_all(
-    predict: Predict, photo: RgbImage, names: Sequence[str], wanted: Collection[int]
+    predict: Predict, photo: RgbImage, names: Sequence[str], wanted: Collection[int], settings: CutoutSettings
 ) -> Iterator[tuple[int, Cutout]]:
     """Yields the position and the cut-out of every garment on a photo, the highest score first.
 
@@ -192,11 +197,12 @@ def cut_out_all(
         photo: `[H, W, 3]` uint8 RGB.
         names: the names of the classes 1..K.
         wanted: only garments of these classes 1..K.
+        settings: how they are cut out.
     """
     found = predict(photo)
     found = found[[position for position, label in enumerate(found.classes.tolist()) if label in wanted]]
     for position in range(len(found)):
-        cutout = cut_out(photo, found, position, names[int(found.classes[position]) - 1])
+        cutout = cut_out(photo, found, position, names[int(found.classes[position]) - 1], settings)
         if cutout is not None:
             yield position, cutout
 

@@ -4,20 +4,16 @@ Everything works on a crop around one instance. The time depends on the garment'
 """
 
 import math
-import sys
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
-from importlib.util import find_spec, module_from_spec, spec_from_file_location
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from clothseg.cores import one_numba_thread
-from clothseg.errors import ClothsegError
+from clothseg.garments.grabcut import cut_grabcut
+from clothseg.garments.large import LARGE_CROP, enlarge_rows, strips
+from clothseg.garments.regions import cut_regions
 from clothseg.instances import ArrayMasks, one_mask, to_array
 from clothseg.photos import RgbImage
 
@@ -25,17 +21,17 @@ if TYPE_CHECKING:  # it needs torch
     from clothseg.instances import Masks
 
 Plane = NDArray[np.float32]
+Edges = Literal["regions", "grabcut"]
+"""How the edge is moved to the photo's edges: see `refine`."""
 
 _COARSE_SIDE = 320
 """Garments with a larger `SoftMask.side` (pixels) are cut on a coarser grid."""
-_ITERATIONS = 3
 _MIN_CONTRAST_GAIN = 1.05
 """A new edge replaces the network's if its colour contrast is higher by this factor."""
 _EPSILON = 1e-4
 """Alpha does not follow colours whose variance (of 0..1) is below this."""
 _HAZE = 0.05
 """Alpha this close to 0 or 1 becomes 0 or 1. The filter leaves such values where colours are not quite even."""
-_FOREGROUND = "pymatting.foreground.estimate_foreground_ml"
 _PAIRS = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
 
 
@@ -80,87 +76,74 @@ def soft_mask(masks: "Masks | ArrayMasks", position: int, margin: float = 0.15) 
     return SoftMask(rows, columns, values) if (values > 0.5).any() else None
 
 
-def refine(photo: RgbImage, soft: SoftMask, band: float = 0.06, feather: float = 0.01) -> Plane:
+def refine(
+    photo: RgbImage, soft: SoftMask, band: float = 0.06, feather: float = 0.01, *, edges: Edges = "regions"
+) -> Plane:
     """Alpha of a garment whose edge is moved to the photo's edges.
 
-    First, GrabCut finds a new edge where colours inside and outside differ most. It stays within a band along the
-    network's edge and works on a grid of a few hundred pixels. Then alpha follows the photo's colours at full
-    resolution.
+    First, a new edge is found where colours inside and outside differ most, on a grid of a few hundred pixels. With
+    `regions` it follows the borders of small regions of even colour, anywhere on the crop where the network is not
+    certain. With `grabcut` it stays within a band along the network's edge. Then alpha follows the photo's colours at
+    full resolution.
 
     Args:
         photo: `[H, W, 3]` uint8, the whole photo.
         soft: the network's mask on a crop of it.
-        band: how far the edge may move in each direction, as a part of the garment's `side`.
+        band: with `grabcut`, how far the edge may move in each direction, as a part of the garment's `side`.
         feather: radius of the windows in which alpha follows colour, as a part of the garment's `side`.
+        edges: the way to find the new edge.
 
     Returns:
         `[h, w]` float32 in 0..1.
     """
     part = photo[soft.rows, soft.columns]
-    cut = _cut(part, soft, band)
+    cut = _cut(part, soft, band, edges)
     radius = max(feather * soft.side, 1.5)
-    alpha = guided(part.astype(np.float32) / np.float32(255), cut, radius, _EPSILON)
+    if cut.size > LARGE_CROP:
+        return _large_alpha(part, cut, radius)
+    return _without_haze(guided(part.astype(np.float32) / np.float32(255), cut, radius, _EPSILON))
+
+
+def _large_alpha(part: RgbImage, cut: Plane, radius: float) -> Plane:
+    """`guided` without haze, of a large crop."""
+    size, small = cut.shape, _filter_grid(cut.shape, radius)
+    guide = np.asarray(cv2.resize(part, small[:2], interpolation=cv2.INTER_AREA), dtype=np.float32) / np.float32(255)
+    slopes, offset = _linear(guide, _resize(cut, small[:2]), small[2], _EPSILON)
+    for rows in strips(*size):
+        colours = part[rows].astype(np.float32) / np.float32(255)
+        fit = np.einsum("ijk,ijk->ij", enlarge_rows(slopes, rows, size), colours) + enlarge_rows(offset, rows, size)
+        cut[rows] = _without_haze(fit)
+    return cut
+
+
+def _without_haze(alpha: Plane) -> Plane:
     return np.asarray(np.clip((alpha - _HAZE) / (1 - 2 * _HAZE), 0, 1), dtype=np.float32)
 
 
-def _cut(part: RgbImage, soft: SoftMask, band: float) -> Plane:
-    """Moves the edge within `band` by GrabCut on a coarse grid: `[h, w]` in 0..1.
-
-    Source: C. Rother, V. Kolmogorov, A. Blake: GrabCut (2004), by OpenCV.
-    """
+def _cut(part: RgbImage, soft: SoftMask, band: float, edges: Edges) -> Plane:
+    """Moves the edge on a coarse grid: `[h, w]` in 0..1."""
     scale = min(_COARSE_SIDE / soft.side, 1.0)
     size = max(round(part.shape[1] * scale), 1), max(round(part.shape[0] * scale), 1)
     values = _resize(soft.values, size)
-    labels = _labels(values, band * soft.side * scale)
-    unchanged = (soft.values > 0.5).astype(np.float32)
-    if len(np.unique(labels)) < 4:
-        return unchanged
-    cv2.setRNGSeed(0)  # GrabCut starts from random clusters
     colours = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-    whole = (0, 0, *size)  # ignored, because the labels mark the pixels
-    cv2.grabCut(colours, labels, whole, np.zeros((1, 65)), np.zeros((1, 65)), _ITERATIONS, cv2.GC_INIT_WITH_MASK)
-    cut = _remove_specks(np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8))
-    if _contrast(colours, cut) < _MIN_CONTRAST_GAIN * _contrast(colours, values) + 1.0:
-        return unchanged  # inside and outside have similar colours, so the cut is a guess
-    return _resize(cut, (part.shape[1], part.shape[0]))
+    cut = cut_regions(colours, values) if edges == "regions" else cut_grabcut(colours, values, band * soft.side * scale)
+    if _contrast(colours, cut) < _MIN_CONTRAST_GAIN * _contrast(colours, values > 0.5) + 1.0:
+        return (soft.values > 0.5).astype(np.float32)  # inside and outside have similar colours: the cut is a guess
+    return _resize(cut.astype(np.float32), (part.shape[1], part.shape[0]))
+
+
+def _contrast(colours: RgbImage, mask: NDArray[np.bool_]) -> float:
+    """The mean change of colours (0..255) across the edge of a mask. 0 without an edge."""
+    inside = mask.astype(np.uint8)
+    edge = inside != cv2.erode(inside, np.ones((3, 3), np.uint8))
+    change = cv2.morphologyEx(colours, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)).mean(axis=-1)
+    return float(change[edge].mean()) if edge.any() else 0.0
 
 
 def _resize(values: Plane, size: tuple[int, int]) -> Plane:
     """Resizes to `size` (width, height, in OpenCV's order)."""
     interpolation = cv2.INTER_AREA if size[0] < values.shape[1] else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(values, size, interpolation=interpolation), dtype=np.float32)
-
-
-def _remove_specks(mask: NDArray[np.uint8]) -> Plane:
-    """Removes separate parts with less than a hundredth of the mask's area."""
-    _, parts, facts, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-    areas = facts[:, cv2.CC_STAT_AREA].copy()
-    areas[0] = 0
-    kept = areas >= 0.01 * areas.sum()
-    kept[0] = False
-    return np.asarray(kept[parts], dtype=np.float32)
-
-
-def _contrast(colours: RgbImage, mask: Plane) -> float:
-    """The mean change of colours (0..255) across the edge of a mask. 0 without an edge."""
-    inside = (mask > 0.5).astype(np.uint8)
-    edge = inside != cv2.erode(inside, np.ones((3, 3), np.uint8))
-    change = cv2.morphologyEx(colours, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)).mean(axis=-1)
-    return float(change[edge].mean()) if edge.any() else 0.0
-
-
-def _labels(values: Plane, band: float) -> NDArray[np.uint8]:
-    """GrabCut's labels: certain for pixels more than `band` inside or outside the edge, uncertain between.
-
-    In a thin garment the band is narrower, so that some certain pixels remain from which GrabCut learns the colours.
-    """
-    inside = (values > 0.5).astype(np.uint8)
-    depth = cv2.distanceTransform(np.pad(inside, 1, mode="edge"), cv2.DIST_L2, 5)[1:-1, 1:-1]
-    away = cv2.distanceTransform(1 - inside, cv2.DIST_L2, 5)
-    near = min(max(band, 2.0), 0.8 * float(depth.max()))
-    probable = np.where(inside, cv2.GC_PR_FGD, cv2.GC_PR_BGD)
-    sure = np.where(depth > near, cv2.GC_FGD, cv2.GC_BGD)
-    return np.where((depth > near) | (away > near), sure, probable).astype(np.uint8)
 
 
 def guided(guide: Plane, values: Plane, radius: float, epsilon: float) -> Plane:
@@ -170,11 +153,17 @@ def guided(guide: Plane, values: Plane, radius: float, epsilon: float) -> Plane:
     K. He, J. Sun, X. Tang: Guided Image Filtering (2013); K. He, J. Sun: Fast Guided Filter (2015).
     """
     height, width = values.shape
-    step = max(radius / 6, 1.0)
-    small = max(round(width / step), 1), max(round(height / step), 1)
-    parts = _linear(_resize(guide, small), _resize(values, small), max(round(radius / step), 1), epsilon)
+    across, down, reach = _filter_grid(values.shape, radius)
+    small = across, down
+    parts = _linear(_resize(guide, small), _resize(values, small), reach, epsilon)
     slopes, offset = (_resize(part, (width, height)) for part in parts)
     return np.asarray(np.einsum("ijk,ijk->ij", slopes, guide) + offset, dtype=np.float32)
+
+
+def _filter_grid(size: tuple[int, ...], radius: float) -> tuple[int, int, int]:
+    """Width and height of the grid on which the filter is computed, and the radius of its windows there."""
+    step = max(radius / 6, 1.0)
+    return max(round(size[1] / step), 1), max(round(size[0] / step), 1), max(round(radius / step), 1)
 
 
 def _linear(guide: Plane, values: Plane, radius: int, epsilon: float) -> tuple[Plane, Plane]:
@@ -193,44 +182,3 @@ def _linear(guide: Plane, values: Plane, radius: int, epsilon: float) -> tuple[P
     slopes = np.linalg.solve(spread, shared[..., None])[..., 0].astype(np.float32)
     offset = level - np.einsum("ijk,ijk->ij", slopes, colour)
     return mean(slopes), mean(offset)
-
-
-def own_colours(photo: RgbImage, alpha: Plane) -> RgbImage:
-    """The garment's own colours `[h, w, 3]` in the crop `photo`, without the background that shines through.
-
-    `alpha` is `[h, w]` in 0..1.
-
-    Source: T. Germer and others: Fast Multi-Level Foreground Estimation (2020), by PyMatting.
-    """
-    with one_numba_thread():
-        colours = load_foreground()(photo.astype(np.float32) / np.float32(255), alpha.astype(np.float32))
-    return np.asarray(np.rint(np.clip(colours, 0, 1) * 255), dtype=np.uint8)
-
-
-@cache
-def load_foreground() -> Callable[[Plane, Plane], Plane]:
-    """PyMatting's `estimate_foreground_ml`: colours `[h, w, 3]` from a crop `[h, w, 3]` in 0..1 and its alpha.
-
-    The first call on a machine compiles it, for some seconds; Numba keeps the result beside PyMatting's file, or in the
-    user's cache folder. Only this one file is imported: PyMatting as a whole compiles ten times as much that is not
-    used here.
-
-    Raises:
-        ClothsegError: this version of PyMatting has no such file.
-    """
-    if _FOREGROUND not in sys.modules:
-        package = find_spec("pymatting")
-        folders = (package.submodule_search_locations if package else None) or []
-        files = [Path(folder, "foreground", "estimate_foreground_ml.py") for folder in folders]
-        spec = spec_from_file_location(_FOREGROUND, files[0]) if files and files[0].is_file() else None
-        if spec is None or spec.loader is None:
-            raise ClothsegError("cut-outs need PyMatting; install a version that pyproject.toml of clothseg allows")
-        module = sys.modules[_FOREGROUND] = module_from_spec(spec)  # Numba's files refer to the module by its full name
-        try:
-            with one_numba_thread():  # which also decides how Numba starts
-                spec.loader.exec_module(module)
-        except BaseException:
-            del sys.modules[_FOREGROUND]
-            raise
-    function: Callable[[Plane, Plane], Plane] = sys.modules[_FOREGROUND].estimate_foreground_ml
-    return function

@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from clothseg.dataset.photo_lists import photos_of
+from clothseg.dataset.photo_search import find_photos
 from numpy.typing import NDArray
 from pycocotools import mask as pycoco
 from pycocotools.coco import COCO
@@ -138,7 +138,7 @@ def test_check_and_evaluate_take_it(export: Export) -> None:
     assert diagnosis.count(Severity.ERROR) == 0
     assert {finding.kind for finding in diagnosis.findings} <= warnings
     data = CocoLikeDataset().load_data(folder, "train").prepare()
-    assert [path.name for path in photos_of([folder])] == [entry.path.name for entry in data.images]
+    assert [path.name for path in find_photos([folder], datasets=True)] == [entry.path.name for entry in data.images]
     rows: list[Any] = [
         {
             **{"image_id": entry.id, "category_id": row["category_id"]},
