@@ -87,7 +87,7 @@ class DownloadError(ClothsegError):
 
 
 class UnreachableError(DownloadError):
-    """Every attempt failed for a temporary reason: the network, or a server that is too busy. A later one may succeed."""
+    """Every attempt failed, because of the network or a server that is too busy. A later one may succeed."""
 
 
 class GoneError(DownloadError):

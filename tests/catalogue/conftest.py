@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from stub_network import SHARD_SIZE, StubSource
 
 from clothseg.catalogue import CatalogueOptions, CatalogueSummary, Predict, open_catalogue, run_catalogue
-from stub_network import SHARD_SIZE, StubSource
 
 
 def files_in(folder: Path) -> dict[str, bytes]:

@@ -12,11 +12,11 @@ import numpy as np
 import polars
 import pytest
 from pycocotools import mask as referee
+from stub_network import CLASSES, SHARD_SIZE, StubSource, stub_find
 
 from clothseg.catalogue import CatalogueOptions, InProcesses, Predict, Share, TableFormat, open_catalogue, run_catalogue
 from clothseg.errors import ClothsegError, InterruptedRun
 from clothseg.photos import read_photo
-from stub_network import CLASSES, SHARD_SIZE, StubSource, stub_find
 
 from .conftest import Run, files_in, save_photo
 

@@ -1,6 +1,6 @@
 from .engines import Engine, InProcesses, in_this_process
-from .lists import LIST_SUFFIXES
 from .merge import Merged, MergedFormat, merge_catalogue
+from .names import LIST_SUFFIXES
 from .network import ExportedSource, ModelSource
 from .ray_engine import OnRay
 from .run import CatalogueOptions, CatalogueSummary, run_catalogue

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from clothseg.catalogue.remote import filesystem_of, is_url, join, with_retries
+from clothseg.catalogue.names import CSV, PARQUET, is_url, join, suffix_of
+from clothseg.catalogue.remote import filesystem_of, with_retries
 from clothseg.catalogue.shards import Listed
 from clothseg.errors import DataError, reading
 from clothseg.photos import SUFFIXES
@@ -17,8 +18,6 @@ from clothseg.suggestions import did_you_mean
 if TYPE_CHECKING:
     import polars
 
-TEXT, CSV, PARQUET = frozenset({".txt", ".lst"}), frozenset({".csv", ".tsv"}), frozenset({".parquet", ".pq"})
-LIST_SUFFIXES = TEXT | CSV | PARQUET
 _NAMES = ("photo", "path", "file", "filename", "image", "url", "uri", "photopath", "photourl", "imagepath", "imageurl",
           "filepath", "fileurl", "imagefile", "photofile", "imagelink", "link", "key")  # fmt: skip
 """Names of a column of photos, without `_` and spaces, in lower case."""
@@ -51,12 +50,6 @@ def _names(source: str, column: str | None) -> Iterator[str]:
     else:
         with _open_text(source) as file, reading(source, DataError, "lists are text in UTF-8"):
             yield from (line.strip() for line in file if line.strip())
-
-
-def suffix_of(name: str) -> str:
-    """The suffix of a path or URL, in lower case; what follows `?` in a URL does not count."""
-    plain = name.partition("?")[0] if is_url(name) else name
-    return Path(plain.replace("\\", "/").rpartition("/")[2]).suffix.lower()
 
 
 def looks_like_photo(name: object) -> bool:

@@ -45,13 +45,13 @@ class OnRay:
     Attributes:
         address: of the cluster, such as `ray://head:10001` or `auto`; None starts Ray on this machine.
         actors: number of actors, each with its own network.
-        gpus: number of GPUs of each actor; may be a fraction.
+        gpus: number of GPUs of each actor; may be a fraction. None: one, if the cluster has enough.
         cpus: number of cores of each actor.
     """
 
     address: str | None = None
     actors: int = 1
-    gpus: float = 0
+    gpus: float | None = None
     cpus: float = 1
 
     def __call__(
@@ -73,7 +73,7 @@ class OnRay:
                 batch_size=1,
                 compute=ray.data.ActorPoolStrategy(size=min(self.actors, len(tables))),
                 num_cpus=self.cpus,
-                num_gpus=self.gpus,
+                num_gpus=self._gpus(ray),
                 fn_constructor_args=(job, source),
             )
             try:
@@ -85,6 +85,11 @@ class OnRay:
                         return
             except ray.exceptions.RayError as error:
                 raise _own_error(error) from error
+
+    def _gpus(self, ray: Any) -> float:
+        if self.gpus is not None:
+            return self.gpus
+        return float(ray.cluster_resources().get("GPU", 0) >= self.actors)
 
 
 @contextmanager

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 from PIL import Image
 
-from clothseg.catalogue.remote import filesystem_of, is_http, is_url, local_path, with_retries
+from clothseg.catalogue.names import is_http, is_url, local_path
+from clothseg.catalogue.remote import filesystem_of, with_retries
 from clothseg.catalogue.shards import CataloguePhoto
 from clothseg.cores import usable_cores
 from clothseg.errors import ClothsegError, PhotoError, UnreachableError

@@ -1,9 +1,7 @@
 """Remote stores by URL: which file system a URL belongs to, and calls that are tried again after temporary errors."""
 
 import errno
-import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential, wait_random
@@ -15,33 +13,10 @@ if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
 T = TypeVar("T")
-_URL = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
 _ERRNOS = frozenset({errno.EBUSY, errno.EIO, errno.EAGAIN, errno.ETIMEDOUT, errno.ENETUNREACH, errno.EHOSTUNREACH})
 _TEMPORARY = frozenset({"HTTPClientError", "ClientConnectionError", "ClientPayloadError", "TransportError"})
 """Names of the classes of errors of botocore, aiohttp and google-auth after which another attempt may succeed."""
 _PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "http": "aiohttp", "https": "aiohttp"}
-
-
-def is_url(name: str) -> bool:
-    """Whether a name is a URL, and not a path on this machine, of which `file://` is a spelling."""
-    return bool(_URL.match(name)) and not name.lower().startswith("file://")
-
-
-def is_http(name: str) -> bool:
-    """Whether a name is a web address."""
-    return name.lower().startswith(("http://", "https://"))
-
-
-def local_path(name: str) -> str:
-    """The path of a name on this machine: a `file://` URL becomes its path."""
-    return re.sub(r"^file://(localhost)?(?=/)", "", name, flags=re.IGNORECASE)
-
-
-def join(folder: str, name: str) -> str:
-    """The path or URL of `name` in a folder; an absolute path or a URL stays as it is."""
-    if is_url(name) or not folder:
-        return name
-    return f"{folder.rstrip('/')}/{name}" if is_url(folder) else str(Path(folder) / local_path(name))
 
 
 def filesystem_of(url: str) -> "tuple[AbstractFileSystem, str]":
@@ -52,12 +27,10 @@ def filesystem_of(url: str) -> "tuple[AbstractFileSystem, str]":
     """
     import fsspec  # noqa: PLC0415 - only who has URLs needs it
 
-    scheme = _URL.match(url)
-    assert scheme is not None
     try:
         return _typed(fsspec.core.url_to_fs(url, use_listings_cache=False))
     except ImportError as error:
-        package = _PACKAGES.get(scheme[1].lower(), str(error))
+        package = _PACKAGES.get(url.partition(":")[0].lower(), str(error))
         raise ClothsegError(f'{url}: this needs one more package ({package}): pip install "clothseg[cloud]"') from error
     except ValueError as error:
         raise DataError(f"{url}: unknown kind of address; known are https://, s3://, gs:// and others of fsspec") from (

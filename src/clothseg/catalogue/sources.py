@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clothseg.catalogue.lists import LIST_SUFFIXES, read_list, suffix_of
-from clothseg.catalogue.remote import filesystem_of, is_http, is_url, local_path, with_retries
+from clothseg.catalogue.lists import read_list
+from clothseg.catalogue.names import LIST_SUFFIXES, is_http, is_url, local_path, suffix_of
+from clothseg.catalogue.remote import filesystem_of, with_retries
 from clothseg.catalogue.shards import Listed
 from clothseg.errors import DataError, PhotoError
 from clothseg.photos import RAW_SUFFIXES, SUFFIXES
@@ -53,13 +54,14 @@ def _open(given: str, recursive: bool, photo_column: str | None) -> Iterator[Lis
         return _open_local(Path(given), recursive, photo_column)
     if suffix_of(given) in LIST_SUFFIXES:
         return read_list(given, photo_column)
-    if suffix_of(given) in SUFFIXES or (is_http(given) and not given.endswith("/")):
-        return iter([Listed(given, given)])
+    if is_http(given):
+        is_folder = given.endswith("/")
+        return _walk_store(*filesystem_of(given), given, recursive) if is_folder else iter([Listed(given, given)])
+    if "*" not in given:
+        return _open_store(given, recursive)
     files, path = filesystem_of(given)
-    if "*" in path:
-        found = with_retries(lambda: files.glob(path), given)
-        return (_of_store(files, str(name)) for name in sorted(found) if suffix_of(str(name)) in SUFFIXES)
-    return _walk_store(files, path.rstrip("/"), given, recursive)
+    found = with_retries(lambda: files.glob(path), given)
+    return (_of_store(files, str(name)) for name in sorted(found) if suffix_of(str(name)) in SUFFIXES)
 
 
 def _open_local(path: Path, recursive: bool, photo_column: str | None) -> Iterator[Listed]:
@@ -88,18 +90,27 @@ def _walk(folder: Path, recursive: bool) -> Iterator[Listed]:
             yield Listed((Path(here) / name).as_posix(), str(Path(here) / name))
 
 
+def _open_store(given: str, recursive: bool) -> Iterator[Listed]:
+    if suffix_of(given) in SUFFIXES:
+        return iter([Listed(given, given)])
+    files, path = filesystem_of(given)
+    return _walk_store(files, path.rstrip("/"), given, recursive)
+
+
 def _walk_store(files: "AbstractFileSystem", path: str, given: str, recursive: bool) -> Iterator[Listed]:
     entries = with_retries(lambda: files.ls(path, detail=True), given)
     inside = {str(entry["name"]): entry["type"] for entry in entries}
     if list(inside) == [path] and inside[path] == "file":  # an object without a suffix
         yield _of_store(files, path)
         return
+    below = {name.rstrip("/").rpartition("/")[2]: name for name, kind in inside.items() if kind == "directory"}
     names = {name.rpartition("/")[2]: name for name, kind in inside.items() if kind == "file"}
     for name in _photos_among(names):
         yield _of_store(files, names[name])
-    for name in sorted(name.rstrip("/") for name, kind in inside.items() if kind == "directory" and recursive):
-        if name != path and not name.rpartition("/")[2].startswith(".") and name.startswith(f"{path}/"):
-            yield from _walk_store(files, name, given, recursive)
+    for name in sorted(below) if recursive else ():
+        deeper = below[name] if is_http(given) else below[name].rstrip("/")
+        if not name.startswith(".") and deeper.startswith(path) and deeper != path:
+            yield from _walk_store(files, deeper, given, recursive)
 
 
 def _of_store(files: "AbstractFileSystem", name: str) -> Listed:

@@ -6,7 +6,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from clothseg.catalogue.remote import filesystem_of, is_url, local_path, with_retries
+from clothseg.catalogue.names import is_url, local_path
+from clothseg.catalogue.remote import filesystem_of, with_retries
 from clothseg.errors import DataError, GoneError, reading
 from clothseg.files import replace_file
 from clothseg.http.client import RetryPolicy
