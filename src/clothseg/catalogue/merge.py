@@ -150,7 +150,7 @@ def _frames(found: Found, table: str) -> "Iterator[polars.DataFrame]":
     for store, name, content in _contents(found, table):
         frame = decode_table(table, content, TableFormat(found[0][1].format), store.url(name))
         if table == GARMENTS:
-            frame = frame.with_columns(polars.lit(f"{store.root.rstrip('/')}/") + polars.col("file"))
+            frame = frame.with_columns(file=polars.lit(f"{store.root.rstrip('/')}/") + polars.col("file"))
         yield frame
 
 
