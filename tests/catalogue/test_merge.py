@@ -95,7 +95,8 @@ def test_a_table_that_has_changed_is_refused(jobs: list[str], tmp_path: Path, da
 def test_a_damaged_receipt_is_refused(jobs: list[str], tmp_path: Path) -> None:
     path = Path(jobs[1], "shards/shard-000002.json")
     receipt = json.loads(path.read_text())
-    for values in ({}, receipt | {"photos": "many"}, [receipt]):
+    damaged: list[object] = [{}, receipt | {"photos": "many"}, [receipt]]
+    for values in damaged:
         path.write_text(json.dumps(values))
         with pytest.raises(ClothsegError, match=r"shard-000002.json: not the receipt of a shard; delete it"):
             merge_catalogue(jobs, tmp_path / "merged")

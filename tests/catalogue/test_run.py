@@ -179,7 +179,7 @@ def test_after_any_number_of_kills_the_bytes_are_those_of_a_run_without(
     (tmp_path / "list.txt").write_text(names)
     run(tmp_path / "list.txt", tmp_path / "whole")
     out, generator, kills = tmp_path / "out", random.Random(7), 0
-    command = [sys.executable, "-c", "import stub_network; stub_network.main()", tmp_path / "list.txt", out]
+    command = [sys.executable, "-c", "import stub_network; stub_network.main()", str(tmp_path / "list.txt"), str(out)]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     for _ in range(40):
         before = files_in(out) if out.exists() else {}

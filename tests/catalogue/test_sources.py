@@ -100,7 +100,7 @@ def deeper(folder: Path) -> Path:
     return folder / "top"
 
 
-WRONG = {
+WRONG: dict[str, tuple[Callable[[Path], Path], str]] = {
     "absent": (lambda folder: folder / "nowhere", "nowhere: no such photo, folder or list"),
     "empty folder": (empty_folder, "empty: no photos in this folder"),
     "subfolder": (deeper, "--recursive searches subfolders"),

@@ -13,7 +13,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from clothseg.catalogue import CatalogueOptions, InProcesses, OpenNetwork, Predict, open_catalogue, run_catalogue
+from clothseg.catalogue import (
+    CatalogueOptions,
+    Engine,
+    InProcesses,
+    OpenNetwork,
+    Predict,
+    in_this_process,
+    open_catalogue,
+    run_catalogue,
+)
 from clothseg.instances.array_masks import BoxArrayMasks
 from clothseg.instances.arrays import ArrayInstances
 
@@ -58,6 +67,6 @@ def stub_find(photo: NDArray[np.uint8]) -> ArrayInstances:
 def main() -> None:
     """Does a catalogue."""
     photos, out, *rest = sys.argv[1:]
-    engine = {"engine": InProcesses(int(rest[0]))} if rest else {}
+    engine: Engine = InProcesses(int(rest[0])) if rest else in_this_process
     options = CatalogueOptions(shard_size=SHARD_SIZE)
-    run_catalogue(open_catalogue([photos]), Predict(), StubSource(pause=0.005), out, options, **engine)
+    run_catalogue(open_catalogue([photos]), Predict(), StubSource(pause=0.005), out, options, engine=engine)

@@ -76,7 +76,7 @@ class InProcesses:
                     break
                 if len(processes) < self.count:
                     ours, theirs = context.Pipe()
-                    process = context.Process(
+                    process: BaseProcess = context.Process(
                         target=_serve, args=(theirs, job, source, len(processes), self.count), daemon=True
                     )
                     process.start()

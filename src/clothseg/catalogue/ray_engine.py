@@ -4,6 +4,7 @@ Ray's part is to start actors on the machines of a cluster, to give each the nex
 that was lost. The work in an actor is `do_shard`, as everywhere.
 """
 
+import logging
 import os
 import pickle
 from collections.abc import Iterator, Mapping
@@ -104,9 +105,13 @@ def _session(address: str | None) -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
-    local = {} if address else {"include_dashboard": False}
     try:
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR", **local)
+        ray.init(
+            address=address,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            include_dashboard=None if address else False,
+        )
     except (ConnectionError, RuntimeError, ValueError) as error:
         where = f"--ray-address {address}: no cluster answers there" if address else "Ray cannot be started here"
         raise ClothsegError(f"{where} ({error})") from error
