@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Protocol
+from typing import Protocol, cast
 
 from clothseg.catalogue.reading import PhotoReader
 from clothseg.catalogue.receipts import Receipt
@@ -54,7 +54,7 @@ class InProcesses:
     """Does shards in several processes; each opens the network once, and gets the next shard when it has done one.
 
     The processes end with this one, at the latest when their shard is done. After a stop, the shards in work are
-    finished.
+    finished. A script that uses it needs `if __name__ == "__main__":`, because each process imports the script.
 
     Attributes:
         count: number of processes.
@@ -101,8 +101,7 @@ class InProcesses:
 
 def _receive(busy: set[Connection], idle: list[Connection], progress: Progress) -> Iterator[Receipt]:
     """Waits for at least one process, and yields what those that are ready have done."""
-    for connection in wait(list(busy)):
-        assert isinstance(connection, Connection)
+    for connection in cast("list[Connection]", wait(list(busy))):  # on Windows another class with the same methods
         try:
             answer = connection.recv()
         except EOFError:

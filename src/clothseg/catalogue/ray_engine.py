@@ -8,8 +8,9 @@ import logging
 import os
 import pickle
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clothseg.catalogue.engines import Progress, Stop
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 class _Worker:
     """An actor of Ray Data. A batch is one shard; the answer is its receipt."""
 
-    def __init__(self, job: ShardJob, source: NetworkSource) -> None:
+    def __init__(self, job: ShardJob, source: NetworkSource, folder: str) -> None:
+        with suppress(OSError):  # on another machine it may not exist; then names must be absolute
+            os.chdir(folder)
         self._job, self._reader = job, PhotoReader()
         self._network = source.open(0, 1)
 
@@ -75,7 +78,7 @@ class OnRay:
                 compute=ray.data.ActorPoolStrategy(size=min(self.actors, len(tables))),
                 num_cpus=self.cpus,
                 num_gpus=self._gpus(ray),
-                fn_constructor_args=(job, source),
+                fn_constructor_args=(job, source, str(Path.cwd())),
             )
             try:
                 for row in done.iter_rows():
