@@ -3,15 +3,14 @@
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from stub_network import SHARD_SIZE, StubSource
+from stub_network import SHARD_SIZE, BrokenSource, StubSource
 
-from clothseg.catalogue import CatalogueOptions, OnRay, OpenNetwork, Predict, open_catalogue, run_catalogue
-from clothseg.errors import ClothsegError, WeightsError
+from clothseg.catalogue import CatalogueOptions, OnRay, Predict, open_catalogue, run_catalogue
+from clothseg.errors import ClothsegError
 
 from .conftest import Run, files_in
 
@@ -27,15 +26,6 @@ def cluster() -> Iterator[Any]:
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR", runtime_env=environment)
     yield ray
     ray.shutdown()
-
-
-@dataclass(frozen=True)
-class BrokenSource:
-    """A network that cannot be opened."""
-
-    def open(self, worker: int, workers: int) -> OpenNetwork:
-        """See `NetworkSource`."""
-        raise WeightsError("net.safetensors: it is damaged")
 
 
 def test_ray_gives_the_same_files_and_opens_the_network_once(

@@ -23,6 +23,7 @@ from clothseg.catalogue import (
     open_catalogue,
     run_catalogue,
 )
+from clothseg.errors import WeightsError
 from clothseg.instances.array_masks import BoxArrayMasks
 from clothseg.instances.arrays import ArrayInstances
 
@@ -52,6 +53,19 @@ class StubSource:
             return [stub_find(photo) for photo in photos]
 
         return OpenNetwork(find, CLASSES)
+
+
+@dataclass(frozen=True)
+class BrokenSource:
+    """A network that cannot be opened: an error, or the end of the process."""
+
+    ends: bool = False
+
+    def open(self, worker: int, workers: int) -> OpenNetwork:
+        """See `NetworkSource`."""
+        if self.ends:
+            os._exit(9)
+        raise WeightsError("net.safetensors: it is damaged")
 
 
 def stub_find(photo: NDArray[np.uint8]) -> ArrayInstances:
