@@ -33,7 +33,7 @@ LAYERS = (
     {"evaluation"},
     {"training"},
     {"models"},
-    {"prediction", "report", "export"},
+    {"prediction", "report", "export", "catalogue"},
     {"serve"},
     {"cli"},
 )

@@ -86,6 +86,10 @@ class DownloadError(ClothsegError):
     """A file that cannot be downloaded. The message has its URL, the server's answer, and what to do."""
 
 
+class UnreachableError(DownloadError):
+    """Every attempt failed, because of the network or a server that is too busy. A later one may succeed."""
+
+
 class GoneError(DownloadError):
     """The server answers, but does not have the file or does not allow the download."""
 

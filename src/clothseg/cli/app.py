@@ -20,6 +20,7 @@ ORDER = (
     "predict",
     "export",
     "cutout",
+    "merge",
     "compose",
     "serve",
     "compare",

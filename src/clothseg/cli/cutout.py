@@ -8,9 +8,21 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from clothseg.cli.catalogue import NetworkOptions, cut_out_catalogue
 from clothseg.cli.exported import load_exported
 from clothseg.cli.inputs import Device, Overwrite, Quiet, Recursive
 from clothseg.cli.selection import ClassAgnosticNms, ThresholdOf, Thresholds, selection_settings
+from clothseg.cli.shard_options import (
+    CutoutFormat,
+    EngineName,
+    EngineOption,
+    PhotoColumn,
+    RayAddress,
+    RetryErrors,
+    ShardOption,
+    ShardOptions,
+    ShardSize,
+)
 from clothseg.cli.terminal import ERRORS, LOADING, counted, fail_for_unread, progress_bar, waiting, walk
 from clothseg.dataset.photo_search import find_photos
 from clothseg.devices import check_device_name
@@ -28,13 +40,21 @@ from clothseg.weights.check import weights_file
 
 def cutout(
     run: Annotated[Path, typer.Argument(help="A run's folder or a weights.safetensors.")],
-    photos: Annotated[
-        list[Path], typer.Argument(help="Photos, folders of photos, or quoted patterns.", readable=False)
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PHOTOS...",
+            help="Photos, folders of photos, or quoted patterns. With --format also lists and addresses.",
+        ),
     ],
-    out: Annotated[
-        Path,
-        typer.Option(help="Folder for the PNGs and cutouts.json; for one photo also a file: NAME.png."),
-    ] = Path("cutouts"),
+    place: Annotated[
+        str,
+        typer.Option("--out", help="Folder for the PNGs and cutouts.json; for one photo also a file: NAME.png."),
+    ] = "cutouts",
+    form: Annotated[
+        CutoutFormat | None,
+        typer.Option("--format", help="List the cut-outs in tables in shards, for catalogues. Default: cutouts.json."),
+    ] = None,
     classes: Annotated[
         list[str] | None, typer.Option("--class", help="Only garments of this class, repeatable. Default: all classes.")
     ] = None,
@@ -56,7 +76,14 @@ def cutout(
         float, typer.Option(min=0, max=1, help="Close holes below this share of the garment's area.")
     ] = 0.001,
     device: Device = "auto",
+    devices: Annotated[int, typer.Option(min=1, help="With --format: processes, or GPUs, that share the photos.")] = 1,
     overwrite: Overwrite = False,
+    shard_size: ShardSize = None,
+    shard: ShardOption = None,
+    photo_column: PhotoColumn = None,
+    retry_errors: RetryErrors = False,
+    engine: EngineOption = EngineName.LOCAL,
+    ray_address: RayAddress = None,
     quiet: Quiet = False,
 ) -> None:
     """Cut garments out of photos: one PNG for each, with a soft, transparent edge, in the photo's resolution.
@@ -67,8 +94,18 @@ def cutout(
     Example: [b]clothseg cutout runs/first my-photos/ --out cut[/]
 
     Example: [b]clothseg cutout runs/first anna.jpg --class Dress --out dress.png[/]
+
+    Example: [b]clothseg cutout runs/first s3://shop/photos/ --format parquet --out s3://shop/cut[/]
     """
     cut = CutoutSettings(edges, min_part, min_hole)
+    sharding = ShardOptions(form, shard_size, shard, photo_column, retry_errors, engine, ray_address)
+    sharding.check(inputs, place, devices=devices)
+    if form is not None:
+        network = NetworkOptions(run, score_threshold, threshold, thresholds, class_agnostic_nms_iou, device, devices)
+        cut_out_catalogue(network, inputs, place, sharding, classes=classes, full_frame=full_frame, settings=cut,
+                          recursive=recursive, overwrite=overwrite, quiet=quiet)  # fmt: skip
+        return
+    photos, out = [Path(name) for name in inputs], Path(place)
     exported: ExportedModel | None = None
     if is_onnx(run):
         exported = load_exported(run, threshold, thresholds, class_agnostic_nms_iou, device, {})

@@ -97,5 +97,5 @@ def _steps(out: Path, device: str, *, resume: bool, overwrite: bool, quiet: bool
     pictures = out / "predictions"
     say_command("predict", out, sample.folder() / "validation", "--out", pictures, *chosen)
     begun = time.monotonic()
-    predict(out, [sample.folder() / "validation"], pictures, device=device, overwrite=True, quiet=quiet)
+    predict(out, [str(sample.folder() / "validation")], str(pictures), device=device, overwrite=True, quiet=quiet)
     return timings | {"predict": time.monotonic() - begun}

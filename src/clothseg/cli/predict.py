@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 
 from clothseg import videos
+from clothseg.cli.catalogue import NetworkOptions, predict_catalogue
 from clothseg.cli.exported import load_exported
 from clothseg.cli.inputs import (
     ClassNames,
@@ -24,6 +25,19 @@ from clothseg.cli.inputs import (
 )
 from clothseg.cli.ranking import check_ranking, rank_photos
 from clothseg.cli.selection import ClassAgnosticNms, ThresholdOf, Thresholds, selection_settings
+from clothseg.cli.shard_options import (
+    EngineName,
+    EngineOption,
+    PhotoColumn,
+    PredictFormat,
+    RayAddress,
+    RetryErrors,
+    ShardOption,
+    ShardOptions,
+    ShardSize,
+    refuse_in_shards,
+    table_format,
+)
 from clothseg.cli.terminal import ERRORS, counted, fail_for_unread, progress_bar, walk
 from clothseg.dataset.photo_search import find_photos
 from clothseg.dataset.prelabel_files import PHOTOS_URL, SHOWN_FROM, LabelFormat, write_prelabels
@@ -46,14 +60,21 @@ if TYPE_CHECKING:
 
 def predict(
     run: Annotated[Path, typer.Argument(help="A run's folder, or any supported weights file.")],
-    photos: Annotated[
-        list[Path],
-        typer.Argument(help="Photos, videos, folders of photos, patterns in quotes, COCO datasets.", readable=False),
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PHOTOS...",
+            help="Photos, videos, folders of photos, patterns in quotes, COCO datasets. For catalogues also lists and "
+            "addresses.",
+        ),
     ],
-    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("found"),
+    place: Annotated[str, typer.Option("--out", help="Folder for the results.")] = "found",
     formats: Annotated[
-        list[OutputFormat] | None,
-        typer.Option("--format", help="What to write; repeat for several. Default: coco and pictures."),
+        list[PredictFormat] | None,
+        typer.Option(
+            "--format",
+            help="What to write; repeat for several. Default: coco and pictures. For catalogues: parquet or jsonl.",
+        ),
     ] = None,
     score_threshold: Annotated[
         float | None,
@@ -88,6 +109,12 @@ def predict(
     ] = None,
     overwrite: Overwrite = False,
     compile_: Compile = False,
+    shard_size: ShardSize = None,
+    shard: ShardOption = None,
+    photo_column: PhotoColumn = None,
+    retry_errors: RetryErrors = False,
+    engine: EngineOption = EngineName.LOCAL,
+    ray_address: RayAddress = None,
     quiet: Quiet = False,
 ) -> None:
     """Find garments on photos and videos: COCO results, drawn pictures, label maps or a table.
@@ -100,13 +127,33 @@ def predict(
     Example: [b]clothseg predict runs/first unlabelled/ --rank-for-labelling --label-first 50 --labels coco[/]
 
     Example: [b]clothseg predict runs/first "shop/**/*.jpg" clip.mp4 --thresholds best --out found[/]
+
+    Example: [b]clothseg predict runs/first photos.csv --format parquet --shard 3/40 --out found[/]
     """
+    sharding = ShardOptions(table_format(formats or []), shard_size, shard, photo_column, retry_errors, engine,
+                            ray_address)  # fmt: skip
+    sharding.check(inputs, place)
+    if sharding.form is not None:
+        refuse_in_shards({"--labels": labels, "--split": split, "--rank-for-labelling": rank_for_labelling,
+                          "--label-first": label_first, "--frame-stride": frame_stride > 1})  # fmt: skip
+        network = NetworkOptions(
+            *(run, score_threshold, threshold, thresholds, class_agnostic_nms_iou, device, devices, config),
+            *(overrides or (), split_names(class_names) if class_names else None, compile_),
+        )
+        predict_catalogue(network, inputs, place, sharding, recursive=recursive, batch=batch, overwrite=overwrite,
+                          quiet=quiet)  # fmt: skip
+        return
+    photos, out = [Path(name) for name in inputs], Path(place)
     require_absent_or_unfinished(out, overwrite=overwrite)
     require_outside_inputs(out, photos)
     exported: ExportedModel | None = None
     if is_onnx(run):
         unfit = {"--config": bool(config), "--set": bool(overrides), "--class-names": bool(class_names)}
-        unfit |= {"--compile": compile_, "--devices": devices > 1, "--rank-for-labelling": rank_for_labelling}
+        unfit |= {
+            "--compile": compile_,
+            "--devices": devices > 1 and not sharding.form,
+            "--rank-for-labelling": rank_for_labelling,
+        }
         exported = load_exported(run, threshold, thresholds, class_agnostic_nms_iou, device, unfit)
     settings = [*(overrides or []), *selection_settings(run, threshold, thresholds, class_agnostic_nms_iou)]
     names = split_names(class_names) if class_names else None
@@ -133,7 +180,9 @@ def predict(
             fail_for_unread(unread)
             return
     least = SHOWN_FROM if score_threshold is None else score_threshold
-    forms = frozenset(formats or PredictOptions().formats) | ({OutputFormat.COCO} if labels else set())
+    forms = frozenset(map(OutputFormat, formats or PredictOptions().formats)) | (
+        {OutputFormat.COCO} if labels else set()
+    )
     shown = Selection(least, opened.selection.thresholds)
     options = PredictOptions(forms, shown, batch, frame_stride, calibrated=opened.calibrated)
     with progress_bar(quiet=quiet) as bar:

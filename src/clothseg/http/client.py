@@ -15,7 +15,7 @@ import httpx
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential, wait_random
 
 from clothseg import __version__
-from clothseg.errors import ClothsegError, DownloadError, GoneError
+from clothseg.errors import ClothsegError, DownloadError, GoneError, UnreachableError
 from clothseg.http.headers import content_length, content_range, is_encoded, retry_after, validator
 
 RETRIED_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -136,7 +136,7 @@ class HttpClient:
             attempts: instead of those of the policy.
 
         Raises:
-            DownloadError: every attempt failed. The message has the last reason.
+            UnreachableError: every attempt failed. The message has the last reason.
         """
         allowed = attempts or self.policy.attempts
         counter = AttemptCounter(allowed)
@@ -158,7 +158,7 @@ class HttpClient:
         try:
             return retrying(work, counter)
         except (RetryableError, httpx.TransportError) as error:
-            raise DownloadError(f"{url}: failed after {allowed} attempts: {_reason(error)}") from error
+            raise UnreachableError(f"{url}: failed after {allowed} attempts: {_reason(error)}") from error
         except (ClothsegError, OSError):  # an OSError is of the disk: those of the network are TransportErrors
             raise
         except Exception as error:  # an address or header that httpx or an encoding cannot read
@@ -189,6 +189,25 @@ class HttpClient:
             with self._lock:
                 self.received += len(piece)
             yield piece
+
+    def read(self, url: str, max_bytes: int) -> bytes:
+        """Returns the whole body at `url`.
+
+        Raises:
+            GoneError: there is no such file.
+            DownloadError: the server does not answer, or sends more than `max_bytes`.
+        """
+
+        def ask(_: AttemptCounter) -> bytes:
+            data = bytearray()
+            with self.get(url) as response:
+                for piece in self.iter_body(response):
+                    data += piece
+                    if len(data) > max_bytes:
+                        raise DownloadError(f"{url}: larger than {max_bytes >> 20} MB")
+            return bytes(data)
+
+        return self.retry(ask, url)
 
     def probe(self, url: str, attempts: int | None = None) -> RemoteFile:
         """Asks for the first byte to learn size, range support and validator of a file.

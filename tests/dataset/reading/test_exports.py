@@ -9,13 +9,13 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from clothseg.dataset.photo_search import find_photos
 from numpy.typing import NDArray
 from pycocotools import mask as pycoco
 from pycocotools.coco import COCO
 
 from clothseg.dataset import CocoLikeDataset
 from clothseg.dataset.doctor import Severity, examine, write_cleaned
+from clothseg.dataset.photo_search import find_photos
 from clothseg.errors import DataError
 from clothseg.evaluation import evaluate_coco, truth_of
 

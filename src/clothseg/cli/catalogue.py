@@ -1,0 +1,192 @@
+"""What `predict` and `cutout` do with a catalogue."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+from rich.markup import escape
+
+from clothseg.catalogue.names import is_url
+from clothseg.cli.exported import load_exported
+from clothseg.cli.selection import least_scores, selection_settings
+from clothseg.cli.shard_options import EngineName, ShardOptions
+from clothseg.cli.terminal import ERRORS, counted, progress_bar
+from clothseg.devices import check_device_name
+from clothseg.exported import is_onnx
+from clothseg.files import require_outside_inputs
+from clothseg.instances import class_number
+from clothseg.weights import check_model
+
+if TYPE_CHECKING:
+    from clothseg.catalogue import Engine, ExportedSource, ModelSource
+    from clothseg.catalogue.tasks import Task
+    from clothseg.garments import CutoutSettings
+
+
+@dataclass(frozen=True)
+class NetworkOptions:
+    """Which network finds, and the options of `predict` and `cutout` for it."""
+
+    run: Path
+    score_threshold: float | None
+    threshold: list[str] | None
+    thresholds: str | None
+    class_agnostic_nms_iou: float | None
+    device: str
+    devices: int
+    config: str | None = None
+    overrides: Sequence[str] = ()
+    names: Sequence[str] | None = None
+    compiled: bool = False
+
+    def source(self, wanted: Sequence[str] = ()) -> "ModelSource | ExportedSource":
+        """Where the network is, after all checks that need no PyTorch.
+
+        Args:
+            wanted: names of classes that it must know.
+
+        Raises:
+            ClothsegError: there is no such network, class or device, or a setting is wrong.
+        """
+        from clothseg.catalogue import ExportedSource, ModelSource  # noqa: PLC0415 - only catalogues need it
+
+        check_device_name(self.device)
+        score, iou = self.score_threshold or 0.0, self.class_agnostic_nms_iou
+        source: ModelSource | ExportedSource
+        if is_onnx(self.run):
+            unfit = {"--config": bool(self.config), "--set": bool(self.overrides), "--class-names": bool(self.names)}
+            unfit |= {"--compile": self.compiled}
+            known: Sequence[str] | None = load_exported(
+                self.run, self.threshold, self.thresholds, iou, self.device, unfit
+            ).classes
+            source = ExportedSource(self.run, least_scores(self.run, self.threshold, self.thresholds), iou, score)
+        else:
+            settings = [*self.overrides, *selection_settings(self.run, self.threshold, self.thresholds, iou)]
+            known = check_model(self.run, self.config, settings, self.names)
+            source = ModelSource(
+                self.run, self.config, tuple(settings), self.names, self.device, score, self.compiled
+            )  # fmt: skip
+        for name in wanted if known else ():
+            class_number(name, known or (), option="--class", ignore_case=True)
+        return source
+
+
+def cut_out_catalogue(
+    network: NetworkOptions,
+    photos: Sequence[str],
+    out: str,
+    options: ShardOptions,
+    *,
+    classes: Sequence[str] | None,
+    full_frame: bool,
+    settings: "CutoutSettings",
+    recursive: bool,
+    overwrite: bool,
+    quiet: bool,
+) -> None:
+    """Cuts out a catalogue; see `do_catalogue`."""
+    from clothseg.catalogue import CutOut  # noqa: PLC0415 - only catalogues need it
+
+    source, task = network.source(classes or ()), CutOut(tuple(classes or ()), full_frame, settings)
+    do_catalogue(network, source, task, photos, out, options,
+                 recursive=recursive, batch=1, overwrite=overwrite, quiet=quiet)  # fmt: skip
+
+
+def predict_catalogue(
+    network: NetworkOptions,
+    photos: Sequence[str],
+    out: str,
+    options: ShardOptions,
+    *,
+    recursive: bool,
+    batch: int,
+    overwrite: bool,
+    quiet: bool,
+) -> None:
+    """Predicts on a catalogue; see `do_catalogue`."""
+    from clothseg.catalogue import Predict  # noqa: PLC0415 - only catalogues need it
+
+    do_catalogue(network, network.source(), Predict(), photos, out, options,
+                 recursive=recursive, batch=batch, overwrite=overwrite, quiet=quiet)  # fmt: skip
+
+
+def do_catalogue(
+    network: NetworkOptions,
+    source: "ModelSource | ExportedSource",
+    task: "Task",
+    photos: Sequence[str],
+    out: str,
+    options: ShardOptions,
+    *,
+    recursive: bool,
+    batch: int,
+    overwrite: bool,
+    quiet: bool,
+) -> None:
+    """Does a catalogue, prints what was done, and ends with exit code 1 if photos failed.
+
+    Args:
+        network: its options.
+        source: opens the network.
+        task: what is done with each photo.
+        photos, out: the arguments of the command.
+        options: of the shards.
+        recursive, batch, overwrite, quiet: the options of these names.
+
+    Raises:
+        ClothsegError: see `run_catalogue` and `open_catalogue`.
+        typer.Exit: photos could not be read or processed.
+    """
+    from clothseg.catalogue import (  # noqa: PLC0415 - only catalogues need it
+        DEFAULT_SIZE,
+        CatalogueOptions,
+        Share,
+        TableFormat,
+        open_catalogue,
+        parse_share,
+        run_catalogue,
+    )
+
+    if not is_url(out):
+        require_outside_inputs(Path(out), [name for name in photos if not is_url(name)])
+    chosen = CatalogueOptions(
+        form=TableFormat(options.form or "parquet"),
+        shard_size=options.shard_size or DEFAULT_SIZE,
+        share=parse_share(options.shard) if options.shard else Share(),
+        batch=batch,
+        retry_errors=options.retry_errors,
+        overwrite=overwrite,
+    )
+    listed = open_catalogue(photos, recursive=recursive, photo_column=options.photo_column)
+    with progress_bar(quiet=quiet) as bar:
+        line = bar.add_task("photos", total=None)
+        done = run_catalogue(
+            listed,
+            task,
+            source,
+            out,
+            chosen,
+            work=source.facts(),
+            engine=_engine(options, network),
+            progress=lambda number: bar.advance(line, number),
+            notify=lambda message: None if quiet else ERRORS.print(escape(message)),
+        )
+    if not quiet:
+        what = "detection" if task.table == "detections" else "cut-out"
+        found = f"{counted(done.rows, what)} on {counted(done.photos - done.failed, 'photo')}"
+        ERRORS.print(f"{found} in {counted(done.shards, 'shard')}; see {escape(out)}")
+    if done.failed:
+        tables = escape(f"{out.rstrip('/')}/errors")
+        ERRORS.print(f"[bold red]not read:[/] {counted(done.failed, 'photo')}; {tables} has the reason for each")
+        raise typer.Exit(1)
+
+
+def _engine(options: ShardOptions, network: NetworkOptions) -> "Engine":
+    from clothseg.catalogue import InProcesses, OnRay, in_this_process  # noqa: PLC0415 - only catalogues need it
+
+    if options.engine is EngineName.RAY:
+        gpus = {"auto": None, "cpu": 0}.get(network.device, 1)
+        return OnRay(options.ray_address, network.devices, gpus)
+    return InProcesses(network.devices) if network.devices > 1 else in_this_process

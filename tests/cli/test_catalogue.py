@@ -1,0 +1,134 @@
+"""`predict` and `cutout` in shards, and `merge`: the same results as without shards, and options that do not fit."""
+
+import json
+from pathlib import Path
+
+import polars
+import pytest
+from PIL import Image
+
+from clothseg import sample
+from clothseg.config import Config
+from clothseg.models import MaskRCNN
+from clothseg.runs import RunFolder
+
+from .conftest import TINY, RunCommand
+
+PHOTOS = sorted((sample.folder() / "validation").glob("*.jpg"))[:3]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run whose network is not trained; it finds two instances on every photo."""
+    folder = RunFolder(tmp_path_factory.mktemp("run"))
+    settings = Config.load("demo", [*TINY, "backbone.name=resnet18", "network.fpn.levels=[3,4,5]"])
+    MaskRCNN(settings).build(["Suit", "Dress"]).save(folder.weights)
+    return folder.path
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Three photos of the sample, made small, and between them a file that is none."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number, path in enumerate(PHOTOS):
+        with Image.open(path) as photo:
+            photo.resize((100 + number, 150)).save(folder / f"{number}.png")
+    (folder / "1b.jpg").write_bytes(b"no photo")
+    return folder
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def test_merged_shards_are_what_predict_writes_without_them(
+    run: Path, photos: Path, tmp_path: Path, run_command: RunCommand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("predict", run, photos, "--device", "cpu")
+    assert run_command(*words, "--format", "coco", "--out", tmp_path / "plain") == 1
+    shards = ("--shard-size", 2)
+    assert run_command(*words, "--format", "parquet", *shards, "--shard", "1/2", "--out", tmp_path / "a") == 0
+    assert run_command(*words, "--format", "parquet", *shards, "--shard", "2/2", "--out", tmp_path / "b") == 1
+    said = capsys.readouterr().err
+    assert "4 detections on 2 photos in 1 shard" in said
+    assert f"not read: 1 photo; {tmp_path}/b/errors has the reason for each" in said.replace("\n", "")
+    assert run_command("merge", tmp_path / "a", tmp_path / "b", "--format", "coco", "--out", tmp_path / "m") == 0
+    assert "2 shards with 4 photos, 1 of which could not be read, and 6 rows" in capsys.readouterr().err
+    assert (tmp_path / "m/predictions.json").read_bytes() == (tmp_path / "plain/predictions.json").read_bytes()
+    merged, plain = (json.loads((tmp_path / name / "images.json").read_text()) for name in ("m", "plain"))
+    assert merged == plain
+    assert json.loads((tmp_path / "m/errors.jsonl").read_text())["photo"] == f"{photos}/1b.jpg"
+    assert run_command("merge", tmp_path / "a", "--out", tmp_path / "n") == 2
+    assert "missing" in capsys.readouterr().err
+
+
+def test_cut_outs_in_shards_are_those_without(run: Path, photos: Path, tmp_path: Path, run_command: RunCommand) -> None:
+    words = ("cutout", run, photos, "--score-threshold", 0, "--device", "cpu", "--class", "dress")
+    assert run_command(*words, "--out", tmp_path / "plain") == 1
+    assert run_command(*words, "--format", "jsonl", "--shard-size", 3, "--out", tmp_path / "shards") == 1
+    plain = json.loads((tmp_path / "plain/cutouts.json").read_text())["cutouts"]
+    lines = [json.loads(line) for path in sorted((tmp_path / "shards/garments").iterdir()) for line in path.open()]
+    assert len(plain) == len(lines) > 0
+    for one, row in zip(plain, lines, strict=True):
+        assert (tmp_path / "shards" / row["file"]).read_bytes() == (tmp_path / "plain" / one["file_name"]).read_bytes()
+        assert [row[side] for side in ("x", "y", "width", "height")] == one["box"]
+        assert (row["photo"], row["class"], round(row["score"], 4)) == (one["photo"], one["class"], one["score"])
+    before = files_in(tmp_path / "shards")
+    (tmp_path / "shards/shards/shard-000001.json").unlink()  # as a kill leaves it
+    (tmp_path / "shards/garments/shard-000001.jsonl").unlink()
+    next((tmp_path / "shards/cutouts/shard-000001").iterdir()).write_bytes(b"half")
+    assert run_command(*words, "--format", "jsonl", "--shard-size", 3, "--out", tmp_path / "shards") == 1
+    assert files_in(tmp_path / "shards") == before
+    assert run_command("merge", tmp_path / "shards", "--out", tmp_path / "merged") == 0
+    table = polars.read_parquet(tmp_path / "merged/garments.parquet")
+    assert all(Path(name).is_file() for name in table["file"])
+    assert run_command("merge", tmp_path / "shards", "--format", "coco", "--out", tmp_path / "coco") == 2
+
+
+@pytest.mark.slow
+def test_an_exported_network_does_a_catalogue(run: Path, photos: Path, tmp_path: Path, run_command: RunCommand) -> None:
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    assert run_command("export", run, "--out", tmp_path / "model.onnx") == 0
+    words = ("predict", tmp_path / "model.onnx", photos)
+    assert run_command(*words, "--format", "coco", "--out", tmp_path / "plain") == 1
+    assert run_command(*words, "--format", "parquet", "--devices", 2, "--shard-size", 2, "--out", tmp_path / "s") == 1
+    assert run_command("merge", tmp_path / "s", "--format", "coco", "--out", tmp_path / "m") == 0
+    assert (tmp_path / "m/predictions.json").read_bytes() == (tmp_path / "plain/predictions.json").read_bytes()
+
+
+REFUSED = {
+    "shard without a table": (("PHOTOS", "--shard", "1/2"), "--shard: only for catalogues; add --format parquet"),
+    "several options": (("PHOTOS", "--shard-size", 2, "--engine", "ray"), "--shard-size, --engine ray: only for"),
+    "list": (("list.csv",), "list.csv: a list of photos; add --format parquet"),
+    "address": (("s3://shop/photos/",), "s3://shop/photos/: a web address; add --format parquet"),
+    "address of the results": (("PHOTOS", "--out", "s3://shop/out"), "s3://shop/out: a web address"),
+    "two formats": (("PHOTOS", "--format", "parquet", "--format", "coco"), "--format parquet: it stands alone"),
+    "labels": (("PHOTOS", "--format", "parquet", "--labels", "coco"), "--labels: not for catalogues"),
+    "job": (("PHOTOS", "--format", "parquet", "--shard", "3/2"), "JOB/JOBS"),
+    "column": (("list.csv", "--format", "parquet", "--photo-column", "url"), "no column 'url'; it has photo"),
+    "nothing": (("nowhere", "--format", "parquet"), "nowhere: no such photo, folder or list"),
+    "address of Ray": (("PHOTOS", "--format", "parquet", "--ray-address", "auto"), "only with --engine ray"),
+    "class": (("PHOTOS", "--format", "parquet", "--threshold", "Dres=1"), "did you mean Dress?"),
+    "inside": (("PHOTOS", "--format", "parquet", "--out", "photos/out"), "--out is among the inputs"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_does_not_fit_is_refused_before_anything_is_written(
+    case: str,
+    run: Path,
+    photos: Path,
+    tmp_path: Path,
+    run_command: RunCommand,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "list.csv").write_text("photo\nphotos/0.png\n")
+    words, message = REFUSED[case]
+    before = files_in(tmp_path)
+    assert run_command("predict", run, *(photos if word == "PHOTOS" else word for word in words)) == 2
+    assert message in " ".join(capsys.readouterr().err.split())
+    assert files_in(tmp_path) == before
