@@ -14,6 +14,7 @@ from clothseg.cli.inputs import (
     ClassNames,
     Compile,
     Device,
+    Gallery,
     Overrides,
     Overwrite,
     Quiet,
@@ -86,6 +87,7 @@ def predict(
         int | None,
         typer.Option(min=1, help="With --rank-for-labelling: copy the first N photos and predict only on these."),
     ] = None,
+    gallery: Gallery = True,
     overwrite: Overwrite = False,
     compile_: Compile = False,
     quiet: Quiet = False,
@@ -136,7 +138,7 @@ def predict(
     least = SHOWN_FROM if score_threshold is None else score_threshold
     forms = frozenset(formats or PredictOptions().formats) | ({OutputFormat.COCO} if labels else set())
     shown = Selection(least, opened.selection.thresholds)
-    options = PredictOptions(forms, shown, batch, frame_stride, calibrated=opened.calibrated)
+    options = PredictOptions(forms, shown, batch, frame_stride, calibrated=opened.calibrated, gallery=gallery)
     with progress_bar(quiet=quiet) as bar:
         done = predict_files(
             opened.find,
@@ -224,6 +226,6 @@ def print_summary(done: "Predicted", options: PredictOptions, out: Path) -> None
     seen = [counted(n, what) for n, what in ((done.photos, "photo"), (done.videos, "video")) if n]
     found = f"{counted(done.instances, 'instance')} on {' and '.join(seen)}"
     limit = f"{options.shown.score_threshold:g}{' or the threshold of its class' if options.shown.thresholds else ''}"
-    ERRORS.print(f"{found}, each with a score of {limit} or more; see {escape(str(out))}")
+    ERRORS.print(f"{found}, each with a score of {limit} or more; see {escape(str(out / 'index.html' if options.gallery and done.photos else out))}")
     if done.videos and (maps := sorted(options.formats & MAPS)):
         ERRORS.print(f"there are no {' and no '.join(maps)} for videos; --format coco has the masks of each frame")

@@ -12,12 +12,14 @@ from PIL import Image
 
 from clothseg.errors import InterruptedRun, PhotoError, is_out_of_memory
 from clothseg.files import atomic_file, require_outside_inputs, safe_file_name
+from clothseg.gallery import clear_gallery, require_own_page
 from clothseg.instances import coco_results
 from clothseg.instances.calibration import needs_review
 from clothseg.journal import Journal, Record, folder_lock, work_key
 from clothseg.photos import RgbImage, try_read_photo
 from clothseg.pictures import draw_instances
 from clothseg.pictures.maps import class_map, class_palette, instance_map, instance_palette, save_map
+from clothseg.prediction.gallery import photo_row, write_prediction_gallery
 from clothseg.prediction.options import Find, OutputFormat, PredictOptions, ProgressBar, no_progress
 from clothseg.prediction.videos import predict_video
 from clothseg.prediction.writers import PhotoEntry, Predicted, PredictionRecord, write_records
@@ -74,8 +76,8 @@ def predict_files(
         Counts and problems; None on every rank except the first.
 
     Raises:
-        ClothsegError: `out` is not empty and `overwrite` is not set, or it contains an input; or there are videos, but
-            PyAV is not installed.
+        ClothsegError: `out` is not empty and `overwrite` is not set, or it contains an input, or an `index.html` of
+            something else; or there are videos, but PyAV is not installed.
         InterruptedRun: Ctrl-C or SIGTERM; all that was found is written.
     """
     options = options or PredictOptions()
@@ -83,12 +85,14 @@ def predict_files(
         check_library()
     shown, forms = options.shown, sorted(options.formats)
     journal = Journal(out, work_key({"of": work, "classes": names, "inputs": paths, "formats": forms, "shown": shown,
-                                     "stride": options.frame_stride}))  # fmt: skip
+                                     "stride": options.frame_stride, "gallery": options.gallery}))  # fmt: skip
     continues = False
     is_first = distributed is None or distributed.is_first
     barrier = distributed.barrier if distributed is not None else lambda: None
     if is_first:
         require_outside_inputs(out, paths)
+        if options.gallery:
+            require_own_page(out)
         continues = journal.begin(overwrite=overwrite)
     if problems := _unreadable(paths):
         return Predicted(0, 0, 0, problems) if is_first else None
@@ -109,10 +113,16 @@ def predict_files(
         if not is_first:
             return None
         formats = options.formats if not all(is_video(path) for path in paths) else options.formats - _TABLES
-        return _finish(journal, names, len(paths), formats)
+        return _finish(journal, names, len(paths), formats, options)
 
 
-def _finish(journal: Journal, names: Mapping[int, str], inputs: int, formats: frozenset[OutputFormat]) -> Predicted:
+def _finish(
+    journal: Journal,
+    names: Mapping[int, str],
+    inputs: int,
+    formats: frozenset[OutputFormat],
+    options: PredictOptions,
+) -> Predicted:
     """Writes the files for all photos from the records, and deletes the records if nothing is left to do."""
     finished = 0
 
@@ -124,6 +134,8 @@ def _finish(journal: Journal, names: Mapping[int, str], inputs: int, formats: fr
 
     with journal.records() as records:
         predicted = write_records(parsed(records), journal.folder, names, formats)
+    if options.gallery:
+        write_prediction_gallery(journal, predicted, names, options.shown)
     if finished < inputs:
         raise InterruptedRun(
             f"{finished} of {inputs} photos and videos are done, and their results are in {journal.folder}; the same "
@@ -232,7 +244,8 @@ def _write(
     """Writes the files of one photo."""
     selected = options.shown.sure(found)
     shown = found[selected]
-    name = f"{number:04d}-{safe_file_name(path.stem)}.png"
+    stem = f"{number:04d}-{safe_file_name(path.stem)}"
+    name = f"{stem}.png"
     height, width = photo.shape[:2]
     entry: PhotoEntry = {"id": number, "file_name": path.as_posix(), "width": width, "height": height}
     if OutputFormat.PICTURES in options.formats:
@@ -246,10 +259,12 @@ def _write(
         numbers = [position + 1 for position in selected]
         save_map(instance_map(shown, numbers), instance_palette(found.classes.tolist()), out / "instance-maps" / name)
         entry["instance_map"] = f"instance-maps/{name}"
-    rows = coco_results(number, found, lambda label: label) if _TABLES & options.formats else []
+    wanted = bool(_TABLES & options.formats)
+    rows = coco_results(number, found, lambda label: label) if wanted or options.gallery else []
+    gallery = photo_row(photo, path, out, entry, stem, rows, options.shown) if options.gallery else ()
     for row in rows if options.calibrated else ():
         row["review"] = needs_review(row["score"])
-    return PredictionRecord(number, photo=entry, rows=rows, shown=len(shown))
+    return PredictionRecord(number, photo=entry, rows=rows if wanted else (), shown=len(shown), gallery=gallery)
 
 
 def _clear(out: Path) -> None:
@@ -258,3 +273,4 @@ def _clear(out: Path) -> None:
         for old in sorted(folder.iterdir()) if folder.is_dir() else ():
             if old.is_file() and pattern.fullmatch(old.name):
                 old.unlink()
+    clear_gallery(out)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, NotRequired, TypedDict
+from typing import IO, Any, NotRequired, TypedDict
 
 from clothseg.files import atomic_file, atomic_write
 from clothseg.instances import CocoCategory, CocoImage, CocoResult, mask_area
@@ -60,6 +60,7 @@ class PredictionRecord:
         shown: number of instances that the picture or video shows.
         problem: why it could not be read, or not to its end; otherwise empty.
         stopped: whether it is a video of which only a part is done, because a stop was requested.
+        gallery: the row of a photo in the gallery, if there is one.
     """
 
     number: int
@@ -69,6 +70,7 @@ class PredictionRecord:
     shown: int = 0
     problem: str = ""
     stopped: bool = False
+    gallery: Sequence[Any] = ()
 
 
 @dataclass(frozen=True)
