@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from clothseg.cli.exported import load_exported
-from clothseg.cli.inputs import Device, Overwrite, Quiet, Recursive
+from clothseg.cli.inputs import Device, Gallery, Overwrite, Quiet, Recursive
 from clothseg.cli.selection import ClassAgnosticNms, ThresholdOf, Thresholds, selection_settings
 from clothseg.cli.terminal import ERRORS, LOADING, counted, fail_for_unread, progress_bar, waiting, walk
 from clothseg.devices import check_device_name
@@ -45,6 +45,7 @@ def cutout(
         bool, typer.Option("--full-frame", help="Write PNGs of the photo's size, not trimmed to the garment.")
     ] = False,
     device: Device = "auto",
+    gallery: Gallery = True,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
@@ -101,13 +102,15 @@ def cutout(
             classes=classes or (),
             full_frame=full_frame,
             overwrite=overwrite,
+            gallery=gallery,
             track=track,
             work=[file_facts(weights_file(run)), model.config.to_yaml(), score_threshold],
             notify=lambda message: None if quiet else ERRORS.print(escape(message)),
         )
+    place = out / "index.html" if gallery and done.garments else out
     if not quiet and done.photos:
         ERRORS.print(
-            f"{counted(done.garments, 'garment')} cut out of {counted(done.photos, 'photo')}; see {escape(str(out))}"
+            f"{counted(done.garments, 'garment')} cut out of {counted(done.photos, 'photo')}; see {escape(str(place))}"
         )
     fail_for_unread(done.failed, done=bool(done.photos))
 

@@ -225,7 +225,8 @@ def print_summary(done: "Predicted", options: PredictOptions, out: Path) -> None
     """Prints how much was found and where it is, and which formats videos do not have."""
     seen = [counted(n, what) for n, what in ((done.photos, "photo"), (done.videos, "video")) if n]
     found = f"{counted(done.instances, 'instance')} on {' and '.join(seen)}"
+    place = out / "index.html" if options.gallery and done.photos else out
     limit = f"{options.shown.score_threshold:g}{' or the threshold of its class' if options.shown.thresholds else ''}"
-    ERRORS.print(f"{found}, each with a score of {limit} or more; see {escape(str(out / 'index.html' if options.gallery and done.photos else out))}")
+    ERRORS.print(f"{found}, each with a score of {limit} or more; see {escape(str(place))}")
     if done.videos and (maps := sorted(options.formats & MAPS)):
         ERRORS.print(f"there are no {' and no '.join(maps)} for videos; --format coco has the masks of each frame")

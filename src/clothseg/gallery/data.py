@@ -22,7 +22,7 @@ Row = list[Any]
 """An entry in the compact form; JSON keeps it as it is."""
 _DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _PARTS = 10_000
-_FARTHEST = 4096  # steps of the grid; a wrong outline may be anywhere
+_FARTHEST = 8192  # steps of the grid; a wrong outline may be anywhere
 
 
 def entry_row(entry: Entry) -> Row:
@@ -40,7 +40,7 @@ def data_text(info: GalleryInfo, rows: Iterable[Row]) -> Iterator[str]:
         "things": info.things,
         "scored": info.scored,
         "frames": info.frames,
-        "lowest": info.lowest_score,
+        "lines": not info.checks,
         "classes": [[one.name, one.colour, _floor(one.score_threshold) / _PARTS] for one in info.classes],
     }
     yield _json(head)[:-1] + ',"entries":['

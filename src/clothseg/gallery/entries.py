@@ -86,7 +86,7 @@ class GalleryInfo:
         links: files for all entries.
         note: a sentence below the heading.
         scored: whether objects have scores.
-        frames: whether boxes are drawn beside outlines.
+        frames: whether boxes are drawn beside outlines, and objects are findings of a kind.
         lowest_score: where the score slider begins; objects with a lower score are not in the data.
         checks: whether pictures have transparency, and lie on a chequered ground.
         things: the words for an object, objects, an entry and entries.
@@ -128,9 +128,8 @@ def hex_colour(class_id: int) -> str:
 
 def address(path: Path, page: Path) -> str:
     """The address of a file from a page in the folder `page`: relative, or a `file:` one on another drive."""
-    target = Path(os.path.abspath(path))
     try:
-        relative = os.path.relpath(target, os.path.abspath(page))
+        relative = os.path.relpath(path, page)
     except ValueError:  # another drive of Windows
-        return target.as_uri()
+        return path.absolute().as_uri()
     return quote(os.fsencode(Path(relative).as_posix()))

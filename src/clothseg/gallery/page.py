@@ -72,8 +72,8 @@ def page_parts(info: GalleryInfo, rows: Iterable[Row] | None = None) -> GalleryP
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
     here = "" if rows is not None else " 'self' file:"
     policy = (
-        f"default-src 'none'; img-src 'self' file: data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'{here}; "
-        "base-uri 'none'; form-action 'none'"
+        "default-src 'none'; img-src 'self' file: data:; style-src 'unsafe-inline'; base-uri 'none'; "
+        f"form-action 'none'; script-src 'sha256-{digest}'{here}"
     )
     values = {"info": info, "data": None if rows is None else "".join(data_text(info, rows))}
     body = render_page("gallery", "viewer.html.jinja", values)

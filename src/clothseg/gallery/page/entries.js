@@ -12,7 +12,7 @@ export class Entries {
   constructor(data) {
     this.scored = data.scored;
     this.frames = data.frames; // whether boxes are drawn beside outlines
-    this.lowest = data.lowest;
+    this.lines = data.lines; // whether outlines are drawn at all
     this.things = data.things;
     this.classes = data.classes.map(([name, colour, least], id) => ({ id, name, colour, least }));
     this.all = data.entries.map((row, position) => new Entry(row, position, this.classes));
@@ -50,12 +50,12 @@ const ORDERS = {
   most: (a, b) => b.objects.length - a.objects.length || inOrder(a, b),
 };
 
-const LONG_SIDE = 1024; // of the grid of outlines and boxes; that of a smaller picture is its pixels
+const LONG_SIDE = 1024; // steps of the grid of outlines and boxes, on a picture's long side
 
 // An entry; `width` and `height` are in steps of the grid.
 class Entry {
   constructor([name, width, height, thumbnail, photo, drawn, links, text, objects], position, classes) {
-    const scale = Math.min(LONG_SIDE / Math.max(width, height), 1);
+    const scale = LONG_SIDE / Math.max(width, height, 1);
     this.pixels = `${width} × ${height} pixels`;
     Object.assign(this, { name, thumbnail, photo, drawn, links, text, position });
     Object.assign(this, { width: width * scale, height: height * scale });

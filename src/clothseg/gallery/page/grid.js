@@ -155,7 +155,7 @@ class Card {
       "button",
       { type: "button", class: "card", "aria-label": `${entry.inWords(objects, entries.scored)}. ${counted(objects.length, entries.things[0])}` },
       make("span", { class: "frame" }, fit),
-      make("span", { class: "title", text: entry.name, dir: "auto" }),
+      make("span", { class: "title", text: entry.name, title: entry.name, dir: "auto" }),
       make("span", { class: "state", text: `${what.join(", ")}${more}`, dir: "auto" }),
     );
     this.node = make("li", {}, this.button);
@@ -168,7 +168,7 @@ class Card {
 
   #load() {
     const { thumbnail, photo, drawn } = this.entry;
-    const sources = [thumbnail, photo, drawn].filter(Boolean);
+    const sources = drawn.startsWith("data:") ? [drawn] : [thumbnail, photo, drawn].filter(Boolean);
     const next = () => {
       if (sources.length) this.image.src = sources.shift();
       else this.button.classList.add("missing");
@@ -180,7 +180,7 @@ class Card {
 
 // The outlines of objects, the largest first, so that small ones lie on top.
 export function shapes(objects, entries) {
-  return [...objects]
+  return (entries.lines ? [...objects] : [])
     .sort((a, b) => b.share - a.share)
     .map((one) => {
       const group = makeShape({ id: one.id, line: pathOf(one), colour: one.kind.colour, opacity: 0.25 });

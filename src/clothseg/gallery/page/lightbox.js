@@ -61,23 +61,28 @@ export class Lightbox {
     this.zoom.reset();
   }
 
-  // The photo, or else the drawn picture, or else the thumbnail; the first two only if they have the photo's shape.
+  // The photo if it is what it was, or else the drawn picture, or else the thumbnail.
   async #load(item) {
     const { entry, objects } = item;
     this.pill.hidden = true;
     this.image.alt = entry.inWords(objects, this.entries.scored);
     if (entry.thumbnail) this.image.src = entry.thumbnail;
     else this.image.removeAttribute("src");
-    this.#showLines(!entry.drawn.startsWith("data:"));
-    for (const [source, lines] of [[entry.photo, true], [entry.drawn, false]]) {
-      if (!source || !(await fits(source, entry))) continue;
+    this.#showLines(this.entries.lines && !entry.drawn.startsWith("data:"));
+    if (entry.photo) {
+      const fit = await fits(entry.photo, entry);
       if (this.#item !== item) return;
-      this.image.src = source;
-      this.#showLines(lines);
-      return;
+      if (fit) {
+        this.image.src = entry.photo;
+        this.#showLines(true);
+        return;
+      }
     }
-    if (this.#item !== item || !entry.photo) return;
-    this.pill.hidden = false;
+    if (entry.drawn) {
+      this.image.src = entry.drawn;
+      this.#showLines(false);
+    }
+    this.pill.hidden = !entry.photo;
     this.pill.textContent = "The photo cannot be shown: it was moved or changed, or the browser does not know its format.";
   }
 

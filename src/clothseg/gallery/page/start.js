@@ -20,15 +20,16 @@ function startGallery(data) {
   const draw = () => {
     const items = entries.shown();
     const objects = items.reduce((sum, item) => sum + item.objects.length, 0);
-    const things = objects === 1 ? entries.things[0] : entries.things[1];
-    const [one, many] = entries.things.slice(2);
+    const [object, several, one, many] = entries.things;
+    const inside = entries.lines ? `, ${objects} ${objects === 1 ? object : several}` : "";
     byId("gallery-count").textContent =
-      `${items.length} of ${entries.all.length} ${entries.all.length === 1 ? one : many}, ${objects} ${things}`;
+      `${items.length} of ${entries.all.length} ${entries.all.length === 1 ? one : many}${inside}`;
     byId("gallery-empty").hidden = items.length > 0;
     grid.show(items);
     drawClassCounts(entries);
   };
-  if (!entries.all.some((entry) => entries.objects(entry).length)) filter.show = byId("show").value = "all";
+  const any = entries.all.some((entry) => entries.objects(entry).length);
+  if (byId("show") && !any) filter.show = byId("show").value = "all";
   setUpFilters(entries, draw);
   draw();
   document.body.dataset.ready = "yes";
@@ -63,7 +64,7 @@ function setUpFilters(entries, draw) {
 }
 
 function drawValues({ filter, scored, classes }) {
-  byId("size-value").textContent = percentOf(filter.size);
+  byId("size-value").textContent = `${percentOf(filter.size)} of the photo`;
   if (!scored) return;
   const first = classes.length ? Math.min(...classes.map((one) => one.least)) : 0;
   const own = filter.score === null && classes.some((one) => one.least !== first);
