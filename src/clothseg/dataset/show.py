@@ -32,7 +32,7 @@ Progress = Callable[[Sequence[int], str], Iterable[int]]
 """Wraps positions of photos for a progress bar; the text says what is done with them."""
 Cells = list[tuple[RgbImage, str]]
 """The pictures of a sheet, `[H, W, 3]` uint8, with their captions."""
-MOST = 10_000
+MOST = 2000
 """Photos in the gallery."""
 _CELL_AREA = 150_000  # every picture is drawn with so many pixels, so lines have the same width on the sheet
 _PADDING = 128  # grey
@@ -150,7 +150,7 @@ def show_dataset(
         if not written:
             raise DataError(f"none of the photos can be read: {next(iter(reader.unread.values()))}")
         seen = sorted(generator.permutation(len(data))[:most].tolist())
-        rows = dataset_rows(data, progress(seen, "Outlining all photos"), out, reader.unread)
+        rows = dataset_rows(data, progress(seen, "Making the gallery"), folder, out, reader.unread)
         _write_index(folder, data, written, seed, rows)
     return ShownDataset(out, written, reader.unread)
 

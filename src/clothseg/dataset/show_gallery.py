@@ -1,11 +1,12 @@
-"""The gallery of a dataset: its photos, where they are, with the outlines of their annotations."""
+"""The gallery of a dataset: its photos with the outlines of their annotations."""
 
 from collections.abc import Iterable
 from pathlib import Path
 
 from clothseg.dataset.coco import CocoLikeDataset
-from clothseg.errors import DataError
-from clothseg.gallery import Entry, GalleryInfo, GalleryObject
+from clothseg.errors import DataError, PhotoError
+from clothseg.files import safe_file_name
+from clothseg.gallery import Entry, GalleryInfo, GalleryObject, thumbnail_name, write_thumbnail
 from clothseg.gallery.data import Row, entry_row
 from clothseg.gallery.entries import address, gallery_classes
 from clothseg.gallery.outlines import mask_outlines
@@ -20,26 +21,41 @@ def dataset_info(data: CocoLikeDataset, title: str, note: str) -> GalleryInfo:
     return GalleryInfo("clothseg dataset show", title, classes, note=note, scored=False, things=THINGS)
 
 
-def dataset_rows(data: CocoLikeDataset, positions: Iterable[int], out: Path, unread: dict[str, str]) -> list[Row]:
-    """The rows of some photos. No photo is opened: the page shows them from where they are.
+def dataset_rows(
+    data: CocoLikeDataset, positions: Iterable[int], folder: Path, out: Path, unread: dict[str, str]
+) -> list[Row]:
+    """Writes the thumbnails of some photos, and returns their rows. The page shows the photos from where they are.
 
     Args:
         data: after `prepare`.
         positions: of the photos.
-        out: the folder of the page.
-        unread: gets the names of photos whose annotations cannot be read, with the reason.
+        folder: for the thumbnails.
+        out: the folder of the page, when all is done.
+        unread: gets the names of photos that cannot be read, with the reason.
     """
     rows = []
     for position in positions:
         entry = data.images[position]
         try:
-            objects = _objects(data, position)
-        except DataError as error:
+            photo, objects = data.load_image(position), _objects(data, position)
+        except (PhotoError, DataError) as error:
             unread[entry.path.name] = str(error)
             continue
-        text = f"image_id {entry.id}"
-        photo = address(entry.path, out)
-        rows.append(entry_row(Entry(entry.path.name, entry.width, entry.height, objects, photo=photo, text=text)))
+        thumbnail = thumbnail_name(f"{position + 1:04d}-{safe_file_name(entry.path.stem)}")
+        write_thumbnail(photo, folder / thumbnail)
+        rows.append(
+            entry_row(
+                Entry(
+                    name=entry.path.name,
+                    width=entry.width,
+                    height=entry.height,
+                    objects=objects,
+                    thumbnail=address(out / thumbnail, out),
+                    photo=address(entry.path, out),
+                    text=f"image_id {entry.id}",
+                )
+            )
+        )
     return rows
 
 
