@@ -73,9 +73,8 @@ def _ring(points: NDArray[np.float64], scale: float) -> str:
     """The steps from point to point, the first from 0 0; empty if nothing is left on the grid."""
     grid = np.rint(np.clip(points * scale, -_FARTHEST, _FARTHEST)).astype(int)
     steps = np.diff(grid, axis=0, prepend=0)
-    moved = steps.any(axis=1)
-    moved[:1] = True
-    return encode_numbers(chain.from_iterable(steps[moved].tolist())) if moved.sum() > 2 else ""
+    kept = [step for number, step in enumerate(steps.tolist()) if number == 0 or any(step)]
+    return encode_numbers(chain.from_iterable(kept)) if len(kept) > 2 else ""
 
 
 def _floor(score: float) -> int:

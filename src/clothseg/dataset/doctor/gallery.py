@@ -49,7 +49,7 @@ def _entry(
 ) -> Entry | None:
     """A finding on its photo; None if it is on none. One on two photos has both, side by side, if they are drawn."""
     first, second = index.look_up(finding.location), index.look_up(finding.other)
-    if first is None or first[0].path is None:
+    if first is None or (path := first[0].path) is None:
         return None
     image, rows = first
     picture = drawn.get(id(finding))
@@ -58,8 +58,8 @@ def _entry(
     if second is not None and second[0] is image:
         rows = [*rows, *second[1]]
     elif second is not None and second[0].path is not None:
-        links = [Link(f"Photo {n}: {path.name}", address(path, page)) for n, path in
-                 ((1, image.path), (2, second[0].path))]  # fmt: skip
+        both = enumerate((path, second[0].path), start=1)
+        links = [Link(f"Photo {n}: {one.name}", address(one, page)) for n, one in both]
         size = None if picture else size
     if size is None and picture is None:
         return None
@@ -67,11 +67,11 @@ def _entry(
     whole = [GalleryObject(number, 1.0, 1.0, (0, 0, width, height))]
     objects = [found for row in rows if (found := _object(row, number, (height, width))) is not None] if size else []
     return Entry(
-        name=Path(image.file_name).name or image.path.name,
+        name=Path(image.file_name).name or path.name,
         width=width,
         height=height,
         objects=objects or whole,
-        photo=address(image.path, page) if size else "",
+        photo=address(path, page) if size else "",
         drawn=webp_uri(picture.picture) if picture else "",
         links=links,
         text=f"{finding.location.text()}: {finding.message}. {KINDS[finding.kind].cure}",
