@@ -27,7 +27,7 @@ LAYERS = (
         "devices",
         "distributed",
     },
-    {"runs", "pictures", "garments"},
+    {"runs", "pictures", "gallery", "garments"},
     {"dataset", "networks", "exported"},
     {"loading", "openimages", "weights"},
     {"evaluation"},

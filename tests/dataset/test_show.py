@@ -112,7 +112,7 @@ def test_a_folder_of_pictures_with_an_index(tmp_path: Path) -> None:
     shown = show_dataset(data, tmp_path / "look", transform=DEFAULT, count=2)
     names = ["overlays.png", "resized.png", "class-1-suit.png", "class-2-dress-co.png"]
     assert [sheet.file for sheet in shown.sheets] == names
-    assert sorted(p.name for p in (tmp_path / "look").iterdir()) == sorted([*names, "index.html"])
+    assert sorted(p.name for p in (tmp_path / "look").iterdir()) == sorted([*names, "gallery", "index.html"])
     page = (tmp_path / "look" / "index.html").read_text()
     assert all(f'src="{name}"' in page for name in names)
     assert "Dress &amp; co" in page
@@ -173,3 +173,25 @@ def test_augmented_versions_are_those_of_the_loader(tmp_path: Path) -> None:
     assert len(values) > 1  # brightness changes
     assert len(list(preview_augmentation(data, 0, config))) == 5
     assert len(list(preview_augmentation(data, 0, Config.load("demo", ["augment.fixed_views=3"])))) == 3
+
+
+def test_the_gallery_has_all_photos_or_some_with_their_objects(tmp_path: Path) -> None:
+    data = CocoLikeDataset().load_data(write(tmp_path / "d")).prepare()
+    broken = data.images[2].path
+    broken.write_bytes(b"")
+    shown = show_dataset(data, tmp_path / "look", transform=DEFAULT, count=2)
+    assert list(shown.unread) == [broken.name]
+    page = (tmp_path / "look" / "index.html").read_text()
+    found = json.loads(page.split('type="application/json">')[1].split("</script>")[0])
+    assert [row[0] for row in found["entries"]] == [e.path.name for e in data.images if e.path != broken]
+    assert [name for name, *_ in found["classes"]] == ["Suit", "Dress & co"]
+    first, last = found["entries"][0], found["entries"][-1]
+    assert [(kind, share) for kind, _, share, *_ in first[8]] == [(1, round(1e4 * 20 * 40 / 2400))]
+    assert last[8] == []
+    assert (tmp_path / "look" / first[4]).resolve() == data.images[0].path
+    thumbnails = sorted(p.name for p in (tmp_path / "look" / "gallery").iterdir())
+    assert thumbnails == sorted(Path(row[3]).name for row in found["entries"])
+
+    show_dataset(data, tmp_path / "few", transform=DEFAULT, count=2, most=2)
+    page = (tmp_path / "few" / "index.html").read_text()
+    assert len(json.loads(page.split('type="application/json">')[1].split("</script>")[0])["entries"]) <= 2

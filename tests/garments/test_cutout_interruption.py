@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from decode_gallery import read_gallery
 from PIL import Image
 
 from clothseg.errors import ClothsegError, InterruptedRun
@@ -18,7 +19,7 @@ BOX = (30, 20, 70, 90)
 
 
 def files_in(folder: Path) -> dict[str, bytes]:
-    return {p.name: p.read_bytes() for p in sorted(folder.iterdir())}
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
 @pytest.fixture
@@ -60,6 +61,27 @@ def test_a_stop_lists_what_is_done_and_the_same_call_continues(photos: list[Path
         write_cutouts(finder(), NAMES, photos, out, full_frame=True)
     assert write_cutouts(finder(2, crash), NAMES, photos, out) == want
     assert files_in(out) == files_in(tmp_path / "whole")
+
+
+def test_the_gallery_of_cut_outs_is_the_same_after_a_stop(photos: list[Path], tmp_path: Path) -> None:
+    write_cutouts(finder(), NAMES, photos, tmp_path / "whole", gallery=True)
+    out = tmp_path / "out"
+    with pytest.raises(InterruptedRun):
+        write_cutouts(finder(2, lambda: signal.raise_signal(signal.SIGTERM)), NAMES, photos, out, gallery=True)
+    write_cutouts(finder(), NAMES, photos, out, gallery=True)
+    assert files_in(out) == files_in(tmp_path / "whole")
+    rows = json.loads((out / "cutouts.json").read_text())["cutouts"]
+    entries = read_gallery(out)["entries"]
+    assert len(entries) == len(rows) == 6
+    for entry, row in zip(entries, rows, strict=True):
+        assert entry[:3] == [Path(row["photo"]).name, *row["box"][2:]]
+        assert entry[8][0][1] == pytest.approx(1e4 * row["score"])
+        assert entry[5] == row["file_name"]
+        with Image.open(out / entry[3]) as small, Image.open(out / entry[5]) as cut:
+            assert small.size == cut.size
+    write_cutouts(finder(), NAMES, photos, out, overwrite=True)
+    assert not (out / "index.html").exists()
+    assert not (out / "gallery").exists()
 
 
 def test_after_an_error_the_same_call_continues_or_overwrites(photos: list[Path], tmp_path: Path) -> None:

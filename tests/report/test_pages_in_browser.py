@@ -1,13 +1,26 @@
 """Every HTML page in a browser: on a phone and a screen nothing scrolls sideways, fails or asks the network."""
 
 import json
+import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from browser import WIDTHS, find_chromium, look_at
 
 from clothseg.cli import main
-from clothseg.report import write_report
+from clothseg.config import Config
+from clothseg.dataset import CocoLikeDataset
+from clothseg.evaluation import truth_of
+from clothseg.models import MaskRCNN
+from clothseg.networks import Network
+from clothseg.report import compare_networks, evaluate_run, write_report
+from clothseg.report.learning_curve import _curve
+from clothseg.report.learning_curve_page import write_learning_curve_page
+from clothseg.runs import RunFolder
+
+from .test_calibrate import guesses
+from .test_evaluate_run import TINY
 
 LONG = "Schlüsselanhängerbefestigungsvorrichtungsträger_und_noch_viel_mehr_ohne_ein_Leerzeichen" * 2
 
@@ -53,6 +66,55 @@ def test_long_names_do_not_widen_the_pages(
     (run / "run.json").write_text(json.dumps(facts | {"weights": LONG, "device": LONG}))
     write_report(run, harsh)
     _assert_good([*_others(harsh, tmp_path, monkeypatch), run / "report.html"], tmp_path)
+
+
+def test_pages_of_several_runs_and_a_calibrated_one(
+    harsh: Path, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A comparison, a learning curve, and a report with the sections on calibration, review and unlabelled photos."""
+    find_chromium()
+    report = _calibrated(harsh, run, tmp_path, monkeypatch)
+    shutil.copytree(report.path, tmp_path / LONG)
+    compared = tmp_path / "comparison.html"
+    compare_networks([report.path, tmp_path / LONG], compared, harsh, resamples=50, speed=False)
+    _learning_curve(harsh, tmp_path)
+    text = report.report.read_text()
+    for section in ("reliability", "unlabelled", "review"):
+        assert f'id="{section}"' in text
+    _assert_good([report.report, compared, tmp_path / "learning-curve.html"], tmp_path)
+
+
+def _calibrated(data: Path, run: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
+    """A run that was calibrated, and that learned from photos without labels."""
+    made = RunFolder(folder / "calibrated run")
+    shutil.copytree(run, made.path)
+    for old in made.path.glob("metrics*.json"):
+        old.unlink()
+    config = Config.load("demo", TINY)
+    classes = CocoLikeDataset().load_data(data, "val").prepare().classes
+    MaskRCNN(config).build(classes).save(made.weights)
+    made.config.write_text(config.to_yaml())
+    truth = json.loads((data / "annotations" / "train.json").read_text())
+    told = {"photos": 4, "masks": 4, "boxes": 1, "ignored": 2, "sure_scores": dict.fromkeys(classes, 0.55)}
+    photos = [image | {"file_name": str(data / "images" / image["file_name"])} for image in truth["images"]]
+    labels = {"info": {"rounds": [{"epoch": 1, **told}, {"epoch": 2, **told}]}, "images": photos,
+              "annotations": [row | {"id": row["id"] + 1, "score": 0.87} for row in truth["annotations"]],
+              "categories": truth["categories"]}  # fmt: skip
+    made.pseudo_labels.write_text(json.dumps(labels))
+    monkeypatch.setattr(Network, "detect", guesses)
+    evaluate_run(made.path, data, calibrate=True)
+    write_report(made.path, data)
+    return made
+
+
+def _learning_curve(data: Path, folder: Path) -> None:
+    """The page of a curve that rises."""
+    val = CocoLikeDataset().load_data(data, "val").prepare()
+    truth = truth_of(val)
+    found = [dict(row) | {"score": 0.8} for row in truth.annotations if not row["iscrowd"]]
+    rows = [found[:count] for count in (4, 8, 12)]
+    curve = _curve(truth, rows, [val.only(range(count)) for count in (2, 4, 8)], 40)  # type: ignore[arg-type]
+    write_learning_curve_page(curve.metric, asdict(curve), curve.sentence(), folder)
 
 
 def _others(data: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:

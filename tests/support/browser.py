@@ -28,7 +28,8 @@ for (const {page, width} of pages) {
     ).map((e) => named(e) + " in " + named(e.parentElement)).slice(0, 5);
     seen.push({page, width, needed: Math.max(root.scrollWidth, inside.document.body.scrollWidth), wide,
       text: inside.document.body.innerText.length,
-      pictures: [...inside.document.images].filter((i) => !i.naturalWidth).map((i) => i.src.slice(0, 80)),
+      pictures: [...inside.document.images].filter((i) => i.src && i.complete && !i.naturalWidth)
+        .map((i) => i.src.slice(0, 80)),
       requests: inside.performance.getEntriesByType("resource").map((e) => e.name.slice(0, 200))});
     if (seen.length === pages.length) document.title = JSON.stringify(seen);
   }, 200);
@@ -47,7 +48,7 @@ class PageView:
         needed: that it takes; more means that it scrolls sideways.
         wide: some elements that reach beyond the width; those in a box that scrolls or hides them are allowed.
         text: number of characters on it.
-        pictures: those that are not shown.
+        pictures: those that cannot be shown; one that is not loaded before it is in the window does not count.
         requests: what it loads besides itself.
     """
 

@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from clothseg.cli.catalogue import NetworkOptions, cut_out_catalogue
 from clothseg.cli.exported import load_exported
-from clothseg.cli.inputs import Device, Overwrite, Quiet, Recursive
+from clothseg.cli.inputs import Device, Gallery, Overwrite, Quiet, Recursive
 from clothseg.cli.selection import ClassAgnosticNms, ThresholdOf, Thresholds, selection_settings
 from clothseg.cli.shard_options import (
     CutoutFormat,
@@ -77,6 +77,7 @@ def cutout(
     ] = 0.001,
     device: Device = "auto",
     devices: Annotated[int, typer.Option(min=1, help="With --format: processes, or GPUs, that share the photos.")] = 1,
+    gallery: Gallery = True,
     overwrite: Overwrite = False,
     shard_size: ShardSize = None,
     shard: ShardOption = None,
@@ -158,13 +159,15 @@ def cutout(
             full_frame=full_frame,
             settings=cut,
             overwrite=overwrite,
+            gallery=gallery,
             track=track,
             work=[file_facts(weights_file(run)), model.config.to_yaml(), score_threshold],
             notify=lambda message: None if quiet else ERRORS.print(escape(message)),
         )
+    place = out / "index.html" if gallery and done.garments else out
     if not quiet and done.photos:
         ERRORS.print(
-            f"{counted(done.garments, 'garment')} cut out of {counted(done.photos, 'photo')}; see {escape(str(out))}"
+            f"{counted(done.garments, 'garment')} cut out of {counted(done.photos, 'photo')}; see {escape(str(place))}"
         )
     fail_for_unread(done.failed, done=bool(done.photos))
 

@@ -36,6 +36,9 @@ WeightsSettings = Annotated[
 ClassNames = Annotated[
     str | None, typer.Option(help="Class names of a weights file from another tool, separated by commas.")
 ]
+Gallery = Annotated[
+    bool, typer.Option("--gallery/--no-gallery", help="Write index.html, a page with everything that was found.")
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is at --out.")]
 Device = Annotated[
     str,

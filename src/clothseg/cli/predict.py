@@ -15,6 +15,7 @@ from clothseg.cli.inputs import (
     ClassNames,
     Compile,
     Device,
+    Gallery,
     Overrides,
     Overwrite,
     Quiet,
@@ -107,6 +108,7 @@ def predict(
         int | None,
         typer.Option(min=1, help="With --rank-for-labelling: copy the first N photos and predict only on these."),
     ] = None,
+    gallery: Gallery = True,
     overwrite: Overwrite = False,
     compile_: Compile = False,
     shard_size: ShardSize = None,
@@ -184,7 +186,7 @@ def predict(
         {OutputFormat.COCO} if labels else set()
     )
     shown = Selection(least, opened.selection.thresholds)
-    options = PredictOptions(forms, shown, batch, frame_stride, calibrated=opened.calibrated)
+    options = PredictOptions(forms, shown, batch, frame_stride, calibrated=opened.calibrated, gallery=gallery)
     with progress_bar(quiet=quiet) as bar:
         done = predict_files(
             opened.find,
@@ -271,7 +273,8 @@ def print_summary(done: "Predicted", options: PredictOptions, out: Path) -> None
     """Prints how much was found and where it is, and which formats videos do not have."""
     seen = [counted(n, what) for n, what in ((done.photos, "photo"), (done.videos, "video")) if n]
     found = f"{counted(done.instances, 'instance')} on {' and '.join(seen)}"
+    place = out / "index.html" if options.gallery and done.photos else out
     limit = f"{options.shown.score_threshold:g}{' or the threshold of its class' if options.shown.thresholds else ''}"
-    ERRORS.print(f"{found}, each with a score of {limit} or more; see {escape(str(out))}")
+    ERRORS.print(f"{found}, each with a score of {limit} or more; see {escape(str(place))}")
     if done.videos and (maps := sorted(options.formats & MAPS)):
         ERRORS.print(f"there are no {' and no '.join(maps)} for videos; --format coco has the masks of each frame")

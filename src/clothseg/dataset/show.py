@@ -15,8 +15,11 @@ from PIL import Image
 from clothseg.config import Config, InputSettings
 from clothseg.dataset.augment.preview import describe_augmentation, preview_augmentation, preview_versions
 from clothseg.dataset.coco import CocoLikeDataset
+from clothseg.dataset.show_gallery import dataset_info, dataset_rows
 from clothseg.errors import DataError, PhotoError
 from clothseg.files import atomic_folder, atomic_write, require_outside_inputs
+from clothseg.gallery import page_parts
+from clothseg.gallery.data import Row
 from clothseg.instances import Instances, PixelMasks, resize_instances
 from clothseg.networks.input import InputTransform
 from clothseg.photos import RgbImage
@@ -29,6 +32,8 @@ Progress = Callable[[Sequence[int], str], Iterable[int]]
 """Wraps positions of photos for a progress bar; the text says what is done with them."""
 Cells = list[tuple[RgbImage, str]]
 """The pictures of a sheet, `[H, W, 3]` uint8, with their captions."""
+MOST = 2000
+"""Photos in the gallery."""
 _CELL_AREA = 150_000  # pixels of every picture, so that lines have the same width on the sheet
 _PADDING = 128  # grey
 _MARGIN = 0.15  # around an instance on the sheet of its class, as a part of its box's longer side
@@ -75,6 +80,7 @@ def show_dataset(
     transform: InputTransform,
     count: int = 12,
     per_class: int = 24,
+    most: int = MOST,
     classes: Sequence[str] = (),
     seed: int = 0,
     augmented: Config | None = None,
@@ -86,7 +92,7 @@ def show_dataset(
     `overlays.png` has random photos with boxes as black and contours as white lines (the report's Figure 5); the box of
     an object without a mask is dashed.
     `resized.png` has photos and masks beside the network's input (Figures 3 and 4). `class-1-suit.png` and so on have
-    instances of each class, cut out with a margin.
+    instances of each class, cut out with a margin. `index.html` shows these, and a gallery of all photos.
 
     Args:
         data: after `prepare`.
@@ -94,6 +100,7 @@ def show_dataset(
         transform: converts photos to the network's input.
         count: the number of photos on `overlays.png`. `resized.png` has a third of them.
         per_class: the maximum number of instances on the sheet of a class.
+        most: the maximum number of photos in the gallery, random ones if there are more.
         classes: the names of the classes to show; all if empty.
         seed: a different seed selects other photos.
         augmented: a configuration whose augmentation is shown on `augmented.png`. None: no such sheet.
@@ -142,7 +149,9 @@ def show_dataset(
         written = tuple(sheet for sheet in sheets if sheet is not None)
         if not written:
             raise DataError(f"none of the photos can be read: {next(iter(reader.unread.values()))}")
-        _write_index(folder, data, written, seed)
+        seen = sorted(generator.permutation(len(data))[:most].tolist())
+        rows = dataset_rows(data, progress(seen, "Making the gallery"), folder, out, reader.unread)
+        _write_index(folder, data, written, seed, rows)
     return ShownDataset(out, written, reader.unread)
 
 
@@ -276,12 +285,11 @@ def _save(folder: Path, cells: Cells, sheet: Sheet, columns: int = 6) -> Sheet |
     return sheet
 
 
-def _write_index(folder: Path, data: CocoLikeDataset, sheets: Sequence[Sheet], seed: int) -> None:
-    values: dict[str, Any] = {
-        "source": data.source,
-        "photos": len(data),
-        "annotations": sum(len(entry.annotations) for entry in data.images),
-        "sheets": sheets,
-        "seed": seed,
-    }
+def _write_index(folder: Path, data: CocoLikeDataset, sheets: Sequence[Sheet], seed: int, rows: list[Row]) -> None:
+    annotations = sum(len(entry.annotations) for entry in data.images)
+    title = f"{len(data)} photos, {annotations} annotations"
+    some = f"; the gallery has {len(rows)} photos" if len(rows) < len(data) else ""
+    info = dataset_info(data, title, f"{data.source}, selected with seed {seed}{some}")
+    parts = page_parts(info, rows)
+    values: dict[str, Any] = {"info": info, "sheets": sheets, "parts": parts}
     atomic_write(folder / "index.html", render_page("dataset", "show.html.jinja", values))

@@ -10,13 +10,12 @@ from clothseg.garments.compose_files import Placement, Replaced, check_files, co
 from clothseg.garments.cutout import Cutout, CutoutSettings, cut_out
 from clothseg.garments.cutout_files import (
     CutoutsWritten,
-    decode_cutout,
     encode_cutout,
-    read_cutout,
     save_cutout,
     write_cutouts,
     write_one_cutout,
 )
+from clothseg.garments.cutout_reading import decode_cutout, read_cutout
 from clothseg.garments.foreground import load_foreground, own_colours
 from clothseg.garments.light import light_of
 from clothseg.garments.matting import Edges, SoftMask, refine, soft_mask

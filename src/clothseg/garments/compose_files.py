@@ -11,7 +11,7 @@ from clothseg.errors import ClothsegError, DataError, PhotoError
 from clothseg.files import atomic_file, require_absent, require_outside_inputs
 from clothseg.garments.compose import Box, best_garment, box_at, compose, keep_shape
 from clothseg.garments.cutout import Cutout, cut_out
-from clothseg.garments.cutout_files import has_transparency, read_cutout
+from clothseg.garments.cutout_reading import has_transparency, read_cutout
 from clothseg.instances import class_number
 from clothseg.photos import RgbImage, read_photo
 

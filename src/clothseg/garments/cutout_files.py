@@ -7,17 +7,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from clothseg.errors import DataError, InterruptedRun, PhotoError, is_out_of_memory
 from clothseg.files import atomic_write, require_absent, require_outside_inputs, safe_file_name
+from clothseg.gallery import clear_gallery, require_own_page, write_thumbnail
 from clothseg.garments.cutout import DEFAULTS, Cutout, CutoutSettings, cut_out
-from clothseg.garments.light import Light
+from clothseg.garments.cutout_gallery import cutout_thumbnail, write_cutout_gallery
+from clothseg.garments.cutout_reading import TEXT_KEY, parse_object
 from clothseg.instances import ArrayInstances, class_number
 from clothseg.journal import Journal, Record, folder_lock, work_key
-from clothseg.photos import RgbImage, open_picture, read_photo, try_read_photo
+from clothseg.photos import RgbImage, read_photo, try_read_photo
 from clothseg.stop import StopRequest
 
 if TYPE_CHECKING:  # it needs torch
@@ -25,7 +26,6 @@ if TYPE_CHECKING:  # it needs torch
 
 Predict = Callable[[RgbImage], "Instances | ArrayInstances"]
 """Returns the detections on a photo `[H, W, 3]`."""
-_KEY = "clothseg"
 LIST = "cutouts.json"
 
 
@@ -54,6 +54,7 @@ def write_cutouts(
     full_frame: bool = False,
     settings: CutoutSettings = DEFAULTS,
     overwrite: bool = False,
+    gallery: bool = False,
     track: Callable[[Sequence[Path]], Iterable[Path]] = iter,
     work: object = None,
     notify: Callable[[str], object] = lambda message: None,
@@ -72,6 +73,7 @@ def write_cutouts(
         full_frame: whether a PNG has the photo's size, with the garment at its place, or is trimmed to the garment.
         settings: how garments are cut out.
         overwrite: whether the cut-outs in `out` may be replaced.
+        gallery: whether `index.html` is written too, a page with all cut-outs.
         track: wraps the photos, for a progress bar.
         work: identifies the network and its settings: unfinished cut-outs are continued if it is equal, and so are the
             other arguments.
@@ -83,8 +85,10 @@ def write_cutouts(
     """
     wanted = {class_number(name, names, option="--class", ignore_case=True) for name in classes or names}
     key = {"of": work, "inputs": paths, "classes": sorted(wanted), "full": full_frame, "settings": asdict(settings)}
-    journal = Journal(out, work_key(key))
+    journal = Journal(out, work_key(key | {"gallery": gallery}))
     require_outside_inputs(out, paths)
+    if gallery:
+        require_own_page(out)
     continues = journal.begin(overwrite=overwrite)
     if unread := _unreadable(paths):
         return CutoutsWritten(0, 0, unread)
@@ -97,10 +101,11 @@ def write_cutouts(
         left = [(number, path) for number, path in enumerate(paths, start=1) if number not in done]
         with StopRequest() as stop, journal.writer() as add:
             for (number, _), path in zip(left, track([path for _, path in left]), strict=True):
-                add({"number": number, **_cut_photo(predict, path, names, wanted, out, number, full_frame, settings)})
+                row = _cut_photo(predict, path, names, wanted, out, number, full_frame, settings, gallery)
+                add({"number": number, **row})
                 if stop.asked:
                     break
-        return _finish(journal, len(paths))
+        return _finish(journal, len(paths), names if gallery else ())
 
 
 def _unreadable(paths: Sequence[Path]) -> list[str]:
@@ -122,6 +127,7 @@ def _cut_photo(
     number: int,
     full_frame: bool,
     settings: CutoutSettings,
+    gallery: bool,
 ) -> Record:
     """Writes the cut-outs of a photo; returns their rows in `cutouts.json`, or why the photo could not be done."""
     photo = try_read_photo(path)
@@ -134,6 +140,8 @@ def _cut_photo(
             stem = f"{number:04d}-{safe_file_name(path.stem)}-{position + 1}"
             name = f"{stem}-{safe_file_name(cutout.class_name)}.png"
             save_cutout(cutout, out / name, full_frame=full_frame)
+            if gallery:
+                write_thumbnail(cutout.picture, out / cutout_thumbnail(name))
             rows.append({"file_name": name, "photo": path.as_posix(), **_facts(cutout)})
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
@@ -142,12 +150,17 @@ def _cut_photo(
     return {"read": True, "problem": problem, "rows": rows}
 
 
-def _finish(journal: Journal, photos: int) -> CutoutsWritten:
-    """Writes the list of cut-outs from the records, and deletes the records if nothing is left to do."""
+def _finish(journal: Journal, photos: int, names: Sequence[str]) -> CutoutsWritten:
+    """Writes the list of cut-outs from the records, and deletes the records if nothing is left to do.
+
+    With `names`, those of the classes, it writes a gallery too.
+    """
     with journal.records() as records:
         done = list(records)
     rows = [row for record in done for row in record["rows"]]
     atomic_write(journal.folder / LIST, json.dumps({"cutouts": rows}, indent=1))
+    if names and rows:
+        write_cutout_gallery(journal.folder, LIST, rows, names)
     if len(done) < photos:
         raise InterruptedRun(
             f"{len(done)} of {photos} photos are done, and their cut-outs are in {journal.folder}; the same command "
@@ -215,7 +228,7 @@ def save_cutout(cutout: Cutout, path: Path, *, full_frame: bool = False) -> None
 def encode_cutout(cutout: Cutout, *, full_frame: bool = False) -> bytes:
     """The PNG that `save_cutout` writes."""
     text = PngInfo()
-    text.add_text(_KEY, json.dumps(_facts(cutout) | {"light": cutout.light}))
+    text.add_text(TEXT_KEY, json.dumps(_facts(cutout) | {"light": cutout.light}))
     picture = cutout.full_frame() if full_frame else cutout.picture
     target = io.BytesIO()
     Image.fromarray(picture).save(target, format="PNG", pnginfo=text)
@@ -233,65 +246,15 @@ def _facts(cutout: Cutout) -> dict[str, Any]:
     }
 
 
-def has_transparency(path: Path) -> bool:
-    """Whether a file is a picture with transparency. False if it cannot be read."""
-    try:
-        with open_picture(path) as picture:
-            return picture.has_transparency_data
-    except PhotoError:
-        return False
-
-
-def read_cutout(path: Path) -> Cutout:
-    """Reads a cut-out from any picture with transparency, trimmed to the visible part.
-
-    Class and light are known only for files of `save_cutout`.
-
-    Raises:
-        PhotoError: the file does not exist, is not a picture, has no transparency, or is completely transparent.
-    """
-    with open_picture(path) as picture:
-        return decode_cutout(picture, str(path))
-
-
-def decode_cutout(picture: Image.Image, what: str) -> Cutout:
-    """The cut-out in an open picture; see `read_cutout`. `what` names it in errors."""
-    picture.load()
-    if not picture.has_transparency_data:
-        raise PhotoError(f"{what}: the picture has no transparency; make a cut-out with `clothseg cutout`")
-    pixels = np.array(picture.convert("RGBA"))
-    facts = _parse_object(picture.info.get(_KEY))
-    ys, xs = np.flatnonzero(pixels[..., 3].any(axis=1)), np.flatnonzero(pixels[..., 3].any(axis=0))
-    if not len(ys):
-        raise PhotoError(f"{what}: the picture is completely transparent")
-    trimmed = pixels[ys[0] : ys[-1] + 1, xs[0] : xs[-1] + 1]
-    name = facts.get("class")
-    return Cutout(trimmed, class_name=name if isinstance(name, str) else "", light=_light(facts.get("light")))
-
-
-def _parse_object(text: object) -> dict[str, Any]:
-    """Parses a JSON object; empty if the text is anything else."""
-    try:
-        facts = json.loads(text) if isinstance(text, str) else {}
-    except (ValueError, RecursionError):
-        return {}
-    return facts if isinstance(facts, dict) else {}
-
-
-def _light(value: object) -> Light | None:
-    if not isinstance(value, list) or len(value) != 3 or not all(isinstance(v, float) and 0 < v <= 1 for v in value):
-        return None
-    return float(value[0]), float(value[1]), float(value[2])
-
-
 def _clear(journal: Journal) -> None:
     """Deletes the cut-outs that `cutouts.json` or records list, so that old and new ones do not mix."""
     listed = journal.folder / LIST
-    known = _parse_object(listed.read_text(encoding="utf-8")).get("cutouts", []) if listed.is_file() else []
+    known = parse_object(listed.read_text(encoding="utf-8")).get("cutouts", []) if listed.is_file() else []
     with journal.records() as records:
         rows = [*known, *(row for record in records for row in record.get("rows", []))]
     for row in rows:
         if isinstance(row, dict) and isinstance(row.get("file_name"), str):
             (journal.folder / Path(row["file_name"]).name).unlink(missing_ok=True)
     listed.unlink(missing_ok=True)
+    clear_gallery(journal.folder)
     journal.remove()

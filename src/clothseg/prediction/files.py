@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from clothseg.errors import InterruptedRun, PhotoError, RunError, is_out_of_memory
 from clothseg.files import require_outside_inputs
+from clothseg.gallery import require_own_page
 from clothseg.journal import Journal, Record, folder_lock, work_key
 from clothseg.photos import RgbImage, try_read_photo
+from clothseg.prediction.gallery import write_prediction_gallery
 from clothseg.prediction.options import Find, OutputFormat, PredictOptions, ProgressBar, no_progress
 from clothseg.prediction.videos import predict_video
 from clothseg.prediction.writers import (
@@ -72,8 +74,8 @@ def predict_files(
         Counts and problems; None on every rank except the first.
 
     Raises:
-        ClothsegError: `out` is not empty and `overwrite` is not set, or it contains an input; or there are videos, but
-            PyAV is not installed.
+        ClothsegError: `out` is not empty and `overwrite` is not set, or it contains an input, or an `index.html` of
+            something else; or there are videos, but PyAV is not installed.
         InterruptedRun: Ctrl-C or SIGTERM; all that was found is written.
     """
     options = options or PredictOptions()
@@ -81,12 +83,14 @@ def predict_files(
         check_library()
     shown, forms = options.shown, sorted(options.formats)
     journal = Journal(out, work_key({"of": work, "classes": names, "inputs": paths, "formats": forms, "shown": shown,
-                                     "stride": options.frame_stride}))  # fmt: skip
+                                     "stride": options.frame_stride, "gallery": options.gallery}))  # fmt: skip
     continues = False
     is_first = distributed is None or distributed.is_first
     barrier = distributed.barrier if distributed is not None else lambda: None
     if is_first:
         require_outside_inputs(out, paths)
+        if options.gallery:
+            require_own_page(out)
         continues = journal.begin(overwrite=overwrite)
     if problems := _unreadable(paths):
         return Predicted(0, 0, 0, problems) if is_first else None
@@ -107,10 +111,16 @@ def predict_files(
         if not is_first:
             return None
         formats = options.formats if not all(is_video(path) for path in paths) else options.formats - TABLES
-        return _finish(journal, names, len(paths), formats)
+        return _finish(journal, names, len(paths), formats, options)
 
 
-def _finish(journal: Journal, names: Mapping[int, str], inputs: int, formats: frozenset[OutputFormat]) -> Predicted:
+def _finish(
+    journal: Journal,
+    names: Mapping[int, str],
+    inputs: int,
+    formats: frozenset[OutputFormat],
+    options: PredictOptions,
+) -> Predicted:
     """Writes the files for all photos from the records, and deletes the records if nothing is left to do."""
     finished = 0
 
@@ -122,6 +132,8 @@ def _finish(journal: Journal, names: Mapping[int, str], inputs: int, formats: fr
 
     with journal.records() as records:
         predicted = write_records(parsed(records), journal.folder, names, formats)
+    if options.gallery:
+        write_prediction_gallery(journal, (predicted.photos, predicted.instances), names, options.shown)
     if finished < inputs:
         raise InterruptedRun(
             f"{finished} of {inputs} photos and videos are done, and their results are in {journal.folder}; the same "

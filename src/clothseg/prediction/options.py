@@ -60,6 +60,7 @@ class PredictOptions:
         batch: number of photos (or frames) that are read, processed and written together.
         frame_stride: every Nth frame of a video is processed.
         calibrated: whether scores are calibrated; the COCO results of photos then say which masks need a look.
+        gallery: whether `index.html` is written too, a page with all photos.
     """
 
     formats: frozenset[OutputFormat] = frozenset({OutputFormat.COCO, OutputFormat.PICTURES})
@@ -67,3 +68,4 @@ class PredictOptions:
     batch: int = 1
     frame_stride: int = 1
     calibrated: bool = False
+    gallery: bool = False

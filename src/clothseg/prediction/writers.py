@@ -7,16 +7,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, NotRequired, TypedDict
+from typing import IO, TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from PIL import Image
 
 from clothseg.files import atomic_file, atomic_write, safe_file_name
+from clothseg.gallery import clear_gallery
 from clothseg.instances import CocoCategory, CocoImage, CocoResult, coco_results, mask_area
 from clothseg.instances.calibration import needs_review
 from clothseg.photos import RgbImage
 from clothseg.pictures import draw_instances
 from clothseg.pictures.maps import class_map, class_palette, instance_map, instance_palette, save_map
+from clothseg.prediction.gallery import photo_row
 from clothseg.prediction.options import OutputFormat, PredictOptions
 
 if TYPE_CHECKING:  # they need torch
@@ -76,6 +78,7 @@ class PredictionRecord:
         shown: number of instances that the picture or video shows.
         problem: why it could not be read, or not to its end; otherwise empty.
         stopped: whether it is a video of which only a part is done, because a stop was requested.
+        gallery: the row of a photo in the gallery, if there is one.
     """
 
     number: int
@@ -85,6 +88,7 @@ class PredictionRecord:
     shown: int = 0
     problem: str = ""
     stopped: bool = False
+    gallery: Sequence[Any] = ()
 
 
 @dataclass(frozen=True)
@@ -149,7 +153,8 @@ def write_photo(
     """Writes the files of one photo, those that `options.formats` has; returns its record."""
     selected = options.shown.above_threshold(found)
     shown = found[selected]
-    name = f"{number:04d}-{safe_file_name(path.stem)}.png"
+    stem = f"{number:04d}-{safe_file_name(path.stem)}"
+    name = f"{stem}.png"
     height, width = photo.shape[:2]
     entry: PhotoEntry = {"id": number, "file_name": path.as_posix(), "width": width, "height": height}
     if OutputFormat.PICTURES in options.formats:
@@ -163,10 +168,12 @@ def write_photo(
         numbers = [position + 1 for position in selected]
         save_map(instance_map(shown, numbers), instance_palette(found.classes.tolist()), out / "instance-maps" / name)
         entry["instance_map"] = f"instance-maps/{name}"
-    rows = coco_results(number, found, lambda label: label) if TABLES & options.formats else []
+    wanted = bool(TABLES & options.formats)
+    rows = coco_results(number, found, lambda label: label) if wanted or options.gallery else []
+    gallery = photo_row(photo, path, out, entry, stem, rows, options.shown) if options.gallery else ()
     for row in rows if options.calibrated else ():
         row["review"] = needs_review(row["score"])
-    return PredictionRecord(number, photo=entry, rows=rows, shown=len(shown))
+    return PredictionRecord(number, photo=entry, rows=rows if wanted else (), shown=len(shown), gallery=gallery)
 
 
 def clear_outputs(out: Path) -> None:
@@ -175,6 +182,7 @@ def clear_outputs(out: Path) -> None:
         for old in sorted(folder.iterdir()) if folder.is_dir() else ():
             if old.is_file() and pattern.fullmatch(old.name):
                 old.unlink()
+    clear_gallery(out)
 
 
 @contextmanager

@@ -33,6 +33,9 @@ def show(
     ] = None,
     count: Annotated[int, typer.Option(min=1, help="Number of photos with overlays.")] = 12,
     per_class: Annotated[int, typer.Option(min=1, help="Maximum number of instances of each class.")] = 24,
+    photos: Annotated[
+        int, typer.Option(min=1, help="Maximum number of photos in the gallery, random ones if there are more.")
+    ] = 2000,
     seed: Annotated[int, typer.Option(min=0, help="A different seed selects other photos.")] = 0,
     config: Annotated[
         str | None, typer.Option(help="Configuration whose resizing is shown: a YAML file or a preset.")
@@ -81,6 +84,7 @@ def show(
             transform=input_transform(settings),
             count=count,
             per_class=per_class,
+            most=photos,
             classes=names,
             seed=seed,
             augmented=settings if augment else None,

@@ -18,13 +18,13 @@ from clothseg.pictures.embed import shrink
 from clothseg.pictures.outlines import Box, draw_lines, mask_contours
 
 _AREA = 160_000  # pixels of a picture
-# Kinds that a picture cannot show.
-_NOT_VISIBLE = frozenset(
+NOT_VISIBLE = frozenset(
     {
         *("missing_photo", "unreadable_photo", "id_not_whole", "category_below_one", "id_below_one", "missing_figure"),
         *("number_form", "size_from_photo", "photo_name", "no_own_id", "null_row", "repeated_row"),
     }
 )
+"""Kinds that a picture cannot show."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,10 @@ class FindingPicture:
 
 def worst_findings(diagnosis: Diagnosis, count: int = 24, per_kind: int = 3) -> list[FindingPicture]:
     """Pictures of at most `count` findings, errors first, at most `per_kind` of each kind."""
-    index = _RowIndex(diagnosis)
+    index = RowIndex(diagnosis)
     shown: list[FindingPicture] = []
     for kind, findings in diagnosis.by_kind().items():
-        if kind in _NOT_VISIBLE:
+        if kind in NOT_VISIBLE:
             continue
         drawn = 0
         for finding in findings[: 4 * per_kind]:  # some cannot be drawn; the limit saves time
@@ -52,7 +52,7 @@ def worst_findings(diagnosis: Diagnosis, count: int = 24, per_kind: int = 3) -> 
     return shown
 
 
-class _RowIndex:
+class RowIndex:
     """Finds the rows of a location."""
 
     def __init__(self, diagnosis: Diagnosis) -> None:
@@ -66,7 +66,7 @@ class _RowIndex:
 
     def draw(self, finding: Finding) -> RgbImage | None:
         """Draws the photo of a finding, and beside it the second photo if the finding has one."""
-        first, second = self._look_up(finding.location), self._look_up(finding.other)
+        first, second = self.look_up(finding.location), self.look_up(finding.other)
         if first is None:
             return None
         image, rows = first
@@ -75,7 +75,8 @@ class _RowIndex:
         pictures = [p for p in (_drawn(image, rows), _drawn(*second) if second else None) if p is not None]
         return _side_by_side(pictures) if pictures else None
 
-    def _look_up(self, location: Location | None) -> tuple[ImageRow, list[AnnotationRow]] | None:
+    def look_up(self, location: Location | None) -> tuple[ImageRow, list[AnnotationRow]] | None:
+        """The photo of a location, and its annotation or all of them; None if it is not on a photo."""
         if location is None:
             return None
         key = (location.file, location.row)
@@ -98,11 +99,12 @@ def _drawn(image: ImageRow, rows: Sequence[AnnotationRow]) -> RgbImage | None:
         return None
     small = shrink(photo, _AREA)
     scale = small.shape[1] / photo.shape[1]
-    boxes = [box for row in rows if (box := _box(row, scale)) is not None]
-    return draw_lines(small, boxes, [edge * scale for row in rows for edge in _edges(row)])
+    boxes = [box for row in rows if (box := row_box(row, scale)) is not None]
+    return draw_lines(small, boxes, [edge * scale for row in rows for edge in row_edges(row)])
 
 
-def _box(row: AnnotationRow, scale: float) -> Box | None:
+def row_box(row: AnnotationRow, scale: float = 1.0) -> Box | None:
+    """The box of an annotation, x1 y1 x2 y2 in pixels times `scale`; None if it has none."""
     values = numbers(row.raw.get("bbox"), 4)
     if values is None:
         return None
@@ -110,7 +112,7 @@ def _box(row: AnnotationRow, scale: float) -> Box | None:
     return x, y, x + width, y + height
 
 
-def _edges(row: AnnotationRow) -> list[NDArray[Any]]:
+def row_edges(row: AnnotationRow) -> list[NDArray[Any]]:
     """The contours of a segmentation, also of a wrong one: polygons as they are, an RLE with its own size."""
     value = row.raw.get("segmentation")
     if isinstance(value, list):

@@ -2,6 +2,7 @@
 
 import { byId, counted, make, makeSvg } from "/dom.js";
 import { drawOverlay, inWords } from "/overlay.js";
+import { fitFrame } from "/shapes.js";
 import { state } from "/state.js";
 
 const cards = new Map(); // by the photo's key
@@ -53,12 +54,7 @@ class Card {
     const photo = this.photo;
     if (photo.thumbnail && this.image.src !== photo.thumbnail) this.image.src = photo.thumbnail;
     this.image.hidden = !photo.thumbnail;
-    if (photo.width) {
-      // The largest box of the photo's shape in a frame of 3 x 4.
-      const wide = photo.width / photo.height > 3 / 4;
-      this.fit.style.width = wide ? "100%" : `${(100 * photo.width * 4) / (photo.height * 3)}%`;
-      this.fit.style.height = wide ? `${(100 * photo.height * 3) / (photo.width * 4)}%` : "100%";
-    }
+    if (photo.width) fitFrame(this.fit, photo.width, photo.height);
     drawOverlay(this.overlay, photo);
     this.button.setAttribute("aria-label", `${inWords(photo)}. ${inState(photo)}`);
     const busy = photo.status === "waiting" || photo.status === "working";

@@ -1,0 +1,99 @@
+"""The gallery of a prediction: `index.html`, and thumbnails beside it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from clothseg.gallery import Entry, GalleryInfo, GalleryObject, Link, thumbnail_name, write_gallery, write_thumbnail
+from clothseg.gallery.data import Row, entry_row
+from clothseg.gallery.entries import address, gallery_classes
+from clothseg.gallery.outlines import mask_outlines
+from clothseg.instances import CocoResult, Selection, mask_area
+from clothseg.journal import Journal
+from clothseg.photos import RgbImage
+
+LOWEST_SCORE = 0.1
+"""Detections with a lower score are not in the gallery, unless they reach the threshold of their class."""
+_FILES = {"predictions.json": "COCO results", "detections.csv": "table", "images.json": "photos and classes"}
+
+
+def photo_row(
+    photo: RgbImage,
+    path: Path,
+    out: Path,
+    entry: Mapping[str, object],
+    name: str,
+    rows: Sequence[CocoResult],
+    shown: Selection,
+) -> Row:
+    """Writes the thumbnail of a photo and returns its row in the gallery.
+
+    Args:
+        photo: `[H, W, 3]` uint8.
+        path: its file.
+        out: the folder of the results.
+        entry: its entry in `images.json`.
+        name: the stem of the names of its files.
+        rows: all detections on it.
+        shown: selects those that the gallery shows at first.
+    """
+    height, width = photo.shape[:2]
+    thumbnail = thumbnail_name(name)
+    write_thumbnail(photo, out / thumbnail)
+    objects = [
+        GalleryObject(
+            row["category_id"],
+            row["score"],
+            mask_area(row["segmentation"]) / (height * width),
+            row["bbox"],
+            mask_outlines(row["segmentation"]),
+        )
+        for row in rows
+        if row["score"] >= min(shown.least(row["category_id"]), LOWEST_SCORE)
+    ]
+    made = {
+        "Photo with everything drawn": entry.get("picture"),
+        "Class map": entry.get("class_map"),
+        "Instance map": entry.get("instance_map"),
+    }
+    return entry_row(
+        Entry(
+            name=path.name,
+            width=width,
+            height=height,
+            objects=objects,
+            thumbnail=address(out / thumbnail, out),
+            photo=address(path, out),
+            drawn=address(out / str(entry["picture"]), out) if "picture" in entry else "",
+            links=[Link(text, address(out / str(file), out)) for text, file in made.items() if file],
+            text=f"image_id {entry['id']}",
+        )
+    )
+
+
+def write_prediction_gallery(
+    journal: Journal, counts: tuple[int, int], names: Mapping[int, str], shown: Selection
+) -> None:
+    """Writes the page from the records. One that has no photo gets no page.
+
+    Args:
+        journal: the records, each with the `gallery` row of a photo.
+        counts: of photos and of instances.
+        names: class names by id.
+        shown: selects the detections that the gallery shows at first.
+    """
+    photos, instances = counts
+    if not photos:
+        return
+    out = journal.folder
+    classes = gallery_classes(names, shown.score_threshold, shown.thresholds)
+    title = f"{_counted(photos, 'photo')}, {_counted(instances, 'garment')}"
+    links = [Link(f"{name}: {what}", name) for name, what in _FILES.items() if (out / name).is_file()]
+    lowest = min([LOWEST_SCORE, *(one.score_threshold for one in classes)])
+    info = GalleryInfo("clothseg predict", title, classes, links=links, lowest_score=lowest)
+    with journal.records() as records:
+        rows: Iterator[Row] = (record["gallery"] for record in records if record.get("gallery"))
+        write_gallery(out, info, rows)
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}{'s' * (number != 1)}"
