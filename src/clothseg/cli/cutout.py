@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from clothseg.cli.completion import classes_of_run, runs
 from clothseg.cli.exported import load_exported
 from clothseg.cli.inputs import Device, Overwrite, Quiet, Recursive
 from clothseg.cli.selection import ClassAgnosticNms, ThresholdOf, Thresholds, selection_settings
@@ -27,14 +28,19 @@ from clothseg.weights.check import weights_file
 
 
 def cutout(
-    run: Annotated[Path, typer.Argument(help="A run's folder or a weights.safetensors.")],
+    run: Annotated[Path, typer.Argument(autocompletion=runs, help="A run's folder or a weights.safetensors.")],
     photos: Annotated[list[Path], typer.Argument(help="Photos, folders of photos, or quoted patterns.")],
     out: Annotated[
         Path,
         typer.Option(help="Folder for the PNGs and cutouts.json; for one photo also a file: NAME.png."),
     ] = Path("cutouts"),
     classes: Annotated[
-        list[str] | None, typer.Option("--class", help="Only garments of this class, repeatable. Default: all classes.")
+        list[str] | None,
+        typer.Option(
+            "--class",
+            autocompletion=classes_of_run,
+            help="Only garments of this class, repeatable. Default: all classes.",
+        ),
     ] = None,
     score_threshold: Annotated[float, typer.Option(min=0, max=1, help="Lowest score of a garment.")] = 0.5,
     threshold: ThresholdOf = None,

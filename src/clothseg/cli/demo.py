@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from clothseg import sample
+from clothseg.cli.completion import network_names
 from clothseg.cli.dataset.build import build
 from clothseg.cli.demo_networks import chosen_presets, demo_networks
 from clothseg.cli.evaluate import evaluate
@@ -28,7 +29,11 @@ def demo(
     ] = None,
     networks: Annotated[
         str | None,
-        typer.Option(metavar="all|NAME,NAME", help="Train several networks, and write a page that compares them."),
+        typer.Option(
+            autocompletion=network_names,
+            metavar="all|NAME,NAME",
+            help="Train several networks, and write a page that compares them.",
+        ),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the demo in --out that was stopped.")] = False,
     device: Device = "auto",

@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 
 from clothseg import videos
+from clothseg.cli.completion import runs
 from clothseg.cli.exported import load_exported
 from clothseg.cli.inputs import (
     ClassNames,
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 
 
 def predict(
-    run: Annotated[Path, typer.Argument(help="A run's folder, or any supported weights file.")],
+    run: Annotated[Path, typer.Argument(autocompletion=runs, help="A run's folder, or any supported weights file.")],
     photos: Annotated[
         list[Path], typer.Argument(help="Photos, videos, folders of photos, patterns in quotes, COCO datasets.")
     ],

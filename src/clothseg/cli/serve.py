@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from clothseg.cli.completion import runs
 from clothseg.cli.failures import report_failure
 from clothseg.cli.inputs import ClassNames, Device, Overrides, Quiet, WeightsSettings, split_names
 from clothseg.cli.selection import ClassAgnosticNms, ThresholdOf, Thresholds, least_scores, selection_settings
@@ -21,7 +22,9 @@ from clothseg.weights import check_model
 def serve(
     run: Annotated[
         Path | None,
-        typer.Argument(help="A run's folder, or any supported weights file. Default: the newest run in runs/."),
+        typer.Argument(
+            autocompletion=runs, help="A run's folder, or any supported weights file. Default: the newest run in runs/."
+        ),
     ] = None,
     host: Annotated[
         str, typer.Option(help="Where to listen; 0.0.0.0 lets other machines in, with a token.")
