@@ -80,11 +80,13 @@ def cutout(
     if exported is not None:
         names: Sequence[str] = exported.classes
         predict: Predict = partial(exported.find, score_threshold=score_threshold)
+        work: object = exported.selection()
     else:
         from clothseg.models import Model  # noqa: PLC0415 - PyTorch; wrong input is refused without it
 
         model = Model.load(run, overrides=settings, device=device)
         names, predict = model.classes, partial(model.predict, score_threshold=score_threshold)
+        work = model.config.to_yaml()
     with progress_bar(quiet=quiet) as bar:
 
         def track(places: Sequence[Path]) -> Iterator[Path]:
@@ -108,7 +110,7 @@ def cutout(
             full_frame=full_frame,
             overwrite=overwrite,
             track=track,
-            work=[file_facts(weights_file(run)), model.config.to_yaml(), score_threshold],
+            work=[file_facts(weights_file(run)), work, score_threshold],
             notify=lambda message: None if quiet else ERRORS.print(escape(message)),
         )
     if not quiet and done.photos:
