@@ -93,9 +93,7 @@ def test_it_is_small_and_has_nothing_of_pytorch() -> None:
 def test_the_bounds_are_those_of_the_package() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    own = {
-        name_of(text): text.replace(" ", "") for text in [*project["dependencies"], *extras["serve"], *extras["onnx"]]
-    }
+    own = {name_of(text): text.replace(" ", "") for text in [*project["dependencies"], *extras["onnx"]]}
     listed = {name_of(text): text.replace(" ", "") for text in read_requirements(LIGHT)}
     assert {name: own.get(name) for name in listed} == listed
     left_out = {name_of(text) for text in project["dependencies"]} - set(listed)
