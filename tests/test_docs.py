@@ -2,14 +2,18 @@
 
 import base64
 import json
+import os
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from browser import look_at
 from label_files import crop, png, write_labelme_file
 from pycocotools import mask as pycoco
 
@@ -127,3 +131,73 @@ def test_the_first_page_works_as_written(
         made += ["runs/mine/report.html", "found/predictions.json", "cut/cutouts.json", "next/labels-coco.json"]
         assert len(list(Path("next/photos").iterdir())) == 4
     assert [name for name in made if not Path(name).is_file()] == []
+
+
+PAGES = sorted([*DOCS.glob("*.md"), *(DOCS.parent / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md"))])
+OURS = re.compile(r"https://(?:github\.com/clothseg/clothseg/blob|raw\.githubusercontent\.com/clothseg/clothseg)/main/")
+
+
+def without_code(page: Path) -> str:
+    return re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that GitHub makes of the headings of a page."""
+    titles = re.findall(r"^#+ (.+)$", without_code(page), re.MULTILINE)
+    bare = [re.sub(r"\[([^]]*)\]\([^)]*\)|[`*]", r"\1", title) for title in titles]
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in bare}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.name))
+def test_links_and_anchors_exist(page: Path) -> None:
+    broken = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", without_code(page)):
+        ours = OURS.match(link)
+        if not ours and re.match(r"https?:|mailto:", link):
+            continue
+        place, _, anchor = (link[ours.end() :] if ours else link).partition("#")
+        target = (DOCS.parent if ours else page.parent) / place if place else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            broken.append(link)
+    assert broken == []
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, built as `make docs` builds it."""
+    for library in ("mkdocs", "material", "mkdocstrings"):
+        pytest.importorskip(library, reason=f"{library} is not installed; make docs needs the extra `docs`")
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--no-directory-urls", "--site-dir"]
+    quiet = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
+    done = subprocess.run(
+        [*command, str(folder)], cwd=DOCS.parent, env=quiet, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+@pytest.mark.slow
+def test_the_site_has_every_page_and_loads_nothing_from_elsewhere(site: Path) -> None:
+    for page in DOCS.glob("*.md"):
+        text = (site / page.with_suffix(".html").name).read_text(encoding="utf-8")
+        loaded = re.findall(r"<(?:script|img|iframe|source)[^>]*\ssrc=\"([^\"]+)\"", text)
+        loaded += re.findall(r"<link[^>]*rel=\"(?:stylesheet|icon|preconnect|preload)\"[^>]*href=\"([^\"]+)\"", text)
+        loaded += re.findall(r"<link[^>]*href=\"([^\"]+)\"[^>]*rel=\"(?:stylesheet|icon|preconnect|preload)\"", text)
+        assert loaded
+        assert [place for place in loaded if re.match(r"(https?:)?//", place)] == [], page.name
+    assert (site / "search" / "search_index.json").stat().st_size > 100_000
+    interface = (site / "python.html").read_text(encoding="utf-8")
+    for name in ("clothseg.MaskRCNN", "clothseg.models.Model.fit", "clothseg.Config.load", "clothseg.garments.cut_out"):
+        assert f'id="{name}"' in interface
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_no_page_of_the_site_scrolls_sideways(site: Path, tmp_path: Path) -> None:
+    views, console = look_at([site / f"{name}.html" for name in ("index", "dataset", "figures", "python")], tmp_path)
+    for view in views:
+        assert view.needed <= view.width, f"{view.page} at {view.width}: {view.wide}"
+        assert view.pictures == []
+        assert [place for place in view.requests if not place.startswith("file:")] == []
+    assert [line for line in console if "search" not in line] == []  # a page in a file may not read the index
