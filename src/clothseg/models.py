@@ -145,7 +145,7 @@ class Model:
         the first of them writes. `unlabelled` are photos from `find_unlabelled` to learn from too.
 
         Raises:
-            ClothsegError: `run` is in the way (unless `overwrite` or `resume`), no such device, or see `training.fit`.
+            ClothsegError: `run` is in the way, there is no such device, the datasets do not fit, or training fails.
         """
         # Lightning Fabric, TensorBoard and matplotlib take seconds to import, and a prediction needs none of them.
         from clothseg.training.checks import check_datasets  # noqa: PLC0415

@@ -125,7 +125,7 @@ class Instances:
         return pixels
 
     def to_coco(self, image_id: int = 1) -> list[CocoResult]:
-        """The objects as COCO results, with classes 1..K as `category_id`; see `coco_results`."""
+        """The objects as COCO results, with classes 1..K as `category_id` and RLE masks."""
         return coco_results(image_id, self, lambda class_id: class_id)
 
     def to_pandas(self) -> "pandas.DataFrame":
