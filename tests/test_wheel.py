@@ -123,8 +123,8 @@ def test_the_source_package_has_what_the_tests_and_the_site_need(built: Path) ->
 
 def test_the_demo_runs_outside_the_clone(environment: Path, tmp_path: Path) -> None:
     program = str(environment / ("Scripts/clothseg.exe" if os.name == "nt" else "bin/clothseg"))
-    photo = str(min((sample.folder() / "validation").glob("*.jpg")))
-    photo = shutil.copy(photo, tmp_path / "photo.jpg")
+    photo = "photo.jpg"
+    shutil.copy(min((sample.folder() / "validation").glob("*.jpg")), tmp_path / photo)
     for words in (
         ["--version"],
         ["demo", "--epochs", "1", "--out", "run", "--device", "cpu", "--quiet"],
