@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 LOWEST := .venv-lowest
 
-.PHONY: demo test test-all test-lowest check fuzz bench clean
+.PHONY: demo test test-all test-lowest check docs wheel-test fuzz bench clean
 
 demo: $(INSTALLED)
 	$(BIN)/clothseg demo --out runs/demo --overwrite
@@ -27,6 +27,15 @@ check: $(INSTALLED)
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/pytest -n 0 tests/test_layers.py
+
+# The documentation as a site, in build/site; a broken link or anchor is an error. To read it while writing:
+# .venv/bin/mkdocs serve
+docs: $(INSTALLED)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+# Builds source package and wheel, installs the wheel in an environment of its own, and runs the demo there.
+wheel-test: $(INSTALLED)
+	$(BIN)/pytest -n 0 -m slow tests/test_wheel.py
 
 # Hours. Another number: make fuzz INPUTS=1000
 INPUTS ?= 100000

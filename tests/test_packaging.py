@@ -89,7 +89,7 @@ def test_every_requirement_is_pinned() -> None:
     assert [r for r in requirements() if plain(re.split("[<>=]", r)[0]) not in pinned] == []
 
 
-@pytest.mark.parametrize("folder", ["docs", "tests", "benchmarks", "scripts"])
+@pytest.mark.parametrize("folder", ["benchmarks", "docker", "docs", "notebooks", "scripts", "tests"])
 def test_the_source_package_contains(folder: str) -> None:
     assert f"graft {folder}" in (ROOT / "MANIFEST.in").read_text(encoding="utf-8").splitlines()
 

@@ -36,9 +36,10 @@ REPORT_CLASSES = ("Suit", "Dress", "Jeans")
 
 
 class Model:
-    """A network with its settings (`config`), its `classes` 1..K, and what `load_weights` did (`loaded`).
+    """A network of any kind: `build`, `load_weights` and `fit` make a new one, `load` takes a trained one.
 
-    A `calibration` changes the scores of all detections; None leaves them as the network gives them.
+    It has its settings (`config`), the PyTorch module (`network`), the names of the classes 1..K (`classes`), and what
+    became of each tensor of a file (`loaded`). A `calibration` changes the scores of all detections; None leaves them.
     """
 
     network_name: ClassVar[str | None] = None
@@ -74,10 +75,11 @@ class Model:
         return self
 
     def load_weights(self, source: str | Path | None = None, exclude: str | Sequence[str] = ()) -> Self:
-        """Fills the network from `source`, or else from the configuration's; see `weights.load_initial_weights`.
+        """Fills the network from `source`: a run, any supported weights file or a published name such as `coco`.
 
-        Warns about layers that start new because their shape in the file is different; `loaded` lists them. Raises
-        WeightsError if the source is not known, cannot be read, or does not fit.
+        By default it is `config.weights`. Names that begin with one of `exclude` stay new; `heads` is all heads.
+        Warns about layers that stay new because their shape in the file is different; `loaded` lists them.
+        Raises WeightsError if the source is not known, cannot be read, or does not fit.
         """
         self.calibration = None  # it belongs to the weights from before
         names = [exclude] if isinstance(exclude, str) else list(exclude)
@@ -96,7 +98,10 @@ class Model:
         classes: Sequence[str] | None = None,
         device: str | torch.device = AUTO,
     ) -> Self:
-        """Loads a trained network from a run's folder or any supported weights file to `device`; see `load_model`.
+        """Loads a trained network from a run's folder or any supported weights file to `device`.
+
+        The YAML file `settings` replaces defaults of the file's origin, and `overrides` such as `input.min_side=320`
+        replace both. `classes` are the names 1..K for a file that has none.
 
         Raises:
             RunError, WeightsError: the folder has no weights; they cannot be read, or are of another kind of network.
@@ -112,7 +117,7 @@ class Model:
 
     @classmethod
     def load_initial(cls, run: Path | str, classes: Sequence[str], *, device: str | torch.device = AUTO) -> Self:
-        """The network of a run as it was before its training; raises the errors of `load`."""
+        """The network of a run as it was before its training; takes and raises what `load` does."""
         return cls(Config.load_saved(RunFolder(Path(run)).config)).build(classes).load_weights().to(device)
 
     def save(self, path: Path | str, *, half: bool = False) -> None:
@@ -135,11 +140,12 @@ class Model:
     ) -> Self:
         """Trains on prepared datasets and writes the folder `run`; afterwards the network has the best weights.
 
-        The network is moved to `device` and stays there. Processes that `distributed.launch` started learn together, on
-        their own devices; the first of them writes. `unlabelled` are photos from `find_unlabelled` to learn from too.
+        `overwrite` replaces a run in the folder; `resume` continues it, with `force` also if the annotations changed.
+        The network is moved to `device`, or to that of `fabric` (`distributed.launch`), whose processes learn together;
+        the first of them writes. `unlabelled` are photos from `find_unlabelled` to learn from too.
 
         Raises:
-            ClothsegError: `run` is in the way (unless `overwrite` or `resume`), no such device, or see `training.fit`.
+            ClothsegError: `run` is in the way, there is no such device, the datasets do not fit, or training fails.
         """
         # Lightning Fabric, TensorBoard and matplotlib take seconds to import, and a prediction needs none of them.
         from clothseg.training.checks import check_datasets  # noqa: PLC0415
@@ -225,8 +231,8 @@ class Model:
     def predict_dataset(self, dataset: CocoLikeDataset, unread: list[str] | None = None) -> Iterator[list[CocoResult]]:
         """The detections of the dataset's classes on each photo of a prepared dataset, as COCO results.
 
-        `unread` is as in `evaluation.results.detections`, whose errors it raises too. Raises RunError if the dataset
-        has a class, by its name, that the network does not know.
+        `unread` is as in `evaluate`. Raises RunError if the dataset has a class, by its name, that the network does not
+        know, and UnreadPhotosError after all others if photos cannot be read and `unread` is not given.
         """
         if unknown := [name for name in dataset.classes if name not in self.classes]:
             known = ", ".join(self.classes)
@@ -279,18 +285,18 @@ class Model:
 
 
 class MaskRCNN(Model):
-    """Mask R-CNN: see `Model` for what it can do."""
+    """Mask R-CNN, with the methods of `Model`."""
 
     network_name = "mask_rcnn"
 
 
 class Yolact(Model):
-    """YOLACT: see `Model` for what it can do."""
+    """YOLACT, with the methods of `Model`."""
 
     network_name = "yolact"
 
 
 class DeepLab(Model):
-    """DeepLabv3+: see `Model` for what it can do."""
+    """DeepLabv3+, with the methods of `Model`."""
 
     network_name = "deeplab"

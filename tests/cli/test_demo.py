@@ -134,3 +134,19 @@ def test_networks_are_chosen_by_name(
     assert run_command("demo", "--networks", "deeplab, yolact", "--out", tmp_path / "demo", "--quiet") == 0
     assert of_networks[-1] in ("compare deeplab yolact", "compare yolact deeplab")
     assert capsys.readouterr() == (f"{tmp_path / 'demo' / 'comparison.html'}\n", "")
+
+
+def test_a_short_demo_trains_fewer_epochs(
+    calls: list[str],
+    run_command: RunCommand,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    given: list[Any] = []
+    monkeypatch.setattr("clothseg.cli.demo.fit", lambda *_, **options: given.append(options))
+    assert run_command("demo", "--epochs", 1, "--out", tmp_path / "demo") == 0
+    assert given[0]["overrides"] == ["train.epochs=1"]
+    assert "--config demo --set train.epochs=1 --out" in " ".join(capsys.readouterr().out.split())
+    assert Config.load(given[0]["config"], given[0]["overrides"]).train.epochs == 1
+    assert run_command("demo", "--epochs", 0, "--out", tmp_path / "other") == 2

@@ -120,3 +120,24 @@ def test_one_garment_goes_to_a_file(
     assert run_command(*words, "--quiet") == 0
     assert capsys.readouterr() == ("", "")
     assert (tmp_path / "cutouts" / "cutouts.json").is_file()
+
+
+class _LikeExported:
+    """What `load_exported` returns, computed by PyTorch, because an export takes long."""
+
+    def __init__(self, network: Path) -> None:
+        self.model = MaskRCNN.load(network)
+        self.classes, self.find, self.selection = self.model.classes, self.model.predict, self.model.selection
+
+
+def test_an_exported_network_cuts_out_all_garments_of_a_folder(
+    network: Path, run_command: RunCommand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clothseg.cli.cutout.load_exported", lambda *_: _LikeExported(network))
+    (tmp_path / "net.onnx").write_bytes(b"the loader is replaced")
+    photo = min((sample.folder() / "validation").glob("*.jpg"))
+    words = (photo, "--score-threshold", 0, "--out")
+    assert run_command("cutout", tmp_path / "net.onnx", *words, tmp_path / "exported") == 0
+    assert run_command("cutout", network, *words, tmp_path / "own") == 0
+    one, other = (json.loads((tmp_path / name / "cutouts.json").read_text()) for name in ("exported", "own"))
+    assert one["cutouts"] == other["cutouts"] != []

@@ -37,7 +37,6 @@ app = typer.Typer(
     cls=lazy_group("clothseg.cli", ORDER),
     help="Find garments on photos and cut them out: build datasets, fine-tune, evaluate, predict.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )

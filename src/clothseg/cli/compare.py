@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
+from clothseg.cli.completion import runs
 from clothseg.cli.inputs import Device, Overwrite, Quiet
 from clothseg.cli.terminal import ERRORS, progress_bar, walk
 from clothseg.errors import ClothsegError
@@ -22,7 +23,10 @@ PAGE = "comparison.html"
 
 
 def compare(
-    runs: Annotated[list[Path], typer.Argument(help="Folders of evaluated runs, or COCO results files; two or more.")],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(autocompletion=runs, help="Folders of evaluated runs, or COCO results files; two or more."),
+    ],
     data: Annotated[
         Path | None,
         typer.Option(help="A dataset's folder or COCO ground truth file. Default: the dataset of the runs."),

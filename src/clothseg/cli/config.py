@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from clothseg.cli.completion import presets
 from clothseg.cli.inputs import Overrides
 from clothseg.config import Config, preset_meanings
 
@@ -17,7 +18,9 @@ def _group() -> None:
 
 @app.command()
 def show(
-    source: Annotated[str | None, typer.Argument(help="A YAML file or the name of a preset.")] = None,
+    source: Annotated[
+        str | None, typer.Argument(autocompletion=presets, help="A YAML file or the name of a preset.")
+    ] = None,
     overrides: Overrides = None,
 ) -> None:
     """Print every setting with its value and meaning, as YAML; without a name, list the presets with their purpose.

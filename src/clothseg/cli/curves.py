@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from clothseg.cli.completion import runs
 from clothseg.cli.inputs import Overwrite, Quiet
 from clothseg.cli.terminal import ERRORS
 from clothseg.errors import RunError
@@ -16,7 +17,7 @@ from clothseg.training import read_history
 
 
 def curves(
-    runs: Annotated[list[Path], typer.Argument(help="Folders of runs.")],
+    runs: Annotated[list[Path], typer.Argument(autocompletion=runs, help="Folders of runs.")],
     out: Annotated[Path, typer.Option(help="The picture to write: .png or .svg.")] = Path("curves.png"),
     overwrite: Overwrite = False,
     quiet: Quiet = False,

@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 
 from clothseg.cli.catalogue import NetworkOptions, cut_out_catalogue
+from clothseg.cli.completion import classes_of_run, runs
 from clothseg.cli.exported import load_exported
 from clothseg.cli.inputs import Device, Gallery, Overwrite, Quiet, Recursive
 from clothseg.cli.selection import ClassAgnosticNms, ThresholdOf, Thresholds, selection_settings
@@ -39,7 +40,7 @@ from clothseg.weights.check import weights_file
 
 
 def cutout(
-    run: Annotated[Path, typer.Argument(help="A run's folder or a weights.safetensors.")],
+    run: Annotated[Path, typer.Argument(autocompletion=runs, help="A run's folder or a weights.safetensors.")],
     inputs: Annotated[
         list[str],
         typer.Argument(
@@ -56,7 +57,12 @@ def cutout(
         typer.Option("--format", help="List the cut-outs in tables in shards, for catalogues. Default: cutouts.json."),
     ] = None,
     classes: Annotated[
-        list[str] | None, typer.Option("--class", help="Only garments of this class, repeatable. Default: all classes.")
+        list[str] | None,
+        typer.Option(
+            "--class",
+            autocompletion=classes_of_run,
+            help="Only garments of this class, repeatable. Default: all classes.",
+        ),
     ] = None,
     score_threshold: Annotated[float, typer.Option(min=0, max=1, help="Lowest score of a garment.")] = 0.5,
     threshold: ThresholdOf = None,
@@ -124,11 +130,13 @@ def cutout(
     if exported is not None:
         names: Sequence[str] = exported.classes
         predict: Predict = partial(exported.find, score_threshold=score_threshold)
+        work: object = exported.selection()
     else:
         from clothseg.models import Model  # noqa: PLC0415 - PyTorch; wrong input is refused without it
 
         model = Model.load(run, overrides=settings, device=device)
         names, predict = model.classes, partial(model.predict, score_threshold=score_threshold)
+        work = model.config.to_yaml()
     with progress_bar(quiet=quiet) as bar:
 
         def track(places: Sequence[Path]) -> Iterator[Path]:
@@ -161,7 +169,7 @@ def cutout(
             overwrite=overwrite,
             gallery=gallery,
             track=track,
-            work=[file_facts(weights_file(run)), model.config.to_yaml(), score_threshold],
+            work=[file_facts(weights_file(run)), work, score_threshold],
             notify=lambda message: None if quiet else ERRORS.print(escape(message)),
         )
     place = out / "index.html" if gallery and done.garments else out

@@ -2,6 +2,7 @@
 
 import io
 import time
+from collections.abc import Sequence
 from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Annotated
@@ -9,8 +10,9 @@ from typing import Annotated
 import typer
 
 from clothseg import sample
+from clothseg.cli.completion import network_names
 from clothseg.cli.dataset.build import build
-from clothseg.cli.demo_networks import chosen_presets, demo_networks
+from clothseg.cli.demo_networks import chosen_presets, demo_networks, set_options
 from clothseg.cli.evaluate import evaluate
 from clothseg.cli.fit import fit
 from clothseg.cli.inputs import Device, Overwrite, Quiet
@@ -28,7 +30,14 @@ def demo(
     ] = None,
     networks: Annotated[
         str | None,
-        typer.Option(metavar="all|NAME,NAME", help="Train several networks, and write a page that compares them."),
+        typer.Option(
+            autocompletion=network_names,
+            metavar="all|NAME,NAME",
+            help="Train several networks, and write a page that compares them.",
+        ),
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Train this many epochs: 1 shows each step, but learns little.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the demo in --out that was stopped.")] = False,
     device: Device = "auto",
@@ -44,6 +53,7 @@ def demo(
     Example: [b]clothseg demo --networks all[/]
     """
     begun = time.monotonic()
+    settings = [] if epochs is None else [f"train.epochs={epochs}"]
     presets = None if networks is None else chosen_presets(networks)
     out = out or Path("runs/demo" if networks is None else "runs/demo-networks")
     if not resume:
@@ -53,9 +63,9 @@ def demo(
     with redirect_stdout(io.StringIO()) if quiet else nullcontext():
         try:
             if presets is None:
-                page = _one_network(out, device, resume=resume, overwrite=overwrite, quiet=quiet)
+                page = _one_network(out, device, settings, resume=resume, overwrite=overwrite, quiet=quiet)
             else:
-                page = demo_networks(out, presets, device, resume=resume, overwrite=overwrite, quiet=quiet)
+                page = demo_networks(out, presets, device, settings, resume=resume, overwrite=overwrite, quiet=quiet)
         except (InterruptedRun, KeyboardInterrupt) as error:
             chosen = [] if networks is None else ["--networks", networks]
             again = shell_command(["clothseg", "demo", *chosen, "--out", out, "--resume"])
@@ -63,10 +73,12 @@ def demo(
     print(page if quiet else f"\nAll done in {time.monotonic() - begun:.0f} seconds. Open {page}")
 
 
-def _one_network(out: Path, device: str, *, resume: bool, overwrite: bool, quiet: bool) -> Path:
+def _one_network(
+    out: Path, device: str, settings: Sequence[str], *, resume: bool, overwrite: bool, quiet: bool
+) -> Path:
     """All steps with one network; returns its report."""
     begun = time.monotonic()
-    timings = _steps(out, device, resume=resume, overwrite=overwrite, quiet=quiet)
+    timings = _steps(out, device, settings, resume=resume, overwrite=overwrite, quiet=quiet)
     from clothseg.report import write_report  # noqa: PLC0415 - PyTorch; wrong input is refused without it
 
     timings["all together"] = time.monotonic() - begun
@@ -74,7 +86,9 @@ def _one_network(out: Path, device: str, *, resume: bool, overwrite: bool, quiet
     return write_report(out, out / "data")
 
 
-def _steps(out: Path, device: str, *, resume: bool, overwrite: bool, quiet: bool) -> dict[str, float]:
+def _steps(
+    out: Path, device: str, settings: Sequence[str], *, resume: bool, overwrite: bool, quiet: bool
+) -> dict[str, float]:
     """All steps, without those that `resume` finds done; returns the seconds of some."""
     chosen = [] if device == AUTO else ["--device", device]
     data, run, timings = out / "data", RunFolder(out), {}
@@ -87,8 +101,8 @@ def _steps(out: Path, device: str, *, resume: bool, overwrite: bool, quiet: bool
         say_command("fit", data, "--out", out, "--resume", *chosen)
         fit(data, out, resume=True, device=device, quiet=quiet)
     else:
-        say_command("fit", data, "--config", "demo", "--out", out, "--overwrite", *chosen)
-        fit(data, out, config="demo", overwrite=True, device=device, quiet=quiet)
+        say_command("fit", data, "--config", "demo", *set_options(settings), "--out", out, "--overwrite", *chosen)
+        fit(data, out, config="demo", overrides=list(settings), overwrite=True, device=device, quiet=quiet)
     if not (resume and run.initial_metrics.is_file()):
         say_command("evaluate", out, data, "--initial-weights", *chosen)
         evaluate(out, data, initial=True, device=device, quiet=quiet)

@@ -47,7 +47,14 @@ def chosen_presets(networks: str) -> dict[str, str]:
 
 
 def demo_networks(
-    out: Path, presets: dict[str, str], device: str, *, resume: bool, overwrite: bool, quiet: bool
+    out: Path,
+    presets: dict[str, str],
+    device: str,
+    settings: Sequence[str],
+    *,
+    resume: bool,
+    overwrite: bool,
+    quiet: bool,
 ) -> Path:
     """Trains and evaluates the networks on the sample, one after the other, and compares them; returns the page.
 
@@ -55,6 +62,7 @@ def demo_networks(
         out: folder for `data`, a run for each network, and the page.
         presets: the preset of each network by its name.
         device: where the networks run.
+        settings: overrides of each preset, such as `train.epochs=1`.
         resume: whether what is done already is left out.
         overwrite: whether what is in `out` may be replaced.
         quiet: whether messages and progress bars are left out.
@@ -66,23 +74,30 @@ def demo_networks(
     runs = [out / name for name in presets]
     for run, preset in zip(runs, presets.values(), strict=True):
         if not (resume and RunFolder(run).metrics.is_file()):
-            _train(run, preset, data, device, resume=resume, quiet=quiet)
+            _train(run, preset, data, device, settings, resume=resume, quiet=quiet)
     page = out / PAGE
     say_command("compare", *runs, "--out", page, "--overwrite", *_on(device))
     compare(runs, data=data, out=page, device=device, overwrite=True, quiet=quiet)
     return page
 
 
-def _train(run: Path, preset: str, data: Path, device: str, *, resume: bool, quiet: bool) -> None:
+def _train(
+    run: Path, preset: str, data: Path, device: str, settings: Sequence[str], *, resume: bool, quiet: bool
+) -> None:
     """Trains, or continues, and evaluates one network."""
     if resume and RunFolder(run).last.is_file():
         say_command("fit", data, "--out", run, "--resume", *_on(device))
         fit(data, run, resume=True, device=device, quiet=quiet)
     else:
-        say_command("fit", data, "--config", preset, "--out", run, "--overwrite", *_on(device))
-        fit(data, run, config=preset, overwrite=True, device=device, quiet=quiet)
+        say_command("fit", data, "--config", preset, *set_options(settings), "--out", run, "--overwrite", *_on(device))
+        fit(data, run, config=preset, overrides=list(settings), overwrite=True, device=device, quiet=quiet)
     say_command("evaluate", run, data, *_on(device))
     evaluate(run, data, device=device, quiet=quiet)
+
+
+def set_options(settings: Sequence[str]) -> list[str]:
+    """The options of the command line that set these."""
+    return [word for setting in settings for word in ("--set", setting)]
 
 
 def _on(device: str) -> Sequence[str]:

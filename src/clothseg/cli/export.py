@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from clothseg.cli.completion import runs
 from clothseg.cli.inputs import ClassNames, Overrides, Overwrite, Quiet, WeightsSettings, split_names
 from clothseg.cli.terminal import ERRORS, progress_bar, waiting
 from clothseg.dataset.photo_search import find_photos
@@ -17,7 +18,7 @@ from clothseg.weights import check_model
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="A run's folder, or any supported weights file.")],
+    run: Annotated[Path, typer.Argument(autocompletion=runs, help="A run's folder, or any supported weights file.")],
     out: Annotated[Path, typer.Option(help="The ONNX file to write.")] = Path("model.onnx"),
     check: Annotated[
         list[Path] | None,

@@ -25,6 +25,7 @@ PART, WRONG, FAULT = 1, 2, 3
 ISSUES = "https://github.com/clothseg/clothseg/issues"
 _LONGEST = 1000  # characters of an unexpected error's own message
 _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+_PYTORCH = {"torch", "torchvision", "timm", "lightning_fabric"}
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
@@ -112,6 +113,11 @@ def _known(error: BaseException) -> str:
         return (
             "a worker process ended suddenly, perhaps because memory ran out; the same command continues what it can; "
             "use fewer --workers"
+        )
+    if isinstance(error, ModuleNotFoundError) and error.name in _PYTORCH:
+        return (
+            f"this needs PyTorch, and {error.name} is not installed: pip install clothseg, with all that it requires; "
+            "without PyTorch, networks run that `clothseg export` wrote"
         )
     if isinstance(error, RuntimeError) and "start new thread" in str(error):
         return "the system allows no more threads; close other programs, or raise the limit (ulimit -u)"

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from clothseg.cli.completion import runs
 from clothseg.cli.inputs import Overwrite, Quiet
 from clothseg.cli.selection import ThresholdOf, Thresholds, least_scores
 from clothseg.cli.terminal import ERRORS, counted, fail_for_unread, progress_bar, walk
@@ -15,7 +16,7 @@ from clothseg.files import require_absent
 
 
 def figures(
-    run: Annotated[Path, typer.Argument(help="An evaluated run's folder.")],
+    run: Annotated[Path, typer.Argument(autocompletion=runs, help="An evaluated run's folder.")],
     out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("figures"),
     data: Annotated[Path | None, typer.Option(help="The dataset. Default: the run's own.")] = None,
     split: Annotated[str | None, typer.Option(help="Another split of the dataset than val.")] = None,

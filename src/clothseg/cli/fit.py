@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from clothseg.cli.completion import initial_weights, presets
 from clothseg.cli.inputs import Data, Device, Overrides, Overwrite, Quiet
 from clothseg.cli.terminal import ERRORS, counted, fail_for_unread, progress_bar, walk
 from clothseg.config import Config
@@ -41,12 +42,17 @@ def fit(
     out: Annotated[Path, typer.Option(help="Folder for the run.")],
     config: Annotated[
         str | None,
-        typer.Option(help="A YAML file or the name of a preset. Default: demo, or the continued run's."),
+        typer.Option(
+            autocompletion=presets, help="A YAML file or the name of a preset. Default: demo, or the continued run's."
+        ),
     ] = None,
     overrides: Overrides = None,
     weights: Annotated[
         str | None,
-        typer.Option(help="Initial weights: a run, any supported weights file, or a published name such as coco."),
+        typer.Option(
+            autocompletion=initial_weights,
+            help="Initial weights: a run, any supported weights file, or a published name such as coco.",
+        ),
     ] = None,
     split: Annotated[str, typer.Option(help="The split to learn from.")] = "train",
     val_split: Annotated[

@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 
 from clothseg import sample
+from clothseg.cli.completion import devices, setting_names
 from clothseg.cli.terminal import ERRORS
 from clothseg.devices import check_device_name
 from clothseg.paths import Wanted, require_path
@@ -27,7 +28,10 @@ Quiet = Annotated[
 Overrides = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", metavar="SECTION.KEY=VALUE", help="Change a setting, repeatable; list all: clothseg config show demo."
+        "--set",
+        metavar="SECTION.KEY=VALUE",
+        autocompletion=setting_names,
+        help="Change a setting, repeatable; list all: clothseg config show demo.",
     ),
 ]
 WeightsSettings = Annotated[
@@ -44,6 +48,7 @@ Device = Annotated[
     str,
     typer.Option(
         callback=check_device_name,
+        autocompletion=devices,
         metavar="auto|cpu|cuda|cuda:1|mps",
         help="Where the network runs. auto takes the GPU if there is one.",
     ),

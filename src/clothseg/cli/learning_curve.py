@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from clothseg.cli.completion import presets
 from clothseg.cli.fit import only_readable
 from clothseg.cli.inputs import Data, Device, Overrides, Overwrite, Quiet, names_in
 from clothseg.cli.terminal import ERRORS, fail_for_unread, progress_bar, walk
@@ -24,7 +25,7 @@ from clothseg.weights import check_source
 def learning_curve(
     data: Data,
     out: Annotated[Path, typer.Option(help="Folder for the trainings and the page.")],
-    config: Annotated[str, typer.Option(help="A YAML file or the name of a preset.")] = "demo",
+    config: Annotated[str, typer.Option(autocompletion=presets, help="A YAML file or the name of a preset.")] = "demo",
     overrides: Overrides = None,
     parts: Annotated[
         str, typer.Option(help="Parts of the photos, as fractions or numbers of photos, separated by commas.")

@@ -10,6 +10,7 @@ from rich.markup import escape
 
 from clothseg import videos
 from clothseg.cli.catalogue import NetworkOptions, predict_catalogue
+from clothseg.cli.completion import runs
 from clothseg.cli.exported import load_exported
 from clothseg.cli.inputs import (
     ClassNames,
@@ -60,7 +61,7 @@ if TYPE_CHECKING:
 
 
 def predict(
-    run: Annotated[Path, typer.Argument(help="A run's folder, or any supported weights file.")],
+    run: Annotated[Path, typer.Argument(autocompletion=runs, help="A run's folder, or any supported weights file.")],
     inputs: Annotated[
         list[str],
         typer.Argument(

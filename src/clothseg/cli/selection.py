@@ -6,12 +6,18 @@ from typing import Annotated
 
 import typer
 
+from clothseg.cli.completion import thresholds_of_run
 from clothseg.errors import ClothsegError
 from clothseg.evaluation.stored import stored_thresholds
 
 ThresholdOf = Annotated[
     list[str] | None,
-    typer.Option("--threshold", metavar="CLASS=SCORE", help="Lowest score of one class, repeatable."),
+    typer.Option(
+        "--threshold",
+        autocompletion=thresholds_of_run,
+        metavar="CLASS=SCORE",
+        help="Lowest score of one class, repeatable.",
+    ),
 ]
 Thresholds = Annotated[
     str | None,

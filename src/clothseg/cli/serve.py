@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from clothseg.cli.completion import runs
 from clothseg.cli.exported import load_exported
 from clothseg.cli.failures import report_failure
 from clothseg.cli.inputs import ClassNames, Device, Overrides, Quiet, WeightsSettings, split_names
@@ -28,8 +29,9 @@ def serve(
     run: Annotated[
         Path | None,
         typer.Argument(
+            autocompletion=runs,
             help="A run's folder, any supported weights file, an ONNX file of clothseg, or garments. Default: the "
-            "newest run in runs/, or garments."
+            "newest run in runs/, or garments.",
         ),
     ] = None,
     host: Annotated[

@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from clothseg.cli.completion import published_weights
 from clothseg.cli.inputs import split_names
 from clothseg.cli.terminal import ERRORS
 from clothseg.errors import ClothsegError
@@ -103,7 +104,10 @@ def convert(
 
 @app.command()
 def download(
-    name: Annotated[str | None, typer.Argument(help="A name of the list; leave it out to see the list.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(autocompletion=published_weights, help="A name of the list; leave it out to see the list."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the file. Default: the cache.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
     quiet: Quiet = False,

@@ -46,7 +46,7 @@ class CocoLikeDataset:
         folder: where it was loaded from, or None.
         corrections: what the reader set right or left out in that file.
         photo_split: the split of the file that this dataset is one side of, or None.
-        unlabelled: how many photos at the end have no labels of their own; see `unlabelled.py`.
+        unlabelled: how many photos at the end have no labels of their own, as `fit` makes them of `unlabelled`.
     """
 
     def __init__(self) -> None:

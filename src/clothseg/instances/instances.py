@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     import supervision
 
 
+def _not_given() -> Tensor:
+    return torch.empty(0)
+
+
 @dataclass(frozen=True, repr=False)
 class Instances:
     """The objects on one photo. All tensors have the same length N.
@@ -44,10 +48,10 @@ class Instances:
     boxes: Tensor
     classes: Tensor
     masks: Masks
-    scores: Tensor = field(default_factory=lambda: torch.empty(0))
-    crowd: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.bool))
+    scores: Tensor = field(default_factory=_not_given)
+    crowd: Tensor = field(default_factory=_not_given)
     names: tuple[str, ...] = ()
-    has_mask: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.bool))
+    has_mask: Tensor = field(default_factory=_not_given)
 
     def __post_init__(self) -> None:
         count = len(self.boxes)
@@ -121,11 +125,11 @@ class Instances:
         return pixels
 
     def to_coco(self, image_id: int = 1) -> list[CocoResult]:
-        """The objects as COCO results, with classes 1..K as `category_id`; see `coco_results`."""
+        """The objects as COCO results, with classes 1..K as `category_id` and RLE masks."""
         return coco_results(image_id, self, lambda class_id: class_id)
 
     def to_pandas(self) -> "pandas.DataFrame":
-        """A table with a row for each object; see `to_frame`.
+        """A row for each object: class, class_id (1..K), score, x1, y1, x2, y2 (pixels), area (pixels of the mask).
 
         Raises:
             ClothsegError: pandas is not installed.
@@ -133,7 +137,7 @@ class Instances:
         return to_frame(self)
 
     def to_supervision(self) -> "supervision.Detections":
-        """The objects for the library supervision; see `to_detections`.
+        """The objects for the library supervision, with classes 1..K, and their names in `data["class_name"]`.
 
         Raises:
             ClothsegError: supervision is not installed.

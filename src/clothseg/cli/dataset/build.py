@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from clothseg.cli.completion import classes_of_source
 from clothseg.cli.inputs import folder_called, names_in
 from clothseg.cli.terminal import progress_bar
 from clothseg.cores import usable_cores
@@ -38,7 +39,11 @@ def build(
     out: Annotated[Path, typer.Option(help="Folder for the dataset.")],
     classes: Annotated[
         list[str] | None,
-        typer.Option(help="Class names or ids, repeated or with commas. Default: Suit,Dress,Jeans.", metavar="NAMES"),
+        typer.Option(
+            autocompletion=classes_of_source,
+            help="Class names or ids, repeated or with commas. Default: Suit,Dress,Jeans.",
+            metavar="NAMES",
+        ),
     ] = None,
     include_children: Annotated[
         bool, typer.Option("--include-children", help="A class includes all kinds below it in the class tree.")

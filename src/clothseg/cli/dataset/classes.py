@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from clothseg.cli.completion import classes_of_source
 from clothseg.cli.inputs import folder_called
 from clothseg.cli.terminal import ERRORS
 from clothseg.files import atomic_write
@@ -18,7 +19,10 @@ DEFAULT_ROOTS = ["Person", "Vehicle", "Clothing"]
 def classes(
     source: Annotated[Path, typer.Argument(help="Folder with the class files; [b]sample[/] is installed.")],
     roots: Annotated[
-        list[str] | None, typer.Argument(help="Class names or ids. Default: Person, Vehicle and Clothing.")
+        list[str] | None,
+        typer.Argument(
+            autocompletion=classes_of_source, help="Class names or ids. Default: Person, Vehicle and Clothing."
+        ),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="The whole tree.")] = False,
     masks_only: Annotated[

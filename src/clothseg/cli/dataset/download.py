@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from clothseg.cli.completion import classes_of_source
 from clothseg.cli.dataset.build import DEFAULT_CLASSES
 from clothseg.cli.inputs import names_in
 from clothseg.cli.terminal import ERRORS, transfer_bar
@@ -26,7 +27,11 @@ def download(
     out: Annotated[Path, typer.Option(help="Folder for the files. An earlier download in it is resumed.")],
     classes: Annotated[
         list[str] | None,
-        typer.Option(help="Class names or ids, repeated or with commas. Default: Suit,Dress,Jeans.", metavar="NAMES"),
+        typer.Option(
+            autocompletion=classes_of_source,
+            help="Class names or ids, repeated or with commas. Default: Suit,Dress,Jeans.",
+            metavar="NAMES",
+        ),
     ] = None,
     include_children: Annotated[
         bool, typer.Option("--include-children", help="A class includes all kinds below it in the class tree.")

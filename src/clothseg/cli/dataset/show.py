@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from clothseg.cli.completion import presets, setting_names
 from clothseg.cli.inputs import known_names_in
 from clothseg.cli.terminal import ERRORS, progress_bar
 from clothseg.config import Config
@@ -38,12 +39,16 @@ def show(
     ] = 2000,
     seed: Annotated[int, typer.Option(min=0, help="A different seed selects other photos.")] = 0,
     config: Annotated[
-        str | None, typer.Option(help="Configuration whose resizing is shown: a YAML file or a preset.")
+        str | None,
+        typer.Option(autocompletion=presets, help="Configuration whose resizing is shown: a YAML file or a preset."),
     ] = None,
     augment: Annotated[
-        str | None, typer.Option(help="Configuration whose augmentation and resizing are shown.")
+        str | None,
+        typer.Option(autocompletion=presets, help="Configuration whose augmentation and resizing are shown."),
     ] = None,
-    overrides: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, repeatable.")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", autocompletion=setting_names, help="section.key=value, repeatable.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder of --out.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar and no summary.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a list of the pictures as JSON.")] = False,

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from clothseg.cli.completion import classes_of_source
 from clothseg.cli.dataset.build import DEFAULT_CLASSES
 from clothseg.cli.inputs import folder_called, names_in
 from clothseg.cli.terminal import ERRORS
@@ -27,7 +28,10 @@ def stats(
         str | None, typer.Option(help="Only photos whose id begins with one of these digits: f, e,f or 0-3.")
     ] = None,
     classes: Annotated[
-        list[str] | None, typer.Option(help="Classes to mark. Default: Suit,Dress,Jeans.", metavar="NAMES")
+        list[str] | None,
+        typer.Option(
+            autocompletion=classes_of_source, help="Classes to mark. Default: Suit,Dress,Jeans.", metavar="NAMES"
+        ),
     ] = None,
     min_instances: Annotated[int, typer.Option(min=0, help="Number of masks that a class needs.")] = 200,
     everything: Annotated[bool, typer.Option("--all", help="Show all classes, not only the first 40.")] = False,

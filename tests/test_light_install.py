@@ -1,0 +1,149 @@
+"""Exported networks and work on datasets need nothing of PyTorch, and this installation is small.
+
+The commands run with another folder of libraries: only what `requirements-onnx.txt` names, and what that requires.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import clothseg
+from clothseg import sample
+from clothseg.config import Config
+from clothseg.models import MaskRCNN
+from installed_size import closure, read_requirements, size_of
+
+ROOT = Path(__file__).parents[1]
+LIGHT = ROOT / "requirements-onnx.txt"
+PYTORCH = {"torch", "torchvision", "timm", "lightning-fabric", "tensorboard"}
+LIMIT = 1_500_000_000
+SETTINGS = [
+    *("input.height=96", "input.width=64", "network.fpn.channels=32", "network.box_head.fc_dim=64"),
+    *("network.mask_head.channels=32", "inference.max_detections=2", "inference.score_threshold=0"),
+]
+"""Of an untrained network that finds two objects on every photo."""
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def name_of(requirement: str) -> str:
+    return re.split(r"[\[<>=!~; ]", requirement, maxsplit=1)[0].lower().replace("_", "-")
+
+
+@pytest.fixture(scope="module")
+def libraries(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for PYTHONPATH with clothseg and the libraries of the light installation."""
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    folder = tmp_path_factory.mktemp("libraries")
+    for found in closure(read_requirements(LIGHT)).values():
+        for top in {file.parts[0] for file in found.files or ()} - {"..", "__pycache__"}:
+            if not (folder / top).exists():
+                (folder / top).symlink_to(str(found.locate_file(top)))
+    (folder / "clothseg").symlink_to(Path(clothseg.__file__).parent)
+    return folder
+
+
+@pytest.fixture
+def run(libraries: Path, tmp_path: Path) -> Run:
+    """Runs a command of clothseg with these libraries, in the folder of the test."""
+
+    def ran(*words: object) -> "subprocess.CompletedProcess[str]":
+        # A virtual environment has libraries of its own: the program that it was made from has none.
+        environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+        environment |= {"PYTHONPATH": str(libraries), "PYTHONNOUSERSITE": "1", "COLUMNS": "200"}
+        python = Path(sys.base_prefix, "bin", "python3")
+        command = [str(python), "-m", "clothseg", *map(str, words)]
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+
+    return ran
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    for library in ("onnx", "onnxscript"):
+        pytest.importorskip(library, reason=f"{library} is not installed")
+    from clothseg.export import export_onnx
+
+    path = tmp_path_factory.mktemp("network") / "net.onnx"
+    export_onnx(MaskRCNN(Config.load("demo", SETTINGS)).build(["Suit", "Dress"]), path)
+    return path
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for photo in sorted((sample.folder() / "validation").glob("*.jpg"))[:2]:
+        shutil.copy(photo, folder)
+    return folder
+
+
+def test_it_is_small_and_has_nothing_of_pytorch() -> None:
+    found = closure(read_requirements(LIGHT))
+    assert {name for name in found if name in PYTORCH or name.startswith(("nvidia-", "triton"))} == set()
+    assert sum(map(size_of, found.values())) < LIMIT
+
+
+def test_the_bounds_are_those_of_the_package() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    own = {name_of(text): text.replace(" ", "") for text in [*project["dependencies"], *extras["onnx"]]}
+    listed = {name_of(text): text.replace(" ", "") for text in read_requirements(LIGHT)}
+    assert {name: own.get(name) for name in listed} == listed
+    left_out = {name_of(text) for text in project["dependencies"]} - set(listed)
+    assert left_out == PYTORCH | {"protobuf", "h5py", *(name for name in own if name.startswith("efficientnet"))}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights on Windows")
+def test_exported_networks_work(run: Run, network: Path, photos: Path, tmp_path: Path) -> None:
+    forms = ["--format", "coco", "--format", "csv", "--format", "pictures", "--format", "class-maps"]
+    for words in (
+        ["predict", network, photos, "--out", "found", "--score-threshold", "0", *forms, "--labels", "coco"],
+        ["cutout", network, photos, "--out", "cut", "--score-threshold", "0"],
+    ):
+        done = run(*words)
+        assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+    assert {"predictions.json", "detections.csv", "class-maps"} <= {
+        path.name for path in (tmp_path / "found").iterdir()
+    }
+    cut = next((tmp_path / "cut").glob("*.png"))
+    done = run("compose", cut, min(photos.iterdir()), "--out", "composed.jpg")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights on Windows")
+def test_datasets_work(run: Run, tmp_path: Path) -> None:
+    for words in (
+        ["dataset", "build", "sample", "--limit", "3", "--out", "data"],
+        ["dataset", "check", "data", "--json"],
+        ["dataset", "export", "data", "--format", "yolo", "--out", "yolo"],
+        ["dataset", "import", "yolo", "--out", "again"],
+        ["config", "show", "demo"],
+        ["--version"],
+    ):
+        done = run(*words)
+        assert done.returncode == 0 or words[:2] == ["dataset", "check"], done.stderr
+        assert "Traceback" not in done.stderr
+    assert "torch not installed" in done.stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights on Windows")
+@pytest.mark.parametrize("command", ["fit", "predict", "show"])
+def test_what_needs_pytorch_says_so(command: str, run: Run, tmp_path: Path, photos: Path) -> None:
+    assert run("dataset", "build", "sample", "--limit", "3", "--out", "data").returncode == 0
+    MaskRCNN(Config.load("demo", SETTINGS)).build(["Suit"]).save(tmp_path / "net.safetensors")
+    words = {
+        "fit": ("fit", "data", "--out", "run"),
+        "predict": ("predict", "net.safetensors", photos, "--out", "found"),
+        "show": ("dataset", "show", "data", "--out", "look"),
+    }
+    done = run(*words[command])
+    assert done.returncode == 2, done.stderr
+    assert "this needs PyTorch, and torch is not installed" in " ".join(done.stderr.split())
