@@ -172,10 +172,10 @@ def cutout(
             work=[file_facts(weights_file(run)), work, score_threshold],
             notify=lambda message: None if quiet else ERRORS.print(escape(message)),
         )
-    place = out / "index.html" if gallery and done.garments else out
+    result = out / "index.html" if gallery and done.garments else out
     if not quiet and done.photos:
         ERRORS.print(
-            f"{counted(done.garments, 'garment')} cut out of {counted(done.photos, 'photo')}; see {escape(str(place))}"
+            f"{counted(done.garments, 'garment')} cut out of {counted(done.photos, 'photo')}; see {escape(str(result))}"
         )
     fail_for_unread(done.failed, done=bool(done.photos))
 
