@@ -59,9 +59,8 @@ class Model:
         self.calibration: Calibration | None = None
 
     def __repr__(self) -> str:
-        built = f"classes={self.classes}" if self.network else "not built"
-        network, backbone = self.config.network.name, self.config.backbone.name
-        return f"{type(self).__name__}(network={network}, backbone={backbone}, {built})"
+        built, config = f"classes={self.classes}" if self.network else "not built", self.config
+        return f"{type(self).__name__}(network={config.network.name}, backbone={config.backbone.name}, {built})"
 
     def build(self, classes: Sequence[str] = REPORT_CLASSES) -> Self:
         """Builds the network for `classes`, with random weights.
@@ -71,7 +70,7 @@ class Model:
         if wrong := wrong_class_names(classes):
             raise ConfigError(wrong)
         self.classes, self.calibration = list(classes), None
-        self.network = build_network(self.config, len(self.classes))
+        self.network = build_network(self.config, len(classes))
         return self
 
     def load_weights(self, source: str | Path | None = None, exclude: str | Sequence[str] = ()) -> Self:
@@ -196,8 +195,7 @@ class Model:
 
         Instances below `score_threshold` are dropped; the configuration's threshold for a class takes precedence.
 
-        Raises PhotoError if a photo cannot be read or is not one; for a list `UnreadPhotosError`, when the others are
-        done.
+        Raises PhotoError for what is not a readable photo; of several, UnreadPhotosError when the others are done.
         """
         if is_list(photo):
             return for_each_photo(photo, partial(self.predict, score_threshold=score_threshold))
