@@ -16,7 +16,7 @@ import clothseg
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "clothseg"
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9._-]+)>=(?P<lowest>[0-9.]+)")
+REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9._-]+)(\[[a-z0-9,]+\])?>=(?P<lowest>[0-9.]+)")
 
 
 def requirements() -> list[str]:
@@ -86,7 +86,7 @@ def test_the_lowest_versions_are_those_of_the_requirements() -> None:
 
 def test_every_requirement_is_pinned() -> None:
     pinned = pins("constraints.txt")
-    assert [r for r in requirements() if plain(re.split("[<>=]", r)[0]) not in pinned] == []
+    assert [r for r in requirements() if plain(re.split(r"[<>=\[]", r)[0]) not in pinned] == []
 
 
 @pytest.mark.parametrize("folder", ["benchmarks", "docker", "docs", "notebooks", "scripts", "tests"])

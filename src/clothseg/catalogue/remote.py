@@ -25,9 +25,9 @@ def filesystem_of(url: str) -> "tuple[AbstractFileSystem, str]":
     Raises:
         ClothsegError: a package is missing, or the kind of URL is not known.
     """
-    import fsspec  # noqa: PLC0415 - only who has URLs needs it
-
     try:
+        import fsspec  # noqa: PLC0415 - only who has URLs needs it
+
         return _typed(fsspec.core.url_to_fs(url, use_listings_cache=False))
     except ImportError as error:
         package = _PACKAGES.get(url.partition(":")[0].lower(), str(error))
