@@ -77,7 +77,10 @@ CASES: list[tuple[str, Sequence[str]]] = [
     ("predict my-photos runs/demo --out f", ["the run comes first"]),
     ("predict runs/demo my-photo --out f", ["did you mean my-photos?"]),
     ("predict runs/demo my-photos/b.jpg --out f", ["did you mean my-photos/a.jpg?"]),
-    ("predict runs/demo https://a.org/b.jpg --out f", ["https://a.org/b.jpg: a web address; download the photo"]),
+    (
+        "predict runs/demo https://a.org/b.jpg --out f",
+        ["https://a.org/b.jpg: a web address; add --format parquet (or jsonl)", "or download the photos first"],
+    ),
     ("predict runs/demo my-photos --out f --conf 0.5", ["it is --score-threshold"]),
     ("predict runs/demo my-photos --out f --formt csv", ["--format"]),
     ("predict runs/demo my-photos --out f --format cvs", ["csv"]),

@@ -26,7 +26,7 @@ MODULES = "clothseg.networks.mask_rcnn"
 BOX_ARITHMETIC = [
     f"{MODULES}.rpn.match_boxes", f"{MODULES}.rpn.encode_boxes", f"{MODULES}.rpn.decode_boxes",
     f"{MODULES}.rpn.rpn_losses", f"{MODULES}.rpn.batched_nms", f"{MODULES}.losses.match_boxes",
-    f"{MODULES}.network.encode_boxes", f"{MODULES}.network.box_head_losses", f"{MODULES}.network.mask_loss",
+    f"{MODULES}.network.encode_boxes", f"{MODULES}.network.box_head_losses", f"{MODULES}.losses.mask_loss",
     f"{MODULES}.postprocess.decode_boxes",
 ]  # fmt: skip
 

@@ -9,14 +9,13 @@ from clothseg import sample
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
 from clothseg.networks import build_network
-from clothseg.networks.mask_rcnn.network import MaskRCNNNetwork
 from clothseg.openimages import BuildOptions, build_dataset
 from clothseg.runs import RunFolder
 from clothseg.training import HistoryRow
 from clothseg.training.run_log import RunLog
 from clothseg.training.trainer import Trainer
 
-LOSSES = MaskRCNNNetwork.loss_names
+LOSSES = tuple(Config().network.weight_by_loss)
 CLASSES = ["Suit", "Dress", "Jeans"]
 SMALL_NETWORK = [
     "input.height=96",

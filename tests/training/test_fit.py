@@ -121,7 +121,7 @@ def test_a_loaded_run_predicts_like_the_trained_model(photos: Photos, tmp_path: 
     headings = [line.split()[2] for line in log[:7]]
     assert headings == ["network", "weights", "photos", "steps", "numbers", "anchors", "memory"]
     assert "2 epochs of 3 steps of 2 photos" in log[3]
-    epochs = [line.split()[2:6] for line in log[7:] if "steps wait" not in line]  # advice depends on the machine's load
+    epochs = [line.split()[2:6] for line in log[7:] if line.split()[2] == "epoch"]  # advice depends on load and result
     assert epochs == [["epoch", str(n), "of", "2:"] for n in (1, 2)]
     again = MaskRCNN.load(tmp_path / "run")
     assert again.classes == ["Suit", "Dress", "Jeans"]
@@ -184,7 +184,7 @@ def test_a_run_with_a_missing_photo_stops_and_resumes_exactly(small_data: Path, 
     config = Config.load("demo", [*TINY, *uncached, "train.ema_decay=0.9"])
     MaskRCNN(config).build(CLASSES).fit(train, val, tmp_path / "whole", quiet=True)
     step = Trainer.step
-    for gone, at in ((train.images[1].path, 5), (val.images[0].path, 4)):  # within epoch 3; at the end of epoch 2
+    for gone, at in ((train.images[1].path, 5), (train.images[0].path, 6)):  # within epoch 3
         run, away = tmp_path / f"run{at}", tmp_path / "away"
 
         def step_without_photo(trainer: Trainer, gone: Path = gone, away: Path = away, at: int = at) -> None:

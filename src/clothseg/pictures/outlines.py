@@ -2,21 +2,23 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from clothseg.instances import Instances
 from clothseg.photos import RgbImage
 from clothseg.pictures.colours import CROWD, class_colour
+
+if TYPE_CHECKING:  # it needs torch
+    from clothseg.instances import Instances
 
 Box = tuple[float, float, float, float]
 _BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
 
 
-def draw_outlines(photo: RgbImage, instances: Instances) -> RgbImage:
+def draw_outlines(photo: RgbImage, instances: "Instances") -> RgbImage:
     """Draws boxes as black lines and the contours of masks as white lines, as in the report's Figure 5.
 
     Boxes of objects without a mask are dashed.
@@ -40,7 +42,7 @@ def draw_outlines(photo: RgbImage, instances: Instances) -> RgbImage:
     return draw_lines(photo, boxes, contours, dashed=(~instances.has_mask).tolist())
 
 
-def draw_masks(instances: Instances) -> RgbImage:
+def draw_masks(instances: "Instances") -> RgbImage:
     """Draws masks on black in the colours of their classes, crowds in grey. Small masks cover large ones.
 
     Returns:
