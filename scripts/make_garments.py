@@ -2,7 +2,7 @@
 
     python scripts/make_garments.py data SOURCE WORK
     clothseg fit WORK/data --config scripts/garments.yaml --out WORK/run
-    python scripts/make_garments.py file WORK src/clothseg/weights/garments.safetensors
+    python scripts/make_garments.py file WORK src/clothseg/weights/garments
 
 SOURCE is a folder of Open Images files with the splits train, validation and test; the published file was made of
 ccp-openimages (Clothing Co-Parsing, Apache-2.0). `data` takes every class with at least 25 masks in train, and joins
@@ -20,6 +20,7 @@ from clothseg.evaluation import Metrics
 from clothseg.models import Model
 from clothseg.openimages import BuildOptions, build_dataset
 from clothseg.report import evaluate_run
+from clothseg.runs import RunFolder
 
 JOINED = {"Handbag": "Bag", "Luggage and bags": "Bag"}
 CLASSES = ("Suit", "Dress", "Jeans", "Trousers", "Skirt", "Shirt", "Shorts", "Hat", "Scarf", "Boot", *JOINED)
@@ -55,13 +56,21 @@ def join_classes(file: Path) -> None:
 
 
 def make_file(work: Path, out: Path) -> None:
-    """Writes the weights of `WORK/run` in 16 bits, with calibrated scores, and prints what they reach."""
+    """Writes `weights.safetensors` of `WORK/run` in 16 bits, with calibrated scores, and `metrics.json` beside it.
+
+    Prints what the written weights reach.
+    """
     evaluate_run(work / "run", work / "data", calibrate=True)
-    Model.load(work / "run").save(out, half=True)
-    model = Model.load(out)
+    out.mkdir(parents=True, exist_ok=True)
+    folder = RunFolder(out)
+    Model.load(work / "run").save(folder.weights, half=True)
+    model = Model.load(folder.weights)
     for split in ("val", "test"):
         photos = CocoLikeDataset().load_data(work / "data", split).prepare()
-        print_metrics(split, len(photos), model.evaluate(photos))
+        metrics = model.evaluate(photos)
+        print_metrics(split, len(photos), metrics)
+        if split == "val":
+            folder.metrics.write_text(metrics.to_json(), encoding="utf-8")
 
 
 def print_metrics(split: str, photos: int, metrics: Metrics) -> None:

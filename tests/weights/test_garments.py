@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from clothseg import sample
+from clothseg.cli.selection import least_scores
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
 from clothseg.errors import WeightsError
@@ -46,3 +47,10 @@ def test_a_file_of_that_name_comes_first(tmp_path: Path, monkeypatch: pytest.Mon
     Path("garments").mkdir()
     with pytest.raises(WeightsError, match="garments"):
         MaskRCNN(Config.load("small", ["weights=garments"])).build(["Dress"]).load_weights()
+
+
+def test_its_best_thresholds_are_installed() -> None:
+    least = least_scores(Path("garments"), ["Boot=0.3"], "best")
+    assert least.keys() == set(MaskRCNN.load("garments").classes)
+    assert least["Boot"] == 0.3
+    assert 0.2 < least["Dress"] < 0.7

@@ -9,6 +9,7 @@ import typer
 from clothseg.cli.completion import thresholds_of_run
 from clothseg.errors import ClothsegError
 from clothseg.evaluation.stored import stored_thresholds
+from clothseg.weights.check import weights_file
 
 ThresholdOf = Annotated[
     list[str] | None,
@@ -39,10 +40,10 @@ def least_scores(run: Path, threshold: list[str] | None, thresholds: str | None)
     """The lowest score by class name, from the options above; `threshold` takes precedence over `thresholds`.
 
     Raises:
-        ClothsegError: an option is malformed, or the file cannot be read.
+        ClothsegError: an option is malformed, or the file cannot be read, or there is no such run.
     """
-    own = run if run.is_dir() else run.parent
-    least = stored_thresholds(own if thresholds == "best" else Path(thresholds)) if thresholds else {}
+    own = weights_file(run).parent if thresholds == "best" else Path(thresholds or "")
+    least = stored_thresholds(own) if thresholds else {}
     for text in threshold or ():
         name, _, score = text.rpartition("=")
         try:

@@ -22,14 +22,13 @@ DETECTRON2_TERMS = "Apache-2.0 (detectron2); trained on {}, whose own terms appl
 MATTERPORT_TERMS = "MIT (Matterport Mask R-CNN); trained on COCO, whose own terms apply"
 
 
-INSTALLED = {"garments": "garments.safetensors"}
+INSTALLED = ("garments",)
 """Networks that come with the package, by the name that commands take in place of a run; docs/garments.md."""
 
 
 def installed_network(name: str) -> Path | None:
     """The weights file of a network that comes with the package, or None."""
-    file = INSTALLED.get(name)
-    return None if file is None else Path(str(files("clothseg.weights") / file))
+    return RunFolder(Path(str(files("clothseg.weights") / name))).weights if name in INSTALLED else None
 
 
 @dataclass(frozen=True)
