@@ -22,6 +22,8 @@ def cluster() -> Iterator[Any]:
     """Ray with two cores on this machine, for all tests of this file."""
     ray = pytest.importorskip("ray")
     pytest.importorskip("ray.data")
+    if " " in sys.executable:
+        pytest.skip("Ray cannot start a Python whose path has a space")
     environment = {"env_vars": {"PYTHONPATH": os.pathsep.join(sys.path)}}  # the stub is beside the tests
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR", runtime_env=environment)
     yield ray
@@ -65,3 +67,12 @@ def test_a_cluster_that_is_not_there_is_named(photos: Path, tmp_path: Path, monk
     with pytest.raises(ClothsegError, match=r"--ray-address ray://head:1: no cluster answers there \(no answer"):
         run_catalogue(open_catalogue([str(photos)]), Predict(), StubSource(), str(tmp_path / "out"),
                       engine=OnRay("ray://head:1"))  # fmt: skip
+
+
+def test_a_python_that_ray_cannot_start_is_named(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray gives the path to a shell without quotes, and then waits for its workers without end."""
+    ray = pytest.importorskip("ray")
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(sys, "executable", "/my photos/bin/python")
+    with pytest.raises(ClothsegError, match=r"Ray cannot start /my photos/bin/python.*its path has a space"):
+        run_catalogue(open_catalogue([str(photos)]), Predict(), StubSource(), str(tmp_path / "out"), engine=OnRay())

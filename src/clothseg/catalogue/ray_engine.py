@@ -7,6 +7,7 @@ that was lost. The work in an actor is `do_shard`, as everywhere.
 import logging
 import os
 import pickle
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -64,7 +65,7 @@ class OnRay:
         """See `Engine`. After a stop, shards in work are given up.
 
         Raises:
-            ClothsegError: Ray is not installed, or there is no cluster at the address.
+            ClothsegError: Ray is not installed or cannot start here, or there is no cluster at the address.
         """
         with _session(self.address) as ray:
             import pyarrow  # noqa: PLC0415 - Ray Data has it
@@ -108,6 +109,11 @@ def _session(address: str | None) -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
+    if address is None and " " in sys.executable:  # it passes the path to a shell without quotes, and waits for ever
+        raise ClothsegError(
+            f"--engine ray: Ray cannot start {sys.executable}, because its path has a space; install clothseg in an "
+            "environment whose path has none, or use --devices"
+        )
     try:
         ray.init(
             address=address,
