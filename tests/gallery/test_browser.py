@@ -1,6 +1,5 @@
 """The gallery in a real Chromium, opened as a file: filters, sliders, large view, keys, and ten thousand entries."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,18 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from browser import chromium
 from PIL import Image
 
 from clothseg.gallery import Entry, GalleryClass, GalleryInfo, GalleryObject, Link, write_gallery, write_thumbnail
 from clothseg.gallery.data import entry_row
 from clothseg.gallery.entries import address
 
-api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(BROWSER is None, reason="there is no Chromium on this machine"),
-]
+pytestmark = pytest.mark.browser
 SCREEN = {"viewport": {"width": 1280, "height": 900}}
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 EVIL = "<img src=x onerror=console.error(1)>\"'&漢字 שלום.jpg"
@@ -29,11 +24,8 @@ Page = Any
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    sandbox = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-    with api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=BROWSER, args=sandbox)
-        yield chromium
-        chromium.close()
+    with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture(params=[SCREEN], ids=["screen"])

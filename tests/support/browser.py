@@ -6,8 +6,11 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -67,6 +70,18 @@ def find_chromium() -> str:
     if found is None:
         pytest.skip(f"needs a Chromium to look at pages: none of {', '.join(_PROGRAMS)} is on the PATH")
     return found
+
+
+@contextmanager
+def chromium() -> Iterator[Any]:
+    """A browser of playwright, which need not be installed: the test is skipped without it or a Chromium."""
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    sandbox = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+    program = find_chromium()
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=sandbox)
+        yield browser
+        browser.close()
 
 
 def look_at(pages: list[Path], folder: Path) -> tuple[list[PageView], list[str]]:

@@ -3,7 +3,7 @@
 import glob
 import itertools
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +11,9 @@ from clothseg.catalogue.lists import read_list
 from clothseg.catalogue.names import LIST_SUFFIXES, is_http, is_url, local_path, suffix_of
 from clothseg.catalogue.remote import filesystem_of, with_retries
 from clothseg.catalogue.shards import Listed
+from clothseg.dataset.photo_search import photos_among
 from clothseg.errors import DataError, PhotoError
-from clothseg.photos import RAW_SUFFIXES, SUFFIXES
+from clothseg.photos import SUFFIXES
 from clothseg.suggestions import near_path
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def _open_local(path: Path, recursive: bool, photo_column: str | None) -> Iterat
 def _walk(folder: Path, recursive: bool) -> Iterator[Listed]:
     for here, below, files in os.walk(folder):
         below[:] = sorted(name for name in below if recursive and not name.startswith("."))
-        for name in _photos_among(files):
+        for name in photos_among(files):
             yield Listed((Path(here) / name).as_posix(), str(Path(here) / name))
 
 
@@ -105,7 +106,7 @@ def _walk_store(files: "AbstractFileSystem", path: str, given: str, recursive: b
         return
     below = {name.rstrip("/").rpartition("/")[2]: name for name, kind in inside.items() if kind == "directory"}
     names = {name.rpartition("/")[2]: name for name, kind in inside.items() if kind == "file"}
-    for name in _photos_among(names):
+    for name in photos_among(names):
         yield _of_store(files, names[name])
     for name in sorted(below) if recursive else ():
         deeper = below[name] if is_http(given) else below[name].rstrip("/")
@@ -116,12 +117,3 @@ def _walk_store(files: "AbstractFileSystem", path: str, given: str, recursive: b
 def _of_store(files: "AbstractFileSystem", name: str) -> Listed:
     url = str(files.unstrip_protocol(name))
     return Listed(url, url)
-
-
-def _photos_among(names: Iterable[str]) -> list[str]:
-    """The names of photos, sorted; a raw file of a camera is one unless a photo of the same name is beside it."""
-    shown = [name for name in names if not name.startswith(".")]
-    photos = [name for name in shown if suffix_of(name) in SUFFIXES]
-    stems = {Path(name).stem.lower() for name in photos}
-    raw = [n for n in shown if suffix_of(n) in RAW_SUFFIXES and Path(n).stem.lower() not in stems]
-    return sorted(photos + raw)

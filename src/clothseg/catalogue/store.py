@@ -1,6 +1,7 @@
 """The folder of the results: on this machine, or a prefix on a remote store. Each file appears whole."""
 
 import secrets
+import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -80,9 +81,7 @@ class Store:
             return
         place = self._path(name)
         if place.is_dir():
-            for inside in sorted(place.iterdir()):
-                self.delete(f"{name}/{inside.name}")
-            place.rmdir()
+            shutil.rmtree(place)
         else:
             place.unlink(missing_ok=True)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from clothseg.catalogue.shards import CataloguePhoto, shard_name
 from clothseg.catalogue.tables import DETECTIONS, GARMENTS, Row
@@ -12,6 +12,7 @@ from clothseg.garments.cutout import DEFAULTS, CutoutSettings
 from clothseg.instances import class_number, coco_results, mask_area
 from clothseg.instances.calibration import needs_review
 from clothseg.photos import RgbImage
+from clothseg.prediction.files import find_each, too_large
 
 if TYPE_CHECKING:
     from clothseg.instances import ArrayInstances, Instances
@@ -58,6 +59,12 @@ class PhotoResult:
     files: Sequence[tuple[str, bytes]] = field(default=(), repr=False)
 
 
+def photo_columns(photo: CataloguePhoto, pixels: RgbImage) -> dict[str, Any]:
+    """The columns of a row that say which photo it is of."""
+    height, width = pixels.shape[:2]
+    return {"photo_id": photo.photo_id, "photo": photo.name, "photo_width": width, "photo_height": height}
+
+
 class Task(Protocol):
     """What is done with the instances of a photo."""
 
@@ -93,9 +100,7 @@ class Predict:
         shard: int,
     ) -> PhotoResult:
         """A row for each detection; see `Task`."""
-        height, width = pixels.shape[:2]
-        common = {"photo_id": photo.photo_id, "photo": photo.name, "photo_width": width, "photo_height": height}
-        rows = []
+        common, rows = photo_columns(photo, pixels), []
         for number, row in enumerate(coco_results(photo.photo_id, found, lambda label: label), start=1):
             x, y, box_width, box_height = row["bbox"]
             mask = row["segmentation"]
@@ -112,7 +117,7 @@ class Predict:
                     "review": needs_review(row["score"]) if network.calibrated else None,
                 }
             )
-        return PhotoResult((height, width), rows)
+        return PhotoResult(pixels.shape[:2], rows)
 
 
 @dataclass(frozen=True)
@@ -143,9 +148,7 @@ class CutOut:
 
         names = network.classes
         wanted = {class_number(name, names, option="--class", ignore_case=True) for name in self.classes or names}
-        height, width = pixels.shape[:2]
-        common = {"photo_id": photo.photo_id, "photo": photo.name, "photo_width": width, "photo_height": height}
-        rows, files = [], []
+        common, rows, files = photo_columns(photo, pixels), [], []
         for position, cutout in cut_out_all(lambda _: found, pixels, names, wanted, self.settings):
             number = position + 1
             name = f"{photo.photo_id:08d}-{number}-{safe_file_name(cutout.class_name)}.png"
@@ -155,7 +158,7 @@ class CutOut:
             place |= {"width": cutout.picture.shape[1], "height": cutout.picture.shape[0]}
             known = {"class_id": class_number(cutout.class_name, names), "class": cutout.class_name}
             rows.append(common | {"number": number, **known, "score": cutout.score, **place, "file": path})
-        return PhotoResult((height, width), rows, files)
+        return PhotoResult(pixels.shape[:2], rows, files)
 
 
 def results(
@@ -165,8 +168,8 @@ def results(
     shard: int,
 ) -> Iterator[tuple[CataloguePhoto, PhotoResult | PhotoError]]:
     """Yields the result of each of some photos, or why there is none; the network gets them together."""
-    read = [(photo, pixels) for photo, pixels in photos if not isinstance(pixels, PhotoError)]
-    found = iter(_find(network, read))
+    read = [(photo.name, pixels) for photo, pixels in photos if not isinstance(pixels, PhotoError)]
+    found = iter(find_each(network.find, read) if read else ())
     for photo, pixels in photos:
         instances = pixels if isinstance(pixels, PhotoError) else next(found)
         if isinstance(pixels, PhotoError) or isinstance(instances, PhotoError):
@@ -177,25 +180,5 @@ def results(
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-            result = _too_large(photo, pixels)
+            result = too_large(photo.name, pixels)
         yield photo, result
-
-
-def _find(
-    network: OpenNetwork, photos: Sequence[tuple[CataloguePhoto, RgbImage]]
-) -> "Sequence[Instances | ArrayInstances | PhotoError]":
-    """The instances on each photo; an error for one that does not fit in memory, even alone."""
-    try:
-        return list(network.find([pixels for _, pixels in photos])) if photos else []
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
-    # not within `except`, where the error still holds the tensors
-    if len(photos) == 1:
-        return [_too_large(*photos[0])]
-    return [found for one in photos for found in _find(network, [one])]
-
-
-def _too_large(photo: CataloguePhoto, pixels: RgbImage) -> PhotoError:
-    size = f"{pixels.shape[1]} x {pixels.shape[0]} pixels"
-    return PhotoError(f"{photo.name}: memory ran out for this photo ({size}); make it smaller")

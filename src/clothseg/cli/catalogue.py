@@ -22,7 +22,6 @@ from clothseg.weights import check_model
 if TYPE_CHECKING:
     from clothseg.catalogue import Engine, ExportedSource, ModelSource
     from clothseg.catalogue.tasks import Task
-    from clothseg.garments import CutoutSettings
 
 
 @dataclass(frozen=True)
@@ -73,67 +72,28 @@ class NetworkOptions:
         return source
 
 
-def cut_out_catalogue(
-    network: NetworkOptions,
-    photos: Sequence[str],
-    out: str,
-    options: ShardOptions,
-    *,
-    classes: Sequence[str] | None,
-    full_frame: bool,
-    settings: "CutoutSettings",
-    recursive: bool,
-    overwrite: bool,
-    quiet: bool,
-) -> None:
-    """Cuts out a catalogue; see `do_catalogue`."""
-    from clothseg.catalogue import CutOut  # noqa: PLC0415 - only catalogues need it
-
-    source, task = network.source(classes or ()), CutOut(tuple(classes or ()), full_frame, settings)
-    do_catalogue(network, source, task, photos, out, options,
-                 recursive=recursive, batch=1, overwrite=overwrite, quiet=quiet)  # fmt: skip
-
-
-def predict_catalogue(
-    network: NetworkOptions,
-    photos: Sequence[str],
-    out: str,
-    options: ShardOptions,
-    *,
-    recursive: bool,
-    batch: int,
-    overwrite: bool,
-    quiet: bool,
-) -> None:
-    """Predicts on a catalogue; see `do_catalogue`."""
-    from clothseg.catalogue import Predict  # noqa: PLC0415 - only catalogues need it
-
-    do_catalogue(network, network.source(), Predict(), photos, out, options,
-                 recursive=recursive, batch=batch, overwrite=overwrite, quiet=quiet)  # fmt: skip
-
-
 def do_catalogue(
     network: NetworkOptions,
-    source: "ModelSource | ExportedSource",
     task: "Task",
     photos: Sequence[str],
     out: str,
     options: ShardOptions,
     *,
     recursive: bool,
-    batch: int,
     overwrite: bool,
     quiet: bool,
+    batch: int = 1,
+    wanted: Sequence[str] = (),
 ) -> None:
     """Does a catalogue, prints what was done, and ends with exit code 1 if photos failed.
 
     Args:
         network: its options.
-        source: opens the network.
         task: what is done with each photo.
         photos, out: the arguments of the command.
         options: of the shards.
-        recursive, batch, overwrite, quiet: the options of these names.
+        recursive, overwrite, quiet, batch: the options of these names.
+        wanted: names of classes that the network must know.
 
     Raises:
         ClothsegError: see `run_catalogue` and `open_catalogue`.
@@ -149,6 +109,7 @@ def do_catalogue(
         run_catalogue,
     )
 
+    source = network.source(wanted)
     if not is_url(out):
         require_outside_inputs(Path(out), [name for name in photos if not is_url(name)])
     chosen = CatalogueOptions(

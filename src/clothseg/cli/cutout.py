@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from clothseg.cli.catalogue import NetworkOptions, cut_out_catalogue
+from clothseg.cli.catalogue import NetworkOptions, do_catalogue
 from clothseg.cli.completion import classes_of_run, runs
 from clothseg.cli.exported import load_exported
 from clothseg.cli.inputs import Device, Gallery, Overwrite, Quiet, Recursive
@@ -108,9 +108,12 @@ def cutout(
     sharding = ShardOptions(form, shard_size, shard, photo_column, retry_errors, engine, ray_address)
     sharding.check(inputs, place, devices=devices)
     if form is not None:
+        from clothseg.catalogue import CutOut  # noqa: PLC0415 - only catalogues need it
+
         network = NetworkOptions(run, score_threshold, threshold, thresholds, class_agnostic_nms_iou, device, devices)
-        cut_out_catalogue(network, inputs, place, sharding, classes=classes, full_frame=full_frame, settings=cut,
-                          recursive=recursive, overwrite=overwrite, quiet=quiet)  # fmt: skip
+        task = CutOut(tuple(classes or ()), full_frame, cut)
+        do_catalogue(network, task, inputs, place, sharding, recursive=recursive, overwrite=overwrite, quiet=quiet,
+                     wanted=classes or ())  # fmt: skip
         return
     photos, out = [Path(name) for name in inputs], Path(place)
     exported: ExportedModel | None = None

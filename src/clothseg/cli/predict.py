@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from clothseg import videos
-from clothseg.cli.catalogue import NetworkOptions, predict_catalogue
+from clothseg.cli.catalogue import NetworkOptions, do_catalogue
 from clothseg.cli.completion import runs
 from clothseg.cli.exported import load_exported
 from clothseg.cli.inputs import (
@@ -139,12 +139,14 @@ def predict(
     if sharding.form is not None:
         refuse_in_shards({"--labels": labels, "--split": split, "--rank-for-labelling": rank_for_labelling,
                           "--label-first": label_first, "--frame-stride": frame_stride > 1})  # fmt: skip
+        from clothseg.catalogue import Predict  # noqa: PLC0415 - only catalogues need it
+
         network = NetworkOptions(
             *(run, score_threshold, threshold, thresholds, class_agnostic_nms_iou, device, devices, config),
             *(overrides or (), split_names(class_names) if class_names else None, compile_),
         )
-        predict_catalogue(network, inputs, place, sharding, recursive=recursive, batch=batch, overwrite=overwrite,
-                          quiet=quiet)  # fmt: skip
+        do_catalogue(network, Predict(), inputs, place, sharding, recursive=recursive, overwrite=overwrite, quiet=quiet,
+                     batch=batch)  # fmt: skip
         return
     photos, out = [Path(name) for name in inputs], Path(place)
     require_absent_or_unfinished(out, overwrite=overwrite)
@@ -154,7 +156,7 @@ def predict(
         unfit = {"--config": bool(config), "--set": bool(overrides), "--class-names": bool(class_names)}
         unfit |= {
             "--compile": compile_,
-            "--devices": devices > 1 and not sharding.form,
+            "--devices": devices > 1,
             "--rank-for-labelling": rank_for_labelling,
         }
         exported = load_exported(run, threshold, thresholds, class_agnostic_nms_iou, device, unfit)

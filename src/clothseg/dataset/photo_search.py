@@ -4,7 +4,7 @@ import glob
 import os
 import unicodedata
 from collections.abc import Collection, Iterable
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from clothseg.dataset.reading import choose_split, find_layout, read_coco_file
 from clothseg.dataset.reading.issues import Need
@@ -135,10 +135,7 @@ def _in_folder(folder: Path, *, recursive: bool) -> list[Path]:
     for here, below, files in os.walk(folder, onerror=lambda error: locked.append(error.filename)):
         names = files if recursive else files + below
         below[:] = [name for name in below if recursive and not name.startswith(".")]
-        photos = [path for name in names if _is_photo(path := Path(here) / name, SUFFIXES)]
-        stems = {path.stem.lower() for path in photos}
-        raw = [path for name in names if _is_photo(path := Path(here) / name, RAW_SUFFIXES)]
-        found += photos + [path for path in raw if path.stem.lower() not in stems]
+        found += [Path(here) / name for name in photos_among(names)]
     return _sorted(found + [Path(place) for place in locked])
 
 
@@ -146,5 +143,10 @@ def _sorted(paths: Iterable[Path]) -> list[Path]:
     return sorted(paths, key=lambda path: path.parts)  # Windows would ignore the case, and number the photos otherwise
 
 
-def _is_photo(path: Path, suffixes: Collection[str]) -> bool:
-    return path.suffix.lower() in suffixes and not path.name.startswith(".")
+def photos_among(names: Iterable[str]) -> list[str]:
+    """The names of photos, sorted; a raw file of a camera is one unless a photo of the same name is beside it."""
+    shown = [PurePath(name) for name in names if not name.startswith(".")]
+    photos = [name for name in shown if name.suffix.lower() in SUFFIXES]
+    stems = {name.stem.lower() for name in photos}
+    raw = [name for name in shown if name.suffix.lower() in RAW_SUFFIXES and name.stem.lower() not in stems]
+    return sorted(str(name) for name in photos + raw)

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from clothseg.errors import InterruptedRun, PhotoError, RunError, is_out_of_memory
 from clothseg.files import require_outside_inputs
@@ -198,7 +198,8 @@ def _photos(
 ) -> Iterator[PredictionRecord]:
     """Yields a record for each photo; reads them in parallel, detects, and writes them in parallel."""
     read = list(pool.map(try_read_photo, [path for _, path in work]))
-    found = iter(_find_each(find, [(p, photo) for (_, p), photo in zip(work, read, strict=True) if not _bad(photo)]))
+    good = [(p, photo) for (_, p), photo in zip(work, read, strict=True) if not isinstance(photo, PhotoError)]
+    found = iter(find_each(find, good))
 
     def record(
         place: Work, photo: RgbImage | PhotoError, instances: "Instances | ArrayInstances | PhotoError"
@@ -211,12 +212,15 @@ def _photos(
     yield from pool.map(record, work, read, instances)
 
 
-def _bad(photo: RgbImage | PhotoError) -> bool:
-    return isinstance(photo, PhotoError)
+def find_each(
+    find: Find, photos: Sequence[tuple[object, RgbImage]]
+) -> "Sequence[Instances | ArrayInstances | PhotoError]":
+    """The instances on each photo; an error for one that does not fit in memory, even alone.
 
-
-def _find_each(find: Find, photos: Sequence[tuple[Path, Any]]) -> "Sequence[Instances | ArrayInstances | PhotoError]":
-    """The instances on each photo; an error for one that does not fit in memory, even alone."""
+    Args:
+        find: finds on several photos at once.
+        photos: the name of each photo, for errors, and its pixels `[H, W, 3]`.
+    """
     try:
         return list(find([photo for _, photo in photos]))
     except (RuntimeError, MemoryError) as error:
@@ -224,10 +228,14 @@ def _find_each(find: Find, photos: Sequence[tuple[Path, Any]]) -> "Sequence[Inst
             raise
     # not within `except`, where the error still holds the tensors
     if len(photos) == 1:
-        path, photo = photos[0]
-        size = f"{photo.shape[1]} x {photo.shape[0]} pixels"
-        return [PhotoError(f"{path}: memory ran out for this photo ({size}); make it smaller")]
-    return [found for one in photos for found in _find_each(find, [one])]
+        return [too_large(*photos[0])]
+    return [found for one in photos for found in find_each(find, [one])]
+
+
+def too_large(name: object, photo: RgbImage) -> PhotoError:
+    """The error for a photo for which memory ran out."""
+    size = f"{photo.shape[1]} x {photo.shape[0]} pixels"
+    return PhotoError(f"{name}: memory ran out for this photo ({size}); make it smaller")
 
 
 def detect_batch(

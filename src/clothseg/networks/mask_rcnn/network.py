@@ -62,15 +62,15 @@ class MaskRCNNNetwork(Network):
     def __init__(self, config: Config, classes: int, conventions: Conventions) -> None:
         settings = config.network
         assert isinstance(settings, MaskRCNNSettings)
-        own_levels = settings.mask_refinement.size and FINE not in settings.fpn.levels
-        levels = (FINE, *settings.fpn.levels) if own_levels else settings.fpn.levels
+        adds_fine = settings.mask_refinement.size > 0 and FINE not in settings.fpn.levels
+        levels = (FINE, *settings.fpn.levels) if adds_fine else settings.fpn.levels
         backbone = build_backbone(config.backbone, levels, conventions.backbone)
         super().__init__(config, classes, backbone, conventions.input)
         self.settings, self.conventions = settings, conventions
         eps = conventions.backbone.norm_eps
-        self.of_pyramid = 1 if own_levels else 0  # the first output of the backbone that the pyramid takes
+        self.first_pyramid_output = 1 if adds_fine else 0
         channels = self.backbone.channels
-        self.fpn = FeaturePyramid(channels[self.of_pyramid :], settings.fpn, eps)
+        self.fpn = FeaturePyramid(channels[self.first_pyramid_output :], settings.fpn, eps)
         self.rpn = RegionProposalNetwork(settings.rpn, settings.anchors, settings.fpn, conventions)
         self.box_head = BoxHead(settings.box_head, settings.fpn.channels, classes, eps)
         self.mask_head = MaskHead(settings.mask_head, settings.fpn.channels, classes, eps)
@@ -92,7 +92,7 @@ class MaskRCNNNetwork(Network):
 
     def neck(self, outputs: list[Tensor]) -> list[Tensor]:
         """FPN levels `[B, C, h, w]`, finest first, and after them the features that refine masks, if it does that."""
-        levels: list[Tensor] = self.fpn(outputs[self.of_pyramid :])
+        levels: list[Tensor] = self.fpn(outputs[self.first_pyramid_output :])
         return levels if self.refinement is None else [*levels, self.refinement.fine_map(outputs[0], levels[0])]
 
     def head_losses(
