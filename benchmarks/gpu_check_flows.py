@@ -27,6 +27,9 @@ from gpu_check_tools import NotHereError, Part, Row, Setup, finite
 
 TINY = [
     "weights=random",
+    "backbone.name=resnet18",
+    "train.workers=1",
+    "train.worker_type=thread",
     "input.height=96",
     "input.width=64",
     "network.fpn.channels=16",
@@ -151,14 +154,15 @@ def out_of_memory(setup: Setup) -> str:
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(setup.device)
         fit(setup, "room", settings=settings)
-        total = torch.cuda.get_device_properties(setup.device).total_memory
+        device = torch.cuda.current_device() if setup.device.index is None else setup.device.index
+        total = torch.cuda.get_device_properties(device).total_memory
         limit = 0.8 * torch.cuda.max_memory_allocated(setup.device)
         torch.cuda.empty_cache()
-        torch.cuda.set_per_process_memory_fraction(limit / total, setup.device)
+        torch.cuda.set_per_process_memory_fraction(limit / total, device)
         try:
             run = fit(setup, "no-room", settings=settings)
         finally:
-            torch.cuda.set_per_process_memory_fraction(1.0, setup.device)
+            torch.cuda.set_per_process_memory_fraction(1.0, device)
     found = [line for line in (run / "log.txt").read_text(encoding="utf-8").splitlines() if "out of memory" in line]
     if not found:
         raise RuntimeError("the run did not go out of memory")

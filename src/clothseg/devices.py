@@ -4,6 +4,7 @@ Names can be checked without PyTorch, which is imported only when a device is lo
 """
 
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
@@ -21,6 +22,8 @@ WITHOUT_FLOAT64 = {"mps"}
 """Types of devices that have no double precision."""
 TF32_CAPABILITY = (8, 0)
 """Compute capability from which a GPU has TF32 and bf16: Ampere."""
+RECORDING = threading.RLock()
+"""Held while a CUDA graph is recorded, and while a thread beside the network takes pinned memory: it may not then."""
 
 
 def check_device_name(name: str) -> str:

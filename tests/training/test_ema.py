@@ -15,10 +15,10 @@ def test_ema_matches_hand_computed_values() -> None:
         layer.weight.fill_(1.0)
         ema = EmaWeights(layer, decay=0.5)
         layer.weight.fill_(3.0)
-        ema.update(layer, 1)  # keeps 2/11, which is less than the decay
+        ema.update(1)  # keeps 2/11, which is less than the decay
         assert float(ema.weights["weight"]) == pytest.approx(3 - 2 * 2 / 11)
         layer.weight.fill_(5.0)
-        ema.update(layer, 100)  # keeps a half
+        ema.update(100)  # keeps a half
     expected = (3 - 4 / 11) / 2 + 2.5
     with ema.applied(layer):
         assert layer.weight.item() == pytest.approx(expected)
@@ -29,7 +29,8 @@ def test_the_average_moves_to_the_device_of_the_network() -> None:
     """A device without values stands for a GPU: functions that change many tensors at once accept two devices."""
     layer = torch.nn.Linear(2, 1)
     ema = EmaWeights(layer, decay=0.5)
-    ema.update(layer.to("meta"), 1)
+    layer.to("meta")
+    ema.update(1)
     assert {name: weight.device.type for name, weight in ema.weights.items()} == {"weight": "meta", "bias": "meta"}
 
 
@@ -40,7 +41,7 @@ def test_a_checkpoint_shares_what_equals_the_network(tmp_path: Path) -> None:
     ema = EmaWeights(network, 0.9)
     with torch.no_grad():
         trained.weight.add_(1)
-    ema.update(network, 5)
+    ema.update(5)
     torch.save({"network": network.state_dict(), "ema": ema.checkpoint(network)}, tmp_path / "shared.pt")
     torch.save({"network": network.state_dict(), "ema": ema.weights}, tmp_path / "twice.pt")
     read = torch.load(tmp_path / "shared.pt", weights_only=True)

@@ -8,6 +8,7 @@ import torch
 from clothseg.config import TrainSettings
 from clothseg.cores import usable_cores
 from clothseg.dataset.examples import Example, ExampleSource
+from clothseg.devices import RECORDING
 from clothseg.loading.worker import WorkerProcess
 
 MOST_PROCESSES = 8
@@ -83,7 +84,8 @@ class WorkerPool:
     def _load(self, source: int, position: int, version: int) -> Example:
         if not self.processes:
             image, truth = self.sources[source].load(position, version)
-            return (image.pin_memory() if self.pinned else image), truth
+            with RECORDING:
+                return (image.pin_memory() if self.pinned else image), truth
         process: WorkerProcess | None = getattr(self._own, "process", None)
         if process is None:
             process = self._own.process = WorkerProcess(self.sources, pinned=self.pinned)

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from clothseg.dataset.coco import ImageEntry
 from clothseg.dataset.examples import Example, ExampleSource
+from clothseg.devices import RECORDING
 from clothseg.errors import ClothsegError, RunError
 from clothseg.instances import Instances, PixelMasks, SomeMasks
 
@@ -110,7 +111,8 @@ class WorkerProcess:
         return photo.permute(2, 0, 1), truth
 
     def _bytes(self, shape: tuple[int, ...]) -> Tensor:
-        tensor = torch.empty(shape, dtype=torch.uint8, pin_memory=self.pinned)
+        with RECORDING:
+            tensor = torch.empty(shape, dtype=torch.uint8, pin_memory=self.pinned)
         left = tensor.numpy().reshape(-1).data
         while left:
             count = self._guarded(lambda part: cast(Any, self.receives).readinto(part), left)

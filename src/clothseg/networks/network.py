@@ -18,6 +18,7 @@ from clothseg.errors import ConfigError
 from clothseg.instances import BoxMasks, Instances, LabelMasks, MapMasks, Masks, clip_boxes
 from clothseg.networks.backbones.backbone import Backbone
 from clothseg.networks.compile import CompiledForward
+from clothseg.networks.cuda_graphs import GraphedForward
 from clothseg.networks.detections import BoxMaps, Detections, InputMaps
 from clothseg.networks.input import InputTransform
 from clothseg.networks.photo_mean import photo_mean
@@ -97,6 +98,8 @@ class Network(nn.Module, ABC):
         self.generator = torch.Generator().manual_seed(config.train.seed)
         self.distributed = SINGLE_PROCESS
         self._compiled: CompiledForward | None = None
+        self.graphed_features = GraphedForward(self.features, self)
+        self.graphed_dense = GraphedForward(self.forward_dense, self)
 
     @classmethod
     @abstractmethod
@@ -133,9 +136,13 @@ class Network(nn.Module, ABC):
         """Features `[B, C, h, w]`, finest first, from the backbone's outputs; the same ones without a neck."""
         return outputs
 
+    def features(self, pixels: Tensor) -> list[Tensor]:
+        """What `neck` gives for an input `[B, 3, H, W]`."""
+        return self.neck(self.backbone(pixels))
+
     def forward_dense(self, pixels: Tensor) -> list[Tensor]:
         """All of inference whose shapes follow from the input alone; this part is compiled."""
-        return self.neck(self.backbone(pixels))
+        return self.features(pixels)
 
     def losses(self, images: list[Tensor], targets: list[Instances]) -> dict[str, Tensor]:
         """Losses by name for photos and their ground truth; `total` is their weighted sum.
@@ -147,7 +154,14 @@ class Network(nn.Module, ABC):
         """
         pixels, placements = self.transform.batch(images, self.device, self.distributed.largest)
         truth = [self.transform.target(t, p, self.device) for t, p in zip(targets, placements, strict=True)]
-        return self._with_total(self.head_losses(self.neck(self.backbone(pixels)), placements, truth))
+        return self._with_total(self.head_losses(self._features_of_step(pixels), placements, truth))
+
+    def _features_of_step(self, pixels: Tensor) -> list[Tensor]:
+        """`features`; on an NVIDIA GPU, in a process that learns alone, by CUDA graphs."""
+        learns_alone = self.training and torch.is_grad_enabled() and self.distributed.world_size == 1
+        if pixels.is_cuda and learns_alone and self.config.train.cuda_graphs and not self.backbone.recompute:
+            return self.graphed_features(pixels, self.backbone.frozen)
+        return self.features(pixels)
 
     @torch.no_grad()
     def cache_features(self, image: Tensor, target: Instances) -> CachedFeatures:
@@ -179,7 +193,8 @@ class Network(nn.Module, ABC):
         pixels, placements = self.transform.batch(images, self.device)
         if self.config.inference.channels_last or self._compiled:
             pixels = pixels.contiguous(memory_format=torch.channels_last)
-        outputs = (self._compiled or self.forward_dense)(pixels)
+        graphed = self.graphed_dense if pixels.is_cuda and self.config.inference.cuda_graphs else self.forward_dense
+        outputs = (self._compiled or graphed)(pixels)
         found = self.head_detections(outputs, placements)
         return [self._on_photo(*one) for one in zip(found, placements, strict=True)]
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -19,16 +20,21 @@ class EmaWeights:
     def __init__(self, network: nn.Module, decay: float) -> None:
         self.decay = decay
         self.weights = {n: p.detach().clone() for n, p in network.named_parameters()}
+        # To walk through the network in every step would take as long as a tenth of a step of a GPU.
+        self._owners = {
+            f"{path}.{name}".removeprefix("."): (owner, name)
+            for path, owner in network.named_modules()
+            for name, _ in owner.named_parameters(recurse=False)
+        }
 
     @torch.no_grad()
-    def update(self, network: nn.Module, step: int) -> None:
-        """Updates the average with the weights after `step` steps; it moves to the device of the network."""
+    def update(self, step: int) -> None:
+        """Updates the average with the network's weights after `step` steps; it moves to their device."""
         decay = min(self.decay, (1 + step) / (10 + step))
-        now = {name: p.detach() for name, p in network.named_parameters()}
+        now = {name: cast(Tensor, getattr(*self._owners[name])).detach() for name in self.weights}
         # All weights are updated at once, by functions that accept tensors of several devices and then do nothing.
         self.weights = {name: average.to(now[name].device) for name, average in self.weights.items()}
-        averaged = list(self.weights.values())
-        get_ema_multi_avg_fn(decay)(averaged, [now[name] for name in self.weights], step)  # type: ignore[no-untyped-call]
+        get_ema_multi_avg_fn(decay)([*self.weights.values()], [*now.values()], step)  # type: ignore[no-untyped-call]
 
     def checkpoint(self, network: nn.Module) -> dict[str, Tensor]:
         """The averages for a checkpoint beside the network's own weights; equal ones are the same tensors.

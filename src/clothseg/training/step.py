@@ -105,7 +105,7 @@ def training_step(
             "programs and continue with --resume, or start again with --max-memory"
         ) from error
     if ema:
-        ema.update(examples.network, step)
+        ema.update(step)
     return StepResult(means)
 
 

@@ -200,6 +200,7 @@ class Trainer:
                     raise
             # not within `except`, where the error still holds the tensors of the step
             self.optimizer.zero_grad()
+            self.network.graphed_features.release("out of memory")
             self.network.generator.set_state(draws)
             caches, size = [self.examples, self.validator.examples], self.config.train.batch_size
             self.state.micro_batches, message = handle_oom(
@@ -240,7 +241,9 @@ class Trainer:
         advice = self.waiting.advice(len(self.train) if self.examples.fixed else self.cached_photos, len(self.train))
         self.waiting.reset()
         unread = unread_message(self.validator.unread, len(self.validator.examples.dataset))
-        for message in [*unread, *epoch_messages(self.state.rows, self.config.train), *advice]:
+        reason = self.network.graphed_features.reason_unavailable if len(self.state.rows) == 1 else ""
+        slower = [f"train.cuda_graphs has no effect: {reason}"] if reason else []
+        for message in [*unread, *slower, *epoch_messages(self.state.rows, self.config.train), *advice]:
             self.log.info(message)
 
     def describe_losses(self) -> str:

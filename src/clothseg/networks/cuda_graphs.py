@@ -1,0 +1,175 @@
+"""The part of a network whose shapes are fixed, recorded on an NVIDIA GPU as CUDA graphs and replayed.
+
+Backbone and neck are several hundred small kernels, and as many again for their gradients. The processor needs longer
+to launch them one by one than the GPU to run them. A recorded graph is one launch, with the same kernels and numbers.
+
+A graph holds addresses: of its input, into which each new input is copied, and of the weights. So it belongs to one
+shape and precision, and to weights that stay where they are; `GraphedForward` records another one if they change.
+"""
+
+import gc
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
+from threading import Lock
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.cuda import _POOL_HANDLE
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from clothseg.devices import RECORDING
+from clothseg.errors import is_out_of_memory
+
+Forward = Callable[[Tensor], Sequence[Tensor]]
+
+AFTER = 3
+"""The call with one shape that records it; those before run as they are, and find out what does not fit in memory."""
+MOST = 4
+"""Shapes that are recorded; calls with others run as they are."""
+
+
+class GraphedForward:
+    """A function of the network's input `[B, 3, H, W]` that is recorded when it was called often enough.
+
+    With gradients the outputs are overwritten by the next call, as suits a step, and gradients are computed by a graph
+    too. Without, they are copies.
+
+    Attributes:
+        reason_unavailable: why nothing is recorded, so that the function always runs as it is; empty if it can be.
+
+    Args:
+        function: what to record; it may read no value back from the GPU.
+        module: whose weights it reads.
+    """
+
+    def __init__(self, function: Forward, module: nn.Module) -> None:
+        self.function, self.module = function, module
+        self.reason_unavailable = ""
+        self._calls: Counter[Hashable] = Counter()
+        self._recorded: dict[Hashable, Forward] = {}
+        self._weights: list[Tensor] = []
+        self._places: list[tuple[int, int]] = []
+        self._pool: _POOL_HANDLE | None = None  # one for all: no recording is replayed while another one is in use
+
+    def __call__(self, pixels: Tensor, key: Hashable = None) -> list[Tensor]:
+        """What the function returns.
+
+        Args:
+            pixels: on a CUDA device.
+            key: anything beside shape and precision on which the kernels depend.
+        """
+        if not self._weights or self._places != _places(self._weights):
+            self._start_anew()
+        if self.reason_unavailable or (torch.is_grad_enabled() and self._adds_up_gradients()):
+            return [*self.function(pixels)]
+        precision = torch.get_autocast_dtype("cuda") if torch.is_autocast_enabled("cuda") else None
+        key = key, pixels.shape, pixels.stride(), pixels.dtype, precision
+        if key not in self._recorded:
+            self._calls[key] += 1
+            if self._calls[key] < AFTER or len(self._recorded) >= MOST or not self._record(pixels, key):
+                return [*self.function(pixels)]
+        return [*self._recorded[key](pixels)]
+
+    @property
+    def recordings(self) -> int:
+        """How many there are."""
+        return len(self._recorded)
+
+    def release(self, reason: str) -> None:
+        """Drops all recordings and their memory, and records nothing any more."""
+        self._recorded.clear()
+        self._pool, self.reason_unavailable = None, reason
+
+    def _start_anew(self) -> None:
+        """Drops all recordings and their memory, for weights that are new, or elsewhere."""
+        self._calls.clear()
+        self._recorded.clear()
+        self._weights = [*self.module.parameters(), *self.module.buffers()]
+        self._places = _places(self._weights)
+        if any(isinstance(part, _BatchNorm) and part.training for part in self.module.modules()):
+            self.reason_unavailable = "batch norm changes its statistics in every step"
+
+    def _adds_up_gradients(self) -> bool:
+        """Whether a backward pass has left gradients, to which the next one adds. A graph would overwrite them."""
+        return any(weight.grad is not None for weight in self._weights if weight.requires_grad)
+
+    def _record(self, pixels: Tensor, key: Hashable) -> bool:
+        enabled, precision = torch.is_autocast_enabled("cuda"), torch.get_autocast_dtype("cuda")
+        record = _record_with_gradients if torch.is_grad_enabled() else _record_forward
+        try:
+            # A weight that autocast converted before the recording would not be converted again.
+            with _recording(), torch.autocast("cuda", precision, enabled, cache_enabled=False):
+                self._pool = self._pool or torch.cuda.graph_pool_handle()
+                self._recorded[key] = record(self.function, self.module, pixels, self._pool)
+        except RuntimeError as error:
+            if is_out_of_memory(error):
+                raise
+            self.release(next(iter(str(error).splitlines()), type(error).__name__))
+            return False
+        return True
+
+
+@contextmanager
+def _recording() -> Iterator[None]:
+    """Keeps away what ends a recording: pinned memory that other threads take, and garbage that frees what a GPU uses.
+
+    After a recording that failed, PyTorch's generator refuses to draw, so it gets back the state from before.
+    """
+    generators = torch.cuda.default_generators if torch.cuda.is_initialized() else ()  # type: ignore[no-untyped-call]
+    states = [generator.clone_state() for generator in generators]
+    collects = gc.isenabled()
+    with RECORDING:
+        gc.collect()
+        gc.disable()
+        try:
+            yield
+        except BaseException:
+            for generator, state in zip(generators, states, strict=True):
+                generator.graphsafe_set_state(state)
+            raise
+        finally:
+            if collects:
+                gc.enable()
+
+
+class _Recordable(nn.Module):
+    """The function as a module with all weights, which is what PyTorch records together with the gradients."""
+
+    def __init__(self, function: Forward, module: nn.Module) -> None:
+        super().__init__()
+        self.function, self.module = function, module
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        """What the function returns."""
+        return tuple(self.function(pixels))
+
+
+def _record_with_gradients(function: Forward, module: nn.Module, pixels: Tensor, pool: _POOL_HANDLE) -> Forward:
+    module, sample = _Recordable(function, module), (pixels.detach().clone(),)
+    return cast(Forward, torch.cuda.make_graphed_callables(module, sample, allow_unused_input=True, pool=pool))
+
+
+def _record_forward(function: Forward, module: nn.Module, pixels: Tensor, pool: _POOL_HANDLE) -> Forward:
+    recorded_input, stream = pixels.clone(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):  # what is set up at the first call must not be recorded
+        function(recorded_input)
+    torch.cuda.current_stream().wait_stream(stream)
+    graph, lock = torch.cuda.CUDAGraph(), Lock()
+    with torch.cuda.graph(graph, pool, capture_error_mode="thread_local"):
+        outputs = function(recorded_input)
+
+    def replay(pixels: Tensor) -> list[Tensor]:
+        with lock:
+            recorded_input.copy_(pixels)
+            graph.replay()
+            return [output.clone() for output in outputs]
+
+    return replay
+
+
+def _places(weights: Sequence[Tensor]) -> list[tuple[int, int]]:
+    """Where tensors are, and for those without a gradient how often they were changed: from them constants are made."""
+    return [(weight.data_ptr(), 0 if weight.requires_grad else weight._version) for weight in weights]
