@@ -16,6 +16,7 @@ from clothseg.config import Config
 from clothseg.distributed import SINGLE_PROCESS
 from clothseg.errors import ConfigError
 from clothseg.instances import BoxMasks, Instances, LabelMasks, MapMasks, Masks, clip_boxes
+from clothseg.networks.backbones import ResNetConventions, build_backbone
 from clothseg.networks.backbones.backbone import Backbone
 from clothseg.networks.compile import CompiledForward
 from clothseg.networks.detections import BoxMaps, Detections, InputMaps
@@ -80,28 +81,29 @@ class Network(nn.Module, ABC):
     Args:
         config: all settings.
         classes: number of classes besides background.
-        backbone: built for this network.
-        conventions: of the input.
+
+    A subclass takes the same two, calls `add_backbone`, and then makes its neck and heads, with random weights.
     """
 
     loss_names: tuple[str, ...]
     head_prefixes: tuple[str, ...]
     class_layers: tuple[str, ...]
+    backbone: Backbone
 
-    def __init__(self, config: Config, classes: int, backbone: Backbone, conventions: InputConventions) -> None:
+    def __init__(self, config: Config, classes: int) -> None:
         super().__init__()
         self.config, self.classes = config, classes
-        self.transform = InputTransform(config.input, conventions)
-        self.backbone = backbone
-        self.backbone.recompute = config.train.activation_checkpointing
+        self.transform = InputTransform(config.input, self.input_conventions(config))
         self.generator = torch.Generator().manual_seed(config.train.seed)
         self.distributed = SINGLE_PROCESS
         self._compiled: CompiledForward | None = None
 
-    @classmethod
-    @abstractmethod
-    def from_config(cls, config: Config, classes: int) -> "Network":
-        """The network for `classes` classes besides background, with random weights."""
+    def add_backbone(
+        self, levels: tuple[int, ...], conventions: ResNetConventions | None = None, output_stride: int = 32
+    ) -> None:
+        """Builds the configured backbone; the arguments are those of `build_backbone`."""
+        self.backbone = build_backbone(self.config.backbone, levels, conventions, output_stride)
+        self.backbone.recompute = self.config.train.activation_checkpointing
 
     @classmethod
     @abstractmethod
