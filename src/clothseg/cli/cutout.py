@@ -1,6 +1,6 @@
 """`clothseg cutout`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -141,10 +141,6 @@ def cutout(
         names, predict = model.classes, partial(model.predict, score_threshold=score_threshold)
         work = model.config.to_yaml()
     with progress_bar(quiet=quiet) as bar:
-
-        def track(places: Sequence[Path]) -> Iterator[Path]:
-            yield from walk(bar, places, len(places), "cutting out")
-
         with waiting(bar, LOADING):
             load_foreground()
         if one_file:
@@ -171,7 +167,7 @@ def cutout(
             settings=cut,
             overwrite=overwrite,
             gallery=gallery,
-            track=track,
+            progress=partial(walk, bar),
             work=[file_facts(weights_file(run)), work, score_threshold],
             notify=lambda message: None if quiet else ERRORS.print(escape(message)),
         )

@@ -26,7 +26,7 @@ from clothseg.evaluation.values import Interval
 from clothseg.files import atomic_write, read_json
 from clothseg.instances import CocoResult
 from clothseg.models import Model
-from clothseg.prediction.options import ProgressBar, no_progress
+from clothseg.progress import ProgressBar, no_progress
 from clothseg.report.learning_curve_page import write_learning_curve_page
 from clothseg.runs import RunFolder, refuse_data_set
 

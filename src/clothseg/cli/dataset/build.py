@@ -1,10 +1,10 @@
 """`clothseg dataset build`: from Open Images files to a COCO dataset."""
 
 import json
-from collections.abc import Iterable, Iterator
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -13,7 +13,7 @@ from rich.table import Table
 
 from clothseg.cli.completion import classes_of_source
 from clothseg.cli.inputs import folder_called, names_in
-from clothseg.cli.terminal import progress_bar
+from clothseg.cli.terminal import progress_bar, walk
 from clothseg.cores import usable_cores
 from clothseg.openimages import BuildOptions, BuildSummary, build_dataset
 from clothseg.openimages.build.summary import BOXES_WITHOUT_MASK, REASONS
@@ -108,16 +108,12 @@ def build(
         overwrite=overwrite,
     )
     with progress_bar(quiet=quiet) as bar:
-
-        def progress(photos: Iterable[Any], text: str, count: int) -> Iterator[Any]:
-            yield from bar.track(photos, description=text, total=count)
-
         summary = build_dataset(
             folder_called(source),
             out,
             names,
             options,
-            progress=progress,
+            progress=partial(walk, bar),
         )
     if as_json:
         typer.echo(json.dumps(summary.as_dict(), ensure_ascii=False, indent=2))

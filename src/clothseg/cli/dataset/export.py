@@ -1,15 +1,15 @@
 """`clothseg dataset export`: a dataset to files for other tools."""
 
 import json
-from collections.abc import Iterable, Iterator
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.markup import escape
 
-from clothseg.cli.terminal import ERRORS, counted, progress_bar
+from clothseg.cli.terminal import ERRORS, counted, progress_bar, walk
 from clothseg.dataset.exporting import LOSSES, ExportOptions, export_dataset
 
 _SHOWN = 10
@@ -50,11 +50,7 @@ def export(
     """
     options = ExportOptions(format=form.value, rle=rle, tolerance=tolerance, hard_links=hard_links, overwrite=overwrite)
     with progress_bar(quiet=quiet) as bar:
-
-        def progress(photos: Iterable[Any], text: str, count: int) -> Iterator[Any]:
-            yield from bar.track(photos, description=text, total=count)
-
-        summary = export_dataset(data, out, options, progress=progress)
+        summary = export_dataset(data, out, options, progress=partial(walk, bar))
     if as_json:
         typer.echo(json.dumps(summary.as_dict(), ensure_ascii=False, indent=2))
     elif not quiet:

@@ -1,10 +1,10 @@
 """`clothseg dataset import`: labels of another tool to a COCO dataset."""
 
 import json
-from collections.abc import Iterable, Iterator
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from clothseg.cli.inputs import names_in
-from clothseg.cli.terminal import ERRORS, counted, progress_bar
+from clothseg.cli.terminal import ERRORS, counted, progress_bar, walk
 from clothseg.dataset.importing import REASONS, ImportOptions, ImportSummary, import_dataset, parse_classes
 
 _SHOWN = 10
@@ -82,11 +82,7 @@ def import_(
         overwrite=overwrite,
     )
     with progress_bar(quiet=quiet) as bar:
-
-        def progress(photos: Iterable[Any], text: str, count: int) -> Iterator[Any]:
-            yield from bar.track(photos, description=text, total=count)
-
-        summary = import_dataset(source, out, options, progress=progress)
+        summary = import_dataset(source, out, options, progress=partial(walk, bar))
     if as_json:
         typer.echo(json.dumps(summary.as_dict(), ensure_ascii=False, indent=2))
     elif not quiet:

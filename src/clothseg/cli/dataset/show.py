@@ -1,8 +1,8 @@
 """`clothseg dataset show`: draws pictures of a dataset."""
 
 import json
-from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from clothseg.cli.completion import presets, setting_names
 from clothseg.cli.inputs import known_names_in
-from clothseg.cli.terminal import ERRORS, progress_bar
+from clothseg.cli.terminal import ERRORS, progress_bar, walk
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
 from clothseg.dataset.reading import describe_corrections
@@ -79,10 +79,6 @@ def show(
     from clothseg.networks import input_transform  # noqa: PLC0415
 
     with progress_bar(quiet=quiet) as bar:
-
-        def progress(positions: Sequence[int], text: str) -> Iterator[int]:
-            yield from bar.track(positions, description=text)
-
         shown = show_dataset(
             loaded,
             out,
@@ -94,7 +90,7 @@ def show(
             seed=seed,
             augmented=settings if augment else None,
             overwrite=overwrite,
-            progress=progress,
+            progress=partial(walk, bar),
         )
     if as_json:
         sheets = [asdict(sheet) for sheet in shown.sheets]
