@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from clothseg.cli.completion import runs
-from clothseg.cli.inputs import Device, Overwrite, Quiet
+from clothseg.cli.inputs import Device, OtherSplit, Overwrite, Quiet
 from clothseg.cli.terminal import ERRORS, progress_bar, walk
 from clothseg.errors import ClothsegError
 from clothseg.evaluation import SCORE_THRESHOLD, SeveralComparison, compare_runs, compare_several
@@ -31,7 +31,7 @@ def compare(
         Path | None,
         typer.Option(help="A dataset's folder or COCO ground truth file. Default: the dataset of the runs."),
     ] = None,
-    split: Annotated[str | None, typer.Option(help="Another split of the dataset than val.")] = None,
+    split: OtherSplit = None,
     out: Annotated[
         Path | None, typer.Option(help=f"Write a page: NAME.html, or a folder for {PAGE}. NAME.json: the numbers.")
     ] = None,

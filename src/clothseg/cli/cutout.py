@@ -8,13 +8,22 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from clothseg.catalogue.tables import TableFormat
 from clothseg.cli.catalogue import NetworkOptions, do_catalogue
 from clothseg.cli.completion import classes_of_run, runs
 from clothseg.cli.exported import load_exported
-from clothseg.cli.inputs import Device, Gallery, Overwrite, Quiet, Recursive
-from clothseg.cli.selection import ClassAgnosticNms, ThresholdOf, Thresholds, selection_settings
+from clothseg.cli.inputs import (
+    ClassAgnosticNms,
+    Device,
+    Gallery,
+    Overwrite,
+    Quiet,
+    Recursive,
+    ThresholdOf,
+    Thresholds,
+    selection_settings,
+)
 from clothseg.cli.shard_options import (
-    CutoutFormat,
     EngineName,
     EngineOption,
     PhotoColumn,
@@ -53,7 +62,7 @@ def cutout(
         typer.Option("--out", help="Folder for the PNGs and cutouts.json; for one photo also a file: NAME.png."),
     ] = "cutouts",
     form: Annotated[
-        CutoutFormat | None,
+        TableFormat | None,
         typer.Option("--format", help="List the cut-outs in tables in shards, for catalogues. Default: cutouts.json."),
     ] = None,
     classes: Annotated[

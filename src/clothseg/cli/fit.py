@@ -3,7 +3,6 @@
 import json
 import warnings
 from collections.abc import Mapping
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +14,7 @@ from clothseg.cli.completion import initial_weights, presets
 from clothseg.cli.inputs import Data, Device, Overrides, Overwrite, Quiet
 from clothseg.cli.terminal import ERRORS, counted, fail_for_unread, progress_bar, walk
 from clothseg.config import Config
+from clothseg.config.train import OnNonfinite
 from clothseg.dataset import CocoLikeDataset, readable
 from clothseg.dataset.photo_split import read_photo_split
 from clothseg.dataset.train_val import read_training_data
@@ -28,13 +28,6 @@ from clothseg.weights import check_source
 
 if TYPE_CHECKING:
     from clothseg.models import Model
-
-
-class OnNonfinite(StrEnum):
-    """What to do if the loss of a step is not finite."""
-
-    STOP = "stop"
-    SKIP = "skip"
 
 
 def fit(

@@ -13,6 +13,7 @@ from clothseg.cli.catalogue import NetworkOptions, do_catalogue
 from clothseg.cli.completion import runs
 from clothseg.cli.exported import load_exported
 from clothseg.cli.inputs import (
+    ClassAgnosticNms,
     ClassNames,
     Compile,
     Device,
@@ -21,12 +22,14 @@ from clothseg.cli.inputs import (
     Overwrite,
     Quiet,
     Recursive,
+    ThresholdOf,
+    Thresholds,
     WeightsSettings,
     compile_network,
+    selection_settings,
     split_names,
 )
 from clothseg.cli.ranking import check_ranking, rank_photos
-from clothseg.cli.selection import ClassAgnosticNms, ThresholdOf, Thresholds, selection_settings
 from clothseg.cli.shard_options import (
     EngineName,
     EngineOption,

@@ -10,8 +10,19 @@ from rich.markup import escape
 from clothseg.cli.completion import runs
 from clothseg.cli.exported import load_exported
 from clothseg.cli.failures import report_failure
-from clothseg.cli.inputs import ClassNames, Device, Overrides, Quiet, WeightsSettings, split_names
-from clothseg.cli.selection import ClassAgnosticNms, ThresholdOf, Thresholds, least_scores, selection_settings
+from clothseg.cli.inputs import (
+    ClassAgnosticNms,
+    ClassNames,
+    Device,
+    Overrides,
+    Quiet,
+    ThresholdOf,
+    Thresholds,
+    WeightsSettings,
+    least_scores,
+    selection_settings,
+    split_names,
+)
 from clothseg.cli.terminal import ERRORS
 from clothseg.devices import check_device_name
 from clothseg.errors import ClothsegError

@@ -9,29 +9,18 @@ from typing import Annotated
 import typer
 
 from clothseg.catalogue.names import LIST_SUFFIXES, is_url, suffix_of
+from clothseg.catalogue.tables import TableFormat
 from clothseg.errors import ClothsegError
+from clothseg.prediction import OutputFormat
 
 
 class PredictFormat(StrEnum):
-    """Formats of `predict`: those of `prediction.OutputFormat`, and tables in shards."""
+    """Formats of `predict`: those of photos and videos, and those of tables in shards."""
 
-    COCO = "coco"
-    CSV = "csv"
-    PICTURES = "pictures"
-    CLASS_MAPS = "class-maps"
-    INSTANCE_MAPS = "instance-maps"
-    PARQUET = "parquet"
-    JSONL = "jsonl"
-
-
-class CutoutFormat(StrEnum):
-    """Formats of `cutout`: tables in shards."""
-
-    PARQUET = "parquet"
-    JSONL = "jsonl"
-
-
-_TABLES = frozenset(CutoutFormat)
+    _ignore_ = "members form"  # names of the loop below, which are no members
+    members = vars()
+    for form in (*OutputFormat, *TableFormat):
+        members[form.name] = form.value
 
 
 class EngineName(StrEnum):
@@ -108,7 +97,7 @@ def table_format(formats: Sequence[str]) -> str | None:
     Raises:
         ClothsegError: there is another format beside it.
     """
-    tables = [str(name) for name in formats if name in _TABLES]
+    tables = [str(name) for name in formats if name in frozenset(TableFormat)]
     if tables and len(set(formats)) > 1:
         raise ClothsegError(f"--format {tables[0]}: it stands alone; other formats are not for catalogues")
     return tables[0] if tables else None

@@ -11,9 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from clothseg.cli.completion import classes_of_source
 from clothseg.cli.dataset.build import DEFAULT_CLASSES
-from clothseg.cli.inputs import names_in
+from clothseg.cli.inputs import IncludeChildren, Partitions, SourceClasses, names_in
 from clothseg.cli.terminal import ERRORS, transfer_bar
 from clothseg.errors import shell_command
 from clothseg.openimages.download import FAILED, DownloadPlan, DownloadSummary, RetryPolicy
@@ -25,21 +24,10 @@ _SHOWN = 10
 
 def download(
     out: Annotated[Path, typer.Option(help="Folder for the files. An earlier download in it is resumed.")],
-    classes: Annotated[
-        list[str] | None,
-        typer.Option(
-            autocompletion=classes_of_source,
-            help="Class names or ids, repeated or with commas. Default: Suit,Dress,Jeans.",
-            metavar="NAMES",
-        ),
-    ] = None,
-    include_children: Annotated[
-        bool, typer.Option("--include-children", help="A class includes all kinds below it in the class tree.")
-    ] = False,
+    classes: SourceClasses = None,
+    include_children: IncludeChildren = False,
     splits: Annotated[str, typer.Option(help="Some of train, validation and test, with commas.")] = "train,validation",
-    partitions: Annotated[
-        str | None, typer.Option(help="Only photos whose id begins with one of these digits: f, e,f or 0-3.")
-    ] = None,
+    partitions: Partitions = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Maximum number of photos in a split, the first by id.")
     ] = None,

@@ -1,7 +1,6 @@
 """`clothseg dataset import`: labels of another tool to a COCO dataset."""
 
 import json
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -11,24 +10,18 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from clothseg.cli.inputs import names_in
+from clothseg.cli.inputs import HardLinks, JsonSummary, SplitSeed, names_in
 from clothseg.cli.terminal import ERRORS, counted, progress_bar, walk
-from clothseg.dataset.importing import REASONS, ImportOptions, ImportSummary, import_dataset, parse_classes
+from clothseg.dataset.importing import (
+    REASONS,
+    ImportOptions,
+    ImportSummary,
+    SourceFormat,
+    import_dataset,
+    parse_classes,
+)
 
 _SHOWN = 10
-
-
-class SourceFormat(StrEnum):
-    """The formats, and `auto`."""
-
-    AUTO = "auto"
-    YOLO = "yolo"
-    LABELME = "labelme"
-    VOC = "voc"
-    VOC_BOXES = "voc-boxes"
-    MASKS = "masks"
-    SUPERVISELY = "supervisely"
-    CVAT_XML = "cvat-xml"
 
 
 def import_(
@@ -36,7 +29,7 @@ def import_(
     out: Annotated[Path, typer.Option(help="Folder for the dataset.")],
     form: Annotated[
         SourceFormat, typer.Option("--format", help="The format of the labels. auto recognizes it.")
-    ] = SourceFormat.AUTO,
+    ] = "auto",
     classes: Annotated[
         list[str] | None,
         typer.Option(
@@ -48,7 +41,7 @@ def import_(
         float | None,
         typer.Option(help="Part of the photos for validation. Default: the source's own split, or else 0.2."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Random seed of the split by fraction.")] = 0,
+    seed: SplitSeed = 0,
     boxes_as_masks: Annotated[
         bool,
         typer.Option("--boxes-as-masks", help="Fill boxes that have no outline. Else they teach class and box only."),
@@ -57,12 +50,10 @@ def import_(
         bool,
         typer.Option("--keep-unlabelled", help="Take photos without labels too: somebody has looked, and found none."),
     ] = False,
-    hard_links: Annotated[
-        bool, typer.Option("--hard-links", help="Link photos instead of copying them; saves disk.")
-    ] = False,
+    hard_links: HardLinks = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the dataset at --out.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar and no table.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+    as_json: JsonSummary = False,
 ) -> None:
     """Convert labels of YOLO, labelme, Pascal VOC, mask files, Supervisely or CVAT to a dataset.
 
@@ -72,7 +63,7 @@ def import_(
     Example: [b]clothseg dataset import ~/labels --out data/clothes --classes dress=Dress,jeans=Jeans[/]
     """
     options = ImportOptions(
-        format=form.value,
+        format=form,
         classes=parse_classes(names_in(classes)),
         val_fraction=val_fraction,
         seed=seed,

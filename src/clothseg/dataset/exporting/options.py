@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from clothseg.errors import DataError
 
-FORMATS = ("coco", "yolo", "label-maps")
+ExportFormat = Literal["coco", "yolo", "label-maps"]
+FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
 LOSSES = {
     "crowds_left_out": "regions with iscrowd 1 are left out: YOLO has none",
     "boxes_left_out": "objects with a box and no mask are left out: beside them, polygons would count as boxes",
@@ -43,7 +44,7 @@ class ExportOptions:
         DataError: an option is invalid.
     """
 
-    format: str = "coco"
+    format: ExportFormat = "coco"
     rle: bool = False
     tolerance: float = 0.0
     hard_links: bool = False
