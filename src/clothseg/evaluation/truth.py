@@ -176,7 +176,7 @@ def _complete(
     corrections: Sequence[Correction],
     paths: Mapping[int, Path],
 ) -> GroundTruth:
-    """Rows in the standard form, with annotation ids from 1, masks as RLE, and nothing that evaluators do not need."""
+    """Rows in the standard form, with annotation ids from 1, masks as RLE, and nothing else but scores, if there are any."""
     sizes = {image["id"]: (image["height"], image["width"]) for image in images}
     rows = [_annotation(n, row, sizes[row["image_id"]]) for n, row in enumerate(annotations, start=1)]
     notes = [f"Set right in the ground truth: {c.text()}." for c in corrections if c.kind not in _WITHOUT_NOTE]
@@ -213,6 +213,8 @@ def _annotation(number: int, row: CocoAnnotation, size: tuple[int, int]) -> Coco
             raise DataError(f"annotation {row.get('id')}: {error}") from error
     if box:
         answer["bbox"] = list(box)
+    if is_finite_number(score := row.get("score")):
+        answer["score"] = float(score)
     area = row.get("area")
     answer["area"] = _area(answer) if area is None else area
     return answer

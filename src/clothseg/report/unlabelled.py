@@ -9,7 +9,7 @@ from typing import Any
 
 from clothseg.errors import PhotoError, RunError, reading
 from clothseg.evaluation.truth import read_truth
-from clothseg.instances import CocoAnnotation, resize_instances
+from clothseg.instances import resize_instances
 from clothseg.pictures import draw_instances
 from clothseg.pictures.embed import shrink
 from clothseg.report.choice import sample_of_classes
@@ -57,12 +57,12 @@ def teacher_labels(run: Path, history: Sequence[Mapping[str, str]]) -> TeacherLa
         tree = json.loads(path.read_text(encoding="utf-8"))
         rounds = [{**told, "class_thresholds": {**_thresholds(told)}} for told in tree["info"]["rounds"]]
         first = int(rounds[0]["epoch"])
-        scores = {row["id"]: float(row.get("score", 1.0)) for row in tree["annotations"]}  # ground truth has none
+        for row in tree["annotations"]:
+            row["score"] = float(row.get("score", 1.0))
     truth = read_truth(tree, ())
     examples, unread = [], []
     for image in sample_of_classes(truth, _EXAMPLES):
-        rows: list[CocoAnnotation] = [{**row, "score": scores[row["id"]]} for row in truth.by_photo[image["id"]]]
-        instances = to_instances(rows, image)
+        instances = to_instances(truth.by_photo[image["id"]], image)
         try:
             small = shrink(read_sized_photo(Path(image.get("file_name", "")), instances.size), _AREA)
         except PhotoError:
