@@ -50,8 +50,10 @@ def test_a_score_stays_with_its_object_whatever_the_ids_are(ids: tuple[object, .
     tree: Any = labels(tmp_path)
     tree["annotations"][1] |= {"iscrowd": 0, "score": 0.61}
     for row, number in zip(tree["annotations"], ids, strict=True):
-        del row["id"]
-        row |= {} if number is None else {"id": number}
+        if number is None:
+            del row["id"]
+        else:
+            row["id"] = number
     RunFolder(tmp_path).pseudo_labels.write_text(json.dumps(tree))
     found = teacher_labels(tmp_path, [])
     assert found is not None and found.examples[0].text == "Suit 0.87, Dress 0.61"

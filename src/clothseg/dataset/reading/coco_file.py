@@ -1,7 +1,7 @@
 """The one reader of COCO instances files.
 
 Every command reads annotations through this module, so all use a file or all refuse it with the same words. `RULES`
-says for each kind of fault whether it is set right, left out, or refused.
+says for each kind of fault whether it is corrected, left out, or refused.
 Source of the format: https://cocodataset.org/#format-data
 """
 
@@ -37,7 +37,7 @@ class CocoFile:
         annotations: in the file's order, each with `bbox`, `area` and `iscrowd`; polygons and run lengths are as in the
             file.
         paths: of the photos, by the ids of the images; without those that have no name.
-        corrections: what was noted, set right or left out.
+        corrections: what was noted, corrected or left out.
     """
 
     file: Path | str
@@ -52,7 +52,7 @@ class CocoFile:
 def read_coco_file(
     source: Path | Mapping[str, Any], folders: Sequence[Path] = (), *, needs: Collection[Need] = _NEEDS
 ) -> CocoFile:
-    """Reads a COCO instances file, sets right what can be computed, and refuses the rest.
+    """Reads a COCO instances file, corrects what can be computed, and refuses the rest.
 
     Args:
         source: the file, or parsed JSON.
