@@ -114,7 +114,10 @@ def _parquet(source: str, wanted: str | None) -> Iterator[str]:
         first = table.head(1).collect()
         name = choose_column(source, columns.names(), first.row(0) if len(first) else [], wanted)
         if columns[name] != polars.String:
-            raise DataError(f"{source}: the column {name!r} is of type {columns[name]}, not text")
+            raise DataError(
+                f"{source}: the column {name!r} is of type {columns[name]}, not text; choose one of text with "
+                "--photo-column"
+            )
         yield from _slices(table.select(name))
 
 

@@ -42,6 +42,7 @@ class Merged:
 
 Found = Sequence[tuple[Store, Receipt]]
 """The shards of a catalogue in their order, and where each is."""
+_ONE_COMMAND = "shards are merged if they are of the same photos, network and settings; repeat its job with --overwrite"
 
 
 def merge_catalogue(
@@ -87,7 +88,10 @@ def find_shards(stores: Sequence[Store]) -> Found:
     for store in stores:
         for number in finished_shards(store):
             if number in places:
-                raise DataError(f"{shard_name(number)} is there twice: in {places[number].root} and in {store.root}")
+                raise DataError(
+                    f"{shard_name(number)} is there twice: in {places[number].root} and in {store.root}; leave one of "
+                    "them out"
+                )
             places[number] = store
     where = ", ".join(store.root for store in stores)
     if not places:
@@ -121,11 +125,13 @@ def _check_belonging(found: Found) -> None:
         name = f"{shard_name(receipt.shard)} in {store.root}"
         same = ("work", "classes", "table", "format")
         if any(getattr(receipt, fact) != getattr(first, fact) for fact in same):
-            raise DataError(f"{name}: made with another network or other settings than {shard_name(first.shard)}")
+            raise DataError(
+                f"{name}: made with another network or other settings than {shard_name(first.shard)}; {_ONE_COMMAND}"
+            )
         if (receipt.list_before, receipt.first_photo) != (before, photo) or receipt.is_last != (
             receipt is found[-1][1]
         ):
-            raise DataError(f"{name}: made from another list of photos than the shards before")
+            raise DataError(f"{name}: made from another list of photos than the shards before; {_ONE_COMMAND}")
         before, photo = receipt.list_after, receipt.first_photo + receipt.photos
 
 

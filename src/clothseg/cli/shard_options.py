@@ -99,7 +99,7 @@ def table_format(formats: Sequence[str]) -> str | None:
     """
     tables = [str(name) for name in formats if name in frozenset(TableFormat)]
     if tables and len(set(formats)) > 1:
-        raise ClothsegError(f"--format {tables[0]}: it stands alone; other formats are not for catalogues")
+        raise ClothsegError(f"--format {tables[0]} cannot be combined with other formats; give only one")
     return tables[0] if tables else None
 
 

@@ -33,8 +33,8 @@ def readable(dataset: CocoLikeDataset, *, progress: ProgressBar = no_progress) -
     unread = [reason for reason in reasons if reason]
     if len(unread) > MOST_UNREADABLE * len(dataset):
         raise PhotoError(
-            f"{dataset.source}: {len(unread)} of {len(dataset)} photos cannot be read, so probably they lie elsewhere; "
-            f"the first: {unread[0]}"
+            f"{dataset.source}: {len(unread)} of {len(dataset)} photos cannot be read; is this the folder of the "
+            f"photos? The first: {unread[0]}"
         )
     if not unread:
         return dataset, []

@@ -84,7 +84,7 @@ def split_one_file(
     """
     whole = CocoLikeDataset().load_data(data, split).prepare()
     if whole.source is None:
-        raise DataError(f"{data}: not a file that can be split")
+        raise DataError(f"{data}: there is no annotation file to split")
     names = {str(entry.id): entry.path for entry in whole.images}
     labels = {
         str(entry.id): {str(row["category_id"]) for row in entry.annotations if not row.get("iscrowd")}

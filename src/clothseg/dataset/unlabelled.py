@@ -110,7 +110,9 @@ def read_unlabelled(path: Path) -> UnlabelledPhotos | None:
         photos = tuple((Path(row["file"]), int(row["height"]), int(row["width"])) for row in tree["photos"])
         unread, known = (tuple(map(str, tree[key])) for key in ("unread", "known"))
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise RunError(f"{path}: cannot be read ({error}); without it the run cannot go on as before") from error
+        raise RunError(
+            f"{path}: cannot be read ({error}); the run needs it to continue: copy the run again, or start a new one"
+        ) from error
     if gone := [file for file, _, _ in photos if not photo_exists(file)]:
         raise RunError(
             f"{path}: {len(gone)} of {len(photos)} photos without labels are gone, the first is {gone[0]}; put them "

@@ -157,7 +157,7 @@ def _check_plan(path: Path, config: Config, subsets: Sequence[CocoLikeDataset], 
         if known != plan:
             changed = [name for name in plan if not isinstance(known, dict) or known.get(name) != plan[name]]
             raise RunError(
-                f"{path.parent}: was begun with another {' and other '.join(changed)}; repeat the options of the first "
+                f"{path.parent} was begun with another {' and other '.join(changed)}; repeat the options of the first "
                 "call, or begin again with --overwrite"
             )
         return

@@ -50,7 +50,7 @@ def export(
             typer.echo(f"{loss}: {count} ({LOSSES[loss]})")
         typer.echo(f"Wrote {summary.folder}")
     if summary.failed:
-        ERRORS.print(f"[bold yellow]done in part:[/] {counted(len(summary.failed), 'thing')} missing or broken")
+        ERRORS.print(f"[bold yellow]done in part:[/] photos or masks that are missing or broken: {len(summary.failed)}")
         for line in summary.failed[:_SHOWN]:
             ERRORS.print(escape(f"  {line}"))
         raise typer.Exit(1)

@@ -56,7 +56,7 @@ class ExportOptions:
         if not 0 <= self.tolerance <= 100:
             raise DataError(f"the tolerance is {self.tolerance}; use 0 to 100 pixels")
         if self.rle and self.format != "coco":
-            raise DataError(f"RLE is a form of COCO, but the format is {self.format}")
+            raise DataError(f"RLE is a form of COCO, but the format is {self.format}; leave out --rle")
 
 
 @dataclass(frozen=True)

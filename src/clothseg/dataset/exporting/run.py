@@ -47,7 +47,10 @@ def export_dataset(
     classes = splits["train"].classes
     for split, dataset in splits.items():
         if dataset.classes != classes:
-            raise DataError(f"{data}: {split} has the classes {dataset.classes}, but train has {classes}")
+            raise DataError(
+                f"{data}: {split} has the classes {dataset.classes}, but train has {classes}; both files need the same "
+                "categories"
+            )
     losses, photos, objects = Losses(), {}, {}
     names = OutputNames()
     with atomic_folder(out, overwrite=options.overwrite) as folder:

@@ -21,6 +21,7 @@ from clothseg.errors import DataError
 from clothseg.files import read_json
 from clothseg.gc_pause import gc_paused
 from clothseg.instances.coco_types import CocoAnnotation, CocoCategory, CocoImage
+from clothseg.suggestions import near_path
 
 _NEEDS: tuple[Need, ...] = ("photos",)
 _KEPT = 3  # issues of each kind, where not all are needed
@@ -79,7 +80,7 @@ def load_tree(path: Path) -> Any:
         DataError: there is no such file, or it is not JSON.
     """
     if not path.is_file():
-        raise DataError(f"{path}: no such file; create a dataset with `clothseg dataset build`")
+        raise DataError(f"{path}: no such file{near_path(path)}")
     try:
         return read_json(path)
     except (OSError, ValueError, RecursionError) as error:

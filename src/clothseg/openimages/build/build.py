@@ -17,6 +17,7 @@ from clothseg.openimages.classes import ClassName, choose_classes, read_classes
 from clothseg.openimages.hierarchy import read_hierarchy
 from clothseg.openimages.layout import class_file, hierarchy_file
 from clothseg.progress import ProgressBar, no_progress
+from clothseg.suggestions import near_path
 
 DEFAULTS = BuildOptions()
 
@@ -51,7 +52,7 @@ def build_dataset(
     """
     _check_out(source, out, overwrite=options.overwrite)
     if not source.is_dir():
-        raise DataError(f"{source}: no such folder")
+        raise DataError(f"{source}: no such folder{near_path(source)}")
     known = read_classes(class_file(source))
     selected = choose_classes(classes, known)
     included = _included(source, selected, known, options)

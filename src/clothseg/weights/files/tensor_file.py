@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from clothseg.errors import WeightsError
+from clothseg.suggestions import near_path
 from clothseg.weights.files.hdf5 import read_hdf5
 from clothseg.weights.files.pickled import read_pickle
 from clothseg.weights.files.pytorch import is_pytorch, read_pytorch
@@ -53,7 +54,7 @@ def read_tensor_file(path: Path) -> TensorFile:
     if os.path.isdir(path):
         raise WeightsError(f"{path}: this is a folder; give the weights file in it")
     if not os.path.isfile(path):
-        raise WeightsError(f"{path}: no such weights file")
+        raise WeightsError(f"{path}: no such weights file{near_path(path)}")
     with path.open("rb") as stream:
         start = stream.read(64)
     if not start:
