@@ -55,7 +55,7 @@ def teacher_labels(run: Path, history: Sequence[Mapping[str, str]]) -> TeacherLa
         return None
     with reading(path, RunError, "train the run again"):
         tree = json.loads(path.read_text(encoding="utf-8"))
-        rounds = [{**told, "class_thresholds": {**_thresholds(told)}} for told in tree["info"]["rounds"]]
+        rounds = [{**one, "class_thresholds": {**_thresholds(one)}} for one in tree["info"]["rounds"]]
         first = int(rounds[0]["epoch"])
         for row in tree["annotations"]:
             row["score"] = float(row.get("score", 1.0))
@@ -79,9 +79,9 @@ def teacher_labels(run: Path, history: Sequence[Mapping[str, str]]) -> TeacherLa
     return TeacherLabels(len(truth.images), rounds, examples, unread, describe_gain(history, first))
 
 
-def _thresholds(told: Mapping[str, Any]) -> Mapping[str, float]:
+def _thresholds(one: Mapping[str, Any]) -> Mapping[str, float]:
     """The thresholds of a round, which have another name in files of earlier versions."""
-    thresholds: Mapping[str, float] = told["class_thresholds"] if "class_thresholds" in told else told["sure_scores"]
+    thresholds: Mapping[str, float] = one["class_thresholds"] if "class_thresholds" in one else one["sure_scores"]
     return thresholds
 
 
@@ -102,8 +102,8 @@ def describe_gain(history: Sequence[Mapping[str, str]], first: int) -> str:
     )
     if before is None or last is None:
         return advice
-    told = f"Validation mask AP was {100 * known[before]:.1f} after epoch {before} and {100 * known[last]:.1f} after "
-    told += f"epoch {last}."
+    change = f"Validation mask AP was {100 * known[before]:.1f} after epoch {before} and {100 * known[last]:.1f} after "
+    change += f"epoch {last}."
     if known[last] <= known[before]:
-        return f"{told} It did not rise after the photos without labels came in. {advice}"
-    return f"{told} {advice}"
+        return f"{change} It did not rise after the photos without labels came in. {advice}"
+    return f"{change} {advice}"

@@ -1,4 +1,4 @@
-"""What to export, and what came of it."""
+"""The options and the summary of an export."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
