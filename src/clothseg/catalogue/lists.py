@@ -148,7 +148,7 @@ def _local_copy(source: str) -> Iterator[Path]:
         yield Path(source)
         return
     files, path = filesystem_of(source)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         copy = Path(folder) / "list.parquet"
         with_retries(lambda: files.get_file(path, str(copy)), source)
         yield copy

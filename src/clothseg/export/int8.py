@@ -52,7 +52,7 @@ def quantize(path: Path, photos: Sequence[RgbImage]) -> None:
         path, {p.key: p.value for p in onnx.load(path, load_external_data=False).metadata_props}
     )
     logging.getLogger().setLevel(logging.ERROR)
-    with tempfile.TemporaryDirectory() as folder, atomic_file(path) as temporary:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, atomic_file(path) as temporary:
         quantized = Path(folder) / "int8.onnx"
         quantize_static(
             path,

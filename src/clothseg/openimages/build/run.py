@@ -4,7 +4,6 @@ import concurrent.futures
 import itertools
 import multiprocessing
 import os
-import sys
 import threading
 import time
 from collections import defaultdict
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import wait
 from pathlib import Path
 
+from clothseg.cores import possible_processes
 from clothseg.openimages.archives import MaskArchive
 from clothseg.openimages.build.convert import Clock, ConvertSettings, PhotoJob, convert_photo
 from clothseg.openimages.build.options import BuildOptions
@@ -111,7 +111,7 @@ def _run_in_workers(tasks: Iterable[ChunkTask], images: Path, workers: int, seco
     """Converts chunks in several processes. Few chunks are prepared at a time, so that few rows are in memory."""
     context = multiprocessing.get_context("spawn")
     pending = iter(tasks)
-    workers = min(workers, 61) if sys.platform == "win32" else workers  # the most that Windows can wait for
+    workers = possible_processes(workers)
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
         running: dict[Future[dict[str, float]], ChunkTask] = {}
         try:

@@ -1,6 +1,7 @@
 """Any weights file as tensors under the file's names. The first bytes show the container, not the suffix."""
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,7 +87,10 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as file:
             names = list(file.keys())
-            return {name: file.get_tensor(name) for name in names}, dict(file.metadata() or {})
+            tensors = {name: file.get_tensor(name) for name in names}
+            if sys.platform == "win32":  # the tensors map the file, and Windows does not replace a mapped file
+                tensors = {name: tensor.clone() for name, tensor in tensors.items()}
+            return tensors, dict(file.metadata() or {})
     except (SafetensorError, OSError, ValueError) as error:
         raise WeightsError(f"{path}: cannot be read as safetensors ({error}); is it cut short?") from error
 
