@@ -139,30 +139,13 @@ def cutout(
     one_file = out.suffix.lower() in SUFFIXES and not out.is_dir()
     if one_file:
         require_one_photo(paths, out)
-    if exported is not None:
-        names: Sequence[str] = exported.classes
-        predict: Predict = partial(exported.find, score_threshold=score_threshold)
-        work: object = exported.selection()
-    else:
-        from clothseg.models import Model  # noqa: PLC0415 - PyTorch; wrong input is refused without it
-
-        model = Model.load(run, overrides=settings, device=device)
-        names, predict = model.classes, partial(model.predict, score_threshold=score_threshold)
-        work = model.config.to_yaml()
+    names, predict, work = _open(exported, run, settings, device, score_threshold)
     with progress_bar(quiet=quiet) as bar:
         with waiting(bar, LOADING):
             load_foreground()
         if one_file:
-            best = write_one_cutout(
-                predict,
-                names,
-                paths[0],
-                out,
-                classes=classes or (),
-                full_frame=full_frame,
-                settings=cut,
-                overwrite=overwrite,
-            )
+            best = write_one_cutout(predict, names, paths[0], out, classes=classes or (), full_frame=full_frame,
+                                    settings=cut, overwrite=overwrite)  # fmt: skip
             if not quiet:
                 ERRORS.print(f"wrote the {escape(best.class_name)} (score {best.score:.2f}) to {escape(str(out))}")
             return
@@ -186,6 +169,18 @@ def cutout(
             f"{counted(done.garments, 'garment')} cut out of {counted(done.photos, 'photo')}; see {escape(str(result))}"
         )
     fail_for_unread(done.failed, done=bool(done.photos))
+
+
+def _open(
+    exported: ExportedModel | None, run: Path, settings: list[str], device: str, score_threshold: float
+) -> tuple[Sequence[str], Predict, object]:
+    """The names of the classes, what finds them on a photo, and the settings that it depends on."""
+    if exported is not None:
+        return exported.classes, partial(exported.find, score_threshold=score_threshold), exported.selection()
+    from clothseg.models import Model  # noqa: PLC0415 - PyTorch; wrong input is refused without it
+
+    model = Model.load(run, overrides=settings, device=device)
+    return model.classes, partial(model.predict, score_threshold=score_threshold), model.config.to_yaml()
 
 
 def require_one_photo(paths: Sequence[Path], out: Path) -> None:
