@@ -178,7 +178,7 @@ class Model:
 
         if self.network is None or self.classes != train.classes:
             self._rebuild(train.classes)
-        result = overfit_one_image(self.to(device)._built(), train, self.config)
+        result = overfit_one_image(self.to(device)._built(), train, self.config)  # noqa: SLF001 - `to` returns self
         write_picture(result, train, Path(picture))
         return result
 

@@ -222,14 +222,14 @@ class CocoLikeDataset:
         wanted, other = set(image_ids), copy.copy(self)
         other.images = [entry for entry in self.images if entry.id in wanted]
         other.unlabelled = sum(entry.id in wanted for entry in self.images[self.labelled :])
-        other._image_ids = {entry.id for entry in other.images}
-        other._cache = PhotoCache()
+        other._image_ids = {entry.id for entry in other.images}  # noqa: SLF001 - of a copy of this dataset
+        other._cache = PhotoCache()  # noqa: SLF001
         return other
 
     def without_images(self) -> Self:
         """The same dataset without photos and annotations; with the cache, if processes share it."""
         other = copy.copy(self)
-        other.images, other._image_ids = [], set()
+        other.images, other._image_ids = [], set()  # noqa: SLF001
         return other
 
     @property

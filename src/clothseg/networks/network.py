@@ -149,7 +149,7 @@ class Network(nn.Module, ABC):
         """
         pixels, placements = self.transform.batch(images, self.device, self.distributed.largest)
         truth = [self.transform.target(t, p, self.device) for t, p in zip(targets, placements, strict=True)]
-        return self._with_total(self.head_losses(self.neck(self.backbone(pixels)), placements, truth))
+        return self.with_total(self.head_losses(self.neck(self.backbone(pixels)), placements, truth))
 
     @torch.no_grad()
     def cache_features(self, image: Tensor, target: Instances) -> CachedFeatures:
@@ -162,9 +162,10 @@ class Network(nn.Module, ABC):
         """The same as `losses`, for photos whose frozen stages ran before."""
         outputs = {stage: torch.stack([p.outputs[stage] for p in batch]) for stage in batch[0].outputs}
         features = self.neck(self.backbone.forward_trainable(outputs))
-        return self._with_total(self.head_losses(features, [p.placement for p in batch], [p.target for p in batch]))
+        return self.with_total(self.head_losses(features, [p.placement for p in batch], [p.target for p in batch]))
 
-    def _with_total(self, losses: dict[str, Tensor]) -> dict[str, Tensor]:
+    def with_total(self, losses: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The losses, and `total`, their weighted sum."""
         weights = self.config.network.weight_by_loss
         weighted = [losses[name] if weights[name] == 1 else weights[name] * losses[name] for name in self.loss_names]
         return losses | {"total": torch.stack(weighted).sum()}
@@ -183,7 +184,7 @@ class Network(nn.Module, ABC):
             pixels = pixels.contiguous(memory_format=torch.channels_last)
         outputs = (self._compiled or self.forward_dense)(pixels)
         found = self.head_detections(outputs, placements)
-        return [self._on_photo(*one) for one in zip(found, placements, strict=True)]
+        return [self.on_photo(*one) for one in zip(found, placements, strict=True)]
 
     @torch.no_grad()
     def embed(self, image: Tensor) -> Tensor:
@@ -195,7 +196,7 @@ class Network(nn.Module, ABC):
         pixels, (placement,) = self.transform.batch([image], self.device)
         return photo_mean(self.backbone(pixels)[-1][0], placement)
 
-    def _on_photo(self, found: Detections, placement: InputPlacement) -> Instances:
+    def on_photo(self, found: Detections, placement: InputPlacement) -> Instances:
         """Detections in the photo's own pixels, without those that have no extent there."""
         photo, threshold = placement.photo, self.config.inference.mask_threshold
         boxes = clip_boxes(network_to_image(found.boxes.cpu(), placement, self.transform.conventions), photo)
@@ -260,7 +261,7 @@ class Network(nn.Module, ABC):
             torch.zeros((objects if masks is None else masks, height, width), dtype=torch.uint8, device=device),
             torch.zeros((0, 4), device=device),
         )
-        return self._with_total(self.head_losses(features, [placement] * batch, [target] * batch))["total"]
+        return self.with_total(self.head_losses(features, [placement] * batch, [target] * batch))["total"]
 
     @property
     def device(self) -> torch.device:

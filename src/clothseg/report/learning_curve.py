@@ -128,7 +128,7 @@ def learning_curve(
     for subset in subsets:
         run = RunFolder(out / f"photos-{len(subset):04d}")
         rows.append(_train_part(subset, val, config, run, quiet=quiet, device=device, progress=progress))
-    curve = _curve(truth, rows, subsets, math.ceil(config.train.epochs * (config.train.steps_per_epoch or 0)))
+    curve = make_curve(truth, rows, subsets, math.ceil(config.train.epochs * (config.train.steps_per_epoch or 0)))
     atomic_write(out / "learning-curve.json", json.dumps(asdict(curve), indent=1))
     write_learning_curve_page(curve.metric, asdict(curve), curve.sentence(), out)
     return curve
@@ -191,9 +191,17 @@ def _train_part(
     return rows
 
 
-def _curve(
+def make_curve(
     truth: GroundTruth, rows: Sequence[Sequence[CocoResult]], subsets: Sequence[CocoLikeDataset], steps: int
 ) -> LearningCurve:
+    """The curve of networks that learned from nested parts of the photos.
+
+    Args:
+        truth: of the validation photos.
+        rows: for each part the results on these photos.
+        subsets: the parts, the smallest first.
+        steps: of each training.
+    """
     checked = [validate_results(part, truth)[0] for part in rows]
     kind = "box" if any(missing_note("mask", truth, part) for part in checked) else "mask"
     resamplers = [Resampler(list(coco.matches(truth, part, kind).values())) for part in checked]

@@ -148,7 +148,7 @@ class YolactNetwork(Network):
             logits, deltas, coefficients = self.head.by_anchor(maps)
             anchors = self._anchors_for(features, padded)
             count = self.distributed.mean_divisor((matches >= 0).sum())
-            labels, true_deltas = self._wanted(anchors, matches, targets)
+            labels, true_deltas = self.anchor_targets(anchors, matches, targets)
             of_boxes = box_loss(deltas, true_deltas, matches >= 0, conventions.smooth_l1_beta, count)
             of_masks, mask_count = semantic.new_zeros(()), count
             if not all(t.all_have_masks for t in targets):
@@ -180,7 +180,7 @@ class YolactNetwork(Network):
             return None
         return torch.stack([semantic_weights(of_photo, t, padded) for of_photo, t in zip(truth, targets, strict=True)])
 
-    def _wanted(self, anchors: Tensor, matches: Tensor, targets: Sequence[Target]) -> tuple[Tensor, Tensor]:
+    def anchor_targets(self, anchors: Tensor, matches: Tensor, targets: Sequence[Target]) -> tuple[Tensor, Tensor]:
         """Classes `[B, N]` (0 background, -1 what does not count) and box deltas `[B, N, 4]` that anchors should have.
 
         Anchors that are not positive have any deltas.
@@ -285,4 +285,4 @@ class YolactNetwork(Network):
         most = min(known * _PROBED_ANCHORS, self.settings.prototypes.max_positive, matches.shape[1])
         places = torch.zeros(most, dtype=torch.int64, device=boxes.device)
         losses = self.losses_of(features, placements, targets, matches, [(places, most)] * len(targets))
-        return self._with_total(losses)["total"]
+        return self.with_total(losses)["total"]
