@@ -82,7 +82,7 @@ def cutout(
         bool, typer.Option("--full-frame", help="Write PNGs of the photo's size, not trimmed to the garment.")
     ] = False,
     edges: Annotated[
-        Edges, typer.Option(help="How edges find the photo's edges: regions of even colour, or GrabCut in a band.")
+        Edges, typer.Option(help="How to find the edges of garments: regions of even colour, or GrabCut in a band.")
     ] = "regions",
     min_part: Annotated[
         float, typer.Option(min=0, max=1, help="Drop separate parts below this share of the garment's area.")

@@ -32,7 +32,8 @@ def evaluate(
     split: OtherSplit = None,
     out: Annotated[Path | None, typer.Option(help="For a results file: write the metrics to this JSON file.")] = None,
     score_threshold: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Of report_mAP only. Default: the run's own setting.")
+        float | None,
+        typer.Option(min=0, max=1, help="Score threshold of report_mAP. Default: that of the run."),
     ] = None,
     initial: Annotated[
         bool, typer.Option("--initial-weights", help="Evaluate the network as it was before training, for comparison.")

@@ -32,17 +32,18 @@ class EngineName(StrEnum):
 
 ShardSize = Annotated[int | None, typer.Option(min=1, help="Number of photos in a shard. Default: 1000.")]
 ShardOption = Annotated[
-    str | None, typer.Option("--shard", metavar="JOB/JOBS", help="Do one job's shards: 3/40 is the third of 40 jobs.")
+    str | None,
+    typer.Option("--shard", metavar="JOB/JOBS", help="The shards of one job: 3/40 is the third of 40 jobs."),
 ]
 PhotoColumn = Annotated[
     str | None, typer.Option(help="The column of CSV and Parquet lists that has the photos. Default: found by itself.")
 ]
 RetryErrors = Annotated[
-    bool, typer.Option("--retry-errors", help="Do the shards again in which a photo could not be read.")
+    bool, typer.Option("--retry-errors", help="Repeat the shards in which a photo could not be read.")
 ]
-EngineOption = Annotated[EngineName, typer.Option(help="Do the shards on this machine, or with Ray on a cluster.")]
+EngineOption = Annotated[EngineName, typer.Option(help="Process the shards on this machine, or with Ray on a cluster.")]
 RayAddress = Annotated[
-    str | None, typer.Option(metavar="ADDRESS", help="Of a Ray cluster. Default: Ray starts on this machine.")
+    str | None, typer.Option(metavar="ADDRESS", help="Address of a Ray cluster. Default: start Ray on this machine.")
 ]
 
 

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from clothseg.cli.completion import presets, setting_names
-from clothseg.cli.inputs import known_names_in
+from clothseg.cli.completion import presets
+from clothseg.cli.inputs import Overrides, known_names_in
 from clothseg.cli.terminal import ERRORS, progress_bar, walk
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
@@ -46,9 +46,7 @@ def show(
         str | None,
         typer.Option(autocompletion=presets, help="Configuration whose augmentation and resizing are shown."),
     ] = None,
-    overrides: Annotated[
-        list[str] | None, typer.Option("--set", autocompletion=setting_names, help="section.key=value, repeatable.")
-    ] = None,
+    overrides: Overrides = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder of --out.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar and no summary.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a list of the pictures as JSON.")] = False,

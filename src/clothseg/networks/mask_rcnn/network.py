@@ -232,7 +232,7 @@ class MaskRCNNNetwork(Network):
         return detections_by_photo(outputs, placements, self.config.inference, self.conventions)
 
     def locate(self, boxes: Sequence[Tensor] | Tensor, padded: Size) -> LocatedBoxes:
-        """Where the features of boxes `[P, 4]` of each photo, in network coordinates, come from."""
+        """Where to pool the features of boxes `[P, 4]` of each photo, which are in network coordinates."""
         conventions = self.conventions
         unit = math.sqrt(padded[0] * padded[1]) if conventions.input.normalised_boxes else 1.0
         canonical = self.settings.box_head.canonical_size / unit
