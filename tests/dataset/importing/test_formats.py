@@ -97,7 +97,9 @@ def test_names_of_mask_files(layout: str, listed: bool, tmp_path: Path) -> None:
     assert import_dataset(tmp_path, tmp_path / "out").failed == ()
     found = objects_of(tmp_path / "out")
     want = sorted(next(name for name in reversed(names) if name in file) for file in MASK_FILES[layout])
-    assert {stem: sorted(name for name, _ in rows) for stem, rows in found.items()} == dict.fromkeys(("street", "street_2"), want)
+    assert {stem: sorted(name for name, _ in rows) for stem, rows in found.items()} == dict.fromkeys(
+        ("street", "street_2"), want
+    )
     assert {pixels for rows in found.values() for _, pixels in rows} == {MASK.tobytes()}
 
 

@@ -19,14 +19,13 @@ from clothseg.cli.inputs import (
     folder_called,
     names_in,
 )
-from clothseg.cli.terminal import progress_bar, walk
+from clothseg.cli.terminal import fail_in_part, progress_bar, walk
 from clothseg.cores import usable_cores
 from clothseg.openimages import BuildOptions, BuildSummary, build_dataset
 from clothseg.openimages.build.options import BoxRule
-from clothseg.openimages.build.summary import BOXES_WITHOUT_MASK, REASONS
+from clothseg.openimages.build.summary import BOXES_WITHOUT_MASK, REASONS, Dropped
 
 DEFAULT_CLASSES = ["Suit", "Dress", "Jeans"]
-_SHOWN = 10
 
 
 def build(
@@ -105,9 +104,7 @@ def build(
         typer.echo(json.dumps(summary.as_dict(), ensure_ascii=False, indent=2))
     elif not quiet:
         _show(summary)
-    if summary.failed:
-        _show_failed(summary)
-        raise typer.Exit(1)
+    fail_in_part([_failed(row) for row in summary.failed], summary.folder / "dataset.yaml")
 
 
 def _show(summary: BuildSummary) -> None:
@@ -160,12 +157,6 @@ def _show(summary: BuildSummary) -> None:
         )
 
 
-def _show_failed(summary: BuildSummary) -> None:
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
-    console.print(f"[bold yellow]done in part:[/] {len(summary.failed)} rows are missing or broken")
-    for row in summary.failed[:_SHOWN]:
-        what = f"{row.class_name} {row.box_id}" if row.box_id else "no mask row"
-        console.print(escape(f"  {row.split} {row.image_id} {what}: {row.reason}: {row.detail}"))
-    if len(summary.failed) > _SHOWN:
-        console.print(f"  and {len(summary.failed) - _SHOWN} more", end="; ")
-    console.print(f"  the full list: {escape(str(summary.folder / 'dataset.yaml'))}, under dropped")
+def _failed(row: Dropped) -> str:
+    what = f"{row.class_name} {row.box_id}" if row.box_id else "no mask row"
+    return f"{row.split} {row.image_id} {what}: {row.reason}: {row.detail}"

@@ -13,13 +13,11 @@ from rich.table import Table
 
 from clothseg.cli.dataset.build import DEFAULT_CLASSES
 from clothseg.cli.inputs import IncludeChildren, Partitions, SourceClasses, names_in
-from clothseg.cli.terminal import ERRORS, transfer_bar
+from clothseg.cli.terminal import fail_in_part, transfer_bar
 from clothseg.errors import shell_command
 from clothseg.openimages.download import FAILED, DownloadPlan, DownloadSummary, RetryPolicy
 from clothseg.openimages.download import download as fetch
 from clothseg.openimages.download.job import Advance, OpenBar
-
-_SHOWN = 10
 
 
 def download(
@@ -69,9 +67,8 @@ def download(
         typer.echo(json.dumps(summary.as_dict(), ensure_ascii=False, indent=2))
     elif not quiet and not dry_run:
         _show(summary, _build_command(summary, names, include_children, partitions, limit))
-    if summary.failed:
-        _show_failed(summary)
-        raise typer.Exit(1)
+    lines = [f"{failure.kind} {failure.file}: {failure.reason}" for failure in summary.failed]
+    fail_in_part(lines, summary.plan.folder / FAILED if summary.done else None)
 
 
 def _bars(*, quiet: bool) -> OpenBar:
@@ -122,16 +119,6 @@ def _build_command(
     words += ["--limit", str(limit)] if limit else []
     words += [] if "validation" in summary.plan.rows else ["--val-fraction", "0.2"]
     return shell_command([*words, "--out", "data"])
-
-
-def _show_failed(summary: DownloadSummary) -> None:
-    ERRORS.print(f"[bold yellow]done in part:[/] {len(summary.failed)} failed")
-    for failure in summary.failed[:_SHOWN]:
-        ERRORS.print(escape(f"  {failure.kind} {failure.file}: {failure.reason}"))
-    more = f"  and {len(summary.failed) - _SHOWN} more;" if len(summary.failed) > _SHOWN else " "
-    where = f" the full list: {summary.plan.folder / FAILED}" if summary.done else ""
-    if where or len(summary.failed) > _SHOWN:
-        ERRORS.print(escape(more + where))
 
 
 def _size(count: int) -> str:

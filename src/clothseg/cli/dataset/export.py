@@ -6,13 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from clothseg.cli.inputs import HardLinks, JsonSummary
-from clothseg.cli.terminal import ERRORS, counted, progress_bar, walk
+from clothseg.cli.terminal import counted, fail_in_part, progress_bar, walk
 from clothseg.dataset.exporting import LOSSES, ExportFormat, ExportOptions, export_dataset
-
-_SHOWN = 10
 
 
 def export(
@@ -49,8 +46,4 @@ def export(
         for loss, count in summary.losses.items():
             typer.echo(f"{loss}: {count} ({LOSSES[loss]})")
         typer.echo(f"Wrote {summary.folder}")
-    if summary.failed:
-        ERRORS.print(f"[bold yellow]done in part:[/] photos or masks that are missing or broken: {len(summary.failed)}")
-        for line in summary.failed[:_SHOWN]:
-            ERRORS.print(escape(f"  {line}"))
-        raise typer.Exit(1)
+    fail_in_part(summary.failed)

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from clothseg.cli.inputs import HardLinks, JsonSummary, SplitSeed, names_in
-from clothseg.cli.terminal import ERRORS, counted, progress_bar, walk
+from clothseg.cli.terminal import fail_in_part, progress_bar, walk
 from clothseg.dataset.importing import (
     REASONS,
     ImportOptions,
@@ -20,8 +20,6 @@ from clothseg.dataset.importing import (
     import_dataset,
     parse_classes,
 )
-
-_SHOWN = 10
 
 
 def import_(
@@ -78,9 +76,7 @@ def import_(
         typer.echo(json.dumps(summary.as_dict(), ensure_ascii=False, indent=2))
     elif not quiet:
         _show(summary)
-    if summary.failed:
-        _show_failed(summary)
-        raise typer.Exit(1)
+    fail_in_part([row.text() for row in summary.failed], summary.folder / "dataset.yaml")
 
 
 def _show(summary: ImportSummary) -> None:
@@ -110,12 +106,3 @@ def _show(summary: ImportSummary) -> None:
         console.print(f"Near-duplicate photos on the same side of the split: {len(summary.near_duplicates)} pairs.")
     if summary.turned:
         console.print(f"Photos whose masks were turned by the EXIF orientation: {summary.turned}.")
-
-
-def _show_failed(summary: ImportSummary) -> None:
-    ERRORS.print(f"[bold yellow]done in part:[/] {counted(len(summary.failed), 'thing')} missing or broken")
-    for row in summary.failed[:_SHOWN]:
-        ERRORS.print(escape(f"  {row.text()}"))
-    if len(summary.failed) > _SHOWN:
-        more = f"  and {len(summary.failed) - _SHOWN} more; the list: {summary.folder / 'dataset.yaml'}, under dropped"
-        ERRORS.print(escape(more))
