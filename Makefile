@@ -22,10 +22,12 @@ test-lowest: $(LOWEST)/installed
 	$(LOWEST)/bin/clothseg --version
 	$(LOWEST)/bin/pytest
 
+# The types are also checked as on Windows, where modules such as resource and signals such as SIGKILL do not exist.
 check: $(INSTALLED)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32 src tests scripts
 	$(BIN)/pytest -n 0 tests/test_layers.py
 
 # The documentation as a site, in build/site; a broken link or anchor is an error. To read it while writing:

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from clothseg.cores import usable_cores
+from clothseg.cores import possible_processes, usable_cores
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system cannot limit a process to some cores")
@@ -22,6 +22,12 @@ def test_systems_without_affinity_give_all_cores(monkeypatch: pytest.MonkeyPatch
     assert usable_cores() == os.cpu_count()
     monkeypatch.setattr(os, "cpu_count", lambda: None)
     assert usable_cores() == 1
+
+
+@pytest.mark.parametrize(("system", "most"), [("win32", 61), ("linux", 200), ("darwin", 200)])
+def test_windows_waits_for_61_processes_at_most(system: str, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", system)
+    assert [possible_processes(wanted) for wanted in (1, 61, 200)] == [1, 61, most]
 
 
 @pytest.mark.parametrize(("given", "started"), [({}, 1), ({"NUMBA_NUM_THREADS": "2"}, 2)])

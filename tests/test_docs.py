@@ -162,6 +162,34 @@ def test_links_and_anchors_exist(page: Path) -> None:
     assert broken == []
 
 
+def rows_outside_tables(text: str) -> list[str]:
+    """Rows of Markdown tables that follow no header, or have another number of cells than it."""
+    wrong, cells = [], 0
+    lines = [re.sub(r"`[^`]*`", "code", line) for line in text.splitlines()]
+    for before, line, after in zip(["", *lines], lines, [*lines[1:], ""], strict=False):
+        if not line.startswith("|"):
+            cells = 0
+            continue
+        found = len(re.findall(r"(?<!\\)\|", line))
+        if not before.startswith("|") and re.fullmatch(r"[|: -]+", after):
+            cells = found
+        if found != cells:
+            wrong.append(line)
+    return wrong
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.name))
+def test_every_row_is_in_a_table(page: Path) -> None:
+    assert rows_outside_tables(without_code(page)) == []
+
+
+def test_rows_outside_tables_are_found() -> None:
+    table = "| a | b |\n|---|---|\n| 1 | `x | y` |\n"
+    assert rows_outside_tables(table + "\nText\n\n" + table) == []
+    assert rows_outside_tables(table + "\n| 3 | 4 |\n") == ["| 3 | 4 |"]
+    assert rows_outside_tables(table + "| 3 |\n") == ["| 3 |"]
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site, built as `make docs` builds it."""

@@ -3,13 +3,14 @@
 import errno
 import itertools
 import json
+import ntpath
 import os
 import re
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import hypothesis
@@ -179,6 +180,24 @@ def test_windows_tries_again_while_a_file_is_open(
 )
 def test_a_class_name_becomes_a_file_name(text: str, name: str) -> None:
     assert safe_file_name(text) == name
+
+
+def is_reserved(name: str) -> bool:
+    """Whether Windows reserves a file name, by Python's own rules."""
+    if sys.version_info >= (3, 13):
+        return bool(ntpath.isreserved(name))
+    return PureWindowsPath(name).is_reserved()
+
+
+@pytest.mark.parametrize("suffix", ["", ".png", ".tar.gz", " .png"])
+def test_names_that_windows_reserves_are_never_given(suffix: str) -> None:
+    ports = [f"{port}{n}" for port in ("COM", "LPT") for n in (*range(10), "¹", "²", "³")]
+    devices = ["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$", *ports]
+    names = [change(name) + suffix for name in devices for change in (str, str.lower, str.title)]
+    assert sum(map(is_reserved, names)) > 60
+    safe = [safe_file_name(name) for name in names]
+    assert not any(map(is_reserved, safe))
+    assert len(set(safe)) == len(set(names))
 
 
 def test_output_names_are_unique_also_where_case_and_accents_do_not_count() -> None:

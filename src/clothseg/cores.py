@@ -5,12 +5,20 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+_MOST_ON_WINDOWS = 61
+"""Windows waits for 64 objects at most, and Python needs some of them; see `concurrent.futures.ProcessPoolExecutor`."""
+
 
 def usable_cores() -> int:
     """The processor cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def possible_processes(wanted: int) -> int:
+    """How many of `wanted` worker processes one process can wait for: on Windows at most 61."""
+    return min(wanted, _MOST_ON_WINDOWS) if sys.platform == "win32" else wanted
 
 
 @contextmanager

@@ -25,7 +25,18 @@ LOCK_NAME = ".clothseg-lock"
 """A file that keeps two commands from writing to a folder at once. After a kill it may be left."""
 LONGEST_STEM = 100
 """Bytes (UTF-8) of a name before numbers and suffix are added. Encrypted file systems allow 143 bytes in all."""
-_RESERVED = frozenset({"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))})
+_RESERVED = frozenset(
+    {
+        "con",
+        "prn",
+        "aux",
+        "nul",
+        "conin$",
+        "conout$",
+        *(f"{port}{n}" for port in ("com", "lpt") for n in "0123456789¹²³"),
+    }
+)
+"""Names of devices on Windows, with any suffix."""
 _JSON_BLOCK = 1 << 16  # bytes read at once: objects of so much JSON stay in the processor's cache
 _JSON_TAIL = 1 << 12  # bytes at the end of what was read, searched for the end of an object
 _BETWEEN_OBJECTS = re.compile(rb"\}\s*,\s*(?=\{)")

@@ -178,7 +178,7 @@ class Model:
 
         if self.network is None or self.classes != train.classes:
             self._rebuild(train.classes)
-        result = overfit_one_image(self.to(device)._built(), train, self.config)
+        result = overfit_one_image(self.to(device)._built(), train, self.config)  # noqa: SLF001 - `to` returns self
         write_picture(result, train, Path(picture))
         return result
 
@@ -256,7 +256,7 @@ class Model:
         from clothseg.evaluation import evaluate_coco, truth_of, with_unread  # noqa: PLC0415
 
         if dataset.source is None:
-            raise RunError("evaluate needs a dataset that was loaded from a file")
+            raise RunError("evaluate needs a dataset that was loaded from a file; call load_data() first")
         bad: list[str] = []
         rows = results if results is not None else [r for rows in self.predict_dataset(dataset, bad) for r in rows]
         least = self.config.inference.score_threshold if score_threshold is None else score_threshold

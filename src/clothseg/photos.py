@@ -229,6 +229,18 @@ def turn_upright(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
     return pixels[rows, columns]
 
 
+def require_photo_of(photo: RgbImage, size: tuple[int, int]) -> None:
+    """Checks that a photo `[H, W, 3]` has the `size` (height, width) of the instances that are shown on it.
+
+    Raises:
+        ValueError: it has another size.
+    """
+    if photo.shape[:2] != size:
+        raise ValueError(
+            f"the instances belong to a photo of {size} (height, width), but this one has {photo.shape[:2]}"
+        )
+
+
 def _as_rgb(picture: Image.Image) -> Image.Image:
     if picture.mode.startswith(("I", "F")):
         return Image.fromarray(_to_eight_bits(np.asarray(picture))).convert("RGB")

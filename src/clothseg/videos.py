@@ -16,6 +16,7 @@ import numpy as np
 from clothseg.errors import ClothsegError, VideoError
 from clothseg.files import atomic_file
 from clothseg.photos import RgbImage
+from clothseg.suggestions import near_path
 
 SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".mts", ".m2ts", ".wmv", ".flv", ".3gp", ".ogv"}
@@ -120,20 +121,22 @@ def open_video(path: Path) -> Iterator[Video]:
     """
     av = _library()
     if not os.path.isfile(path):
-        raise VideoError(f"{path}: no such video")
+        raise VideoError(f"{path}: no such video{near_path(path)}")
     if path.stat().st_size == 0:
         raise VideoError(f"{path}: the file is empty (0 bytes); fetch or copy it again")
     try:
         container = av.open(str(path))
     except (av.FFmpegError, OSError) as error:
-        raise VideoError(f"{path}: not a video that can be read ({error.strerror}); it may be cut") from error
+        raise VideoError(
+            f"{path}: not a video that can be read ({error.strerror}); it may be cut off; copy it again"
+        ) from error
     with container:
         streams = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
         if not streams:
             kinds = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
             raise VideoError(f"{path}: no video in this file; it contains {kinds}")
         if streams[0].codec_context is None or not streams[0].codec_context.width:
-            raise VideoError(f"{path}: the video has an unknown codec or no size")
+            raise VideoError(f"{path}: the video has an unknown codec or no size; convert it to MP4 with H.264")
         streams[0].thread_type = "AUTO"
         yield Video(path, container, streams[0])
 

@@ -1,13 +1,16 @@
 """Which photos a catalogue has, in which order: folders, patterns and lists on this machine."""
 
 import itertools
+import nturl2path
+import os
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import polars
 import pytest
 
 from clothseg.catalogue import Listed, open_catalogue
+from clothseg.catalogue.names import local_path
 from clothseg.catalogue.shards import Share, parse_share, shards_of
 from clothseg.errors import ClothsegError
 
@@ -25,6 +28,23 @@ def tree(tmp_path: Path) -> Path:
         (tmp_path / name).write_bytes(b"")
     (tmp_path / "notes.txt").write_text("sub/c.png")
     return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("url", "posix", "windows"),
+    [
+        ("file:///home/anna/my%20photos/a.jpg", "/home/anna/my photos/a.jpg", r"\home\anna\my photos\a.jpg"),
+        ("file:///C:/my%20photos/a.jpg", "/C:/my photos/a.jpg", r"C:\my photos\a.jpg"),
+        ("FILE://localhost/d:/a.jpg", "/d:/a.jpg", r"D:\a.jpg"),
+        ("my%20photos/a.jpg", "my%20photos/a.jpg", "my%20photos/a.jpg"),
+        ("file.jpg", "file.jpg", "file.jpg"),
+    ],
+)
+def test_file_urls_are_paths(url: str, posix: str, windows: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if os.name == "posix":
+        assert local_path(url) == posix
+    monkeypatch.setattr("clothseg.catalogue.names.url2pathname", nturl2path.url2pathname)
+    assert PureWindowsPath(local_path(url)) == PureWindowsPath(windows)
 
 
 def test_folders_give_their_photos_sorted(tree: Path) -> None:

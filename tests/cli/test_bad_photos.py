@@ -200,7 +200,7 @@ def test_python_refuses_a_dataset_without_a_readable_photo(dataset: Path, networ
 def test_a_wrong_folder_of_photos_is_an_error(dataset: Path) -> None:
     (dataset / "images").rename(dataset / "pictures")
     data = CocoLikeDataset().load_data(dataset, "train").prepare()
-    with pytest.raises(PhotoError, match="probably they lie elsewhere"):
+    with pytest.raises(PhotoError, match="is this the folder of the photos"):
         readable(data)
 
 

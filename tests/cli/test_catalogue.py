@@ -104,7 +104,7 @@ REFUSED = {
     "list": (("list.csv",), "list.csv: a list of photos; add --format parquet"),
     "address": (("s3://shop/photos/",), "s3://shop/photos/: a web address; add --format parquet"),
     "address of the results": (("PHOTOS", "--out", "s3://shop/out"), "s3://shop/out: a web address"),
-    "two formats": (("PHOTOS", "--format", "parquet", "--format", "coco"), "--format parquet: it stands alone"),
+    "two formats": (("PHOTOS", "--format", "parquet", "--format", "coco"), "--format parquet cannot be combined"),
     "labels": (("PHOTOS", "--format", "parquet", "--labels", "coco"), "--labels: not for catalogues"),
     "job": (("PHOTOS", "--format", "parquet", "--shard", "3/2"), "JOB/JOBS"),
     "column": (("list.csv", "--format", "parquet", "--photo-column", "url"), "no column 'url'; it has photo"),

@@ -65,7 +65,7 @@ def test_one_file_with_unusual_names_works_to_the_end(
     capsys.readouterr()
     assert run_command("evaluate", out, data) == 0
     shown = capsys.readouterr()
-    assert "set right: rows without bbox, area or iscrowd (30)" in shown.err
+    assert "corrected: rows without bbox, area or iscrowd (30)" in shown.err
     metrics = Metrics.from_json((out / "metrics.json").read_text())
     assert metrics.photos == 3
     assert list(metrics.classes) == ["background", "shirt, blouse", "Öltöny"]
@@ -138,6 +138,6 @@ def test_show_takes_names_with_commas(
 ) -> None:
     data, out = write(tmp_path / "export", ["shirt, blouse", "Suit", "Hat"], photos=2), tmp_path / "look"
     assert run_command("dataset", "show", data, "--out", out, "--classes", "Suit,shirt, blouse") == 0
-    assert "set right: rows without" in capsys.readouterr().err
+    assert "corrected: rows without" in capsys.readouterr().err
     sheets = sorted(path.name for path in out.glob("class-*.png"))
     assert sheets == ["class-1-shirt-blouse.png", "class-2-suit.png"]

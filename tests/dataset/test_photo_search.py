@@ -85,7 +85,7 @@ def test_folders_in_folders_and_patterns(tmp_path: Path) -> None:
     assert found("?.jpg", "a.jpg", "b/../a.jpg") == ["a.jpg"]
     assert found("odd[1].jpg") == ["odd[1].jpg"], "a file of that name takes precedence over the pattern"
     for wrong, message in (
-        ("*.gif", "nothing with a known suffix"),
+        ("*.gif", "no file matches this pattern"),
         ("x.jpg", "no such"),
         ("deep", "--recursive searches"),
     ):

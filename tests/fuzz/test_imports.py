@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from fuzzing import Fuzz, spoil_bytes, spoil_json
 
-from clothseg.dataset.importing import ImportOptions, import_dataset
+from clothseg.dataset.importing import ImportOptions, SourceFormat, import_dataset
 
 TOOLS = Path(__file__).parents[1] / "dataset" / "importing" / "tools"
-FORMATS = {
+FORMATS: dict[str, SourceFormat] = {
     "datumaro-cvat": "cvat-xml",
     "datumaro-voc": "voc",
     "label-studio-yolo": "yolo",

@@ -69,6 +69,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * (1 if sys.
 """
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no module resource")
 def test_memory_of_a_large_crop_is_bounded() -> None:
     """Whole, a float for every channel of colours, slopes and layers would take 80 bytes for each pixel and more."""
     done = subprocess.run([sys.executable, "-c", "import sys\n" + MEMORY], capture_output=True, text=True, check=True)

@@ -27,7 +27,7 @@ def test_the_minimum_cut_is_the_best_of_all_cuts() -> None:
                 + edges[2][cut[edges[0]] != cut[edges[1]]].sum()
             )
 
-        found = regions._minimum_cut(odds, regions._Borders(one, other, costs))
+        found = regions.minimum_cut(odds, regions.Borders(one, other, costs))
         best = min(energy(np.array(cut)) for cut in itertools.product([False, True], repeat=7))
         assert energy(found) == pytest.approx(best)
 
@@ -36,7 +36,7 @@ def test_every_pixel_is_in_one_region_and_regions_follow_colours() -> None:
     photo = np.zeros((60, 83, 3), np.uint8)
     photo[:, :41] = (200, 40, 30)
     photo[25:40, 10:70] = (30, 60, 220)
-    numbers = regions._regions(photo)
+    numbers = regions.find_regions(photo)
     assert numbers.min() == 0
     assert len(np.unique(numbers)) == numbers.max() + 1
     assert 50 < numbers.max() < 60 * 83 / 4

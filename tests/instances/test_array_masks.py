@@ -115,8 +115,11 @@ def test_arrays_become_instances() -> None:
     arrays, tensors = both()
     found = arrays.to_instances()
     assert found.masks.pixels().shape == (5, *SIZE)
-    torch.testing.assert_close(found.boxes, tensors.boxes)
-    assert np.array_equal(one_pixels(found.masks, 2), one_pixels(arrays.masks, 2))
+    for name in ("boxes", "scores", "classes"):
+        torch.testing.assert_close(getattr(found, name), getattr(tensors, name))
+    assert found.size == tensors.size
+    for number in range(5):
+        assert np.array_equal(one_pixels(found.masks, number), one_pixels(arrays.masks, number))
     assert len(one_mask(arrays.masks, 1)) == 1
 
 

@@ -56,8 +56,8 @@ def gone(pid: int) -> bool:
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at /proc")
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_workers_end_with_a_script_that_is_killed(number: signal.Signals, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGINT"])
+def test_workers_end_with_a_script_that_is_killed(name: str, tmp_path: Path) -> None:
     """The script has no guard against being run again by its workers, and needs none."""
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
@@ -67,7 +67,7 @@ def test_workers_end_with_a_script_that_is_killed(number: signal.Signals, tmp_pa
     assert process.stdout is not None
     workers = [int(word) for word in process.stdout.readline().split()]
     assert workers and not any(map(gone, workers))
-    process.send_signal(number)
+    process.send_signal(signal.Signals[name])
     process.wait(timeout=60)
     until = time.monotonic() + 60
     while not all(map(gone, workers)) and time.monotonic() < until:

@@ -27,7 +27,6 @@ from clothseg.garments import write_cutouts
 from clothseg.instances import LabelMasks
 from clothseg.models import MaskRCNN, Model
 from clothseg.networks import NETWORKS, Network, build_network
-from clothseg.networks.backbones import build_backbone
 from clothseg.networks.detections import Detections, LabelGrid
 from clothseg.networks.placement import InputConventions, InputPlacement
 from clothseg.networks.target import Target
@@ -96,12 +95,9 @@ class TinyGridNetwork(Network):
     class_layers = ("head.",)
 
     def __init__(self, config: Config, classes: int) -> None:
-        super().__init__(config, classes, build_backbone(config.backbone, (3,)), self.input_conventions(config))
+        super().__init__(config, classes)
+        self.add_backbone((3,))
         self.head = nn.Conv2d(self.backbone.channels[0], classes + 1, 1)
-
-    @classmethod
-    def from_config(cls, config: Config, classes: int) -> "TinyGridNetwork":
-        return cls(config, classes)
 
     @classmethod
     def input_conventions(cls, config: Config) -> InputConventions:
@@ -195,7 +191,7 @@ def test_a_network_without_heads_cannot_be_created() -> None:
         loss_names = ()
 
     with pytest.raises(TypeError, match="abstract"):
-        Headless(Config(), 1, nn.Identity(), InputConventions())  # type: ignore[abstract,arg-type]
+        Headless(Config(), 1)  # type: ignore[abstract]
 
 
 @pytest.mark.parametrize("name", ROWS)

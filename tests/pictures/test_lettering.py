@@ -56,14 +56,14 @@ def test_no_two_names_look_the_same() -> None:
 
 
 def test_letters_without_a_font_are_written_as_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lettering_module, "_system_fonts", lambda: ())
-    for cached in (lettering_module.runs, lettering_module._font_for):
+    monkeypatch.setattr(lettering_module, "system_fonts", lambda: ())
+    for cached in (lettering_module.runs, lettering_module.font_for):
         cached.cache_clear()
     try:
         assert readable("ชุด A") == "[U+0E0A][U+0E38][U+0E14] A"
         assert (drawn("ชุ") != drawn("ปุ")).any()
     finally:
-        for cached in (lettering_module.runs, lettering_module._font_for):
+        for cached in (lettering_module.runs, lettering_module.font_for):
             cached.cache_clear()
 
 
@@ -71,14 +71,14 @@ def test_fonts_of_the_system_are_used(monkeypatch: pytest.MonkeyPatch, tmp_path:
     (tmp_path / "broken.ttf").write_bytes(b"no font")
     other = tmp_path / "Noto.ttf"
     other.write_bytes((SHIPPED / "Hangul.ttf").read_bytes())
-    monkeypatch.setattr(lettering_module, "_SHIPPED", ())
-    monkeypatch.setattr(lettering_module, "_system_fonts", lambda: (tmp_path / "broken.ttf", other))
-    for cached in (lettering_module.runs, lettering_module._font_for):
+    monkeypatch.setattr(lettering_module, "SHIPPED_FONTS", ())
+    monkeypatch.setattr(lettering_module, "system_fonts", lambda: (tmp_path / "broken.ttf", other))
+    for cached in (lettering_module.runs, lettering_module.font_for):
         cached.cache_clear()
     try:
         assert runs("원") == ((other, "원"),)
     finally:
-        for cached in (lettering_module.runs, lettering_module._font_for):
+        for cached in (lettering_module.runs, lettering_module.font_for):
             cached.cache_clear()
 
 

@@ -88,7 +88,8 @@ def test_a_calibrated_run_evaluates_and_predicts_with_calibrated_scores(run: Run
 
     model = Model.load(run.path)
     image = torch.zeros((3, 60, 60))
-    raw = guesses(model._built(), [image])[0]
+    assert model.network is not None
+    raw = guesses(model.network, [image])[0]
     assert model.calibration is not None
     wanted = model.calibration.scores(raw.scores.numpy(), raw.classes.numpy())
     found = model.detect([image])[0]

@@ -10,7 +10,7 @@ import pytest
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
 from clothseg.evaluation import evaluate_coco, truth_of
-from clothseg.report.learning_curve import _curve, same_steps
+from clothseg.report.learning_curve import make_curve, same_steps
 from clothseg.report.learning_curve_page import write_learning_curve_page
 
 from .conftest import NAMES
@@ -25,7 +25,7 @@ def test_the_curve_of_three_parts(data: Path, tmp_path: Path) -> None:
     found = [dict(a) | {"score": float(rng.uniform(0.5, 0.9))} for a in truth.annotations if not a["iscrowd"]]
     rows = [found[:count] for count in (4, 8, 12)]
     subsets = [train.only(range(count)) for count in (2, 4, 8)]
-    curve = _curve(truth, rows, subsets, 40)  # type: ignore[arg-type]
+    curve = make_curve(truth, rows, subsets, 40)  # type: ignore[arg-type]
     assert curve.metric == "mask_AP"
     for point, part, count in zip(curve.points, rows, (2, 4, 8), strict=True):
         assert point.photos == count
@@ -51,7 +51,7 @@ def test_a_curve_that_does_not_rise_says_so(data: Path, tmp_path: Path) -> None:
     val = CocoLikeDataset().load_data(data, "val").prepare()
     truth = truth_of(val)
     rows = [[dict(a) | {"score": 0.9} for a in truth.annotations[: 9 - n]] for n in (0, 3, 6)]
-    curve = _curve(truth, rows, [val.only(range(n)) for n in (2, 4, 8)], 1)  # type: ignore[arg-type]
+    curve = make_curve(truth, rows, [val.only(range(n)) for n in (2, 4, 8)], 1)  # type: ignore[arg-type]
     assert curve.extrapolation.value is None
     assert "no extrapolation: the metric does not rise" in curve.sentence()
     write_learning_curve_page(curve.metric, asdict(curve), curve.sentence(), tmp_path)

@@ -15,7 +15,7 @@ from clothseg.evaluation import truth_of
 from clothseg.models import MaskRCNN
 from clothseg.networks import Network
 from clothseg.report import compare_networks, evaluate_run, write_report
-from clothseg.report.learning_curve import _curve
+from clothseg.report.learning_curve import make_curve
 from clothseg.report.learning_curve_page import write_learning_curve_page
 from clothseg.runs import RunFolder
 
@@ -113,7 +113,7 @@ def _learning_curve(data: Path, folder: Path) -> None:
     truth = truth_of(val)
     found = [dict(row) | {"score": 0.8} for row in truth.annotations if not row["iscrowd"]]
     rows = [found[:count] for count in (4, 8, 12)]
-    curve = _curve(truth, rows, [val.only(range(count)) for count in (2, 4, 8)], 40)  # type: ignore[arg-type]
+    curve = make_curve(truth, rows, [val.only(range(count)) for count in (2, 4, 8)], 40)  # type: ignore[arg-type]
     write_learning_curve_page(curve.metric, asdict(curve), curve.sentence(), folder)
 
 

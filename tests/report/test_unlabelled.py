@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,6 +43,20 @@ def test_examples_show_what_was_sure(tmp_path: Path) -> None:
     assert found.photos == 2 and [told["epoch"] for told in found.rounds] == [2, 4]
     assert found.examples[0].text == "Suit 0.87; 1 ignored"
     assert found.unread == []
+
+
+@pytest.mark.parametrize("ids", [(0, 1, 2), (-4, 7, 2), (30, 20, 10), (2, 1, 3), ("a", "b", "c"), (None, None, None)])
+def test_a_score_stays_with_its_object_whatever_the_ids_are(ids: tuple[object, ...], tmp_path: Path) -> None:
+    tree: Any = labels(tmp_path)
+    tree["annotations"][1] |= {"iscrowd": 0, "score": 0.61}
+    for row, number in zip(tree["annotations"], ids, strict=True):
+        if number is None:
+            del row["id"]
+        else:
+            row["id"] = number
+    RunFolder(tmp_path).pseudo_labels.write_text(json.dumps(tree))
+    found = teacher_labels(tmp_path, [])
+    assert found is not None and found.examples[0].text == "Suit 0.87, Dress 0.61"
 
 
 def test_photos_that_are_gone_are_named(tmp_path: Path) -> None:

@@ -181,12 +181,16 @@ def test_a_cut_out_needs_the_network_once(model: Model, photo: Path) -> None:
 
 def test_kept_detections_stay_within_their_budget() -> None:
     engine = Engine(find, CLASSES, Limits(cache_bytes=100_000))
+    sizes = []
     for seed in range(8):
         engine.predict(picture(seed))  # three masks of 96 x 128 bytes each
-        assert engine._kept._used <= 100_000
-    assert engine._kept._used == sum(size for _, size in engine._kept._found.values()) > 36_864
-    assert engine._kept.get(engine._kept.key(picture(7))) is not None
-    assert engine._kept.get(engine._kept.key(picture(0))) is None
+        sizes.append(engine.cache.used_bytes)
+    one = sizes[0]
+    assert 36_864 < one < 50_000
+    assert sizes == [one, *[2 * one] * 7], "a third one would be over the budget"
+    assert len(engine.cache) == 2
+    assert engine.cache.get(engine.cache.key(picture(7))) is not None
+    assert engine.cache.get(engine.cache.key(picture(0))) is None
 
 
 @pytest.mark.parametrize("match_light", [True, False])

@@ -104,7 +104,7 @@ def tiny_deeplab(*overrides: str, classes: int = 2) -> DeepLabNetwork:
         },
     }
     config = Config.from_tree(tree, overrides, "the test")
-    return DeepLabNetwork.from_config(config, classes)
+    return DeepLabNetwork(config, classes)
 
 
 @contextmanager

@@ -189,7 +189,7 @@ sys.addaudithook(_GUARD)
 
 @contextmanager
 def _alarm() -> Iterator[None]:
-    if not hasattr(signal, "setitimer"):
+    if sys.platform == "win32":
         yield
         return
 
@@ -209,6 +209,9 @@ def _alarm() -> Iterator[None]:
 
 
 def _memory() -> int:
+    """The peak memory of this process in bytes; 0 on Windows."""
+    if sys.platform == "win32":
+        return 0
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -252,7 +255,7 @@ class Fuzz:
             processes: whether the reader may start a process, because it reads in one with limits.
             all_good: whether every input is readable, so that none may be refused.
         """
-        memory = _memory() if sys.platform != "win32" else 0
+        memory = _memory()
         for seed in range(FIRST, FIRST + inputs):
             value = make(random.Random(seed))
             if name is not None:
@@ -264,7 +267,7 @@ class Fuzz:
             except Exception as error:
                 error.add_note(f"input {seed}: {_short(value)}")
                 raise
-        assert sys.platform == "win32" or _memory() - memory < MOST_BYTES
+        assert _memory() - memory < MOST_BYTES
         assert bool(self.refused) != all_good, f"{self.refused} of {inputs} inputs were refused"
 
     def _run(self, read: Callable[[Any], object], value: Any, *, processes: bool) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from clothseg import sample
-from clothseg.cli.selection import least_scores
+from clothseg.cli.inputs import least_scores
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
 from clothseg.errors import WeightsError

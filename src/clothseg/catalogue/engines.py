@@ -8,13 +8,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from clothseg.catalogue.reading import PhotoReader
 from clothseg.catalogue.receipts import Receipt
 from clothseg.catalogue.shard import ShardJob, do_shard
 from clothseg.catalogue.shards import Shard
 from clothseg.catalogue.tasks import NetworkSource
+from clothseg.cores import possible_processes
 from clothseg.errors import ClothsegError, RunError
 
 Stop = Callable[[], bool]
@@ -70,14 +71,16 @@ class InProcesses:
         processes: list[BaseProcess] = []
         idle: list[Connection] = []
         busy: set[Connection] = set()
+        count = possible_processes(self.count)
         try:
             for shard in shards:
                 if stop():
                     break
-                if len(processes) < self.count:
+                if len(processes) < count:
+                    ours: Any  # on Windows another class with the same methods
                     ours, theirs = context.Pipe()
                     process: BaseProcess = context.Process(
-                        target=_serve, args=(theirs, job, source, len(processes), self.count), daemon=True
+                        target=_serve, args=(theirs, job, source, len(processes), count), daemon=True
                     )
                     process.start()
                     theirs.close()
@@ -101,7 +104,7 @@ class InProcesses:
 
 def _receive(busy: set[Connection], idle: list[Connection], progress: Progress) -> Iterator[Receipt]:
     """Waits for at least one process, and yields what those that are ready have done."""
-    for connection in cast("list[Connection]", wait(list(busy))):  # on Windows another class with the same methods
+    for connection in cast("list[Connection]", wait(list(busy))):
         try:
             answer = connection.recv()
         except EOFError:

@@ -114,7 +114,10 @@ def _parquet(source: str, wanted: str | None) -> Iterator[str]:
         first = table.head(1).collect()
         name = choose_column(source, columns.names(), first.row(0) if len(first) else [], wanted)
         if columns[name] != polars.String:
-            raise DataError(f"{source}: the column {name!r} is of type {columns[name]}, not text")
+            raise DataError(
+                f"{source}: the column {name!r} is of type {columns[name]}, not text; choose one of text with "
+                "--photo-column"
+            )
         yield from _slices(table.select(name))
 
 
@@ -145,7 +148,7 @@ def _local_copy(source: str) -> Iterator[Path]:
         yield Path(source)
         return
     files, path = filesystem_of(source)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         copy = Path(folder) / "list.parquet"
         with_retries(lambda: files.get_file(path, str(copy)), source)
         yield copy

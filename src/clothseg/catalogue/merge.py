@@ -40,8 +40,9 @@ class Merged:
     failed: int
 
 
-Found = Sequence[tuple[Store, Receipt]]
+Shards = Sequence[tuple[Store, Receipt]]
 """The shards of a catalogue in their order, and where each is."""
+_ONE_COMMAND = "shards are merged if they are of the same photos, network and settings; repeat its job with --overwrite"
 
 
 def merge_catalogue(
@@ -77,7 +78,7 @@ def merge_catalogue(
     return Merged(len(receipts), photos, rows, sum(receipt.failed for receipt in receipts))
 
 
-def find_shards(stores: Sequence[Store]) -> Found:
+def find_shards(stores: Sequence[Store]) -> Shards:
     """The shards in some folders, in their order, each exactly once.
 
     Raises:
@@ -87,7 +88,10 @@ def find_shards(stores: Sequence[Store]) -> Found:
     for store in stores:
         for number in finished_shards(store):
             if number in places:
-                raise DataError(f"{shard_name(number)} is there twice: in {places[number].root} and in {store.root}")
+                raise DataError(
+                    f"{shard_name(number)} is there twice: in {places[number].root} and in {store.root}; leave one of "
+                    "them out"
+                )
             places[number] = store
     where = ", ".join(store.root for store in stores)
     if not places:
@@ -113,7 +117,7 @@ def _listed(numbers: Sequence[int]) -> str:
     return names if len(numbers) <= _LISTED else f"{names} and {len(numbers) - _LISTED} more"
 
 
-def _check_belonging(found: Found) -> None:
+def _check_belonging(found: Shards) -> None:
     """Checks that the shards are of one work, and that each begins in the list of photos where the last one ended."""
     first = found[0][1]
     before, photo = hashlib.sha256().hexdigest(), 1
@@ -121,15 +125,17 @@ def _check_belonging(found: Found) -> None:
         name = f"{shard_name(receipt.shard)} in {store.root}"
         same = ("work", "classes", "table", "format")
         if any(getattr(receipt, fact) != getattr(first, fact) for fact in same):
-            raise DataError(f"{name}: made with another network or other settings than {shard_name(first.shard)}")
+            raise DataError(
+                f"{name}: made with another network or other settings than {shard_name(first.shard)}; {_ONE_COMMAND}"
+            )
         if (receipt.list_before, receipt.first_photo) != (before, photo) or receipt.is_last != (
             receipt is found[-1][1]
         ):
-            raise DataError(f"{name}: made from another list of photos than the shards before")
+            raise DataError(f"{name}: made from another list of photos than the shards before; {_ONE_COMMAND}")
         before, photo = receipt.list_after, receipt.first_photo + receipt.photos
 
 
-def _contents(found: Found, table: str) -> Iterator[tuple[Store, str, bytes]]:
+def _contents(found: Shards, table: str) -> Iterator[tuple[Store, str, bytes]]:
     """The files of a table, whose bytes are checked: folder, name and content."""
     for store, receipt in found:
         name = f"{table}/{shard_name(receipt.shard)}.{receipt.format}"
@@ -144,7 +150,7 @@ def _contents(found: Found, table: str) -> Iterator[tuple[Store, str, bytes]]:
         yield store, name, content
 
 
-def _frames(found: Found, table: str) -> "Iterator[polars.DataFrame]":
+def _frames(found: Shards, table: str) -> "Iterator[polars.DataFrame]":
     import polars  # noqa: PLC0415 - a tenth of a second
 
     for store, name, content in _contents(found, table):
@@ -154,12 +160,12 @@ def _frames(found: Found, table: str) -> "Iterator[polars.DataFrame]":
         yield frame
 
 
-def _rows(found: Found, table: str) -> Iterator[Mapping[str, Any]]:
+def _rows(found: Shards, table: str) -> Iterator[Mapping[str, Any]]:
     for frame in _frames(found, table):
         yield from frame.iter_rows(named=True)
 
 
-def _write_table(found: Found, table: str, path: Path, form: TableFormat) -> None:
+def _write_table(found: Shards, table: str, path: Path, form: TableFormat) -> None:
     if form is TableFormat.PARQUET:
         _sink_parquet(found, table, path)
         return
@@ -168,7 +174,7 @@ def _write_table(found: Found, table: str, path: Path, form: TableFormat) -> Non
             frame.write_ndjson(file)
 
 
-def _sink_parquet(found: Found, table: str, path: Path) -> None:
+def _sink_parquet(found: Shards, table: str, path: Path) -> None:
     """Writes one Parquet file, with few shards in memory."""
     from polars.io.plugins import register_io_source  # noqa: PLC0415 - a tenth of a second
 
@@ -181,7 +187,7 @@ def _sink_parquet(found: Found, table: str, path: Path) -> None:
     register_io_source(frames, schema=schema_of(table)).sink_parquet(path, maintain_order=True)
 
 
-def _write_coco(found: Found, folder: Path) -> None:
+def _write_coco(found: Shards, folder: Path) -> None:
     categories = [{"id": number, "name": name} for number, name in enumerate(found[0][1].classes, start=1)]
     with _json_list(folder / "predictions.json", "[", "]") as file:
         _write_rows(

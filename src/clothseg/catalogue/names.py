@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from urllib.request import url2pathname
 
 TEXT, CSV, PARQUET = frozenset({".txt", ".lst"}), frozenset({".csv", ".tsv"}), frozenset({".parquet", ".pq"})
 LIST_SUFFIXES = TEXT | CSV | PARQUET
@@ -20,8 +21,9 @@ def is_http(name: str) -> bool:
 
 
 def local_path(name: str) -> str:
-    """The path of a name on this machine: a `file://` URL becomes its path."""
-    return re.sub(r"^file://(localhost)?(?=/)", "", name, flags=re.IGNORECASE)
+    """The path of a name on this machine: a `file://` URL becomes its path, with `%20` as a space."""
+    found = re.match(r"file://(?:localhost)?(?=/)", name, re.IGNORECASE)
+    return url2pathname(name[found.end() :]) if found else name
 
 
 def join(folder: str, name: str) -> str:

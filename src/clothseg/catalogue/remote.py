@@ -65,7 +65,7 @@ def with_retries(call: Callable[[], T], url: str, policy: RetryPolicy | None = N
     except ClothsegError:
         raise
     except FileNotFoundError as error:
-        raise GoneError(f"{url}: there is nothing at this address") from error
+        raise GoneError(f"{url}: there is nothing at this address; check it") from error
     except PermissionError as error:
         raise DownloadError(f"{url}: no permission; check the credentials and the rights of the store") from error
     except Exception as error:  # the libraries of the stores have many types

@@ -1,4 +1,4 @@
-"""Does one shard: reads its photos, finds, and writes its tables, and its receipt last."""
+"""Processes one shard: reads its photos, detects, and writes its tables, then its receipt."""
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence

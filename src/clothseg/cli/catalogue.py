@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from clothseg.catalogue.names import is_url
 from clothseg.cli.exported import load_exported
-from clothseg.cli.selection import least_scores, selection_settings
+from clothseg.cli.inputs import least_scores, selection_settings
 from clothseg.cli.shard_options import EngineName, ShardOptions
 from clothseg.cli.terminal import ERRORS, counted, progress_bar
 from clothseg.devices import check_device_name

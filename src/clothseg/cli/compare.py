@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from clothseg.cli.completion import runs
-from clothseg.cli.inputs import Device, Overwrite, Quiet
+from clothseg.cli.inputs import Device, OtherSplit, Overwrite, Quiet
 from clothseg.cli.terminal import ERRORS, progress_bar, walk
 from clothseg.errors import ClothsegError
 from clothseg.evaluation import SCORE_THRESHOLD, SeveralComparison, compare_runs, compare_several
@@ -31,22 +31,24 @@ def compare(
         Path | None,
         typer.Option(help="A dataset's folder or COCO ground truth file. Default: the dataset of the runs."),
     ] = None,
-    split: Annotated[str | None, typer.Option(help="Another split of the dataset than val.")] = None,
+    split: OtherSplit = None,
     out: Annotated[
         Path | None, typer.Option(help=f"Write a page: NAME.html, or a folder for {PAGE}. NAME.json: the numbers.")
     ] = None,
-    score_threshold: Annotated[float, typer.Option(min=0, max=1, help="Of report_mAP only.")] = SCORE_THRESHOLD,
+    score_threshold: Annotated[
+        float, typer.Option(min=0, max=1, help="Score threshold of report_mAP.")
+    ] = SCORE_THRESHOLD,
     resamples: Annotated[int, typer.Option(min=100, help="Number of bootstrap samples of the photos.")] = 1000,
     group: Annotated[
         bool | None,
         typer.Option(
             "--group/--no-group",
-            help="Whether runs that differ only in the seed count as one, with their mean. Default: if others remain.",
+            help="Count runs that differ only in the seed as one, with their mean. Default: if others remain.",
         ),
     ] = None,
     speed: Annotated[
         bool | None,
-        typer.Option("--speed/--no-speed", help="Whether to measure the time a photo. Default: only for a page."),
+        typer.Option("--speed/--no-speed", help="Measure the time per photo. Default: only for a page."),
     ] = None,
     device: Device = "auto",
     overwrite: Overwrite = False,

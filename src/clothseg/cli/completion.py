@@ -16,7 +16,7 @@ from clothseg.errors import ClothsegError
 from clothseg.runs import RunFolder
 
 RUNS = Path("runs")
-"""Where `clothseg fit` is told to write in all examples."""
+"""Where `clothseg fit` writes in all examples."""
 
 
 def presets(incomplete: str) -> list[tuple[str, str]]:

@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from clothseg.cli.inputs import Device, Overwrite, Quiet
-from clothseg.cli.selection import ClassAgnosticNms, ThresholdOf, Thresholds, selection_settings
+from clothseg.cli.inputs import ClassAgnosticNms, Device, Overwrite, Quiet, ThresholdOf, Thresholds, selection_settings
 from clothseg.cli.terminal import ERRORS, LOADING, progress_bar, waiting
 from clothseg.devices import AUTO, check_device_name
 from clothseg.errors import ClothsegError

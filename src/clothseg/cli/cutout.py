@@ -1,6 +1,6 @@
 """`clothseg cutout`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -8,13 +8,22 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from clothseg.catalogue.tables import TableFormat
 from clothseg.cli.catalogue import NetworkOptions, do_catalogue
 from clothseg.cli.completion import classes_of_run, runs
 from clothseg.cli.exported import load_exported
-from clothseg.cli.inputs import Device, Gallery, Overwrite, Quiet, Recursive
-from clothseg.cli.selection import ClassAgnosticNms, ThresholdOf, Thresholds, selection_settings
+from clothseg.cli.inputs import (
+    ClassAgnosticNms,
+    Device,
+    Gallery,
+    Overwrite,
+    Quiet,
+    Recursive,
+    ThresholdOf,
+    Thresholds,
+    selection_settings,
+)
 from clothseg.cli.shard_options import (
-    CutoutFormat,
     EngineName,
     EngineOption,
     PhotoColumn,
@@ -53,7 +62,7 @@ def cutout(
         typer.Option("--out", help="Folder for the PNGs and cutouts.json; for one photo also a file: NAME.png."),
     ] = "cutouts",
     form: Annotated[
-        CutoutFormat | None,
+        TableFormat | None,
         typer.Option("--format", help="List the cut-outs in tables in shards, for catalogues. Default: cutouts.json."),
     ] = None,
     classes: Annotated[
@@ -73,7 +82,7 @@ def cutout(
         bool, typer.Option("--full-frame", help="Write PNGs of the photo's size, not trimmed to the garment.")
     ] = False,
     edges: Annotated[
-        Edges, typer.Option(help="How edges find the photo's edges: regions of even colour, or GrabCut in a band.")
+        Edges, typer.Option(help="How to find the edges of garments: regions of even colour, or GrabCut in a band.")
     ] = "regions",
     min_part: Annotated[
         float, typer.Option(min=0, max=1, help="Drop separate parts below this share of the garment's area.")
@@ -130,34 +139,13 @@ def cutout(
     one_file = out.suffix.lower() in SUFFIXES and not out.is_dir()
     if one_file:
         require_one_photo(paths, out)
-    if exported is not None:
-        names: Sequence[str] = exported.classes
-        predict: Predict = partial(exported.find, score_threshold=score_threshold)
-        work: object = exported.selection()
-    else:
-        from clothseg.models import Model  # noqa: PLC0415 - PyTorch; wrong input is refused without it
-
-        model = Model.load(run, overrides=settings, device=device)
-        names, predict = model.classes, partial(model.predict, score_threshold=score_threshold)
-        work = model.config.to_yaml()
+    names, predict, work = _open(exported, run, settings, device, score_threshold)
     with progress_bar(quiet=quiet) as bar:
-
-        def track(places: Sequence[Path]) -> Iterator[Path]:
-            yield from walk(bar, places, len(places), "cutting out")
-
         with waiting(bar, LOADING):
             load_foreground()
         if one_file:
-            best = write_one_cutout(
-                predict,
-                names,
-                paths[0],
-                out,
-                classes=classes or (),
-                full_frame=full_frame,
-                settings=cut,
-                overwrite=overwrite,
-            )
+            best = write_one_cutout(predict, names, paths[0], out, classes=classes or (), full_frame=full_frame,
+                                    settings=cut, overwrite=overwrite)  # fmt: skip
             if not quiet:
                 ERRORS.print(f"wrote the {escape(best.class_name)} (score {best.score:.2f}) to {escape(str(out))}")
             return
@@ -171,7 +159,7 @@ def cutout(
             settings=cut,
             overwrite=overwrite,
             gallery=gallery,
-            track=track,
+            progress=partial(walk, bar),
             work=[file_facts(weights_file(run)), work, score_threshold],
             notify=lambda message: None if quiet else ERRORS.print(escape(message)),
         )
@@ -181,6 +169,18 @@ def cutout(
             f"{counted(done.garments, 'garment')} cut out of {counted(done.photos, 'photo')}; see {escape(str(result))}"
         )
     fail_for_unread(done.failed, done=bool(done.photos))
+
+
+def _open(
+    exported: ExportedModel | None, run: Path, settings: list[str], device: str, score_threshold: float
+) -> tuple[Sequence[str], Predict, object]:
+    """The names of the classes, what finds them on a photo, and the settings that it depends on."""
+    if exported is not None:
+        return exported.classes, partial(exported.find, score_threshold=score_threshold), exported.selection()
+    from clothseg.models import Model  # noqa: PLC0415 - PyTorch; wrong input is refused without it
+
+    model = Model.load(run, overrides=settings, device=device)
+    return model.classes, partial(model.predict, score_threshold=score_threshold), model.config.to_yaml()
 
 
 def require_one_photo(paths: Sequence[Path], out: Path) -> None:

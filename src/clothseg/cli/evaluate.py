@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 
 from clothseg.cli.completion import runs
-from clothseg.cli.inputs import Compile, Device, Overwrite, Quiet
+from clothseg.cli.inputs import Compile, Device, OtherSplit, Overwrite, Quiet
 from clothseg.cli.terminal import ERRORS, fail_for_unread, progress_bar, walk
 from clothseg.config import Config
 from clothseg.dataset.reading import describe_corrections
@@ -29,10 +29,11 @@ def evaluate(
     data: Annotated[
         Path, typer.Argument(help="A dataset's folder (its validation photos), or a COCO ground truth file.")
     ],
-    split: Annotated[str | None, typer.Option(help="Another split of the dataset than val.")] = None,
+    split: OtherSplit = None,
     out: Annotated[Path | None, typer.Option(help="For a results file: write the metrics to this JSON file.")] = None,
     score_threshold: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Of report_mAP only. Default: the run's own setting.")
+        float | None,
+        typer.Option(min=0, max=1, help="Score threshold of report_mAP. Default: that of the run."),
     ] = None,
     initial: Annotated[
         bool, typer.Option("--initial-weights", help="Evaluate the network as it was before training, for comparison.")

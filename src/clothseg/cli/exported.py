@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clothseg.cli.selection import least_scores
+from clothseg.cli.inputs import least_scores
 from clothseg.errors import ClothsegError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def load_exported(
     device: str,
     unfit: Mapping[str, bool],
 ) -> "ExportedModel":
-    """The network in the ONNX file `run`, with the options of `cli.selection`.
+    """The network in the ONNX file `run`, with the options that select detections.
 
     Args:
         run: the file.

@@ -8,8 +8,7 @@ import typer
 from rich.markup import escape
 
 from clothseg.cli.completion import runs
-from clothseg.cli.inputs import Overwrite, Quiet
-from clothseg.cli.selection import ThresholdOf, Thresholds, least_scores
+from clothseg.cli.inputs import OtherSplit, Overwrite, Quiet, ThresholdOf, Thresholds, least_scores
 from clothseg.cli.terminal import ERRORS, counted, fail_for_unread, progress_bar, walk
 from clothseg.evaluation.stored import require_evaluated, shared_data, validation_split
 from clothseg.files import require_absent
@@ -19,7 +18,7 @@ def figures(
     run: Annotated[Path, typer.Argument(autocompletion=runs, help="An evaluated run's folder.")],
     out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("figures"),
     data: Annotated[Path | None, typer.Option(help="The dataset. Default: the run's own.")] = None,
-    split: Annotated[str | None, typer.Option(help="Another split of the dataset than val.")] = None,
+    split: OtherSplit = None,
     best: Annotated[int, typer.Option(min=1, help="Number of examples of each class.")] = 6,
     every_photo: Annotated[
         bool, typer.Option("--all", help="Draw every validation photo, not only those of the sheets.")

@@ -3,7 +3,6 @@
 import json
 import warnings
 from collections.abc import Mapping
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +14,7 @@ from clothseg.cli.completion import initial_weights, presets
 from clothseg.cli.inputs import Data, Device, Overrides, Overwrite, Quiet
 from clothseg.cli.terminal import ERRORS, counted, fail_for_unread, progress_bar, walk
 from clothseg.config import Config
+from clothseg.config.train import OnNonfinite
 from clothseg.dataset import CocoLikeDataset, readable
 from clothseg.dataset.photo_split import read_photo_split
 from clothseg.dataset.train_val import read_training_data
@@ -28,13 +28,6 @@ from clothseg.weights import check_source
 
 if TYPE_CHECKING:
     from clothseg.models import Model
-
-
-class OnNonfinite(StrEnum):
-    """What to do if the loss of a step is not finite."""
-
-    STOP = "stop"
-    SKIP = "skip"
 
 
 def fit(
@@ -118,14 +111,7 @@ def fit(
     named = {"weights": weights, "train.on_nonfinite": on_nonfinite}
     overrides = [*(overrides or []), *(f"{key}={json.dumps(value)}" for key, value in named.items() if value)]
     run = RunFolder(out)
-    if continues and not run.config.is_file():
-        near = "" if out.exists() else near_path(out)
-        raise ClothsegError(f"{out}: there is no run to continue (no {run.config.name} in this folder){near}")
-    settings = (
-        Config.load_saved(run.config, overrides)
-        if continues and not config
-        else Config.load(config or "demo", overrides)
-    )
+    settings = _settings(run, config, overrides, continues=continues)
     check_device_name(device)
     if not continues:
         check_source(settings.weights)
@@ -170,6 +156,20 @@ def fit(
               unlabelled=more)  # fmt: skip
     if fabric.global_rank == 0:
         finish(run, data, unread, quiet=quiet)
+
+
+def _settings(run: RunFolder, config: str | None, overrides: list[str], *, continues: bool) -> Config:
+    """The configuration: that of a run that continues, or of a preset or file.
+
+    Raises:
+        ClothsegError: there is no run to continue, or a setting is wrong.
+    """
+    if continues and not run.config.is_file():
+        near = "" if run.path.exists() else near_path(run.path)
+        raise ClothsegError(f"{run.path}: there is no run to continue (no {run.config.name} in this folder){near}")
+    if continues and not config:
+        return Config.load_saved(run.config, overrides)
+    return Config.load(config or "demo", overrides)
 
 
 def finish(run: RunFolder, data: Path, unread: list[str], *, quiet: bool) -> None:

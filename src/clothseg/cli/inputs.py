@@ -1,6 +1,7 @@
 """Arguments and options that several commands share, and functions that interpret them."""
 
 import csv
+import json
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,9 +10,10 @@ import typer
 from rich.markup import escape
 
 from clothseg import sample
-from clothseg.cli.completion import devices, setting_names
+from clothseg.cli.completion import classes_of_source, devices, setting_names, thresholds_of_run
 from clothseg.cli.terminal import ERRORS
 from clothseg.devices import check_device_name
+from clothseg.errors import ClothsegError
 from clothseg.paths import Wanted, require_path
 
 if TYPE_CHECKING:
@@ -57,6 +59,47 @@ Compile = Annotated[
     bool, typer.Option("--compile", help="Compile the network: takes a minute or two once, then each photo is faster.")
 ]
 Recursive = Annotated[bool, typer.Option("--recursive", help="Search subfolders too.")]
+OtherSplit = Annotated[str | None, typer.Option("--split", help="Another split of the dataset than val.")]
+HardLinks = Annotated[bool, typer.Option("--hard-links", help="Link photos instead of copying them; saves disk.")]
+SplitSeed = Annotated[int, typer.Option("--seed", help="Random seed of the split by fraction.")]
+JsonSummary = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
+SourceClasses = Annotated[
+    list[str] | None,
+    typer.Option(
+        autocompletion=classes_of_source,
+        help="Class names or ids, repeated or with commas. Default: Suit,Dress,Jeans.",
+        metavar="NAMES",
+    ),
+]
+IncludeChildren = Annotated[
+    bool, typer.Option("--include-children", help="A class includes all kinds below it in the class tree.")
+]
+Partitions = Annotated[
+    str | None, typer.Option(help="Only photos whose id begins with one of these digits: f, e,f or 0-3.")
+]
+ThresholdOf = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--threshold",
+        autocompletion=thresholds_of_run,
+        metavar="CLASS=SCORE",
+        help="Lowest score of one class, repeatable.",
+    ),
+]
+Thresholds = Annotated[
+    str | None,
+    typer.Option(help="Best threshold of each class, from a metrics.json, or [b]best[/]: from that of the run."),
+]
+ClassAgnosticNms = Annotated[
+    float | None,
+    typer.Option(
+        "--class-agnostic-nms",
+        min=0.01,
+        max=1,
+        metavar="IOU",
+        help="Where masks of different classes overlap by this IoU, keep only the one with the higher score.",
+    ),
+]
 
 
 def folder_called(source: Path) -> Path:
@@ -95,6 +138,37 @@ def known_names_in(given: Iterable[str] | None, known: Collection[str]) -> list[
             names.append(name)
             parts = parts[name.count(",") + 1 :]
     return [name for name in names if name]
+
+
+def least_scores(run: Path, threshold: list[str] | None, thresholds: str | None) -> dict[str, float]:
+    """The lowest score by class name, from `--threshold`, which takes precedence, and `--thresholds`.
+
+    Raises:
+        ClothsegError: an option is malformed, or the file cannot be read, or there is no such run.
+    """
+    from clothseg.evaluation.stored import stored_thresholds  # noqa: PLC0415 - tenths of a second
+    from clothseg.weights.check import weights_file  # noqa: PLC0415 - the same
+
+    own = weights_file(run).parent if thresholds == "best" else Path(thresholds or "")
+    least = stored_thresholds(own) if thresholds else {}
+    for text in threshold or ():
+        name, _, score = text.rpartition("=")
+        try:
+            least[name.strip()] = float(score)
+        except ValueError:
+            raise ClothsegError(f"--threshold {text!r}: write it as CLASS=SCORE, such as Dress=0.5") from None
+    return least
+
+
+def selection_settings(
+    run: Path, threshold: list[str] | None, thresholds: str | None, class_agnostic_nms_iou: float | None
+) -> list[str]:
+    """The options that select detections, as overrides of the configuration."""
+    least = least_scores(run, threshold, thresholds)
+    settings = [f"inference.class_thresholds={json.dumps(least)}"] if least else []
+    return settings + (
+        [] if class_agnostic_nms_iou is None else [f"inference.class_agnostic_nms_iou={class_agnostic_nms_iou}"]
+    )
 
 
 def compile_network(model: "Model", *, compiled: bool, quiet: bool) -> None:

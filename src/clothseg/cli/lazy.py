@@ -33,7 +33,7 @@ def lazy_group(package: str, names: Sequence[str]) -> type[TyperGroup]:
             return list(names)
 
         def invoke(self, ctx: Any) -> Any:
-            """Runs the command. Ctrl-C and a closed pipe leave it as errors: typer would end without a word."""
+            """Runs the command. Ctrl-C and a closed pipe stay exceptions; typer would end silently."""
             try:
                 return super().invoke(ctx)
             except (KeyboardInterrupt, BrokenPipeError) as error:

@@ -13,6 +13,7 @@ from clothseg.cli.catalogue import NetworkOptions, do_catalogue
 from clothseg.cli.completion import runs
 from clothseg.cli.exported import load_exported
 from clothseg.cli.inputs import (
+    ClassAgnosticNms,
     ClassNames,
     Compile,
     Device,
@@ -21,12 +22,14 @@ from clothseg.cli.inputs import (
     Overwrite,
     Quiet,
     Recursive,
+    ThresholdOf,
+    Thresholds,
     WeightsSettings,
     compile_network,
+    selection_settings,
     split_names,
 )
 from clothseg.cli.ranking import check_ranking, rank_photos
-from clothseg.cli.selection import ClassAgnosticNms, ThresholdOf, Thresholds, selection_settings
 from clothseg.cli.shard_options import (
     EngineName,
     EngineOption,
@@ -136,15 +139,14 @@ def predict(
     sharding = ShardOptions(table_format(formats or []), shard_size, shard, photo_column, retry_errors, engine,
                             ray_address)  # fmt: skip
     sharding.check(inputs, place)
+    names = split_names(class_names) if class_names else None
     if sharding.form is not None:
         refuse_in_shards({"--labels": labels, "--split": split, "--rank-for-labelling": rank_for_labelling,
                           "--label-first": label_first, "--frame-stride": frame_stride > 1})  # fmt: skip
         from clothseg.catalogue import Predict  # noqa: PLC0415 - only catalogues need it
 
-        network = NetworkOptions(
-            *(run, score_threshold, threshold, thresholds, class_agnostic_nms_iou, device, devices, config),
-            *(overrides or (), split_names(class_names) if class_names else None, compile_),
-        )
+        network = NetworkOptions(run, score_threshold, threshold, thresholds, class_agnostic_nms_iou, device, devices,
+                                 config, overrides or (), names, compile_)  # fmt: skip
         do_catalogue(network, Predict(), inputs, place, sharding, recursive=recursive, overwrite=overwrite, quiet=quiet,
                      batch=batch)  # fmt: skip
         return
@@ -154,28 +156,20 @@ def predict(
     exported: ExportedModel | None = None
     if is_onnx(run):
         unfit = {"--config": bool(config), "--set": bool(overrides), "--class-names": bool(class_names)}
-        unfit |= {
-            "--compile": compile_,
-            "--devices": devices > 1,
-            "--rank-for-labelling": rank_for_labelling,
-        }
+        unfit |= {"--compile": compile_, "--devices": devices > 1, "--rank-for-labelling": rank_for_labelling}
         exported = load_exported(run, threshold, thresholds, class_agnostic_nms_iou, device, unfit)
     settings = [*(overrides or []), *selection_settings(run, threshold, thresholds, class_agnostic_nms_iou)]
-    names = split_names(class_names) if class_names else None
     check_device_name(device)
     if exported is None:
         check_model(run, config, settings, names)
-    known = SUFFIXES | videos.SUFFIXES
-    paths = find_photos(photos, recursive=recursive, suffixes=known, datasets=True, split=split)
+    paths = find_photos(photos, recursive=recursive, suffixes=SUFFIXES | videos.SUFFIXES, datasets=True, split=split)
     if rank_for_labelling or label_first:
         check_ranking(paths, devices, label_first, labels, rank=rank_for_labelling)
-    opened = (
-        _open_exported(exported, run, score_threshold)
-        if exported is not None
-        else _open_network(
-            run, config, settings, names, device, devices, score_threshold, compiled=compile_, quiet=quiet
-        )
-    )
+    if exported is not None:
+        opened = _open_exported(exported, run, score_threshold)
+    else:
+        opened = _open_network(run, config, settings, names, device, devices, score_threshold, compiled=compile_,
+                               quiet=quiet)  # fmt: skip
     quiet = quiet or not (opened.distributed is None or opened.distributed.is_first)
     unread: list[str] = []
     if rank_for_labelling and opened.model is not None:
@@ -185,37 +179,23 @@ def predict(
             fail_for_unread(unread)
             return
     least = SHOWN_FROM if score_threshold is None else score_threshold
-    forms = frozenset(map(OutputFormat, formats or PredictOptions().formats)) | (
-        {OutputFormat.COCO} if labels else set()
-    )
+    forms = frozenset(map(OutputFormat, formats or PredictOptions().formats))
+    forms |= {OutputFormat.COCO} if labels else set()
     shown = Selection(least, opened.selection.thresholds)
     options = PredictOptions(forms, shown, batch, frame_stride, calibrated=opened.calibrated, gallery=gallery)
     with progress_bar(quiet=quiet) as bar:
         done = predict_files(
-            opened.find,
-            dict(enumerate(opened.classes, start=1)),
-            paths,
-            out,
-            options,
-            distributed=opened.distributed,
-            overwrite=overwrite,
-            progress=partial(walk, bar),
-            work=opened.work,
+            opened.find, dict(enumerate(opened.classes, start=1)), paths, out, options,
+            distributed=opened.distributed, overwrite=overwrite, progress=partial(walk, bar), work=opened.work,
             notify=lambda message: None if quiet else ERRORS.print(escape(message)),
-        )
+        )  # fmt: skip
     if done is None:
         return
     if not quiet and (done.photos or done.videos):
         print_summary(done, options, out)
     if labels and done.photos:
-        lost = write_prelabels(out, labels, shown=options.shown, photos_url=photos_url)
-        if lost and not quiet:
-            ERRORS.print(lost.sentence())
-    failed = [*unread, *done.failed]
-    for message in failed:
-        ERRORS.print(f"[bold red]not read, or only in part:[/] {escape(message)}")
-    if failed:
-        raise typer.Exit(1 if done.photos or done.videos else 2)
+        _write_labels(labels, out, options.shown, photos_url, quiet=quiet)
+    _fail_for_files([*unread, *done.failed], done)
 
 
 @dataclass(frozen=True)
@@ -270,6 +250,21 @@ def _open_network(
         distributed,
         model,
     )
+
+
+def _write_labels(labels: list[LabelFormat], out: Path, shown: Selection, photos_url: str, *, quiet: bool) -> None:
+    """Writes the files for labelling tools, and prints what polygons lose."""
+    lost = write_prelabels(out, labels, shown=shown, photos_url=photos_url)
+    if lost and not quiet:
+        ERRORS.print(lost.sentence())
+
+
+def _fail_for_files(messages: list[str], done: "Predicted") -> None:
+    """Lists the photos and videos that were not read; exit code 1, or 2 if nothing was done."""
+    for message in messages:
+        ERRORS.print(f"[bold red]not read, or only in part:[/] {escape(message)}")
+    if messages:
+        raise typer.Exit(1 if done.photos or done.videos else 2)
 
 
 def print_summary(done: "Predicted", options: PredictOptions, out: Path) -> None:

@@ -10,8 +10,19 @@ from rich.markup import escape
 from clothseg.cli.completion import runs
 from clothseg.cli.exported import load_exported
 from clothseg.cli.failures import report_failure
-from clothseg.cli.inputs import ClassNames, Device, Overrides, Quiet, WeightsSettings, split_names
-from clothseg.cli.selection import ClassAgnosticNms, ThresholdOf, Thresholds, least_scores, selection_settings
+from clothseg.cli.inputs import (
+    ClassAgnosticNms,
+    ClassNames,
+    Device,
+    Overrides,
+    Quiet,
+    ThresholdOf,
+    Thresholds,
+    WeightsSettings,
+    least_scores,
+    selection_settings,
+    split_names,
+)
 from clothseg.cli.terminal import ERRORS
 from clothseg.devices import check_device_name
 from clothseg.errors import ClothsegError
@@ -43,20 +54,22 @@ def serve(
         typer.Option(
             envvar="CLOTHSEG_TOKEN",
             show_envvar=True,
-            help="That every request needs. Default: a new one if other machines can reach the server.",
+            help="Token that every request needs. Default: a new one if other machines can reach the server.",
         ),
     ] = None,
     allow_host: Annotated[
         list[str] | None, typer.Option(help="A further host name that the server answers to, repeatable.")
     ] = None,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")] = True,
-    score_threshold: Annotated[float, typer.Option(min=0, max=1, help="Where the page's slider begins.")] = 0.5,
+    score_threshold: Annotated[
+        float, typer.Option(min=0, max=1, help="Where the score slider of the page begins.")
+    ] = 0.5,
     threshold: ThresholdOf = None,
     thresholds: Thresholds = None,
     class_agnostic_nms_iou: ClassAgnosticNms = None,
-    max_megabytes: Annotated[int, typer.Option(min=1, max=500, help="Of one photo as a file.")] = 25,
-    max_megapixels: Annotated[int, typer.Option(min=1, max=500, help="Of one photo.")] = 50,
-    queue: Annotated[int, typer.Option(min=1, max=1000, help="Requests that may wait; more are sent away.")] = 32,
+    max_megabytes: Annotated[int, typer.Option(min=1, max=500, help="Largest size of a photo's file.")] = 25,
+    max_megapixels: Annotated[int, typer.Option(min=1, max=500, help="Largest size of a photo.")] = 50,
+    queue: Annotated[int, typer.Option(min=1, max=1000, help="Requests that may wait; more are refused.")] = 32,
     device: Device = "auto",
     config: WeightsSettings = None,
     overrides: Overrides = None,

@@ -9,29 +9,18 @@ from typing import Annotated
 import typer
 
 from clothseg.catalogue.names import LIST_SUFFIXES, is_url, suffix_of
+from clothseg.catalogue.tables import TableFormat
 from clothseg.errors import ClothsegError
+from clothseg.prediction import OutputFormat
 
 
 class PredictFormat(StrEnum):
-    """Formats of `predict`: those of `prediction.OutputFormat`, and tables in shards."""
+    """Formats of `predict`: those of photos and videos, and those of tables in shards."""
 
-    COCO = "coco"
-    CSV = "csv"
-    PICTURES = "pictures"
-    CLASS_MAPS = "class-maps"
-    INSTANCE_MAPS = "instance-maps"
-    PARQUET = "parquet"
-    JSONL = "jsonl"
-
-
-class CutoutFormat(StrEnum):
-    """Formats of `cutout`: tables in shards."""
-
-    PARQUET = "parquet"
-    JSONL = "jsonl"
-
-
-_TABLES = frozenset(CutoutFormat)
+    _ignore_ = "members form"  # names of the loop below, which are no members
+    members = vars()
+    for form in (*OutputFormat, *TableFormat):
+        members[form.name] = form.value
 
 
 class EngineName(StrEnum):
@@ -43,17 +32,18 @@ class EngineName(StrEnum):
 
 ShardSize = Annotated[int | None, typer.Option(min=1, help="Number of photos in a shard. Default: 1000.")]
 ShardOption = Annotated[
-    str | None, typer.Option("--shard", metavar="JOB/JOBS", help="Do one job's shards: 3/40 is the third of 40 jobs.")
+    str | None,
+    typer.Option("--shard", metavar="JOB/JOBS", help="The shards of one job: 3/40 is the third of 40 jobs."),
 ]
 PhotoColumn = Annotated[
     str | None, typer.Option(help="The column of CSV and Parquet lists that has the photos. Default: found by itself.")
 ]
 RetryErrors = Annotated[
-    bool, typer.Option("--retry-errors", help="Do the shards again in which a photo could not be read.")
+    bool, typer.Option("--retry-errors", help="Repeat the shards in which a photo could not be read.")
 ]
-EngineOption = Annotated[EngineName, typer.Option(help="Do the shards on this machine, or with Ray on a cluster.")]
+EngineOption = Annotated[EngineName, typer.Option(help="Process the shards on this machine, or with Ray on a cluster.")]
 RayAddress = Annotated[
-    str | None, typer.Option(metavar="ADDRESS", help="Of a Ray cluster. Default: Ray starts on this machine.")
+    str | None, typer.Option(metavar="ADDRESS", help="Address of a Ray cluster. Default: start Ray on this machine.")
 ]
 
 
@@ -108,9 +98,9 @@ def table_format(formats: Sequence[str]) -> str | None:
     Raises:
         ClothsegError: there is another format beside it.
     """
-    tables = [str(name) for name in formats if name in _TABLES]
+    tables = [str(name) for name in formats if name in frozenset(TableFormat)]
     if tables and len(set(formats)) > 1:
-        raise ClothsegError(f"--format {tables[0]}: it stands alone; other formats are not for catalogues")
+        raise ClothsegError(f"--format {tables[0]} cannot be combined with other formats; give only one")
     return tables[0] if tables else None
 
 

@@ -25,6 +25,7 @@ from rich.progress import (
 from clothseg.errors import shell_command
 
 T = TypeVar("T")
+_LISTED = 10  # lines of a list on the screen
 ERRORS = Console(stderr=True, soft_wrap=True, highlight=False)
 """For messages to the user. Results go to stdout."""
 LOADING = "loading the matting (compiled the first time)"
@@ -79,6 +80,28 @@ def fail_for_unread(messages: Sequence[str], *, done: bool = True) -> None:
         ERRORS.print(f"[bold red]not read:[/] {escape(message)}")
     if messages:
         raise typer.Exit(1 if done else 2)
+
+
+def fail_in_part(lines: Sequence[str], whole_list: object = None) -> None:
+    """Lists what is missing or broken, the first ten lines, and ends the command with exit code 1.
+
+    Args:
+        lines: one for each; if there is none, nothing happens.
+        whole_list: where all of them are listed.
+
+    Raises:
+        typer.Exit: there are any.
+    """
+    if not lines:
+        return
+    ERRORS.print(f"[bold yellow]done in part:[/] {len(lines)} missing or broken")
+    for line in lines[:_LISTED]:
+        ERRORS.print(escape(f"  {line}"))
+    rest = [f"and {len(lines) - _LISTED} more"] if len(lines) > _LISTED else []
+    rest += [f"the whole list: {whole_list}"] if whole_list else []
+    if rest:
+        ERRORS.print(escape(f"  {'; '.join(rest)}"))
+    raise typer.Exit(1)
 
 
 def say_command(*words: object) -> None:

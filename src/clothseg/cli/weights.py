@@ -14,7 +14,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.table import Table
 
 from clothseg.cli.completion import published_weights
-from clothseg.cli.inputs import split_names
+from clothseg.cli.inputs import Overrides, split_names
 from clothseg.cli.terminal import ERRORS
 from clothseg.errors import ClothsegError
 from clothseg.files import require_absent
@@ -31,7 +31,6 @@ Settings = Annotated[
     str | None,
     typer.Option("--config", help="Settings that override the origin's defaults: a file of clothseg or of the origin."),
 ]
-Overrides = Annotated[list[str] | None, typer.Option("--set", help="Override a setting: section.key=value, repeated.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress and no summary.")]
 
 

@@ -8,6 +8,8 @@ from clothseg.config.section import TRAINABLE, Count, CountOrNone, Fraction, Non
 
 HEADLINE_METRICS = ("mask_AP", "mask_AP50", "box_AP", "box_AP50", "report_mAP")
 """The metrics of an evaluation that training records and can monitor."""
+OnNonfinite = Literal["stop", "skip"]
+"""What happens if a loss is not finite: the run stops, or the step is skipped."""
 
 
 class StageSettings(Section):
@@ -69,7 +71,7 @@ class TrainSettings(Section):
     """Decay of the exponential moving average (EMA) of the weights, which is then validated and saved; 0 is off."""
     checkpoint_every_steps: Count | None = None
     """Write a checkpoint every N steps within an epoch; null writes one at the end of each epoch."""
-    on_nonfinite: Literal["stop", "skip"] = "stop"
+    on_nonfinite: OnNonfinite = "stop"
     """Whether a loss or gradient that is not finite stops the run or skips the step."""
     feature_cache_mb: CountOrNone = 1000
     """Memory for outputs of frozen stages, in MB."""

@@ -27,6 +27,6 @@ class UnlabelledSettings(Section):
     def _scores_in_order(self) -> Self:
         if self.ignore_threshold > self.score_threshold:
             raise ValueError(
-                f"ignore_threshold, {self.ignore_threshold}, is above score_threshold, {self.score_threshold}"
+                f"ignore_threshold, {self.ignore_threshold}, is above score_threshold, {self.score_threshold}; lower it"
             )
         return self

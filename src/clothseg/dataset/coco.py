@@ -44,7 +44,7 @@ class CocoLikeDataset:
         class_names: the names of the classes. `prepare` fills it; position 0 is `background`.
         source: the annotations file, or None.
         folder: where it was loaded from, or None.
-        corrections: what the reader set right or left out in that file.
+        corrections: what the reader corrected or left out in that file.
         photo_split: the split of the file that this dataset is one side of, or None.
         unlabelled: how many photos at the end have no labels of their own, as `fit` makes them of `unlabelled`.
     """
@@ -71,7 +71,7 @@ class CocoLikeDataset:
     def load_data(self, folder: Path | str, split: str = "train", annotations: Path | str | None = None) -> Self:
         """Reads one split of a dataset: clothseg's own, or an export of a labelling tool in COCO's format.
 
-        What can be computed from the rest is set right, see `corrections`; what cannot be used is refused. The rules
+        What can be computed from the rest is corrected, see `corrections`; what cannot be used is refused. The rules
         are those of `reading.RULES`.
 
         Args:
@@ -222,14 +222,14 @@ class CocoLikeDataset:
         wanted, other = set(image_ids), copy.copy(self)
         other.images = [entry for entry in self.images if entry.id in wanted]
         other.unlabelled = sum(entry.id in wanted for entry in self.images[self.labelled :])
-        other._image_ids = {entry.id for entry in other.images}
-        other._cache = PhotoCache()
+        other._image_ids = {entry.id for entry in other.images}  # noqa: SLF001 - of a copy of this dataset
+        other._cache = PhotoCache()  # noqa: SLF001
         return other
 
     def without_images(self) -> Self:
         """The same dataset without photos and annotations; with the cache, if processes share it."""
         other = copy.copy(self)
-        other.images, other._image_ids = [], set()
+        other.images, other._image_ids = [], set()  # noqa: SLF001
         return other
 
     @property

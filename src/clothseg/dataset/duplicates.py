@@ -2,7 +2,7 @@
 
 import itertools
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,11 +13,10 @@ from PIL import Image
 from clothseg.cores import usable_cores
 from clothseg.errors import PhotoError
 from clothseg.photos import RgbImage, read_photo
+from clothseg.progress import ProgressBar, no_progress
 
 # Measured: resized or recompressed copies differ in at most 2 of 64 bits, different photos in 4 or more.
 NEAR = 3
-Progress = Callable[[Iterable[str], int, str], Iterable[str]]
-"""Wraps items, of which the number is known, for a progress bar; the text says what is done with them."""
 _FLAT = 2.0  # standard deviation of grey values, of 255
 
 
@@ -32,7 +31,7 @@ def perceptual_hash(photo: RgbImage) -> str:
     return str(imagehash.phash(picture))
 
 
-def hash_photos(paths: Sequence[Path], progress: Progress = lambda names, total, text: names) -> list[str]:
+def hash_photos(paths: Sequence[Path], progress: ProgressBar = no_progress) -> list[str]:
     """The perceptual hash of each photo; empty for one that cannot be read. `progress` wraps them for a bar."""
     with ThreadPoolExecutor(usable_cores()) as pool:
         return list(progress(pool.map(_hash, paths), len(paths), "comparing photos"))

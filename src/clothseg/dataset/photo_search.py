@@ -92,7 +92,7 @@ def _matching(pattern: Path, *, recursive: bool, suffixes: Collection[str]) -> l
     for folder in (p for p in matches if p.is_dir()):
         found += _in_folder(folder, recursive=recursive)
     if not found:
-        raise PhotoError(f"{pattern}: nothing with a known suffix matches this pattern")
+        raise PhotoError(f"{pattern}: no file matches this pattern; known suffixes are {', '.join(sorted(suffixes))}")
     return found
 
 

@@ -53,7 +53,9 @@ def read_photo_split(path: Path) -> PhotoSplit | None:
             str(tree["annotations"]), str(tree["sha256"]), float(tree["fraction"]), int(tree["seed"]), train, val
         )
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise RunError(f"{path}: cannot be read ({error}); without it nobody knows the validation photos") from error
+        raise RunError(
+            f"{path}: cannot be read ({error}); it names the validation photos: copy the run again, or start a new one"
+        ) from error
 
 
 def checksum_of(file: Path) -> str:

@@ -5,17 +5,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 from clothseg.cores import usable_cores
 from clothseg.dataset.coco import CocoLikeDataset, ImageEntry
-from clothseg.dataset.duplicates import Progress
 from clothseg.errors import PhotoError
 from clothseg.photos import check_photo
+from clothseg.progress import ProgressBar, no_progress
 
 MOST_UNREADABLE = 0.5
 """Fraction of the photos from which it is the folder that is wrong, not its photos."""
 
 
-def readable(
-    dataset: CocoLikeDataset, *, progress: Progress = lambda reasons, *_: reasons
-) -> tuple[CocoLikeDataset, list[str]]:
+def readable(dataset: CocoLikeDataset, *, progress: ProgressBar = no_progress) -> tuple[CocoLikeDataset, list[str]]:
     """The dataset without the photos that cannot be read or have another size than their annotations.
 
     Every photo is decoded once, JPEG at an eighth of its size, which finds truncated files as well and takes less time.
@@ -35,8 +33,8 @@ def readable(
     unread = [reason for reason in reasons if reason]
     if len(unread) > MOST_UNREADABLE * len(dataset):
         raise PhotoError(
-            f"{dataset.source}: {len(unread)} of {len(dataset)} photos cannot be read, so probably they lie elsewhere; "
-            f"the first: {unread[0]}"
+            f"{dataset.source}: {len(unread)} of {len(dataset)} photos cannot be read; is this the folder of the "
+            f"photos? The first: {unread[0]}"
         )
     if not unread:
         return dataset, []

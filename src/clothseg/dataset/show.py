@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,10 +26,9 @@ from clothseg.photos import RgbImage
 from clothseg.pictures import contact_sheet, draw_masks, draw_outlines
 from clothseg.pictures.embed import shrink
 from clothseg.pictures.html import render_page
+from clothseg.progress import ProgressBar, no_progress
 from clothseg.suggestions import did_you_mean
 
-Progress = Callable[[Sequence[int], str], Iterable[int]]
-"""Wraps positions of photos for a progress bar; the text says what is done with them."""
 Cells = list[tuple[RgbImage, str]]
 """The pictures of a sheet, `[H, W, 3]` uint8, with their captions."""
 MOST = 2000
@@ -85,7 +84,7 @@ def show_dataset(
     seed: int = 0,
     augmented: Config | None = None,
     overwrite: bool = False,
-    progress: Progress = lambda positions, _: positions,
+    progress: ProgressBar = no_progress,
 ) -> ShownDataset:
     """Writes a folder with contact sheets and `index.html`.
 
@@ -129,7 +128,11 @@ def show_dataset(
     drawn = generator.permutation(everywhere)[:count].tolist()
     with atomic_folder(out, overwrite=overwrite) as folder:
         sheets = [
-            _save(folder, _overlays(reader, progress(drawn, "Drawing overlays")), _overlay_sheet(drawn, everywhere)),
+            _save(
+                folder,
+                _overlays(reader, progress(drawn, len(drawn), "drawing overlays")),
+                _overlay_sheet(drawn, everywhere),
+            ),
             _save(
                 folder,
                 _resized(reader, drawn[: math.ceil(count / 3)], transform),
@@ -138,19 +141,20 @@ def show_dataset(
             ),
         ]
         if augmented is not None:
-            few = progress(drawn[: math.ceil(count / 2)], "Drawing augmented versions")
+            few = drawn[: math.ceil(count / 2)]
             sheet = Sheet("augmented.png", "Photos and augmented versions", describe_augmentation(augmented.augment))
-            cells = _augmented(reader, few, augmented, transform)
+            cells = _augmented(reader, progress(few, len(few), "drawing augmented versions"), augmented, transform)
             sheets.append(_save(folder, cells, sheet, 1 + len(preview_versions(augmented.augment))))
         for number in shown:
             chosen = generator.permutation(of_class[number])[:per_class].tolist()
-            cells = _class_cells(reader, number, progress(chosen, f"Drawing {data.classes[number - 1]}"), per_class)
+            drawing = progress(chosen, len(chosen), f"drawing {data.classes[number - 1]}")
+            cells = _class_cells(reader, number, drawing, per_class)
             sheets.append(_save(folder, cells, _class_sheet(data, number, len(cells), len(of_class[number]))))
         written = tuple(sheet for sheet in sheets if sheet is not None)
         if not written:
             raise DataError(f"none of the photos can be read: {next(iter(reader.unread.values()))}")
         seen = sorted(generator.permutation(len(data))[:most].tolist())
-        rows = dataset_rows(data, progress(seen, "Making the gallery"), folder, out, reader.unread)
+        rows = dataset_rows(data, progress(seen, len(seen), "making the gallery"), folder, out, reader.unread)
         _write_index(folder, data, written, seed, rows)
     return ShownDataset(out, written, reader.unread)
 

@@ -3,11 +3,12 @@
 from pathlib import Path
 
 from clothseg.dataset.coco import CocoLikeDataset
-from clothseg.dataset.duplicates import Progress, hash_photos, near_duplicates
+from clothseg.dataset.duplicates import hash_photos, near_duplicates
 from clothseg.dataset.photo_split import PhotoSplit, checksum_of
 from clothseg.dataset.reading import choose_split, find_layout
 from clothseg.dataset.split import split_photos
 from clothseg.errors import DataError
+from clothseg.progress import ProgressBar, no_progress
 
 
 def read_training_data(
@@ -18,7 +19,7 @@ def read_training_data(
     *,
     seed: int = 0,
     known: PhotoSplit | None = None,
-    progress: Progress = lambda names, total, text: names,
+    progress: ProgressBar = no_progress,
 ) -> tuple[CocoLikeDataset, CocoLikeDataset]:
     """Reads the photos to learn from and those to validate on, prepared.
 
@@ -64,7 +65,7 @@ def split_one_file(
     *,
     split: str = "train",
     seed: int = 0,
-    progress: Progress = lambda names, total, text: names,
+    progress: ProgressBar = no_progress,
 ) -> tuple[CocoLikeDataset, CocoLikeDataset]:
     """Splits the photos of one file: stratified by class, near-duplicates on one side; see `split_photos`.
 
@@ -83,7 +84,7 @@ def split_one_file(
     """
     whole = CocoLikeDataset().load_data(data, split).prepare()
     if whole.source is None:
-        raise DataError(f"{data}: not a file that can be split")
+        raise DataError(f"{data}: there is no annotation file to split")
     names = {str(entry.id): entry.path for entry in whole.images}
     labels = {
         str(entry.id): {str(row["category_id"]) for row in entry.annotations if not row.get("iscrowd")}

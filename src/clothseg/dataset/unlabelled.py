@@ -8,13 +8,14 @@ from pathlib import Path
 
 from clothseg.cores import usable_cores
 from clothseg.dataset.coco import CocoLikeDataset
-from clothseg.dataset.duplicates import Progress, hash_photos, near_duplicates
+from clothseg.dataset.duplicates import hash_photos, near_duplicates
 from clothseg.dataset.photo_search import find_photos
 from clothseg.dataset.reading.photo_files import photo_size
 from clothseg.errors import PhotoError, RunError
 from clothseg.files import atomic_write, read_json
 from clothseg.instances import CocoAnnotation
 from clothseg.photos import check_photo, open_picture, photo_exists
+from clothseg.progress import ProgressBar, no_progress
 
 SizedPhoto = tuple[Path, int, int]
 """Path, height and width of a photo."""
@@ -49,7 +50,7 @@ def find_unlabelled(
     train: CocoLikeDataset,
     val: CocoLikeDataset,
     *,
-    progress: Progress = lambda names, total, text: names,
+    progress: ProgressBar = no_progress,
 ) -> UnlabelledPhotos:
     """Finds photos to learn from without labels.
 
@@ -109,7 +110,9 @@ def read_unlabelled(path: Path) -> UnlabelledPhotos | None:
         photos = tuple((Path(row["file"]), int(row["height"]), int(row["width"])) for row in tree["photos"])
         unread, known = (tuple(map(str, tree[key])) for key in ("unread", "known"))
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise RunError(f"{path}: cannot be read ({error}); without it the run cannot go on as before") from error
+        raise RunError(
+            f"{path}: cannot be read ({error}); the run needs it to continue: copy the run again, or start a new one"
+        ) from error
     if gone := [file for file, _, _ in photos if not photo_exists(file)]:
         raise RunError(
             f"{path}: {len(gone)} of {len(photos)} photos without labels are gone, the first is {gone[0]}; put them "
@@ -130,7 +133,7 @@ def _why_unread(path: Path, size: tuple[int, int] | None) -> str:
     return ""
 
 
-def _copies(paths: Sequence[Path], splits: dict[str, CocoLikeDataset], progress: Progress) -> dict[Path, str]:
+def _copies(paths: Sequence[Path], splits: dict[str, CocoLikeDataset], progress: ProgressBar) -> dict[Path, str]:
     """The photos that are copies of labelled ones, with a message that names both."""
     labelled = {f"{name} {n}": entry.path for name, split in splits.items() for n, entry in enumerate(split.images)}
     own = {f"unlabelled {n}": path for n, path in enumerate(paths)}

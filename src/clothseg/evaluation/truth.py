@@ -41,7 +41,7 @@ class GroundTruth:
         categories: by rising id.
         notes: sentences on what was corrected and what a reader should know.
         paths: of the photos by their ids; empty if they are not known.
-        corrections: what the reader of the file set right or left out.
+        corrections: what the reader of the file corrected or left out.
         source: the file.
     """
 
@@ -176,10 +176,10 @@ def _complete(
     corrections: Sequence[Correction],
     paths: Mapping[int, Path],
 ) -> GroundTruth:
-    """Rows in the standard form, with annotation ids from 1, masks as RLE, and nothing that evaluators do not need."""
+    """Rows in the standard form, with annotation ids from 1, masks as RLE, scores if they have any."""
     sizes = {image["id"]: (image["height"], image["width"]) for image in images}
     rows = [_annotation(n, row, sizes[row["image_id"]]) for n, row in enumerate(annotations, start=1)]
-    notes = [f"Set right in the ground truth: {c.text()}." for c in corrections if c.kind not in _WITHOUT_NOTE]
+    notes = [f"Corrected in the ground truth: {c.text()}." for c in corrections if c.kind not in _WITHOUT_NOTE]
     if empty := sum(1 for row in rows if "segmentation" in row and not mask_area(row["segmentation"])):
         notes.append(f"{empty} objects of the ground truth have a mask without pixels; no detection can match them.")
     return GroundTruth(
@@ -213,6 +213,8 @@ def _annotation(number: int, row: CocoAnnotation, size: tuple[int, int]) -> Coco
             raise DataError(f"annotation {row.get('id')}: {error}") from error
     if box:
         answer["bbox"] = list(box)
+    if is_finite_number(score := row.get("score")):
+        answer["score"] = float(score)
     area = row.get("area")
     answer["area"] = _area(answer) if area is None else area
     return answer

@@ -47,12 +47,12 @@ def quantize(path: Path, photos: Sequence[RgbImage]) -> None:
     from onnxruntime.quantization import CalibrationMethod, QuantType, quantize_static  # noqa: PLC0415
 
     if not photos:
-        raise ClothsegError("--int8 needs photos, from which it learns the ranges of numbers")
+        raise ClothsegError("--int8 needs photos, which show the ranges of the numbers; give a folder with some")
     metadata = parse_properties(
         path, {p.key: p.value for p in onnx.load(path, load_external_data=False).metadata_props}
     )
     logging.getLogger().setLevel(logging.ERROR)
-    with tempfile.TemporaryDirectory() as folder, atomic_file(path) as temporary:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, atomic_file(path) as temporary:
         quantized = Path(folder) / "int8.onnx"
         quantize_static(
             path,

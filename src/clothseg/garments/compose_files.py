@@ -14,6 +14,7 @@ from clothseg.garments.cutout import Cutout, cut_out
 from clothseg.garments.cutout_reading import has_transparency, read_cutout
 from clothseg.instances import class_number
 from clothseg.photos import RgbImage, read_photo
+from clothseg.suggestions import near_path
 
 if TYPE_CHECKING:  # it needs torch
     from clothseg.instances import Instances
@@ -198,7 +199,7 @@ def check_files(garment: Path, background: Path, out: Path, *, overwrite: bool) 
     check_out(out, [garment, background], overwrite=overwrite)
     for path in (garment, background):
         if not path.is_file():
-            raise PhotoError(f"{path}: no such photo")
+            raise PhotoError(f"{path}: no such photo{near_path(path)}")
 
 
 def check_out(out: Path, inputs: Sequence[Path], *, overwrite: bool) -> None:

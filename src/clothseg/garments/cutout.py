@@ -11,7 +11,7 @@ from clothseg.garments.light import Light, light_of
 from clothseg.garments.matting import Edges, refine, soft_mask
 from clothseg.garments.parts import clean_parts
 from clothseg.instances import ArrayInstances
-from clothseg.photos import RgbaImage, RgbImage
+from clothseg.photos import RgbaImage, RgbImage, require_photo_of
 
 if TYPE_CHECKING:  # it needs torch
     from clothseg.instances import Instances
@@ -115,10 +115,7 @@ def cut_out(
     Raises:
         ValueError: the instances belong to a photo of another size.
     """
-    if photo.shape[:2] != found.size:
-        raise ValueError(
-            f"the instances belong to a photo of {found.size} (height, width), but this one has {photo.shape[:2]}"
-        )
+    require_photo_of(photo, found.size)
     soft = soft_mask(found.masks, position)
     if soft is None:
         return None

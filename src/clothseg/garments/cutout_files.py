@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from clothseg.garments.cutout_reading import TEXT_KEY, parse_object
 from clothseg.instances import ArrayInstances, class_number
 from clothseg.journal import Journal, Record, folder_lock, work_key
 from clothseg.photos import RgbImage, read_photo, try_read_photo
+from clothseg.progress import ProgressBar, no_progress
 from clothseg.stop import StopRequest
 
 if TYPE_CHECKING:  # it needs torch
@@ -55,7 +56,7 @@ def write_cutouts(
     settings: CutoutSettings = DEFAULTS,
     overwrite: bool = False,
     gallery: bool = False,
-    track: Callable[[Sequence[Path]], Iterable[Path]] = iter,
+    progress: ProgressBar = no_progress,
     work: object = None,
     notify: Callable[[str], object] = lambda message: None,
 ) -> CutoutsWritten:
@@ -74,7 +75,7 @@ def write_cutouts(
         settings: how garments are cut out.
         overwrite: whether the cut-outs in `out` may be replaced.
         gallery: whether `index.html` is written too, a page with all cut-outs.
-        track: wraps the photos, for a progress bar.
+        progress: wraps the photos, for a progress bar.
         work: identifies the network and its settings: unfinished cut-outs are continued if it is equal, and so are the
             other arguments.
         notify: receives messages.
@@ -100,7 +101,9 @@ def write_cutouts(
             notify(f"continuing: {len(done)} of {len(paths)} photos were done before")
         left = [(number, path) for number, path in enumerate(paths, start=1) if number not in done]
         with StopRequest() as stop, journal.writer() as add:
-            for (number, _), path in zip(left, track([path for _, path in left]), strict=True):
+            for (number, _), path in zip(
+                left, progress([path for _, path in left], len(left), "cutting out"), strict=True
+            ):
                 row = _cut_photo(predict, path, names, wanted, out, number, full_frame, settings, gallery)
                 add({"number": number, **row})
                 if stop.asked:

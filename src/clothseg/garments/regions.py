@@ -42,7 +42,7 @@ _NEIGHBOURS = ((0, 1), (2, 1), (1, 0), (1, 2), (0, 0), (0, 2), (2, 0), (2, 2))
 
 
 @dataclass(frozen=True)
-class _Borders:
+class Borders:
     """Borders between regions: region `one`, region `other`, and what it costs to cut between them, each `[E]`."""
 
     one: NDArray[np.int64]
@@ -61,13 +61,13 @@ def cut_regions(colours: RgbImage, certainty: Plane) -> NDArray[np.bool_]:
     pixels as in Y. Li and others: Lazy Snapping (2004). The maximum flow is SciPy's.
     """
     lab = np.asarray(cv2.cvtColor(colours, cv2.COLOR_RGB2LAB), dtype=np.uint8)
-    regions = _regions(colours)
+    regions = find_regions(colours)
     borders = _borders(regions, lab)
     mask_odds = _MASK_WEIGHT * _log_odds(certainty)
     belief, inside = certainty, certainty > 0.5
     for _ in range(_ROUNDS):
         odds = mask_odds + _COLOUR_WEIGHT * _colour_odds(lab, belief)
-        cut = _minimum_cut(np.bincount(regions.ravel(), weights=odds.ravel()).astype(np.float64), borders)[regions]
+        cut = minimum_cut(np.bincount(regions.ravel(), weights=odds.ravel()).astype(np.float64), borders)[regions]
         if not cut.any():
             break
         inside = cut
@@ -81,7 +81,7 @@ def _log_odds(certainty: Plane) -> NDArray[np.float64]:
     return np.asarray(np.clip(np.log(p / (1 - p)), -_MASK_LIMIT, _MASK_LIMIT), dtype=np.float64)
 
 
-def _regions(colours: RgbImage) -> Numbers:
+def find_regions(colours: RgbImage) -> Numbers:
     """Divides a picture into regions of even colour: `[h, w]` int32, numbered from 0 without gaps.
 
     Source: F. Meyer: Color Image Segmentation (1992), the watershed of OpenCV.
@@ -123,7 +123,7 @@ def _join_nearest(numbers: Numbers, colours: Numbers, open_: NDArray[np.bool_]) 
     return joined
 
 
-def _borders(regions: Numbers, lab: RgbImage) -> _Borders:
+def _borders(regions: Numbers, lab: RgbImage) -> Borders:
     """The borders of all regions. Two terms have equal weight: the change of colour from pixel to pixel, relative to
     the mean change on the crop, and the difference of the regions' mean colours.
     """
@@ -152,7 +152,7 @@ def _borders(regions: Numbers, lab: RgbImage) -> _Borders:
     means = _means(regions, colours)
     apart = ((means[low] - means[high]) ** 2).sum(axis=1)
     cost = _EDGE_WEIGHT / 2 * (local + whole * np.exp(-apart / (2 * _MEAN_CHANGE**2)))
-    return _Borders(low, high, cost)
+    return Borders(low, high, cost)
 
 
 def _means(regions: Numbers, colours: Plane) -> NDArray[np.float64]:
@@ -177,7 +177,7 @@ def _colour_odds(lab: RgbImage, belief: Plane) -> NDArray[np.float64]:
     return np.asarray(np.clip(odds, -_COLOUR_LIMIT, _COLOUR_LIMIT), dtype=np.float64)
 
 
-def _minimum_cut(odds: NDArray[np.float64], borders: _Borders) -> NDArray[np.bool_]:
+def minimum_cut(odds: NDArray[np.float64], borders: Borders) -> NDArray[np.bool_]:
     """The regions on the garment's side of the minimum cut, `[R]`. Positive `odds` `[R]` speak for the garment."""
     from scipy.sparse import csr_array  # noqa: PLC0415 - as above
     from scipy.sparse.csgraph import breadth_first_order, maximum_flow  # noqa: PLC0415

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,8 @@ from clothseg.instances.array_masks import ArrayMasks
 if TYPE_CHECKING:  # it needs torch
     from clothseg.instances.instances import Instances
 
+Found = TypeVar("Found", "Instances", "ArrayInstances")
+"""Detections with or without torch: a function that takes one kind returns the same kind."""
 Index = int | slice | Sequence[int] | NDArray[Any]
 
 

@@ -9,18 +9,16 @@ for Support Vector Machines", 1999 (offset).
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from clothseg.instances.arrays import ArrayInstances
+from clothseg.instances.arrays import ArrayInstances, Found
 from clothseg.instances.one_mask import to_array
 
 if TYPE_CHECKING:  # torch takes a second or more: it is imported where detections are calibrated
-    from clothseg.instances.instances import Instances
-
-Found = TypeVar("Found", "Instances", ArrayInstances)
+    pass
 
 TEMPERATURES = (0.5, 10.0)
 OFFSETS = (-10.0, 1.5)

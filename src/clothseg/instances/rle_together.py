@@ -11,7 +11,7 @@ from clothseg.instances.rle import Rle, from_segmentation
 
 
 def run_starts(pixels: Tensor) -> Tensor:
-    """Where runs begin in masks `[N, H, W]` bool, down the columns: `[N, ceil(H * W / 8)]` uint8, a bit a pixel.
+    """Where runs begin in masks `[N, H, W]` bool, down the columns: `[N, ceil(H * W / 8)]` uint8, one bit per pixel.
 
     The first bit of a byte is the lowest. The first pixel of a mask begins a run if it is set.
     """

@@ -2,20 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clothseg.errors import ConfigError
-from clothseg.instances.arrays import ArrayInstances
+from clothseg.instances.arrays import ArrayInstances, Found
 from clothseg.instances.rle import Rle, mask_iou
 from clothseg.suggestions import did_you_mean
 
 if TYPE_CHECKING:  # torch takes a second or more
     from clothseg.instances.instances import Instances
-
-Found = TypeVar("Found", "Instances", ArrayInstances)
 
 
 @dataclass(frozen=True)

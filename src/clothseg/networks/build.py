@@ -27,7 +27,7 @@ def build_network(config: Config, classes: int) -> Network:
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.train.seed)
-        return NETWORKS[config.network.name].from_config(config, classes)
+        return NETWORKS[config.network.name](config, classes)
 
 
 def input_transform(config: Config) -> InputTransform:

@@ -16,6 +16,7 @@ from clothseg.config import Config
 from clothseg.distributed import SINGLE_PROCESS
 from clothseg.errors import ConfigError
 from clothseg.instances import BoxMasks, Instances, LabelMasks, MapMasks, Masks, clip_boxes
+from clothseg.networks.backbones import ResNetConventions, build_backbone
 from clothseg.networks.backbones.backbone import Backbone
 from clothseg.networks.compile import CompiledForward
 from clothseg.networks.cuda_graphs import GraphedForward
@@ -81,30 +82,31 @@ class Network(nn.Module, ABC):
     Args:
         config: all settings.
         classes: number of classes besides background.
-        backbone: built for this network.
-        conventions: of the input.
+
+    A subclass takes the same two, calls `add_backbone`, and then makes its neck and heads, with random weights.
     """
 
     loss_names: tuple[str, ...]
     head_prefixes: tuple[str, ...]
     class_layers: tuple[str, ...]
+    backbone: Backbone
 
-    def __init__(self, config: Config, classes: int, backbone: Backbone, conventions: InputConventions) -> None:
+    def __init__(self, config: Config, classes: int) -> None:
         super().__init__()
         self.config, self.classes = config, classes
-        self.transform = InputTransform(config.input, conventions)
-        self.backbone = backbone
-        self.backbone.recompute = config.train.activation_checkpointing
+        self.transform = InputTransform(config.input, self.input_conventions(config))
         self.generator = torch.Generator().manual_seed(config.train.seed)
         self.distributed = SINGLE_PROCESS
         self._compiled: CompiledForward | None = None
         self.graphed_features = GraphedForward(self.features, self)
         self.graphed_dense = GraphedForward(self.forward_dense, self)
 
-    @classmethod
-    @abstractmethod
-    def from_config(cls, config: Config, classes: int) -> "Network":
-        """The network for `classes` classes besides background, with random weights."""
+    def add_backbone(
+        self, levels: tuple[int, ...], conventions: ResNetConventions | None = None, output_stride: int = 32
+    ) -> None:
+        """Builds the configured backbone; the arguments are those of `build_backbone`."""
+        self.backbone = build_backbone(self.config.backbone, levels, conventions, output_stride)
+        self.backbone.recompute = self.config.train.activation_checkpointing
 
     @classmethod
     @abstractmethod
@@ -154,7 +156,7 @@ class Network(nn.Module, ABC):
         """
         pixels, placements = self.transform.batch(images, self.device, self.distributed.largest)
         truth = [self.transform.target(t, p, self.device) for t, p in zip(targets, placements, strict=True)]
-        return self._with_total(self.head_losses(self._features_of_step(pixels), placements, truth))
+        return self.with_total(self.head_losses(self._features_of_step(pixels), placements, truth))
 
     def _features_of_step(self, pixels: Tensor) -> list[Tensor]:
         """`features`; on an NVIDIA GPU, in a process that learns alone, by CUDA graphs."""
@@ -174,9 +176,10 @@ class Network(nn.Module, ABC):
         """The same as `losses`, for photos whose frozen stages ran before."""
         outputs = {stage: torch.stack([p.outputs[stage] for p in batch]) for stage in batch[0].outputs}
         features = self.neck(self.backbone.forward_trainable(outputs))
-        return self._with_total(self.head_losses(features, [p.placement for p in batch], [p.target for p in batch]))
+        return self.with_total(self.head_losses(features, [p.placement for p in batch], [p.target for p in batch]))
 
-    def _with_total(self, losses: dict[str, Tensor]) -> dict[str, Tensor]:
+    def with_total(self, losses: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The losses, and `total`, their weighted sum."""
         weights = self.config.network.weight_by_loss
         weighted = [losses[name] if weights[name] == 1 else weights[name] * losses[name] for name in self.loss_names]
         return losses | {"total": torch.stack(weighted).sum()}
@@ -196,7 +199,7 @@ class Network(nn.Module, ABC):
         graphed = self.graphed_dense if pixels.is_cuda and self.config.inference.cuda_graphs else self.forward_dense
         outputs = (self._compiled or graphed)(pixels)
         found = self.head_detections(outputs, placements)
-        return [self._on_photo(*one) for one in zip(found, placements, strict=True)]
+        return [self.on_photo(*one) for one in zip(found, placements, strict=True)]
 
     @torch.no_grad()
     def embed(self, image: Tensor) -> Tensor:
@@ -208,7 +211,7 @@ class Network(nn.Module, ABC):
         pixels, (placement,) = self.transform.batch([image], self.device)
         return photo_mean(self.backbone(pixels)[-1][0], placement)
 
-    def _on_photo(self, found: Detections, placement: InputPlacement) -> Instances:
+    def on_photo(self, found: Detections, placement: InputPlacement) -> Instances:
         """Detections in the photo's own pixels, without those that have no extent there."""
         photo, threshold = placement.photo, self.config.inference.mask_threshold
         boxes = clip_boxes(network_to_image(found.boxes.cpu(), placement, self.transform.conventions), photo)
@@ -273,7 +276,7 @@ class Network(nn.Module, ABC):
             torch.zeros((objects if masks is None else masks, height, width), dtype=torch.uint8, device=device),
             torch.zeros((0, 4), device=device),
         )
-        return self._with_total(self.head_losses(features, [placement] * batch, [target] * batch))["total"]
+        return self.with_total(self.head_losses(features, [placement] * batch, [target] * batch))["total"]
 
     @property
     def device(self) -> torch.device:

@@ -110,7 +110,9 @@ class MaskArchive:
 def _read_loose(path: Path) -> bytes:
     try:
         if path.stat().st_size > _MAX_BYTES:
-            raise DataError(f"{path}: {path.stat().st_size} bytes; a mask has at most {_MAX_BYTES}")
+            raise DataError(
+                f"{path}: {path.stat().st_size} bytes, but a mask has at most {_MAX_BYTES}; download it again"
+            )
         return path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: the mask cannot be read ({error})") from error

@@ -45,7 +45,7 @@ def read_classes(path: Path) -> list[ClassName]:
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: not a table in UTF-8 ({error})") from error
     if not classes:
-        raise DataError(f"{path}: the file has no class")
+        raise DataError(f"{path}: the file has no class; download it again")
     return classes
 
 

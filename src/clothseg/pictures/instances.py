@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from clothseg.instances import ArrayInstances, one_pixels
-from clothseg.photos import RgbImage
+from clothseg.photos import RgbImage, require_photo_of
 from clothseg.pictures.colours import CROWD, Colour, class_colour
 from clothseg.pictures.labels import Label, draw_labels
 
@@ -55,10 +55,7 @@ def draw_instances(
     Raises:
         ValueError: the instances belong to a photo of another size.
     """
-    if photo.shape[:2] != instances.size:
-        raise ValueError(
-            f"the instances belong to a photo of {instances.size} (height, width), but this one has {photo.shape[:2]}"
-        )
+    require_photo_of(photo, instances.size)
     canvas = np.array(photo, dtype=np.uint8, copy=True, order="C")
     unit = math.sqrt(canvas.shape[0] * canvas.shape[1])
     line = max(unit / 240, 1.0)

@@ -21,7 +21,7 @@ Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 Run = tuple[Path | None, str]
 """The font (None: Pillow's own) and the letters that are drawn with it."""
 _FOLDER = Path(__file__).with_name("fonts")
-_SHIPPED = tuple(_FOLDER / name for name in ("DroidSansFallback-subset.ttf", "Hangul.ttf", "NotoEmoji.ttf"))
+SHIPPED_FONTS = tuple(_FOLDER / name for name in ("DroidSansFallback-subset.ttf", "Hangul.ttf", "NotoEmoji.ttf"))
 _NO_LETTER = "\U0010fffe"  # will never be a letter, so every font draws its empty box
 _PROBE_SIZE = 24
 
@@ -61,7 +61,7 @@ def runs(text: str) -> tuple[Run, ...]:
         if found and _has(found[-1][0], letter):
             found[-1] = (found[-1][0], found[-1][1] + letter)
             continue
-        font, written = _font_for(letter), letter
+        font, written = font_for(letter), letter
         if font is None and not _has(None, letter):
             written = f"[U+{ord(letter):04X}]"
         if found and found[-1][0] == font:
@@ -101,12 +101,12 @@ def _fonts() -> Iterator[Path | None]:
     yield None
     if (dejavu := _dejavu()) is not None:
         yield dejavu
-    yield from _SHIPPED
-    yield from _system_fonts()
+    yield from SHIPPED_FONTS
+    yield from system_fonts()
 
 
 @cache
-def _font_for(letter: str) -> Path | None:
+def font_for(letter: str) -> Path | None:
     """The first font that has a letter; None if that is Pillow's own, or if none has it."""
     return next((font for font in _fonts() if _has(font, letter)), None)
 
@@ -123,7 +123,7 @@ def _dejavu() -> Path | None:
 
 
 @cache
-def _system_fonts() -> Sequence[Path]:
+def system_fonts() -> Sequence[Path]:
     """The fonts of this system, those first whose purpose it is to have all letters."""
     from matplotlib import font_manager  # noqa: PLC0415 - a tenth of a second, and seldom needed
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from clothseg.photos import RgbImage
+from clothseg.photos import RgbImage, require_photo_of
 from clothseg.pictures.colours import CROWD, class_colour
 
 if TYPE_CHECKING:  # it needs torch
@@ -33,10 +33,7 @@ def draw_outlines(photo: RgbImage, instances: "Instances") -> RgbImage:
     Raises:
         ValueError: the instances belong to a photo of another size.
     """
-    if photo.shape[:2] != instances.size:
-        raise ValueError(
-            f"the instances belong to a photo of {instances.size} (height, width), but this one has {photo.shape[:2]}"
-        )
+    require_photo_of(photo, instances.size)
     contours = [edge for mask in instances.masks.pixels().cpu().numpy() for edge in mask_contours(mask)]
     boxes = [(float(b[0]), float(b[1]), float(b[2]), float(b[3])) for b in instances.boxes.tolist()]
     return draw_lines(photo, boxes, contours, dashed=(~instances.has_mask).tolist())

@@ -14,7 +14,7 @@ from clothseg.gallery import require_own_page
 from clothseg.journal import Journal, Record, folder_lock, work_key
 from clothseg.photos import RgbImage, try_read_photo
 from clothseg.prediction.gallery import write_prediction_gallery
-from clothseg.prediction.options import Find, OutputFormat, PredictOptions, ProgressBar, no_progress
+from clothseg.prediction.options import Find, OutputFormat, PredictOptions
 from clothseg.prediction.videos import predict_video
 from clothseg.prediction.writers import (
     TABLES,
@@ -24,6 +24,7 @@ from clothseg.prediction.writers import (
     write_photo,
     write_records,
 )
+from clothseg.progress import ProgressBar, no_progress
 from clothseg.stop import StopRequest
 from clothseg.videos import check_library, is_video, open_video
 

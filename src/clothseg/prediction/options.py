@@ -1,9 +1,9 @@
 """The options of a prediction."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING
 
 from clothseg.dataset.prelabel_files import SHOWN_FROM
 from clothseg.instances import Selection
@@ -12,28 +12,8 @@ from clothseg.photos import RgbImage
 if TYPE_CHECKING:
     from clothseg.instances import ArrayInstances, Instances
 
-T = TypeVar("T")
 Find = Callable[[Sequence[RgbImage]], Sequence["Instances | ArrayInstances"]]
 """Returns the instances on each of some photos."""
-
-
-class ProgressBar(Protocol):
-    """Wraps an iteration, to show its progress."""
-
-    def __call__(self, items: Iterable[T], total: int, what: str, /) -> Iterable[T]:
-        """Yields the items.
-
-        Args:
-            items: to iterate over.
-            total: number of items; 0 if it is not known.
-            what: text beside the bar.
-        """
-        ...
-
-
-def no_progress(items: Iterable[T], total: int, what: str, /) -> Iterable[T]:
-    """Returns the items: no progress is shown."""
-    return items
 
 
 class OutputFormat(StrEnum):

@@ -24,7 +24,7 @@ from clothseg.instances import Instances
 from clothseg.models import Model
 from clothseg.networks import to_tensor
 from clothseg.photos import read_photo
-from clothseg.prediction.options import ProgressBar, no_progress
+from clothseg.progress import ProgressBar, no_progress
 
 COLUMNS = ("rank", "file", "score", "uncertainty", "distance", "why")
 _CONFIDENT = 1e-6  # the uncertainty of a photo without any doubt, so that these are ordered too

@@ -14,7 +14,7 @@ from clothseg.errors import VideoError
 from clothseg.files import safe_file_name
 from clothseg.instances import CocoResult, coco_results, mask_area
 from clothseg.pictures import draw_instances
-from clothseg.prediction.options import Find, OutputFormat, PredictOptions, ProgressBar, no_progress
+from clothseg.prediction.options import Find, OutputFormat, PredictOptions
 from clothseg.prediction.writers import (
     FrameEntry,
     PredictionRecord,
@@ -24,6 +24,7 @@ from clothseg.prediction.writers import (
     categories,
     text_file,
 )
+from clothseg.progress import ProgressBar, no_progress
 from clothseg.videos import Frame, Video, VideoWriter, open_video, write_video
 
 if TYPE_CHECKING:  # they need torch

@@ -22,7 +22,7 @@ from clothseg.instances import (
 from clothseg.photos import RgbImage
 from clothseg.pictures import contact_sheet, draw_instances
 from clothseg.pictures.embed import shrink
-from clothseg.prediction.options import ProgressBar, no_progress
+from clothseg.progress import ProgressBar, no_progress
 from clothseg.report.figures import read_sized_photo
 from clothseg.report.reading import results_by_photo, to_instances
 

@@ -17,7 +17,7 @@ from clothseg.evaluation.stored import split_of_run, validation_split
 from clothseg.files import atomic_write
 from clothseg.models import Model
 from clothseg.prediction.compile import compile_for_inference
-from clothseg.prediction.options import ProgressBar, no_progress
+from clothseg.progress import ProgressBar, no_progress
 from clothseg.report.calibrate import calibrate_run, check_results
 from clothseg.report.page import write_report
 from clothseg.runs import RunFolder

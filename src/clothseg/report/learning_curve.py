@@ -26,7 +26,7 @@ from clothseg.evaluation.values import Interval
 from clothseg.files import atomic_write, read_json
 from clothseg.instances import CocoResult
 from clothseg.models import Model
-from clothseg.prediction.options import ProgressBar, no_progress
+from clothseg.progress import ProgressBar, no_progress
 from clothseg.report.learning_curve_page import write_learning_curve_page
 from clothseg.runs import RunFolder, refuse_data_set
 
@@ -128,7 +128,7 @@ def learning_curve(
     for subset in subsets:
         run = RunFolder(out / f"photos-{len(subset):04d}")
         rows.append(_train_part(subset, val, config, run, quiet=quiet, device=device, progress=progress))
-    curve = _curve(truth, rows, subsets, math.ceil(config.train.epochs * (config.train.steps_per_epoch or 0)))
+    curve = make_curve(truth, rows, subsets, math.ceil(config.train.epochs * (config.train.steps_per_epoch or 0)))
     atomic_write(out / "learning-curve.json", json.dumps(asdict(curve), indent=1))
     write_learning_curve_page(curve.metric, asdict(curve), curve.sentence(), out)
     return curve
@@ -157,7 +157,7 @@ def _check_plan(path: Path, config: Config, subsets: Sequence[CocoLikeDataset], 
         if known != plan:
             changed = [name for name in plan if not isinstance(known, dict) or known.get(name) != plan[name]]
             raise RunError(
-                f"{path.parent}: was begun with another {' and other '.join(changed)}; repeat the options of the first "
+                f"{path.parent} was begun with another {' and other '.join(changed)}; repeat the options of the first "
                 "call, or begin again with --overwrite"
             )
         return
@@ -191,9 +191,17 @@ def _train_part(
     return rows
 
 
-def _curve(
+def make_curve(
     truth: GroundTruth, rows: Sequence[Sequence[CocoResult]], subsets: Sequence[CocoLikeDataset], steps: int
 ) -> LearningCurve:
+    """The curve of networks that learned from nested parts of the photos.
+
+    Args:
+        truth: of the validation photos.
+        rows: for each part the results on these photos.
+        subsets: the parts, the smallest first.
+        steps: of each training.
+    """
     checked = [validate_results(part, truth)[0] for part in rows]
     kind = "box" if any(missing_note("mask", truth, part) for part in checked) else "mask"
     resamplers = [Resampler(list(coco.matches(truth, part, kind).values())) for part in checked]

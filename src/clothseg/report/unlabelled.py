@@ -9,7 +9,7 @@ from typing import Any
 
 from clothseg.errors import PhotoError, RunError, reading
 from clothseg.evaluation.truth import read_truth
-from clothseg.instances import CocoAnnotation, resize_instances
+from clothseg.instances import resize_instances
 from clothseg.pictures import draw_instances
 from clothseg.pictures.embed import shrink
 from clothseg.report.choice import sample_of_classes
@@ -55,14 +55,14 @@ def teacher_labels(run: Path, history: Sequence[Mapping[str, str]]) -> TeacherLa
         return None
     with reading(path, RunError, "train the run again"):
         tree = json.loads(path.read_text(encoding="utf-8"))
-        rounds = [{**told, "class_thresholds": {**_thresholds(told)}} for told in tree["info"]["rounds"]]
+        rounds = [{**one, "class_thresholds": {**_thresholds(one)}} for one in tree["info"]["rounds"]]
         first = int(rounds[0]["epoch"])
-        scores = {row["id"]: float(row.get("score", 1.0)) for row in tree["annotations"]}  # ground truth has none
+        for row in tree["annotations"]:
+            row["score"] = float(row.get("score", 1.0))
     truth = read_truth(tree, ())
     examples, unread = [], []
     for image in sample_of_classes(truth, _EXAMPLES):
-        rows: list[CocoAnnotation] = [{**row, "score": scores[row["id"]]} for row in truth.by_photo[image["id"]]]
-        instances = to_instances(rows, image)
+        instances = to_instances(truth.by_photo[image["id"]], image)
         try:
             small = shrink(read_sized_photo(Path(image.get("file_name", "")), instances.size), _AREA)
         except PhotoError:
@@ -79,9 +79,9 @@ def teacher_labels(run: Path, history: Sequence[Mapping[str, str]]) -> TeacherLa
     return TeacherLabels(len(truth.images), rounds, examples, unread, describe_gain(history, first))
 
 
-def _thresholds(told: Mapping[str, Any]) -> Mapping[str, float]:
+def _thresholds(one: Mapping[str, Any]) -> Mapping[str, float]:
     """The thresholds of a round, which have another name in files of earlier versions."""
-    thresholds: Mapping[str, float] = told["class_thresholds"] if "class_thresholds" in told else told["sure_scores"]
+    thresholds: Mapping[str, float] = one["class_thresholds"] if "class_thresholds" in one else one["sure_scores"]
     return thresholds
 
 
@@ -102,8 +102,8 @@ def describe_gain(history: Sequence[Mapping[str, str]], first: int) -> str:
     )
     if before is None or last is None:
         return advice
-    told = f"Validation mask AP was {100 * known[before]:.1f} after epoch {before} and {100 * known[last]:.1f} after "
-    told += f"epoch {last}."
+    change = f"Validation mask AP was {100 * known[before]:.1f} after epoch {before} and {100 * known[last]:.1f} after "
+    change += f"epoch {last}."
     if known[last] <= known[before]:
-        return f"{told} It did not rise after the photos without labels came in. {advice}"
-    return f"{told} {advice}"
+        return f"{change} It did not rise after the photos without labels came in. {advice}"
+    return f"{change} {advice}"

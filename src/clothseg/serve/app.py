@@ -30,7 +30,7 @@ from clothseg.serve.worker import Worker
 
 Q = TypeVar("Q", bound=BaseModel)
 Report = Callable[[BaseException], object]
-"""Is told about an error that is a fault of the server."""
+"""Receives an error that is a fault of the server."""
 
 
 def create_app(
@@ -50,7 +50,7 @@ def create_app(
         name: of the network, for the page.
         score_threshold: where the page's slider begins.
         class_thresholds: where it begins for some classes, by name.
-        report: is told about unexpected errors.
+        report: receives unexpected errors.
     """
     handlers = _Handlers(engine, report or (lambda error: None))
     info = _model_info(engine, name, score_threshold, class_thresholds or {})

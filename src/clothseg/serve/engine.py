@@ -48,7 +48,7 @@ class Engine:
     def __init__(self, find: Find, classes: Sequence[str], limits: Limits) -> None:
         self.classes, self.limits = list(classes), limits
         self._find = find
-        self._kept = _Detections(limits.cache_bytes)
+        self.cache = DetectionCache(limits.cache_bytes)
 
     def predict(self, content: bytes, *, score_threshold: float = 0.0) -> dict[str, Any]:
         """The instances on a photo as the JSON of `api_types.Prediction`."""
@@ -138,22 +138,29 @@ class Engine:
 
     def _detect(self, content: bytes) -> tuple[RgbImage | None, "Found"]:
         """The detections on a photo, and the photo if it had to be decoded for them."""
-        key = self._kept.key(content)
-        if (kept := self._kept.get(key)) is not None:
+        key = self.cache.key(content)
+        if (kept := self.cache.get(key)) is not None:
             return None, kept
         photo = decode_photo(content, self.limits)
         found = self._find([photo])[0]
-        self._kept.add(key, found)
+        self.cache.add(key, found)
         return photo, found
 
 
-class _Detections:
-    """The latest detections, by a hash of their photo. Photos are not kept."""
+class DetectionCache:
+    """The latest detections, by a hash of their photo. Photos are not kept.
+
+    Attributes:
+        used_bytes: memory of the detections, at most the budget.
+    """
 
     def __init__(self, budget: int) -> None:
-        self._budget, self._used = budget, 0
+        self._budget, self.used_bytes = budget, 0
         self._secret = secrets.token_bytes(32)
         self._found: OrderedDict[bytes, tuple[Found, int]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._found)
 
     def key(self, content: bytes) -> bytes:
         """The hash of a photo. It cannot be compared with hashes of other processes."""
@@ -172,9 +179,9 @@ class _Detections:
         if size > self._budget:
             return
         self._found[key] = found, size
-        self._used += size
-        while self._used > self._budget:
-            self._used -= self._found.popitem(last=False)[1][1]
+        self.used_bytes += size
+        while self.used_bytes > self._budget:
+            self.used_bytes -= self._found.popitem(last=False)[1][1]
 
 
 def _tensor_bytes(value: object) -> int:

@@ -83,17 +83,23 @@ def read_checkpoint(path: Path) -> Checkpoint:
     try:
         with zipfile.ZipFile(path) as archive:
             if damaged := archive.testzip():  # torch does not verify the checksums
-                raise RunError(f"{path}: the checkpoint is damaged (in {damaged})")
+                raise _damaged(path, f"in {damaged}")
         checkpoint = Checkpoint(**torch.load(path, map_location="cpu", weights_only=True))
     except RunError:
         raise
     except Exception as error:  # torch raises many kinds for a damaged file
-        raise RunError(f"{path}: the checkpoint is damaged ({error})") from error
+        raise _damaged(path, str(error)) from error
     for name, kind in _KINDS.items():
         value = getattr(checkpoint, name)
         if not isinstance(value, kind) or isinstance(value, bool):
-            raise RunError(f"{path}: the checkpoint is damaged ({name} is {shown(value)})")
+            raise _damaged(path, f"{name} is {shown(value)}")
     return checkpoint
+
+
+def _damaged(path: Path, what: str) -> RunError:
+    return RunError(
+        f"{path}: the checkpoint is damaged ({what}); copy the run again, or start a new one with --weights"
+    )
 
 
 def read_last(path: Path, use: Callable[[Checkpoint], None]) -> tuple[Checkpoint, str]:

@@ -67,7 +67,7 @@ def _parse(path: Path, number: int, header: Sequence[str], cells: Sequence[str])
         try:
             row |= {name: float(cell)} if cell else {}
         except ValueError:
-            raise RunError(f"{path}: row {number}: {name} is {shown(cell)}, not a number") from None
+            raise RunError(f"{path}: row {number}: {name} is {shown(cell)}, not a number; copy the run again") from None
     if not math.isfinite(row.get("epoch", math.nan)):
         raise RunError(f"{path}: row {number}: epoch is missing or not finite; copy the run again")
     return row

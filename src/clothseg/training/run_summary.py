@@ -161,7 +161,7 @@ class EtaEstimator:
 
     Args:
         trainer: before its first step.
-        val_photos: photos that each epoch ends with.
+        val_photos: number of validation photos after each epoch.
     """
 
     MEASURED = 5

@@ -14,11 +14,11 @@ TOO_LONG = 0.05
 class WaitingTime:
     """The time of the steps since the last `reset`, and the part of it that they waited for data.
 
-    On a GPU, which works on while the processor waits, the training loses at most this part. The first step of all does
-    not count: the workers start in it.
+    A GPU continues to work while the processor waits, so its training loses at most this part. The very first step does
+    not count, because the workers start in it.
 
     Args:
-        queue: that the steps take their examples from.
+        queue: the queue that the steps take their examples from.
     """
 
     def __init__(self, queue: ExampleQueue) -> None:

@@ -223,7 +223,7 @@ def test_photos_whose_names_differ_by_suffix(tmp_path: Path) -> None:
 def test_what_is_wrong_is_refused(tmp_path: Path) -> None:
     write_dataset(tmp_path / "data", {"a": [("Dress", RING)], "b": [("Dress", RING)]})
     with pytest.raises(DataError, match="unknown format 'xml'; use coco, yolo, label-maps"):
-        ExportOptions(format="xml")
+        ExportOptions(format="xml")  # type: ignore[arg-type]
     with pytest.raises(ClothsegError, match="among the inputs"):
         export_dataset(tmp_path / "data", tmp_path / "data" / "out")
     path = tmp_path / "data" / "annotations" / "val.json"

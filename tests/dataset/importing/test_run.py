@@ -153,7 +153,7 @@ def test_links_share_the_file_and_an_unreadable_photo_stays(tmp_path: Path) -> N
 def test_an_interruption_leaves_nothing(tmp_path: Path) -> None:
     write_labelme(tmp_path / "in", TRUTH)
 
-    def stop(photos: Iterable[Any], text: str, count: int) -> Iterator[Any]:
+    def stop(photos: Iterable[Any], count: int, text: str) -> Iterator[Any]:
         for number, photo in enumerate(photos):
             if number == 4:
                 raise KeyboardInterrupt

@@ -69,7 +69,7 @@ def all_of(*changes: Change) -> Change:
 
 
 UNCHANGED: dict[str, tuple[str, Change]] = {
-    # set right
+    # corrected
     "size as float": ("number_form", rows("images", width=80.0, height=60.0)),
     "size as text": ("number_form", rows("images", width="80", height="60.0")),
     "coordinates as text": ("number_form", first(segmentation=[[str(v) for v in square(5, 8)]])),

@@ -10,16 +10,16 @@ from clothseg.networks.layers.norms import FrozenNorm
 
 
 @pytest.mark.parametrize(
-    ("name", "levels"),
+    ("name", "levels", "message"),
     [
-        ("resnet19", (3, 4, 5)),
-        ("timm/no_such_network", (3, 4, 5)),
-        ("timm/swin_tiny_patch4_window7_224", (3, 4, 5)),
-        ("resnet18", (1, 2, 3)),
+        ("resnet19", (3, 4, 5), "'resnet19' is not known; choose one of resnet18"),
+        ("timm/no_such_network", (3, 4, 5), "timm has no feature extractor 'no_such_network'"),
+        ("timm/swin_tiny_patch4_window7_224", (3, 4, 5), r"does not give features as \[B, C, H, W\]"),
+        ("resnet18", (1, 2, 3), r"no level \[1\]; its strides are \[4, 8, 16, 32\]"),
     ],
 )
-def test_unknown_backbones_and_levels_raise_errors(name: str, levels: tuple[int, ...]) -> None:
-    with pytest.raises(ConfigError):
+def test_unknown_backbones_and_levels_raise_errors(name: str, levels: tuple[int, ...], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
         build_backbone(BackboneSettings(name=name), levels)
 
 

@@ -101,7 +101,7 @@ def test_a_mask_at_the_frames_edge_stays_there_when_the_photo_is_larger_than_the
     labels[:, 24:] = 2  # the padding, which no photo has
     settings = network.settings.components, network.config.inference
     (found,) = detect_by_connection([planted(labels, placement)], *settings)
-    instances = network._on_photo(found, placement)
+    instances = network.on_photo(found, placement)
     assert instances.classes.tolist() == [1] and instances.boxes.tolist() == [[36, 48, 72, 96]]
     expected = torch.zeros((96, 72), dtype=torch.bool)
     expected[48:, 36:] = True

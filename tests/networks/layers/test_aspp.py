@@ -34,10 +34,10 @@ def test_a_branch_reaches_as_far_as_its_dilation() -> None:
 
 def test_the_pooled_branch_is_the_mean_of_each_place_of_the_window() -> None:
     pixels = torch.rand(1, 6, 4, 5)
-    pooled = make((3, 2))._pool(pixels)
+    pooled = make((3, 2)).pool(pixels)
     assert pooled.shape == (1, 6, 2, 4)
     torch.testing.assert_close(pooled[0, :, 1, 2], pixels[0, :, 1:4, 2:4].mean((1, 2)))
-    torch.testing.assert_close(make()._pool(pixels)[0, :, 0, 0], pixels[0].mean((1, 2)))
+    torch.testing.assert_close(make().pool(pixels)[0, :, 0, 0], pixels[0].mean((1, 2)))
 
 
 def test_a_window_as_large_as_the_map_is_the_whole_map() -> None:

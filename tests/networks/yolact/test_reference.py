@@ -215,7 +215,7 @@ def test_masks_and_boxes_on_the_photo(
     close(maps.masks.probabilities[:shown, ::3, ::3], truth["mask_probability"], 5e-3, "mask_probability")
     means = maps.masks.probabilities.mean(dim=(1, 2))
     close(means[steady], truth["mask_probability_mean"][steady], 1e-4, "mask_probability_mean")
-    found = network._on_photo(maps, placements[0])
+    found = network.on_photo(maps, placements[0])
     height, width = (int(side) for side in truth["photo_size"])
     assert found.size == (height, width)
     assert (found.classes.numpy() - 1)[steady].tolist() == truth["pp_classes"][steady].tolist()
@@ -281,7 +281,7 @@ def test_losses_targets_and_hard_negatives(
         if f"{key}_conf_target" not in truth:
             return
         anchors = network.anchors_of([(f.shape[2], f.shape[3]) for f in features], placements[0].padded, network.device)
-        labels, deltas = network._wanted(anchors, matches, targets)
+        labels, deltas = network.anchor_targets(anchors, matches, targets)
         assert labels[number].tolist() == truth[f"{key}_conf_target"].tolist()
         positive = matches[number] >= 0
         assert matches[number][positive].tolist() == truth[f"{key}_matched_gt"][positive.numpy()].tolist()
@@ -293,7 +293,7 @@ def test_losses_targets_and_hard_negatives(
 
 def test_gradients(network: YolactNetwork, folder: Path, tolerances: dict[str, Any]) -> None:
     features, placements, targets, truth = step(network, folder, "one_photo")
-    total = network._with_total(network.head_losses(features, placements, targets))["total"]
+    total = network.with_total(network.head_losses(features, placements, targets))["total"]
     total.backward()  # type: ignore[no-untyped-call]
     found = {name: parameter.grad for name, parameter in network.named_parameters()}
     for name, ours in GRADIENTS.items():

@@ -98,7 +98,7 @@ def test_an_interrupted_build_keeps_the_old_data_set(
     build_dataset(source, tmp_path / "out", ["Suit"])
     before = digests(tmp_path / "out")
 
-    def stop(photos: Iterable[Any], _: str, __: int) -> Iterator[Any]:
+    def stop(photos: Iterable[Any], _: int, __: str) -> Iterator[Any]:
         yield next(iter(photos))
         raise KeyboardInterrupt
 
@@ -115,7 +115,7 @@ def test_an_interrupted_build_keeps_the_old_data_set(
     assert sorted(p.name for p in tmp_path.iterdir()) == [".out.building", "out", "source"]
     converted: list[str] = []
 
-    def count(photos: Iterable[Any], _: str, __: int) -> Iterator[Any]:
+    def count(photos: Iterable[Any], _: int, __: str) -> Iterator[Any]:
         for photo in photos:
             converted.append(photo)
             yield photo
@@ -128,7 +128,7 @@ def test_an_interrupted_build_keeps_the_old_data_set(
 
 
 def test_a_photo_that_changed_since_the_interruption_is_converted_again(good: Any, tmp_path: Path) -> None:
-    def stop(photos: Any, _: str, __: int) -> Any:
+    def stop(photos: Any, _: int, __: str) -> Any:
         yield from photos
         raise KeyboardInterrupt
 

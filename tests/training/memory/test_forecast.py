@@ -67,11 +67,16 @@ def test_forecast_of_weights_gradients_and_optimizer_matches_a_real_step(photos:
         config = Config.load("demo", [*SMALL, *overrides])
         found = forecast(config, 3, photo_needs(train, config), photo_needs(val, config), CPU, 7)
         network = build_network(config, 3)
-        trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
+        trained = [p for p in network.parameters() if p.requires_grad]
         everything = sum(p.numel() for p in network.parameters())
-        assert found.gradients == 4 * trained
-        states = 2 if config.train.optimizer == "adamw" else 1
-        assert found.optimizer == pytest.approx(4 * states * trained, rel=0.01)
+        adam = config.train.optimizer == "adamw"
+        optimizer = torch.optim.AdamW(trained) if adam else torch.optim.SGD(trained, lr=0.1, momentum=0.9)
+        for parameter in trained:
+            parameter.grad = torch.zeros_like(parameter)
+        optimizer.step()
+        assert found.gradients == sum(p.grad.nbytes for p in trained if p.grad is not None)
+        kept = [value for state in optimizer.state.values() for value in state.values() if torch.is_tensor(value)]
+        assert found.optimizer == pytest.approx(sum(tensor.nbytes for tensor in kept), rel=0.01)
         assert found.ema == (4 * everything if overrides == ["train.ema_decay=0.9"] else 0)
         tensors = network.state_dict().values()
         assert found.weights == sum(t.nbytes for t in tensors) >= 4 * everything

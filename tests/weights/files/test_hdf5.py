@@ -1,5 +1,6 @@
 """HDF5 files of Keras: the layer and the position of every array."""
 
+import os
 from pathlib import Path
 
 import h5py
@@ -29,6 +30,27 @@ def test_arrays_get_the_name_of_their_layer_and_their_position(tmp_path: Path) -
         "model/0/plain:0": 4,
     }
     assert arrays["conv1/0/kernel:0"].shape == (2, 3)
+
+
+def test_a_temporary_file_that_cannot_be_removed_does_not_matter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On Windows another program, such as a virus scanner, may have it open."""
+    path = tmp_path / "net.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = [b"conv"]
+        group = file.create_group("conv")
+        group.attrs["weight_names"] = [b"conv/kernel:0"]
+        group["conv/kernel:0"] = np.ones((2, 3), np.float32)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "the file is in use")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tempfile.tempdir", str(tmp_path))
+        patch.setattr(os, "unlink", refuse)
+        (array,) = read_hdf5(path).values()
+    assert np.array_equal(array, np.ones((2, 3)))
 
 
 def test_other_and_cut_files_are_reported(tmp_path: Path) -> None:

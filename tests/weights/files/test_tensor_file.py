@@ -2,6 +2,7 @@
 
 import pickle
 import struct
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -83,6 +84,17 @@ def test_a_cut_safetensors_file_is_reported(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:50_000])
     with pytest.raises(WeightsError, match="cut short"):
         read_tensor_file(path)
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").is_file(), reason="only Linux lists the files that are mapped")
+def test_windows_can_replace_a_file_whose_tensors_are_in_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows does not replace a file that is mapped to memory."""
+    path = tmp_path / "net.safetensors"
+    save_file({"a.weight": torch.arange(5000.0)}, path)
+    monkeypatch.setattr(sys, "platform", "win32")
+    file = read_tensor_file(path)
+    assert str(path) not in Path("/proc/self/maps").read_text()
+    assert torch.equal(file.tensors["a.weight"], torch.arange(5000.0))
 
 
 def test_missing_files_and_folders_are_reported(tmp_path: Path) -> None:

@@ -190,8 +190,13 @@ def test_a_backbone_alone_fits_any_network(save: Save) -> None:
     path = save(resnet, "resnet50.pth")
     assert read_weights(path).classes is None
     config = Config.from_tree({"network": {"name": "yolact", "fpn": {"channels": 8}}}, [], "")
-    report = load_initial_weights(build_network(config, 2), str(path))
-    assert all(name.startswith(("fpn.", "prototypes.", "head.", "semantic.")) for name in report.missing)
+    network = build_network(config, 2)
+    report = load_initial_weights(network, str(path))
+    loaded = network.state_dict()
+    stored = [tensor for name, tensor in resnet.items() if name.endswith("conv2.weight")]
+    ours = [tensor for name, tensor in loaded.items() if name.startswith("backbone.") and name.endswith("conv2.weight")]
+    assert len(ours) == 16 and all(any(torch.equal(one, other) for other in stored) for one in ours)
+    assert {name.split(".")[0] for name in report.missing} == {"fpn", "prototypes", "head", "semantic"}
     assert inspect_weights(path, overrides=["network.name=yolact"]).counts().keys() == {"renamed", "unused"}
 
 

@@ -1,35 +1,31 @@
 """`clothseg dataset build`: from Open Images files to a COCO dataset."""
 
 import json
-from collections.abc import Iterable, Iterator
-from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from clothseg.cli.completion import classes_of_source
-from clothseg.cli.inputs import folder_called, names_in
-from clothseg.cli.terminal import progress_bar
+from clothseg.cli.inputs import (
+    IncludeChildren,
+    JsonSummary,
+    Partitions,
+    SourceClasses,
+    SplitSeed,
+    folder_called,
+    names_in,
+)
+from clothseg.cli.terminal import fail_in_part, progress_bar, walk
 from clothseg.cores import usable_cores
 from clothseg.openimages import BuildOptions, BuildSummary, build_dataset
-from clothseg.openimages.build.summary import BOXES_WITHOUT_MASK, REASONS
-
-
-class BoxRuleChoice(StrEnum):
-    """What happens to boxes without a mask."""
-
-    CROWD = "crowd"
-    LEARN = "learn"
-    IGNORE = "ignore"
-    DROP = "drop"
-
+from clothseg.openimages.build.options import BoxRule
+from clothseg.openimages.build.summary import BOXES_WITHOUT_MASK, REASONS, Dropped
 
 DEFAULT_CLASSES = ["Suit", "Dress", "Jeans"]
-_SHOWN = 10
 
 
 def build(
@@ -37,35 +33,24 @@ def build(
         Path, typer.Argument(help="Folder of Open Images V5 files; [b]sample[/] is the folder that is installed.")
     ],
     out: Annotated[Path, typer.Option(help="Folder for the dataset.")],
-    classes: Annotated[
-        list[str] | None,
-        typer.Option(
-            autocompletion=classes_of_source,
-            help="Class names or ids, repeated or with commas. Default: Suit,Dress,Jeans.",
-            metavar="NAMES",
-        ),
-    ] = None,
-    include_children: Annotated[
-        bool, typer.Option("--include-children", help="A class includes all kinds below it in the class tree.")
-    ] = False,
-    partitions: Annotated[
-        str | None, typer.Option(help="Only photos whose id begins with one of these digits: f, e,f or 0-3.")
-    ] = None,
+    classes: SourceClasses = None,
+    include_children: IncludeChildren = False,
+    partitions: Partitions = None,
     val_fraction: Annotated[
         float | None,
         typer.Option(help="Part of the train photos for validation. Default: the source's own validation."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Random seed of the split by fraction.")] = 0,
+    seed: SplitSeed = 0,
     keep_empty: Annotated[
         bool, typer.Option("--keep-empty", help="Also take photos without any of the classes.")
     ] = False,
     boxes_without_mask: Annotated[
-        BoxRuleChoice,
+        BoxRule,
         typer.Option(
             help="Boxes without a mask: regions with iscrowd 1; objects that teach class and box (groups stay "
             "regions); left out; or their photo is left out."
         ),
-    ] = BoxRuleChoice.CROWD,
+    ] = "crowd",
     max_size: Annotated[
         int | None, typer.Option(min=1, help="Maximum of the longer side of photos and masks, in pixels.")
     ] = None,
@@ -83,7 +68,7 @@ def build(
     workers: Annotated[int | None, typer.Option(min=1, help="Number of processes. Default: all cores.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the dataset at --out.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar and no table.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+    as_json: JsonSummary = False,
 ) -> None:
     """Convert Open Images masks to a COCO dataset.
 
@@ -99,7 +84,7 @@ def build(
         val_fraction=val_fraction,
         seed=seed,
         keep_empty=keep_empty,
-        boxes_without_mask=boxes_without_mask.value,
+        boxes_without_mask=boxes_without_mask,
         max_size=max_size,
         upright=upright,
         polygons=polygon_tolerance if polygons else None,
@@ -108,24 +93,18 @@ def build(
         overwrite=overwrite,
     )
     with progress_bar(quiet=quiet) as bar:
-
-        def progress(photos: Iterable[Any], text: str, count: int) -> Iterator[Any]:
-            yield from bar.track(photos, description=text, total=count)
-
         summary = build_dataset(
             folder_called(source),
             out,
             names,
             options,
-            progress=progress,
+            progress=partial(walk, bar),
         )
     if as_json:
         typer.echo(json.dumps(summary.as_dict(), ensure_ascii=False, indent=2))
     elif not quiet:
         _show(summary)
-    if summary.failed:
-        _show_failed(summary)
-        raise typer.Exit(1)
+    fail_in_part([_failed(row) for row in summary.failed], summary.folder / "dataset.yaml")
 
 
 def _show(summary: BuildSummary) -> None:
@@ -178,12 +157,6 @@ def _show(summary: BuildSummary) -> None:
         )
 
 
-def _show_failed(summary: BuildSummary) -> None:
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
-    console.print(f"[bold yellow]done in part:[/] {len(summary.failed)} rows are missing or broken")
-    for row in summary.failed[:_SHOWN]:
-        what = f"{row.class_name} {row.box_id}" if row.box_id else "no mask row"
-        console.print(escape(f"  {row.split} {row.image_id} {what}: {row.reason}: {row.detail}"))
-    if len(summary.failed) > _SHOWN:
-        console.print(f"  and {len(summary.failed) - _SHOWN} more", end="; ")
-    console.print(f"  the full list: {escape(str(summary.folder / 'dataset.yaml'))}, under dropped")
+def _failed(row: Dropped) -> str:
+    what = f"{row.class_name} {row.box_id}" if row.box_id else "no mask row"
+    return f"{row.split} {row.image_id} {what}: {row.reason}: {row.detail}"

@@ -1,7 +1,7 @@
 """`clothseg dataset check`: finds faults in a COCO dataset."""
 
 import json
-from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from clothseg.cli.terminal import progress_bar
+from clothseg.cli.terminal import progress_bar, walk
 from clothseg.dataset.doctor import KINDS, MIN_INSTANCES, Cleaned, Diagnosis, Severity, examine, write_cleaned
 from clothseg.files import require_absent
 
@@ -52,11 +52,7 @@ def check(
     if write_clean is not None:
         require_absent(write_clean, overwrite=overwrite)
     with progress_bar(quiet=quiet) as bar:
-
-        def progress(photos: Sequence[Path], text: str) -> Iterator[Path]:
-            yield from bar.track(photos, description=text)
-
-        diagnosis = examine(data, images or [], split=split, min_instances=min_instances, progress=progress)
+        diagnosis = examine(data, images or [], split=split, min_instances=min_instances, progress=partial(walk, bar))
     if out is not None:
         from clothseg.dataset.doctor.page import write_page  # noqa: PLC0415 - PyTorch, for pictures
 

@@ -24,7 +24,7 @@ def classes(
             autocompletion=classes_of_source, help="Class names or ids. Default: Person, Vehicle and Clothing."
         ),
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="The whole tree.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Show the whole tree.")] = False,
     masks_only: Annotated[
         bool, typer.Option("--masks-only", help="Leave out branches without classes that can have masks.")
     ] = False,

@@ -11,35 +11,21 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from clothseg.cli.completion import classes_of_source
 from clothseg.cli.dataset.build import DEFAULT_CLASSES
-from clothseg.cli.inputs import names_in
-from clothseg.cli.terminal import ERRORS, transfer_bar
+from clothseg.cli.inputs import IncludeChildren, Partitions, SourceClasses, names_in
+from clothseg.cli.terminal import fail_in_part, transfer_bar
 from clothseg.errors import shell_command
 from clothseg.openimages.download import FAILED, DownloadPlan, DownloadSummary, RetryPolicy
 from clothseg.openimages.download import download as fetch
 from clothseg.openimages.download.job import Advance, OpenBar
 
-_SHOWN = 10
-
 
 def download(
     out: Annotated[Path, typer.Option(help="Folder for the files. An earlier download in it is resumed.")],
-    classes: Annotated[
-        list[str] | None,
-        typer.Option(
-            autocompletion=classes_of_source,
-            help="Class names or ids, repeated or with commas. Default: Suit,Dress,Jeans.",
-            metavar="NAMES",
-        ),
-    ] = None,
-    include_children: Annotated[
-        bool, typer.Option("--include-children", help="A class includes all kinds below it in the class tree.")
-    ] = False,
+    classes: SourceClasses = None,
+    include_children: IncludeChildren = False,
     splits: Annotated[str, typer.Option(help="Some of train, validation and test, with commas.")] = "train,validation",
-    partitions: Annotated[
-        str | None, typer.Option(help="Only photos whose id begins with one of these digits: f, e,f or 0-3.")
-    ] = None,
+    partitions: Partitions = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Maximum number of photos in a split, the first by id.")
     ] = None,
@@ -81,9 +67,8 @@ def download(
         typer.echo(json.dumps(summary.as_dict(), ensure_ascii=False, indent=2))
     elif not quiet and not dry_run:
         _show(summary, _build_command(summary, names, include_children, partitions, limit))
-    if summary.failed:
-        _show_failed(summary)
-        raise typer.Exit(1)
+    lines = [f"{failure.kind} {failure.file}: {failure.reason}" for failure in summary.failed]
+    fail_in_part(lines, summary.plan.folder / FAILED if summary.done else None)
 
 
 def _bars(*, quiet: bool) -> OpenBar:
@@ -134,16 +119,6 @@ def _build_command(
     words += ["--limit", str(limit)] if limit else []
     words += [] if "validation" in summary.plan.rows else ["--val-fraction", "0.2"]
     return shell_command([*words, "--out", "data"])
-
-
-def _show_failed(summary: DownloadSummary) -> None:
-    ERRORS.print(f"[bold yellow]done in part:[/] {len(summary.failed)} failed")
-    for failure in summary.failed[:_SHOWN]:
-        ERRORS.print(escape(f"  {failure.kind} {failure.file}: {failure.reason}"))
-    more = f"  and {len(summary.failed) - _SHOWN} more;" if len(summary.failed) > _SHOWN else " "
-    where = f" the full list: {summary.plan.folder / FAILED}" if summary.done else ""
-    if where or len(summary.failed) > _SHOWN:
-        ERRORS.print(escape(more + where))
 
 
 def _size(count: int) -> str:

@@ -1,26 +1,15 @@
 """`clothseg dataset export`: a dataset to files for other tools."""
 
 import json
-from collections.abc import Iterable, Iterator
-from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.markup import escape
 
-from clothseg.cli.terminal import ERRORS, counted, progress_bar
-from clothseg.dataset.exporting import LOSSES, ExportOptions, export_dataset
-
-_SHOWN = 10
-
-
-class ExportFormat(StrEnum):
-    """The formats."""
-
-    COCO = "coco"
-    YOLO = "yolo"
-    LABEL_MAPS = "label-maps"
+from clothseg.cli.inputs import HardLinks, JsonSummary
+from clothseg.cli.terminal import counted, fail_in_part, progress_bar, walk
+from clothseg.dataset.exporting import LOSSES, ExportFormat, ExportOptions, export_dataset
 
 
 def export(
@@ -34,12 +23,10 @@ def export(
     tolerance: Annotated[
         float, typer.Option(min=0, max=100, help="Polygons with fewer points, moved by at most this many pixels.")
     ] = 0.0,
-    hard_links: Annotated[
-        bool, typer.Option("--hard-links", help="Link photos instead of copying them; saves disk.")
-    ] = False,
+    hard_links: HardLinks = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder at --out.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar and no summary.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+    as_json: JsonSummary = False,
 ) -> None:
     """Write a dataset as COCO, YOLO segmentation or label maps, for other tools.
 
@@ -48,13 +35,9 @@ def export(
 
     Example: [b]clothseg dataset export data/clothes --format yolo --out yolo[/]
     """
-    options = ExportOptions(format=form.value, rle=rle, tolerance=tolerance, hard_links=hard_links, overwrite=overwrite)
+    options = ExportOptions(format=form, rle=rle, tolerance=tolerance, hard_links=hard_links, overwrite=overwrite)
     with progress_bar(quiet=quiet) as bar:
-
-        def progress(photos: Iterable[Any], text: str, count: int) -> Iterator[Any]:
-            yield from bar.track(photos, description=text, total=count)
-
-        summary = export_dataset(data, out, options, progress=progress)
+        summary = export_dataset(data, out, options, progress=partial(walk, bar))
     if as_json:
         typer.echo(json.dumps(summary.as_dict(), ensure_ascii=False, indent=2))
     elif not quiet:
@@ -63,8 +46,4 @@ def export(
         for loss, count in summary.losses.items():
             typer.echo(f"{loss}: {count} ({LOSSES[loss]})")
         typer.echo(f"Wrote {summary.folder}")
-    if summary.failed:
-        ERRORS.print(f"[bold yellow]done in part:[/] {counted(len(summary.failed), 'thing')} missing or broken")
-        for line in summary.failed[:_SHOWN]:
-            ERRORS.print(escape(f"  {line}"))
-        raise typer.Exit(1)
+    fail_in_part(summary.failed)

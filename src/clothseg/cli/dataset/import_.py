@@ -1,34 +1,25 @@
 """`clothseg dataset import`: labels of another tool to a COCO dataset."""
 
 import json
-from collections.abc import Iterable, Iterator
-from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from clothseg.cli.inputs import names_in
-from clothseg.cli.terminal import ERRORS, counted, progress_bar
-from clothseg.dataset.importing import REASONS, ImportOptions, ImportSummary, import_dataset, parse_classes
-
-_SHOWN = 10
-
-
-class SourceFormat(StrEnum):
-    """The formats, and `auto`."""
-
-    AUTO = "auto"
-    YOLO = "yolo"
-    LABELME = "labelme"
-    VOC = "voc"
-    VOC_BOXES = "voc-boxes"
-    MASKS = "masks"
-    SUPERVISELY = "supervisely"
-    CVAT_XML = "cvat-xml"
+from clothseg.cli.inputs import HardLinks, JsonSummary, SplitSeed, names_in
+from clothseg.cli.terminal import fail_in_part, progress_bar, walk
+from clothseg.dataset.importing import (
+    REASONS,
+    ImportOptions,
+    ImportSummary,
+    SourceFormat,
+    import_dataset,
+    parse_classes,
+)
 
 
 def import_(
@@ -36,7 +27,7 @@ def import_(
     out: Annotated[Path, typer.Option(help="Folder for the dataset.")],
     form: Annotated[
         SourceFormat, typer.Option("--format", help="The format of the labels. auto recognizes it.")
-    ] = SourceFormat.AUTO,
+    ] = "auto",
     classes: Annotated[
         list[str] | None,
         typer.Option(
@@ -48,7 +39,7 @@ def import_(
         float | None,
         typer.Option(help="Part of the photos for validation. Default: the source's own split, or else 0.2."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Random seed of the split by fraction.")] = 0,
+    seed: SplitSeed = 0,
     boxes_as_masks: Annotated[
         bool,
         typer.Option("--boxes-as-masks", help="Fill boxes that have no outline. Else they teach class and box only."),
@@ -57,12 +48,10 @@ def import_(
         bool,
         typer.Option("--keep-unlabelled", help="Take photos without labels too: somebody has looked, and found none."),
     ] = False,
-    hard_links: Annotated[
-        bool, typer.Option("--hard-links", help="Link photos instead of copying them; saves disk.")
-    ] = False,
+    hard_links: HardLinks = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the dataset at --out.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar and no table.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+    as_json: JsonSummary = False,
 ) -> None:
     """Convert labels of YOLO, labelme, Pascal VOC, mask files, Supervisely or CVAT to a dataset.
 
@@ -72,7 +61,7 @@ def import_(
     Example: [b]clothseg dataset import ~/labels --out data/clothes --classes dress=Dress,jeans=Jeans[/]
     """
     options = ImportOptions(
-        format=form.value,
+        format=form,
         classes=parse_classes(names_in(classes)),
         val_fraction=val_fraction,
         seed=seed,
@@ -82,18 +71,12 @@ def import_(
         overwrite=overwrite,
     )
     with progress_bar(quiet=quiet) as bar:
-
-        def progress(photos: Iterable[Any], text: str, count: int) -> Iterator[Any]:
-            yield from bar.track(photos, description=text, total=count)
-
-        summary = import_dataset(source, out, options, progress=progress)
+        summary = import_dataset(source, out, options, progress=partial(walk, bar))
     if as_json:
         typer.echo(json.dumps(summary.as_dict(), ensure_ascii=False, indent=2))
     elif not quiet:
         _show(summary)
-    if summary.failed:
-        _show_failed(summary)
-        raise typer.Exit(1)
+    fail_in_part([row.text() for row in summary.failed], summary.folder / "dataset.yaml")
 
 
 def _show(summary: ImportSummary) -> None:
@@ -123,12 +106,3 @@ def _show(summary: ImportSummary) -> None:
         console.print(f"Near-duplicate photos on the same side of the split: {len(summary.near_duplicates)} pairs.")
     if summary.turned:
         console.print(f"Photos whose masks were turned by the EXIF orientation: {summary.turned}.")
-
-
-def _show_failed(summary: ImportSummary) -> None:
-    ERRORS.print(f"[bold yellow]done in part:[/] {counted(len(summary.failed), 'thing')} missing or broken")
-    for row in summary.failed[:_SHOWN]:
-        ERRORS.print(escape(f"  {row.text()}"))
-    if len(summary.failed) > _SHOWN:
-        more = f"  and {len(summary.failed) - _SHOWN} more; the list: {summary.folder / 'dataset.yaml'}, under dropped"
-        ERRORS.print(escape(more))

@@ -1,17 +1,17 @@
 """`clothseg dataset show`: draws pictures of a dataset."""
 
 import json
-from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 
-from clothseg.cli.completion import presets, setting_names
-from clothseg.cli.inputs import known_names_in
-from clothseg.cli.terminal import ERRORS, progress_bar
+from clothseg.cli.completion import presets
+from clothseg.cli.inputs import Overrides, known_names_in
+from clothseg.cli.terminal import ERRORS, progress_bar, walk
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
 from clothseg.dataset.reading import describe_corrections
@@ -46,9 +46,7 @@ def show(
         str | None,
         typer.Option(autocompletion=presets, help="Configuration whose augmentation and resizing are shown."),
     ] = None,
-    overrides: Annotated[
-        list[str] | None, typer.Option("--set", autocompletion=setting_names, help="section.key=value, repeatable.")
-    ] = None,
+    overrides: Overrides = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder of --out.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar and no summary.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a list of the pictures as JSON.")] = False,
@@ -79,10 +77,6 @@ def show(
     from clothseg.networks import input_transform  # noqa: PLC0415
 
     with progress_bar(quiet=quiet) as bar:
-
-        def progress(positions: Sequence[int], text: str) -> Iterator[int]:
-            yield from bar.track(positions, description=text)
-
         shown = show_dataset(
             loaded,
             out,
@@ -94,7 +88,7 @@ def show(
             seed=seed,
             augmented=settings if augment else None,
             overwrite=overwrite,
-            progress=progress,
+            progress=partial(walk, bar),
         )
     if as_json:
         sheets = [asdict(sheet) for sheet in shown.sheets]

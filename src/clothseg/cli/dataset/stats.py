@@ -11,7 +11,7 @@ from rich.table import Table
 
 from clothseg.cli.completion import classes_of_source
 from clothseg.cli.dataset.build import DEFAULT_CLASSES
-from clothseg.cli.inputs import folder_called, names_in
+from clothseg.cli.inputs import Partitions, folder_called, names_in
 from clothseg.cli.terminal import ERRORS
 from clothseg.files import atomic_write
 from clothseg.openimages import Stats, choose_classes, class_file, count_classes, read_classes
@@ -24,9 +24,7 @@ def stats(
         Path, typer.Argument(help="Folder with the CSV files, without photos or masks; [b]sample[/] is installed.")
     ],
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "train",
-    partitions: Annotated[
-        str | None, typer.Option(help="Only photos whose id begins with one of these digits: f, e,f or 0-3.")
-    ] = None,
+    partitions: Partitions = None,
     classes: Annotated[
         list[str] | None,
         typer.Option(

@@ -1,7 +1,7 @@
 """Runs every check, in one pass over the photos."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -19,9 +19,8 @@ from clothseg.dataset.doctor.reading import find_files, read_splits
 from clothseg.dataset.doctor.rows import AnnotationRow, Id, ImageRow, Split
 from clothseg.dataset.doctor.splits import check_classes, check_duplicate_photos
 from clothseg.instances import Rle
+from clothseg.progress import ProgressBar, no_progress
 
-Progress = Callable[[Sequence[Path], str], Iterable[Path]]
-"""Wraps the photos for a progress bar; the text says what is done with them."""
 _PREFETCH = 64  # photos whose results may wait
 
 
@@ -69,7 +68,7 @@ def examine(
     *,
     split: str | None = None,
     min_instances: int = MIN_INSTANCES,
-    progress: Progress = lambda photos, _: photos,
+    progress: ProgressBar = no_progress,
 ) -> Diagnosis:
     """Checks any COCO dataset.
 
@@ -145,11 +144,11 @@ def _check_annotations(rows: list[AnnotationRow], image: ImageRow) -> list[Findi
     return findings
 
 
-def _read_all(paths: Sequence[Path], progress: Progress) -> Iterator[tuple[Path, ImageStats]]:
+def _read_all(paths: Sequence[Path], progress: ProgressBar) -> Iterator[tuple[Path, ImageStats]]:
     """Reads photos on all cores and yields them in order. Few results wait at a time, so memory stays small."""
     with ThreadPoolExecutor(usable_cores()) as pool:
         remaining = iter(paths)
         waiting = [pool.submit(image_stats, path) for path in islice(remaining, _PREFETCH)]
-        for path in progress(paths, "Checking photos"):
+        for path in progress(paths, len(paths), "checking photos"):
             yield path, waiting.pop(0).result()
             waiting += [pool.submit(image_stats, later) for later in islice(remaining, 1)]

@@ -1,4 +1,4 @@
-"""Reads COCO files for the doctor: what the reader sets right, leaves out or refuses becomes a finding."""
+"""Reads COCO files for the doctor: what the reader corrects, leaves out or refuses becomes a finding."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path

@@ -42,7 +42,7 @@ def write_label_map_split(
 
 
 def write_class_names(folder: Path, classes: Sequence[str]) -> None:
-    """Writes the class of each value: `class_names.txt`, a name a line; background is the first."""
+    """Writes the class of each value: `class_names.txt`, one name per line; background is the first."""
     atomic_write(folder / "class_names.txt", "".join(f"{name}\n" for name in ("_background_", *classes)))
 
 

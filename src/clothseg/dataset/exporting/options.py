@@ -1,13 +1,14 @@
-"""What to export, and what came of it."""
+"""The options and the summary of an export."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from clothseg.errors import DataError
 
-FORMATS = ("coco", "yolo", "label-maps")
+ExportFormat = Literal["coco", "yolo", "label-maps"]
+FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
 LOSSES = {
     "crowds_left_out": "regions with iscrowd 1 are left out: YOLO has none",
     "boxes_left_out": "objects with a box and no mask are left out: beside them, polygons would count as boxes",
@@ -43,7 +44,7 @@ class ExportOptions:
         DataError: an option is invalid.
     """
 
-    format: str = "coco"
+    format: ExportFormat = "coco"
     rle: bool = False
     tolerance: float = 0.0
     hard_links: bool = False
@@ -55,7 +56,7 @@ class ExportOptions:
         if not 0 <= self.tolerance <= 100:
             raise DataError(f"the tolerance is {self.tolerance}; use 0 to 100 pixels")
         if self.rle and self.format != "coco":
-            raise DataError(f"RLE is a form of COCO, but the format is {self.format}")
+            raise DataError(f"RLE is a form of COCO, but the format is {self.format}; leave out --rle")
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,6 @@
 """Exports a dataset: all its splits, in one format, as a folder that appears whole."""
 
-from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 from clothseg.dataset.coco import CocoLikeDataset
 from clothseg.dataset.exporting.coco_files import write_coco_split
@@ -12,9 +10,8 @@ from clothseg.dataset.exporting.photos import Losses, photos_of
 from clothseg.dataset.exporting.yolo_files import write_data_yaml, write_yolo_split
 from clothseg.errors import DataError
 from clothseg.files import OutputNames, atomic_folder, require_outside_inputs
+from clothseg.progress import ProgressBar, no_progress
 
-WrapProgress = Callable[[Iterable[Any], str, int], Iterable[Any]]
-"""Wraps an iterable to show a progress bar. It gets the items, a text and their number, and yields the same items."""
 DEFAULTS = ExportOptions()
 _SPLITS = ("train", "val", "test")
 
@@ -24,7 +21,7 @@ def export_dataset(
     out: Path,
     options: ExportOptions = DEFAULTS,
     *,
-    progress: WrapProgress = lambda items, text, total: items,
+    progress: ProgressBar = no_progress,
 ) -> ExportSummary:
     """Writes a dataset in a format of other tools. Photos are copied and never changed.
 
@@ -50,12 +47,15 @@ def export_dataset(
     classes = splits["train"].classes
     for split, dataset in splits.items():
         if dataset.classes != classes:
-            raise DataError(f"{data}: {split} has the classes {dataset.classes}, but train has {classes}")
+            raise DataError(
+                f"{data}: {split} has the classes {dataset.classes}, but train has {classes}; both files need the same "
+                "categories"
+            )
     losses, photos, objects = Losses(), {}, {}
     names = OutputNames()
     with atomic_folder(out, overwrite=options.overwrite) as folder:
         for split, dataset in splits.items():
-            found = progress(photos_of(dataset, names, losses), split, len(dataset))
+            found = progress(photos_of(dataset, names, losses), len(dataset), split)
             if options.format == "coco":
                 counts = write_coco_split(folder, split, found, classes, options, losses)
             elif options.format == "yolo":

@@ -8,7 +8,7 @@ from clothseg.dataset.importing.formats import AUTO, READERS, detect, open_sourc
 from clothseg.dataset.importing.labelme import read_labelme
 from clothseg.dataset.importing.labels import REASONS, Dropped, LabelledObject, LabelledPhoto, LabelSource
 from clothseg.dataset.importing.mask_files import read_masks
-from clothseg.dataset.importing.options import ImportOptions, parse_classes
+from clothseg.dataset.importing.options import ImportOptions, SourceFormat, parse_classes
 from clothseg.dataset.importing.run import import_dataset
 from clothseg.dataset.importing.summary import ImportSummary, SplitCounts
 from clothseg.dataset.importing.supervisely import read_supervisely
@@ -26,6 +26,7 @@ __all__ = [
     "LabelSource",
     "LabelledObject",
     "LabelledPhoto",
+    "SourceFormat",
     "SplitCounts",
     "detect",
     "import_dataset",

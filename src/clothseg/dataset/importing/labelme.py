@@ -115,7 +115,7 @@ def _draw(kind: str, shape: dict[str, Any], size: Size) -> Rle:
     if kind == "mask":
         content = decode_base64(shape.get("mask"), "mask")
         if not points:
-            raise DataError("a mask needs points with its corner")
+            raise DataError("a shape of type mask needs points, of which the first is the top left corner of the mask")
         return place_mask(read_mask_png(content), int(points[0][0]), int(points[0][1]), size)
     raise DataError(f"shape_type {shown(kind)} is unknown; known are polygon, rectangle, circle and mask")
 

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from clothseg.errors import DataError
 
+SourceFormat = Literal["auto", "yolo", "labelme", "voc", "voc-boxes", "masks", "supervisely", "cvat-xml"]
+"""`auto`, or a key of `READERS` (`formats.py`)."""
 DEFAULT_VAL_FRACTION = 0.2
 """Of the photos, where the source has no validation split."""
 _RUN_OPTIONS = frozenset({"overwrite"})
@@ -32,7 +34,7 @@ class ImportOptions:
         DataError: an option is invalid.
     """
 
-    format: str = "auto"
+    format: SourceFormat = "auto"
     classes: Mapping[str, str] = field(default_factory=dict)
     val_fraction: float | None = None
     seed: int = 0

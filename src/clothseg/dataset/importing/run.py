@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,8 @@ from clothseg.errors import ClothsegError, DataError, PhotoError
 from clothseg.files import OutputNames, atomic_folder, atomic_write, require_outside_inputs
 from clothseg.instances import CocoCategory, is_box_only
 from clothseg.photos import photo_exists
+from clothseg.progress import ProgressBar, no_progress
 
-WrapProgress = Callable[[Iterable[Any], str, int], Iterable[Any]]
-"""Wraps an iterable to show a progress bar. It gets the items, a text and their number, and yields the same items."""
 DEFAULTS = ImportOptions()
 SPLIT_NAMES = ("train", "val", "test")
 
@@ -59,7 +58,7 @@ def import_dataset(
     out: Path,
     options: ImportOptions = DEFAULTS,
     *,
-    progress: WrapProgress = lambda items, text, total: items,
+    progress: ProgressBar = no_progress,
 ) -> ImportSummary:
     """Makes a COCO dataset from the labels of another tool.
 
@@ -105,12 +104,12 @@ def _replaceable(out: Path) -> bool:
     return out.is_dir() and ((out / "dataset.yaml").is_file() or not any(out.iterdir()))
 
 
-def _read_all(labels: LabelSource, folder: Path, spool: Any, options: ImportOptions, progress: WrapProgress) -> _Read:
+def _read_all(labels: LabelSource, folder: Path, spool: Any, options: ImportOptions, progress: ProgressBar) -> _Read:
     """Copies the photos, and writes the annotations of each as a line of `spool`, so that few are in memory."""
     (folder / "images").mkdir()
     names, read = OutputNames(), _Read()
     seen: set[Path] = set()
-    for photo in progress(labels.photos(), "photos", labels.count):
+    for photo in progress(labels.photos(), labels.count, "photos"):
         read.dropped += photo.dropped
         if not photo.kept:
             continue

@@ -40,7 +40,7 @@ class AnnotationReader:
         self._compressed: list[tuple[AnnotationRow, str, int]] = []
 
     def read(self, row: int, raw: dict[str, Any]) -> AnnotationRow:
-        """One annotation. What is wrong or was set right is in the log."""
+        """One annotation. What is wrong or was corrected is in the log."""
         number = raw.get("id")
         if type(number) is not int or number in self._first:
             number = self._annotation_id(row, raw)
@@ -98,7 +98,7 @@ class AnnotationReader:
         return number
 
     def _with_values(self, row: int, raw: dict[str, Any], size: Size | None) -> tuple[dict[str, Any], str | None]:
-        """The row with mask, box, area and `iscrowd` set right, and its compressed counts if they are to be checked."""
+        """The row with mask, box, area and `iscrowd` corrected, and its compressed counts if they are to be checked."""
         changed: dict[str, Any] = {}
         mask = read_segmentation(raw.get("segmentation"), size)
         if mask.kind == "few_points" and (rectangle := read_rectangle(raw)) is not None:

@@ -1,7 +1,7 @@
 """The one reader of COCO instances files.
 
 Every command reads annotations through this module, so all use a file or all refuse it with the same words. `RULES`
-says for each kind of fault whether it is set right, left out, or refused.
+says for each kind of fault whether it is corrected, left out, or refused.
 Source of the format: https://cocodataset.org/#format-data
 """
 
@@ -21,6 +21,7 @@ from clothseg.errors import DataError
 from clothseg.files import read_json
 from clothseg.gc_pause import gc_paused
 from clothseg.instances.coco_types import CocoAnnotation, CocoCategory, CocoImage
+from clothseg.suggestions import near_path
 
 _NEEDS: tuple[Need, ...] = ("photos",)
 _KEPT = 3  # issues of each kind, where not all are needed
@@ -37,7 +38,7 @@ class CocoFile:
         annotations: in the file's order, each with `bbox`, `area` and `iscrowd`; polygons and run lengths are as in the
             file.
         paths: of the photos, by the ids of the images; without those that have no name.
-        corrections: what was noted, set right or left out.
+        corrections: what was noted, corrected or left out.
     """
 
     file: Path | str
@@ -52,7 +53,7 @@ class CocoFile:
 def read_coco_file(
     source: Path | Mapping[str, Any], folders: Sequence[Path] = (), *, needs: Collection[Need] = _NEEDS
 ) -> CocoFile:
-    """Reads a COCO instances file, sets right what can be computed, and refuses the rest.
+    """Reads a COCO instances file, corrects what can be computed, and refuses the rest.
 
     Args:
         source: the file, or parsed JSON.
@@ -79,7 +80,7 @@ def load_tree(path: Path) -> Any:
         DataError: there is no such file, or it is not JSON.
     """
     if not path.is_file():
-        raise DataError(f"{path}: no such file; create a dataset with `clothseg dataset build`")
+        raise DataError(f"{path}: no such file{near_path(path)}")
     try:
         return read_json(path)
     except (OSError, ValueError, RecursionError) as error:

@@ -15,7 +15,7 @@ _LONGEST = 300  # characters of a message
 
 
 class Action(StrEnum):
-    """What happens: a row is used as it is, set right from the rest of the file, left out, or the file is refused."""
+    """What happens: a row is used as it is, corrected from the rest of the file, left out, or the file is refused."""
 
     NOTED = "noted"
     CORRECTED = "corrected"
@@ -34,7 +34,7 @@ class Rule:
 RULES: dict[str, Rule] = {
     # used as they are
     "box_only": Rule(Action.NOTED, "objects with a box and no mask"),
-    # set right
+    # corrected
     "crowd_box": Rule(Action.CORRECTED, "crowds without a mask, which get the area of their box"),
     "number_form": Rule(Action.CORRECTED, "numbers written as text or float"),
     "missing_figure": Rule(Action.CORRECTED, "rows without bbox, area or iscrowd"),
@@ -131,7 +131,7 @@ class IssueLog:
         return found, total
 
     def corrections(self) -> tuple["Correction", ...]:
-        """What was noted, set right or left out, by kind, in the order of `RULES`."""
+        """What was noted, corrected or left out, by kind, in the order of `RULES`."""
         answer = []
         for kind, rule in RULES.items():
             number = sum(n for (k, _), n in self._counts.items() if k == kind)
@@ -147,7 +147,7 @@ def _cut(text: str) -> str:
 
 @dataclass(frozen=True)
 class Correction:
-    """One kind of row that the reader noted, set right or left out: how often, and the first examples."""
+    """One kind of row that the reader noted, corrected or left out: how often, and the first examples."""
 
     kind: str
     count: int
@@ -164,13 +164,13 @@ class Correction:
 
 
 def describe_corrections(file: Path | str, corrections: Iterable[Correction]) -> str:
-    """One line for a file, such as `train.json: set right: empty rows (3)`, with advice; empty if there are none."""
+    """One line for a file, such as `train.json: corrected: empty rows (3)`, with advice; empty if there are none."""
     found = list(corrections)
     parts = [
         f"{words} {', '.join(c.text() for c in found if c.action == action)}"
         for action, words in (
             (Action.NOTED, "labels that are boxes alone:"),
-            (Action.CORRECTED, "set right:"),
+            (Action.CORRECTED, "corrected:"),
             (Action.DROPPED, "left out:"),
         )
         if any(c.action == action for c in found)

@@ -1,4 +1,4 @@
-"""The rows of a COCO file. Values that cannot be used are None; the rest is set right already."""
+"""The rows of a COCO file. Values that cannot be used are None; the rest is corrected already."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class CategoryRow:
         row: its position in the list, from 0.
         id: a number, or a text that is none; None if there is no usable id.
         name: empty if the JSON has no usable name.
-        raw: the row, with everything but ids set right.
+        raw: the row, corrected in everything but its ids.
     """
 
     row: int
@@ -37,7 +37,7 @@ class ImageRow:
         file_name: as in the file; empty if it has none.
         size: height and width.
         path: where the photo was found, or where it should be.
-        raw: the row, with everything but ids set right.
+        raw: the row, corrected in everything but its ids.
     """
 
     row: int
@@ -57,7 +57,7 @@ class AnnotationRow:
         id: as of `CategoryRow`.
         image_id: of its photo.
         category_id: of its class.
-        raw: the row, with everything but ids set right.
+        raw: the row, corrected in everything but its ids.
     """
 
     row: int
@@ -80,7 +80,7 @@ class CocoRows:
         name: of the split.
         file: the path, or words for JSON that was given directly.
         tree: the JSON.
-        log: what was set right, left out, and what is wrong.
+        log: what was corrected, left out, and what is wrong.
     """
 
     name: str

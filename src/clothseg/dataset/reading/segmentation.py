@@ -1,4 +1,4 @@
-"""Checks the form of the segmentation of an annotation, and sets right what has only another form."""
+"""Checks the form of the segmentation of an annotation, and corrects what has only another form."""
 
 import ast
 import math

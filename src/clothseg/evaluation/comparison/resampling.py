@@ -9,23 +9,16 @@ Sources: Efron and Tibshirani, "An Introduction to the Bootstrap", chapter 8 (pa
 bootstrap", Annals of Applied Statistics 1 (2007).
 """
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clothseg.evaluation.intervals import draws, percentile_interval
 from clothseg.evaluation.values import Difference, Interval
-
-Progress = Callable[[Iterable[Any], int, str], Iterable[Any]]
-"""Wraps items, given with their number and a word for what is done, to show a progress bar."""
-
-
-def no_progress(items: Iterable[Any], total: int, what: str) -> Iterable[Any]:
-    """Returns the items: no progress is shown."""
-    return items
+from clothseg.progress import ProgressBar, no_progress
 
 
 class Resamplable(Protocol):
@@ -60,7 +53,7 @@ def sample_sides(
     seeds: Sequence[Hashable] | None = None,
     resamples: int,
     seed: int,
-    progress: Progress = no_progress,
+    progress: ProgressBar = no_progress,
 ) -> list[SampledSide]:
     """Evaluates all sides on the same samples.
 

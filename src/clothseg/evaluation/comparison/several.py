@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clothseg.errors import ClothsegError, DataError, RunError
-from clothseg.evaluation.comparison.resampling import Progress, SampledSide, differences, no_progress, sample_sides
+from clothseg.evaluation.comparison.resampling import SampledSide, differences, sample_sides
 from clothseg.evaluation.comparison.semantic import METRIC, SemanticCounts, semantic_counts
 from clothseg.evaluation.comparison.sources import Source, group_by_seed, read_source, titles_of
 from clothseg.evaluation.comparison.values import PairDifferences, SeveralComparison, SideMetrics
@@ -23,6 +23,7 @@ from clothseg.evaluation.truth import GroundTruth
 from clothseg.evaluation.validate_results import validate_results
 from clothseg.evaluation.values import ClassMetrics
 from clothseg.instances import CocoResult
+from clothseg.progress import ProgressBar, no_progress
 
 _LEVEL = 0.95
 _NO_SCORE = 0.5  # the score threshold if no detection is correct
@@ -61,7 +62,7 @@ def compare_several(
     resamples: int = 1000,
     seed: int = 0,
     group: bool | None = None,
-    progress: Progress = no_progress,
+    progress: ProgressBar = no_progress,
 ) -> SeveralComparison:
     """Compares evaluated runs and COCO results files on the same photos.
 
@@ -97,7 +98,7 @@ def evaluate_sources(
     split: str | None = None,
     score_threshold: float = SCORE_THRESHOLD,
     group: bool | None = None,
-    progress: Progress = no_progress,
+    progress: ProgressBar = no_progress,
 ) -> tuple[GroundTruth, list[tuple[EvaluatedSource, ...]]]:
     """The ground truth, and the evaluated sources of each side; arguments and errors as for `compare_several`."""
     truth, results = _truth_and_results(sources, data, split)
@@ -120,7 +121,7 @@ def compare_evaluated(
     *,
     resamples: int = 1000,
     seed: int = 0,
-    progress: Progress = no_progress,
+    progress: ProgressBar = no_progress,
 ) -> SeveralComparison:
     """Compares sides that were evaluated by `evaluate_sources`; arguments and errors as for `compare_several`."""
     seeds = [tuple(one.source.facts.seed for one in of) if len(of) > 1 else number for number, of in enumerate(sides)]

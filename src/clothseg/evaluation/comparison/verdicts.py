@@ -19,7 +19,7 @@ class Ranking:
 
     Attributes:
         best: the side with the highest value.
-        tied: sides that cannot be told from it.
+        tied: sides that cannot be distinguished from it.
         worse: sides that are worse, the best of them first, with the difference to `best`.
     """
 

@@ -12,8 +12,7 @@ from torch import Tensor
 
 from clothseg import cpu_path
 from clothseg.config import Config, DeepLabSettings
-from clothseg.networks.backbones import build_backbone
-from clothseg.networks.deeplab.conventions import Conventions, conventions_for
+from clothseg.networks.deeplab.conventions import conventions_for
 from clothseg.networks.deeplab.heads import AuxHead, HeadBuilder, InstanceHead, SemanticHead
 from clothseg.networks.deeplab.losses import center_loss, offset_loss, pixel_loss
 from clothseg.networks.deeplab.postprocess import PhotoMaps, detect_by_centers, detect_by_connection
@@ -44,23 +43,22 @@ class DeepLabNetwork(Network):
     Args:
         config: all settings; its section `network` is that of DeepLab.
         classes: number of classes besides background.
-        conventions: the arithmetic to follow.
     """
 
     loss_names: tuple[str, ...] = ("semantic", "aux", "center", "offset")
     head_prefixes: tuple[str, ...] = ("semantic.", "aux.", "instance.")
     class_layers: tuple[str, ...] = ("semantic.predictor.", "aux.predictor.")
 
-    def __init__(self, config: Config, classes: int, conventions: Conventions) -> None:
-        settings = config.network
+    def __init__(self, config: Config, classes: int) -> None:
+        settings, conventions = config.network, conventions_for(config)
         assert isinstance(settings, DeepLabSettings)
+        super().__init__(config, classes)
         used = {*settings.decoder.levels, LAST} | ({AUX} if settings.aux else set())
         self.levels = tuple(sorted(used))
         stride = settings.output_stride
-        backbone = build_backbone(config.backbone, self.levels, conventions.backbone, stride)
-        super().__init__(config, classes, backbone, conventions.input)
+        self.add_backbone(self.levels, conventions.backbone, stride)
         self.settings, self.conventions = settings, conventions
-        channels = dict(zip(self.levels, backbone.channels, strict=True))
+        channels = dict(zip(self.levels, self.backbone.channels, strict=True))
         self.decoded = (*settings.decoder.levels, LAST)
         builder = HeadBuilder(settings, conventions, [channels[level] for level in self.decoded])
         self.semantic = SemanticHead(builder, classes)
@@ -72,11 +70,6 @@ class DeepLabNetwork(Network):
         present = tuple(f"{name}." for name, there in parts.items() if there)
         self.head_prefixes = tuple(p for p in type(self).head_prefixes if p in present)
         self.class_layers = tuple(p for p in type(self).class_layers if p.startswith(present))
-
-    @classmethod
-    def from_config(cls, config: Config, classes: int) -> "DeepLabNetwork":
-        """See `Network.from_config`."""
-        return cls(config, classes, conventions_for(config))
 
     @classmethod
     def input_conventions(cls, config: Config) -> InputConventions:

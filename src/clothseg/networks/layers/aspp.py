@@ -88,7 +88,7 @@ class Aspp(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """`[B, channels, h, w]` from `[B, in_channels, h, w]`."""
         parts = [branch(x) for branch in self.branches]
-        pooled = self.pooled(self._pool(x))
+        pooled = self.pooled(self.pool(x))
         if self.window is None:
             pooled = pooled.expand(-1, -1, *x.shape[-2:])
         else:
@@ -96,7 +96,7 @@ class Aspp(nn.Module):
         out: Tensor = self.dropout(self.project(torch.cat([*parts, pooled], 1)))
         return out
 
-    def _pool(self, x: Tensor) -> Tensor:
+    def pool(self, x: Tensor) -> Tensor:
         """The mean over the map `[B, C, 1, 1]`, or over each place of the window, which fits into the map."""
         if self.window is None:
             return x.mean((2, 3), keepdim=True)

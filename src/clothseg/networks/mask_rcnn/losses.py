@@ -210,7 +210,7 @@ def mask_losses(
     conventions: Conventions,
     distributed: DistributedContext = SINGLE_PROCESS,
 ) -> dict[str, Tensor]:
-    """The loss of masks of one or more sizes of the same boxes.
+    """The losses of masks of the same boxes, in one or more sizes.
 
     Args:
         maps_by_loss: logits `[P, M, M]` of the true classes' maps.

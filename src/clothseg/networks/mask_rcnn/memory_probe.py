@@ -72,7 +72,7 @@ def probe_heads(
 
 
 def _pool(features: list[Tensor], count: int, size: int, conventions: RoiAlignConventions, *, on_cpu: bool) -> Tensor:
-    """Features of `count` boxes: on a CPU each level has its share; elsewhere each pools all, or one table does."""
+    """Pools `count` boxes as a step does: on a CPU each level pools its own, on a GPU all; or one table does."""
     if conventions.method == "crop_and_resize" and not on_cpu:
         nowhere = torch.zeros(count, dtype=torch.int64, device=features[0].device)
         boxes = features[0].new_empty((count, 4), dtype=torch.float32)

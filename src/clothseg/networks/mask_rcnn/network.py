@@ -10,13 +10,13 @@ from torch import Tensor
 
 from clothseg import cpu_path
 from clothseg.config import Config, MaskRCNNSettings
-from clothseg.networks.backbones import STAGES, build_backbone
+from clothseg.networks.backbones import STAGES
 from clothseg.networks.detections import BoxMaps, Detections
 from clothseg.networks.layers.anchor_coverage import AnchorLayout, measure_anchor_coverage
 from clothseg.networks.layers.box_targets import NEGATIVE, encode_boxes
 from clothseg.networks.layers.fpn import FeaturePyramid, LevelRows, join, level_rows
 from clothseg.networks.layers.roi_align import LocatedBoxes, locate_boxes, roi_align_levels, to_pooling_layout
-from clothseg.networks.mask_rcnn.conventions import Conventions, conventions_for
+from clothseg.networks.mask_rcnn.conventions import conventions_for
 from clothseg.networks.mask_rcnn.heads import FINE, BoxHead, MaskHead, MaskRefinement
 from clothseg.networks.mask_rcnn.losses import (
     box_head_losses,
@@ -52,20 +52,19 @@ class MaskRCNNNetwork(Network):
     Args:
         config: all settings; its section `network` is that of Mask R-CNN.
         classes: number of classes besides background.
-        conventions: the arithmetic to follow.
     """
 
     loss_names: tuple[str, ...] = ("rpn_class", "rpn_bbox", "class", "bbox", "mask", "refined_mask")
     head_prefixes: tuple[str, ...] = ("rpn.", "box_head.", "mask_head.", "refinement.")
     class_layers = ("box_head.score.", "box_head.delta.", "mask_head.logits.")
 
-    def __init__(self, config: Config, classes: int, conventions: Conventions) -> None:
-        settings = config.network
+    def __init__(self, config: Config, classes: int) -> None:
+        settings, conventions = config.network, conventions_for(config)
         assert isinstance(settings, MaskRCNNSettings)
         adds_fine = settings.mask_refinement.size > 0 and FINE not in settings.fpn.levels
         levels = (FINE, *settings.fpn.levels) if adds_fine else settings.fpn.levels
-        backbone = build_backbone(config.backbone, levels, conventions.backbone)
-        super().__init__(config, classes, backbone, conventions.input)
+        super().__init__(config, classes)
+        self.add_backbone(levels, conventions.backbone)
         self.settings, self.conventions = settings, conventions
         eps = conventions.backbone.norm_eps
         self.first_pyramid_output = 1 if adds_fine else 0
@@ -79,11 +78,6 @@ class MaskRCNNNetwork(Network):
         self.loss_names = tuple(settings.weight_by_loss)
         self.head_prefixes = type(self).head_prefixes[: 4 if refinement.size else 3]
         self.pooled_levels = tuple(level for level in settings.fpn.levels if level <= STAGES)
-
-    @classmethod
-    def from_config(cls, config: Config, classes: int) -> "MaskRCNNNetwork":
-        """See `Network.from_config`."""
-        return cls(config, classes, conventions_for(config))
 
     @classmethod
     def input_conventions(cls, config: Config) -> InputConventions:
@@ -238,7 +232,7 @@ class MaskRCNNNetwork(Network):
         return detections_by_photo(outputs, placements, self.config.inference, self.conventions)
 
     def locate(self, boxes: Sequence[Tensor] | Tensor, padded: Size) -> LocatedBoxes:
-        """Where the features of boxes `[P, 4]` of each photo, in network coordinates, come from."""
+        """Where to pool the features of boxes `[P, 4]` of each photo, which are in network coordinates."""
         conventions = self.conventions
         unit = math.sqrt(padded[0] * padded[1]) if conventions.input.normalised_boxes else 1.0
         canonical = self.settings.box_head.canonical_size / unit

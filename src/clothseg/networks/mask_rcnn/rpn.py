@@ -161,7 +161,7 @@ class RegionProposalNetwork(nn.Module):
         return boxes, valid
 
     def _most(self, train: bool) -> int:
-        """Proposals for each photo at most."""
+        """The largest number of proposals for each photo."""
         return self.settings.post_nms_top_n_train if train else self.settings.post_nms_top_n_test
 
     def _candidates(

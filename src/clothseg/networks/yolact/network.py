@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from clothseg import cpu_path
 from clothseg.config import Config, YolactSettings
-from clothseg.networks.backbones import build_backbone
 from clothseg.networks.detections import Detections, InputMaps
 from clothseg.networks.layers.anchor_coverage import AnchorLayout, measure_anchor_coverage
 from clothseg.networks.layers.anchors import CachedAnchors
@@ -19,7 +18,7 @@ from clothseg.networks.network import Check, Network
 from clothseg.networks.placement import InputConventions, InputPlacement, Size
 from clothseg.networks.target import Target
 from clothseg.networks.transfer import TensorCache, to_device
-from clothseg.networks.yolact.conventions import Conventions, conventions_for
+from clothseg.networks.yolact.conventions import conventions_for
 from clothseg.networks.yolact.detection import Candidates, by_photo, is_candidate, select
 from clothseg.networks.yolact.heads import PredictionHead, Prototypes
 from clothseg.networks.yolact.losses import (
@@ -49,18 +48,17 @@ class YolactNetwork(Network):
     Args:
         config: all settings; its section `network` is that of YOLACT.
         classes: number of classes besides background.
-        conventions: the arithmetic to follow.
     """
 
     loss_names = ("class", "bbox", "mask", "semantic")
     head_prefixes = ("prototypes.", "head.", "semantic.")
     class_layers = ("head.score.", "semantic.")
 
-    def __init__(self, config: Config, classes: int, conventions: Conventions) -> None:
-        settings = config.network
+    def __init__(self, config: Config, classes: int) -> None:
+        settings, conventions = config.network, conventions_for(config)
         assert isinstance(settings, YolactSettings)
-        backbone = build_backbone(config.backbone, settings.fpn.levels, conventions.backbone)
-        super().__init__(config, classes, backbone, conventions.input)
+        super().__init__(config, classes)
+        self.add_backbone(settings.fpn.levels, conventions.backbone)
         self.settings, self.conventions = settings, conventions
         self.anchors = CachedAnchors(settings.anchors, settings.fpn.levels, conventions.anchors, conventions.input)
         self._cells = TensorCache(16)
@@ -72,11 +70,6 @@ class YolactNetwork(Network):
         self.semantic = nn.Conv2d(channels, classes + 1, 1)  # background's row is not used
         nn.init.xavier_uniform_(self.semantic.weight)
         nn.init.zeros_(self.semantic.get_parameter("bias"))
-
-    @classmethod
-    def from_config(cls, config: Config, classes: int) -> "YolactNetwork":
-        """See `Network.from_config`."""
-        return cls(config, classes, conventions_for(config))
 
     @classmethod
     def input_conventions(cls, config: Config) -> InputConventions:
@@ -155,7 +148,7 @@ class YolactNetwork(Network):
             logits, deltas, coefficients = self.head.by_anchor(maps)
             anchors = self._anchors_for(features, padded)
             count = self.distributed.mean_divisor((matches >= 0).sum())
-            labels, true_deltas = self._wanted(anchors, matches, targets)
+            labels, true_deltas = self.anchor_targets(anchors, matches, targets)
             of_boxes = box_loss(deltas, true_deltas, matches >= 0, conventions.smooth_l1_beta, count)
             of_masks, mask_count = semantic.new_zeros(()), count
             if not all(t.all_have_masks for t in targets):
@@ -187,7 +180,7 @@ class YolactNetwork(Network):
             return None
         return torch.stack([semantic_weights(of_photo, t, padded) for of_photo, t in zip(truth, targets, strict=True)])
 
-    def _wanted(self, anchors: Tensor, matches: Tensor, targets: Sequence[Target]) -> tuple[Tensor, Tensor]:
+    def anchor_targets(self, anchors: Tensor, matches: Tensor, targets: Sequence[Target]) -> tuple[Tensor, Tensor]:
         """Classes `[B, N]` (0 background, -1 what does not count) and box deltas `[B, N, 4]` that anchors should have.
 
         Anchors that are not positive have any deltas.
@@ -292,4 +285,4 @@ class YolactNetwork(Network):
         most = min(known * _PROBED_ANCHORS, self.settings.prototypes.max_positive, matches.shape[1])
         places = torch.zeros(most, dtype=torch.int64, device=boxes.device)
         losses = self.losses_of(features, placements, targets, matches, [(places, most)] * len(targets))
-        return self._with_total(losses)["total"]
+        return self.with_total(losses)["total"]

@@ -9,13 +9,15 @@ from clothseg.openimages.build.assemble import DatasetPlan, assemble
 from clothseg.openimages.build.convert import ConvertSettings
 from clothseg.openimages.build.options import BuildOptions
 from clothseg.openimages.build.plan import SplitSource, included_classes, load_sources
-from clothseg.openimages.build.run import WrapProgress, convert_all
+from clothseg.openimages.build.run import convert_all
 from clothseg.openimages.build.summary import BuildSummary
 from clothseg.openimages.build.work_folder import WorkFolder
 from clothseg.openimages.build.write import write_dataset
 from clothseg.openimages.classes import ClassName, choose_classes, read_classes
 from clothseg.openimages.hierarchy import read_hierarchy
 from clothseg.openimages.layout import class_file, hierarchy_file
+from clothseg.progress import ProgressBar, no_progress
+from clothseg.suggestions import near_path
 
 DEFAULTS = BuildOptions()
 
@@ -26,7 +28,7 @@ def build_dataset(
     classes: Sequence[str],
     options: BuildOptions = DEFAULTS,
     *,
-    progress: WrapProgress = lambda items, text, total: items,
+    progress: ProgressBar = no_progress,
 ) -> BuildSummary:
     """Builds a COCO dataset from the folder `source`, which has Open Images V5 files under their published names.
 
@@ -39,7 +41,7 @@ def build_dataset(
         out: folder for the dataset. It appears when it is complete.
         classes: names or ids. Category ids are 1..N in this order.
         options: what to convert, and how.
-        progress: wraps the converted photos, for a progress bar; it gets a text and their number.
+        progress: wraps the converted photos, for a progress bar.
 
     Returns:
         What was written, dropped and left out.
@@ -50,7 +52,7 @@ def build_dataset(
     """
     _check_out(source, out, overwrite=options.overwrite)
     if not source.is_dir():
-        raise DataError(f"{source}: no such folder")
+        raise DataError(f"{source}: no such folder{near_path(source)}")
     known = read_classes(class_file(source))
     selected = choose_classes(classes, known)
     included = _included(source, selected, known, options)

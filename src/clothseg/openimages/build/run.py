@@ -4,26 +4,23 @@ import concurrent.futures
 import itertools
 import multiprocessing
 import os
-import sys
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any
 
+from clothseg.cores import possible_processes
 from clothseg.openimages.archives import MaskArchive
 from clothseg.openimages.build.convert import Clock, ConvertSettings, PhotoJob, convert_photo
 from clothseg.openimages.build.options import BuildOptions
 from clothseg.openimages.build.plan import SplitSource
 from clothseg.openimages.build.summary import Speed
 from clothseg.openimages.build.work_folder import WorkFolder, chunk_key, read_chunk, write_chunk
-
-WrapProgress = Callable[[Iterable[Any], str, int], Iterable[Any]]
-"""Wraps an iterable to show a progress bar. It gets the items, a text and their number, and yields the same items."""
+from clothseg.progress import ProgressBar
 
 
 @dataclass(frozen=True)
@@ -52,7 +49,7 @@ def convert_all(
     settings: Mapping[str, ConvertSettings],
     work: WorkFolder,
     options: BuildOptions,
-    progress: WrapProgress,
+    progress: ProgressBar,
 ) -> tuple[Speed, list[tuple[SplitSource, Path]]]:
     """Converts all photos that an earlier build has not converted.
 
@@ -86,7 +83,7 @@ def convert_all(
         done = _run_here(tasks, work.images, seconds)
     else:
         done = _run_in_workers(tasks, work.images, workers, seconds)
-    for _ in progress(done, "photos", count):
+    for _ in progress(done, count, "photos"):
         pass
     return Speed(dict(seconds), time.perf_counter() - begun, workers), chunks
 
@@ -114,7 +111,7 @@ def _run_in_workers(tasks: Iterable[ChunkTask], images: Path, workers: int, seco
     """Converts chunks in several processes. Few chunks are prepared at a time, so that few rows are in memory."""
     context = multiprocessing.get_context("spawn")
     pending = iter(tasks)
-    workers = min(workers, 61) if sys.platform == "win32" else workers  # the most that Windows can wait for
+    workers = possible_processes(workers)
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
         running: dict[Future[dict[str, float]], ChunkTask] = {}
         try:

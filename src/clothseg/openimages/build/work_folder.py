@@ -51,7 +51,9 @@ class WorkFolder:
         try:
             lock.acquire(blocking=False)
         except Timeout as error:
-            raise ClothsegError(f"{self.out}: another build is writing it now ({self.folder})") from error
+            raise ClothsegError(
+                f"{self.out}: another build is writing it ({self.folder}); wait until it ends"
+            ) from error
         try:
             self._clear_if_different(json.dumps({"format": _FORMAT, **photos_depend_on}, sort_keys=True))
             yield

@@ -14,7 +14,7 @@ from clothseg.evaluation.comparison.verdicts import verdict
 from clothseg.evaluation.stored import shared_data
 from clothseg.evaluation.truth import GroundTruth
 from clothseg.files import atomic_write
-from clothseg.prediction.options import ProgressBar, no_progress
+from clothseg.progress import ProgressBar, no_progress
 from clothseg.report.choice import spread
 from clothseg.report.comparison.page import page_text
 from clothseg.report.comparison.speed import PHOTOS, measure, with_speed

@@ -19,7 +19,7 @@ from clothseg.instances import encode_photos
 from clothseg.models import Model
 from clothseg.networks import to_tensor
 from clothseg.photos import read_photo
-from clothseg.prediction.options import ProgressBar, no_progress
+from clothseg.progress import ProgressBar, no_progress
 
 PHOTOS, ROUNDS = 6, 5
 _RESAMPLES = 1000

@@ -28,7 +28,7 @@ def read_hdf5(path: Path) -> dict[str, NDArray[Any]]:
     from safetensors.numpy import load_file  # noqa: PLC0415 - most weights files are not of this kind
 
     seconds = _SECONDS + path.stat().st_size // _BYTES_PER_SECOND
-    with tempfile.TemporaryDirectory(prefix="clothseg-") as folder:
+    with tempfile.TemporaryDirectory(prefix="clothseg-", ignore_cleanup_errors=True) as folder:
         out = Path(folder) / "arrays.safetensors"
         words = [sys.executable, "-P", str(_PROGRAM), str(path), str(out)]
         try:

@@ -1,6 +1,7 @@
 """Any weights file as tensors under the file's names. The first bytes show the container, not the suffix."""
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from clothseg.errors import WeightsError
+from clothseg.suggestions import near_path
 from clothseg.weights.files.hdf5 import read_hdf5
 from clothseg.weights.files.pickled import read_pickle
 from clothseg.weights.files.pytorch import is_pytorch, read_pytorch
@@ -53,7 +55,7 @@ def read_tensor_file(path: Path) -> TensorFile:
     if os.path.isdir(path):
         raise WeightsError(f"{path}: this is a folder; give the weights file in it")
     if not os.path.isfile(path):
-        raise WeightsError(f"{path}: no such weights file")
+        raise WeightsError(f"{path}: no such weights file{near_path(path)}")
     with path.open("rb") as stream:
         start = stream.read(64)
     if not start:
@@ -85,7 +87,10 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as file:
             names = list(file.keys())
-            return {name: file.get_tensor(name) for name in names}, dict(file.metadata() or {})
+            tensors = {name: file.get_tensor(name) for name in names}
+            if sys.platform == "win32":  # the tensors map the file, and Windows does not replace a mapped file
+                tensors = {name: tensor.clone() for name, tensor in tensors.items()}
+            return tensors, dict(file.metadata() or {})
     except (SafetensorError, OSError, ValueError) as error:
         raise WeightsError(f"{path}: cannot be read as safetensors ({error}); is it cut short?") from error
 
