@@ -69,4 +69,4 @@ def test_labels_of_other_tools(fuzz: Fuzz, tmp_path: Path, tool: str) -> None:
             assert [p.name for p in tmp_path.iterdir() if p not in (source, out)] == []
             path.write_bytes(good[path])
 
-    fuzz(make, read, inputs=max(1, fuzz.inputs // 4))
+    fuzz(make, read, one_of=4)

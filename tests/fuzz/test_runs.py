@@ -120,7 +120,7 @@ def test_evaluations(fuzz: Fuzz) -> None:
     def read(path: Path) -> None:
         evaluate_coco(copy.deepcopy(TRUTH), read_results(path), resamples=2).to_json()
 
-    fuzz(lambda rng: spoil_json(RESULTS, rng), read, name="results.json", inputs=max(1, fuzz.inputs // 4))
+    fuzz(lambda rng: spoil_json(RESULTS, rng), read, name="results.json", one_of=4)
 
 
 @pytest.mark.parametrize("file", ["run.json", "metrics.json", "predictions.json", "history.csv"])
