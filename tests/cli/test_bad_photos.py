@@ -18,6 +18,8 @@ from clothseg.evaluation import Metrics, evaluate_coco, evaluate_network, truth_
 from clothseg.models import MaskRCNN
 from clothseg.photos import read_photo
 from clothseg.prediction import OutputFormat
+from clothseg.runs import RunFolder
+from clothseg.training import read_checkpoint
 
 from .conftest import TINY, RunCommand
 
@@ -130,6 +132,25 @@ def test_training_and_evaluation_leave_them_out(
     assert named(capsys.readouterr().err, bad)
     assert run_command("dataset", "check", dataset, "--json") == 1
     assert named(capsys.readouterr().out.replace('"', ":"), bad) == bad
+
+
+def test_a_run_continues_without_the_photos_that_it_left_out_or_lost(
+    dataset: Path, run_command: RunCommand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A photo that is repaired stays out, and photos that vanish later, of both splits, do not end the run."""
+    run, words = dataset / "run", ("--set", "train.steps_per_epoch=9")
+    assert run_command("fit", dataset, "--out", run, *QUICK, *words, "--quiet") == 1
+    begun = read_checkpoint(RunFolder(run).last)
+    photo(dataset / "images" / "bad-empty.jpg", 1)
+    for name in ("plain0.jpg", "odd-cmyk.jpg"):
+        (dataset / "images" / name).unlink()
+    capsys.readouterr()
+    assert run_command("fit", dataset, "--out", run, "--more-epochs", 3, "--quiet") == 1
+    assert named(capsys.readouterr().err, ["bad-empty.jpg", "plain0.jpg"]) == ["bad-empty.jpg", "plain0.jpg"]
+    ended = read_checkpoint(RunFolder(run).last)
+    assert (ended.data, ended.step) == (begun.data, 36)
+    left = RunFolder(run).read_left_out()
+    assert left is not None and len(left["train"]) == len(left["val"]) > 10
 
 
 def test_readable_agrees_with_reading(dataset: Path) -> None:

@@ -49,6 +49,7 @@ RESULTS: list[Tree] = [
 FACTS: Tree = {
     **{"data": "data", "classes": ["Suit", "Dress"], "device": "cpu", "weights": "random", "steps": 3, "frozen": "all"},
     **{"parameters": {"total": 12, "trained": 3}, "photos": {"train": 3, "val": 2}, "timings": {"train": 1.5}},
+    **{"left_out": {"train": {"3": "a.jpg: empty"}, "val": {}}, "lost": ["b.jpg: gone"]},
     **{"versions": {"torch": "2"}, "anchors": {"boxes": 3, "recall": {"0.5": 1.0}, "suggested_scales": None}},
 }
 HISTORY = (
@@ -91,7 +92,7 @@ def test_histories(fuzz: Fuzz) -> None:
 
 
 def test_facts(fuzz: Fuzz, run: RunFolder) -> None:
-    fuzz(lambda rng: spoil_json(FACTS, rng), lambda _: run.read_facts(), name="run/run.json")
+    fuzz(lambda rng: spoil_json(FACTS, rng), lambda _: (run.read_facts(), run.read_left_out()), name="run/run.json")
 
 
 def test_metrics(fuzz: Fuzz, run: RunFolder) -> None:

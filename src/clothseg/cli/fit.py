@@ -16,6 +16,7 @@ from clothseg.cli.inputs import Data, Device, Overrides, Overwrite, Quiet
 from clothseg.cli.terminal import ERRORS, counted, fail_for_unread, progress_bar, walk
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset, readable
+from clothseg.dataset.readable import leave_out
 from clothseg.dataset.photo_split import read_photo_split
 from clothseg.dataset.train_val import read_training_data
 from clothseg.dataset.unlabelled import UnlabelledPhotos, find_unlabelled
@@ -135,7 +136,8 @@ def fit(
             data, split, val_split, val_fraction, seed=split_seed,
             known=read_photo_split(run.split) if continues else None, progress=partial(walk, bar),
         )  # fmt: skip
-    train, val, unread = only_readable(train, val, quiet=quiet)
+    known = run.read_left_out() if continues else None
+    train, val, unread = only_readable(train, val, known, quiet=quiet)
     more = find_more_photos(unlabelled, train, val, quiet=quiet) if unlabelled else None
     unread += more.unread if more else ()
     # PyTorch takes seconds to import: only now, because wrong input is refused at once.
@@ -169,7 +171,7 @@ def fit(
     model.fit(train, val, out, overwrite=overwrite, resume=continues, force=force, quiet=quiet, fabric=fabric,
               unlabelled=more)  # fmt: skip
     if fabric.global_rank == 0:
-        finish(run, data, unread, quiet=quiet)
+        finish(run, data, [*unread, *map(str, run.read_facts().get("lost") or ())], quiet=quiet)
 
 
 def finish(run: RunFolder, data: Path, unread: list[str], *, quiet: bool) -> None:
@@ -182,12 +184,21 @@ def finish(run: RunFolder, data: Path, unread: list[str], *, quiet: bool) -> Non
 
 
 def only_readable(
-    train: CocoLikeDataset, val: CocoLikeDataset, *, quiet: bool
+    train: CocoLikeDataset, val: CocoLikeDataset, known: Mapping[str, Mapping[int, str]] | None = None, *, quiet: bool
 ) -> tuple[CocoLikeDataset, CocoLikeDataset, list[str]]:
-    """Both without the photos that cannot be read, and a message for each of these, which is printed too."""
-    with progress_bar(quiet=quiet) as bar:
-        (train, unread), (val, more) = (readable(split, progress=partial(walk, bar)) for split in (train, val))
-    unread += more
+    """Both without the photos that cannot be read, and a message for each of these, which is printed too.
+
+    Args:
+        train, val: prepared.
+        known: what the run that continues left out when it began, so that it goes on with the same photos.
+        quiet: show no progress bar.
+    """
+    if known is None:
+        with progress_bar(quiet=quiet) as bar:
+            train, val = (readable(split, progress=partial(walk, bar))[0] for split in (train, val))
+    else:
+        train, val = leave_out(train, known["train"]), leave_out(val, known["val"])
+    unread = [*train.left_out.values(), *val.left_out.values()]
     for message in unread:
         ERRORS.print(f"[bold red]left out:[/] {escape(message)}")
     return train, val, unread

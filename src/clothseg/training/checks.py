@@ -15,8 +15,10 @@ MAY_CHANGE = (
 """Settings that may differ when a run resumes, because they change nothing of what was done."""
 
 
-def check_datasets(train: CocoLikeDataset, val: CocoLikeDataset, config: Config) -> None:
+def check_datasets(train: CocoLikeDataset, val: CocoLikeDataset, config: Config, *, resume: bool = False) -> None:
     """Checks that the datasets can be used for training and validation.
+
+    A run that resumes may lack photos: it leaves them out.
 
     Raises:
         DataError: one has no photo or no instance, their classes differ, there are fewer photos than in a batch, or
@@ -42,7 +44,8 @@ def check_datasets(train: CocoLikeDataset, val: CocoLikeDataset, config: Config)
                 f"{dataset.source or name}: no instance on its {len(dataset)} photos (crowds do not count); was "
                 "everything filtered out? `clothseg dataset check` lists what is there"
             )
-        if gone := [entry.path for entry in dataset.images if not photo_exists(entry.path)]:
+        gone = [] if resume else [entry.path for entry in dataset.images if not photo_exists(entry.path)]
+        if gone:
             raise DataError(
                 f"{dataset.source or name}: {len(gone)} of its {len(dataset)} photos are missing, the first is "
                 f"{gone[0]!s:.300}; restore them, or make a copy of the dataset without them: clothseg dataset check "

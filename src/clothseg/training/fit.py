@@ -105,7 +105,7 @@ def fit(
             cannot be written; another process of the training is gone.
         InterruptedRun: Ctrl-C or SIGTERM; the state is saved.
     """
-    check_datasets(train, val, config)
+    check_datasets(train, val, config, resume=resume)
     fabric = fabric or launch(1, config.train.precision)
     distributed = DistributedContext.of(fabric)
     log = RunLog(run.log if distributed.is_first else Path(os.devnull), quiet=quiet or not distributed.is_first)
@@ -134,6 +134,9 @@ def fit(
         raise _explained(error, run, distributed, again) from error
     finally:
         trainer.pool.close()
+        if trainer.lost.reasons and distributed.is_first:
+            with suppress(OSError):  # a full disk was reported already
+                run.add_facts({"lost": list(trainer.lost.reasons.values())})
     return trainer.state.rows
 
 
@@ -147,6 +150,7 @@ def _begin(trainer: Trainer, loaded: str, unlabelled: UnlabelledPhotos | None, *
         trainer.log.info(f"resuming at step {trainer.state.step}: {describe_plan(trainer)}; {numbers}")
     else:
         lines, facts = summarize_run(trainer, trainer.train, val, loaded)
+        facts |= {"left_out": {"train": trainer.train.left_out, "val": val.left_out}}
         for line in lines:
             trainer.log.info(line)
     if trainer.distributed.is_first:
@@ -161,7 +165,7 @@ def _explained(error: Exception, run: RunFolder, distributed: DistributedContext
     if isinstance(error, SpoiledRun):
         return error
     if isinstance(error, DataError | PhotoError | RunError):
-        mend = "repair the photo, then " if isinstance(error, PhotoError) else ""
+        mend = "bring the photos back, then " if isinstance(error, PhotoError) else ""
         return type(error)(f"{error}. What was learned is saved; {mend}continue with: {again}")
     if isinstance(error, OSError):
         return RunError(
