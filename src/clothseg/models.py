@@ -150,7 +150,7 @@ class Model:
         from clothseg.training.checks import check_datasets  # noqa: PLC0415
         from clothseg.training.fit import train_run  # noqa: PLC0415
 
-        check_datasets(train, val, self.config, resume=resume)
+        check_datasets(train, val, self.config)
         fabric = fabric or launch(1, self.config.train.precision, device=resolve_device(device))
         self.calibration = None  # it belongs to the weights from before
         if self.network is None or self.classes != train.classes:

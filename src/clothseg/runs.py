@@ -176,25 +176,6 @@ class RunFolder:
                     raise RunError(f"{self.facts}: {key}.{name} is {shown(value)}, not a number; {advice}")
         return known
 
-    def read_left_out(self) -> dict[str, dict[int, str]] | None:
-        """The photos of `train` and `val` that the run left out when it began, by their ids, with the reasons.
-
-        None if the run does not say it, because an earlier version wrote it.
-
-        Raises:
-            RunError: the file is damaged.
-        """
-        known = self.read_facts().get("left_out")
-        if known is None:
-            return None
-        try:
-            return {split: {int(number): str(why) for number, why in known[split].items()} for split in ("train", "val")}
-        except (KeyError, ValueError, AttributeError) as error:
-            raise RunError(
-                f"{self.facts}: left_out is {shown(known)}, which no run writes; delete the file, it will be written "
-                "again"
-            ) from error
-
     def add_facts(self, facts: Mapping[str, Any]) -> None:
         """Adds facts about the run; timings are merged with those in the file."""
         known = self.read_facts()

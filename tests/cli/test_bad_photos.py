@@ -13,6 +13,7 @@ from PIL import Image
 
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset, readable
+from clothseg.dataset.readable import read_left_out
 from clothseg.errors import DataError, PhotoError, UnreadPhotosError
 from clothseg.evaluation import Metrics, evaluate_coco, evaluate_network, truth_of
 from clothseg.models import MaskRCNN
@@ -149,7 +150,7 @@ def test_a_run_continues_without_the_photos_that_it_left_out_or_lost(
     assert named(capsys.readouterr().err, ["bad-empty.jpg", "plain0.jpg"]) == ["bad-empty.jpg", "plain0.jpg"]
     ended = read_checkpoint(RunFolder(run).last)
     assert (ended.data, ended.step) == (begun.data, 36)
-    left = RunFolder(run).read_left_out()
+    left = read_left_out(RunFolder(run).facts)
     assert left is not None and len(left["train"]) == len(left["val"]) > 10
 
 

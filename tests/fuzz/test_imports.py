@@ -25,6 +25,7 @@ LINES = (
     *("", "0", "0 0.1 0.2 0.3", "x 0.1 0.1 0.2 0.2 0.3 0.3", "1e9 0 0 1 1 0 1", "0 nan nan 1 1 0 1", "\x00"),
     "0 " + "0.5 " * 9999,
 )
+ENCODINGS = ("u-8", "utf-7", "utf-16", "cp037", "rot13", "idna", "hex", "unicode_escape", "gb18030", "", "1", "latin-1")
 XML = (
     *('<!DOCTYPE a [<!ENTITY b "c">]>', "<image/>", "</annotations>", "<a>" * 3000),
     *('<polygon label="coat" points="1,1;2"/>', '<polygon label="coat" points=""/>'),
@@ -42,6 +43,9 @@ def broken(content: bytes, suffix: str, rng: random.Random) -> bytes:
         return spoil_json(json.loads(content), rng)
     if suffix in {".txt", ".yaml", ".xml"}:
         lines = content.decode().splitlines()
+        if suffix == ".xml" and rng.random() < 0.1:
+            lines[: lines[0].startswith("<?")] = [f'<?xml version="1.0" encoding="{rng.choice(ENCODINGS)}"?>']
+            return "\n".join(lines).encode()
         lines.insert(rng.randint(0, len(lines)), rng.choice(XML if suffix == ".xml" else LINES))
         if rng.random() < 0.5:
             del lines[rng.randrange(len(lines))]

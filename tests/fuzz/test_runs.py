@@ -13,6 +13,7 @@ import pytest
 import torch
 from fuzzing import ODD_VALUES, Fuzz, spoil_bytes, spoil_json, spoil_tree
 
+from clothseg.dataset.readable import read_left_out
 from clothseg.errors import ClothsegError, RunError
 from clothseg.evaluation import Metrics, evaluate_coco
 from clothseg.evaluation.truth import read_truth
@@ -92,7 +93,9 @@ def test_histories(fuzz: Fuzz) -> None:
 
 
 def test_facts(fuzz: Fuzz, run: RunFolder) -> None:
-    fuzz(lambda rng: spoil_json(FACTS, rng), lambda _: (run.read_facts(), run.read_left_out()), name="run/run.json")
+    fuzz(
+        lambda rng: spoil_json(FACTS, rng), lambda _: (run.read_facts(), read_left_out(run.facts)), name="run/run.json"
+    )
 
 
 def test_metrics(fuzz: Fuzz, run: RunFolder) -> None:

@@ -16,7 +16,7 @@ from clothseg.runs import RunFolder
 from clothseg.training import history_columns, read_checkpoint, read_history
 from clothseg.training.trainer import Trainer
 
-from .conftest import CLASSES, LOSSES, SMALL, TINY, TWO_STAGES, Photos, load
+from .conftest import CLASSES, LOSSES, SMALL, TINY, TWO_STAGES, Photos
 
 
 def assert_same_runs(one: Path, other: Path) -> None:

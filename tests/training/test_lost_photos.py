@@ -11,7 +11,6 @@ from bad_photos import photo
 from safetensors.torch import load_file
 
 from clothseg.config import Config
-from clothseg.dataset import CocoLikeDataset
 from clothseg.dataset.examples import substitutes
 from clothseg.errors import InterruptedRun, PhotoError
 from clothseg.models import MaskRCNN
@@ -21,7 +20,7 @@ from clothseg.training.memory.forecast import photo_needs
 from clothseg.training.overfit import choose_photo
 from clothseg.training.trainer import Trainer
 
-from .conftest import TINY, Photos, load
+from .conftest import TINY, load
 
 UNCACHED = ["augment.fixed_views=0", "train.feature_cache_mb=0", "train.image_cache_mb=0", "augment.copy_paste=0.5"]
 MESSAGE = "left out from now on"

@@ -16,8 +16,8 @@ from clothseg.cli.inputs import Data, Device, Overrides, Overwrite, Quiet
 from clothseg.cli.terminal import ERRORS, counted, fail_for_unread, progress_bar, walk
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset, readable
-from clothseg.dataset.readable import leave_out
 from clothseg.dataset.photo_split import read_photo_split
+from clothseg.dataset.readable import leave_out, read_left_out
 from clothseg.dataset.train_val import read_training_data
 from clothseg.dataset.unlabelled import UnlabelledPhotos, find_unlabelled
 from clothseg.devices import check_device_name, resolve_device
@@ -136,8 +136,7 @@ def fit(
             data, split, val_split, val_fraction, seed=split_seed,
             known=read_photo_split(run.split) if continues else None, progress=partial(walk, bar),
         )  # fmt: skip
-    known = run.read_left_out() if continues else None
-    train, val, unread = only_readable(train, val, known, quiet=quiet)
+    train, val, unread = only_readable(train, val, read_left_out(run.facts) if continues else None, quiet=quiet)
     more = find_more_photos(unlabelled, train, val, quiet=quiet) if unlabelled else None
     unread += more.unread if more else ()
     # PyTorch takes seconds to import: only now, because wrong input is refused at once.

@@ -24,7 +24,7 @@ class _Loader(yaml.SafeLoader):
         """The next node, with the nodes in it."""
         self.depth += 1
         if self.depth > _DEEPEST:
-            raise yaml.MarkedYAMLError(problem="nested too deeply", problem_mark=self.peek_event().start_mark)
+            raise yaml.MarkedYAMLError(problem="nested too deeply", problem_mark=self.get_mark())
         node = super().compose_node(parent, index)
         self.depth -= 1
         return node

@@ -91,7 +91,7 @@ def load_example(
 
 
 def substitutes(position: int, photos: int, seed: int, version: int) -> Iterator[int]:
-    """The positions below `photos` without `position`: who takes its place if it cannot be read, the first choice first.
+    """The positions below `photos` without `position`, in the order in which they take its place if it is lost.
 
     Another version has others, so that no photo takes the places of many.
     """

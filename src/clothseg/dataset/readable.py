@@ -3,11 +3,13 @@
 import copy
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from clothseg.cores import usable_cores
 from clothseg.dataset.coco import CocoLikeDataset, ImageEntry
 from clothseg.dataset.duplicates import Progress
-from clothseg.errors import DataError, PhotoError
+from clothseg.errors import DataError, PhotoError, RunError, reading
+from clothseg.files import read_json
 from clothseg.photos import check_photo
 
 MOST_UNREADABLE = 0.5
@@ -56,6 +58,27 @@ def leave_out(dataset: CocoLikeDataset, reasons: Mapping[int, str]) -> CocoLikeD
     other.images = [entry for entry in dataset.images if entry.id not in reasons]
     other.left_out = dataset.left_out | dict(reasons)
     return other
+
+
+def read_left_out(path: Path) -> dict[str, dict[int, str]] | None:
+    """What a run or a learning curve left out of `train` and `val` when it began: reasons by the photos' ids.
+
+    Args:
+        path: its `run.json` or `plan.json`.
+
+    Returns:
+        None if the file does not exist, or does not say it because an earlier version wrote it.
+
+    Raises:
+        RunError: the file is damaged.
+    """
+    if not path.is_file():
+        return None
+    with reading(path, RunError, "delete the file, it will be written again"):
+        known = read_json(path).get("left_out")
+        if known is None:
+            return None
+        return {split: {int(number): str(why) for number, why in known[split].items()} for split in ("train", "val")}
 
 
 def first_readable(dataset: CocoLikeDataset, positions: Iterable[int]) -> int:

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import cast
@@ -90,6 +90,7 @@ def learning_curve(
     quiet: bool = False,
     device: str | torch.device = AUTO,
     progress: ProgressBar = no_progress,
+    unread: list[str] | None = None,
 ) -> LearningCurve:
     """Trains on nested, stratified parts of the photos with the same number of steps, and draws the metric.
 
@@ -105,8 +106,11 @@ def learning_curve(
         quiet: show no progress bar of the trainings.
         device: see `devices.resolve_device`.
         progress: wraps the validation photos, for a progress bar.
+        unread: receives a message for each photo that cannot be read any more. Objects on validation photos count as
+            missed.
 
     Raises:
+        UnreadPhotosError: validation photos cannot be read any more, and `unread` is not given.
         ConfigError: `parts` are not fractions or numbers of photos.
         DataError: a part has no photo, or fewer than a batch.
         RunError: `out` was begun with other settings or photos, or is a dataset.
@@ -122,12 +126,15 @@ def learning_curve(
     labels = {entry.id: {str(a["category_id"]) for a in entry.annotations} for entry in train.images}
     subsets = [train.only(ids) for ids in nested_subsets(labels, sizes, seed)]
     config = same_steps(config, len(train))
-    _check_plan(out / "plan.json", config, subsets, resume=resume)
+    left_out = {"train": train.left_out, "val": val.left_out}
+    _check_plan(out / "plan.json", config, subsets, left_out, resume=resume)
     truth = truth_of(val)
     rows = []
     for subset in subsets:
         run = RunFolder(out / f"photos-{len(subset):04d}")
-        rows.append(_train_part(subset, val, config, run, quiet=quiet, device=device, progress=progress))
+        rows.append(_train_part(subset, val, config, run, unread, quiet=quiet, device=device, progress=progress))
+        if unread is not None:
+            unread += map(str, run.read_facts().get("lost", []))
     curve = _curve(truth, rows, subsets, math.ceil(config.train.epochs * (config.train.steps_per_epoch or 0)))
     atomic_write(out / "learning-curve.json", json.dumps(asdict(curve), indent=1))
     write_learning_curve_page(curve.metric, asdict(curve), curve.sentence(), out)
@@ -142,7 +149,14 @@ def same_steps(config: Config, photos: int) -> Config:
     return config.changed("train", steps_per_epoch=math.ceil(photos / together))
 
 
-def _check_plan(path: Path, config: Config, subsets: Sequence[CocoLikeDataset], *, resume: bool) -> None:
+def _check_plan(
+    path: Path,
+    config: Config,
+    subsets: Sequence[CocoLikeDataset],
+    left_out: Mapping[str, Mapping[int, str]],
+    *,
+    resume: bool,
+) -> None:
     """Writes what the trainings depend on and deletes earlier trainings; or compares it with what is there.
 
     Raises:
@@ -154,8 +168,7 @@ def _check_plan(path: Path, config: Config, subsets: Sequence[CocoLikeDataset], 
             known = read_json(path)
         except (OSError, ValueError) as error:
             raise RunError(f"{path}: cannot be read ({error}); begin again with --overwrite") from error
-        if known != plan:
-            changed = [name for name in plan if not isinstance(known, dict) or known.get(name) != plan[name]]
+        if changed := [name for name in plan if not isinstance(known, dict) or known.get(name) != plan[name]]:
             raise RunError(
                 f"{path.parent}: was begun with another {' and other '.join(changed)}; repeat the options of the first "
                 "call, or begin again with --overwrite"
@@ -164,7 +177,7 @@ def _check_plan(path: Path, config: Config, subsets: Sequence[CocoLikeDataset], 
     path.parent.mkdir(parents=True, exist_ok=True)
     for old in path.parent.glob("photos-*"):
         RunFolder(old).clear()
-    atomic_write(path, json.dumps(plan))
+    atomic_write(path, json.dumps(plan | {"left_out": left_out}))
 
 
 def _train_part(
@@ -172,6 +185,7 @@ def _train_part(
     val: CocoLikeDataset,
     config: Config,
     run: RunFolder,
+    unread: list[str] | None,
     *,
     quiet: bool,
     device: str | torch.device,
@@ -185,7 +199,7 @@ def _train_part(
     if not begun:
         model.load_weights()
     model.fit(subset, val, run.path, resume=begun, overwrite=not begun, quiet=quiet, device=device)
-    found = progress(model.predict_dataset(val), len(val), f"evaluating {run.path.name}")
+    found = progress(model.predict_dataset(val, unread), len(val), f"evaluating {run.path.name}")
     rows = [row for of_photo in found for row in of_photo]
     atomic_write(run.predictions, json.dumps(rows))
     return rows

@@ -105,7 +105,7 @@ def fit(
             cannot be written; another process of the training is gone.
         InterruptedRun: Ctrl-C or SIGTERM; the state is saved.
     """
-    check_datasets(train, val, config, resume=resume)
+    check_datasets(train, val, config)
     fabric = fabric or launch(1, config.train.precision)
     distributed = DistributedContext.of(fabric)
     log = RunLog(run.log if distributed.is_first else Path(os.devnull), quiet=quiet or not distributed.is_first)

@@ -9,8 +9,10 @@ from clothseg.distributed import DistributedContext
 from clothseg.errors import DataError, PhotoError
 from clothseg.training.run_log import RunLog
 
-MOST_LOST = 0.1
-"""Fraction of the photos above which a training stops; one photo may always be lost."""
+
+def most_lost(photos: int) -> int:
+    """How many of some photos may be lost: a tenth, and always one. With more, a training stops."""
+    return max(1, photos // 10)
 
 
 class LostPhotos:
@@ -80,8 +82,9 @@ class LostPhotos:
         self.reasons, self._logged = reasons, set(reasons)
 
     def _require_few(self) -> None:
-        lost, photos = len(self.reasons), len(self.dataset)
-        if lost > max(1, int(MOST_LOST * photos)) or lost >= self.dataset.labelled:
+        lost, photos, labelled = len(self.reasons), len(self.dataset), self.dataset.labelled
+        nothing_left = sum(position < labelled for position in self.reasons) == labelled
+        if lost > most_lost(photos) or nothing_left:
             raise PhotoError(
                 f"{lost} of {photos} training photos cannot be read any more, so probably their folder is out of "
                 f"reach; the last: {self.reasons[next(reversed(self.reasons))]}"
