@@ -213,7 +213,7 @@ def test_a_run_that_cannot_be_written_is_reported(
     train, val = small_photos
     config, longer = (Config.load("demo", [*TINY, f"train.epochs={epochs}"]) for epochs in (1, 2))
     (tmp_path / "file").write_text("no folder")
-    with pytest.raises(RunError, match="cannot be written"):
+    with pytest.raises(ClothsegError, match="cannot be written"):
         MaskRCNN(config).build(CLASSES).fit(train, val, tmp_path / "file" / "run", quiet=True)
 
     run = tmp_path / "run"

@@ -25,6 +25,7 @@ from clothseg.evaluation.validate_results import validate_results
 from clothseg.evaluation.values import Interval
 from clothseg.files import atomic_write, read_json
 from clothseg.instances import CocoResult
+from clothseg.journal import folder_lock
 from clothseg.models import Model
 from clothseg.prediction.options import ProgressBar, no_progress
 from clothseg.report.learning_curve_page import write_learning_curve_page
@@ -114,7 +115,7 @@ def learning_curve(
         ConfigError: `parts` are not fractions or numbers of photos.
         DataError: a part has no photo, or fewer than a batch.
         RunError: `out` was begun with other settings or photos, or is a dataset.
-        ClothsegError: see `Model.fit`.
+        ClothsegError: another command is writing to `out`, or see `Model.fit`.
     """
     refuse_data_set(RunFolder(out))
     sizes = part_sizes(parts, len(train))
@@ -126,18 +127,19 @@ def learning_curve(
     labels = {entry.id: {str(a["category_id"]) for a in entry.annotations} for entry in train.images}
     subsets = [train.only(ids) for ids in nested_subsets(labels, sizes, seed)]
     config = same_steps(config, len(train))
-    left_out = {"train": train.left_out, "val": val.left_out}
-    _check_plan(out / "plan.json", config, subsets, left_out, resume=resume)
-    truth = truth_of(val)
-    rows = []
-    for subset in subsets:
-        run = RunFolder(out / f"photos-{len(subset):04d}")
-        rows.append(_train_part(subset, val, config, run, unread, quiet=quiet, device=device, progress=progress))
-        if unread is not None:
-            unread += map(str, run.read_facts().get("lost", []))
-    curve = _curve(truth, rows, subsets, math.ceil(config.train.epochs * (config.train.steps_per_epoch or 0)))
-    atomic_write(out / "learning-curve.json", json.dumps(asdict(curve), indent=1))
-    write_learning_curve_page(curve.metric, asdict(curve), curve.sentence(), out)
+    with folder_lock(out):
+        left_out = {"train": train.left_out, "val": val.left_out}
+        _check_plan(out / "plan.json", config, subsets, left_out, resume=resume)
+        truth = truth_of(val)
+        rows = []
+        for subset in subsets:
+            run = RunFolder(out / f"photos-{len(subset):04d}")
+            rows.append(_train_part(subset, val, config, run, unread, quiet=quiet, device=device, progress=progress))
+            if unread is not None:
+                unread += map(str, run.read_facts().get("lost", []))
+        curve = _curve(truth, rows, subsets, math.ceil(config.train.epochs * (config.train.steps_per_epoch or 0)))
+        atomic_write(out / "learning-curve.json", json.dumps(asdict(curve), indent=1))
+        write_learning_curve_page(curve.metric, asdict(curve), curve.sentence(), out)
     return curve
 
 

@@ -13,6 +13,7 @@ from clothseg.dataset.unlabelled import UnlabelledPhotos, read_unlabelled
 from clothseg.devices import describe_precision, float32_products
 from clothseg.distributed import DistributedContext, launch, lost_another_process
 from clothseg.errors import DataError, InterruptedRun, PhotoError, RunError, SpoiledRun, shell_command
+from clothseg.journal import folder_lock
 from clothseg.networks import Network
 from clothseg.runs import RunFolder
 from clothseg.stop import StopRequest
@@ -49,22 +50,23 @@ def train_run(
         overwrite: whether another run in the folder may be replaced.
 
     Raises:
-        ClothsegError: something is in the way at `run`, or see `fit`.
+        ClothsegError: something is in the way at `run`, another training is writing there, or see `fit`.
     """
     if fabric.global_rank:
         fit(network, train, val, config, run, resume=resume, force=force, fabric=fabric, unlabelled=unlabelled)
         return
-    open_run(run, config, resume=resume, overwrite=overwrite)
-    try:
-        fit(
-            network, train, val, config, run,
-            resume=resume, force=force, quiet=quiet, loaded=loaded, fabric=fabric, unlabelled=unlabelled,
-        )  # fmt: skip
-    finally:
-        with suppress(OSError):  # a full disk was reported already
-            write_curves(run)
-    network.load_state_dict(read_network(run.weights).tensors)
-    add_run_facts(run, network, train, val, None if resume else loaded)
+    with folder_lock(run.path):
+        open_run(run, config, resume=resume, overwrite=overwrite)
+        try:
+            fit(
+                network, train, val, config, run,
+                resume=resume, force=force, quiet=quiet, loaded=loaded, fabric=fabric, unlabelled=unlabelled,
+            )  # fmt: skip
+        finally:
+            with suppress(OSError):  # a full disk was reported already
+                write_curves(run)
+        network.load_state_dict(read_network(run.weights).tensors)
+        add_run_facts(run, network, train, val, None if resume else loaded)
 
 
 def fit(
