@@ -5,6 +5,7 @@ import random
 import shutil
 from pathlib import Path
 
+import cvat_exports
 import pytest
 from fuzzing import Fuzz, spoil_bytes, spoil_json
 
@@ -53,10 +54,28 @@ def broken(content: bytes, suffix: str, rng: random.Random) -> bytes:
     return spoil_bytes(content, rng)
 
 
+WRITTEN = {
+    "labelme-xml": cvat_exports.write_labelme_3,
+    "datumaro": cvat_exports.write_datumaro,
+    "voc": cvat_exports.write_segmentation_mask,
+}
+
+
 @pytest.mark.parametrize("tool", FORMATS)
 def test_labels_of_other_tools(fuzz: Fuzz, tmp_path: Path, tool: str) -> None:
-    source, out = tmp_path / "labels", tmp_path / "out"
-    shutil.copytree(TOOLS / tool, source)
+    shutil.copytree(TOOLS / tool, tmp_path / "labels")
+    import_broken(fuzz, tmp_path, FORMATS[tool])
+
+
+@pytest.mark.parametrize("form", WRITTEN)
+def test_exports_of_cvat(fuzz: Fuzz, tmp_path: Path, form: str) -> None:
+    WRITTEN[form](tmp_path / "labels")
+    import_broken(fuzz, tmp_path, form)
+
+
+def import_broken(fuzz: Fuzz, folder: Path, form: str) -> None:
+    """Imports the labels in a folder many times, with one of the files broken."""
+    source, out = folder / "labels", folder / "out"
     files = sorted(path for path in source.rglob("*") if path.is_file())
     good = {path: path.read_bytes() for path in files}
 
@@ -68,9 +87,9 @@ def test_labels_of_other_tools(fuzz: Fuzz, tmp_path: Path, tool: str) -> None:
         path, content = changed
         path.write_bytes(content)
         try:
-            import_dataset(source, out, ImportOptions(format=FORMATS[tool], overwrite=True))
+            import_dataset(source, out, ImportOptions(format=form, overwrite=True))
         finally:
-            assert [p.name for p in tmp_path.iterdir() if p not in (source, out)] == []
+            assert [p.name for p in folder.iterdir() if p not in (source, out)] == []
             path.write_bytes(good[path])
 
     fuzz(make, read, one_of=4)

@@ -29,6 +29,8 @@ class SourceFormat(StrEnum):
     MASKS = "masks"
     SUPERVISELY = "supervisely"
     CVAT_XML = "cvat-xml"
+    LABELME_XML = "labelme-xml"
+    DATUMARO = "datumaro"
 
 
 def import_(

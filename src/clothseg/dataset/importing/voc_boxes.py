@@ -127,8 +127,8 @@ def _first_pixel(texts: Iterable[str | None]) -> int:
 def _lists(source: Path) -> dict[str, str]:
     """The split of each photo by its stem, from the lists of `ImageSets/Main`."""
     splits: dict[str, str] = {}
-    for split in ("train", "val", "test"):
-        for file in source.rglob(f"ImageSets/Main/{split}.txt"):
+    for file in sorted(source.rglob("ImageSets/Main/*.txt")):
+        if split := SPLITS.get(file.stem.lower()):
             lines = file.read_text(encoding="utf-8-sig", errors="replace").splitlines()
             splits |= {line.split()[0]: split for line in lines if line.strip()}
     return splits

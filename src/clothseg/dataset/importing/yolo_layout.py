@@ -114,8 +114,9 @@ def _by_keys(tree: Mapping[str, Any], config: Path, files: list[Path]) -> dict[s
     if isinstance(tree.get("path"), str):
         bases.insert(0, config.parent / tree["path"])
     photos: dict[str, dict[Path, Path]] = {}
+    named = {str(key).lower(): value for key, value in tree.items()}
     for key, split in SPLITS.items():
-        given = tree.get(key)
+        given = named.get(key)
         for text in given if isinstance(given, list) else [given]:
             if not isinstance(text, str) or not text.strip():
                 continue
@@ -131,14 +132,20 @@ def _by_keys(tree: Mapping[str, Any], config: Path, files: list[Path]) -> dict[s
 
 
 def _existing(text: str, bases: Iterable[Path]) -> Path | None:
-    """The path, also where Roboflow writes `../train/images` for a folder beside `data.yaml`."""
+    """The path, also where folders before it are of another place.
+
+    Roboflow writes `../train/images` for a folder beside `data.yaml`, CVAT `data/images/train/a.jpg` for a file in
+    `images`, and others the path on the computer where the dataset was made.
+    """
     clean = text.strip().replace("\\", "/")
-    inside = clean
-    while inside.startswith("../"):
-        inside = inside[3:]
-    for base in bases:
-        for name in dict.fromkeys((clean, inside)):
-            if os.path.exists(base / name):
+    parts = [part for place, part in enumerate(clean.split("/")) if place or part]
+    while parts[:1] == [".."]:
+        parts = parts[1:]
+    shorter = ["/".join(parts[start:]) for start in range(max(1, len(parts) - 1))]
+    places = list(bases)
+    for name in dict.fromkeys((clean, *shorter)):
+        for base in places:
+            if name and os.path.exists(base / name):
                 return base / name
     return None
 
