@@ -69,6 +69,7 @@ class Wanted(StrEnum):
     DATASET = "a dataset"
     RUN = "a run or a weights file"
     EVALUATED = "an evaluated run"
+    TRAINED = "the folder of a run"
     OPEN_IMAGES = "a folder of Open Images files"
 
 
@@ -76,6 +77,7 @@ _RIGHT = {
     Wanted.DATASET: {PathKind.DATASET, PathKind.COCO, PathKind.FILE},
     Wanted.RUN: {PathKind.RUN, PathKind.WEIGHTS, PathKind.FILE},
     Wanted.EVALUATED: {PathKind.RUN},
+    Wanted.TRAINED: {PathKind.RUN},
     Wanted.OPEN_IMAGES: {PathKind.OPEN_IMAGES},
 }
 
@@ -139,7 +141,7 @@ def _advice(path: Path, kind: PathKind, wanted: Wanted) -> str:
         return "download it first" if kind is PathKind.URL else "unpack it first"
     if inside := _inside(path, wanted):
         return f"did you mean {inside}?"
-    if wanted in {Wanted.RUN, Wanted.EVALUATED}:
+    if wanted in {Wanted.RUN, Wanted.EVALUATED, Wanted.TRAINED}:
         return _way_to_run(kind, wanted)
     if wanted is Wanted.OPEN_IMAGES and kind in _RIGHT[Wanted.DATASET]:
         return "a COCO dataset needs no build, `clothseg fit` takes it"
