@@ -149,10 +149,7 @@ def test_a_coco_file_can_be_evaluated_on(place: Path, run_command: RunCommand, t
         (("curves", "labels.zip", "--out", "o.png"), "an archive, not the folder of a run; unpack it first"),
         (("figures", "labels.zip", "--out", "o"), "an archive, not an evaluated run; unpack it first"),
         (("export", "labels.zip", "--out", "o.onnx"), "an archive, not a run or a weights file; unpack it first"),
-        (
-            ("weights", "convert", "labels.zip", "--out", "o"),
-            "an archive, not a run or a weights file; unpack it first",
-        ),
+        (("weights", "inspect", "labels.zip"), "an archive, not a run or a weights file; unpack it first"),
     ],
 )
 def test_a_zip_is_to_be_unpacked(

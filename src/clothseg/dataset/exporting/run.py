@@ -6,7 +6,7 @@ from typing import Any
 
 from clothseg.dataset.coco import CocoLikeDataset
 from clothseg.dataset.exporting.coco_files import write_coco_split
-from clothseg.dataset.exporting.label_maps import write_class_names, write_label_map_split
+from clothseg.dataset.exporting.label_maps import require_class_names, write_class_names, write_label_map_split
 from clothseg.dataset.exporting.options import LOSSES, ExportOptions, ExportSummary
 from clothseg.dataset.exporting.photos import Losses, photos_of
 from clothseg.dataset.exporting.yolo_files import write_data_yaml, write_yolo_split
@@ -39,7 +39,7 @@ def export_dataset(
 
     Raises:
         ClothsegError: `out` exists already, or has the dataset in it.
-        DataError: the dataset cannot be read, or its splits have different classes.
+        DataError: the dataset cannot be read, its splits have different classes, or the format cannot have a class.
     """
     require_outside_inputs(out, [data])
     splits = {
@@ -51,6 +51,8 @@ def export_dataset(
     for split, dataset in splits.items():
         if dataset.classes != classes:
             raise DataError(f"{data}: {split} has the classes {dataset.classes}, but train has {classes}")
+    if options.format == "label-maps":
+        require_class_names(classes)
     losses, photos, objects = Losses(), {}, {}
     names = OutputNames()
     with atomic_folder(out, overwrite=options.overwrite) as folder:
