@@ -5,7 +5,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import torch
@@ -20,6 +19,7 @@ from clothseg.evaluation import coco, truth_of
 from clothseg.evaluation.evaluate import missing_note
 from clothseg.evaluation.intervals import Resampler, draws, percentile_interval
 from clothseg.evaluation.power_law import Extrapolation, extrapolate
+from clothseg.evaluation.stored import checked_results
 from clothseg.evaluation.truth import GroundTruth
 from clothseg.evaluation.validate_results import validate_results
 from clothseg.evaluation.values import Interval
@@ -192,10 +192,10 @@ def _train_part(
     quiet: bool,
     device: str | torch.device,
     progress: ProgressBar,
-) -> list[CocoResult]:
+) -> Sequence[CocoResult]:
     """The detections after training on one part: those of `predictions.json`, if it was trained before."""
     if run.predictions.is_file():
-        return cast(list[CocoResult], read_json(run.predictions))
+        return checked_results(run.predictions, truth_of(val))
     begun = run.last.is_file()
     model = Model(config).build(subset.classes)
     if not begun:
