@@ -23,7 +23,8 @@ _WEIGHTS = frozenset({".safetensors", ".pth", ".pt", ".pkl", ".h5", ".hdf5", ".b
 _ARCHIVES = frozenset({".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"})
 _MASK_FOLDERS = frozenset({"mask", "masks", "segmentation", "segmentations", "labelmaps", "annotations", "labels"})
 _DATUMARO = re.compile(rb'"categories"\s*:\s*\{')  # in COCO it is a list
-_YOLO_LINE = re.compile(rb"\d+( -?[\d.]+(e-?\d+)?){4,}\s*$", re.MULTILINE)
+YOLO_LINE = re.compile(rb"\d+( -?[\d.]+(e-?\d+)?){4,}\s*$", re.MULTILINE)
+"""The line of an object in a label file of YOLO."""
 
 
 class PathKind(StrEnum):
@@ -223,13 +224,14 @@ def _labels(inside: _Contents) -> PathKind | None:
     """The form of the labels in a folder; None without any."""
     if any(file.name == "meta.json" for file in inside.files) and any("ann" in file.parts for file in inside.files):
         return PathKind.SUPERVISELY
-    found = [_classify_json(start) for file, start in inside.starts(".json") if len(file.parts) <= _ANNOTATIONS_DEPTH]
+    kinds = [(_classify_json(start), len(file.parts)) for file, start in inside.starts(".json")]
+    found = [kind for kind, depth in kinds if depth <= _ANNOTATIONS_DEPTH or kind in FOREIGN_LABELS]
     if PathKind.COCO in found:
         return PathKind.DATASET
     found += [_classify_xml(start) for _, start in inside.starts(".xml")]
     if any(part in {"SegmentationObject", "SegmentationClass"} for file in inside.files for part in file.parts):
         found.append(PathKind.VOC)
-    if any(_YOLO_LINE.match(start) for _, start in inside.starts(".txt")):
+    if any(YOLO_LINE.match(start) for _, start in inside.starts(".txt")):
         found.append(PathKind.YOLO)
     masks = [file for file in inside.with_suffix(".png") if _is_mask(file)]
     if masks and len(inside.photos) > len(masks):

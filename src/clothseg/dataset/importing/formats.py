@@ -18,6 +18,7 @@ from clothseg.dataset.importing.yolo import read_yolo
 from clothseg.dataset.importing.yolo_layout import has_data_yaml
 from clothseg.errors import DataError
 from clothseg.paths import PathKind, classify_path
+from clothseg.suggestions import near_path
 
 READERS: Mapping[str, Callable[[Path], LabelSource]] = {
     "yolo": read_yolo,
@@ -56,7 +57,7 @@ def open_source(source: Path, form: str = AUTO) -> LabelSource:
         DataError: there is no such path, the format is unknown, or the files of the format are missing or broken.
     """
     if not source.exists():
-        raise DataError(f"{source}: no such file or folder")
+        raise DataError(f"{source}: no such file or folder{near_path(source)}")
     if form not in {AUTO, *READERS}:
         raise DataError(f"unknown format {form!r}; use {', '.join([AUTO, *READERS])}")
     if source.is_file() and zipfile.is_zipfile(source):

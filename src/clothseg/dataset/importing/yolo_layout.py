@@ -9,6 +9,7 @@ from typing import Any
 from clothseg.config.yaml_text import parse_yaml
 from clothseg.dataset.importing.labels import PhotoIndex
 from clothseg.errors import ConfigError, DataError, shown
+from clothseg.paths import YOLO_LINE
 from clothseg.photos import photo_exists
 
 SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
@@ -180,6 +181,15 @@ def label_path(photo: Path) -> Path:
         if photo_exists(moved) or not photo.with_suffix(".txt").is_file():
             return moved
     return photo.with_suffix(".txt")
+
+
+def is_label_file(file: Path) -> bool:
+    """Whether a text file begins with the line of an object."""
+    try:
+        with file.open("rb") as stream:
+            return bool(YOLO_LINE.match(stream.read(1 << 16).lstrip()))
+    except OSError:
+        return False
 
 
 def has_data_yaml(source: Path) -> bool:
