@@ -251,6 +251,24 @@ def test_faults_of_the_dataset_are_listed(tmp_path: Path) -> None:
     assert summary.photos == {"train": 1, "val": 1}
 
 
+def test_photos_that_cannot_be_read_or_do_not_fit_are_left_out_and_named(tmp_path: Path) -> None:
+    block = np.zeros(SIZE, dtype=bool)
+    block[2:8, 2:8] = True
+    write_dataset(tmp_path / "data", {stem: [("Dress", block)] for stem in "abcd"})
+    images = tmp_path / "data" / "images"
+    (images / "b.jpg").write_bytes((images / "b.jpg").read_bytes()[:300])
+    write_photo(images / "c.jpg", SIZE, orientation=6)  # turned after it was labelled
+    for form in ("coco", "yolo", "label-maps"):
+        summary = export_dataset(tmp_path / "data", tmp_path / form, ExportOptions(format=form))
+        assert summary.losses == {"unreadable_photos": 2}
+        assert [text.split(":")[0].rpartition("/")[2] for text in summary.failed] == ["b.jpg", "c.jpg"]
+        assert sorted(path.stem for path in (tmp_path / form).rglob("*.jpg")) == ["a", "d"]
+    shutil.rmtree(images)
+    with pytest.raises(DataError, match=r"no photo is left; the first: .*a\.jpg: no such photo"):
+        export_dataset(tmp_path / "data", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_name_that_no_file_can_have_is_a_missing_photo(tmp_path: Path) -> None:
     write_dataset(tmp_path / "data", {"a": [("Dress", RING)], "b": [("Dress", RING)], "c": [("Dress", RING)]})
     file = tmp_path / "data" / "annotations" / "train.json"

@@ -39,7 +39,8 @@ def export_dataset(
 
     Raises:
         ClothsegError: `out` exists already, or has the dataset in it.
-        DataError: the dataset cannot be read, its splits have different classes, or the format cannot have a class.
+        DataError: the dataset cannot be read, its splits have different classes, the format cannot have a class, or no
+            photo can be read. Nothing is written then.
     """
     require_outside_inputs(out, [data])
     splits = {
@@ -65,6 +66,8 @@ def export_dataset(
             else:
                 counts = write_label_map_split(folder, split, found, classes, options, losses)
             photos[split], objects[split] = counts
+        if not any(photos.values()):
+            raise DataError(f"{data}: no photo is left; the first: {losses.failed[0] if losses.failed else 'none'}")
         if options.format == "yolo":
             write_data_yaml(folder, list(splits), classes)
         elif options.format == "label-maps":
