@@ -52,7 +52,8 @@ def write_coco(root: Path, subsets: Sequence[str] = ("default",)) -> None:
     rows = _photos(lambda subset: root / "images" / subset, subsets)
     (root / "annotations").mkdir()
     for subset in subsets:
-        images, annotations = [], []
+        images: list[dict[str, object]] = []
+        annotations: list[dict[str, object]] = []
         for number, (_, stem, own) in enumerate((row for row in rows if row[0] == subset), start=1):
             blank = {"license": 0, "flickr_url": "", "coco_url": "", "date_captured": 0}
             sides = {"width": SIZE[1], "height": SIZE[0]}

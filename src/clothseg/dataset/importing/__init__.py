@@ -1,4 +1,4 @@
-"""Labels of other tools to a COCO dataset: YOLO, labelme, Pascal VOC, mask files, Supervisely, CVAT, LabelMe 3.0, Datumaro.
+"""Labels of other tools to a COCO dataset, for example of YOLO, labelme, Pascal VOC, CVAT and Supervisely.
 
 A format is a function from a path to a `LabelSource`, with an entry in `READERS` and a branch in `formats.detect`.
 """

@@ -25,6 +25,7 @@ from clothseg.dataset.importing.xml_files import first_tag, xml_root
 from clothseg.dataset.importing.yolo_layout import SPLITS
 from clothseg.errors import DataError
 from clothseg.instances import Rle, encode
+from clothseg.instances.rle import BoolMask
 from clothseg.photos import open_picture
 
 _MASKS = "Masks"
@@ -116,4 +117,5 @@ def _draw(shape: ET.Element, folder: Path, size: Size) -> Rle:
     if values.shape[:2] != size:
         raise DataError(f"{path}: the mask has {values.shape[:2]} pixels (height, width), but the photo has {size}")
     transparent = (values[..., 3] < 255).any()
-    return encode((values[..., 3] > 0) if transparent else values[..., :3].any(axis=2))
+    mask: BoolMask = (values[..., 3] if transparent else values[..., :3].max(axis=2)) > 0
+    return encode(mask)
