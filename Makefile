@@ -39,10 +39,10 @@ docs: $(INSTALLED)
 wheel-test: $(INSTALLED)
 	$(BIN)/pytest -n 0 -m slow tests/test_wheel.py
 
-# Hours. Another number: make fuzz INPUTS=1000
+# Hours of processor time, on all cores. Another number: make fuzz INPUTS=1000
 INPUTS ?= 100000
 fuzz: $(INSTALLED)
-	CLOTHSEG_FUZZ_INPUTS=$(INPUTS) $(BIN)/pytest tests/fuzz
+	CLOTHSEG_FUZZ_INPUTS=$(INPUTS) $(BIN)/pytest tests/fuzz -n auto --dist worksteal
 
 # All but gpu_check.py, which repeats parts of the others: python benchmarks/gpu_check.py
 bench: $(INSTALLED)

@@ -416,3 +416,10 @@ def test_every_network_has_a_title_of_its_own() -> None:
     titles = [settings.title for settings in NETWORK_SETTINGS.values()]
     assert all(titles)
     assert len(set(titles)) == len(titles)
+
+
+@pytest.mark.parametrize("preset", preset_names())
+def test_the_tree_of_a_configuration_is_that_of_its_yaml(preset: str) -> None:
+    config = Config.load(preset)
+    assert config.to_tree() == yaml.safe_load(config.to_yaml())
+    assert Config.from_tree(config.to_tree(), [], preset) == config

@@ -22,7 +22,8 @@ _WINDOWS_WAITS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 _LONGEST_SUFFIX = 16
 _TEMPORARY = re.compile(r"\.[0-9a-f]{16}(\..+)?")
 LOCK_NAME = ".clothseg-lock"
-"""A file that keeps two commands from writing to a folder at once. After a kill it may be left."""
+"""A file that keeps two commands from writing to a folder at once. After a kill it may be left. Other locks of a folder
+have longer names."""
 LONGEST_STEM = 100
 """Bytes (UTF-8) of a name before numbers and suffix are added. Encrypted file systems allow 143 bytes in all."""
 _RESERVED = frozenset(
@@ -73,7 +74,8 @@ def atomic_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     """Yields an empty temporary folder beside `path`; on success it is renamed to `path`.
 
     Raises:
-        ClothsegError: `path` exists already, and `overwrite` is not set. Nothing changes then.
+        ClothsegError: `path` exists already, or at the end because another command wrote it, and `overwrite` is not
+            set. Nothing changes then.
     """
     require_absent(path, overwrite=overwrite)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -82,6 +84,7 @@ def atomic_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         with _errors_name(path, temporary):
             temporary.mkdir()
             yield temporary
+            require_absent(path, overwrite=overwrite)
             _put_folder(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -174,7 +177,11 @@ class OutputNames:
 
 def require_absent(path: Path, *, overwrite: bool = False) -> None:
     """Raises ClothsegError if `path` exists and may not be replaced. An empty folder counts as absent."""
-    if overwrite or not path.exists() or (path.is_dir() and all(inside.name == LOCK_NAME for inside in path.iterdir())):
+    if (
+        overwrite
+        or not path.exists()
+        or (path.is_dir() and all(inside.name.startswith(LOCK_NAME) for inside in path.iterdir()))
+    ):
         return
     raise ClothsegError(f"{path} exists already; choose another place, or add --overwrite to replace it")
 

@@ -126,31 +126,38 @@ def file_facts(path: Path) -> tuple[str, int, int]:
 
 
 @contextmanager
-def folder_lock(folder: Path) -> Iterator[None]:
+def folder_lock(folder: Path, of: str = "") -> Iterator[None]:
     """Keeps a second command from writing to the same folder at the same time.
 
     What a killed command left there besides its records is deleted.
 
+    Args:
+        folder: is created.
+        of: names the lock, so that commands that write different files of a folder can run at the same time.
+
     Raises:
-        ClothsegError: another command is writing there.
+        ClothsegError: another command is writing there, or the folder cannot be written.
     """
     made = [place for place in (folder, *folder.parents) if not place.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / LOCK_NAME)
+    path = folder / f"{LOCK_NAME}{of and '-'}{of}"
+    lock = FileLock(path)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         lock.acquire(blocking=False)
     except Timeout as error:
         raise ClothsegError(
             f"{folder}: another command is writing to this folder; wait until it ends, or choose another place"
         ) from error
+    except OSError as error:
+        raise ClothsegError(f"{folder}: the folder cannot be written ({error}); choose another place") from error
     try:
-        if is_unfinished(folder):
+        if not of and is_unfinished(folder):
             remove_temporary(folder)
         yield
     finally:
         lock.release()
         with suppress(OSError):
-            (folder / LOCK_NAME).unlink()
+            path.unlink()
         for place in made:
             if any(place.iterdir()):
                 break

@@ -22,7 +22,9 @@ _START = 4096  # bytes that are read of each
 _WEIGHTS = frozenset({".safetensors", ".pth", ".pt", ".pkl", ".h5", ".hdf5", ".bin", ".ckpt"})
 _ARCHIVES = frozenset({".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"})
 _MASK_FOLDERS = frozenset({"mask", "masks", "segmentation", "segmentations", "labelmaps", "annotations", "labels"})
-_YOLO_LINE = re.compile(rb"\d+( -?[\d.]+(e-?\d+)?){4,}\s*$", re.MULTILINE)
+_DATUMARO = re.compile(rb'"categories"\s*:\s*\{')  # in COCO it is a list
+YOLO_LINE = re.compile(rb"\d+( -?[\d.]+(e-?\d+)?){4,}\s*$", re.MULTILINE)
+"""The line of an object in a label file of YOLO."""
 
 
 class PathKind(StrEnum):
@@ -38,6 +40,8 @@ class PathKind(StrEnum):
     YOLO = "labels in the form of YOLO"
     LABELME = "labels of labelme"
     CVAT = "labels in CVAT's XML"
+    LABELME_XML = "labels in the XML of LabelMe 3.0"
+    DATUMARO = "labels in Datumaro's JSON"
     VOC = "labels in the form of Pascal VOC"
     SUPERVISELY = "labels of Supervisely"
     LABEL_STUDIO = "labels in Label Studio's own JSON"
@@ -54,7 +58,7 @@ class PathKind(StrEnum):
 
 FOREIGN_LABELS = frozenset(
     {
-        *(PathKind.YOLO, PathKind.LABELME, PathKind.CVAT, PathKind.VOC),
+        *(PathKind.YOLO, PathKind.LABELME, PathKind.CVAT, PathKind.VOC, PathKind.LABELME_XML, PathKind.DATUMARO),
         *(PathKind.SUPERVISELY, PathKind.LABEL_STUDIO, PathKind.MASKS),
     }
 )
@@ -66,6 +70,7 @@ class Wanted(StrEnum):
     DATASET = "a dataset"
     RUN = "a run or a weights file"
     EVALUATED = "an evaluated run"
+    TRAINED = "the folder of a run"
     OPEN_IMAGES = "a folder of Open Images files"
 
 
@@ -73,6 +78,7 @@ _RIGHT = {
     Wanted.DATASET: {PathKind.DATASET, PathKind.COCO, PathKind.FILE},
     Wanted.RUN: {PathKind.RUN, PathKind.WEIGHTS, PathKind.FILE},
     Wanted.EVALUATED: {PathKind.RUN},
+    Wanted.TRAINED: {PathKind.RUN},
     Wanted.OPEN_IMAGES: {PathKind.OPEN_IMAGES},
 }
 
@@ -136,7 +142,7 @@ def _advice(path: Path, kind: PathKind, wanted: Wanted) -> str:
         return "download it first" if kind is PathKind.URL else "unpack it first"
     if inside := _inside(path, wanted):
         return f"did you mean {inside}?"
-    if wanted in {Wanted.RUN, Wanted.EVALUATED}:
+    if wanted in {Wanted.RUN, Wanted.EVALUATED, Wanted.TRAINED}:
         return _way_to_run(kind, wanted)
     if wanted is Wanted.OPEN_IMAGES and kind in _RIGHT[Wanted.DATASET]:
         return "a COCO dataset needs no build, `clothseg fit` takes it"
@@ -218,13 +224,14 @@ def _labels(inside: _Contents) -> PathKind | None:
     """The form of the labels in a folder; None without any."""
     if any(file.name == "meta.json" for file in inside.files) and any("ann" in file.parts for file in inside.files):
         return PathKind.SUPERVISELY
-    found = [_classify_json(start) for file, start in inside.starts(".json") if len(file.parts) <= _ANNOTATIONS_DEPTH]
+    kinds = [(_classify_json(start), len(file.parts)) for file, start in inside.starts(".json")]
+    found = [kind for kind, depth in kinds if depth <= _ANNOTATIONS_DEPTH or kind in FOREIGN_LABELS]
     if PathKind.COCO in found:
         return PathKind.DATASET
-    found += [PathKind.CVAT if b"<annotations>" in start else PathKind.VOC for _, start in inside.starts(".xml")]
+    found += [_classify_xml(start) for _, start in inside.starts(".xml")]
     if any(part in {"SegmentationObject", "SegmentationClass"} for file in inside.files for part in file.parts):
         found.append(PathKind.VOC)
-    if any(_YOLO_LINE.match(start) for _, start in inside.starts(".txt")):
+    if any(YOLO_LINE.match(start) for _, start in inside.starts(".txt")):
         found.append(PathKind.YOLO)
     masks = [file for file in inside.with_suffix(".png") if _is_mask(file)]
     if masks and len(inside.photos) > len(masks):
@@ -248,8 +255,14 @@ def _classify_file(path: Path) -> PathKind:
             return kind
     start = _start(path)
     if suffix == ".xml":
-        return PathKind.CVAT if b"<annotations>" in start else PathKind.VOC
+        return _classify_xml(start)
     return _classify_json(start) if suffix == ".json" else PathKind.FILE
+
+
+def _classify_xml(start: bytes) -> PathKind:
+    if b"<annotations>" in start:
+        return PathKind.CVAT
+    return PathKind.LABELME_XML if b"<sourceImage" in start or b"<nrows>" in start else PathKind.VOC
 
 
 def _classify_json(start: bytes) -> PathKind:
@@ -261,6 +274,8 @@ def _classify_json(start: bytes) -> PathKind:
         return PathKind.LABELME
     if b'"classTitle"' in text or (b'"tags"' in text and (b'"objects"' in text or b'"classes"' in text)):
         return PathKind.SUPERVISELY
+    if _DATUMARO.search(text):
+        return PathKind.DATUMARO
     whole = len(start) < _START
     other = any(key in text for key in (b'"protocol"', b'"timings"', b'"cutouts"'))  # clothseg's own files
     if other or (whole and b'"images"' not in text and b'"annotations"' not in text):

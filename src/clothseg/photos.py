@@ -33,6 +33,8 @@ SUFFIXES = frozenset(
     }
 )
 """Of the files in a folder that are photos."""
+_ARCHIVES = (b"pk\x03\x04", b"\x1f\x8b", b"7z\xbc\xaf", b"rar!")
+"""The first bytes of ZIP, gzip, 7z and RAR, in lower case."""
 _ORIENTATION = 0x0112
 _FIRST_TURNED = 5  # of the EXIF orientations that exchange height and width
 _UPRIGHT = {
@@ -180,6 +182,8 @@ def _unknown(path: Path) -> str:
     suffix = path.suffix.lower()
     with path.open("rb") as file:
         start = file.read(512).lstrip().lower()
+    if start.startswith(_ARCHIVES):
+        return "an archive, not a photo; unpack it first"
     if start.startswith((b"<!doctype html", b"<html")):
         return "a web page with the name of a photo; download the photo itself"
     if suffix in HEIF_SUFFIXES and "HEIF" not in formats_that_are_read():

@@ -14,7 +14,7 @@ from clothseg.files import atomic_write, is_finite_number, read_json, replace_fi
 _KINDS: dict[str, Any] = {
     **dict.fromkeys(("data", "device", "weights", "frozen", "precision"), str),
     **dict.fromkeys(("timings", "photos", "parameters", "versions", "anchors"), dict),
-    "classes": list,
+    **{"classes": list, "lost": list, "left_out": dict},
     "steps": int,
 }
 """The types of the facts that others read. More facts may be there."""

@@ -13,11 +13,14 @@ from PIL import Image
 
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset, readable
+from clothseg.dataset.readable import read_left_out
 from clothseg.errors import DataError, PhotoError, UnreadPhotosError
 from clothseg.evaluation import Metrics, evaluate_coco, evaluate_network, truth_of
 from clothseg.models import MaskRCNN
 from clothseg.photos import read_photo
 from clothseg.prediction import OutputFormat
+from clothseg.runs import RunFolder
+from clothseg.training import read_checkpoint
 
 from .conftest import TINY, RunCommand
 
@@ -130,6 +133,75 @@ def test_training_and_evaluation_leave_them_out(
     assert named(capsys.readouterr().err, bad)
     assert run_command("dataset", "check", dataset, "--json") == 1
     assert named(capsys.readouterr().out.replace('"', ":"), bad) == bad
+
+
+def test_a_run_continues_without_the_photos_that_it_left_out_or_lost(
+    dataset: Path, run_command: RunCommand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A photo that is repaired stays out, and photos that vanish later, of both splits, do not end the run."""
+    run, words = dataset / "run", ("--set", "train.steps_per_epoch=9")
+    assert run_command("fit", dataset, "--out", run, *QUICK, *words, "--quiet") == 1
+    begun = read_checkpoint(RunFolder(run).last)
+    photo(dataset / "images" / "bad-empty.jpg", 1)
+    for name in ("plain0.jpg", "odd-cmyk.jpg"):
+        (dataset / "images" / name).unlink()
+    capsys.readouterr()
+    assert run_command("fit", dataset, "--out", run, "--more-epochs", 3, "--quiet") == 1
+    assert named(capsys.readouterr().err, ["bad-empty.jpg", "plain0.jpg"]) == ["bad-empty.jpg", "plain0.jpg"]
+    ended = read_checkpoint(RunFolder(run).last)
+    assert (ended.data, ended.step) == (begun.data, 36)
+    left = read_left_out(RunFolder(run).facts)
+    assert left is not None and len(left["train"]) == len(left["val"]) > 10
+
+
+def test_figures_names_each_once_and_draws_the_others(
+    dataset: Path, run_command: RunCommand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [image["file_name"] for image in json.loads((dataset / "annotations" / "val.json").read_text())["images"]]
+    bad = [name for name in names if name.startswith("bad-")]
+    run = dataset / "run"
+    run_command("fit", dataset, "--out", run, *QUICK, "--quiet")
+    run_command("evaluate", run, dataset, "--quiet")
+    rows = json.loads((dataset / "annotations" / "val.json").read_text())["annotations"]
+    (run / "predictions.json").write_text(json.dumps([row | {"score": 0.9} for row in rows]))
+    capsys.readouterr()
+    out = dataset / "figures"
+    assert run_command("figures", run, "--data", dataset, "--out", out, "--all", "--best", 99, "--quiet") == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert [sum(f"{name}:" in line for line in lines) for name in bad] == [1] * len(bad)
+    assert len(lines) == len(bad)
+    drawn = {path.stem.lower() for path in (out / "photos").iterdir()}
+    assert [name for name in names if name not in bad and Path(name).stem not in drawn] == []
+    assert len(drawn) == len(names) - len(bad)
+    assert (out / "Suit.png").is_file()
+
+
+@pytest.mark.parametrize("place", ["garment", "background", "both"])
+def test_compose_names_a_photo_that_cannot_be_read(
+    place: str, network: Path, tmp_path: Path, run_command: RunCommand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a background, as a cut-out, and as a photo to cut from; nothing is written."""
+    bad, out = bad_photos(tmp_path), tmp_path / "out.jpg"
+    good = tmp_path / "good.png"
+    Image.new("RGBA", (40, 40), (200, 30, 30, 128)).save(good)
+    for name in bad:
+        garment, background = (
+            tmp_path / name if place in (part, "both") else good for part in ("garment", "background")
+        )
+        for more in ((), ("--replace", network, "--class", "Suit")):
+            assert run_command("compose", garment, background, "--out", out, *more, "--quiet") == 2, name
+            error = capsys.readouterr().err
+            assert f"{name}:" in error and len(error.splitlines()) == 1, error
+            assert not out.exists()
+
+
+def test_compose_takes_odd_photos(network: Path, tmp_path: Path, run_command: RunCommand) -> None:
+    good = tmp_path / "good.png"
+    Image.new("RGBA", (40, 40), (200, 30, 30, 128)).save(good)
+    for name in odd_photos(tmp_path):
+        out = tmp_path / f"out-{name}.jpg"
+        assert run_command("compose", good, tmp_path / name, "--out", out, "--quiet") == 0, name
+        assert read_photo(out).shape == read_photo(tmp_path / name).shape
 
 
 def test_readable_agrees_with_reading(dataset: Path) -> None:

@@ -1,6 +1,7 @@
 """`clothseg learning-curve` on a few tiny photos: the files, resuming, and what is refused."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -55,3 +56,25 @@ def test_parts_are_trained_once(tmp_path: Path, run_command: RunCommand, capsys:
     assert run_command("learning-curve", data, "--out", tmp_path / "new", "--parts", "9/8", *settings) == 2
     assert "--parts: 9/8" in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
+
+
+def test_it_continues_when_photos_have_vanished(
+    tmp_path: Path, run_command: RunCommand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, out = tmp_path / "data", tmp_path / "curve"
+    build_dataset(sample.folder(), data, ["Suit", "Dress", "Jeans"], BuildOptions(limit=6, max_size=64))
+    settings = [word for value in (*TINY, "train.steps_per_epoch=9") for word in ("--set", value)]
+    call = ("learning-curve", data, "--out", out, "--parts", "3,1", "--quiet", *settings)
+    assert run_command(*call) == 0
+    whole = max(out.glob("photos-*"))
+    shutil.rmtree(whole)  # as if it stopped after the first part
+    gone = []
+    for split in ("train", "val"):
+        images = json.loads((data / "annotations" / f"{split}.json").read_text())["images"]
+        gone.append(images[0]["file_name"])
+        (data / "images" / gone[-1]).unlink()
+    capsys.readouterr()
+    assert run_command(*call, "--resume") == 1
+    error = capsys.readouterr().err
+    assert [error.count(f"{name}: no such photo") for name in gone] == [1, 1]
+    assert (whole / "weights.safetensors").is_file()

@@ -1,6 +1,7 @@
 """Wrong paths, names and words: each message says what was looked for, and the nearest thing that exists."""
 
 import shutil
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -72,7 +73,7 @@ CASES: list[tuple[str, Sequence[str]]] = [
     ("figures runs/demo --out f", ["clothseg evaluate runs/demo DATA"]),
     ("compare runs/demo runs/nope --data data/demo", ["clothseg evaluate runs/demo"]),
     ("compare runs/nope runs/demo --data data/demo", ["runs/nope: no such run or results file; runs/ has demo"]),
-    ("curves runs/dem", ["no such run; did you mean runs/demo?"]),
+    ("curves runs/dem", ["expected the folder of a run; did you mean runs/demo?"]),
     ("predict runs/dem my-photos --out f", ["did you mean runs/demo?"]),
     ("predict my-photos runs/demo --out f", ["the run comes first"]),
     ("predict runs/demo my-photo --out f", ["did you mean my-photos?"]),
@@ -127,3 +128,42 @@ def test_a_coco_file_can_be_evaluated_on(place: Path, run_command: RunCommand, t
         assert run_command("evaluate", run, file, "--quiet") == 0
         assert (run / "metrics.json").read_text() == metrics
         assert "data:image/webp" in (run / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("fit", "labels.zip", "--out", "o"), "an archive, not a dataset; unpack it first"),
+        (("evaluate", "labels.zip", "labels.zip"), "an archive, not a dataset; unpack it first"),
+        (("learning-curve", "labels.zip", "--out", "o"), "an archive, not a dataset; unpack it first"),
+        (("dataset", "check", "labels.zip"), "an archive, not a dataset; unpack it first"),
+        (("dataset", "show", "labels.zip", "--out", "o"), "an archive, not a dataset; unpack it first"),
+        (
+            ("dataset", "export", "labels.zip", "--format", "yolo", "--out", "o"),
+            "an archive, not a dataset; unpack it first",
+        ),
+        (("dataset", "import", "labels.zip", "--out", "o"), "unpack it and give the folder"),
+        (("dataset", "build", "labels.zip", "--out", "o"), "an archive, not a folder of Open Images files; unpack it"),
+        (("dataset", "stats", "labels.zip"), "an archive, not a folder of Open Images files; unpack it first"),
+        (("compose", "labels.zip", "labels.zip", "--out", "o.png"), "an archive, not a photo; unpack it first"),
+        (("curves", "labels.zip", "--out", "o.png"), "an archive, not the folder of a run; unpack it first"),
+        (("figures", "labels.zip", "--out", "o"), "an archive, not an evaluated run; unpack it first"),
+        (("export", "labels.zip", "--out", "o.onnx"), "an archive, not a run or a weights file; unpack it first"),
+        (("weights", "inspect", "labels.zip"), "an archive, not a run or a weights file; unpack it first"),
+    ],
+)
+def test_a_zip_is_to_be_unpacked(
+    words: tuple[str, ...],
+    reason: str,
+    tmp_path: Path,
+    run_command: RunCommand,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with zipfile.ZipFile("labels.zip", "w") as archive:
+        archive.writestr("annotations/instances_default.json", "{}")
+    assert run_command(*words) == 2
+    error = capsys.readouterr().err
+    assert f"labels.zip: {reason}" in error or f"labels.zip: a zip file; {reason}" in error
+    assert [path.name for path in tmp_path.iterdir()] == ["labels.zip"]

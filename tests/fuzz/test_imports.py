@@ -5,6 +5,7 @@ import random
 import shutil
 from pathlib import Path
 
+import cvat_exports
 import pytest
 from fuzzing import Fuzz, spoil_bytes, spoil_json
 
@@ -25,6 +26,7 @@ LINES = (
     *("", "0", "0 0.1 0.2 0.3", "x 0.1 0.1 0.2 0.2 0.3 0.3", "1e9 0 0 1 1 0 1", "0 nan nan 1 1 0 1", "\x00"),
     "0 " + "0.5 " * 9999,
 )
+ENCODINGS = ("u-8", "utf-7", "utf-16", "cp037", "rot13", "idna", "hex", "unicode_escape", "gb18030", "", "1", "latin-1")
 XML = (
     *('<!DOCTYPE a [<!ENTITY b "c">]>', "<image/>", "</annotations>", "<a>" * 3000),
     *('<polygon label="coat" points="1,1;2"/>', '<polygon label="coat" points=""/>'),
@@ -42,6 +44,9 @@ def broken(content: bytes, suffix: str, rng: random.Random) -> bytes:
         return spoil_json(json.loads(content), rng)
     if suffix in {".txt", ".yaml", ".xml"}:
         lines = content.decode().splitlines()
+        if suffix == ".xml" and rng.random() < 0.1:
+            lines[: lines[0].startswith("<?")] = [f'<?xml version="1.0" encoding="{rng.choice(ENCODINGS)}"?>']
+            return "\n".join(lines).encode()
         lines.insert(rng.randint(0, len(lines)), rng.choice(XML if suffix == ".xml" else LINES))
         if rng.random() < 0.5:
             del lines[rng.randrange(len(lines))]
@@ -49,10 +54,28 @@ def broken(content: bytes, suffix: str, rng: random.Random) -> bytes:
     return spoil_bytes(content, rng)
 
 
+WRITTEN = {
+    "labelme-xml": cvat_exports.write_labelme_3,
+    "datumaro": cvat_exports.write_datumaro,
+    "voc": cvat_exports.write_segmentation_mask,
+}
+
+
 @pytest.mark.parametrize("tool", FORMATS)
 def test_labels_of_other_tools(fuzz: Fuzz, tmp_path: Path, tool: str) -> None:
-    source, out = tmp_path / "labels", tmp_path / "out"
-    shutil.copytree(TOOLS / tool, source)
+    shutil.copytree(TOOLS / tool, tmp_path / "labels")
+    import_broken(fuzz, tmp_path, FORMATS[tool])
+
+
+@pytest.mark.parametrize("form", WRITTEN)
+def test_exports_of_cvat(fuzz: Fuzz, tmp_path: Path, form: SourceFormat) -> None:
+    WRITTEN[form](tmp_path / "labels")
+    import_broken(fuzz, tmp_path, form)
+
+
+def import_broken(fuzz: Fuzz, folder: Path, form: SourceFormat) -> None:
+    """Imports the labels in a folder many times, with one of the files broken."""
+    source, out = folder / "labels", folder / "out"
     files = sorted(path for path in source.rglob("*") if path.is_file())
     good = {path: path.read_bytes() for path in files}
 
@@ -64,9 +87,9 @@ def test_labels_of_other_tools(fuzz: Fuzz, tmp_path: Path, tool: str) -> None:
         path, content = changed
         path.write_bytes(content)
         try:
-            import_dataset(source, out, ImportOptions(format=FORMATS[tool], overwrite=True))
+            import_dataset(source, out, ImportOptions(format=form, overwrite=True))
         finally:
-            assert [p.name for p in tmp_path.iterdir() if p not in (source, out)] == []
+            assert [p.name for p in folder.iterdir() if p not in (source, out)] == []
             path.write_bytes(good[path])
 
-    fuzz(make, read, inputs=max(1, fuzz.inputs // 4))
+    fuzz(make, read, one_of=4)

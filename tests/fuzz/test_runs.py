@@ -13,6 +13,7 @@ import pytest
 import torch
 from fuzzing import ODD_VALUES, Fuzz, spoil_bytes, spoil_json, spoil_tree
 
+from clothseg.dataset.readable import read_left_out
 from clothseg.errors import ClothsegError, RunError
 from clothseg.evaluation import Metrics, evaluate_coco
 from clothseg.evaluation.truth import read_truth
@@ -49,6 +50,7 @@ RESULTS: list[Tree] = [
 FACTS: Tree = {
     **{"data": "data", "classes": ["Suit", "Dress"], "device": "cpu", "weights": "random", "steps": 3, "frozen": "all"},
     **{"parameters": {"total": 12, "trained": 3}, "photos": {"train": 3, "val": 2}, "timings": {"train": 1.5}},
+    **{"left_out": {"train": {"3": "a.jpg: empty"}, "val": {}}, "lost": ["b.jpg: gone"]},
     **{"versions": {"torch": "2"}, "anchors": {"boxes": 3, "recall": {"0.5": 1.0}, "suggested_scales": None}},
 }
 HISTORY = (
@@ -91,7 +93,9 @@ def test_histories(fuzz: Fuzz) -> None:
 
 
 def test_facts(fuzz: Fuzz, run: RunFolder) -> None:
-    fuzz(lambda rng: spoil_json(FACTS, rng), lambda _: run.read_facts(), name="run/run.json")
+    fuzz(
+        lambda rng: spoil_json(FACTS, rng), lambda _: (run.read_facts(), read_left_out(run.facts)), name="run/run.json"
+    )
 
 
 def test_metrics(fuzz: Fuzz, run: RunFolder) -> None:
@@ -120,7 +124,7 @@ def test_evaluations(fuzz: Fuzz) -> None:
     def read(path: Path) -> None:
         evaluate_coco(copy.deepcopy(TRUTH), read_results(path), resamples=2).to_json()
 
-    fuzz(lambda rng: spoil_json(RESULTS, rng), read, name="results.json", inputs=max(1, fuzz.inputs // 4))
+    fuzz(lambda rng: spoil_json(RESULTS, rng), read, name="results.json", one_of=4)
 
 
 @pytest.mark.parametrize("file", ["run.json", "metrics.json", "predictions.json", "history.csv"])

@@ -230,7 +230,7 @@ def test_keras_files(fuzz: Fuzz, tmp_path: Path) -> None:
         data = path.read_bytes()
         return spoil_bytes(data, rng) if rng.random() < 0.5 else data
 
-    fuzz(make, read_weights, name="weights.h5", inputs=max(1, fuzz.inputs // 10), processes=True)
+    fuzz(make, read_weights, name="weights.h5", one_of=10, processes=True)
 
 
 def test_a_declared_size_is_not_allocated(tmp_path: Path) -> None:

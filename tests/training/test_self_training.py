@@ -110,6 +110,18 @@ def test_photos_that_are_gone_are_named(photos: Photos, free: UnlabelledPhotos, 
         fit(photos, tmp_path / "run", None, resume=True)
 
 
+def test_a_photo_that_vanishes_has_no_labels(photos: Photos, free: UnlabelledPhotos, tmp_path: Path) -> None:
+    """Before the teacher is asked, and before the run resumes."""
+    free.photos[2][0].unlink()
+    fit(photos, tmp_path / "run", free)
+    run = RunFolder(tmp_path / "run")
+    labels = read_checkpoint(run.last).pseudo_labels["annotations"]
+    assert [bool(rows) for rows in labels] == [True, True, False, True]
+    assert run.log.read_text().count(f"left out from now on, with other photos in its place: {free.photos[2][0]}") == 1
+    fit(photos, tmp_path / "run", None, resume=True)
+    assert len(read_history(run.history)) == 3
+
+
 def test_a_teacher_needs_an_average_of_the_weights(photos: Photos, free: UnlabelledPhotos, tmp_path: Path) -> None:
     model = MaskRCNN(Config.load("demo", [*SETTINGS, "train.ema_decay=0"])).build(CLASSES)
     with pytest.raises(ConfigError, match="ema_decay"):

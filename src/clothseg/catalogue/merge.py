@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from clothseg.catalogue.store import Store
 from clothseg.catalogue.tables import DETECTIONS, ERRORS, GARMENTS, PHOTOS, TableFormat, decode_table, schema_of
 from clothseg.errors import ClothsegError, DataError
 from clothseg.files import atomic_folder
+from clothseg.suggestions import near_path
 
 if TYPE_CHECKING:
     import polars
@@ -78,6 +80,12 @@ def merge_catalogue(
     return Merged(len(receipts), photos, rows, sum(receipt.failed for receipt in receipts))
 
 
+def _no_shards(folder: str) -> str:
+    if "://" not in folder and not os.path.isdir(folder):
+        return f"{folder}: no such folder{near_path(folder)}"
+    return f"{folder}: no shards here; `clothseg predict ... --format parquet` writes them"
+
+
 def find_shards(stores: Sequence[Store]) -> Shards:
     """The shards in some folders, in their order, each exactly once.
 
@@ -86,7 +94,10 @@ def find_shards(stores: Sequence[Store]) -> Shards:
     """
     places: dict[int, Store] = {}
     for store in stores:
-        for number in finished_shards(store):
+        numbers = finished_shards(store)
+        if not numbers:
+            raise DataError(_no_shards(store.root))
+        for number in numbers:
             if number in places:
                 raise DataError(
                     f"{shard_name(number)} is there twice: in {places[number].root} and in {store.root}; leave one of "
@@ -94,8 +105,6 @@ def find_shards(stores: Sequence[Store]) -> Shards:
                 )
             places[number] = store
     where = ", ".join(store.root for store in stores)
-    if not places:
-        raise DataError(f"{where}: no shards here; `clothseg predict ... --format parquet` writes them")
     found = [(places[number], read_receipt(places[number], number)) for number in sorted(places)]
     last = found[-1][1]
     if missing := sorted(set(range(1, last.shard)) - set(places)):

@@ -11,8 +11,8 @@ from clothseg.cli.inputs import Overwrite, Quiet
 from clothseg.cli.terminal import ERRORS
 from clothseg.errors import RunError
 from clothseg.files import atomic_write, require_absent
+from clothseg.paths import Wanted, explain_wrong_path
 from clothseg.runs import RunFolder
-from clothseg.suggestions import near_path
 from clothseg.training import read_history
 
 
@@ -31,9 +31,8 @@ def curves(
     paths = {str(run): RunFolder(run).history for run in runs}
     histories = {run: read_history(path) for run, path in paths.items() if path.is_file()}
     lost = [
-        f"{run}: no {path.name}; a run writes it at the end of its first epoch"
-        if path.parent.is_dir()
-        else f"{run}: no such run{near_path(run)}"
+        explain_wrong_path(run, Wanted.TRAINED)
+        or f"{run}: no {path.name}; a run writes it at the end of its first epoch"
         for run, path in paths.items()
         if run not in histories
     ]

@@ -21,6 +21,7 @@ from clothseg.cli.terminal import say_command
 from clothseg.devices import AUTO, check_device_name, resolve_device
 from clothseg.errors import InterruptedRun, shell_command
 from clothseg.files import require_absent
+from clothseg.journal import folder_lock
 from clothseg.runs import RunFolder
 
 
@@ -60,7 +61,7 @@ def demo(
         require_absent(out, overwrite=overwrite)
     check_device_name(device)
     resolve_device(device)  # now, not after the dataset is built
-    with redirect_stdout(io.StringIO()) if quiet else nullcontext():
+    with folder_lock(out, "demo"), redirect_stdout(io.StringIO()) if quiet else nullcontext():
         try:
             if presets is None:
                 page = _one_network(out, device, settings, resume=resume, overwrite=overwrite, quiet=quiet)

@@ -17,6 +17,7 @@ from clothseg.config import Config
 from clothseg.config.train import OnNonfinite
 from clothseg.dataset import CocoLikeDataset, readable
 from clothseg.dataset.photo_split import read_photo_split
+from clothseg.dataset.readable import leave_out, read_left_out
 from clothseg.dataset.train_val import read_training_data
 from clothseg.dataset.unlabelled import UnlabelledPhotos, find_unlabelled
 from clothseg.devices import check_device_name, resolve_device
@@ -121,7 +122,7 @@ def fit(
             data, split, val_split, val_fraction, seed=split_seed,
             known=read_photo_split(run.split) if continues else None, progress=partial(walk, bar),
         )  # fmt: skip
-    train, val, unread = only_readable(train, val, quiet=quiet)
+    train, val, unread = only_readable(train, val, read_left_out(run.facts) if continues else None, quiet=quiet)
     more = find_more_photos(unlabelled, train, val, quiet=quiet) if unlabelled else None
     unread += more.unread if more else ()
     # PyTorch takes seconds to import: only now, because wrong input is refused at once.
@@ -155,7 +156,7 @@ def fit(
     model.fit(train, val, out, overwrite=overwrite, resume=continues, force=force, quiet=quiet, fabric=fabric,
               unlabelled=more)  # fmt: skip
     if fabric.global_rank == 0:
-        finish(run, data, unread, quiet=quiet)
+        finish(run, data, [*unread, *map(str, run.read_facts().get("lost") or ())], quiet=quiet)
 
 
 def _settings(run: RunFolder, config: str | None, overrides: list[str], *, continues: bool) -> Config:
@@ -182,12 +183,21 @@ def finish(run: RunFolder, data: Path, unread: list[str], *, quiet: bool) -> Non
 
 
 def only_readable(
-    train: CocoLikeDataset, val: CocoLikeDataset, *, quiet: bool
+    train: CocoLikeDataset, val: CocoLikeDataset, known: Mapping[str, Mapping[int, str]] | None = None, *, quiet: bool
 ) -> tuple[CocoLikeDataset, CocoLikeDataset, list[str]]:
-    """Both without the photos that cannot be read, and a message for each of these, which is printed too."""
-    with progress_bar(quiet=quiet) as bar:
-        (train, unread), (val, more) = (readable(split, progress=partial(walk, bar)) for split in (train, val))
-    unread += more
+    """Both without the photos that cannot be read, and a message for each of these, which is printed too.
+
+    Args:
+        train, val: prepared.
+        known: what the run that continues left out when it began, so that it goes on with the same photos.
+        quiet: show no progress bar.
+    """
+    if known is None:
+        with progress_bar(quiet=quiet) as bar:
+            train, val = (readable(split, progress=partial(walk, bar))[0] for split in (train, val))
+    else:
+        train, val = leave_out(train, known["train"]), leave_out(val, known["val"])
+    unread = [*train.left_out.values(), *val.left_out.values()]
     for message in unread:
         ERRORS.print(f"[bold red]left out:[/] {escape(message)}")
     return train, val, unread

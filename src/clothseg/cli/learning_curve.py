@@ -15,6 +15,7 @@ from clothseg.cli.inputs import Data, Device, Overrides, Overwrite, Quiet, names
 from clothseg.cli.terminal import ERRORS, fail_for_unread, progress_bar, walk
 from clothseg.config import Config
 from clothseg.dataset.nested_subsets import PARTS, part_sizes
+from clothseg.dataset.readable import read_left_out
 from clothseg.dataset.train_val import read_training_data
 from clothseg.devices import check_device_name, resolve_device
 from clothseg.errors import ClothsegError
@@ -60,17 +61,18 @@ def learning_curve(
     with progress_bar(quiet=quiet) as bar:
         train, val = read_training_data(data, split, val_split, val_fraction, progress=partial(walk, bar))
     part_sizes(names_in([parts]), len(train))  # refused before the photos are decoded
-    train, val, unread = only_readable(train, val, quiet=quiet)
+    known = read_left_out(out / "plan.json") if resume else None
+    train, val, unread = only_readable(train, val, known, quiet=quiet)
     # PyTorch takes seconds to import: only now, because wrong input is refused at once.
     from clothseg.report.learning_curve import learning_curve as make  # noqa: PLC0415
 
     with progress_bar(quiet=quiet) as bar:
         curve = make(
             train, val, settings, out, parts=names_in([parts]), seed=seed, resume=resume, quiet=quiet,
-            device=resolve_device(device), progress=partial(walk, bar),
+            device=resolve_device(device), progress=partial(walk, bar), unread=unread,
         )  # fmt: skip
     if as_json or not quiet:
         print(json.dumps(asdict(curve), indent=1) if as_json else curve.sentence())
     if not quiet:
         ERRORS.print(f"wrote {escape(str(out / 'learning-curve.html'))}")
-    fail_for_unread(unread)
+    fail_for_unread(list(dict.fromkeys(unread)))

@@ -153,9 +153,13 @@ class Config(Section):
         """Every value by its dotted name, as `--set` has it."""
         return dict(_flat(self, ""))
 
+    def to_tree(self) -> dict[str, Any]:
+        """Every value in sections of plain values, of which `from_tree` makes an equal `Config`."""
+        return self.model_dump(mode="json", by_alias=True)
+
     def to_yaml(self) -> str:
         """Every value, as YAML that `load` reads back to an equal `Config`."""
-        return yaml.safe_dump(self.model_dump(mode="json", by_alias=True), sort_keys=False, default_flow_style=None)
+        return yaml.safe_dump(self.to_tree(), sort_keys=False, default_flow_style=None)
 
     def explained(self) -> str:
         """Every value as YAML, each with its meaning as a comment above it."""

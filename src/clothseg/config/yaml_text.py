@@ -13,7 +13,21 @@ _DEEPEST = 50
 
 
 class _Loader(yaml.SafeLoader):
-    """Like `yaml.safe_load`, but a key that occurs twice is an error, because one of its values would be lost."""
+    """Like `yaml.safe_load`, but a key that occurs twice is an error, because one of its values would be lost.
+
+    A text that is nested too deeply is refused while it is read, because the time for it grows with the square.
+    """
+
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """The next node, with the nodes in it."""
+        self.depth += 1
+        if self.depth > _DEEPEST:
+            raise yaml.MarkedYAMLError(problem="nested too deeply", problem_mark=self.get_mark())
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """The mapping of a node."""
@@ -49,8 +63,9 @@ def parse_yaml(text: str, name: str) -> Any:
     loader = _Loader("")
     try:
         loader = _Loader(text)
-        _require_small(yaml.compose(text, Loader=_Loader))
-        return loader.get_single_data()
+        root = loader.get_single_node()
+        _require_small(root)
+        return None if root is None else loader.construct_document(root)
     except yaml.YAMLError as error:
         raise ConfigError(f"{name} is not valid YAML: {error}") from error
     except RecursionError as error:

@@ -46,6 +46,7 @@ class CocoLikeDataset:
         folder: where it was loaded from, or None.
         corrections: what the reader corrected or left out in that file.
         photo_split: the split of the file that this dataset is one side of, or None.
+        left_out: for each photo that `readable` left out, by its id, the reason.
         unlabelled: how many photos at the end have no labels of their own, as `fit` makes them of `unlabelled`.
     """
 
@@ -56,6 +57,7 @@ class CocoLikeDataset:
         self.folder: Path | None = None
         self.corrections: tuple[Correction, ...] = ()
         self.photo_split: PhotoSplit | None = None
+        self.left_out: dict[int, str] = {}
         self.unlabelled = 0
         self._image_ids: set[int] = set()
         self._cache = PhotoCache()

@@ -1,6 +1,9 @@
 """What a training example is: a photo with its ground truth, augmented, and prepared for the network's input."""
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
@@ -9,11 +12,14 @@ from torch import Tensor
 from clothseg.config import AugmentSettings
 from clothseg.dataset.augment import augment, cover_part, paste_instances, strong
 from clothseg.dataset.coco import CocoLikeDataset
+from clothseg.errors import DataError, PhotoError
 from clothseg.instances import Instances
 from clothseg.networks.input import InputTransform
 
 Example = tuple[Tensor, Instances]
 """A photo `[3, H, W]` uint8 and its ground truth."""
+MOST_DONORS = 5
+"""Photos to try for copy-paste, if those before cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +68,10 @@ def load_example(
             Photos that a teacher labelled change more (`strong`), and give no objects for copy-paste.
         seed: of the random changes.
 
+    A photo for copy-paste that cannot be read is replaced by another one.
+
     Raises:
-        PhotoError: a photo cannot be read.
+        PhotoError: the photo cannot be read.
         DataError: a mask cannot be read, or the photo's size is wrong.
     """
     image, instances = _load(dataset, position)
@@ -75,10 +83,35 @@ def load_example(
     generator = torch.Generator().manual_seed(int(own))
     image, instances = augment(image, instances, settings, generator)
     if float(torch.rand((), generator=generator)) < settings.copy_paste:
-        donor = int(torch.randint(dataset.labelled, (), generator=generator))
-        other = augment(*_load(dataset, donor), settings, generator)
-        image, instances = paste_instances(image, instances, *other, generator)
+        donor = _load_donor(dataset, int(torch.randint(dataset.labelled, (), generator=generator)), version, seed)
+        if donor is not None:
+            other = augment(*donor, settings, generator)
+            image, instances = paste_instances(image, instances, *other, generator)
     return cover_part(image, settings, generator), instances
+
+
+def substitutes(position: int, photos: int, seed: int, version: int) -> Iterator[int]:
+    """The positions below `photos` without `position`, in the order in which they take its place if it is lost.
+
+    Another version has others, so that no photo takes the places of many.
+    """
+    step = 1 + int(np.random.SeedSequence([seed, version]).generate_state(1)[0]) % photos
+    while math.gcd(step, photos) != 1:  # or some are never reached
+        step += 1
+    for number in range(1, photos + 1):
+        if (other := (position + number * step) % photos) != position:
+            yield other
+
+
+def _load_donor(dataset: CocoLikeDataset, position: int, version: int, seed: int) -> Example | None:
+    """The labelled photo at `position` for copy-paste, or one that takes its place; None if some cannot be read."""
+    others = substitutes(position, dataset.labelled, seed, version)
+    for choice in (position, *islice(others, MOST_DONORS - 1)):
+        try:
+            return _load(dataset, choice)
+        except (PhotoError, DataError):  # reported when it is this photo's own turn
+            continue
+    return None
 
 
 def _load(dataset: CocoLikeDataset, position: int) -> Example:

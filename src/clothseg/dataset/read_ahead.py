@@ -6,13 +6,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from clothseg.cores import usable_cores
 from clothseg.dataset.coco import CocoLikeDataset
-from clothseg.errors import ClothsegError, DataError, PhotoError
+from clothseg.errors import DataError, PhotoError
 from clothseg.photos import RgbImage
 
 MOST_THREADS = 4
 
 
-def read_ahead(dataset: CocoLikeDataset, threads: int | None = None) -> Iterator[RgbImage | ClothsegError]:
+def read_ahead(dataset: CocoLikeDataset, threads: int | None = None) -> Iterator[RgbImage | PhotoError | DataError]:
     """The photos of a prepared dataset in their order: `[H, W, 3]` uint8 RGB, or the error of one that cannot be read.
 
     Threads read the next ones while the caller works on one; each has at most one photo and the next in memory.
@@ -22,7 +22,7 @@ def read_ahead(dataset: CocoLikeDataset, threads: int | None = None) -> Iterator
         threads: how many; by default one less than there are cores, from 1 to `MOST_THREADS`.
     """
 
-    def load(position: int) -> RgbImage | ClothsegError:
+    def load(position: int) -> RgbImage | PhotoError | DataError:
         try:
             return dataset.load_image(position)
         except (PhotoError, DataError) as error:
@@ -30,7 +30,7 @@ def read_ahead(dataset: CocoLikeDataset, threads: int | None = None) -> Iterator
 
     threads = threads or max(1, min(MOST_THREADS, usable_cores() - 1))
     pool = ThreadPoolExecutor(threads, "photos")
-    started: deque[Future[RgbImage | ClothsegError]] = deque()
+    started: deque[Future[RgbImage | PhotoError | DataError]] = deque()
     try:
         for position in range(len(dataset.images)):
             started.append(pool.submit(load, position))

@@ -10,7 +10,8 @@ from clothseg.dataset.reading import SplitFiles, choose_split, find_layout
 from clothseg.errors import DataError, RunError
 from clothseg.evaluation.metrics import Metrics
 from clothseg.evaluation.truth import GroundTruth, read_truth
-from clothseg.evaluation.validate_results import read_results
+from clothseg.evaluation.validate_results import read_results, validate_results
+from clothseg.instances import CocoResult
 from clothseg.paths import Wanted, explain_wrong_path
 from clothseg.runs import RunFolder
 from clothseg.suggestions import near_path
@@ -69,14 +70,36 @@ def stored_results(source: Path, truth: GroundTruth) -> Sequence[Any]:
         raise RunError(f"{source}: no such run or results file{near_path(source)}")
     if not os.path.isdir(source):
         return read_results(source)
-    folder = require_evaluated(source)
+    return read_results(require_evaluated_on(source, truth).predictions)
+
+
+def require_evaluated_on(run: Path, truth: GroundTruth) -> RunFolder:
+    """The folder of a run that was evaluated on this ground truth.
+
+    Raises:
+        RunError: the folder is not an evaluated run, or the run was evaluated on another ground truth.
+    """
+    folder = require_evaluated(run)
     evaluated_on = Metrics.from_json(folder.metrics.read_text(encoding="utf-8")).truth
     if evaluated_on and evaluated_on != truth.fingerprint:
         raise RunError(
-            f"{source} was evaluated on other photos or objects than those of {truth.source or 'the dataset'}; "
+            f"{run} was evaluated on other photos or objects than those of {truth.source or 'the dataset'}; "
             "evaluate it again on these"
         )
-    return read_results(folder.predictions)
+    return folder
+
+
+def checked_results(path: Path, truth: GroundTruth) -> Sequence[CocoResult]:
+    """The rows of the results file of a run, checked against the ground truth; see `validate_results`.
+
+    Raises:
+        DataError: the file cannot be read, or a row does not fit the ground truth.
+    """
+    rows = read_results(path)
+    try:
+        return validate_results(rows, truth)[0]
+    except DataError as error:
+        raise DataError(f"{path}: {error}; evaluate the run again") from error
 
 
 def require_evaluated(run: Path) -> RunFolder:

@@ -90,10 +90,11 @@ def write_cutouts(
     require_outside_inputs(out, paths)
     if gallery:
         require_own_page(out)
-    continues = journal.begin(overwrite=overwrite)
+    journal.begin(overwrite=overwrite)
     if unread := _unreadable(paths):
         return CutoutsWritten(0, 0, unread)
     with folder_lock(out):
+        continues = journal.begin(overwrite=overwrite)  # again: another command may have ended in between
         if not continues:
             _clear(journal)
         done = journal.done()

@@ -92,12 +92,14 @@ def predict_files(
         require_outside_inputs(out, paths)
         if options.gallery:
             require_own_page(out)
-        continues = journal.begin(overwrite=overwrite)
+        journal.begin(overwrite=overwrite)
     if problems := _unreadable(paths):
         return Predicted(0, 0, 0, problems) if is_first else None
     with folder_lock(out) if is_first else nullcontext():
-        if is_first and not continues:
-            clear_outputs(out)
+        if is_first:
+            continues = journal.begin(overwrite=overwrite)  # again: another command may have ended in between
+            if not continues:
+                clear_outputs(out)
         barrier()
         done = journal.done()
         barrier()  # before a rank adds to the records

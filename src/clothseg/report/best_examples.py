@@ -7,7 +7,7 @@ from pathlib import Path
 from PIL import Image
 
 from clothseg.errors import PhotoError, RunError
-from clothseg.evaluation.stored import shared_data, stored_results, truth_for, validation_split
+from clothseg.evaluation.stored import checked_results, require_evaluated_on, shared_data, truth_for, validation_split
 from clothseg.evaluation.truth import GroundTruth
 from clothseg.files import OutputNames, atomic_file, atomic_folder, require_outside_inputs
 from clothseg.instances import (
@@ -94,7 +94,7 @@ def write_figures(
     """
     data = data if data is not None else shared_data([run])
     truth = truth_for(data, split, [run])
-    predictions = stored_results(run, truth)
+    predictions = checked_results(require_evaluated_on(run, truth).predictions, truth)
     select = Selection(score_threshold, _by_id(truth, class_thresholds or {}))
     shown = [row for row in predictions if row["score"] >= select.least(row["category_id"])]
     results = results_by_photo(truth.images, shown)

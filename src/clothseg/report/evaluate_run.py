@@ -15,6 +15,7 @@ from clothseg.errors import UnreadPhotosError
 from clothseg.evaluation import Metrics, truth_of, with_unread
 from clothseg.evaluation.stored import split_of_run, validation_split
 from clothseg.files import atomic_write
+from clothseg.journal import folder_lock
 from clothseg.models import Model
 from clothseg.prediction.compile import compile_for_inference
 from clothseg.progress import ProgressBar, no_progress
@@ -60,6 +61,7 @@ def evaluate_run(
         The metrics, fractions in 0..1.
 
     Raises:
+        ClothsegError: the run is being evaluated by another command.
         RunError: the run has no weights, or the dataset has a class that the network does not know.
         ConfigError, WeightsError: the run's configuration or weights cannot be read, or there is no such device.
         DataError: the dataset cannot be read, or scores cannot be calibrated on it.
@@ -75,22 +77,23 @@ def evaluate_run(
     model = Model.load_initial(run, val.classes, device=device) if initial_weights else Model.load(run, device=device)
     if message := compile_for_inference(model, requested=compile):
         notify(message)
-    if calibrate:
-        model.calibration = None  # the network's own scores are needed
-    bad: list[str] = []
-    results = [row for rows in progress(model.predict_dataset(val, bad), len(val), "evaluating") for row in rows]
-    if calibrate and len(bad) < len(val):
-        results = calibrate_run(model, folder, truth_of(val), results)
-        notify(f"calibrated: {model.calibration.sentence(model.classes) if model.calibration else ''}")
-    metrics = with_unread(model.evaluate(val, results, score_threshold=score_threshold), bad, [])
-    if model.calibration is not None:
-        metrics = replace(metrics, calibration=check_results(model, truth_of(val), results))
-    atomic_write(folder.initial_metrics if initial_weights else folder.metrics, metrics.to_json())
-    if not initial_weights:
-        atomic_write(folder.predictions, json.dumps(results))
-    name = "evaluate initial weights" if initial_weights else "evaluate"
-    folder.add_facts({"timings": {name: round(time.monotonic() - begun, 1)}})
-    write_report(folder.path, Path(data), split=split)
+    with folder_lock(folder.path, "evaluation"):
+        if calibrate:
+            model.calibration = None  # the network's own scores are needed
+        bad: list[str] = []
+        results = [row for rows in progress(model.predict_dataset(val, bad), len(val), "evaluating") for row in rows]
+        if calibrate and len(bad) < len(val):
+            results = calibrate_run(model, folder, truth_of(val), results)
+            notify(f"calibrated: {model.calibration.sentence(model.classes) if model.calibration else ''}")
+        metrics = with_unread(model.evaluate(val, results, score_threshold=score_threshold), bad, [])
+        if model.calibration is not None:
+            metrics = replace(metrics, calibration=check_results(model, truth_of(val), results))
+        atomic_write(folder.initial_metrics if initial_weights else folder.metrics, metrics.to_json())
+        if not initial_weights:
+            atomic_write(folder.predictions, json.dumps(results))
+        name = "evaluate initial weights" if initial_weights else "evaluate"
+        folder.add_facts({"timings": {name: round(time.monotonic() - begun, 1)}})
+        write_report(folder.path, Path(data), split=split)
     if unread is None and bad:
         raise UnreadPhotosError(bad, len(val), metrics)
     if unread is not None:

@@ -2,10 +2,9 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import torch
@@ -20,11 +19,13 @@ from clothseg.evaluation import coco, truth_of
 from clothseg.evaluation.evaluate import missing_note
 from clothseg.evaluation.intervals import Resampler, draws, percentile_interval
 from clothseg.evaluation.power_law import Extrapolation, extrapolate
+from clothseg.evaluation.stored import checked_results
 from clothseg.evaluation.truth import GroundTruth
 from clothseg.evaluation.validate_results import validate_results
 from clothseg.evaluation.values import Interval
 from clothseg.files import atomic_write, read_json
 from clothseg.instances import CocoResult
+from clothseg.journal import folder_lock
 from clothseg.models import Model
 from clothseg.progress import ProgressBar, no_progress
 from clothseg.report.learning_curve_page import write_learning_curve_page
@@ -90,6 +91,7 @@ def learning_curve(
     quiet: bool = False,
     device: str | torch.device = AUTO,
     progress: ProgressBar = no_progress,
+    unread: list[str] | None = None,
 ) -> LearningCurve:
     """Trains on nested, stratified parts of the photos with the same number of steps, and draws the metric.
 
@@ -105,12 +107,15 @@ def learning_curve(
         quiet: show no progress bar of the trainings.
         device: see `devices.resolve_device`.
         progress: wraps the validation photos, for a progress bar.
+        unread: receives a message for each photo that cannot be read any more. Objects on validation photos count as
+            missed.
 
     Raises:
+        UnreadPhotosError: validation photos cannot be read any more, and `unread` is not given.
         ConfigError: `parts` are not fractions or numbers of photos.
         DataError: a part has no photo, or fewer than a batch.
         RunError: `out` was begun with other settings or photos, or is a dataset.
-        ClothsegError: see `Model.fit`.
+        ClothsegError: another command is writing to `out`, or see `Model.fit`.
     """
     refuse_data_set(RunFolder(out))
     sizes = part_sizes(parts, len(train))
@@ -122,15 +127,19 @@ def learning_curve(
     labels = {entry.id: {str(a["category_id"]) for a in entry.annotations} for entry in train.images}
     subsets = [train.only(ids) for ids in nested_subsets(labels, sizes, seed)]
     config = same_steps(config, len(train))
-    _check_plan(out / "plan.json", config, subsets, resume=resume)
-    truth = truth_of(val)
-    rows = []
-    for subset in subsets:
-        run = RunFolder(out / f"photos-{len(subset):04d}")
-        rows.append(_train_part(subset, val, config, run, quiet=quiet, device=device, progress=progress))
-    curve = make_curve(truth, rows, subsets, math.ceil(config.train.epochs * (config.train.steps_per_epoch or 0)))
-    atomic_write(out / "learning-curve.json", json.dumps(asdict(curve), indent=1))
-    write_learning_curve_page(curve.metric, asdict(curve), curve.sentence(), out)
+    with folder_lock(out):
+        left_out = {"train": train.left_out, "val": val.left_out}
+        _check_plan(out / "plan.json", config, subsets, left_out, resume=resume)
+        truth = truth_of(val)
+        rows = []
+        for subset in subsets:
+            run = RunFolder(out / f"photos-{len(subset):04d}")
+            rows.append(_train_part(subset, val, config, run, unread, quiet=quiet, device=device, progress=progress))
+            if unread is not None:
+                unread += map(str, run.read_facts().get("lost", []))
+        curve = make_curve(truth, rows, subsets, math.ceil(config.train.epochs * (config.train.steps_per_epoch or 0)))
+        atomic_write(out / "learning-curve.json", json.dumps(asdict(curve), indent=1))
+        write_learning_curve_page(curve.metric, asdict(curve), curve.sentence(), out)
     return curve
 
 
@@ -142,7 +151,14 @@ def same_steps(config: Config, photos: int) -> Config:
     return config.changed("train", steps_per_epoch=math.ceil(photos / together))
 
 
-def _check_plan(path: Path, config: Config, subsets: Sequence[CocoLikeDataset], *, resume: bool) -> None:
+def _check_plan(
+    path: Path,
+    config: Config,
+    subsets: Sequence[CocoLikeDataset],
+    left_out: Mapping[str, Mapping[int, str]],
+    *,
+    resume: bool,
+) -> None:
     """Writes what the trainings depend on and deletes earlier trainings; or compares it with what is there.
 
     Raises:
@@ -154,8 +170,7 @@ def _check_plan(path: Path, config: Config, subsets: Sequence[CocoLikeDataset], 
             known = read_json(path)
         except (OSError, ValueError) as error:
             raise RunError(f"{path}: cannot be read ({error}); begin again with --overwrite") from error
-        if known != plan:
-            changed = [name for name in plan if not isinstance(known, dict) or known.get(name) != plan[name]]
+        if changed := [name for name in plan if not isinstance(known, dict) or known.get(name) != plan[name]]:
             raise RunError(
                 f"{path.parent} was begun with another {' and other '.join(changed)}; repeat the options of the first "
                 "call, or begin again with --overwrite"
@@ -164,7 +179,7 @@ def _check_plan(path: Path, config: Config, subsets: Sequence[CocoLikeDataset], 
     path.parent.mkdir(parents=True, exist_ok=True)
     for old in path.parent.glob("photos-*"):
         RunFolder(old).clear()
-    atomic_write(path, json.dumps(plan))
+    atomic_write(path, json.dumps(plan | {"left_out": left_out}))
 
 
 def _train_part(
@@ -172,20 +187,21 @@ def _train_part(
     val: CocoLikeDataset,
     config: Config,
     run: RunFolder,
+    unread: list[str] | None,
     *,
     quiet: bool,
     device: str | torch.device,
     progress: ProgressBar,
-) -> list[CocoResult]:
+) -> Sequence[CocoResult]:
     """The detections after training on one part: those of `predictions.json`, if it was trained before."""
     if run.predictions.is_file():
-        return cast(list[CocoResult], read_json(run.predictions))
+        return checked_results(run.predictions, truth_of(val))
     begun = run.last.is_file()
     model = Model(config).build(subset.classes)
     if not begun:
         model.load_weights()
     model.fit(subset, val, run.path, resume=begun, overwrite=not begun, quiet=quiet, device=device)
-    found = progress(model.predict_dataset(val), len(val), f"evaluating {run.path.name}")
+    found = progress(model.predict_dataset(val, unread), len(val), f"evaluating {run.path.name}")
     rows = [row for of_photo in found for row in of_photo]
     atomic_write(run.predictions, json.dumps(rows))
     return rows

@@ -16,7 +16,7 @@ from clothseg.files import atomic_file, replace_file
 from clothseg.training.history import HistoryRow
 
 _KINDS: dict[str, Any] = {
-    **dict.fromkeys(("network", "optimizer", "sampler", "sums", "ema", "pseudo_labels"), dict),
+    **dict.fromkeys(("network", "optimizer", "sampler", "sums", "ema", "pseudo_labels", "lost"), dict),
     **dict.fromkeys(("rows", "classes"), list),
     **dict.fromkeys(("step", "micro_batches"), int),
     **{"generator": torch.Tensor, "data": str, "seconds": (int, float)},
@@ -40,6 +40,7 @@ class Checkpoint:
         seconds: training time.
         micro_batches: into which each batch is split; more than 1 after out-of-memory.
         pseudo_labels: `PseudoLabels.state_dict` of photos without labels; empty if the training has none yet.
+        lost: `LostPhotos.state_dict` of training photos that could not be read.
     """
 
     step: int
@@ -55,6 +56,7 @@ class Checkpoint:
     seconds: float
     micro_batches: int = 1
     pseudo_labels: dict[str, Any] = field(default_factory=dict)
+    lost: dict[str, str] = field(default_factory=dict)
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:

@@ -7,6 +7,7 @@ from clothseg.files import atomic_write, require_absent
 from clothseg.photos import photo_exists
 from clothseg.runs import RunFolder, refuse_data_set
 from clothseg.training.checkpoint import Checkpoint
+from clothseg.training.lost_photos import most_lost
 
 MAY_CHANGE = (
     *("train.epochs", "train.stages", "train.patience", "train.on_nonfinite", "train.checkpoint_every_steps"),
@@ -20,7 +21,7 @@ def check_datasets(train: CocoLikeDataset, val: CocoLikeDataset, config: Config)
 
     Raises:
         DataError: one has no photo or no instance, their classes differ, there are fewer photos than in a batch, or
-            photos are missing.
+            many photos are missing.
     """
     if not len(train) or not len(val):
         raise DataError("training needs at least one photo in train and one in val")
@@ -42,7 +43,8 @@ def check_datasets(train: CocoLikeDataset, val: CocoLikeDataset, config: Config)
                 f"{dataset.source or name}: no instance on its {len(dataset)} photos (crowds do not count); was "
                 "everything filtered out? `clothseg dataset check` lists what is there"
             )
-        if gone := [entry.path for entry in dataset.images if not photo_exists(entry.path)]:
+        gone = [entry.path for entry in dataset.images if not photo_exists(entry.path)]
+        if len(gone) > most_lost(len(dataset)):  # fewer are left out
             raise DataError(
                 f"{dataset.source or name}: {len(gone)} of its {len(dataset)} photos are missing, the first is "
                 f"{gone[0]!s:.300}; restore them, or make a copy of the dataset without them: clothseg dataset check "

@@ -19,6 +19,7 @@ from clothseg.errors import ClothsegError, DataError, PhotoError
 from clothseg.loading import WorkerPool
 from clothseg.networks import Network
 from clothseg.networks.network import CachedFeatures
+from clothseg.training.lost_photos import LostPhotos
 
 
 class ExampleQueue:
@@ -73,6 +74,7 @@ class Examples:
         learner: the network as it is called for losses, wrapped for the devices of the training.
         autocast: makes a context in which the network computes in the precision of the training; none by default.
         queue: of the examples, which the workers of a pool load.
+        lost: the training photos that cannot be read, in whose places are others; None: each photo must be readable.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class Examples:
         self.autocast: Callable[[], AbstractContextManager[Any]] = nullcontext
         source = ExampleSource(dataset, config.augment if augmented else None, config.train.seed, network.transform)
         self.queue = ExampleQueue(source, pool or WorkerPool(0))
+        self.lost: LostPhotos | None = None
         self.fixed = (not augmented or config.augment.fixed_views > 0) and config.input.has_fixed_frame
         self.bytes = config.train.feature_cache_mb * 1_000_000
         self.clear_cache()
@@ -114,7 +117,7 @@ class Examples:
         if self.caches:
             with self.autocast():
                 return self.learner.losses_cached([self.features(*place) for place in batch])
-        loaded = [self.queue.take(*place) for place in batch]
+        loaded = [self.take(*place) for place in batch]
         with self.autocast():
             return self.learner.losses([image for image, _ in loaded], [truth for _, truth in loaded])
 
@@ -122,7 +125,7 @@ class Examples:
         """The outputs of the frozen stages for an example, from the cache if they are there."""
         found = self.cached.get((position, version))
         if found is None:
-            found = self.network.cache_features(*self.queue.take(position, version))
+            found = self.network.cache_features(*self.take(position, version))
             if found.nbytes <= self.budget:
                 self.budget -= found.nbytes
                 self.cached[position, version] = found
@@ -130,11 +133,30 @@ class Examples:
 
     def prefetch(self, places: Batch) -> None:
         """Starts to load these examples, except those in the cache, and drops others that were started."""
-        self.queue.prefetch(place for place in places if place not in self.cached)
+        self.queue.prefetch((self.photo_for(*place), place[1]) for place in places if place not in self.cached)
+
+    def photo_for(self, position: int, version: int) -> int:
+        """The position of the photo that is used at a place: another one if this photo is lost."""
+        return self.lost.in_place_of(position, version) if self.lost else position
+
+    def take(self, position: int, version: int) -> Example:
+        """The example at a place, prepared; a training photo that cannot be read is lost, and another one is taken.
+
+        Raises:
+            PhotoError, DataError: a validation photo cannot be read, or too many training photos.
+        """
+        while True:
+            photo = self.photo_for(position, version)
+            try:
+                return self.queue.take(photo, version)
+            except (PhotoError, DataError) as error:
+                if self.lost is None:
+                    raise
+                self.lost.add(photo, error)
 
     def load(self, position: int, version: int) -> Example:
         """The augmented photo `[3, H, W]` uint8 and its ground truth, in the photo's own size."""
-        return self.queue.source.raw(position, version)
+        return self.queue.source.raw(self.photo_for(position, version), version)
 
 
 def wrap_for_losses(fabric: Fabric, network: Network) -> Network:

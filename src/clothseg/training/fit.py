@@ -13,6 +13,7 @@ from clothseg.dataset.unlabelled import UnlabelledPhotos, read_unlabelled
 from clothseg.devices import describe_precision, float32_products
 from clothseg.distributed import DistributedContext, launch, lost_another_process
 from clothseg.errors import DataError, InterruptedRun, PhotoError, RunError, SpoiledRun, shell_command
+from clothseg.journal import folder_lock
 from clothseg.networks import Network
 from clothseg.runs import RunFolder
 from clothseg.stop import StopRequest
@@ -49,22 +50,23 @@ def train_run(
         overwrite: whether another run in the folder may be replaced.
 
     Raises:
-        ClothsegError: something is in the way at `run`, or see `fit`.
+        ClothsegError: something is in the way at `run`, another training is writing there, or see `fit`.
     """
     if fabric.global_rank:
         fit(network, train, val, config, run, resume=resume, force=force, fabric=fabric, unlabelled=unlabelled)
         return
-    open_run(run, config, resume=resume, overwrite=overwrite)
-    try:
-        fit(
-            network, train, val, config, run,
-            resume=resume, force=force, quiet=quiet, loaded=loaded, fabric=fabric, unlabelled=unlabelled,
-        )  # fmt: skip
-    finally:
-        with suppress(OSError):  # a full disk was reported already
-            write_curves(run)
-    network.load_state_dict(read_network(run.weights).tensors)
-    add_run_facts(run, network, train, val, None if resume else loaded)
+    with folder_lock(run.path):
+        open_run(run, config, resume=resume, overwrite=overwrite)
+        try:
+            fit(
+                network, train, val, config, run,
+                resume=resume, force=force, quiet=quiet, loaded=loaded, fabric=fabric, unlabelled=unlabelled,
+            )  # fmt: skip
+        finally:
+            with suppress(OSError):  # a full disk was reported already
+                write_curves(run)
+        network.load_state_dict(read_network(run.weights).tensors)
+        add_run_facts(run, network, train, val, None if resume else loaded)
 
 
 def fit(
@@ -134,6 +136,9 @@ def fit(
         raise _explained(error, run, distributed, again) from error
     finally:
         trainer.pool.close()
+        if trainer.lost.reasons and distributed.is_first:
+            with suppress(OSError):  # a full disk was reported already
+                run.add_facts({"lost": list(trainer.lost.reasons.values())})
     return trainer.state.rows
 
 
@@ -147,6 +152,7 @@ def _begin(trainer: Trainer, loaded: str, unlabelled: UnlabelledPhotos | None, *
         trainer.log.info(f"resuming at step {trainer.state.step}: {describe_plan(trainer)}; {numbers}")
     else:
         lines, facts = summarize_run(trainer, trainer.train, val, loaded)
+        facts |= {"left_out": {"train": trainer.train.left_out, "val": val.left_out}}
         for line in lines:
             trainer.log.info(line)
     if trainer.distributed.is_first:
@@ -161,7 +167,7 @@ def _explained(error: Exception, run: RunFolder, distributed: DistributedContext
     if isinstance(error, SpoiledRun):
         return error
     if isinstance(error, DataError | PhotoError | RunError):
-        mend = "repair the photo, then " if isinstance(error, PhotoError) else ""
+        mend = "bring the photos back, then " if isinstance(error, PhotoError) else ""
         return type(error)(f"{error}. What was learned is saved; {mend}continue with: {again}")
     if isinstance(error, OSError):
         return RunError(

@@ -87,7 +87,7 @@ def save_nonfinite_step(
     dataset = examples.dataset
     suspects = []
     for position, version in find_faulty_photos(examples, batch):
-        entry = dataset.images[position]
+        entry = dataset.images[examples.photo_for(position, version)]
         image, truth = examples.load(position, version)
         picture = f"step-{step}-photo-{entry.id}.png"
         pixels = (to_float(image).nan_to_num().clamp(0, 1) * 255).byte().permute(1, 2, 0).cpu().numpy()

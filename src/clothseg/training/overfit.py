@@ -15,6 +15,7 @@ from torchvision.ops import box_iou
 
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset, load_example
+from clothseg.dataset.readable import first_readable
 from clothseg.devices import float32_products, resolve_precision
 from clothseg.distributed import launch
 from clothseg.errors import DataError
@@ -73,6 +74,7 @@ def overfit_one_image(
 
     Raises:
         DataError: no photo has an object.
+        PhotoError: none of the photos with objects can be read.
         ConfigError: the device does not have this precision.
     """
     position = choose_photo(dataset)
@@ -129,17 +131,22 @@ def write_picture(result: OverfitResult, dataset: CocoLikeDataset, path: Path) -
 
 
 def choose_photo(dataset: CocoLikeDataset) -> int:
-    """The first photo that has objects, all of them with a mask, and no crowds.
+    """The first photo that can be read and has objects, all of them with a mask, and no crowds.
 
     Raises:
         DataError: there is none.
+        PhotoError: none of them can be read.
     """
-    for position, entry in enumerate(dataset.images):
-        if entry.annotations and not any(a.get("iscrowd") or is_box_only(a) for a in entry.annotations):
-            return position
-    raise DataError(
-        "no photo has objects that all have a mask, and no crowd; look at the data with `clothseg dataset show`"
-    )
+    suitable = [
+        position
+        for position, entry in enumerate(dataset.images)
+        if entry.annotations and not any(a.get("iscrowd") or is_box_only(a) for a in entry.annotations)
+    ]
+    if not suitable:
+        raise DataError(
+            "no photo has objects that all have a mask, and no crowd; look at the data with `clothseg dataset show`"
+        )
+    return first_readable(dataset, suitable)
 
 
 def overlaps(truth: Instances, found: Instances) -> list[float]:

@@ -13,7 +13,7 @@ from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset, Sampler, read_ahead
 from clothseg.dataset.unlabelled import relabel
 from clothseg.distributed import single_process
-from clothseg.errors import ClothsegError, ConfigError
+from clothseg.errors import ConfigError, DataError, PhotoError
 from clothseg.networks import to_tensor
 from clothseg.photos import RgbImage
 from clothseg.runs import RunFolder
@@ -71,7 +71,7 @@ class SelfTraining:
             the labels in use, for a checkpoint.
 
         Raises:
-            PhotoError, DataError: a photo cannot be read any more.
+            PhotoError: too many photos cannot be read any more.
         """
         if teacher is not None and self.due(epoch):
             labels = self.label(epoch, teacher)
@@ -90,15 +90,17 @@ class SelfTraining:
     def label(self, epoch: int, teacher: EmaWeights) -> PseudoLabels:
         """The teacher's labels of all photos. The ranks share the photos; each gets all labels.
 
+        A photo that cannot be read has no labels, so nothing is learned from it.
+
         Raises:
-            PhotoError, DataError: a photo cannot be read any more.
+            PhotoError: too many photos cannot be read any more.
         """
         network, unlabelled = self.examples.network, self.dataset.images[self.dataset.labelled :]
         distributed, training = network.distributed, network.training
         own = self.dataset.only({entry.id for entry in distributed.strided_shard(unlabelled)})
         network.eval()
         with teacher.applied(network), single_process(network):
-            here = [self._find(photo) for photo in read_ahead(own)]
+            here = [self._find(entry.id, photo) for entry, photo in zip(own.images, read_ahead(own), strict=True)]
         network.train(training)
         found = distributed.gather(here)
         thresholds = class_thresholds(found, expected_objects(self.dataset), self.config.unlabelled)
@@ -110,9 +112,12 @@ class SelfTraining:
         labels = PseudoLabels(epoch, annotations, scores)
         return replace(labels, rounds=[*self.labels.rounds, labels.summary()])
 
-    def _find(self, photo: RgbImage | ClothsegError) -> list[Candidate]:
-        if isinstance(photo, ClothsegError):
-            raise photo
+    def _find(self, image_id: int, photo: RgbImage | PhotoError | DataError) -> list[Candidate]:
+        if isinstance(photo, PhotoError | DataError):
+            if self.examples.lost is not None:
+                position = next(n for n, entry in enumerate(self.dataset.images) if entry.id == image_id)
+                self.examples.lost.add(position, photo)
+            return []
         return find_candidates(self.examples.network.detect([to_tensor(photo)])[0], self.config.unlabelled)
 
     def use(self, labels: PseudoLabels) -> None:

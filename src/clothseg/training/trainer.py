@@ -24,6 +24,7 @@ from clothseg.training.checks import batch_per_rank, check_same_data
 from clothseg.training.ema import EmaWeights
 from clothseg.training.examples import Examples, wrap_for_losses
 from clothseg.training.history import HistoryRow
+from clothseg.training.lost_photos import LostPhotos
 from clothseg.training.memory.oom import handle_oom, split_batches
 from clothseg.training.nonfinite import handle_nonfinite
 from clothseg.training.run_log import RunLog, epoch_line
@@ -79,6 +80,7 @@ class Trainer:
         self.sampler = Sampler(len(train), batch_size, config.augment.fixed_views, settings.seed, repeats)
         self.pool = WorkerPool.for_training(settings, self.fabric.device, local_world_size(world_size))
         self.examples = Examples(network, learned, config, augmented=True, pool=self.pool)
+        self.lost = self.examples.lost = LostPhotos(learned, settings.seed)
         self.self_training = SelfTraining(learned, config, self.sampler, self.examples, repeats) if unlabelled else None
         val_examples = Examples(network, val, config, augmented=False, pool=self.pool)
         # Fabric itself casts only in the wrapper of several processes.
@@ -115,10 +117,10 @@ class Trainer:
         """The next step, or the end of an epoch whose steps are done.
 
         Raises:
-            ClothsegError: a photo cannot be read, or a loss is not finite. The state from before is saved.
+            ClothsegError: too many photos cannot be read, or a loss is not finite. The state from before is saved.
             SpoiledRun: there is no state worth saving.
         """
-        before = self.sampler.state_dict(), self.network.generator.get_state()
+        before = self.sampler.state_dict(), self.network.generator.get_state(), self.lost.state_dict()
         try:
             if self.epoch_due:
                 self.end_epoch()
@@ -130,6 +132,7 @@ class Trainer:
         except ClothsegError:
             self.sampler.load_state_dict(before[0])
             self.network.generator.set_state(before[1])
+            self.lost.load_state_dict(before[2])
             self.save()
             raise
         if not self.epoch_due and self.state.step % (self.config.train.checkpoint_every_steps or self.steps) == 0:
@@ -148,11 +151,11 @@ class Trainer:
         self.examples.prefetch([place for batch in own for place in batch])
 
         result = self._retry_oom(lambda: self._step_on(own[: len(batches)]))
+        self.lost.report(self.log)
 
         if result.faulty is not None:
             rate = self.optimizer.param_groups[0]["lr"]
-            everywhere = [batch for batch in batches if set(result.faulty) & set(batch)]
-            suspects = [place for batch in everywhere for place in batch]
+            suspects = [place for batch in batches if set(result.faulty) & set(batch) for place in batch]
             handle_nonfinite(self.examples, suspects, result.losses, rate, state.step, self.config.train, self.run,
                              self.log, self.distributed)  # fmt: skip
             state.step += 1
@@ -219,6 +222,7 @@ class Trainer:
         state = self.state
         if not state.sums:
             raise RunError(f"no step up to {state.step} gave finite losses; see {self.run.nonfinite}")
+        self.lost.merge(self.distributed, self.log)
         row: HistoryRow = {
             "epoch": state.step // self.steps_per_epoch,
             "step": state.step,
@@ -269,6 +273,7 @@ class Trainer:
             generator=self.network.generator.get_state(),
             ema=self.ema.checkpoint(self.network) if self.ema else {},
             seconds=state.seconds + time.monotonic() - self.started,
+            lost=self.lost.state_dict(),
         )
 
     def resume(self, *, force: bool) -> None:
@@ -292,5 +297,7 @@ class Trainer:
             self.self_training.restore(checkpoint.pseudo_labels)
         self.sampler.load_state_dict(checkpoint.sampler)
         self.network.generator.set_state(checkpoint.generator)
+        if checkpoint.data == self.state.data:  # or they are positions in another dataset
+            self.lost.load_state_dict(checkpoint.lost)
         if self.ema:
             self.ema.load(checkpoint.ema)

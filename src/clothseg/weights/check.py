@@ -4,8 +4,6 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
-
 from clothseg.config import read_settings
 from clothseg.errors import RunError, WeightsError
 from clothseg.instances import class_number
@@ -69,7 +67,7 @@ def check_model(
     config, names = known
     if not names:  # a backbone alone: `load_model` explains it
         return None
-    config = config_from(yaml.safe_load(config.to_yaml()), settings, overrides)
+    config = config_from(config.to_tree(), settings, overrides)
     names = list(classes) if classes and len(classes) == len(names) else names
     for name in config.inference.class_thresholds:
         class_number(name, names)

@@ -80,7 +80,7 @@ def convert_weights(
     Raises:
         WeightsError: the file cannot be converted, or `out` is the same file.
     """
-    if out.resolve() == path.resolve():
+    if out.resolve() == weights_file(path).resolve():
         raise WeightsError(f"{out}: this is the file to convert; give another name for the result")
     converted = read_weights(path)
     if converted.classes is None:

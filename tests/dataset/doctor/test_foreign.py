@@ -187,3 +187,52 @@ def test_a_photo_that_exif_turns(size: tuple[int, int], orientation: int, kind: 
     found = examine([tmp_path / "a.json"], min_instances=0).findings
     assert [f.kind for f in found] == ([kind] if kind else [])
     assert all(f.severity == Severity.ERROR for f in found)
+
+
+TINY_SQUARE = [30.0, 30.0, 32.0, 30.0, 32.0, 32.0, 30.0, 32.0]
+TRIANGLE = [10.0, 10.0, 50.0, 10.0, 10.0, 50.0]
+
+
+@pytest.mark.parametrize("form", ["polygon", "rle"])
+@pytest.mark.parametrize("polygon", [TINY_SQUARE, TRIANGLE], ids=["tiny", "triangle"])
+@pytest.mark.parametrize(
+    ("given", "kind"),
+    [
+        (lambda pixels, box: pixels, None),
+        (lambda pixels, box: float(pixels), None),
+        (lambda pixels, box: box, "wrong_area"),
+        (lambda pixels, box: 0, "wrong_area"),
+        (lambda pixels, box: 0.0, "wrong_area"),
+        (lambda pixels, box: 1e12, "wrong_area"),
+        (lambda pixels, box: -5, "missing_figure"),
+        (lambda pixels, box: None, "missing_figure"),
+        (lambda pixels, box: "wide", "missing_figure"),
+        (lambda pixels, box: str(pixels), "number_form"),
+        (lambda pixels, box: float("nan"), "missing_figure"),
+    ],
+    ids=["pixels", "float", "box", "0", "0.0", "huge", "negative", "null", "word", "text", "nan"],
+)
+def test_an_area_that_is_wrong_is_found_and_corrected(
+    given: Any, kind: str | None, polygon: list[float], form: str, tmp_path: Path
+) -> None:
+    draw(tmp_path / "images" / "a.png", 0)
+    rle = referee.merge(referee.frPyObjects([polygon], *SIZE))
+    pixels = int(referee.area(rle))
+    left, top, right, bottom = polygon[0], polygon[1], max(polygon[::2]), max(polygon[1::2])
+    box = [left, top, right - left, bottom - top]
+    area = given(pixels, box[2] * box[3])
+    if kind == "wrong_area" and area == pixels:
+        kind = None  # the square fills its box
+    shape: Any = [polygon] if form == "polygon" else {"size": list(SIZE), "counts": rle["counts"].decode()}
+    tree = {
+        "categories": [{"id": 1, "name": "Dress"}],
+        "images": [{"id": 1, "file_name": "a.png", "height": SIZE[0], "width": SIZE[1]}],
+        "annotations": [annotation(1, 1, 1, segmentation=shape, bbox=box, area=area)],
+    }
+    (tmp_path / "a.json").write_text(json.dumps(tree))
+    diagnosis = examine([tmp_path], min_instances=0)
+    assert dict(diagnosis.as_dict()["counts"]) == ({kind: 1} if kind else {})
+    assert all(finding.severity is not Severity.ERROR for finding in diagnosis.findings)
+    assert write_cleaned(diagnosis, tmp_path / "clean").annotations == 1
+    rows = json.loads((tmp_path / "clean" / "annotations" / "a.json").read_text())["annotations"]
+    assert [row["area"] for row in rows] == [pixels]

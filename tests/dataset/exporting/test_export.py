@@ -2,28 +2,36 @@
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from label_files import CLASSES, Mask, objects_of, write_photo
 from PIL import Image
 from pycocotools import mask as pycoco
 
+from clothseg.dataset import CocoLikeDataset
 from clothseg.dataset.doctor import examine
-from clothseg.dataset.exporting import ExportOptions, export_dataset
+from clothseg.dataset.exporting import ExportFormat, ExportOptions, export_dataset
 from clothseg.dataset.importing import import_dataset
 from clothseg.dataset.importing.label_maps import voc_colour
 from clothseg.errors import ClothsegError, DataError
+from clothseg.instances.class_names import wrong_class_names
 
 SIZE = (13, 17)
 
 
-def write_dataset(root: Path, photos: dict[str, list[tuple[str, Mask]]], crowds: tuple[int, ...] = ()) -> None:
+def write_dataset(
+    root: Path,
+    photos: dict[str, list[tuple[str, Mask]]],
+    crowds: tuple[int, ...] = (),
+    classes: Sequence[str] = CLASSES,
+) -> None:
     """A COCO dataset with the first photo in train and the others in val. `crowds` are ids of annotations."""
     shutil.rmtree(root, ignore_errors=True)
     (root / "annotations").mkdir(parents=True)
@@ -40,10 +48,10 @@ def write_dataset(root: Path, photos: dict[str, list[tuple[str, Mask]]], crowds:
                 rle = pycoco.encode(np.asfortranarray(mask.astype(np.uint8)))
                 rle["counts"] = rle["counts"].decode()
                 rows.append({
-                    "id": number, "image_id": image_id, "category_id": CLASSES.index(name) + 1, "segmentation": rle,
+                    "id": number, "image_id": image_id, "category_id": classes.index(name) + 1, "segmentation": rle,
                     "area": int(mask.sum()), "bbox": pycoco.toBbox(rle).tolist(), "iscrowd": int(number in crowds),
                 })  # fmt: skip
-        categories = [{"id": n, "name": name} for n, name in enumerate(CLASSES, start=1)]
+        categories = [{"id": n, "name": name} for n, name in enumerate(classes, start=1)]
         tree = {"images": images, "annotations": rows, "categories": categories}
         (root / "annotations" / f"{split}.json").write_text(json.dumps(tree))
 
@@ -117,6 +125,59 @@ TWO = np.zeros(SIZE, dtype=bool)
 TWO[10:12, 1:4] = TWO[10:12, 12:15] = True
 
 
+ODD_NAMES = (
+    *(
+        "shirt, blouse",
+        "Top/T-shirt",
+        "Mäntel",
+        "外套",
+        "Платье",
+        "1",
+        "01",
+        "1.5",
+        "0x10",
+        "1e3",
+        "no",
+        "null",
+        "true",
+    ),
+    *("true", "~", "- a", "# a", "a: b", "{x}", "[x]", "'", '"', "*a", "&a", "!a", "%", "2020-01-01", "1:30", "="),
+    *("<<", "`"),
+    *("_background", "__ignore__", "void", "_BACKGROUND_", "unlabeled", "a\\b", "\u2028", "e\u0301", "\ufeffa", "ﬁ"),
+)
+NAMES = st.lists(st.one_of(st.sampled_from(ODD_NAMES), st.text(max_size=8)), min_size=1, max_size=4)
+RESERVED = {"background", "_background_", "__ignore__", "void"}
+STEMS = ["a b", "0001", "Mäntel 外套", "x.y", "no", "a%20b", "#1"]
+
+
+@pytest.mark.parametrize("form", ["coco", "yolo", "label-maps"])
+@given(names=NAMES, stems=st.permutations(STEMS))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_every_name_comes_back(form: ExportFormat, names: list[str], stems: list[str], tmp_path: Path) -> None:
+    """Class names that have a meaning in YAML, in lists and in other tools; names of photos; one class alone."""
+    assume(not wrong_class_names(names))
+    photos = {stems[0]: [(name, RING) for name in names[:1]], stems[1]: [(name, TWO) for name in names[-1:]]}
+    write_dataset(tmp_path / "data", photos, classes=names)
+    shutil.rmtree(tmp_path / "back", ignore_errors=True)
+    options = ExportOptions(format=form, overwrite=True)
+    if form == "label-maps" and not RESERVED.isdisjoint(name.strip().lower() for name in names):
+        with pytest.raises(DataError, match="label maps cannot have a class"):
+            export_dataset(tmp_path / "data", tmp_path / "out", options)
+        return
+    export_dataset(tmp_path / "data", tmp_path / "out", options)
+    back = tmp_path / "out"
+    if form != "coco":
+        back = import_dataset(tmp_path / "out", tmp_path / "back").folder
+    for split in ("train", "val"):
+        want, found = (CocoLikeDataset().load_data(root, split).prepare() for root in (tmp_path / "data", back))
+        assert found.classes == want.classes
+        assert [entry.path.name for entry in found.images] == [entry.path.name for entry in want.images]
+        for position in range(len(want)):
+            one, other = want.load_instances(position), found.load_instances(position)
+            assert one.classes.tolist() == other.classes.tolist()
+            assert one.masks.rle() == other.masks.rle()
+
+
 def test_losses_of_yolo_are_counted(tmp_path: Path) -> None:
     write_dataset(
         tmp_path / "data", {"a": [("Dress", RING), ("Jeans", TWO), ("Dress", TWO)], "b": [("Dress", RING)]}, (3,)
@@ -188,6 +249,24 @@ def test_faults_of_the_dataset_are_listed(tmp_path: Path) -> None:
     assert summary.losses["missing_photos"] == 1
     assert [text.rpartition("/")[2] for text in summary.failed] == ["b.jpg: no such photo"]
     assert summary.photos == {"train": 1, "val": 1}
+
+
+def test_photos_that_cannot_be_read_or_do_not_fit_are_left_out_and_named(tmp_path: Path) -> None:
+    block = np.zeros(SIZE, dtype=bool)
+    block[2:8, 2:8] = True
+    write_dataset(tmp_path / "data", {stem: [("Dress", block)] for stem in "abcd"})
+    images = tmp_path / "data" / "images"
+    (images / "b.jpg").write_bytes((images / "b.jpg").read_bytes()[:300])
+    write_photo(images / "c.jpg", SIZE, orientation=6)  # turned after it was labelled
+    for form in ("coco", "yolo", "label-maps"):
+        summary = export_dataset(tmp_path / "data", tmp_path / form, ExportOptions(format=form))
+        assert summary.losses == {"unreadable_photos": 2}
+        assert [text.split(":")[0].rpartition("/")[2] for text in summary.failed] == ["b.jpg", "c.jpg"]
+        assert sorted(path.stem for path in (tmp_path / form).rglob("*.jpg")) == ["a", "d"]
+    shutil.rmtree(images)
+    with pytest.raises(DataError, match=r"no photo is left; the first: .*a\.jpg: no such photo"):
+        export_dataset(tmp_path / "data", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_name_that_no_file_can_have_is_a_missing_photo(tmp_path: Path) -> None:

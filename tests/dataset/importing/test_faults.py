@@ -12,8 +12,9 @@ import label_files
 import numpy as np
 import pytest
 from fuzzing import bomb
-from label_files import objects_of, png, write_photo
+from label_files import objects_of, png, write_labelme_file, write_photo
 
+from clothseg.dataset import CocoLikeDataset
 from clothseg.dataset.importing import ImportOptions, ImportSummary, import_dataset
 from clothseg.errors import DataError
 
@@ -252,3 +253,41 @@ def test_a_broken_data_yaml(case: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=re.escape(message)):
         import_dataset(tmp_path / "in" / name, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_label_file_without_a_photo_is_named(tmp_path: Path) -> None:
+    """YOLO's label files, where the photo is gone, or its name differs in case; lists of names are no labels."""
+    source = tmp_path / "yolo"
+    for number in range(4):
+        write_photo(source / "images" / "train" / f"a{number}.jpg", (40, 60), seed=number)
+    (source / "labels" / "train").mkdir(parents=True)
+    for number in range(6):
+        (source / "labels" / "train" / f"a{number}.txt").write_text("0 0.1 0.1 0.5 0.1 0.5 0.5\n" if number else "")
+    (source / "labels" / "train" / "classes.txt").write_text("Dress\n")
+    (source / "labels" / "train" / "notes.txt").write_text("made by hand\n")
+    (source / "data.yaml").write_text("train: images/train\nnames: [Dress]\n")
+    summary = import_dataset(source, tmp_path / "out")
+    named = [(row.reason, row.photo) for row in summary.failed]
+    assert named == [("missing_photo", "labels/train/a4.txt"), ("missing_photo", "labels/train/a5.txt")]
+    assert sum(split.photos for split in summary.splits.values()) == 4
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_names_that_differ_in_case_and_spaces_are_one_class(listed: bool, tmp_path: Path) -> None:
+    """A dataset with both would be refused by every command that follows."""
+    names = ["Dress", "dress", " Dress  ", "DRESS"]
+    source = tmp_path / "labels"
+    for number, name in enumerate(names):
+        write_photo(source / "images" / "train" / f"a{number}.jpg", (40, 60), seed=number)
+        if listed:
+            (source / "labels" / "train").mkdir(parents=True, exist_ok=True)
+            (source / "labels" / "train" / f"a{number}.txt").write_text(f"{number} 0.1 0.1 0.5 0.1 0.5 0.5\n")
+            (source / "data.yaml").write_text(f"train: images/train\nnames: {json.dumps(names)}\n")
+        else:
+            shape = {"label": name, "points": [[5, 5], [30, 5], [30, 30]], "shape_type": "polygon"}
+            write_labelme_file(source / "images" / "train" / f"a{number}.json", (40, 60), [shape])
+    summary = import_dataset(source, tmp_path / "out")
+    assert (summary.classes, summary.dropped) == (("Dress",), ())
+    data = CocoLikeDataset().load_data(tmp_path / "out").prepare()
+    assert data.classes == ["Dress"]
+    assert sum(sum(split.class_masks.values()) for split in summary.splits.values()) == 4

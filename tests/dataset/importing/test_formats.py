@@ -5,6 +5,7 @@ import zipfile
 from pathlib import Path
 from typing import Any, get_args
 
+import cvat_exports
 import label_files
 import numpy as np
 import pytest
@@ -135,7 +136,15 @@ def test_formats_are_recognized(tmp_path: Path) -> None:
         assert detect(tmp_path / form) == form
     assert detect(tmp_path / "cvat-xml" / "annotations.xml") == "cvat-xml"
     assert detect(tmp_path / "labelme" / "a.json") == "labelme"
-    assert {*writers, "yolo", "voc-boxes"} == set(READERS) == set(get_args(SourceFormat)) - {"auto"}
+    for form, write_export in (
+        ("labelme-xml", cvat_exports.write_labelme_3),
+        ("datumaro", cvat_exports.write_datumaro),
+    ):
+        write_export(tmp_path / form)
+        assert detect(tmp_path / form) == form
+    assert detect(tmp_path / "datumaro" / "annotations" / "default.json") == "datumaro"
+    assert {*writers, "labelme-xml", "datumaro", "yolo", "voc-boxes"} == set(READERS)
+    assert set(READERS) == set(get_args(SourceFormat)) - {"auto"}
 
 
 def test_what_is_no_label_format_says_what_is_there(tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def _check_area(row: AnnotationRow, rle: Rle | None) -> list[Finding]:
         allowed = max(1.0, 0.01 * pixels)
     else:  # the area of a polygon's outline, which runs through the middle of pixels, differs from the pixels
         allowed = 0.1 * pixels + tight[2] + tight[3]
-    if abs(area - pixels) <= allowed:
+    if area > 0 and abs(area - pixels) <= allowed:
         return []
     hint = "; this is the area of the box" if abs(area - tight[2] * tight[3]) <= 0.02 * area else ""
     return [Finding("wrong_area", row.location, f"area is {area:g}, but the mask has {pixels} pixels{hint}")]

@@ -13,7 +13,8 @@ from PIL import Image
 
 from clothseg.dataset.exporting.options import ExportOptions
 from clothseg.dataset.exporting.photos import ExportPhoto, Losses, copy_photo
-from clothseg.dataset.importing.label_maps import voc_colour
+from clothseg.dataset.importing.label_maps import is_reserved, voc_colour
+from clothseg.errors import DataError
 from clothseg.files import atomic_file, atomic_write
 from clothseg.instances import decode, from_box
 
@@ -39,6 +40,19 @@ def write_label_map_split(
     lists = folder / "ImageSets" / "Segmentation" / f"{split}.txt"
     atomic_write(lists, "".join(f"{name}\n" for name in names))
     return len(names), objects
+
+
+def require_class_names(classes: Sequence[str]) -> None:
+    """Refuses names that mean no class in `class_names.txt`.
+
+    Raises:
+        DataError: there is one.
+    """
+    if wrong := next((name for name in classes if is_reserved(name)), None):
+        raise DataError(
+            f"label maps cannot have a class {wrong!r}, because tools read this name as background or as pixels to "
+            "ignore; rename the class, or use --format coco or yolo"
+        )
 
 
 def write_class_names(folder: Path, classes: Sequence[str]) -> None:

@@ -21,10 +21,11 @@ LOSSES = {
     "covered_objects": "objects of which others cover a part",
     "covered_pixels": "pixels that belong to several objects; the object that comes last in the file has them",
     "empty_objects": "objects without a pixel; they are left out",
-    "missing_photos": "photos that do not exist or cannot be copied; they are left out",
+    "missing_photos": "photos that do not exist; they are left out",
+    "unreadable_photos": "photos that cannot be read, or have another size than their annotations; they are left out",
 }
 """What a format cannot hold, by name."""
-FAULTS = frozenset({"missing_photos"})
+FAULTS = frozenset({"missing_photos", "unreadable_photos"})
 """Losses that are faults of the dataset, not of the format."""
 
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clothseg.dataset.coco import CocoLikeDataset, ImageEntry
+from clothseg.errors import PhotoError
 from clothseg.files import OutputNames
 from clothseg.instances import Rle, empty_rle, from_segmentation, is_box_only, mask_area
-from clothseg.photos import photo_exists
+from clothseg.photos import check_photo, photo_exists
 
 
 @dataclass(frozen=True)
@@ -54,10 +55,18 @@ class Losses:
 
 
 def photos_of(dataset: CocoLikeDataset, names: OutputNames, losses: Losses) -> Iterator[ExportPhoto]:
-    """The photos of a dataset, one after another. Masks without a pixel are left out and counted."""
+    """The photos of a dataset, one after another.
+
+    Photos that cannot be read or do not fit their annotations, and masks without a pixel, are left out and counted.
+    """
     for entry in dataset.images:
         if not photo_exists(entry.path):
             losses.fault("missing_photos", f"{entry.path}: no such photo")
+            continue
+        try:
+            check_photo(entry.path, (entry.height, entry.width))
+        except PhotoError as error:
+            losses.fault("unreadable_photos", str(error))
             continue
         objects = list(_objects(dataset, entry, losses))
         name = names.name(entry.path.stem) + entry.path.suffix  # label files have the stem, so that is unique

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from clothseg.dataset.coco import CocoLikeDataset
 from clothseg.dataset.exporting.coco_files import write_coco_split
-from clothseg.dataset.exporting.label_maps import write_class_names, write_label_map_split
+from clothseg.dataset.exporting.label_maps import require_class_names, write_class_names, write_label_map_split
 from clothseg.dataset.exporting.options import LOSSES, ExportOptions, ExportSummary
 from clothseg.dataset.exporting.photos import Losses, photos_of
 from clothseg.dataset.exporting.yolo_files import write_data_yaml, write_yolo_split
@@ -36,7 +36,8 @@ def export_dataset(
 
     Raises:
         ClothsegError: `out` exists already, or has the dataset in it.
-        DataError: the dataset cannot be read, or its splits have different classes.
+        DataError: the dataset cannot be read, its splits have different classes, the format cannot have a class, or no
+            photo can be read. Nothing is written then.
     """
     require_outside_inputs(out, [data])
     splits = {
@@ -51,6 +52,8 @@ def export_dataset(
                 f"{data}: {split} has the classes {dataset.classes}, but train has {classes}; both files need the same "
                 "categories"
             )
+    if options.format == "label-maps":
+        require_class_names(classes)
     losses, photos, objects = Losses(), {}, {}
     names = OutputNames()
     with atomic_folder(out, overwrite=options.overwrite) as folder:
@@ -63,6 +66,8 @@ def export_dataset(
             else:
                 counts = write_label_map_split(folder, split, found, classes, options, losses)
             photos[split], objects[split] = counts
+        if not any(photos.values()):
+            raise DataError(f"{data}: no photo is left; the first: {losses.failed[0] if losses.failed else 'none'}")
         if options.format == "yolo":
             write_data_yaml(folder, list(splits), classes)
         elif options.format == "label-maps":

@@ -1,11 +1,13 @@
-"""Labels of other tools to a COCO dataset: YOLO, labelme, Pascal VOC, mask files, Supervisely, CVAT.
+"""Labels of other tools to a COCO dataset, for example of YOLO, labelme, Pascal VOC, CVAT and Supervisely.
 
 A format is a function from a path to a `LabelSource`, with an entry in `READERS` and a branch in `formats.detect`.
 """
 
 from clothseg.dataset.importing.cvat import read_cvat
+from clothseg.dataset.importing.datumaro import read_datumaro
 from clothseg.dataset.importing.formats import AUTO, READERS, detect, open_source
 from clothseg.dataset.importing.labelme import read_labelme
+from clothseg.dataset.importing.labelme_xml import read_labelme_xml
 from clothseg.dataset.importing.labels import REASONS, Dropped, LabelledObject, LabelledPhoto, LabelSource
 from clothseg.dataset.importing.mask_files import read_masks
 from clothseg.dataset.importing.options import ImportOptions, SourceFormat, parse_classes
@@ -33,7 +35,9 @@ __all__ = [
     "open_source",
     "parse_classes",
     "read_cvat",
+    "read_datumaro",
     "read_labelme",
+    "read_labelme_xml",
     "read_masks",
     "read_supervisely",
     "read_voc",

@@ -24,6 +24,7 @@ from clothseg.dataset.importing.drawing import (
     place_mask,
 )
 from clothseg.dataset.importing.labels import LabelledPhoto, LabelSource, PhotoIndex, Size, name_in, read_each
+from clothseg.dataset.importing.xml_files import first_tag, xml_events
 from clothseg.dataset.importing.yolo_layout import SPLITS
 from clothseg.errors import DataError
 from clothseg.instances import Rle
@@ -84,13 +85,7 @@ def _xml_in(folder: Path) -> Path:
 
 def is_cvat(path: Path) -> bool:
     """Whether a file is XML of CVAT."""
-    try:
-        with path.open("rb") as stream:
-            for _, element in ET.iterparse(stream, events=("start",)):
-                return bool(element.tag == "annotations")
-    except (OSError, ET.ParseError):
-        return False
-    return False
+    return first_tag(path) == "annotations"
 
 
 def _survey(file: Path) -> tuple[list[str], int]:
@@ -98,21 +93,17 @@ def _survey(file: Path) -> tuple[list[str], int]:
     names: list[str] = []
     count = tracks = 0
     inside: list[str] = []
-    try:
-        with file.open("rb") as stream:
-            for event, element in ET.iterparse(stream, events=("start", "end")):
-                if event == "start":
-                    inside.append(element.tag)
-                    continue
-                inside.pop()
-                if element.tag == "label" and inside[-1:] == ["labels"]:
-                    names.append((element.findtext("name") or "").strip())
-                count += element.tag == "image"
-                tracks += element.tag == "track"
-                if element.tag in {"image", "track"}:
-                    element.clear()
-    except (OSError, ET.ParseError) as error:
-        raise DataError(f"{file}: cannot be read as XML ({error})") from error
+    for event, element in xml_events(file):
+        if event == "start":
+            inside.append(element.tag)
+            continue
+        inside.pop()
+        if element.tag == "label" and inside[-1:] == ["labels"]:
+            names.append((element.findtext("name") or "").strip())
+        count += element.tag == "image"
+        tracks += element.tag == "track"
+        if element.tag in {"image", "track"}:
+            element.clear()
     if tracks and not count:
         raise DataError(f'{file}: this is "CVAT for video"; export the task as "CVAT for images 1.1"')
     if not count:
@@ -121,13 +112,12 @@ def _survey(file: Path) -> tuple[list[str], int]:
 
 
 def _images(file: Path) -> Iterator[ET.Element]:
-    with file.open("rb") as stream:
-        steps = ET.iterparse(stream, events=("start", "end"))
-        _, root = next(steps)
-        for event, element in steps:
-            if event == "end" and element.tag == "image":
-                yield element
-                root.clear()  # what was read is no longer needed
+    steps = xml_events(file)
+    _, root = next(steps)
+    for event, element in steps:
+        if event == "end" and element.tag == "image":
+            yield element
+            root.clear()  # what was read is no longer needed
 
 
 def _read(image: ET.Element, photo: LabelledPhoto) -> None:

@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from clothseg.dataset.importing.cvat import read_cvat
+from clothseg.dataset.importing.datumaro import read_datumaro
 from clothseg.dataset.importing.labelme import read_labelme
+from clothseg.dataset.importing.labelme_xml import read_labelme_xml
 from clothseg.dataset.importing.labels import LabelSource
 from clothseg.dataset.importing.mask_files import read_masks
 from clothseg.dataset.importing.supervisely import read_supervisely
@@ -26,6 +28,8 @@ READERS: Mapping[str, Callable[[Path], LabelSource]] = {
     "masks": read_masks,
     "supervisely": read_supervisely,
     "cvat-xml": read_cvat,
+    "labelme-xml": read_labelme_xml,
+    "datumaro": read_datumaro,
 }
 """The reader of each format, by its name on the command line."""
 AUTO = "auto"
@@ -36,6 +40,8 @@ _OF_KIND = {
     PathKind.MASKS: "masks",
     PathKind.SUPERVISELY: "supervisely",
     PathKind.CVAT: "cvat-xml",
+    PathKind.LABELME_XML: "labelme-xml",
+    PathKind.DATUMARO: "datumaro",
 }
 """The format of what `paths.py` recognizes."""
 

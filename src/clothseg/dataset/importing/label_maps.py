@@ -110,6 +110,11 @@ def class_list(path: Path) -> dict[int, str]:
     return names
 
 
+def is_reserved(name: str) -> bool:
+    """Whether `class_list` takes a name for background, or for pixels to ignore."""
+    return name.strip().lower() in _IGNORED_NAMES | _BACKGROUND_NAMES
+
+
 def voc_colour(value: int) -> tuple[int, int, int]:
     """The colour of Pascal VOC for a value 0..255: its bits, three at a time, are the highest bits of the channels."""
     channels = [0, 0, 0]

@@ -6,7 +6,9 @@ from typing import Any, Literal
 
 from clothseg.errors import DataError
 
-SourceFormat = Literal["auto", "yolo", "labelme", "voc", "voc-boxes", "masks", "supervisely", "cvat-xml"]
+SourceFormat = Literal[
+    "auto", "yolo", "labelme", "voc", "voc-boxes", "masks", "supervisely", "cvat-xml", "labelme-xml", "datumaro"
+]
 """`auto`, or a key of `READERS` (`formats.py`)."""
 DEFAULT_VAL_FRACTION = 0.2
 """Of the photos, where the source has no validation split."""
@@ -18,7 +20,8 @@ class ImportOptions:
     """The options of `import_dataset`.
 
     Attributes:
-        format: `yolo`, `labelme`, `voc`, `voc-boxes`, `masks`, `supervisely`, `cvat-xml`, or `auto`.
+        format: `yolo`, `labelme`, `voc`, `voc-boxes`, `masks`, `supervisely`, `cvat-xml`,
+            `labelme-xml`, `datumaro`, or `auto`.
         classes: the classes to take, and their new names: `{"dress": "Dress"}`. Category ids are 1..N in the order of
             the new names. Empty: all classes, in the order of the source.
         val_fraction: fraction of the photos for validation, above 0 and below 1. The split is stratified by class and

@@ -21,6 +21,7 @@ from clothseg.dataset.split import split_photos
 from clothseg.errors import ClothsegError, DataError, PhotoError
 from clothseg.files import OutputNames, atomic_folder, atomic_write, require_outside_inputs
 from clothseg.instances import CocoCategory, is_box_only
+from clothseg.instances.class_names import class_name_key, tidy_class_name
 from clothseg.photos import photo_exists
 from clothseg.progress import ProgressBar, no_progress
 
@@ -51,6 +52,11 @@ class _Read:
     dropped: list[Dropped] = field(default_factory=list)
     classes: dict[str, None] = field(default_factory=dict)
     turned: int = 0
+    spellings: dict[str, str] = field(default_factory=dict)
+
+    def one_spelling(self, name: str) -> str:
+        """The first spelling of a class, without which two names would differ only in case or spaces."""
+        return self.spellings.setdefault(class_name_key(name), tidy_class_name(name))
 
 
 def import_dataset(
@@ -108,6 +114,8 @@ def _read_all(labels: LabelSource, folder: Path, spool: Any, options: ImportOpti
     """Copies the photos, and writes the annotations of each as a line of `spool`, so that few are in memory."""
     (folder / "images").mkdir()
     names, read = OutputNames(), _Read()
+    for name in options.classes.values() if options.classes else labels.classes:
+        read.one_spelling(valid_text(name))
     seen: set[Path] = set()
     for photo in progress(labels.photos(), labels.count, "photos"):
         read.dropped += photo.dropped
@@ -151,6 +159,7 @@ def _take(
     read.dropped += dropped
     counts: tuple[Counter[str], Counter[str]] = (Counter(), Counter())
     for annotation in annotations:
+        annotation["class"] = read.one_spelling(annotation["class"])
         read.classes.setdefault(annotation["class"])
         counts[is_box_only(annotation)][annotation["class"]] += 1
     masks, boxes = map(dict, counts)
@@ -182,8 +191,8 @@ def _class_names(labels: LabelSource, read: _Read, options: ImportOptions) -> tu
         missing = [old for old, new in options.classes.items() if old not in known and new not in read.classes]
         if missing:
             raise DataError(f"no class {', '.join(map(repr, missing))} in the labels; they have {_some(known)}")
-        return tuple(dict.fromkeys(options.classes.values()))
-    listed = dict.fromkeys(valid_text(name) for name in labels.classes if name)
+        return tuple(dict.fromkeys(map(read.one_spelling, options.classes.values())))
+    listed = dict.fromkeys(read.one_spelling(valid_text(name)) for name in labels.classes if name)
     return tuple(listed | dict.fromkeys(sorted(set(read.classes) - listed.keys())))
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from clothseg.dataset.importing.label_maps import Colour, LabelMap, class_list, read_label_map, voc_colour
 from clothseg.dataset.importing.labels import LabelledPhoto, LabelSource, PhotoIndex, name_in, read_each
+from clothseg.dataset.importing.yolo_layout import SPLITS
 from clothseg.errors import DataError
 from clothseg.instances import encode
 
@@ -149,9 +150,8 @@ def _label_map_colours(file: Path) -> dict[Colour, str]:
 def _splits(root: Path) -> dict[str, str]:
     """The split of each label map, from the lists of `ImageSets/Segmentation`."""
     splits: dict[str, str] = {}
-    for split in ("train", "val", "test"):
-        file = root / "ImageSets" / "Segmentation" / f"{split}.txt"
-        if file.is_file():
+    for file in sorted((root / "ImageSets" / "Segmentation").glob("*.txt")):
+        if split := SPLITS.get(file.stem.lower()):
             lines = file.read_text(encoding="utf-8-sig", errors="replace").splitlines()
             splits |= {line.strip().split(".png")[0]: split for line in lines if line.strip()}
     return splits

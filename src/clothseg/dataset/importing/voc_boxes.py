@@ -11,6 +11,7 @@ from pathlib import Path
 
 from clothseg.dataset.importing.drawing import check_size, draw_polygon, draw_rectangle, numbers
 from clothseg.dataset.importing.labels import LabelledPhoto, LabelSource, PhotoIndex, Size, name_in, read_each, sizes_of
+from clothseg.dataset.importing.xml_files import first_tag, xml_root
 from clothseg.dataset.importing.yolo_layout import SPLITS
 from clothseg.errors import DataError
 from clothseg.instances import Rle
@@ -70,20 +71,12 @@ def has_voc_boxes(source: Path) -> bool:
 
 def _is_voc(path: Path) -> bool:
     """Whether the first element is `annotation`; a file that cannot be read is taken for one, so that it is named."""
-    try:
-        with path.open("rb") as stream:
-            for _, element in ET.iterparse(stream, events=("start",)):
-                return bool(element.tag == "annotation")
-    except (OSError, ET.ParseError):
-        return path.parent.name == "Annotations"
-    return False
+    tag = first_tag(path)
+    return path.parent.name == "Annotations" if tag is None else tag == "annotation"
 
 
 def _read(source: Path, file: Path, photo: LabelledPhoto, index: PhotoIndex) -> None:
-    try:
-        root = ET.parse(file).getroot()
-    except (OSError, ET.ParseError) as error:
-        raise DataError(f"{file}: cannot be read as XML ({error})") from error
+    root = xml_root(file)
     named = (root.findtext("filename") or "").strip()
     found = index.find(named, near=file.parent) if named else None
     found = found or index.find(file.stem, near=file.parent)
@@ -134,8 +127,8 @@ def _first_pixel(texts: Iterable[str | None]) -> int:
 def _lists(source: Path) -> dict[str, str]:
     """The split of each photo by its stem, from the lists of `ImageSets/Main`."""
     splits: dict[str, str] = {}
-    for split in ("train", "val", "test"):
-        for file in source.rglob(f"ImageSets/Main/{split}.txt"):
+    for file in sorted(source.rglob("ImageSets/Main/*.txt")):
+        if split := SPLITS.get(file.stem.lower()):
             lines = file.read_text(encoding="utf-8-sig", errors="replace").splitlines()
             splits |= {line.split()[0]: split for line in lines if line.strip()}
     return splits

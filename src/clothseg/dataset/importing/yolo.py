@@ -5,13 +5,13 @@ Coordinates are fractions of the photo's width and height. Source: the pages on 
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from clothseg.dataset.importing.drawing import draw_polygon, draw_rectangle, numbers
 from clothseg.dataset.importing.labels import LabelledPhoto, LabelSource, name_in, read_each, sizes_of
-from clothseg.dataset.importing.yolo_layout import YoloLayout, find_layout
+from clothseg.dataset.importing.yolo_layout import YoloLayout, find_layout, is_label_file
 from clothseg.errors import DataError
 from clothseg.photos import photo_exists
 
@@ -48,11 +48,13 @@ def read_yolo(source: Path) -> LabelSource:
     labelled = sum(os.path.isfile(pair.labels) for pair in pairs)
 
     def photos() -> Iterator[LabelledPhoto]:
-        return read_each(
+        yield from read_each(
             pairs,
             lambda pair: LabelledPhoto(pair.photo, name_in(layout.root, pair.photo), split=pair.split),
             lambda pair, photo: _read(pair, photo, layout),
         )
+        for file in _without_photo([pair.labels for pair in pairs]):
+            yield LabelledPhoto(file, name_in(layout.root, file)).fail("missing_photo", f"{file}: no photo {file.stem}")
 
     return LabelSource(
         "yolo",
@@ -63,6 +65,15 @@ def read_yolo(source: Path) -> LabelSource:
         layout.files,
         "an empty label file means a photo without objects; a photo without a label file is not labelled",
     )
+
+
+def _without_photo(known: Sequence[Path]) -> Iterator[Path]:
+    """The label files with a line that belong to no photo, in the folders where label files are."""
+    used = set(known)
+    for folder in sorted({file.parent for file in known}):
+        for file in sorted(folder.glob("*.txt")):
+            if file not in used and is_label_file(file):
+                yield file
 
 
 def _read(pair: _Pair, photo: LabelledPhoto, layout: YoloLayout) -> None:

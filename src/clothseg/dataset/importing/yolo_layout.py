@@ -9,6 +9,7 @@ from typing import Any
 from clothseg.config.yaml_text import parse_yaml
 from clothseg.dataset.importing.labels import PhotoIndex
 from clothseg.errors import ConfigError, DataError, shown
+from clothseg.paths import YOLO_LINE
 from clothseg.photos import photo_exists
 
 SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
@@ -114,8 +115,9 @@ def _by_keys(tree: Mapping[str, Any], config: Path, files: list[Path]) -> dict[s
     if isinstance(tree.get("path"), str):
         bases.insert(0, config.parent / tree["path"])
     photos: dict[str, dict[Path, Path]] = {}
+    named = {str(key).lower(): value for key, value in tree.items()}
     for key, split in SPLITS.items():
-        given = tree.get(key)
+        given = named.get(key)
         for text in given if isinstance(given, list) else [given]:
             if not isinstance(text, str) or not text.strip():
                 continue
@@ -131,14 +133,20 @@ def _by_keys(tree: Mapping[str, Any], config: Path, files: list[Path]) -> dict[s
 
 
 def _existing(text: str, bases: Iterable[Path]) -> Path | None:
-    """The path, also where Roboflow writes `../train/images` for a folder beside `data.yaml`."""
+    """The path, also where folders before it are of another place.
+
+    Roboflow writes `../train/images` for a folder beside `data.yaml`, CVAT `data/images/train/a.jpg` for a file in
+    `images`, and others the path on the computer where the dataset was made.
+    """
     clean = text.strip().replace("\\", "/")
-    inside = clean
-    while inside.startswith("../"):
-        inside = inside[3:]
-    for base in bases:
-        for name in dict.fromkeys((clean, inside)):
-            if os.path.exists(base / name):
+    parts = [part for place, part in enumerate(clean.split("/")) if place or part]
+    while parts[:1] == [".."]:
+        parts = parts[1:]
+    shorter = ["/".join(parts[start:]) for start in range(max(1, len(parts) - 1))]
+    places = list(bases)
+    for name in dict.fromkeys((clean, *shorter)):
+        for base in places:
+            if name and os.path.exists(base / name):
                 return base / name
     return None
 
@@ -173,6 +181,15 @@ def label_path(photo: Path) -> Path:
         if photo_exists(moved) or not photo.with_suffix(".txt").is_file():
             return moved
     return photo.with_suffix(".txt")
+
+
+def is_label_file(file: Path) -> bool:
+    """Whether a text file begins with the line of an object."""
+    try:
+        with file.open("rb") as stream:
+            return bool(YOLO_LINE.match(stream.read(1 << 16).lstrip()))
+    except OSError:
+        return False
 
 
 def has_data_yaml(source: Path) -> bool:

@@ -13,6 +13,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset, load_example
+from clothseg.dataset.readable import first_readable
 from clothseg.devices import Precision, resolve_precision
 from clothseg.distributed import local_world_size
 from clothseg.instances import CropMasks, is_box_only
@@ -81,10 +82,10 @@ class Forecast:
 
 
 def photo_needs(dataset: CocoLikeDataset, config: Config) -> PhotoNeeds:
-    """Loads and augments the largest photo, and counts.
+    """Loads and augments the largest photo that can be read, and counts.
 
     Raises:
-        PhotoError, DataError: it cannot be read.
+        PhotoError, DataError: none can be read.
     """
     counts = [sum(not is_box_only(row) for row in entry.annotations) for entry in dataset.images]
     areas = [entry.height * entry.width for entry in dataset.images]
@@ -96,7 +97,8 @@ def photo_needs(dataset: CocoLikeDataset, config: Config) -> PhotoNeeds:
         height, width = transform.resized((entry.height, entry.width))
         return 12 * areas[position] + counts[position] * height * width
 
-    largest = max(range(len(areas)), key=needed)
+    positions = sorted(range(len(areas)), key=needed, reverse=True)
+    largest = first_readable(dataset, positions)
     with LiveBytes() as live:
         photo, objects = load_example(dataset, largest, config.augment, 1, config.train.seed)
         crops = sum(crop.nbytes for crop in objects.masks.crops) if isinstance(objects.masks, CropMasks) else 0
@@ -232,7 +234,7 @@ def forecast_memory(
         network: the one that is in memory already, if it is.
 
     Raises:
-        PhotoError, DataError: the largest photo cannot be read.
+        PhotoError, DataError: no photo can be read.
     """
     there = sum(tensor.nbytes for tensor in network.state_dict().values()) if network else 0
     libraries = max(0, resident() - there)

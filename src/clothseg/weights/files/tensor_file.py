@@ -70,6 +70,10 @@ def read_tensor_file(path: Path) -> TensorFile:
     elif start[8:9] == b"{":
         container = "safetensors"
         content, metadata = _read_safetensors(path)
+    elif path.suffix.lower() == ".onnx":
+        raise WeightsError(
+            f"{path}: an exported network (ONNX), which predict, cutout and serve take; here name the run that it is of"
+        )
     else:
         raise WeightsError(
             f"{path}: not a weights file of a known type (torch, pickle, HDF5, safetensors); it starts with "

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-import yaml
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -62,7 +61,7 @@ def convert(file: TensorFile) -> ConvertedWeights:
     """
     config, classes = parse_metadata(file.path, file.metadata)
     converted = ConvertedWeights(ORIGIN, "weights file of clothseg", classes=classes or None)
-    converted.settings = yaml.safe_load(config.to_yaml())
+    converted.settings = config.to_tree()
     converted.calibration = parse_calibration(file.path, file.metadata, len(classes))
     for key, tensor in file.tensors.items():
         converted.add(key, key, tensor)
