@@ -86,9 +86,9 @@ def say_command(*words: object) -> None:
     print(f"\n$ {shell_command(['clothseg', *words])}", flush=True)
 
 
-def counted(number: int, thing: str) -> str:
-    """`1 photo`, `3 photos`."""
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+def counted(number: int, thing: str, things: str = "") -> str:
+    """`1 photo`, `3 photos`; `things` is a plural that is not made with an s."""
+    return f"{number} {thing if number == 1 else things or f'{thing}s'}"
 
 
 def progress_bar(*, quiet: bool) -> Progress:

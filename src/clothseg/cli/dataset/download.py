@@ -133,6 +133,7 @@ def _build_command(
     words += ["--partitions", partitions] if partitions else []
     words += ["--limit", str(limit)] if limit else []
     words += [] if "validation" in summary.plan.rows else ["--val-fraction", "0.2"]
+    words += ["--include-test"] if "test" in summary.plan.rows else []
     return shell_command([*words, "--out", "data"])
 
 
