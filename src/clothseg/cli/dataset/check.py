@@ -58,7 +58,7 @@ def check(
 
         diagnosis = examine(data, images or [], split=split, min_instances=min_instances, progress=progress)
     if out is not None:
-        from clothseg.dataset.doctor.page import write_page  # noqa: PLC0415 - PyTorch, for pictures
+        from clothseg.dataset.doctor.page import write_page  # noqa: PLC0415 - OpenCV and Pillow, for pictures
 
         write_page(diagnosis, out)
     cleaned = write_cleaned(diagnosis, write_clean, overwrite=overwrite) if write_clean is not None else None
