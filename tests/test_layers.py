@@ -12,7 +12,7 @@ import clothseg
 
 ROOT = Path(clothseg.__file__).parent
 LAYERS = (
-    {"errors", "versions", "cores", "cpu_path", "sample", "deferred_dynamo", "gc_pause", "suggestions"},
+    {"errors", "versions", "cores", "cpu_path", "sample", "deferred_dynamo", "gc_pause", "suggestions", "counting"},
     {
         "config",
         "instances",

@@ -1,5 +1,7 @@
 """Sentences and tables for a terminal."""
 
+import pytest
+
 from clothseg.evaluation.metrics import Metrics
 from clothseg.evaluation.tables import comparison_table, verdict
 from clothseg.evaluation.values import Comparison, Difference, Interval
@@ -30,6 +32,17 @@ def test_a_comparison_has_a_row_per_metric_and_ends_with_its_notes() -> None:
     }
     assert "A is better by 10.0 [5.0, 15.0] (mask_AP)." in text
     assert text.endswith("7 photos; both sides use the same bootstrap samples of them.\nA: a note.\n")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "shown"), [(-0.02, -0.0003, "-0.03"), (0.00004, 0.02, "0.004"), (0.0, 0.02, "0.0")]
+)
+def test_an_interval_beside_0_does_not_seem_to_reach_it(low: float, high: float, shown: str) -> None:
+    between = Interval(low, high)
+    text = comparison_table(Comparison({"box_AP": Difference(0.5, 0.5 + low, between)}, 7), "first", "second")
+    row = next(line for line in text.splitlines() if line.strip().startswith("box_AP"))
+    bounds = [bound.lstrip("+") for bound in row.split("[")[1].split("]")[0].split(", ")]
+    assert shown in bounds
 
 
 def test_metrics_without_values_are_dashes() -> None:

@@ -24,7 +24,8 @@ from clothseg.cli.shard_options import (
     ShardOptions,
     ShardSize,
 )
-from clothseg.cli.terminal import ERRORS, LOADING, counted, fail_for_unread, progress_bar, waiting, walk
+from clothseg.cli.terminal import ERRORS, LOADING, fail_for_unread, progress_bar, waiting, walk
+from clothseg.counting import counted
 from clothseg.dataset.photo_search import find_photos
 from clothseg.devices import check_device_name
 from clothseg.errors import ClothsegError

@@ -10,6 +10,7 @@ from rich.markup import escape
 from clothseg.cli.completion import runs
 from clothseg.cli.inputs import ClassNames, Overrides, Overwrite, Quiet, WeightsSettings, split_names
 from clothseg.cli.terminal import ERRORS, progress_bar, waiting
+from clothseg.counting import counted
 from clothseg.dataset.photo_search import find_photos
 from clothseg.errors import ClothsegError
 from clothseg.files import require_absent
@@ -72,7 +73,7 @@ def export(
         return
     for photo in result.photos:
         if photo.changed:
-            print(f"{photo.name}: {photo.changed} of {photo.found} detections changed")
+            print(f"{photo.name}: {photo.changed} of {counted(photo.found, 'detection')} changed")
     print(result.summary())
     if result.changed:
         raise typer.Exit(1)

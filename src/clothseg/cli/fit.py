@@ -13,8 +13,9 @@ from rich.markup import escape
 
 from clothseg.cli.completion import initial_weights, presets
 from clothseg.cli.inputs import Data, Device, Overrides, Overwrite, Quiet
-from clothseg.cli.terminal import ERRORS, counted, fail_for_unread, progress_bar, walk
+from clothseg.cli.terminal import ERRORS, fail_for_unread, progress_bar, walk
 from clothseg.config import Config
+from clothseg.counting import counted
 from clothseg.dataset import CocoLikeDataset, readable
 from clothseg.dataset.photo_split import read_photo_split
 from clothseg.dataset.train_val import read_training_data
@@ -227,7 +228,7 @@ def learn_one(model: "Model", train: CocoLikeDataset, picture: Path, device: str
     losses = ", ".join(f"{name} {value:.2f} -> {result.last[name]:.2f}" for name, value in result.first.items())
     found = ", ".join(f"{overlap:.2f}" for overlap in result.overlaps)
     print(f"photo    {train.images[result.position].path}")
-    print(f"learned  {result.steps} steps in {result.seconds:.0f} s")
+    print(f"learned  {counted(result.steps, 'step')} in {result.seconds:.0f} s")
     print(f"losses   {losses}")
     print(f"found    mask IoU of each object {found}")
     print(f"picture  {picture}")

@@ -40,7 +40,8 @@ from clothseg.cli.shard_options import (
     refuse_in_shards,
     table_format,
 )
-from clothseg.cli.terminal import ERRORS, counted, fail_for_unread, progress_bar, walk
+from clothseg.cli.terminal import ERRORS, fail_for_unread, progress_bar, walk
+from clothseg.counting import counted
 from clothseg.dataset.photo_search import find_photos
 from clothseg.dataset.prelabel_files import PHOTOS_URL, SHOWN_FROM, LabelFormat, write_prelabels
 from clothseg.devices import check_device_name, resolve_device

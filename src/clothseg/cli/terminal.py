@@ -86,11 +86,6 @@ def say_command(*words: object) -> None:
     print(f"\n$ {shell_command(['clothseg', *words])}", flush=True)
 
 
-def counted(number: int, thing: str, things: str = "") -> str:
-    """`1 photo`, `3 photos`; `things` is a plural that is not made with an s."""
-    return f"{number} {thing if number == 1 else things or f'{thing}s'}"
-
-
 def progress_bar(*, quiet: bool) -> Progress:
     """A bar on stderr with the count and the time left; hidden if `quiet`, or if stderr is not a terminal."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clothseg.config import Config
+from clothseg.counting import counted
 from clothseg.dataset.coco import CocoLikeDataset
 from clothseg.dataset.sheets import Cells, PhotoReader, Progress, Sheet, save_sheet
 from clothseg.dataset.show_gallery import dataset_info, dataset_rows
@@ -168,8 +169,8 @@ def _outlined(
 
 def _overlay_sheet(drawn: Sequence[int], everywhere: Sequence[int]) -> Sheet:
     note = (
-        f"{len(drawn)} of {len(everywhere)} photos, selected at random. Boxes are black, dashed where an object has no "
-        "mask; contours of masks are white."
+        f"{len(drawn)} of {counted(len(everywhere), 'photo')}, selected at random. Boxes are black, dashed where "
+        "an object has no mask; contours of masks are white."
     )
     return Sheet("overlays.png", "Photos with their annotations", note)
 
@@ -177,14 +178,14 @@ def _overlay_sheet(drawn: Sequence[int], everywhere: Sequence[int]) -> Sheet:
 def _class_sheet(data: CocoLikeDataset, number: int, cells: int, photos: int) -> Sheet:
     name = data.classes[number - 1]
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "class"
-    note = f"{cells} instances, selected at random. {photos} photos have this class."
+    note = f"{counted(cells, 'instance')}, selected at random. Photos with this class: {photos}."
     return Sheet(f"class-{number}-{slug}.png", name, note)
 
 
 def _write_index(folder: Path, data: CocoLikeDataset, sheets: Sequence[Sheet], seed: int, rows: list[Row]) -> None:
     annotations = sum(len(entry.annotations) for entry in data.images)
-    title = f"{len(data)} photos, {annotations} annotations"
-    some = f"; the gallery has {len(rows)} photos" if len(rows) < len(data) else ""
+    title = f"{counted(len(data), 'photo')}, {counted(annotations, 'annotation')}"
+    some = f"; the gallery has {counted(len(rows), 'photo')}" if len(rows) < len(data) else ""
     info = dataset_info(data, title, f"{data.source}, selected with seed {seed}{some}")
     parts = page_parts(info, rows)
     values: dict[str, Any] = {"info": info, "sheets": sheets, "parts": parts}

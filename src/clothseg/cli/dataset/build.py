@@ -13,8 +13,9 @@ from rich.table import Table
 
 from clothseg.cli.completion import classes_of_source
 from clothseg.cli.inputs import folder_called, names_in
-from clothseg.cli.terminal import counted, progress_bar
+from clothseg.cli.terminal import progress_bar
 from clothseg.cores import usable_cores
+from clothseg.counting import counted
 from clothseg.openimages import BuildOptions, BuildSummary, build_dataset
 from clothseg.openimages.build.summary import BOXES_WITHOUT_MASK, REASONS
 from clothseg.openimages.layout import has_split
@@ -190,7 +191,7 @@ def _notes(summary: BuildSummary) -> Iterator[str]:
 
 def _show_failed(summary: BuildSummary) -> None:
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    console.print(f"[bold yellow]done in part:[/] {len(summary.failed)} rows are missing or broken")
+    console.print(f"[bold yellow]done in part:[/] {counted(len(summary.failed), 'row')} missing or broken")
     for row in summary.failed[:_SHOWN]:
         what = f"{row.class_name} {row.box_id}" if row.box_id else "no mask row"
         console.print(escape(f"  {row.split} {row.image_id} {what}: {row.reason}: {row.detail}"))

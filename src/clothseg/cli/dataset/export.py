@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from clothseg.cli.terminal import ERRORS, counted, progress_bar
+from clothseg.cli.terminal import ERRORS, progress_bar
+from clothseg.counting import counted
 from clothseg.dataset.exporting import LOSSES, ExportOptions, export_dataset
 
 _SHOWN = 10

@@ -12,7 +12,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from clothseg.cli.inputs import names_in
-from clothseg.cli.terminal import ERRORS, counted, progress_bar
+from clothseg.cli.terminal import ERRORS, progress_bar
+from clothseg.counting import counted
 from clothseg.dataset.importing import REASONS, ImportOptions, ImportSummary, import_dataset, parse_classes
 
 _SHOWN = 10
@@ -120,7 +121,9 @@ def _show(summary: ImportSummary) -> None:
     for reason, count in summary.reasons().items():
         console.print(escape(f"Left out {count}: {REASONS[reason]} ({reason})."))
     if summary.near_duplicates:
-        console.print(f"Near-duplicate photos on the same side of the split: {len(summary.near_duplicates)} pairs.")
+        console.print(
+            f"Near-duplicate photos on the same side of the split: {counted(len(summary.near_duplicates), 'pair')}."
+        )
     if summary.turned:
         console.print(f"Photos whose masks were turned by the EXIF orientation: {summary.turned}.")
 

@@ -13,6 +13,7 @@ from clothseg.cli.completion import presets, setting_names
 from clothseg.cli.inputs import known_names_in
 from clothseg.cli.terminal import ERRORS, progress_bar
 from clothseg.config import Config
+from clothseg.counting import counted
 from clothseg.dataset import CocoLikeDataset
 from clothseg.dataset.reading import describe_corrections
 from clothseg.errors import ConfigError, DataError
@@ -100,9 +101,9 @@ def show(
         sheets = [asdict(sheet) for sheet in shown.sheets]
         typer.echo(json.dumps({"folder": str(out), "sheets": sheets, "unread": shown.unread}, ensure_ascii=False))
     elif not quiet:
-        typer.echo(f"{len(shown.sheets)} pictures. Open {out / 'index.html'}")
+        typer.echo(f"{counted(len(shown.sheets), 'picture')}. Open {out / 'index.html'}")
     if shown.unread:
-        ERRORS.print(f"[bold yellow]incomplete:[/] {len(shown.unread)} photos cannot be read")
+        ERRORS.print(f"[bold yellow]incomplete:[/] {counted(len(shown.unread), 'photo')} cannot be read")
         for reason in list(shown.unread.values())[:_LISTED]:
             ERRORS.print(escape(f"  {reason}"))
         raise typer.Exit(1)

@@ -13,6 +13,7 @@ from clothseg.cli.completion import classes_of_source
 from clothseg.cli.dataset.build import DEFAULT_CLASSES
 from clothseg.cli.inputs import folder_called, names_in
 from clothseg.cli.terminal import ERRORS
+from clothseg.counting import counted
 from clothseg.files import atomic_write
 from clothseg.openimages import Stats, choose_classes, class_file, count_classes, read_classes
 
@@ -60,7 +61,7 @@ def stats(
     if counts.broken:
         for row in counts.broken[:10]:
             ERRORS.print(f"[bold yellow]not counted:[/] {escape(str(row))}")
-        ERRORS.print(f"{len(counts.broken)} rows are broken")
+        ERRORS.print(f"{counted(len(counts.broken), 'broken row')}")
         raise typer.Exit(1)
 
 
@@ -88,7 +89,8 @@ def _show(counts: Stats, min_instances: int, marked: set[str], max_classes: int)
     console = Console()
     console.print(table)
     if len(shown) < len(counts.classes):
-        console.print(f"{len(counts.classes) - len(shown)} more classes: --all or --json shows them.")
+        left = counted(len(counts.classes) - len(shown), "more class", "more classes")
+        console.print(f"{left}: --all or --json shows all.")
     passing = sum(c.masks >= min_instances for c in counts.classes)
     console.print("Size: side of the box in % of the photo; 10, 50 and 90 % of the masks are smaller.")
-    console.print(f"* {min_instances} masks or more: {passing} classes.")
+    console.print(f"* {counted(min_instances, 'mask')} or more: {counted(passing, 'class', 'classes')}.")
