@@ -12,7 +12,7 @@ from clothseg.cli.inputs import ClassNames, Overrides, Overwrite, Quiet, Weights
 from clothseg.cli.terminal import ERRORS, progress_bar, waiting
 from clothseg.counting import counted
 from clothseg.dataset.photo_search import find_photos
-from clothseg.errors import ClothsegError
+from clothseg.errors import ClothsegError, shell_command
 from clothseg.files import require_absent
 from clothseg.photos import RgbImage, read_photo
 from clothseg.weights import check_model
@@ -68,7 +68,8 @@ def export(
                 photos = ((path.name, read_photo(path)) for path in checked)
                 result = check_photos(model, ExportedModel.load(out), photos)
     if not quiet:
-        ERRORS.print(f"wrote {escape(str(out))} ({out.stat().st_size / 1e6:.1f} MB)")
+        predict = shell_command(["clothseg", "predict", out, "PHOTOS"])
+        ERRORS.print(escape(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB); next: {predict}"))
     if not checked:
         return
     for photo in result.photos:

@@ -21,7 +21,7 @@ from clothseg.dataset.photo_split import read_photo_split
 from clothseg.dataset.train_val import read_training_data
 from clothseg.dataset.unlabelled import UnlabelledPhotos, find_unlabelled
 from clothseg.devices import check_device_name, resolve_device
-from clothseg.errors import ClothsegError
+from clothseg.errors import ClothsegError, shell_command
 from clothseg.files import require_absent
 from clothseg.runs import RunFolder
 from clothseg.suggestions import near_path
@@ -178,7 +178,8 @@ def finish(run: RunFolder, data: Path, unread: list[str], *, quiet: bool) -> Non
     if unread:
         run.add_facts({"unread": unread})
     if not quiet:
-        ERRORS.print(escape(f"wrote {run.path}; next: clothseg evaluate {run.path} {data}"))
+        evaluate = shell_command(["clothseg", "evaluate", run.path, data])
+        ERRORS.print(escape(f"wrote {run.path}; next: {evaluate}"))
     fail_for_unread(unread)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clothseg.counting import counted
+from clothseg.errors import shell_command
 from clothseg.evaluation import Metrics
 from clothseg.evaluation.tables import percent
 from clothseg.report.reading import RunFiles
@@ -112,9 +113,9 @@ def nothing_found(files: RunFiles, threshold: float) -> list[str]:
 
 def missing_parts(files: RunFiles) -> list[tuple[str, str]]:
     """For each missing part, a sentence and the command that makes it."""
-    fit = f"clothseg fit {files.data} --out {files.run}"
-    evaluate = f"clothseg evaluate {files.run} {files.data}"
-    build = f"clothseg dataset build SOURCE --out {files.data}"
+    fit = shell_command(["clothseg", "fit", files.data, "--out", files.run])
+    evaluate = shell_command(["clothseg", "evaluate", files.run, files.data])
+    build = shell_command(["clothseg", "dataset", "build", "SOURCE", "--out", files.data])
     parts = []
     if files.metrics is None:
         parts.append(("The network was not evaluated yet (no metrics.json).", evaluate))

@@ -13,9 +13,10 @@ from rich.table import Table
 
 from clothseg.cli.completion import classes_of_source
 from clothseg.cli.inputs import folder_called, names_in
-from clothseg.cli.terminal import progress_bar
+from clothseg.cli.terminal import ERRORS, progress_bar
 from clothseg.cores import usable_cores
 from clothseg.counting import counted
+from clothseg.errors import shell_command
 from clothseg.openimages import BuildOptions, BuildSummary, build_dataset
 from clothseg.openimages.build.summary import BOXES_WITHOUT_MASK, REASONS
 from clothseg.openimages.layout import has_split
@@ -129,6 +130,7 @@ def build(
         typer.echo(json.dumps(summary.as_dict(), ensure_ascii=False, indent=2))
     elif not quiet:
         _show(summary)
+        ERRORS.print(escape(f"next: {shell_command(['clothseg', 'dataset', 'check', out])}"))
         if not include_test and has_split(folder_called(source), "test"):
             print("The source has a test split too; --include-test adds it.")
     if summary.failed:

@@ -62,8 +62,8 @@ def export(
         for split, count in summary.photos.items():
             typer.echo(f"{split}: {counted(count, 'photo')}, {counted(summary.objects[split], 'object')}")
         for loss, count in summary.losses.items():
-            typer.echo(f"{loss}: {count} ({LOSSES[loss]})")
-        typer.echo(f"Wrote {summary.folder}")
+            typer.echo(f"{LOSSES[loss]} ({loss}): {count}")
+        ERRORS.print(f"wrote {escape(str(summary.folder))}")
     if summary.failed:
         ERRORS.print(f"[bold yellow]done in part:[/] {counted(len(summary.failed), 'thing')} missing or broken")
         for line in summary.failed[:_SHOWN]:

@@ -15,6 +15,7 @@ from clothseg.cli.inputs import names_in
 from clothseg.cli.terminal import ERRORS, progress_bar
 from clothseg.counting import counted
 from clothseg.dataset.importing import REASONS, ImportOptions, ImportSummary, import_dataset, parse_classes
+from clothseg.errors import shell_command
 
 _SHOWN = 10
 
@@ -92,6 +93,7 @@ def import_(
         typer.echo(json.dumps(summary.as_dict(), ensure_ascii=False, indent=2))
     elif not quiet:
         _show(summary)
+        ERRORS.print(escape(f"next: {shell_command(['clothseg', 'dataset', 'check', out])}"))
     if summary.failed:
         _show_failed(summary)
         raise typer.Exit(1)
