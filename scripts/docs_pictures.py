@@ -27,7 +27,6 @@ NETWORK = "garments"
 STRIPES, TARGET = "2a4ba117", "4a6aee3b"
 COMPARED = ("00de79f1", "6b86dc5d")
 SEVERAL = "03e7b44a"
-SCREEN = {"viewport": {"width": 1280, "height": 820}}
 PORT = 8975
 
 
@@ -134,7 +133,7 @@ def pages(photos: Photos, folder: Path, out: Path) -> None:
         server.stdout.readline()  # its address: it is ready
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-            page = browser.new_page(**SCREEN)
+            page = browser.new_page(viewport={"width": 1280, "height": 820})
             page.goto((folder / "found" / "index.html").as_uri())
             _save_page(page, out / "gallery.webp")
             page.goto(f"http://127.0.0.1:{PORT}/")

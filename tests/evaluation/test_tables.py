@@ -3,7 +3,7 @@
 import pytest
 
 from clothseg.evaluation.metrics import Metrics
-from clothseg.evaluation.tables import comparison_table, verdict
+from clothseg.evaluation.tables import comparison_table, new_table, table_text, verdict
 from clothseg.evaluation.values import Comparison, Difference, Interval
 
 
@@ -49,3 +49,13 @@ def test_metrics_without_values_are_dashes() -> None:
     text = Metrics({"mask_AP": None}, {}, 3, 0, notes=("A note.",)).table()
     assert "No metric has a value." in text
     assert text.endswith("0 detections on 3 photos.\nA note.\n")
+
+
+def test_a_wide_table_is_not_cut() -> None:
+    names = [f"a class with a long name {number}" for number in range(20)]
+    table = new_table("", *names)
+    table.add_row("row", *(f"{number}.25" for number in range(20)))
+    text = table_text(table)
+    assert "…" not in text
+    assert [word for word in text.split() if word.endswith(".25")] == [f"{number}.25" for number in range(20)]
+    assert all(name in text for name in names)

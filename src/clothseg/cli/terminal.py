@@ -21,6 +21,7 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+from rich.table import Table
 
 from clothseg.errors import shell_command
 
@@ -84,6 +85,13 @@ def fail_for_unread(messages: Sequence[str], *, done: bool = True) -> None:
 def say_command(*words: object) -> None:
     """Prints a command of `clothseg` as a user would type it."""
     print(f"\n$ {shell_command(['clothseg', *words])}", flush=True)
+
+
+def print_table(table: Table) -> None:
+    """Prints a table of numbers at its own width: on a narrow terminal its rows wrap, but no number is lost."""
+    console = Console(highlight=False, width=10_000)
+    console.width = console.measure(table).maximum
+    console.print(table)
 
 
 def progress_bar(*, quiet: bool) -> Progress:

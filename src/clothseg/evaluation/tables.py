@@ -173,5 +173,7 @@ def table_text(table: Table, left: int = 1) -> str:
     for column in table.columns[:left]:
         column.justify = "left"
     text = io.StringIO()
-    Console(file=text, width=110, color_system=None).print(table)
+    console = Console(file=text, width=10_000, color_system=None)
+    console.width = console.measure(table).maximum  # its own: no number is lost for want of space
+    console.print(table)
     return text.getvalue().strip("\n")

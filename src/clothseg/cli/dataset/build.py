@@ -13,7 +13,7 @@ from rich.table import Table
 
 from clothseg.cli.completion import classes_of_source
 from clothseg.cli.inputs import folder_called, names_in
-from clothseg.cli.terminal import ERRORS, progress_bar
+from clothseg.cli.terminal import ERRORS, print_table, progress_bar
 from clothseg.cores import usable_cores
 from clothseg.counting import counted
 from clothseg.errors import shell_command
@@ -153,7 +153,7 @@ def _show(summary: BuildSummary) -> None:
         table.add_row(*(escape(str(row[i])) for i in shown))
     table.add_section()
     table.add_row(*(str(of_all[i]) for i in shown))
-    console.print(table)
+    print_table(table)
     for line in _notes(summary):
         console.print(escape(line))
 

@@ -14,7 +14,7 @@ from rich.table import Table
 from clothseg.cli.completion import classes_of_source
 from clothseg.cli.dataset.build import DEFAULT_CLASSES
 from clothseg.cli.inputs import names_in
-from clothseg.cli.terminal import ERRORS, transfer_bar
+from clothseg.cli.terminal import ERRORS, print_table, transfer_bar
 from clothseg.errors import shell_command
 from clothseg.openimages.download import FAILED, DownloadPlan, DownloadSummary, RetryPolicy
 from clothseg.openimages.download import download as fetch
@@ -109,7 +109,7 @@ def _show_plan(plan: DownloadPlan) -> None:
         table.add_row(escape(name), f"{requested:,}", f"{existing:,}", _size(size))
     table.add_section()
     table.add_row("all", "", "", _size(plan.bytes_to_fetch))
-    console.print(table)
+    print_table(table)
     for name, _, _, _, note in rows:
         if note:
             console.print(f"{escape(name)}: {note}.")

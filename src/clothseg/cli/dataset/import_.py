@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from clothseg.cli.inputs import names_in
-from clothseg.cli.terminal import ERRORS, progress_bar
+from clothseg.cli.terminal import ERRORS, print_table, progress_bar
 from clothseg.counting import counted
 from clothseg.dataset.importing import REASONS, ImportOptions, ImportSummary, import_dataset, parse_classes
 from clothseg.errors import shell_command
@@ -112,7 +112,7 @@ def _show(summary: ImportSummary) -> None:
         table.add_row(*map(escape, row))
     table.add_section()
     table.add_row(*of_all)
-    console.print(table)
+    print_table(table)
     if boxes := sum(counts.boxes for counts in summary.splits.values()):
         console.print(
             f"Boxes without an outline: {boxes}. They teach class and box, not the mask; --boxes-as-masks fills them."

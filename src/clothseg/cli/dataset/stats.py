@@ -12,7 +12,7 @@ from rich.table import Table
 from clothseg.cli.completion import classes_of_source
 from clothseg.cli.dataset.build import DEFAULT_CLASSES
 from clothseg.cli.inputs import folder_called, names_in
-from clothseg.cli.terminal import ERRORS
+from clothseg.cli.terminal import ERRORS, print_table
 from clothseg.counting import counted
 from clothseg.files import atomic_write
 from clothseg.openimages import Stats, choose_classes, class_file, count_classes, read_classes
@@ -87,7 +87,7 @@ def _show(counts: Stats, min_instances: int, marked: set[str], max_classes: int)
     masks, boxes = (sum(getattr(c, key) for c in counts.classes) for key in ("masks", "boxes"))
     table.add_row("all", f"{masks} ", str(counts.mask_photos), str(boxes))
     console = Console()
-    console.print(table)
+    print_table(table)
     if len(shown) < len(counts.classes):
         left = counted(len(counts.classes) - len(shown), "more class", "more classes")
         console.print(f"{left}: --all or --json shows all.")
