@@ -16,7 +16,7 @@ from clothseg.cli.inputs import folder_called, names_in
 from clothseg.cli.terminal import ERRORS, print_table, progress_bar
 from clothseg.cores import usable_cores
 from clothseg.counting import counted
-from clothseg.errors import shell_command
+from clothseg.errors import InterruptedRun, shell_command
 from clothseg.openimages import BuildOptions, BuildSummary, build_dataset
 from clothseg.openimages.build.summary import BOXES_WITHOUT_MASK, REASONS
 from clothseg.openimages.layout import has_split
@@ -119,13 +119,10 @@ def build(
         def progress(photos: Iterable[Any], text: str, count: int) -> Iterator[Any]:
             yield from bar.track(photos, description=text, total=count)
 
-        summary = build_dataset(
-            folder_called(source),
-            out,
-            names,
-            options,
-            progress=progress,
-        )
+        try:
+            summary = build_dataset(folder_called(source), out, names, options, progress=progress)
+        except KeyboardInterrupt as error:
+            raise InterruptedRun(f"the build of {out}; the same command resumes it") from error
     if as_json:
         typer.echo(json.dumps(summary.as_dict(), ensure_ascii=False, indent=2))
     elif not quiet:
