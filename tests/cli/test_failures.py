@@ -166,4 +166,4 @@ def test_a_stopped_build_says_that_the_same_command_resumes(
 
     monkeypatch.setattr("clothseg.cli.dataset.build.build_dataset", stop)
     assert run_command("dataset", "build", "sample", "--out", tmp_path / "out") == 1
-    assert capsys.readouterr().err == f"stopped: the build of {tmp_path / 'out'}; the same command resumes it\n"
+    assert capsys.readouterr().err == "stopped: interrupted (Ctrl-C); the same command resumes the build\n"

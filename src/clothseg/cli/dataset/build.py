@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from clothseg.cli.completion import classes_of_source
+from clothseg.cli.failures import who_stopped
 from clothseg.cli.inputs import folder_called, names_in
 from clothseg.cli.terminal import ERRORS, print_table, progress_bar
 from clothseg.cores import usable_cores
@@ -122,7 +123,7 @@ def build(
         try:
             summary = build_dataset(folder_called(source), out, names, options, progress=progress)
         except KeyboardInterrupt as error:
-            raise InterruptedRun(f"the build of {out}; the same command resumes it") from error
+            raise InterruptedRun(f"{who_stopped(error)}; the same command resumes the build") from error
     if as_json:
         typer.echo(json.dumps(summary.as_dict(), ensure_ascii=False, indent=2))
     elif not quiet:
