@@ -24,7 +24,7 @@ from clothseg.cli.shard_options import (
     ShardOptions,
     ShardSize,
 )
-from clothseg.cli.terminal import ERRORS, LOADING, fail_for_unread, progress_bar, waiting, walk
+from clothseg.cli.terminal import ERRORS, LOADING, fail_for_unread, opening, progress_bar, waiting, walk
 from clothseg.counting import counted
 from clothseg.dataset.photo_search import find_photos
 from clothseg.devices import check_device_name
@@ -136,9 +136,10 @@ def cutout(
         predict: Predict = partial(exported.find, score_threshold=score_threshold)
         work: object = exported.selection()
     else:
-        from clothseg.models import Model  # noqa: PLC0415 - PyTorch; wrong input is refused without it
+        with opening(quiet=quiet):
+            from clothseg.models import Model  # noqa: PLC0415 - PyTorch; wrong input is refused without it
 
-        model = Model.load(run, overrides=settings, device=device)
+            model = Model.load(run, overrides=settings, device=device)
         names, predict = model.classes, partial(model.predict, score_threshold=score_threshold)
         work = model.config.to_yaml()
     with progress_bar(quiet=quiet) as bar:

@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from clothseg.cli.completion import runs
 from clothseg.cli.inputs import ClassNames, Overrides, Overwrite, Quiet, WeightsSettings, split_names
-from clothseg.cli.terminal import ERRORS, progress_bar, waiting
+from clothseg.cli.terminal import ERRORS, opening, progress_bar, waiting
 from clothseg.counting import counted
 from clothseg.dataset.photo_search import find_photos
 from clothseg.errors import ClothsegError, shell_command
@@ -50,13 +50,14 @@ def export(
     names = split_names(class_names) if class_names else None
     check_model(run, config, overrides or [], names)
     checked, calibration = (find_photos(paths) if paths else [] for paths in (check, int8))
-    from clothseg.export import check_photos, export_onnx, quantize  # noqa: PLC0415 - PyTorch
-    from clothseg.export.write import require_libraries  # noqa: PLC0415
-    from clothseg.exported import ExportedModel  # noqa: PLC0415
-    from clothseg.models import Model  # noqa: PLC0415
+    with opening(quiet=quiet):
+        from clothseg.export import check_photos, export_onnx, quantize  # noqa: PLC0415 - PyTorch
+        from clothseg.export.write import require_libraries  # noqa: PLC0415
+        from clothseg.exported import ExportedModel  # noqa: PLC0415
+        from clothseg.models import Model  # noqa: PLC0415
 
-    require_libraries()
-    model = Model.load(run, settings=config, overrides=overrides or [], classes=names, device="cpu")
+        require_libraries()
+        model = Model.load(run, settings=config, overrides=overrides or [], classes=names, device="cpu")
     with progress_bar(quiet=quiet) as bar:
         with waiting(bar, "exporting, about a minute"):
             export_onnx(model, out, overwrite=overwrite)

@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from clothseg.cli.completion import initial_weights, presets
 from clothseg.cli.inputs import Data, Device, Overrides, Overwrite, Quiet
-from clothseg.cli.terminal import ERRORS, fail_for_unread, progress_bar, walk
+from clothseg.cli.terminal import ERRORS, fail_for_unread, opening, progress_bar, walk
 from clothseg.config import Config
 from clothseg.counting import counted
 from clothseg.dataset import CocoLikeDataset, readable
@@ -140,10 +140,11 @@ def fit(
     more = find_more_photos(unlabelled, train, val, quiet=quiet) if unlabelled else None
     unread += more.unread if more else ()
     # PyTorch takes seconds to import: only now, because wrong input is refused at once.
-    from clothseg.distributed import launch, world_size_for  # noqa: PLC0415
-    from clothseg.models import Model  # noqa: PLC0415
-    from clothseg.training import batch_per_rank, stopped_early_after  # noqa: PLC0415
-    from clothseg.training.memory.budget import within_budget  # noqa: PLC0415
+    with opening(quiet=quiet):
+        from clothseg.distributed import launch, world_size_for  # noqa: PLC0415
+        from clothseg.models import Model  # noqa: PLC0415
+        from clothseg.training import batch_per_rank, stopped_early_after  # noqa: PLC0415
+        from clothseg.training.memory.budget import within_budget  # noqa: PLC0415
 
     where = resolve_device(device)
     processes = world_size_for(devices, settings.train.devices, where)
@@ -164,8 +165,10 @@ def fit(
     if not continues:
         with warnings.catch_warnings(action="ignore"):  # the run logs the same
             model.load_weights()
-    unused = model.network is not None and model.network.has_unused_parameters
-    fabric = launch(processes, settings.train.precision, device=where, find_unused_parameters=unused)
+    fabric = launch(
+        processes, settings.train.precision, device=where,
+        find_unused_parameters=model.network is not None and model.network.has_unused_parameters,
+    )  # fmt: skip
     quiet = quiet or fabric.global_rank > 0
     model.fit(train, val, out, overwrite=overwrite, resume=continues, force=force, quiet=quiet, fabric=fabric,
               unlabelled=more)  # fmt: skip

@@ -118,6 +118,13 @@ def waiting(bar: Progress, what: str) -> Iterator[None]:
     bar.remove_task(task)
 
 
+@contextmanager
+def opening(*, quiet: bool) -> Iterator[None]:
+    """Within the context, which imports PyTorch and opens a network, shows that: it takes seconds."""
+    with progress_bar(quiet=quiet) as bar, waiting(bar, "opening the network"):
+        yield
+
+
 def transfer_bar(*, quiet: bool, in_bytes: bool) -> Progress:
     """A bar like `progress_bar`, for a number of files, or for bytes with their speed."""
     counts: list[ProgressColumn] = [DownloadColumn(), TransferSpeedColumn()] if in_bytes else [MofNCompleteColumn()]

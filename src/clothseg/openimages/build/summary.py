@@ -175,7 +175,7 @@ class BuildSummary:
         """The content of each split that the dataset has, by its name."""
         return {"train": self.train, "val": self.val} | ({"test": self.test} if self.test else {})
 
-    def rows(self) -> list[tuple[str | int, ...]]:
+    def rows(self) -> list[tuple[object, ...]]:
         """One row for each class, and one for all of them.
 
         Columns: name, photos and masks of each of `splits`, dropped rows, boxes without a mask.
