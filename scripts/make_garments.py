@@ -12,7 +12,6 @@ scores on the validation photos, writes the weights in 16 bits, and prints the t
 
 import argparse
 import json
-import shutil
 from pathlib import Path
 
 from clothseg.dataset import CocoLikeDataset
@@ -24,22 +23,12 @@ from clothseg.runs import RunFolder
 
 JOINED = {"Handbag": "Bag", "Luggage and bags": "Bag"}
 CLASSES = ("Suit", "Dress", "Jeans", "Trousers", "Skirt", "Shirt", "Shorts", "Hat", "Scarf", "Boot", *JOINED)
-OPTIONS = BuildOptions(boxes_without_mask="learn", overwrite=True)
+OPTIONS = BuildOptions(boxes_without_mask="learn", include_test=True, overwrite=True)
 
 
 def make_data(source: Path, work: Path) -> None:
     """Writes `WORK/data` with the splits train, val and test."""
     build_dataset(source, work / "data", CLASSES, OPTIONS)
-    view = work / "test-as-validation"
-    shutil.rmtree(view, ignore_errors=True)
-    view.mkdir()
-    for path in (p for p in source.rglob("*") if p.is_file() and not p.relative_to(source).parts[0].startswith("val")):
-        link = view / str(path.relative_to(source)).replace("test", "validation")
-        link.parent.mkdir(parents=True, exist_ok=True)
-        link.symlink_to(path.resolve())
-    build_dataset(view, work / "test", CLASSES, OPTIONS)
-    shutil.copytree(work / "test" / "images", work / "data" / "images", dirs_exist_ok=True)
-    shutil.copy(work / "test" / "annotations" / "val.json", work / "data" / "annotations" / "test.json")
     for name in ("train", "val", "test"):
         join_classes(work / "data" / "annotations" / f"{name}.json")
 

@@ -13,7 +13,18 @@ import clothseg
 
 ROOT = Path(clothseg.__file__).parent
 LAYERS = (
-    {"errors", "versions", "cores", "cpu_path", "sample", "deferred_dynamo", "gc_pause", "progress", "suggestions"},
+    {
+        "errors",
+        "versions",
+        "cores",
+        "cpu_path",
+        "sample",
+        "deferred_dynamo",
+        "gc_pause",
+        "progress",
+        "suggestions",
+        "counting",
+    },
     {
         "config",
         "instances",

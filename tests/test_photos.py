@@ -1,6 +1,7 @@
 """Photos in every format, files that are not photos, and the search for photos."""
 
 import io
+import shutil
 import struct
 import sys
 from pathlib import Path
@@ -13,6 +14,8 @@ from PIL import Image, ImageOps
 from clothseg.dataset.photo_search import find_photos
 from clothseg.errors import PhotoError
 from clothseg.photos import exif_orientation, formats_that_are_read, read_photo, turn_upright
+from clothseg.serve.decode import decode_photo
+from clothseg.serve.limits import Limits
 
 RAMP = np.tile(np.linspace(0, 255, 60).astype(np.uint8), (40, 1))
 OLD_PILLOW = pytest.mark.skipif(
@@ -105,8 +108,12 @@ def test_heic_is_read_or_names_the_package(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setitem(sys.modules, "pi_heif", None)
     formats_that_are_read.cache_clear()
     try:
-        with pytest.raises(PhotoError, match=r"ramp.heic: photos in HEIC need one more package: .*clothseg\[heic\]"):
-            read_photo(path)
+        for name in ("ramp.heic", "IMG_0001.JPG"):  # phones also send HEIC under the name of a JPEG
+            shutil.copy(path, tmp_path / name)
+            with pytest.raises(PhotoError, match=rf"{name}: photos in HEIC need one more package: .*clothseg\[heic\]"):
+                read_photo(tmp_path / name)
+        with pytest.raises(PhotoError, match="the photo: photos in HEIC need one more package"):
+            decode_photo(path.read_bytes(), Limits())
     finally:
         formats_that_are_read.cache_clear()
 

@@ -83,7 +83,7 @@ def _from_bytes(content: bytes) -> RgbImage:
     if not content:
         raise PhotoError("the bytes of the photo are empty")
     with (
-        photo_errors(f"{len(content)} bytes"),
+        photo_errors(f"{len(content)} bytes", content),
         Image.open(io.BytesIO(content), formats=formats_that_are_read()) as picture,
     ):
         return decode_picture(picture, upright=True)

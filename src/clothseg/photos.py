@@ -22,6 +22,8 @@ RgbaImage = NDArray[np.uint8]
 """`[H, W, 4]` uint8: red, green, blue and alpha. The colours are not multiplied by alpha."""
 FORMATS = ("AVIF", "BMP", "DIB", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 """Pillow's names of the formats that are read. Others are refused: a reader of EPS, for example, starts a program."""
+HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
+"""What stands behind `ftyp` in a HEIC file (ISO/IEC 23008-12, 10.2 and B.4)."""
 HEIF_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
 RAW_SUFFIXES = frozenset({".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".raf", ".rw2"})
 """Of cameras' raw formats. They are photos, but nothing here can read them."""
@@ -120,8 +122,11 @@ def open_picture(path: Path | str) -> Iterator[Image.Image]:
 
 
 @contextmanager
-def photo_errors(source: Path | str) -> Iterator[None]:
-    """Within the context, every error becomes a PhotoError that names `source`: a file, or words for other values."""
+def photo_errors(source: Path | str, content: bytes = b"") -> Iterator[None]:
+    """Within the context, every error becomes a PhotoError that names `source`: a file, or words for other values.
+
+    `content` is that of a file which was sent, from which the error says what it is.
+    """
     try:
         yield
     except PhotoError:
@@ -129,7 +134,7 @@ def photo_errors(source: Path | str) -> Iterator[None]:
     except Image.DecompressionBombError as error:
         raise PhotoError(f"{source}: {str(error).rstrip('.')}; make the photo smaller") from error
     except UnidentifiedImageError as error:
-        reason = _unknown(source) if isinstance(source, Path) else "not a picture in a known format"
+        reason = _unknown_file(source) if isinstance(source, Path) else _unknown(content)
         raise PhotoError(f"{source}: {reason}") from error
     except PermissionError as error:
         raise PhotoError(f"{source}: no permission to read this file; change its rights") from error
@@ -177,19 +182,23 @@ def url_in(path: Path | str) -> str:
     return f"{found[1]}://{str(path)[found.end() :]}" if found else ""
 
 
-def _unknown(path: Path) -> str:
+def _unknown_file(path: Path) -> str:
     """Why a file in none of the known formats cannot be read."""
     suffix = path.suffix.lower()
-    with path.open("rb") as file:
-        start = file.read(512).lstrip().lower()
-    if start.startswith(_ARCHIVES):
-        return "an archive, not a photo; unpack it first"
-    if start.startswith((b"<!doctype html", b"<html")):
-        return "a web page with the name of a photo; download the photo itself"
-    if suffix in HEIF_SUFFIXES and "HEIF" not in formats_that_are_read():
-        return 'photos in HEIC need one more package: pip install "clothseg[heic]"'
     if suffix in RAW_SUFFIXES:
         return f"a camera's raw format ({suffix}); export it as JPEG"
+    with path.open("rb") as file:
+        return _unknown(file.read(512))
+
+
+def _unknown(start: bytes) -> str:
+    """Why a file that begins with these bytes cannot be read. Phones give HEIC any name, also that of a JPEG."""
+    if start.lstrip().lower().startswith(_ARCHIVES):
+        return "an archive, not a photo; unpack it first"
+    if start[:512].lstrip().lower().startswith((b"<!doctype html", b"<html")):
+        return "a web page with the name of a photo; download the photo itself"
+    if start[4:8] == b"ftyp" and start[8:12] in HEIF_BRANDS and "HEIF" not in formats_that_are_read():
+        return 'photos in HEIC need one more package: pip install "clothseg[heic]"'
     return "not a picture in a known format"
 
 

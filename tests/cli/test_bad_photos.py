@@ -12,6 +12,7 @@ from bad_photos import bad_photos, odd_photos, photo
 from PIL import Image
 
 from clothseg.config import Config
+from clothseg.counting import counted
 from clothseg.dataset import CocoLikeDataset, readable
 from clothseg.dataset.readable import read_left_out
 from clothseg.errors import DataError, PhotoError, UnreadPhotosError
@@ -244,7 +245,7 @@ def test_python_evaluates_the_other_photos_of_a_dataset(dataset: Path, network: 
     model = MaskRCNN.load(network, device="cpu")
     rows = [row for of_photo in model.predict_dataset(kept) for row in of_photo]
     want = evaluate_coco(truth_of(data), rows, score_threshold=model.config.inference.score_threshold)
-    note = f"{len(unread)} photos cannot be read; their objects count as missed."
+    note = f"{counted(len(unread), 'photo')} cannot be read; objects there count as missed."
     seen: list[str] = []
     metrics = model.evaluate(data, unread=seen)
     assert metrics == replace(want, notes=(*want.notes, note))

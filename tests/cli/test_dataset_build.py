@@ -80,6 +80,28 @@ def test_wrong_input_gives_exit_code_2_and_one_message(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_test_split_is_named_and_then_built(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    shutil.copytree(sample.folder(), source, ignore=shutil.ignore_patterns("__pycache__"))
+    for path in [*source.glob("validation*"), *source.glob("validation-masks/*")]:
+        copy = source / str(path.relative_to(source)).replace("validation", "test")
+        if path.is_file():
+            copy.parent.mkdir(exist_ok=True)
+            shutil.copy(path, copy)
+        elif path.name == "validation":
+            shutil.copytree(path, copy)
+    words = (source, "--classes", "Suit,Dress,Jeans", "--val-fraction", 0.2)
+    code, out, _ = build(*words, "--out", tmp_path / "without")
+    assert code == 0
+    assert "--include-test adds it" in out
+    code, out, _ = build(*words, "--out", tmp_path / "with", "--include-test")
+    assert code == 0
+    assert "--include-test" not in out
+    heading = [line.split() for line in out.splitlines()[:6]]
+    assert any(words.count("test") == 2 for words in heading), out
+    assert (tmp_path / "with" / "annotations" / "test.json").is_file()
+
+
 def test_help_has_an_example() -> None:
     code, out, _ = build("--help")
     assert code == 0

@@ -86,6 +86,15 @@ def test_errors_exit_with_1_and_write_page_json_and_cleaned_copy(tmp_path: Path)
     assert call("check", clean)[0] == 0
 
 
+@pytest.mark.parametrize("out", ["page.html", "a folder"])
+def test_the_page_is_an_html_file_or_in_a_folder_and_named(tmp_path: Path, out: str) -> None:
+    code, _, err = call("check", write(tmp_path / "d"), "--out", tmp_path / out)
+    page = tmp_path / out if out.endswith(".html") else tmp_path / out / "check.html"
+    assert code == 0
+    assert page.read_text().startswith("<!doctype html>")
+    assert f"wrote {page}" in err
+
+
 def test_several_files_with_photos_in_another_folder(tmp_path: Path) -> None:
     one, two = write(tmp_path / "one"), write(tmp_path / "two")
     files = [folder / "annotations" / "train.json" for folder in (one, two)]

@@ -141,3 +141,29 @@ def test_a_signal_elsewhere_is_one_line_and_leaves_nothing(tmp_path: Path, numbe
     assert line.startswith(f"stopped: {words}")
     assert process.returncode == 1
     assert not (tmp_path / "data").exists()
+
+
+def test_ctrl_c_while_the_program_is_imported_is_one_line() -> None:
+    code = (
+        "import sys\n"
+        "class Stop:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'clothseg.cli': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Stop())\n"
+        "from clothseg.__main__ import main\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "stopped: interrupted (Ctrl-C) before anything was done\n"
+
+
+def test_a_stopped_build_says_that_the_same_command_resumes(
+    run_command: RunCommand, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("clothseg.cli.dataset.build.build_dataset", stop)
+    assert run_command("dataset", "build", "sample", "--out", tmp_path / "out") == 1
+    assert capsys.readouterr().err == "stopped: interrupted (Ctrl-C); the same command resumes the build\n"

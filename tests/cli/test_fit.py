@@ -1,11 +1,13 @@
 """`clothseg fit`: what it refuses when a run continues, and what may change. `clothseg curves`."""
 
+import shlex
 import shutil
 from pathlib import Path
 
 import pytest
 
 from clothseg import sample
+from clothseg.cli.fit import finish
 from clothseg.config import Config
 from clothseg.openimages import BuildOptions, build_dataset
 from clothseg.runs import RunFolder
@@ -81,3 +83,10 @@ def test_photos_without_labels_are_learned_from_and_bad_ones_named(
     assert "the teacher labelled 1 photos" in " ".join((out / "log.txt").read_text().split())
     assert run_command("fit", data, "--out", out, "--resume", "--unlabelled", free) == 2
     assert "--unlabelled" in capsys.readouterr().err
+
+
+def test_the_next_command_can_be_pasted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run, data = RunFolder(tmp_path / "my runs" / "it's first"), tmp_path / "my data"
+    finish(run, data, [], quiet=False)
+    words = capsys.readouterr().err.split("next: ")[1]
+    assert shlex.split(words) == ["clothseg", "evaluate", str(run.path), str(data)]

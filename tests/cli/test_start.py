@@ -173,3 +173,52 @@ def test_help_imports_no_network(command: str, call: Callable[..., Called]) -> N
     code, modules, _ = call(command, "--help")
     assert code == 0
     assert "torch" not in modules
+
+
+WITHOUT_TORCH = {
+    "check": ("dataset", "check", "data", "--out", "check.html", "--write-clean", "clean"),
+    "show": ("dataset", "show", "data", "--out", "look"),
+    "import": ("dataset", "import", "back", "--out", "again"),
+    "export": ("dataset", "export", "data", "--format", "yolo", "--out", "yolo"),
+    "build": ("dataset", "build", "sample", "--classes", "Dress", "--limit", "2", "--out", "built"),
+    "compose": ("compose", "cut.png", "photo.jpg", "--out", "pasted.jpg"),
+}
+
+
+@pytest.mark.parametrize("case", WITHOUT_TORCH)
+def test_commands_that_only_read_and_draw_work_where_torch_cannot_be_imported(
+    case: str, call: Callable[..., Called], photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from PIL import Image
+
+    from clothseg.dataset.exporting import ExportOptions, export_dataset
+
+    blocked = tmp_path / "blocked"
+    blocked.mkdir()
+    for name in ("torch", "torchvision"):
+        (blocked / f"{name}.py").write_text(f"raise ModuleNotFoundError({name!r}, name={name!r})")
+    data = tmp_path / "data"
+    (data / "annotations").mkdir(parents=True)
+    (data / "images").mkdir()
+    shutil.copy(photo, data / "images" / "a.jpg")
+    with Image.open(photo) as opened:
+        width, height = opened.size
+        opened.transpose(Image.Transpose.FLIP_TOP_BOTTOM).save(data / "images" / "b.jpg")
+    part = {"id": 1, "image_id": 1, "category_id": 1, "area": 10_000, "bbox": [50, 50, 100, 100], "iscrowd": 0}
+    for split, name in (("train", "a.jpg"), ("val", "b.jpg")):
+        tree = {
+            "images": [{"id": 1, "file_name": name, "width": width, "height": height}],
+            "annotations": [part | {"segmentation": [[50, 50, 150, 50, 150, 150, 50, 150]]}],
+            "categories": [{"id": 1, "name": "Dress"}],
+        }
+        (data / "annotations" / f"{split}.json").write_text(json.dumps(tree))
+    export_dataset(data, tmp_path / "back", ExportOptions(format="yolo"))
+    shutil.copy(photo, tmp_path / "photo.jpg")
+    Image.new("RGBA", (40, 40), (255, 0, 0, 255)).save(tmp_path / "cut.png")
+    before = os.environ.get("PYTHONPATH")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(blocked), *([before] if before else [])]))
+    words = WITHOUT_TORCH[case]
+    code, modules, error = call(*words)
+    assert code == 0, error
+    assert "torch" not in modules
+    assert (tmp_path / words[-1]).exists()

@@ -11,16 +11,15 @@ from PIL import Image
 from clothseg.config import Config, InputSettings
 from clothseg.dataset import CocoLikeDataset, load_example
 from clothseg.dataset.augment.preview import preview_augmentation
-from clothseg.dataset.show import preview_input, show_dataset
+from clothseg.dataset.show import show_dataset
+from clothseg.dataset.show_input import preview_input
 from clothseg.errors import ClothsegError, DataError
 from clothseg.instances import Instances, PixelMasks
-from clothseg.networks import input_transform
 from clothseg.networks.input import InputTransform
 from clothseg.networks.placement import InputConventions
 from clothseg.pictures import draw_masks, draw_outlines
 
 GREY = (128, 128, 128)
-DEFAULT = input_transform(Config())
 
 
 def write(folder: Path, photos: int = 4) -> Path:
@@ -109,7 +108,7 @@ def test_previews_equal_the_networks_input(settings: InputSettings, centred: boo
 
 def test_a_folder_of_pictures_with_an_index(tmp_path: Path) -> None:
     data = CocoLikeDataset().load_data(write(tmp_path / "d")).prepare()
-    shown = show_dataset(data, tmp_path / "look", transform=DEFAULT, count=2)
+    shown = show_dataset(data, tmp_path / "look", config=Config(), count=2)
     names = ["overlays.png", "resized.png", "class-1-suit.png", "class-2-dress-co.png"]
     assert [sheet.file for sheet in shown.sheets] == names
     assert sorted(p.name for p in (tmp_path / "look").iterdir()) == sorted([*names, "gallery", "index.html"])
@@ -119,11 +118,34 @@ def test_a_folder_of_pictures_with_an_index(tmp_path: Path) -> None:
     assert shown.unread == {}
 
 
+def test_without_a_configuration_the_networks_input_is_not_shown(tmp_path: Path) -> None:
+    data = CocoLikeDataset().load_data(write(tmp_path / "d")).prepare()
+    shown = show_dataset(data, tmp_path / "look", count=2)
+    assert [sheet.file for sheet in shown.sheets] == ["overlays.png", "class-1-suit.png", "class-2-dress-co.png"]
+
+
+def test_outlines_are_where_the_masks_are(tmp_path: Path) -> None:
+    """On a cell of known scale, the frame and the contour of a rectangle are at its edges, and nowhere else."""
+    data = CocoLikeDataset().load_data(write(tmp_path / "d", photos=2)).prepare()
+    show_dataset(data, tmp_path / "look", count=1)
+    sheet = np.array(Image.open(tmp_path / "look" / "overlays.png").convert("RGB")).astype(int)
+    grey = (sheet == 128).all(axis=2)
+    rows, columns = (np.flatnonzero(grey.mean(axis=axis) > 0.2) for axis in (1, 0))
+    top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
+    scale = (bottom - top) / 60
+    assert (right - left) / 40 == pytest.approx(scale, rel=0.01)
+    changed = np.argwhere((np.abs(sheet[top:bottom, left:right] - 128) > 40).any(axis=2)) / scale
+    assert changed.min(axis=0) == pytest.approx([10, 10], abs=0.5)
+    assert changed.max(axis=0) == pytest.approx([50, 30], abs=0.5)
+    inside = changed[(changed > [12, 12]).all(axis=1) & (changed < [48, 28]).all(axis=1)]
+    assert len(inside) == 0
+
+
 def test_the_seed_selects_photos_and_is_reproducible(tmp_path: Path) -> None:
     data = CocoLikeDataset().load_data(write(tmp_path / "d", photos=9)).prepare()
     chosen = []
     for number, seed in enumerate((1, 1, 2)):
-        show_dataset(data, tmp_path / str(number), transform=DEFAULT, count=3, per_class=1, seed=seed)
+        show_dataset(data, tmp_path / str(number), config=Config(), count=3, per_class=1, seed=seed)
         chosen.append((tmp_path / str(number) / "overlays.png").read_bytes())
     assert chosen[0] == chosen[1]
     assert chosen[0] != chosen[2]
@@ -132,17 +154,17 @@ def test_the_seed_selects_photos_and_is_reproducible(tmp_path: Path) -> None:
 def test_wrong_input_writes_nothing_and_unreadable_photos_are_listed(tmp_path: Path) -> None:
     data = CocoLikeDataset().load_data(write(tmp_path / "d")).prepare()
     with pytest.raises(DataError, match="no class 'Hat' in the dataset; it has Suit, Dress & co"):
-        show_dataset(data, tmp_path / "look", transform=DEFAULT, classes=["Hat"])
+        show_dataset(data, tmp_path / "look", config=Config(), classes=["Hat"])
     assert not (tmp_path / "look").exists()
     (tmp_path / "d" / "images" / "0.png").write_bytes(b"")
-    shown = show_dataset(data, tmp_path / "look", transform=DEFAULT)
+    shown = show_dataset(data, tmp_path / "look", config=Config())
     assert list(shown.unread) == ["0.png"]
     with pytest.raises(ClothsegError, match="exists already"):
-        show_dataset(data, tmp_path / "look", transform=DEFAULT)
+        show_dataset(data, tmp_path / "look", config=Config())
     for photo in (tmp_path / "d" / "images").iterdir():
         photo.unlink()
     with pytest.raises(DataError, match="none of the photos can be read"):
-        show_dataset(data, tmp_path / "none", transform=DEFAULT)
+        show_dataset(data, tmp_path / "none", config=Config())
     assert not (tmp_path / "none").exists()
 
 
@@ -157,7 +179,7 @@ def test_augmented_versions_are_those_of_the_loader(tmp_path: Path) -> None:
     ):
         config = Config.load("demo", more)
         out = tmp_path / f"look{len(shown)}"
-        sheets = show_dataset(data, out, transform=input_transform(config), count=4, augmented=config).sheets
+        sheets = show_dataset(data, out, config=config, augment=True, count=4).sheets
         assert "augmented.png" in [sheet.file for sheet in sheets]
         shown.append(next(sheet.note for sheet in sheets if sheet.file == "augmented.png"))
     assert "rotate 30" in shown[0] and "flip" not in shown[0]
@@ -179,7 +201,7 @@ def test_the_gallery_has_all_photos_or_some_with_their_objects(tmp_path: Path) -
     data = CocoLikeDataset().load_data(write(tmp_path / "d")).prepare()
     broken = data.images[2].path
     broken.write_bytes(b"")
-    shown = show_dataset(data, tmp_path / "look", transform=DEFAULT, count=2)
+    shown = show_dataset(data, tmp_path / "look", config=Config(), count=2)
     assert list(shown.unread) == [broken.name]
     page = (tmp_path / "look" / "index.html").read_text()
     found = json.loads(page.split('type="application/json">')[1].split("</script>")[0])
@@ -192,6 +214,6 @@ def test_the_gallery_has_all_photos_or_some_with_their_objects(tmp_path: Path) -
     thumbnails = sorted(p.name for p in (tmp_path / "look" / "gallery").iterdir())
     assert thumbnails == sorted(Path(row[3]).name for row in found["entries"])
 
-    show_dataset(data, tmp_path / "few", transform=DEFAULT, count=2, most=2)
+    show_dataset(data, tmp_path / "few", config=Config(), count=2, most=2)
     page = (tmp_path / "few" / "index.html").read_text()
     assert len(json.loads(page.split('type="application/json">')[1].split("</script>")[0])["entries"]) <= 2

@@ -1,7 +1,9 @@
 """Sentences and tables for a terminal."""
 
+import pytest
+
 from clothseg.evaluation.metrics import Metrics
-from clothseg.evaluation.tables import comparison_table, verdict
+from clothseg.evaluation.tables import comparison_table, new_table, table_text, verdict
 from clothseg.evaluation.values import Comparison, Difference, Interval
 
 
@@ -32,7 +34,28 @@ def test_a_comparison_has_a_row_per_metric_and_ends_with_its_notes() -> None:
     assert text.endswith("7 photos; both sides use the same bootstrap samples of them.\nA: a note.\n")
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "shown"), [(-0.02, -0.0003, "-0.03"), (0.00004, 0.02, "0.004"), (0.0, 0.02, "0.0")]
+)
+def test_an_interval_beside_0_does_not_seem_to_reach_it(low: float, high: float, shown: str) -> None:
+    between = Interval(low, high)
+    text = comparison_table(Comparison({"box_AP": Difference(0.5, 0.5 + low, between)}, 7), "first", "second")
+    row = next(line for line in text.splitlines() if line.strip().startswith("box_AP"))
+    bounds = [bound.lstrip("+") for bound in row.split("[")[1].split("]")[0].split(", ")]
+    assert shown in bounds
+
+
 def test_metrics_without_values_are_dashes() -> None:
     text = Metrics({"mask_AP": None}, {}, 3, 0, notes=("A note.",)).table()
     assert "No metric has a value." in text
     assert text.endswith("0 detections on 3 photos.\nA note.\n")
+
+
+def test_a_wide_table_is_not_cut() -> None:
+    names = [f"a class with a long name {number}" for number in range(20)]
+    table = new_table("", *names)
+    table.add_row("row", *(f"{number}.25" for number in range(20)))
+    text = table_text(table)
+    assert "…" not in text
+    assert [word for word in text.split() if word.endswith(".25")] == [f"{number}.25" for number in range(20)]
+    assert all(name in text for name in names)

@@ -45,7 +45,7 @@ def test_unusual_annotations_are_counted() -> None:
     tree["annotations"] += [tree["annotations"][0] | {"segmentation": nothing}]
     notes = " ".join(read_truth(tree).notes)
     assert "annotations without an id of their own (1)" in notes
-    assert "1 objects of the ground truth have a mask without pixels" in notes
+    assert "whose mask has no pixel: 1;" in notes
 
 
 def test_the_fingerprint_depends_on_the_content_only() -> None:

@@ -55,11 +55,11 @@ def test_wrong_rows_are_named(row: Any, message: str) -> None:
 
 UNUSUAL: list[tuple[list[Tree], str]] = [
     ([], "no detections"),
-    ([square_result(bbox=[-9, 2, 30, 30])], "1 boxes extend outside"),
-    ([square_result(bbox=[30, 2, 30, 30]), square_result(bbox=[8, 30, 9, 30])], "2 boxes extend outside"),
-    ([square_result(score=7.5)], "1 scores are outside 0..1"),
-    ([square_result(id=4), square_result(id=4, score=0.4)], "1 detections have the id of another"),
-    ([square_result(), square_result(), square_result()], "2 detections are exact copies"),
+    ([square_result(bbox=[-9, 2, 30, 30])], "extend outside their photo: 1;"),
+    ([square_result(bbox=[30, 2, 30, 30]), square_result(bbox=[8, 30, 9, 30])], "extend outside their photo: 2;"),
+    ([square_result(score=7.5)], "Scores outside 0..1: 1;"),
+    ([square_result(id=4), square_result(id=4, score=0.4)], "the id of another: 1;"),
+    ([square_result(), square_result(), square_result()], "exact copies of another: 2;"),
 ]
 
 

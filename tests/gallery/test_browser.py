@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from accessibility import faults
 from browser import chromium
 from PIL import Image
 
@@ -271,6 +272,15 @@ def test_ten_thousand_photos_take_few_nodes_and_load_what_is_seen(page: Page, tm
     assert page.evaluate("document.activeElement.querySelector('.title').textContent") == "photo 1.jpg"
     page.keyboard.press("End")
     assert page.evaluate("document.activeElement.querySelector('.title').textContent") == f"photo {MANY - 1}.jpg"
+
+
+@pytest.mark.parametrize("page", [{"color_scheme": "light"}, {"color_scheme": "dark"}], indirect=True, ids=str)
+def test_everybody_can_use_the_page(page: Page, tmp_path: Path) -> None:
+    opened(page, make(tmp_path / "g", NAMES))
+    assert faults(page) == []
+    page.locator("#cards .card").first.click()
+    page.wait_for_selector("dialog[open] .canvas img")
+    assert faults(page) == []
 
 
 @pytest.mark.parametrize("page", [PHONE], indirect=True, ids=["phone"])

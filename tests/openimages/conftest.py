@@ -30,11 +30,11 @@ class Tiny:
     """Open Images files in memory; `write` writes them in the published layout."""
 
     root: Path
-    photos: dict[str, dict[str, bytes]] = field(default_factory=lambda: {"train": {}, "validation": {}})
-    masks: dict[str, dict[str, bytes]] = field(default_factory=lambda: {"train": {}, "validation": {}})
-    rows: dict[str, list[str]] = field(default_factory=lambda: {"train": [], "validation": []})
-    boxes: dict[str, list[str]] = field(default_factory=lambda: {"train": [], "validation": []})
-    lists: dict[str, list[str]] = field(default_factory=lambda: {"train": [], "validation": []})
+    photos: dict[str, dict[str, bytes]] = field(default_factory=lambda: {"train": {}, "validation": {}, "test": {}})
+    masks: dict[str, dict[str, bytes]] = field(default_factory=lambda: {"train": {}, "validation": {}, "test": {}})
+    rows: dict[str, list[str]] = field(default_factory=lambda: {"train": [], "validation": [], "test": []})
+    boxes: dict[str, list[str]] = field(default_factory=lambda: {"train": [], "validation": [], "test": []})
+    lists: dict[str, list[str]] = field(default_factory=lambda: {"train": [], "validation": [], "test": []})
     member_folder: str = ""
 
     def photo(self, split: str, image_id: str, size: tuple[int, int] = (30, 20)) -> None:
@@ -65,14 +65,14 @@ class Tiny:
         self.boxes[split].append(f"{image_id},xclick,{mid},1,{left:.6f},0.500000,0.250000,0.750000,0,0,{group},0,0")
 
     def write(self) -> Path:
-        """Writes all files."""
+        """Writes all files; those of `test` only if it has photos."""
         self.root.mkdir(exist_ok=True)
         (self.root / "class-descriptions-boxable.csv").write_bytes(CLASSES.encode())
-        for split in ("train", "validation"):
+        for split in ("train", "validation", *(["test"] if self.photos["test"] else [])):
             (self.root / split).mkdir()
             for image_id, data in self.photos[split].items():
                 (self.root / split / f"{image_id}.jpg").write_bytes(data)
-            list_name = "train-images-boxable" if split == "train" else "validation-images"
+            list_name = "train-images-boxable" if split == "train" else f"{split}-images"
             for name, header, rows in (
                 (f"{split}-annotations-object-segmentation", MASK_HEADER, self.rows),
                 (f"{split}-annotations-bbox", BOX_HEADER, self.boxes),

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from clothseg.pictures import compare_curves, contact_sheet, loss_curve, loss_curves
+from clothseg.pictures import compare_curves, contact_sheet, curves, loss_curve, loss_curves
 
 LOSSES = ("total", "class", "bbox", "mask", "rpn_class", "rpn_bbox")
 
@@ -110,6 +111,29 @@ def test_metrics_are_drawn_beside_the_losses_if_there_are_any() -> None:
     assert (np.abs(corner - (0x2A, 0x6F, 0xC9)).sum(axis=2) < 60).sum() > 50  # mask AP
     assert (np.abs(corner - (0xA2, 0x5C, 0xC4)).sum(axis=2) < 60).sum() > 50  # the report's
     assert pixels(compare_curves({"a": plain_rows, "b": rows})).shape[1] == 2000
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 40])
+def test_epochs_are_whole_numbers_and_metrics_percent(epochs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where only the last epoch was evaluated: one point, which matplotlib surrounds with fractions."""
+    drawn: list[Figure] = []
+
+    def keep(figure: Figure, _: str) -> bytes:
+        drawn.append(figure)
+        return b""
+
+    monkeypatch.setattr(curves, "_save", keep)
+    rows = history(epochs)
+    rows[-1] |= {"mask_AP": 0.3, "report_mAP": 0.6}
+    compare_curves({"one": rows})
+    loss_curves([row | {"learning_rate": 0.1} for row in rows])
+    for figure in drawn:
+        for axes in figure.axes:
+            low, high = axes.get_xlim()
+            ticks = [tick for tick in axes.get_xticks() if low <= tick <= high]
+            assert ticks and all(float(tick).is_integer() for tick in ticks), axes.get_title(loc="left")
+        points = {float(y) for axes in figure.axes for line in axes.lines for y in np.asarray(line.get_ydata())}
+        assert {30.0, 60.0} <= points
 
 
 def test_overfitting_is_marked_only_in_its_panel() -> None:

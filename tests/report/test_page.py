@@ -225,6 +225,7 @@ def test_a_network_that_found_nothing_is_said_so(run: Path, data: Path) -> None:
     text = write_results(run, data, [0.2, 0.31])
     assert "has a score of 0.5 or more; the highest is 0.31" in text
     assert "--overfit-one-image" in text
+    assert "`" not in text
     assert "None of the 3 detections" in write_results(run, data, [0.9, 0.9, 0.9], category=1)
     text = write_results(run, data, [0.9, 0.9])
     assert "found nothing" not in text

@@ -6,7 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from browser import WIDTHS, find_chromium, look_at
+from accessibility import faults
+from browser import WIDTHS, chromium, find_chromium, look_at
 
 from clothseg.cli import main
 from clothseg.config import Config
@@ -136,6 +137,36 @@ def _assert_good(pages: list[Path], folder: Path) -> None:
         assert view.text > 200
         assert view.pictures == [], view.page
         assert [name for name in view.requests if not name.startswith(("file:", "data:"))] == []
+    _assert_for_everybody(pages)
+
+
+def _assert_for_everybody(pages: list[Path]) -> None:
+    """Contrast, headings and names, in the light and the dark theme."""
+    with chromium() as browser:
+        for theme in ("light", "dark"):
+            page = browser.new_context(color_scheme=theme).new_page()
+            for path in pages:
+                page.goto(path.absolute().as_uri())
+                assert faults(page) == [], (path.name, theme)
+
+
+def test_what_not_everybody_can_use_is_seen(tmp_path: Path) -> None:
+    """A page with one fault of each kind."""
+    bad = tmp_path / "bad.html"
+    bad.write_text(
+        "<!doctype html><html lang=en><title>bad</title><body style='background:#fff'><h1>One</h1><h3>Three</h3>"
+        "<p style='color:#999'>pale</p><p style='color:#777;font-size:30px'>large</p><button></button><img src='a.png'>"
+        "<div style='background:rgba(0,0,0,.5)'><p style='color:#333'>half</p></div><i id=x></i><i id=x></i>"
+        "<svg width=90 height=20><text fill='#aaa' y=15>axis</text></svg><a href='#x' tabindex=3>link</a>"
+    )
+    with chromium() as browser:
+        page = browser.new_page()
+        page.goto(bad.as_uri())
+        found = faults(page)
+    kinds = ["contrast 2.85: p. \"pale\"", "contrast 3.16: p. \"half\"", "in a drawing \"axis\"", "h1, then h3",
+             "no name: button.", "no alt:", "id twice: x", "tabindex 3"]  # fmt: skip
+    assert [kind for kind in kinds if not any(kind in fault for fault in found)] == [], found
+    assert len(found) == len(kinds), found
 
 
 def test_the_browser_sees_what_is_wrong(tmp_path: Path) -> None:

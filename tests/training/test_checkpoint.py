@@ -1,5 +1,7 @@
 """Checkpoints: damaged files and a full disk."""
 
+import errno
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from clothseg.errors import RunError
 from clothseg.models import MaskRCNN
 from clothseg.runs import RunFolder
 from clothseg.training import read_checkpoint
+from clothseg.training.checkpoint import Checkpoint, write_checkpoint
 
 from .conftest import SMALL, Photos
 
@@ -40,3 +43,20 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(
     folder = RunFolder(tmp_path / "run")
     assert read_checkpoint(folder.last).step == 2
     assert not [p for p in folder.last.parent.iterdir() if p.name.startswith(".")]
+
+
+@pytest.mark.parametrize("limit", [100, 40_000, 400_500, 800_000])
+def test_what_the_system_says_about_a_full_disk_is_kept(tmp_path: Path, limit: int) -> None:
+    """A real limit, at the beginning, in a tensor, between two, and in the last: torch says different things then."""
+    resource = pytest.importorskip("resource", reason="Windows has no limit of a file's size")
+    tensors = {str(number): torch.full((50_000,), float(number)) for number in range(5)}
+    checkpoint = Checkpoint(**{field.name: None for field in fields(Checkpoint)} | {"network": tensors})  # type: ignore[arg-type]
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large") as caught:
+            write_checkpoint(tmp_path / "last.pt", checkpoint)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert caught.value.errno == errno.EFBIG
+    assert list(tmp_path.iterdir()) == []

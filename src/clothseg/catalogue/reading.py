@@ -67,7 +67,7 @@ class PhotoReader:
             raise UnreachablePhoto(str(error)) from error
         except ClothsegError as error:
             raise PhotoError(str(error)) from error
-        with photo_errors(photo.place):
+        with photo_errors(photo.place, content):
             if not content:
                 raise PhotoError(f"{photo.place}: the file is empty (0 bytes)")
             with Image.open(io.BytesIO(content), formats=formats_that_are_read()) as picture:

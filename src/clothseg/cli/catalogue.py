@@ -12,7 +12,8 @@ from clothseg.catalogue.names import is_url
 from clothseg.cli.exported import load_exported
 from clothseg.cli.inputs import least_scores, selection_settings
 from clothseg.cli.shard_options import EngineName, ShardOptions
-from clothseg.cli.terminal import ERRORS, counted, progress_bar
+from clothseg.cli.terminal import ERRORS, progress_bar
+from clothseg.counting import counted
 from clothseg.devices import check_device_name
 from clothseg.exported import is_onnx
 from clothseg.files import require_outside_inputs

@@ -33,7 +33,8 @@ from clothseg.cli.shard_options import (
     ShardOptions,
     ShardSize,
 )
-from clothseg.cli.terminal import ERRORS, LOADING, counted, fail_for_unread, progress_bar, waiting, walk
+from clothseg.cli.terminal import ERRORS, LOADING, fail_for_unread, opening, progress_bar, waiting, walk
+from clothseg.counting import counted
 from clothseg.dataset.photo_search import find_photos
 from clothseg.devices import check_device_name
 from clothseg.errors import ClothsegError
@@ -139,7 +140,7 @@ def cutout(
     one_file = out.suffix.lower() in SUFFIXES and not out.is_dir()
     if one_file:
         require_one_photo(paths, out)
-    names, predict, work = _open(exported, run, settings, device, score_threshold)
+    names, predict, work = _open(exported, run, settings, device, score_threshold, quiet=quiet)
     with progress_bar(quiet=quiet) as bar:
         with waiting(bar, LOADING):
             load_foreground()
@@ -172,14 +173,15 @@ def cutout(
 
 
 def _open(
-    exported: ExportedModel | None, run: Path, settings: list[str], device: str, score_threshold: float
+    exported: ExportedModel | None, run: Path, settings: list[str], device: str, score_threshold: float, *, quiet: bool
 ) -> tuple[Sequence[str], Predict, object]:
     """The names of the classes, what finds them on a photo, and the settings that it depends on."""
     if exported is not None:
         return exported.classes, partial(exported.find, score_threshold=score_threshold), exported.selection()
-    from clothseg.models import Model  # noqa: PLC0415 - PyTorch; wrong input is refused without it
+    with opening(quiet=quiet):
+        from clothseg.models import Model  # noqa: PLC0415 - PyTorch; wrong input is refused without it
 
-    model = Model.load(run, overrides=settings, device=device)
+        model = Model.load(run, overrides=settings, device=device)
     return model.classes, partial(model.predict, score_threshold=score_threshold), model.config.to_yaml()
 
 

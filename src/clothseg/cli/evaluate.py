@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from clothseg.cli.completion import runs
 from clothseg.cli.inputs import Compile, Device, OtherSplit, Overwrite, Quiet
-from clothseg.cli.terminal import ERRORS, fail_for_unread, progress_bar, walk
+from clothseg.cli.terminal import ERRORS, fail_for_unread, opening, progress_bar, walk
 from clothseg.config import Config
 from clothseg.dataset.reading import describe_corrections
 from clothseg.devices import AUTO, check_device_name
@@ -129,7 +129,8 @@ def _run(
         Config.load_saved(RunFolder(run).config)
     else:
         check_model(run)
-    from clothseg.report import evaluate_run  # noqa: PLC0415 - PyTorch; wrong input is refused without it
+    with opening(quiet=quiet):
+        from clothseg.report import evaluate_run  # noqa: PLC0415 - PyTorch; wrong input is refused without it
 
     unread: list[str] = []
     with progress_bar(quiet=quiet) as bar:

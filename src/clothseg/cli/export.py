@@ -9,9 +9,10 @@ from rich.markup import escape
 
 from clothseg.cli.completion import runs
 from clothseg.cli.inputs import ClassNames, Overrides, Overwrite, Quiet, WeightsSettings, split_names
-from clothseg.cli.terminal import ERRORS, progress_bar, waiting
+from clothseg.cli.terminal import ERRORS, opening, progress_bar, waiting
+from clothseg.counting import counted
 from clothseg.dataset.photo_search import find_photos
-from clothseg.errors import ClothsegError
+from clothseg.errors import ClothsegError, shell_command
 from clothseg.files import require_absent
 from clothseg.photos import RgbImage, read_photo
 from clothseg.weights import check_model
@@ -49,13 +50,14 @@ def export(
     names = split_names(class_names) if class_names else None
     check_model(run, config, overrides or [], names)
     checked, calibration = (find_photos(paths) if paths else [] for paths in (check, int8))
-    from clothseg.export import check_photos, export_onnx, quantize  # noqa: PLC0415 - PyTorch
-    from clothseg.export.write import require_libraries  # noqa: PLC0415
-    from clothseg.exported import ExportedModel  # noqa: PLC0415
-    from clothseg.models import Model  # noqa: PLC0415
+    with opening(quiet=quiet):
+        from clothseg.export import check_photos, export_onnx, quantize  # noqa: PLC0415 - PyTorch
+        from clothseg.export.write import require_libraries  # noqa: PLC0415
+        from clothseg.exported import ExportedModel  # noqa: PLC0415
+        from clothseg.models import Model  # noqa: PLC0415
 
-    require_libraries()
-    model = Model.load(run, settings=config, overrides=overrides or [], classes=names, device="cpu")
+        require_libraries()
+        model = Model.load(run, settings=config, overrides=overrides or [], classes=names, device="cpu")
     with progress_bar(quiet=quiet) as bar:
         with waiting(bar, "exporting, about a minute"):
             export_onnx(model, out, overwrite=overwrite)
@@ -67,12 +69,13 @@ def export(
                 photos = ((path.name, read_photo(path)) for path in checked)
                 result = check_photos(model, ExportedModel.load(out), photos)
     if not quiet:
-        ERRORS.print(f"wrote {escape(str(out))} ({out.stat().st_size / 1e6:.1f} MB)")
+        predict = shell_command(["clothseg", "predict", out, "PHOTOS"])
+        ERRORS.print(escape(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB); next: {predict}"))
     if not checked:
         return
     for photo in result.photos:
         if photo.changed:
-            print(f"{photo.name}: {photo.changed} of {photo.found} detections changed")
+            print(f"{photo.name}: {photo.changed} of {counted(photo.found, 'detection')} changed")
     print(result.summary())
     if result.changed:
         raise typer.Exit(1)

@@ -36,9 +36,13 @@ class StoppedCommand(ClothsegError):  # noqa: N818 - nothing went wrong
 def explain_stop(error: BaseException) -> StoppedCommand:
     """What to say about Ctrl-C or a closed pipe."""
     if isinstance(error, KeyboardInterrupt):
-        what = "ended from outside (SIGTERM)" if isinstance(error, Terminated) else "interrupted (Ctrl-C)"
-        return StoppedCommand(f"{what}; files that were finished are complete, the rest is not written")
+        return StoppedCommand(f"{who_stopped(error)}; files that were finished are complete, the rest is not written")
     return StoppedCommand("the program that reads the output has ended")
+
+
+def who_stopped(error: KeyboardInterrupt) -> str:
+    """What ended a command: Ctrl-C, or SIGTERM."""
+    return "ended from outside (SIGTERM)" if isinstance(error, Terminated) else "interrupted (Ctrl-C)"
 
 
 class Terminated(KeyboardInterrupt):

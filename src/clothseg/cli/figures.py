@@ -9,7 +9,8 @@ from rich.markup import escape
 
 from clothseg.cli.completion import runs
 from clothseg.cli.inputs import OtherSplit, Overwrite, Quiet, ThresholdOf, Thresholds, least_scores
-from clothseg.cli.terminal import ERRORS, counted, fail_for_unread, progress_bar, walk
+from clothseg.cli.terminal import ERRORS, fail_for_unread, progress_bar, walk
+from clothseg.counting import counted
 from clothseg.evaluation.stored import require_evaluated, shared_data, validation_split
 from clothseg.files import require_absent
 

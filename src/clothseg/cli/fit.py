@@ -12,16 +12,17 @@ from rich.markup import escape
 
 from clothseg.cli.completion import initial_weights, presets
 from clothseg.cli.inputs import Data, Device, Overrides, Overwrite, Quiet
-from clothseg.cli.terminal import ERRORS, counted, fail_for_unread, progress_bar, walk
+from clothseg.cli.terminal import ERRORS, fail_for_unread, opening, progress_bar, walk
 from clothseg.config import Config
 from clothseg.config.train import OnNonfinite
+from clothseg.counting import counted
 from clothseg.dataset import CocoLikeDataset, readable
 from clothseg.dataset.photo_split import read_photo_split
 from clothseg.dataset.readable import leave_out, read_left_out
 from clothseg.dataset.train_val import read_training_data
 from clothseg.dataset.unlabelled import UnlabelledPhotos, find_unlabelled
 from clothseg.devices import check_device_name, resolve_device
-from clothseg.errors import ClothsegError
+from clothseg.errors import ClothsegError, shell_command
 from clothseg.files import require_absent
 from clothseg.runs import RunFolder
 from clothseg.suggestions import near_path
@@ -126,10 +127,11 @@ def fit(
     more = find_more_photos(unlabelled, train, val, quiet=quiet) if unlabelled else None
     unread += more.unread if more else ()
     # PyTorch takes seconds to import: only now, because wrong input is refused at once.
-    from clothseg.distributed import launch, world_size_for  # noqa: PLC0415
-    from clothseg.models import Model  # noqa: PLC0415
-    from clothseg.training import batch_per_rank, stopped_early_after  # noqa: PLC0415
-    from clothseg.training.memory.budget import within_budget  # noqa: PLC0415
+    with opening(quiet=quiet):
+        from clothseg.distributed import launch, world_size_for  # noqa: PLC0415
+        from clothseg.models import Model  # noqa: PLC0415
+        from clothseg.training import batch_per_rank, stopped_early_after  # noqa: PLC0415
+        from clothseg.training.memory.budget import within_budget  # noqa: PLC0415
 
     where = resolve_device(device)
     processes = world_size_for(devices, settings.train.devices, where)
@@ -150,8 +152,10 @@ def fit(
     if not continues:
         with warnings.catch_warnings(action="ignore"):  # the run logs the same
             model.load_weights()
-    unused = model.network is not None and model.network.has_unused_parameters
-    fabric = launch(processes, settings.train.precision, device=where, find_unused_parameters=unused)
+    fabric = launch(
+        processes, settings.train.precision, device=where,
+        find_unused_parameters=model.network is not None and model.network.has_unused_parameters,
+    )  # fmt: skip
     quiet = quiet or fabric.global_rank > 0
     model.fit(train, val, out, overwrite=overwrite, resume=continues, force=force, quiet=quiet, fabric=fabric,
               unlabelled=more)  # fmt: skip
@@ -178,7 +182,8 @@ def finish(run: RunFolder, data: Path, unread: list[str], *, quiet: bool) -> Non
     if unread:
         run.add_facts({"unread": unread})
     if not quiet:
-        ERRORS.print(escape(f"wrote {run.path}; next: clothseg evaluate {run.path} {data}"))
+        evaluate = shell_command(["clothseg", "evaluate", run.path, data])
+        ERRORS.print(escape(f"wrote {run.path}; next: {evaluate}"))
     fail_for_unread(unread)
 
 
@@ -237,7 +242,7 @@ def learn_one(model: "Model", train: CocoLikeDataset, picture: Path, device: str
     losses = ", ".join(f"{name} {value:.2f} -> {result.last[name]:.2f}" for name, value in result.first.items())
     found = ", ".join(f"{overlap:.2f}" for overlap in result.overlaps)
     print(f"photo    {train.images[result.position].path}")
-    print(f"learned  {result.steps} steps in {result.seconds:.0f} s")
+    print(f"learned  {counted(result.steps, 'step')} in {result.seconds:.0f} s")
     print(f"losses   {losses}")
     print(f"found    mask IoU of each object {found}")
     print(f"picture  {picture}")

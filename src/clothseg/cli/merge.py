@@ -8,7 +8,8 @@ from rich.markup import escape
 
 from clothseg.catalogue import MergedFormat, merge_catalogue
 from clothseg.cli.inputs import Overwrite, Quiet
-from clothseg.cli.terminal import ERRORS, counted
+from clothseg.cli.terminal import ERRORS
+from clothseg.counting import counted
 from clothseg.files import require_outside_inputs
 
 

@@ -43,7 +43,8 @@ from clothseg.cli.shard_options import (
     refuse_in_shards,
     table_format,
 )
-from clothseg.cli.terminal import ERRORS, counted, fail_for_unread, progress_bar, walk
+from clothseg.cli.terminal import ERRORS, fail_for_unread, opening, progress_bar, walk
+from clothseg.counting import counted
 from clothseg.dataset.photo_search import find_photos
 from clothseg.dataset.prelabel_files import PHOTOS_URL, SHOWN_FROM, LabelFormat, write_prelabels
 from clothseg.devices import check_device_name, resolve_device
@@ -231,13 +232,14 @@ def _open_network(
     quiet: bool,
 ) -> _Opened:
     # PyTorch takes seconds to import: only now, because wrong input is refused at once.
-    from clothseg.distributed import launch_context, world_size_for  # noqa: PLC0415
-    from clothseg.models import Model  # noqa: PLC0415
-    from clothseg.prediction import detect_batch  # noqa: PLC0415
+    with opening(quiet=quiet):
+        from clothseg.distributed import launch_context, world_size_for  # noqa: PLC0415
+        from clothseg.models import Model  # noqa: PLC0415
+        from clothseg.prediction import detect_batch  # noqa: PLC0415
 
-    where = resolve_device(device)
-    processes = world_size_for(devices if devices > 1 else None, 1, where)
-    model = Model.load(run, settings=config, overrides=settings, classes=names, device="cpu")
+        where = resolve_device(device)
+        processes = world_size_for(devices if devices > 1 else None, 1, where)
+        model = Model.load(run, settings=config, overrides=settings, classes=names, device="cpu")
     distributed = launch_context(processes, where)
     model.to(distributed.device)
     compile_network(model, compiled=compiled, quiet=quiet or not distributed.is_first)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
-from clothseg.cli.terminal import ERRORS, counted, fail_for_unread, progress_bar, walk
+from clothseg.cli.terminal import ERRORS, fail_for_unread, progress_bar, walk
+from clothseg.counting import counted
 from clothseg.errors import ClothsegError
 from clothseg.videos import is_video
 

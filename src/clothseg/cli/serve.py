@@ -23,7 +23,7 @@ from clothseg.cli.inputs import (
     selection_settings,
     split_names,
 )
-from clothseg.cli.terminal import ERRORS
+from clothseg.cli.terminal import ERRORS, opening
 from clothseg.devices import check_device_name
 from clothseg.errors import ClothsegError
 from clothseg.exported import ExportedModel, is_onnx
@@ -115,10 +115,11 @@ def serve(
         model: ExportedModel | Model = exported
         find: Find = exported.find_each
     else:  # PyTorch takes seconds to import: only now, because wrong input is refused at once
-        from clothseg.models import Model as TorchModel  # noqa: PLC0415
-        from clothseg.prediction import detect_batch  # noqa: PLC0415
+        with opening(quiet=False):
+            from clothseg.models import Model as TorchModel  # noqa: PLC0415
+            from clothseg.prediction import detect_batch  # noqa: PLC0415
 
-        model = TorchModel.load(run, settings=config, overrides=settings, classes=names, device=device)
+            model = TorchModel.load(run, settings=config, overrides=settings, classes=names, device=device)
         find = partial(detect_batch, model)
     for name in least:
         class_number(name, model.classes, option="--threshold")

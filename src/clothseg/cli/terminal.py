@@ -21,6 +21,7 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+from rich.table import Table
 
 from clothseg.errors import shell_command
 
@@ -109,9 +110,11 @@ def say_command(*words: object) -> None:
     print(f"\n$ {shell_command(['clothseg', *words])}", flush=True)
 
 
-def counted(number: int, thing: str) -> str:
-    """`1 photo`, `3 photos`."""
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+def print_table(table: Table) -> None:
+    """Prints a table of numbers at its own width: on a narrow terminal its rows wrap, but no number is lost."""
+    console = Console(highlight=False, width=10_000)
+    console.width = console.measure(table).maximum
+    console.print(table)
 
 
 def progress_bar(*, quiet: bool) -> Progress:
@@ -136,6 +139,13 @@ def waiting(bar: Progress, what: str) -> Iterator[None]:
     task = bar.add_task(escape(what), total=None)
     yield
     bar.remove_task(task)
+
+
+@contextmanager
+def opening(*, quiet: bool) -> Iterator[None]:
+    """Within the context, which imports PyTorch and opens a network, shows that: it takes seconds."""
+    with progress_bar(quiet=quiet) as bar, waiting(bar, "opening the network"):
+        yield
 
 
 def transfer_bar(*, quiet: bool, in_bytes: bool) -> Progress:

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from clothseg.cli.completion import published_weights
 from clothseg.cli.inputs import Overrides, split_names
-from clothseg.cli.terminal import ERRORS
+from clothseg.cli.terminal import ERRORS, print_table
 from clothseg.errors import ClothsegError
 from clothseg.files import require_absent
 from clothseg.weights import PUBLISHED, cache_folder, fetch, published, weights_file
@@ -139,7 +139,7 @@ def _list(*, as_json: bool) -> None:
     for name, entry in PUBLISHED.items():
         table.add_row(name, entry.what, f"{entry.mib:.0f}", "SHA-256" if entry.sha256 else "length")
     console = Console(highlight=False)
-    console.print(table)
+    print_table(table)
     for licence in dict.fromkeys(entry.licence for entry in PUBLISHED.values()):
         names = [name for name, entry in PUBLISHED.items() if entry.licence == licence]
         console.print(f"{licence}: {', '.join(names)}", markup=False)

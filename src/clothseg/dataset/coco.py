@@ -3,7 +3,7 @@
 import copy
 import re
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from clothseg.dataset.objects import LabelledObjects, labelled_objects
 from clothseg.dataset.photo_cache import PhotoCache, fitting, share_photos
 from clothseg.dataset.photo_split import PhotoSplit
 from clothseg.dataset.reading import CocoFile, Correction, choose_split, find_layout, read_coco_file
 from clothseg.errors import DataError
-from clothseg.instances import CocoAnnotation, Rle, from_segmentation, is_box_only, tight_box
+from clothseg.instances import CocoAnnotation
 from clothseg.instances.class_names import wrong_class_names
 from clothseg.photos import RgbImage, read_photo
 
@@ -239,6 +240,16 @@ class CocoLikeDataset:
         """File descriptors that a process needs to use the shared cache."""
         return self._cache.files
 
+    def load_objects(self, position: int) -> LabelledObjects:
+        """The ground truth of a photo as arrays; see `load_instances`.
+
+        Raises:
+            DataError: a segmentation cannot be read. The message names file and annotation.
+        """
+        entry = self.images[position]
+        rows = ((self.map_source_class_id(row["category_id"]), row) for row in entry.annotations)
+        return labelled_objects(rows, (entry.height, entry.width), self.source or entry.path)
+
     def load_instances(self, position: int) -> "Instances":
         """The ground truth of a photo. Boxes are tight around the masks. Annotations without a pixel are skipped.
 
@@ -247,51 +258,22 @@ class CocoLikeDataset:
         Raises:
             DataError: a segmentation cannot be read. The message names file and annotation.
         """
-        # torch takes a second or more: here, so that a dataset can be read and checked without it
+        # torch takes a second or more: here, so that a dataset can be read, checked and drawn without it
         import torch  # noqa: PLC0415
 
-        from clothseg.instances import Instances, RleMasks, empty_rle, from_xywh  # noqa: PLC0415
+        from clothseg.instances import Instances, RleMasks  # noqa: PLC0415
 
-        entry = self.images[position]
-        size = (entry.height, entry.width)
-        runs: list[Rle] = []
-        boxes, classes, crowd, has_mask = [], [], [], []
-        for annotation in entry.annotations:
-            box_only = is_box_only(annotation)
-            try:
-                rle = empty_rle(size) if box_only else from_segmentation(annotation["segmentation"], *size)
-                box = _inside(annotation.get("bbox"), size) if box_only else tight_box(rle)
-            except DataError as error:
-                raise DataError(f"{self.source or entry.path}: annotation {annotation.get('id')}: {error}") from error
-            if box[2] and box[3]:
-                runs.append(rle)
-                boxes.append(box)
-                classes.append(self.map_source_class_id(annotation["category_id"]))
-                crowd.append(bool(annotation.get("iscrowd", 0)))
-                has_mask.append(not box_only)
+        found = self.load_objects(position)
         return Instances(
-            size,
-            from_xywh(torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4)),
-            torch.tensor(classes, dtype=torch.int64),
-            RleMasks(runs, size),
-            crowd=torch.tensor(crowd, dtype=torch.bool),
-            has_mask=torch.tensor(has_mask, dtype=torch.bool),
+            found.size,
+            torch.from_numpy(found.boxes),
+            torch.from_numpy(found.classes),
+            RleMasks(list(found.masks), found.size),
+            crowd=torch.from_numpy(found.crowd),
+            has_mask=torch.from_numpy(found.has_mask),
         )
 
     def load_mask(self, position: int) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
         """Masks `[H, W, N]` bool and classes `[N]` int64 of a photo, with the axes of the Keras implementation."""
         instances = self.load_instances(position)
         return instances.masks.pixels().permute(1, 2, 0).numpy(), instances.classes.numpy()
-
-
-def _inside(box: Sequence[float] | None, size: tuple[int, int]) -> tuple[float, float, float, float]:
-    """The part of a box x y width height that is on a photo of `size`.
-
-    Raises:
-        DataError: there is no box.
-    """
-    if box is None or len(box) != 4:
-        raise DataError("it has neither a segmentation nor a bbox; give it one of them")
-    x, y, width, height = box
-    left, top = max(x, 0), max(y, 0)
-    return left, top, max(min(x + width, size[1]) - left, 0), max(min(y + height, size[0]) - top, 0)

@@ -13,6 +13,7 @@ from xml.sax.saxutils import quoteattr
 
 import numpy as np
 
+from clothseg.counting import counted
 from clothseg.dataset.label_studio_rle import encode_label_studio_rle
 from clothseg.errors import DataError
 from clothseg.instances import (
@@ -52,8 +53,8 @@ class PolygonLoss:
         if not self.masks:
             return "no instances, so no polygons"
         return (
-            f"{self.masks} masks as polygons with {self.points / self.masks:.0f} points on average; IoU with the "
-            f"masks: mean {self.mean_iou:.3f}, lowest {self.worst_iou:.3f}"
+            f"{counted(self.masks, 'mask')} as polygons with {self.points / self.masks:.0f} points on average; "
+            f"IoU with the masks: mean {self.mean_iou:.3f}, lowest {self.worst_iou:.3f}"
         )
 
 

@@ -60,9 +60,9 @@ def dataset_rows(
 
 
 def _objects(data: CocoLikeDataset, position: int) -> list[GalleryObject]:
-    found = data.load_instances(position)
+    found = data.load_objects(position)
     area = found.size[0] * found.size[1]
-    corners = zip(found.classes.tolist(), found.boxes.tolist(), found.has_mask.tolist(), found.masks.rle(), strict=True)
+    corners = zip(found.classes.tolist(), found.boxes.tolist(), found.has_mask.tolist(), found.masks, strict=True)
     objects = []
     for class_id, (x1, y1, x2, y2), has_mask, rle in corners:
         box = (x1, y1, x2 - x1, y2 - y1)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clothseg.config import HEADLINE_METRICS
+from clothseg.counting import counted
 from clothseg.errors import DataError, PhotoError, UnreadPhotosError
 from clothseg.evaluation import coco
 from clothseg.evaluation.boundary import boundary_matches, run_boundary
@@ -73,7 +74,7 @@ def with_unread(metrics: Metrics, messages: Sequence[str], unread: list[str] | N
         return metrics
     if len(messages) == metrics.photos:
         raise PhotoError(f"none of the {metrics.photos} photos can be read; the first: {messages[0]}")
-    note = f"{len(messages)} photos cannot be read; their objects count as missed."
+    note = f"{counted(len(messages), 'photo')} cannot be read; objects there count as missed."
     metrics = replace(metrics, notes=(*metrics.notes, note))
     if unread is None:
         raise UnreadPhotosError(messages, metrics.photos, metrics)
@@ -237,4 +238,4 @@ def _false_positives_on_empty(
 def _report_notes(report: PerImageAP | None) -> list[str]:
     if report is None or not (empty := int(np.isnan(report.values).sum())):
         return []
-    return [f"{empty} photos have no object; report_mAP is the mean over the other {report.photos_with_objects}."]
+    return [f"Photos without an object: {empty}; report_mAP is the mean over the other {report.photos_with_objects}."]

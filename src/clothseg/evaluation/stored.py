@@ -7,7 +7,7 @@ from typing import Any
 
 from clothseg.dataset.photo_split import PhotoSplit, read_photo_split
 from clothseg.dataset.reading import SplitFiles, choose_split, find_layout
-from clothseg.errors import DataError, RunError
+from clothseg.errors import DataError, RunError, shell_command
 from clothseg.evaluation.metrics import Metrics
 from clothseg.evaluation.truth import GroundTruth, read_truth
 from clothseg.evaluation.validate_results import read_results, validate_results
@@ -112,7 +112,8 @@ def require_evaluated(run: Path) -> RunFolder:
     if not folder.predictions.is_file() or not folder.metrics.is_file():
         if not os.path.exists(run) or not (folder.weights.is_file() or folder.config.is_file()):
             raise RunError(explain_wrong_path(run, Wanted.EVALUATED) or f"{run}: not an evaluated run")
-        raise RunError(f"{run}: not an evaluated run; run `clothseg evaluate {run} DATA` first")
+        evaluate = shell_command(["clothseg", "evaluate", run, "DATA"])
+        raise RunError(f"{run}: not an evaluated run; run `{evaluate}` first")
     return folder
 
 

@@ -6,7 +6,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from clothseg.evaluation.values import Comparison, Confusion, Difference, MetricValues
+from clothseg.counting import counted
+from clothseg.evaluation.values import Comparison, Confusion, Difference, Interval, MetricValues
 
 _HEADLINES = ("mask_AP", "mask_AP50", "boundary_AP", "box_AP", "box_AP50", "report_mAP")
 NOTHING = "nothing there"
@@ -43,22 +44,23 @@ def comparison_table(comparison: Comparison, a: str, b: str) -> str:
     """One row per metric, then a summary; `a` and `b` are the names of the two sides."""
     table = new_table("", f"A  {a}", f"B  {b}", "B - A", "95 % interval of B - A")
     for name, found in comparison.differences.items():
-        low, high = points(found.interval.low), points(found.interval.high)
-        table.add_row(
-            name, percent(found.a), percent(found.b), f"{points(found.change):+.1f}", f"[{low:+.1f}, {high:+.1f}]"
-        )
+        digits = decimals(found.interval)
+        low, high = points(found.interval.low, digits), points(found.interval.high, digits)
+        between = f"[{low:+.{digits}f}, {high:+.{digits}f}]"
+        table.add_row(name, percent(found.a), percent(found.b), f"{points(found.change):+.1f}", between)
     first = next(iter(comparison.differences.items()))
     text = [table_text(table), "", verdict(*first)]
-    text.append(f"{comparison.photos} photos; both sides use the same bootstrap samples of them.")
+    text.append(f"{counted(comparison.photos, 'photo')}; both sides use the same bootstrap samples of them.")
     return "\n".join([*text, *comparison.notes]) + "\n"
 
 
 def verdict(name: str, found: Difference) -> str:
     """`B is better by 3.1 [0.4, 5.8] (mask_AP).`, or a sentence that the difference can be chance."""
-    low, high = points(found.interval.low), points(found.interval.high)
+    digits = decimals(found.interval)
+    low, high = points(found.interval.low, digits), points(found.interval.high, digits)
     if found.change < 0:
         low, high = 0.0 - high, 0.0 - low
-    size = f"{abs(points(found.change)):.1f} [{low:.1f}, {high:.1f}]"
+    size = f"{abs(points(found.change)):.1f} [{low:.{digits}f}, {high:.{digits}f}]"
     if found.a == found.b and low == high == 0:
         return f"A and B are the same ({name})."
     better = "B" if found.change >= 0 else "A"
@@ -67,9 +69,17 @@ def verdict(name: str, found: Difference) -> str:
     return f"{better} is ahead by {size} ({name}), but this can be chance: the interval contains 0."
 
 
-def points(value: float) -> float:
-    """0..100 with one decimal; adding 0 removes the sign of a zero."""
-    return round(100 * value, 1) + 0.0
+def points(value: float, digits: int = 1) -> float:
+    """0..100 with some decimals; adding 0 removes the sign of a zero."""
+    return round(100 * value, digits) + 0.0
+
+
+def decimals(interval: Interval) -> int:
+    """The decimals of an interval of points: one, or so many that an interval beside 0 does not seem to reach it."""
+    if interval.low <= 0 <= interval.high:
+        return 1
+    nearest = 100 * min(abs(interval.low), abs(interval.high))
+    return next((digits for digits in (1, 2, 3) if round(nearest, digits)), 4)
 
 
 def _classes(metrics: MetricValues) -> str:
@@ -128,16 +138,16 @@ def _confusion(found: Confusion) -> str:
 
 
 def _sentences(metrics: MetricValues) -> list[str]:
-    lines = [f"{metrics.detections} detections on {metrics.photos} photos."]
+    lines = [f"{counted(metrics.detections, 'detection')} on {counted(metrics.photos, 'photo')}."]
     on_empty = metrics.false_positives_on_empty
     if on_empty is not None:
         lines.append(
-            f"False positives on {on_empty.photos_with_detections} of {on_empty.photos} photos without objects: "
-            f"{on_empty.detections} detections with a score from {on_empty.threshold:.2f}."
+            f"False positives on {on_empty.photos_with_detections} of {counted(on_empty.photos, 'photo')} without "
+            f"objects: {counted(on_empty.detections, 'detection')} with a score from {on_empty.threshold:.2f}."
         )
     if metrics.calibration is not None:
         check = metrics.calibration
-        how = "cross-fitted over photos" if check.cross_fitted else f"fitted on {check.photos} other photos"
+        how = "cross-fitted over photos" if check.cross_fitted else f"fitted on {counted(check.photos, 'other photo')}"
         lines.append(
             f"Expected calibration error {percent(check.before.expected_error)} before calibration, "
             f"{percent(check.after.expected_error)} after ({how})."
@@ -163,5 +173,7 @@ def table_text(table: Table, left: int = 1) -> str:
     for column in table.columns[:left]:
         column.justify = "left"
     text = io.StringIO()
-    Console(file=text, width=110, color_system=None).print(table)
+    console = Console(file=text, width=10_000, color_system=None)
+    console.width = console.measure(table).maximum  # its own: no number is lost for want of space
+    console.print(table)
     return text.getvalue().strip("\n")

@@ -181,7 +181,7 @@ def _complete(
     rows = [_annotation(n, row, sizes[row["image_id"]]) for n, row in enumerate(annotations, start=1)]
     notes = [f"Corrected in the ground truth: {c.text()}." for c in corrections if c.kind not in _WITHOUT_NOTE]
     if empty := sum(1 for row in rows if "segmentation" in row and not mask_area(row["segmentation"])):
-        notes.append(f"{empty} objects of the ground truth have a mask without pixels; no detection can match them.")
+        notes.append(f"Objects of the ground truth whose mask has no pixel: {empty}; no detection can match them.")
     return GroundTruth(
         [_image(image) for image in images],
         rows,

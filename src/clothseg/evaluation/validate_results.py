@@ -207,13 +207,13 @@ def _sentences(
     """
     notes = []
     if outside := _outside(boxes, sizes):
-        notes.append(f"{outside} boxes extend outside their photo; they are evaluated as they are.")
+        notes.append(f"Boxes that extend outside their photo: {outside}; they are evaluated as they are.")
     if unusual := int(np.count_nonzero((scores < 0) | (scores > 1))):
-        notes.append(f"{unusual} scores are outside 0..1; only their order counts.")
+        notes.append(f"Scores outside 0..1: {unusual}; only their order counts.")
     if shared:
-        notes.append(f"{shared} detections have the id of another; the evaluation does not use these ids.")
+        notes.append(f"Detections with the id of another: {shared}; the evaluation does not use these ids.")
     if copies:
-        notes.append(f"{copies} detections are exact copies of another; each copy counts as a false positive.")
+        notes.append(f"Detections that are exact copies of another: {copies}; each copy counts as a false positive.")
     return notes
 
 

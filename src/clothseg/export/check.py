@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from clothseg.counting import counted
 from clothseg.exported.model import ExportedModel
 from clothseg.instances import ArrayInstances, Instances, mask_iou, to_array
 from clothseg.photos import RgbImage
@@ -58,10 +59,10 @@ class CheckResult:
         found = sum(photo.found for photo in self.photos)
         box, score = max((p.box for p in self.photos), default=0.0), max((p.score for p in self.photos), default=0.0)
         mask = min((p.mask for p in self.photos), default=1.0)
-        same = "the same detections" if not self.changed else f"{self.changed} detections changed"
+        same = "the same detections" if not self.changed else f"{counted(self.changed, 'detection')} changed"
         return (
-            f"{same} on {len(self.photos)} photos ({found} with PyTorch); largest differences: boxes {box:.3f} pixels, "
-            f"scores {score:.1e}, masks {1 - mask:.4f} (1 - IoU)"
+            f"{same} on {counted(len(self.photos), 'photo')} ({found} with PyTorch); largest "
+            f"differences: boxes {box:.3f} pixels, scores {score:.1e}, masks {1 - mask:.4f} (1 - IoU)"
         )
 
 

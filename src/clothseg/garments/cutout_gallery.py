@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from clothseg.counting import counted
 from clothseg.gallery import Entry, GalleryInfo, GalleryObject, Link, thumbnail_name, write_gallery
 from clothseg.gallery.data import entry_row
 from clothseg.gallery.entries import address, gallery_classes
@@ -24,7 +25,7 @@ def write_cutout_gallery(out: Path, listed: str, rows: Sequence[Mapping[str, Any
         names: the names of the classes 1..K.
     """
     number = {name: position for position, name in enumerate(names, start=1)}
-    title = f"{len(rows)} cut-out{'s' * (len(rows) != 1)}"
+    title = counted(len(rows), "cut-out")
     info = GalleryInfo(
         "clothseg cutout",
         title,

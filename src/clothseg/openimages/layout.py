@@ -35,6 +35,11 @@ def _first_existing(source: Path, names: Sequence[str], what: str) -> Path:
     raise DataError(f"{source / names[0]}: no such file; in the layout of Open Images V5 it is {what}")
 
 
+def has_split(source: Path, split: str) -> bool:
+    """Whether the folder has photos and a list of masks of this split."""
+    return (source / split).is_dir() and (source / f"{split}-annotations-object-segmentation.csv").is_file()
+
+
 def class_file(source: Path) -> Path:
     """The file of class names: that of V5, or else that of V7.
 

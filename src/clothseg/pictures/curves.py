@@ -72,8 +72,8 @@ def compare_curves(runs: Mapping[str, Sequence[HistoryRow]], *, form: Form = "pn
     colours = {name: f"C{number}" for number, name in enumerate(runs)}
     for axes, (metric, label) in zip(extra, (METRICS[0], METRICS[-1]), strict=False):
         for name, history in runs.items():
-            _line(axes, history, metric, colours[name], "-", 1.8, marker="o")
-        _style_axes(axes, label, 0.95)
+            _line(axes, history, metric, colours[name], "-", 1.8, marker="o", scale=100)
+        _style_axes(axes, label, 95)
     for axes, loss in zip(of_losses, names, strict=True):
         highest = 0.0
         for name, history in runs.items():
@@ -129,10 +129,10 @@ def _mark(axes: Axes, history: Sequence[HistoryRow], since: int | None) -> None:
 
 
 def _draw_metrics(axes: Axes, history: Sequence[HistoryRow]) -> None:
-    """Draws the evaluation metrics, in 0..1."""
+    """Draws the evaluation metrics, in 0..100 as tables show them."""
     for (name, label), colour in zip(METRICS, ("#2a6fc9", "#7fb0ea", "#3a9a5b", "#a25cc4"), strict=True):
-        _line(axes, history, name, colour, "-", 1.6, label, marker="o")
-    _style_axes(axes, "metrics on validation photos", 0.95)
+        _line(axes, history, name, colour, "-", 1.6, label, marker="o", scale=100)
+    _style_axes(axes, "metrics on validation photos", 95)
     axes.legend(frameon=False, fontsize=8, labelcolor=_INK, loc="best", handlelength=1.4)
 
 
@@ -154,9 +154,10 @@ def _line(
     width: float,
     label: str = "",
     marker: str = "",
+    scale: float = 1,
 ) -> float:
-    """Draws one column of a history if it has values. Returns the highest one."""
-    points = _points(history, column)
+    """Draws one column of a history, times `scale`, if it has values. Returns the highest one."""
+    points = [(x, scale * y) for x, y in _points(history, column)]
     finite = [y for _, y in points if math.isfinite(y)]
     if not finite:
         return 0.0
@@ -169,7 +170,7 @@ def _line(
 def _style_axes(axes: Axes, name: str, highest: float) -> None:
     axes.set_title("total loss" if name == "total" else name, loc="left", fontsize=10, color=_INK)
     axes.set_ylim(0, highest * 1.08 or 1)
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, min_n_ticks=1))
     axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
     axes.tick_params(labelsize=8, colors=_INK, length=0)
     axes.grid(axis="y", color=_GRID, linewidth=0.8)

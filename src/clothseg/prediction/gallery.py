@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from clothseg.counting import counted
 from clothseg.gallery import Entry, GalleryInfo, GalleryObject, Link, thumbnail_name, write_gallery, write_thumbnail
 from clothseg.gallery.data import Row, entry_row
 from clothseg.gallery.entries import address, gallery_classes
@@ -86,14 +87,10 @@ def write_prediction_gallery(
         return
     out = journal.folder
     classes = gallery_classes(names, shown.score_threshold, shown.thresholds)
-    title = f"{_counted(photos, 'photo')}, {_counted(instances, 'garment')}"
+    title = f"{counted(photos, 'photo')}, {counted(instances, 'garment')}"
     links = [Link(f"{name}: {what}", name) for name, what in _FILES.items() if (out / name).is_file()]
     lowest = min([LOWEST_SCORE, *(one.score_threshold for one in classes)])
     info = GalleryInfo("clothseg predict", title, classes, links=links, lowest_score=lowest)
     with journal.records() as records:
         rows: Iterator[Row] = (record["gallery"] for record in records if record.get("gallery"))
         write_gallery(out, info, rows)
-
-
-def _counted(number: int, thing: str) -> str:
-    return f"{number} {thing}{'s' * (number != 1)}"

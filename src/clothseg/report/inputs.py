@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clothseg.config import Config
-from clothseg.dataset.show import preview_input
+from clothseg.dataset.show_input import preview_input
 from clothseg.errors import ConfigError, PhotoError
 from clothseg.evaluation.truth import GroundTruth
 from clothseg.instances import Instances, resize_instances

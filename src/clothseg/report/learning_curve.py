@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from clothseg.config import Config
+from clothseg.counting import counted
 from clothseg.dataset import CocoLikeDataset
 from clothseg.dataset.nested_subsets import PARTS, nested_subsets, part_sizes
 from clothseg.devices import AUTO
@@ -67,14 +68,16 @@ class LearningCurve:
         last, more = self.points[-1], self.extrapolation
         name = self.metric.replace("_", " ")
         if more.value is None:
-            return f"{name} {100 * last.value:.1f} with {last.photos} photos; no extrapolation: {more.reason}."
+            return (
+                f"{name} {100 * last.value:.1f} with {counted(last.photos, 'photo')}; no extrapolation: {more.reason}."
+            )
         between = (
             f" [{100 * more.interval.low:.1f}, {100 * more.interval.high:.1f}]"
             if more.interval
             else f" ({more.reason})"
         )
         return (
-            f"{name} {100 * last.value:.1f} with {last.photos} photos; with {more.photos}, expect about "
+            f"{name} {100 * last.value:.1f} with {counted(last.photos, 'photo')}; with {more.photos}, expect about "
             f"{100 * more.value:.1f}{between}."
         )
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from clothseg.errors import DataError, RunError
+from clothseg.errors import DataError, RunError, shell_command
 from clothseg.evaluation import Metrics
 from clothseg.evaluation.stored import split_of_run, truth_for, validation_split
 from clothseg.evaluation.truth import GroundTruth, read_truth
@@ -88,7 +88,8 @@ def read_run(run: Path, data: Path, split: str | None = None) -> RunFiles:
         DataError: a file of the dataset cannot be read.
     """
     if not run.is_dir():
-        raise RunError(f"{run}: no such run; `clothseg fit DATA --out {run}` makes one")
+        fit = shell_command(["clothseg", "fit", "DATA", "--out", run])
+        raise RunError(f"{run}: no such run; `{fit}` makes one")
     folder = RunFolder(run)
     if folder.history.is_file():
         read_history(folder.history)  # raises an error that names the row

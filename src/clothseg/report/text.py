@@ -4,6 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from clothseg.counting import counted
+from clothseg.errors import shell_command
 from clothseg.evaluation import Metrics
 from clothseg.evaluation.tables import percent
 from clothseg.report.reading import RunFiles
@@ -61,17 +63,17 @@ def caution(files: RunFiles) -> str:
         return ""
     parts = []
     if seconds is not None:
-        parts.append(f"trained for {duration(seconds)}" + (f" on {trained} photos" if trained else ""))
+        parts.append(f"trained for {duration(seconds)}" + (f" on {counted(trained, 'photo')}" if trained else ""))
     elif trained:
-        parts.append(f"trained on {trained} photos")
+        parts.append(f"trained on {counted(trained, 'photo')}")
     if evaluated is not None:
-        parts.append(f"evaluated on {evaluated}" + ("" if trained else " photos"))
+        parts.append("evaluated on " + (f"{evaluated}" if trained else counted(evaluated, "photo")))
     sentence = f"This network was {listed(parts)}: a demonstration, not a measure of what such networks can do."
     interval = files.metrics.intervals.get(headline_key(files.metrics)) if files.metrics else None
     if interval is None or interval.high <= interval.low:
         return sentence
     noise = math.ceil(50 * (interval.high - interval.low))
-    return f"{sentence} Differences of less than about {noise} points can be chance."
+    return f"{sentence} Differences of less than about {counted(noise, 'point')} can be chance."
 
 
 def weakest_class(metrics: Metrics) -> str:
@@ -81,15 +83,17 @@ def weakest_class(metrics: Metrics) -> str:
     if len(values) < 2 or len(set(values.values())) == 1:
         return ""
     name = min(values, key=lambda n: values[n])
-    return f"Weakest class: {name} (AP50 {percent(values[name])} on {metrics.classes[name].instances} objects)."
+    return (
+        f"Weakest class: {name} (AP50 {percent(values[name])} on {counted(metrics.classes[name].instances, 'object')})."
+    )
 
 
 def nothing_found(files: RunFiles, threshold: float) -> list[str]:
-    """Sentences for a network that found nothing, or nothing that counts; none if it found something."""
+    """Sentences for a network that found nothing, or nothing that counts; none if it found something. `x` is code."""
     metrics, rows = files.metrics, files.predictions
     if metrics is None or rows is None or not metrics.photos:
         return []
-    photos = f"the {metrics.photos} validation photos"
+    photos = f"the {counted(metrics.photos, 'validation photo')}"
     advice = (
         "Was it trained long enough (do the loss curves still fall)? `clothseg fit --overfit-one-image` tests in a "
         "minute whether it can learn at all, and `clothseg dataset check` whether the annotations are right."
@@ -109,9 +113,9 @@ def nothing_found(files: RunFiles, threshold: float) -> list[str]:
 
 def missing_parts(files: RunFiles) -> list[tuple[str, str]]:
     """For each missing part, a sentence and the command that makes it."""
-    fit = f"clothseg fit {files.data} --out {files.run}"
-    evaluate = f"clothseg evaluate {files.run} {files.data}"
-    build = f"clothseg dataset build SOURCE --out {files.data}"
+    fit = shell_command(["clothseg", "fit", files.data, "--out", files.run])
+    evaluate = shell_command(["clothseg", "evaluate", files.run, files.data])
+    build = shell_command(["clothseg", "dataset", "build", "SOURCE", "--out", files.data])
     parts = []
     if files.metrics is None:
         parts.append(("The network was not evaluated yet (no metrics.json).", evaluate))

@@ -33,7 +33,7 @@ def opened(content: bytes, limits: Limits, what: str) -> Iterator[Image.Image]:
     Raises:
         PhotoError: it is too large, truncated, or not a picture.
     """
-    with photo_errors(what), Image.open(io.BytesIO(content), formats=formats_that_are_read()) as picture:
+    with photo_errors(what, content), Image.open(io.BytesIO(content), formats=formats_that_are_read()) as picture:
         width, height = picture.size
         if width * height > limits.photo_pixels:
             raise PhotoError(

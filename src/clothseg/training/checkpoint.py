@@ -1,6 +1,7 @@
 """Checkpoints: everything that resuming needs, in one file that is written atomically."""
 
 import hashlib
+import io
 import json
 import zipfile
 from collections.abc import Callable
@@ -59,10 +60,28 @@ class Checkpoint:
     lost: dict[str, str] = field(default_factory=dict)
 
 
+class _WatchedFile(io.FileIO):
+    """A file that keeps what the system said: torch turns a full disk into a RuntimeError about positions."""
+
+    error: OSError | None = None
+
+    def write(self, data: Any, /) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            self.error = error
+            raise
+
+
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Writes a checkpoint atomically; the one before stays beside it, at `previous(path)`."""
     with atomic_file(path) as temporary:
-        torch.save(asdict(checkpoint), temporary)
+        file = _WatchedFile(temporary, "wb")
+        try:
+            with io.BufferedWriter(file) as stream:
+                torch.save(asdict(checkpoint), stream)
+        except RuntimeError as error:
+            raise file.error or error from error
         if path.is_file():
             replace_file(path, previous(path))
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from clothseg.config import Config
+from clothseg.counting import counted
 from clothseg.dataset import CocoLikeDataset
 from clothseg.dataset.reading import describe_corrections
 from clothseg.devices import describe_precision
@@ -42,8 +43,9 @@ def summarize_run(
     checks = network.preflight([((e.height, e.width), coco_boxes(e.annotations)) for e in train.images])
     memory = forecast_memory(config, train, val, device, network)
     rows = [row for entry in train.images for row in entry.annotations]
-    boxes = sum(is_box_only(row) for row in rows)
-    objects = f"{len(rows)} objects" + (f" ({boxes} of them with a box and no mask)" if boxes else "")
+    boxes, crowds = sum(is_box_only(row) for row in rows), sum(bool(row.get("iscrowd")) for row in rows)
+    objects = counted(len(rows) - crowds, "object") + (f" ({boxes} of them with a box and no mask)" if boxes else "")
+    objects += f" and {counted(crowds, 'crowd')}" if crowds else ""
     lines = {
         "network": f"{config.backbone.name}, {describe_trainable(network, config)}",
         "weights": weights,
@@ -101,14 +103,18 @@ def describe_plan(trainer: Trainer) -> str:
     )
     shortest = min(stage.end - stage.first for stage in stages)
     slow = (
-        f"; the warm-up of {settings.warmup_steps} steps is longer than a stage of {shortest} steps"
+        f"; the warm-up of {counted(settings.warmup_steps, 'step')} is longer than a stage of "
+        f"{counted(shortest, 'step')}"
         if settings.warmup_steps > shortest
         else ""
     )
     photos = len(trainer.train)
-    cached = f"; {trainer.cached_photos} of {photos} photos are cached as pixels" if trainer.cached_photos else ""
+    cached = (
+        f"; cached as pixels: {trainer.cached_photos} of {counted(photos, 'photo')}" if trainer.cached_photos else ""
+    )
     return (
-        f"{settings.epochs} epochs of {trainer.steps_per_epoch} steps of {trainer.photos} photos, on "
+        f"{counted(settings.epochs, 'epoch')} of {counted(trainer.steps_per_epoch, 'step')} of "
+        f"{counted(trainer.photos, 'photo')}, on "
         f"{trainer.distributed.description}; trained: {trained}{describe_lr_scale(settings, trainer.photos)}{slow}"
         f"{cached}"
     )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from clothseg.config import read_settings
-from clothseg.errors import RunError, WeightsError
+from clothseg.errors import RunError, WeightsError, shell_command
 from clothseg.instances import class_number
 from clothseg.paths import Wanted, explain_wrong_path
 from clothseg.runs import RunFolder
@@ -34,7 +34,7 @@ def weights_file(path: Path) -> Path:
         if installed := installed_network(str(path)):
             return installed
         if str(path) in PUBLISHED:
-            fetch = f"`clothseg weights download {path}` fetches it and prints its path"
+            fetch = f"`{shell_command(['clothseg', 'weights', 'download', path])}` fetches it and prints its path"
             raise WeightsError(f"{path}: no such file; {fetch}")
         raise WeightsError(f"{path}: no such weights file or run{near_path(path)}")
     if wrong := explain_wrong_path(path, Wanted.RUN):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from torch import Tensor
 
 from clothseg.config import deep_merge
-from clothseg.errors import WeightsError
+from clothseg.errors import WeightsError, shell_command
 from clothseg.networks import Network
 from clothseg.runs import RunFolder
 from clothseg.weights.catalogue import find_weights_file
@@ -254,7 +254,8 @@ def _require_network(converted: ConvertedWeights, source: str, network: Network)
     if converted.classes is not None and of_file != own:
         raise WeightsError(
             f"{source}: weights of {of_file}, but the configuration's network is {own}; "
-            f"`clothseg weights inspect {source} --settings > FILE.yaml` makes a configuration for them"
+            f"`{shell_command(['clothseg', 'weights', 'inspect', source, '--settings'])} > FILE.yaml` makes a "
+            "configuration for them"
         )
 
 
@@ -269,7 +270,8 @@ def _require_backbone(
     if of_file not in ("", own):
         raise WeightsError(
             f"{report.source}: its backbone is {of_file}, the configuration's is {own}; "
-            f"`clothseg weights inspect {report.source} --settings > FILE.yaml` makes one for --config that fits"
+            f"`{shell_command(['clothseg', 'weights', 'inspect', report.source, '--settings'])} > FILE.yaml` makes one "
+            "for --config that fits"
         )
     shapes = f" ({'; '.join(report.shape_mismatch[:2])})" if report.shape_mismatch else ""
     raise WeightsError(

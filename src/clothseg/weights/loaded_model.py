@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clothseg.config import Config
-from clothseg.errors import WeightsError
+from clothseg.errors import WeightsError, shell_command
 from clothseg.instances import Calibration
 from clothseg.instances.class_names import wrong_class_names
 from clothseg.networks import Network, build_network
@@ -115,7 +115,7 @@ def _build_model(
     if converted.classes is None:
         raise WeightsError(
             f"{path}: {converted.layout}; it has a backbone but no heads, so it cannot predict. Fine-tune it first: "
-            f"clothseg fit DATA --weights {path}"
+            f"{shell_command(['clothseg', 'fit', 'DATA', '--weights', path])}"
         )
     names = list(classes) if classes else converted.classes
     if len(names) != len(converted.classes):

@@ -1,6 +1,7 @@
 """Every kind of fault, planted in a copy of the sample. It is found at its place, and nothing else is found."""
 
 import copy
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -550,7 +551,20 @@ def test_too_few_instances_and_imbalance(kind: str, sample_set: Path, open_set: 
     tree.save()
     found = examine([folder]).findings
     assert {f.kind for f in found} == {"too_few_instances", "class_imbalance"}
-    assert all("jeans" in f.message for f in found)
+    assert all("'Jeans'" in f.message for f in found)
+
+
+def test_few_instances_in_one_file_are_counted_once_under_the_name_of_the_file(
+    sample_set: Path, open_set: Callable[[Path], Any]
+) -> None:
+    tree = open_set(sample_set).train
+    tree["categories"][2]["name"] = " Blue Jeans"
+    alone = sample_set.parent / "alone.json"
+    alone.write_text(json.dumps(tree))
+    number = sum(not a["iscrowd"] for a in tree["annotations"] if a["category_id"] == tree["categories"][2]["id"])
+    found = examine([alone], [sample_set / "images"], min_instances=number + 1).findings
+    message = f"'Blue Jeans' has {number} instances; required: {number + 1}"
+    assert message in [f.message for f in found if f.kind == "too_few_instances"]
 
 
 def test_the_sample_has_no_findings(sample_set: Path) -> None:

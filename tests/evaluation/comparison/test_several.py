@@ -118,8 +118,8 @@ def test_a_note_that_holds_for_all_is_said_once(place: Path, results: list[Any])
     for name, rows in (("a", results), ("b", results[3:]), ("none", [])):
         (place / f"{name}.json").write_text(json.dumps(rows))
     found = compare_several([Path(f"{name}.json") for name in ("a", "b", "none")], Path("data"), resamples=10)
-    assert sum("photos have no object" in note for note in found.notes) == 1
-    assert not any("photos have no object" in note for side in found.sides for note in side.notes)
+    assert sum("Photos without an object" in note for note in found.notes) == 1
+    assert not any("Photos without an object" in note for side in found.sides for note in side.notes)
     assert [bool(side.notes) for side in found.sides] == [False, False, True]
     assert "no detections" in found.sides[2].notes[0]
 

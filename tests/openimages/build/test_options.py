@@ -33,6 +33,7 @@ def test_only_options_that_change_the_content_are_recorded() -> None:
         "include_children": False,
         "partitions": None,
         "val_fraction": None,
+        "include_test": False,
         "seed": 0,
         "keep_empty": False,
         "boxes_without_mask": "crowd",

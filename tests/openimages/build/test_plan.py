@@ -93,3 +93,62 @@ def test_a_photo_in_both_splits_is_refused(good: Any, tmp_path: Path) -> None:
     good.mask("validation", A, SUIT, "00000001")
     with pytest.raises(DataError, match=f"photo {A} is in train and in validation"):
         build_dataset(good.write(), tmp_path / "out", ["Suit"])
+
+
+@pytest.fixture
+def with_test(good: Any) -> Any:
+    """`good` with two test photos: a Suit and a Dress, and a Suit."""
+    for image_id in ("5" * 16, "6" * 16):
+        good.photo("test", image_id)
+        good.mask("test", image_id, SUIT, f"0000000{image_id[0]}")
+    good.mask("test", "5" * 16, DRESS, "00000009")
+    return good
+
+
+def test_the_test_split_is_a_file_of_its_own(with_test: Any, tmp_path: Path, load: Any, described: Any) -> None:
+    source = with_test.write()
+    without = build_dataset(source, tmp_path / "without", ["Suit", "Dress"])
+    assert without.test is None
+    assert not (tmp_path / "without" / "annotations" / "test.json").exists()
+    summary = build_dataset(source, tmp_path / "with", ["Suit", "Dress"], BuildOptions(include_test=True))
+    found = load(tmp_path / "with", "test")
+    assert [i["open_images_id"] for i in found["images"]] == ["5" * 16, "6" * 16]
+    assert [a["mid"] for a in found["annotations"]] == [SUIT, DRESS, SUIT]
+    for split in ("train", "val"):
+        assert load(tmp_path / "with", split) == load(tmp_path / "without", split)
+    assert summary.rows() == [("Suit", 1, 2, 1, 1, 2, 2, 0, 0), ("Dress", 1, 1, 0, 0, 1, 1, 0, 0),
+                              ("all", 2, 3, 1, 1, 2, 3, 0, 0)]  # fmt: skip
+    document = described(tmp_path / "with")
+    assert document["sources"]["splits"] == ["train", "validation", "test"]
+    assert document["counts"]["test"]["masks"] == 3
+    assert (tmp_path / "with" / "images" / f"{'5' * 16}.jpg").is_file()
+
+
+def test_a_fraction_and_a_limit_leave_the_test_split_whole(with_test: Any, tmp_path: Path, load: Any) -> None:
+    for digit in "3478":
+        with_test.photo("train", digit * 16)
+        with_test.mask("train", digit * 16, SUIT, f"0000000{digit}")
+    options = BuildOptions(val_fraction=0.5, limit=2, include_test=True)
+    build_dataset(with_test.write(), tmp_path / "out", ["Suit", "Dress"], options)
+    ids = {s: {i["open_images_id"][0] for i in load(tmp_path / "out", s)["images"]} for s in ("train", "val", "test")}
+    assert ids["test"] == {"5", "6"}
+    assert len(ids["train"]) == len(ids["val"]) == 2
+    assert not (ids["train"] | ids["val"]) & set("56f")
+
+
+def test_a_photo_of_train_or_validation_is_no_test_photo(with_test: Any, tmp_path: Path) -> None:
+    with_test.photo("test", C)
+    with_test.mask("test", C, SUIT, "00000001")
+    with pytest.raises(DataError, match=f"photo {C} is in validation and in test"):
+        build_dataset(with_test.write(), tmp_path / "out", ["Suit"], BuildOptions(include_test=True))
+
+
+def test_a_test_split_without_the_classes_is_refused(with_test: Any, tmp_path: Path) -> None:
+    with_test.mask("validation", C, SUITCASE, "00000007")
+    with pytest.raises(DataError, match=r"test has no photo .*--include-test"):
+        build_dataset(with_test.write(), tmp_path / "out", ["Suitcase"], BuildOptions(include_test=True))
+
+
+def test_a_source_without_a_test_split_is_refused_when_it_is_asked_for(good: Any, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="test: no such file"):
+        build_dataset(good.write(), tmp_path / "out", ["Suit"], BuildOptions(include_test=True))

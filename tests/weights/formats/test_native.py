@@ -1,11 +1,12 @@
 """Weights files of clothseg."""
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from clothseg.config import Config
@@ -83,3 +84,16 @@ def test_a_broken_calibration_is_one_message(text: str, tmp_path: Path) -> None:
     for read in (read_network, check_model):
         with pytest.raises(WeightsError, match=r"broken\.safetensors: the calibration in its metadata cannot be read"):
             read(path)
+
+
+def test_a_full_disk_is_an_error_of_the_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """safetensors has it only as words; these are those of a full disk on Linux."""
+
+    def fail(*_: object) -> None:
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("clothseg.weights.formats.native.save_file", fail)
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        write_network(tmp_path / "net.safetensors", {"a": torch.zeros(1)}, Config(), ["Suit"])
+    assert caught.value.errno == errno.ENOSPC
+    assert caught.value.filename == str(tmp_path / "net.safetensors")

@@ -1,6 +1,7 @@
 """`clothseg dataset build`: from Open Images files to a COCO dataset."""
 
 import json
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from clothseg.cli.failures import who_stopped
 from clothseg.cli.inputs import (
     IncludeChildren,
     JsonSummary,
@@ -19,11 +21,14 @@ from clothseg.cli.inputs import (
     folder_called,
     names_in,
 )
-from clothseg.cli.terminal import fail_in_part, progress_bar, walk
+from clothseg.cli.terminal import ERRORS, fail_in_part, print_table, progress_bar, walk
 from clothseg.cores import usable_cores
+from clothseg.counting import counted
+from clothseg.errors import InterruptedRun, shell_command
 from clothseg.openimages import BuildOptions, BuildSummary, build_dataset
 from clothseg.openimages.build.options import BoxRule
 from clothseg.openimages.build.summary import BOXES_WITHOUT_MASK, REASONS, Dropped
+from clothseg.openimages.layout import has_split
 
 DEFAULT_CLASSES = ["Suit", "Dress", "Jeans"]
 
@@ -40,6 +45,9 @@ def build(
         float | None,
         typer.Option(help="Part of the train photos for validation. Default: the source's own validation."),
     ] = None,
+    include_test: Annotated[
+        bool, typer.Option("--include-test", help="Also convert the source's test split, which fit never uses.")
+    ] = False,
     seed: SplitSeed = 0,
     keep_empty: Annotated[
         bool, typer.Option("--keep-empty", help="Also take photos without any of the classes.")
@@ -82,6 +90,7 @@ def build(
         include_children=include_children,
         partitions=partitions,
         val_fraction=val_fraction,
+        include_test=include_test,
         seed=seed,
         keep_empty=keep_empty,
         boxes_without_mask=boxes_without_mask,
@@ -93,68 +102,71 @@ def build(
         overwrite=overwrite,
     )
     with progress_bar(quiet=quiet) as bar:
-        summary = build_dataset(
-            folder_called(source),
-            out,
-            names,
-            options,
-            progress=partial(walk, bar),
-        )
+        try:
+            summary = build_dataset(folder_called(source), out, names, options, progress=partial(walk, bar))
+        except KeyboardInterrupt as error:
+            raise InterruptedRun(f"{who_stopped(error)}; the same command resumes the build") from error
     if as_json:
         typer.echo(json.dumps(summary.as_dict(), ensure_ascii=False, indent=2))
     elif not quiet:
         _show(summary)
+        ERRORS.print(escape(f"next: {shell_command(['clothseg', 'dataset', 'check', out])}"))
+        if not include_test and has_split(folder_called(source), "test"):
+            print("The source has a test split too; --include-test adds it.")
     fail_in_part([_failed(row) for row in summary.failed], summary.folder / "dataset.yaml")
 
 
 def _show(summary: BuildSummary) -> None:
-    console = Console()
+    console = Console(highlight=False)
     table = Table(title=escape(str(summary.folder)), title_justify="left")
     table.add_column("class", no_wrap=True)
-    for heading in ("train photos", "train masks", "val photos", "val masks", "dropped", "boxes without mask"):
-        table.add_column(heading, justify="right")
     *of_classes, of_all = summary.rows()
+    of_split = [f"{split}\n{what}" for split in summary.splits for what in ("photos", "masks")]
+    headings = ["class", *of_split, "dropped", "boxes\nwithout\nmask"]
+    # 80 columns are enough for three splits if the last columns are there only where they say something.
+    shown = [i for i in range(len(headings)) if i <= len(of_split) or of_all[i]]
+    for i in shown[1:]:
+        table.add_column(headings[i], justify="right", overflow="fold")
     for row in of_classes:
-        table.add_row(*(escape(str(cell)) for cell in row))
+        table.add_row(*(escape(str(row[i])) for i in shown))
     table.add_section()
-    table.add_row(*(str(cell) for cell in of_all))
-    console.print(table)
-    if summary.train.negatives or summary.val.negatives:
-        console.print(
-            f"Photos without any of these classes: train {summary.train.negatives}, val {summary.val.negatives}."
-        )
+    table.add_row(*(str(of_all[i]) for i in shown))
+    print_table(table)
+    for line in _notes(summary):
+        console.print(escape(line))
+
+
+def _notes(summary: BuildSummary) -> Iterator[str]:
+    """What the table does not show."""
+    splits = summary.splits
+    if any(of.negatives for of in splits.values()):
+        negatives = ", ".join(f"{split} {of.negatives}" for split, of in splits.items())
+        yield f"Photos without any of these classes: {negatives}."
     for reason, count in summary.reasons().items():
-        console.print(f"Dropped {count}: {REASONS[reason]} ({reason}).")
+        yield f"Dropped {count}: {REASONS[reason]} ({reason})."
     for name, kinds in summary.included.items():
         if kinds:
-            console.print(f"{escape(name)} includes {len(kinds)} kinds: {escape(', '.join(kinds))}.")
-    regions = summary.train.regions + summary.val.regions
-    learned = summary.train.boxes + summary.val.boxes
-    if summary.boxes_without_mask:
-        kept = sum(box.kept for box in summary.boxes_without_mask)
-        console.print(
-            f"Boxes of these classes without a mask: {len(summary.boxes_without_mask)}, {kept} of them on photos of "
-            f"the dataset; {learned} teach class and box; {regions} regions have iscrowd 1. "
+            yield f"{name} includes {counted(len(kinds), 'kind')}: {', '.join(kinds)}."
+    if boxes := summary.boxes_without_mask:
+        kept = sum(box.kept for box in boxes)
+        regions, learned = (sum(getattr(of, what) for of in splits.values()) for what in ("regions", "boxes"))
+        became = [f"{regions} became regions with iscrowd 1"] * (regions > 0)
+        became += [f"{learned} became objects that teach class and box"] * (learned > 0)
+        fate = ", ".join(became) or "none of them is in the dataset"
+        yield (
+            f"{counted(len(boxes), 'box', 'boxes')} without a mask ({kept} on photos of the dataset): {fate}. "
             f"{BOXES_WITHOUT_MASK} lists them."
         )
     if summary.unnamed_masks:
-        console.print(f"Masks in the zips without a row: {len(summary.unnamed_masks)}. dataset.yaml lists them.")
+        yield f"Masks in the zips without a row: {len(summary.unnamed_masks)}. dataset.yaml lists them."
     if summary.near_duplicates:
-        console.print(f"Near-duplicate photos on the same side of the split: {len(summary.near_duplicates)} pairs.")
+        yield f"Near-duplicate photos on the same side of the split: {counted(len(summary.near_duplicates), 'pair')}."
     for what, count in summary.changed.items():
-        console.print(f"Photos {what}: {count}.")
-    if summary.polygons:
-        p = summary.polygons
-        console.print(
-            f"Polygons draw {p.masks} masks; IoU with the masks: lowest {p.worst_iou:.4f}, mean {p.mean_iou:.4f}."
-        )
-    speed = summary.speed
-    if speed.masks:
-        shares = ", ".join(f"{kind} {share:.0%}" for kind, share in speed.shares().items())
-        console.print(
-            f"{speed.masks} mask rows in {speed.seconds:.1f} s, processes: {speed.workers}; one core converts "
-            f"{speed.masks_per_second_and_core:.0f} masks/s: {shares}."
-        )
+        yield f"Photos {what}: {count}."
+    if p := summary.polygons:
+        yield f"Polygons draw {p.masks} masks; IoU with the masks: lowest {p.worst_iou:.4f}, mean {p.mean_iou:.4f}."
+    if summary.speed.masks:
+        yield f"{summary.speed.masks} mask rows in {summary.speed.seconds:.1f} s."
 
 
 def _failed(row: Dropped) -> str:

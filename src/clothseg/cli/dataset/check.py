@@ -10,10 +10,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from clothseg.cli.terminal import progress_bar, walk
+from clothseg.cli.terminal import ERRORS, progress_bar, walk
+from clothseg.counting import counted
 from clothseg.dataset.doctor import KINDS, MIN_INSTANCES, Cleaned, Diagnosis, Severity, examine, write_cleaned
 from clothseg.files import require_absent
 
+PAGE = "check.html"
 _COLOURS = {Severity.ERROR: "bold red", Severity.WARNING: "yellow"}
 
 
@@ -30,7 +32,8 @@ def check(
     ] = None,
     split: Annotated[str | None, typer.Option("--split", help="Only this split. Default: all.")] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", help="HTML file to write: all findings, with pictures of the worst.")
+        Path | None,
+        typer.Option("--out", help=f"Write a page with all findings: NAME.html, or a folder for {PAGE}."),
     ] = None,
     write_clean: Annotated[
         Path | None,
@@ -53,10 +56,11 @@ def check(
         require_absent(write_clean, overwrite=overwrite)
     with progress_bar(quiet=quiet) as bar:
         diagnosis = examine(data, images or [], split=split, min_instances=min_instances, progress=partial(walk, bar))
-    if out is not None:
-        from clothseg.dataset.doctor.page import write_page  # noqa: PLC0415 - PyTorch, for pictures
+    page = None if out is None else out if out.suffix == ".html" else out / PAGE
+    if page is not None:
+        from clothseg.dataset.doctor.page import write_page  # noqa: PLC0415 - OpenCV and Pillow, for pictures
 
-        write_page(diagnosis, out)
+        write_page(diagnosis, page)
     cleaned = write_cleaned(diagnosis, write_clean, overwrite=overwrite) if write_clean is not None else None
     if as_json:
         typer.echo(json.dumps(diagnosis.as_dict(), ensure_ascii=False, indent=2))
@@ -64,6 +68,8 @@ def check(
         _show(diagnosis)
         if cleaned is not None:
             _show_cleaned(cleaned)
+    if page is not None and not quiet:
+        ERRORS.print(f"wrote {escape(str(page))}")
     if diagnosis.count(Severity.ERROR):
         raise typer.Exit(1)
 
@@ -71,7 +77,7 @@ def check(
 def _show(diagnosis: Diagnosis) -> None:
     console = Console(highlight=False)
     for split in diagnosis.splits:
-        console.print(f"{escape(str(split.file))}: {len(split.images)} photos, {len(split.annotations)} annotations")
+        console.print(f"{escape(str(split.file))}: {_size(len(split.images), len(split.annotations))}")
     found = diagnosis.by_kind()
     if found:
         table = Table()
@@ -85,18 +91,22 @@ def _show(diagnosis: Diagnosis) -> None:
             table.add_row(f"[{colour}]{kind}[/]", str(len(findings)), f"{first}\n[dim]{cure}[/]")
         console.print(table)
     errors, warnings = diagnosis.count(Severity.ERROR), diagnosis.count(Severity.WARNING)
-    console.print(f"{errors} error{'s' * (errors != 1)}, {warnings} warning{'s' * (warnings != 1)}.")
+    console.print(f"{counted(errors, 'error')}, {counted(warnings, 'warning')}.")
+
+
+def _size(photos: int, annotations: int) -> str:
+    return f"{counted(photos, 'photo')}, {counted(annotations, 'annotation')}"
 
 
 def _show_cleaned(cleaned: Cleaned) -> None:
     console = Console(highlight=False, soft_wrap=True)
     console.print(
-        f"{escape(str(cleaned.folder))}: {cleaned.photos} photos, {cleaned.annotations} annotations. "
-        f"Removed {len(cleaned.removed)} rows, corrected {len(cleaned.corrected)}; changes.csv lists them."
+        f"{escape(str(cleaned.folder))}: {_size(cleaned.photos, cleaned.annotations)}. "
+        f"Removed {counted(len(cleaned.removed), 'row')}, corrected {len(cleaned.corrected)}; changes.csv lists them."
     )
     incomplete = sum(len(names) for names in cleaned.missing_instances.values())
     if incomplete:
         console.print(
-            f"{incomplete} photos lost an instance that is still visible and now counts as background. "
-            "Annotate it again, or remove these photos."
+            f"Photos that lost an instance which is still visible and now counts as background: {incomplete}. "
+            "Annotate it again, or remove them."
         )

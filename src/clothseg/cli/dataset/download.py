@@ -13,7 +13,7 @@ from rich.table import Table
 
 from clothseg.cli.dataset.build import DEFAULT_CLASSES
 from clothseg.cli.inputs import IncludeChildren, Partitions, SourceClasses, names_in
-from clothseg.cli.terminal import fail_in_part, transfer_bar
+from clothseg.cli.terminal import fail_in_part, print_table, transfer_bar
 from clothseg.errors import shell_command
 from clothseg.openimages.download import FAILED, DownloadPlan, DownloadSummary, RetryPolicy
 from clothseg.openimages.download import download as fetch
@@ -94,7 +94,7 @@ def _show_plan(plan: DownloadPlan) -> None:
         table.add_row(escape(name), f"{requested:,}", f"{existing:,}", _size(size))
     table.add_section()
     table.add_row("all", "", "", _size(plan.bytes_to_fetch))
-    console.print(table)
+    print_table(table)
     for name, _, _, _, note in rows:
         if note:
             console.print(f"{escape(name)}: {note}.")
@@ -118,6 +118,7 @@ def _build_command(
     words += ["--partitions", partitions] if partitions else []
     words += ["--limit", str(limit)] if limit else []
     words += [] if "validation" in summary.plan.rows else ["--val-fraction", "0.2"]
+    words += ["--include-test"] if "test" in summary.plan.rows else []
     return shell_command([*words, "--out", "data"])
 
 

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from clothseg.cli.inputs import HardLinks, JsonSummary
-from clothseg.cli.terminal import counted, fail_in_part, progress_bar, walk
+from clothseg.cli.terminal import ERRORS, fail_in_part, progress_bar, walk
+from clothseg.counting import counted
 from clothseg.dataset.exporting import LOSSES, ExportFormat, ExportOptions, export_dataset
 
 
@@ -44,6 +46,6 @@ def export(
         for split, count in summary.photos.items():
             typer.echo(f"{split}: {counted(count, 'photo')}, {counted(summary.objects[split], 'object')}")
         for loss, count in summary.losses.items():
-            typer.echo(f"{loss}: {count} ({LOSSES[loss]})")
-        typer.echo(f"Wrote {summary.folder}")
+            typer.echo(f"{LOSSES[loss]} ({loss}): {count}")
+        ERRORS.print(f"wrote {escape(str(summary.folder))}")
     fail_in_part(summary.failed)

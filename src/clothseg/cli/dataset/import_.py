@@ -11,7 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from clothseg.cli.inputs import HardLinks, JsonSummary, SplitSeed, names_in
-from clothseg.cli.terminal import fail_in_part, progress_bar, walk
+from clothseg.cli.terminal import ERRORS, fail_in_part, print_table, progress_bar, walk
+from clothseg.counting import counted
 from clothseg.dataset.importing import (
     REASONS,
     ImportOptions,
@@ -20,6 +21,7 @@ from clothseg.dataset.importing import (
     import_dataset,
     parse_classes,
 )
+from clothseg.errors import shell_command
 
 
 def import_(
@@ -76,6 +78,7 @@ def import_(
         typer.echo(json.dumps(summary.as_dict(), ensure_ascii=False, indent=2))
     elif not quiet:
         _show(summary)
+        ERRORS.print(escape(f"next: {shell_command(['clothseg', 'dataset', 'check', out])}"))
     fail_in_part([row.text() for row in summary.failed], summary.folder / "dataset.yaml")
 
 
@@ -92,7 +95,7 @@ def _show(summary: ImportSummary) -> None:
         table.add_row(*map(escape, row))
     table.add_section()
     table.add_row(*of_all)
-    console.print(table)
+    print_table(table)
     if boxes := sum(counts.boxes for counts in summary.splits.values()):
         console.print(
             f"Boxes without an outline: {boxes}. They teach class and box, not the mask; --boxes-as-masks fills them."
@@ -103,6 +106,8 @@ def _show(summary: ImportSummary) -> None:
     for reason, count in summary.reasons().items():
         console.print(escape(f"Left out {count}: {REASONS[reason]} ({reason})."))
     if summary.near_duplicates:
-        console.print(f"Near-duplicate photos on the same side of the split: {len(summary.near_duplicates)} pairs.")
+        console.print(
+            f"Near-duplicate photos on the same side of the split: {counted(len(summary.near_duplicates), 'pair')}."
+        )
     if summary.turned:
         console.print(f"Photos whose masks were turned by the EXIF orientation: {summary.turned}.")

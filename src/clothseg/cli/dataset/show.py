@@ -13,6 +13,7 @@ from clothseg.cli.completion import presets
 from clothseg.cli.inputs import Overrides, known_names_in
 from clothseg.cli.terminal import ERRORS, progress_bar, walk
 from clothseg.config import Config
+from clothseg.counting import counted
 from clothseg.dataset import CocoLikeDataset
 from clothseg.dataset.reading import describe_corrections
 from clothseg.errors import ConfigError, DataError
@@ -51,9 +52,10 @@ def show(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar and no summary.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a list of the pictures as JSON.")] = False,
 ) -> None:
-    """Draws random photos with boxes and contours, the network's input, and instances of each class.
+    """Draws random photos with boxes and contours, instances of each class, and a gallery of all photos.
 
-    With --augment, also draws photos beside augmented versions, as training sees them.
+    With --config, it also draws the network's input; with --augment, this and augmented versions, as training sees
+    them.
 
     Exit code 1: some photos could not be read; they are listed.
 
@@ -65,28 +67,27 @@ def show(
     named = augment or config
     if overrides and named is None:
         raise ConfigError("--set changes a configuration; name it with --config or --augment")
-    settings = Config.load(named, overrides or []) if named else Config()
+    settings = Config.load(named, overrides or []) if named else None
     if annotations is not None and not annotations.is_file():
         raise DataError(f"--annotations {annotations}: no such file{near_path(annotations)}")
     loaded = CocoLikeDataset().load_data(data, split, annotations).prepare()
     if not quiet and (corrected := describe_corrections(loaded.source or data, loaded.corrections)):
         ERRORS.print(escape(corrected))
     names = known_names_in(classes, loaded.classes)
-    # PyTorch takes seconds to import: only now, because wrong input is refused at once.
+    # Drawing imports more, and PyTorch with a configuration: only now, because wrong input is refused at once.
     from clothseg.dataset.show import show_dataset  # noqa: PLC0415
-    from clothseg.networks import input_transform  # noqa: PLC0415
 
     with progress_bar(quiet=quiet) as bar:
         shown = show_dataset(
             loaded,
             out,
-            transform=input_transform(settings),
+            config=settings,
+            augment=augment is not None,
             count=count,
             per_class=per_class,
             most=photos,
             classes=names,
             seed=seed,
-            augmented=settings if augment else None,
             overwrite=overwrite,
             progress=partial(walk, bar),
         )
@@ -94,9 +95,9 @@ def show(
         sheets = [asdict(sheet) for sheet in shown.sheets]
         typer.echo(json.dumps({"folder": str(out), "sheets": sheets, "unread": shown.unread}, ensure_ascii=False))
     elif not quiet:
-        typer.echo(f"{len(shown.sheets)} pictures. Open {out / 'index.html'}")
+        typer.echo(f"{counted(len(shown.sheets), 'picture')}. Open {out / 'index.html'}")
     if shown.unread:
-        ERRORS.print(f"[bold yellow]incomplete:[/] {len(shown.unread)} photos cannot be read")
+        ERRORS.print(f"[bold yellow]incomplete:[/] {counted(len(shown.unread), 'photo')} cannot be read")
         for reason in list(shown.unread.values())[:_LISTED]:
             ERRORS.print(escape(f"  {reason}"))
         raise typer.Exit(1)

@@ -12,7 +12,8 @@ from rich.table import Table
 from clothseg.cli.completion import classes_of_source
 from clothseg.cli.dataset.build import DEFAULT_CLASSES
 from clothseg.cli.inputs import Partitions, folder_called, names_in
-from clothseg.cli.terminal import ERRORS
+from clothseg.cli.terminal import ERRORS, print_table
+from clothseg.counting import counted
 from clothseg.files import atomic_write
 from clothseg.openimages import Stats, choose_classes, class_file, count_classes, read_classes
 
@@ -58,7 +59,7 @@ def stats(
     if counts.broken:
         for row in counts.broken[:10]:
             ERRORS.print(f"[bold yellow]not counted:[/] {escape(str(row))}")
-        ERRORS.print(f"{len(counts.broken)} rows are broken")
+        ERRORS.print(f"{counted(len(counts.broken), 'broken row')}")
         raise typer.Exit(1)
 
 
@@ -84,9 +85,10 @@ def _show(counts: Stats, min_instances: int, marked: set[str], max_classes: int)
     masks, boxes = (sum(getattr(c, key) for c in counts.classes) for key in ("masks", "boxes"))
     table.add_row("all", f"{masks} ", str(counts.mask_photos), str(boxes))
     console = Console()
-    console.print(table)
+    print_table(table)
     if len(shown) < len(counts.classes):
-        console.print(f"{len(counts.classes) - len(shown)} more classes: --all or --json shows them.")
+        left = counted(len(counts.classes) - len(shown), "more class", "more classes")
+        console.print(f"{left}: --all or --json shows all.")
     passing = sum(c.masks >= min_instances for c in counts.classes)
     console.print("Size: side of the box in % of the photo; 10, 50 and 90 % of the masks are smaller.")
-    console.print(f"* {min_instances} masks or more: {passing} classes.")
+    console.print(f"* {counted(min_instances, 'mask')} or more: {counted(passing, 'class', 'classes')}.")

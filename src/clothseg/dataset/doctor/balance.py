@@ -1,8 +1,9 @@
 """Checks the number of instances of each class: too few, too uneven, only crowds, or boxes without a mask."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from clothseg.counting import counted
 from clothseg.dataset.doctor.findings import Finding, Location
 from clothseg.dataset.doctor.rows import Split
 from clothseg.instances.class_names import class_name_key
@@ -25,15 +26,18 @@ def check_balance(splits: Sequence[Split], min_instances: int = MIN_INSTANCES) -
     counts = [count_instances(split) for split in splits]
     min_per_split = min(_MIN_PER_SPLIT, min_instances)
     total = sum(counts, Counter[str]())
-    for name, location in _classes(splits).items():
-        in_splits = [(split.name, count[name]) for split, count in zip(splits, counts, strict=True)]
-        listed = ", ".join(f"{number} in {split}" for split, number in in_splits)
-        scarce = len(splits) > 1 and any(number < min_per_split for _, number in in_splits)
-        if total[name] < min_instances or scarce:
-            required = f"{min_instances} in total" + (f" and {min_per_split} per file" if len(splits) > 1 else "")
-            message = f"{name!r} has {total[name]} instances ({listed}); required: {required}"
+    classes, several = _classes(splits), len(splits) > 1
+    for key, (name, location) in classes.items():
+        in_splits = [(split.name, count[key]) for split, count in zip(splits, counts, strict=True)]
+        scarce = several and any(number < min_per_split for _, number in in_splits)
+        if total[key] < min_instances or scarce:
+            listed = ", ".join(f"{number} in {split}" for split, number in in_splits)
+            where = f" ({listed})" if several else ""
+            required = f"{min_instances} in total and {min_per_split} per file" if several else f"{min_instances}"
+            message = f"{name!r} has {counted(total[key], 'instance')}{where}; required: {required}"
             findings.append(Finding("too_few_instances", location, message))
-    return findings + [f for s, c in zip(splits, counts, strict=True) if (f := _uneven(s, c)) is not None]
+    names = {key: name for key, (name, _) in classes.items()}
+    return findings + [f for s, c in zip(splits, counts, strict=True) if (f := _uneven(s, c, names)) is not None]
 
 
 def count_instances(split: Split) -> Counter[str]:
@@ -42,13 +46,14 @@ def count_instances(split: Split) -> Counter[str]:
     return Counter(names[r.category_id] for r in split.annotations if r.category_id in names and not r.crowd)
 
 
-def _classes(splits: Sequence[Split]) -> dict[str, Location]:
-    locations: dict[str, Location] = {}
+def _classes(splits: Sequence[Split]) -> dict[str, tuple[str, Location]]:
+    """The name of each class as the first file has it, and the place there, by the key of the name."""
+    found: dict[str, tuple[str, Location]] = {}
     for split in splits:
         for row in split.categories:
             if row.name.strip():
-                locations.setdefault(class_name_key(row.name), row.location)
-    return locations
+                found.setdefault(class_name_key(row.name), (row.name.strip(), row.location))
+    return found
 
 
 def _all_crowd(split: Split) -> Finding | None:
@@ -70,12 +75,13 @@ def _box_only(split: Split) -> Finding | None:
     return Finding("box_only", Location(str(split.file)), message)
 
 
-def _uneven(split: Split, counts: Counter[str]) -> Finding | None:
+def _uneven(split: Split, counts: Counter[str], names: Mapping[str, str]) -> Finding | None:
     """Classes without instances are ignored here: they have too few."""
     if len(counts) < 2:
         return None
     (most, many), *_, (least, few) = counts.most_common()
     if many <= _MAX_RATIO * few:
         return None
-    message = f"{split.name} has {many} instances of {most!r} and {few} of {least!r}, a ratio of {many / few:.0f}"
+    frequent, rare = names.get(most, most), names.get(least, least)
+    message = f"{split.name} has {many} instances of {frequent!r} and {few} of {rare!r}, a ratio of {many / few:.0f}"
     return Finding("class_imbalance", Location(str(split.file)), message)

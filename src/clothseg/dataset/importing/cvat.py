@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from clothseg.counting import counted
 from clothseg.dataset.importing.drawing import (
     check_size,
     corners,
@@ -67,7 +68,7 @@ def read_cvat(source: Path) -> LabelSource:
 
     return LabelSource(
         "cvat-xml",
-        f"CVAT for images: {count} photos in {file.name}, {len(names)} labels",
+        f"CVAT for images: {counted(count, 'photo')} in {file.name}, {counted(len(names), 'label')}",
         names,
         count,
         lambda: read_each(_images(file), start, _read),

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from clothseg.counting import counted
 from clothseg.dataset.importing.drawing import (
     check_size,
     corners,
@@ -64,7 +65,7 @@ def read_labelme(source: Path) -> LabelSource:
 
     return LabelSource(
         "labelme",
-        f"labelme: {len(files)} JSON files, {len(index.paths)} photos",
+        f"labelme: {counted(len(files), 'JSON file')}, {counted(len(index.paths), 'photo')}",
         [],
         max(len(files), len(index.paths)),
         photos,

@@ -17,6 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from clothseg.counting import counted
 from clothseg.dataset.importing.label_maps import class_list, read_label_map
 from clothseg.dataset.importing.labels import LabelledPhoto, LabelSource, PhotoIndex, name_in, read_each
 from clothseg.dataset.importing.yolo_layout import SPLITS
@@ -82,7 +83,8 @@ def read_masks(source: Path) -> LabelSource:
 
     return LabelSource(
         "masks",
-        f"mask files: {count} for {len(jobs)} photos ({maps} label maps), {len(classes)} classes",
+        f"mask files: {count} for {counted(len(jobs), 'photo')} ({counted(maps, 'label map')}), "
+        f"{counted(len(classes), 'class', 'classes')}",
         classes,
         len(jobs) + len(strange),
         photos,

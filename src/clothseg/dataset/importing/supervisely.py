@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from clothseg.counting import counted
 from clothseg.dataset.importing.drawing import (
     MAX_PIXELS,
     check_size,
@@ -67,7 +68,8 @@ def read_supervisely(source: Path) -> LabelSource:
 
     return LabelSource(
         "supervisely",
-        f"Supervisely: {len(files)} label files, {len(index.paths)} photos, {len(names)} classes",
+        f"Supervisely: {counted(len(files), 'label file')}, {counted(len(index.paths), 'photo')}, "
+        f"{counted(len(names), 'class', 'classes')}",
         names,
         len(files),
         photos,

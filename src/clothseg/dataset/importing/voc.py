@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from clothseg.counting import counted
 from clothseg.dataset.importing.label_maps import Colour, LabelMap, class_list, read_label_map, voc_colour
 from clothseg.dataset.importing.labels import LabelledPhoto, LabelSource, PhotoIndex, name_in, read_each
 from clothseg.dataset.importing.yolo_layout import SPLITS
@@ -78,7 +79,8 @@ def read_voc(source: Path) -> LabelSource:
     order = names.by_colour.values() if names.by_colour else names.by_number.values()
     return LabelSource(
         "voc",
-        f"Pascal VOC: {len(stems)} label maps of objects, {len(index.paths)} photos, {len(order)} classes",
+        f"Pascal VOC: {counted(len(stems), 'label map')} of objects, {counted(len(index.paths), 'photo')}, "
+        f"{counted(len(order), 'class', 'classes')}",
         list(dict.fromkeys(order)),
         max(len(stems), len(index.paths)),
         photos,

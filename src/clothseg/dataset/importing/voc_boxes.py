@@ -9,6 +9,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from clothseg.counting import counted
 from clothseg.dataset.importing.drawing import check_size, draw_polygon, draw_rectangle, numbers
 from clothseg.dataset.importing.labels import LabelledPhoto, LabelSource, PhotoIndex, Size, name_in, read_each, sizes_of
 from clothseg.dataset.importing.xml_files import first_tag, xml_root
@@ -50,7 +51,7 @@ def read_voc_boxes(source: Path) -> LabelSource:
 
     return LabelSource(
         "voc-boxes",
-        f"Pascal VOC: {len(files)} XML files, {len(index.paths)} photos",
+        f"Pascal VOC: {counted(len(files), 'XML file')}, {counted(len(index.paths), 'photo')}",
         [],
         max(len(files), len(index.paths)),
         photos,

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from clothseg.counting import counted
 from clothseg.dataset.importing.drawing import draw_polygon, draw_rectangle, numbers
 from clothseg.dataset.importing.labels import LabelledPhoto, LabelSource, name_in, read_each, sizes_of
 from clothseg.dataset.importing.yolo_layout import YoloLayout, find_layout, is_label_file
@@ -58,7 +59,8 @@ def read_yolo(source: Path) -> LabelSource:
 
     return LabelSource(
         "yolo",
-        f"YOLO: {len(pairs)} photos, {labelled} label files, {len(layout.names)} classes",
+        f"YOLO: {counted(len(pairs), 'photo')}, {counted(labelled, 'label file')}, "
+        f"{counted(len(layout.names), 'class', 'classes')}",
         list(layout.names.values()),
         len(pairs),
         photos,

@@ -17,7 +17,7 @@ from clothseg.dataset.reading.issues import SECTIONS, Correction, Issue, IssueLo
 from clothseg.dataset.reading.photo_files import PhotoFiles
 from clothseg.dataset.reading.rows import AnnotationRow, CocoRows
 from clothseg.dataset.reading.values import Id, describe
-from clothseg.errors import DataError
+from clothseg.errors import DataError, shell_command
 from clothseg.files import read_json
 from clothseg.gc_pause import gc_paused
 from clothseg.instances.coco_types import CocoAnnotation, CocoCategory, CocoImage
@@ -146,7 +146,8 @@ def require_usable(rows: CocoRows, needs: Collection[Need]) -> None:
     if not found:
         return
     more = f" (one of {total} errors)" if total > 1 else ""
-    advice = f"; list all: clothseg dataset check {rows.file}" if isinstance(rows.file, Path) else ""
+    check = shell_command(["clothseg", "dataset", "check", rows.file])
+    advice = f"; list all: {check}" if isinstance(rows.file, Path) else ""
     raise DataError(f"{rows.file}: {found[0].text()}{more}{advice}")
 
 

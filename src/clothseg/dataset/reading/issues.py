@@ -7,6 +7,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal, get_args
 
+from clothseg.errors import shell_command
+
 Section = Literal["", "categories", "images", "annotations"]
 SECTIONS: tuple[Section, ...] = get_args(Section)[1:]
 
@@ -175,4 +177,5 @@ def describe_corrections(file: Path | str, corrections: Iterable[Correction]) ->
         )
         if any(c.action == action for c in found)
     ]
-    return f"{file}: {'; '.join(parts)}. Details: clothseg dataset check {file}" if parts else ""
+    check = shell_command(["clothseg", "dataset", "check", file])
+    return f"{file}: {'; '.join(parts)}. Details: {check}" if parts else ""

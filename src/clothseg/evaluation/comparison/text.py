@@ -1,8 +1,9 @@
 """A comparison of several sides as text for a terminal."""
 
+from clothseg.counting import counted
 from clothseg.evaluation.comparison.semantic import METRIC
 from clothseg.evaluation.comparison.values import SeveralComparison
-from clothseg.evaluation.tables import new_table, percent, points, table_text
+from clothseg.evaluation.tables import decimals, new_table, percent, points, table_text
 from clothseg.evaluation.values import Interval
 
 _METRICS = ("mask_AP", "mask_AP50", "mask_AP75", "boundary_AP", "box_AP", "report_mAP", METRIC)
@@ -13,11 +14,16 @@ def several_table(found: SeveralComparison) -> str:
     shown = [name for name in _METRICS if any(side.overall.get(name) is not None for side in found.sides)]
     parts = [_sides(found, shown), _pairs(found, shown), "\n".join(found.verdict)]
     speeds = [
-        f"{side.title}: {1000 * side.speed.seconds:.0f} ms a photo ({side.speed.device}, {side.speed.threads} threads)."
+        f"{side.title}: {1000 * side.speed.seconds:.0f} ms a photo ({side.speed.device}, "
+        f"{counted(side.speed.threads, 'thread')})."
         for side in found.sides
         if side.speed is not None
     ]
-    notes = [f"{found.photos} photos; all sides use the same bootstrap samples of them.", *speeds, *found.notes]
+    notes = [
+        f"{counted(found.photos, 'photo')}; all sides use the same bootstrap samples of them.",
+        *speeds,
+        *found.notes,
+    ]
     notes += [f"{side.title}: {note}" for side in found.sides for note in side.notes]
     return "\n\n".join([*parts, "\n".join(notes)]) + "\n"
 
@@ -52,4 +58,5 @@ def _pairs(found: SeveralComparison, shown: list[str]) -> str:
 
 
 def _between(interval: Interval) -> str:
-    return f"[{points(interval.low):+.1f}, {points(interval.high):+.1f}]"
+    digits = decimals(interval)
+    return f"[{points(interval.low, digits):+.{digits}f}, {points(interval.high, digits):+.{digits}f}]"

@@ -79,16 +79,20 @@ def verdict(found: SeveralComparison) -> tuple[str, ...]:
     return first, f"{second[0].upper()}{second[1:]}."
 
 
+def _photos(found: SeveralComparison) -> str:
+    return "this photo" if found.photos == 1 else f"these {found.photos} photos"
+
+
 def _choice(found: SeveralComparison, metric: str, name: str) -> str:
     ranked = ranking(found, metric)
     if ranked is None:
         return "the sides have no metric in common"
     if not ranked.worse:
-        return f"these {found.photos} photos cannot tell which is better ({name})"
+        return f"{_photos(found)} cannot tell which is better ({name})"
     if ranked.tied:
         worse = _listed([title for title, _ in ranked.worse])
         return (
-            f"these {found.photos} photos cannot tell whether {_listed([ranked.best, *ranked.tied], 'or')} is better, "
+            f"{_photos(found)} cannot tell whether {_listed([ranked.best, *ranked.tied], 'or')} is better, "
             f"but {ranked.best} is better than {worse} ({name})"
         )
     second, difference = ranked.worse[0]

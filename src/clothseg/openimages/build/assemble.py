@@ -46,8 +46,8 @@ class DatasetPlan:
 
     Attributes:
         chunks: the source and result file of each chunk, in order.
-        photos: those of `train` and of `val`, by image id, in order.
-        counts: of `train` and of `val`.
+        photos: those of each split (`train`, `val`, and `test` if it is asked for), by image id, in order.
+        counts: of each split.
         dropped, boxes_without_mask, unnamed_masks, masks_without_box, near_duplicates, polygons: see `BuildSummary`.
     """
 
@@ -72,6 +72,7 @@ class DatasetPlan:
             included={c.name: tuple(k.name for k in included[c.mid]) for c in classes},
             train=self.counts["train"],
             val=self.counts["val"],
+            test=self.counts.get("test"),
             dropped=tuple(self.dropped),
             boxes_without_mask=tuple(self.boxes_without_mask),
             unnamed_masks=tuple(self.unnamed_masks),
@@ -90,7 +91,7 @@ class _Results:
     `dropped` and `boxes` have the split of the source and the image id before the values of `ConvertedPhoto`.
     """
 
-    photos: dict[str, dict[str, PlannedPhoto]] = field(default_factory=lambda: {"train": {}, "val": {}})
+    photos: dict[str, dict[str, PlannedPhoto]]
     dropped: list[tuple[str, str, tuple[str, str, str, str]]] = field(default_factory=list)
     boxes: list[tuple[SplitSource, str, tuple[str, Box, Flags]]] = field(default_factory=list)
     ious: list[float] = field(default_factory=list)
@@ -117,12 +118,12 @@ def assemble(
         DataError: there are too few photos to split.
     """
     names = {m.mid: c.name for c in classes for m in (c, *included[c.mid])}
-    results = _read_results(chunks)
+    results = _read_results(sources, chunks)
     photos = results.photos
     near: list[list[str]] = []
     if options.val_fraction is not None and len(photos["train"]) > 1:
         near = near_duplicates({p.image_id: p.hash for p in photos["train"].values()})
-        photos = _split(photos["train"], near, options.val_fraction, options.seed)
+        photos |= _split(photos["train"], near, options.val_fraction, options.seed)
     if options.limit is not None:
         photos = {name: {i: of[i] for i in sorted(of)[: options.limit]} for name, of in photos.items()}
     split_of = {image_id: name for name, of in photos.items() for image_id in of}
@@ -142,8 +143,8 @@ def assemble(
     )
 
 
-def _read_results(chunks: Sequence[tuple[SplitSource, Path]]) -> _Results:
-    results = _Results()
+def _read_results(sources: Sequence[SplitSource], chunks: Sequence[tuple[SplitSource, Path]]) -> _Results:
+    results = _Results({name: {} for name in ("train", "val", *(s.name for s in sources))})
     for source, path in chunks:
         for photo in read_chunk(path):
             if photo.kept:

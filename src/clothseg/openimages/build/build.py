@@ -98,7 +98,7 @@ def _settings(
         max_size=options.max_size,
         upright=options.upright,
         polygons=options.polygons,
-        hashed=options.val_fraction is not None,
+        hashed=options.val_fraction is not None and of.name == "train",
     )
 
 
@@ -114,15 +114,15 @@ def _check_out(source: Path, out: Path, *, overwrite: bool) -> None:
 
 
 def _check_not_empty(plan: DatasetPlan, options: BuildOptions) -> None:
-    for name in ("train", "val"):
-        if plan.counts[name].masks == 0:
+    hints = {
+        "val": "; use --val-fraction to take validation photos from train" if options.val_fraction is None else "",
+        "test": "; leave out --include-test",
+    }
+    for name, counts in plan.counts.items():
+        if counts.masks == 0:
             dropped = [d for d in plan.dropped if d.split == name]
             if dropped:
                 reason = f"all {len(dropped)} mask rows were dropped, the first: {dropped[0].detail}"
             else:
                 reason = "no mask row matches"
-            hint = "; use --val-fraction to take validation photos from train"
-            raise DataError(
-                f"{name} has no photo with a mask of these classes: {reason}"
-                + (hint if name == "val" and options.val_fraction is None else "")
-            )
+            raise DataError(f"{name} has no photo with a mask of these classes: {reason}{hints.get(name, '')}")

@@ -20,6 +20,7 @@ class BuildOptions:
         partitions: first hex digits of the image ids to use, such as `f`, `0,f` or `0-3`; None: all.
         val_fraction: fraction of the `train` photos for validation, above 0 and below 1. The split is stratified by
             class and keeps near-duplicate photos on one side. None: use the source's `validation` split.
+        include_test: also convert the source's `test` split, to `annotations/test.json`. Training does not use it.
         seed: random seed of the split by fraction.
         keep_empty: also include photos without any box of the classes, as photos without annotations.
         boxes_without_mask: how to treat boxes of the classes that have no mask, and group boxes (`IsGroupOf`):
@@ -44,6 +45,7 @@ class BuildOptions:
     include_children: bool = False
     partitions: str | None = None
     val_fraction: float | None = None
+    include_test: bool = False
     seed: int = 0
     keep_empty: bool = False
     boxes_without_mask: BoxRule = "crowd"

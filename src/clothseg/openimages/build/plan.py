@@ -1,5 +1,6 @@
 """Which photos are converted, before any picture is opened."""
 
+import itertools
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -30,7 +31,7 @@ class SplitSource:
     """One split of Open Images, limited to the classes and partitions of a build.
 
     Attributes:
-        name: the split of the dataset that it feeds: `train` or `val`.
+        name: the split of the dataset that it feeds: `train`, `val` or `test`.
         files: the paths of its parts.
         masks: mask rows.
         boxes: box rows, with and without a mask.
@@ -49,17 +50,23 @@ class SplitSource:
 
 
 def load_sources(source: Path, mids: Sequence[str], options: BuildOptions) -> list[SplitSource]:
-    """Reads the tables of the splits that a build needs: train, and validation unless train is split by a fraction.
+    """Reads the tables of the splits that a build needs.
+
+    These are train, validation unless train is split by a fraction, and test if it is asked for.
 
     Raises:
-        DataError: a table or folder is missing or broken, or a photo is in both splits.
+        DataError: a table or folder is missing or broken, or a photo is in two splits.
     """
-    splits = {"train": "train"} if options.val_fraction is not None else {"train": "train", "val": "validation"}
+    splits = {"train": "train"}
+    splits |= {} if options.val_fraction is not None else {"val": "validation"}
+    splits |= {"test": "test"} if options.include_test else {}
     sources = [_load_source(name, split_files(source, split), mids, options) for name, split in splits.items()]
-    if len(sources) == 2:
-        both = set(sources[0].selected) & set(sources[1].selected)
+    for one, other in itertools.combinations(sources, 2):
+        both = set(one.selected) & set(other.selected)
         if both:
-            raise DataError(f"photo {min(both)} is in train and in validation; remove it from one of them")
+            raise DataError(
+                f"photo {min(both)} is in {one.files.split} and in {other.files.split}; remove it from one of them"
+            )
     return sources
 
 
@@ -76,7 +83,7 @@ def _load_source(name: str, files: SplitFiles, mids: Sequence[str], options: Bui
         selected |= set(boxes.photos) & present
     if options.keep_empty:
         selected |= present - set(boxes.photos)
-    limit = _limit_before_split(options)
+    limit = _limit_before_split(options) if name == "train" else options.limit
     if limit is not None:
         selected = set(sorted(selected & present)[:limit])
     credit = read_credits(files.credits, selected & present)
@@ -84,7 +91,7 @@ def _load_source(name: str, files: SplitFiles, mids: Sequence[str], options: Bui
 
 
 def _limit_before_split(options: BuildOptions) -> int | None:
-    """The number of photos to convert, so that no split has more than `limit` of them."""
+    """The number of train photos to convert, so that neither train nor val has more than `limit` of them."""
     if options.limit is None or options.val_fraction is None:
         return options.limit
     return max(math.floor(options.limit / max(options.val_fraction, 1 - options.val_fraction)), 2)

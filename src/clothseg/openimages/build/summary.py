@@ -139,6 +139,7 @@ class BuildSummary:
         classes: names in the order of their category ids, from 1.
         included: the kinds that each class includes.
         train, val: content of the splits.
+        test: the same of the test split; None if it was not asked for.
         dropped: every row of a selected class without an annotation, and every broken row.
         boxes_without_mask: every box of a selected class without a mask, on photos that exist.
         unnamed_masks: masks of the selected classes in the zips without a row, and members with an unsafe path.
@@ -154,6 +155,7 @@ class BuildSummary:
     included: Mapping[str, tuple[str, ...]]
     train: SplitCounts
     val: SplitCounts
+    test: SplitCounts | None
     dropped: tuple[Dropped, ...]
     boxes_without_mask: tuple[BoxWithoutMask, ...]
     unnamed_masks: tuple[str, ...]
@@ -168,27 +170,30 @@ class BuildSummary:
         """The rows that were dropped because a photo, mask or row is missing or broken."""
         return tuple(d for d in self.dropped if d.reason not in HARMLESS)
 
-    def rows(self) -> list[tuple[str, int, int, int, int, int, int]]:
+    @property
+    def splits(self) -> dict[str, SplitCounts]:
+        """The content of each split that the dataset has, by its name."""
+        return {"train": self.train, "val": self.val} | ({"test": self.test} if self.test else {})
+
+    def rows(self) -> list[tuple[object, ...]]:
         """One row for each class, and one for all of them.
 
-        Columns: name, photos and masks of train, photos and masks of val, dropped rows, boxes without a mask.
+        Columns: name, photos and masks of each of `splits`, dropped rows, boxes without a mask.
         """
         dropped = Counter(d.class_name for d in self.dropped if d.class_name)
         boxes = Counter(b.class_name for b in self.boxes_without_mask)
+        splits = self.splits.values()
         table = [
             (
                 name,
-                self.train.class_photos[name],
-                self.train.class_masks[name],
-                self.val.class_photos[name],
-                self.val.class_masks[name],
+                *(number for of in splits for number in (of.class_photos[name], of.class_masks[name])),
                 dropped[name],
                 boxes[name],
             )
             for name in self.classes
         ]
-        train, val = self.train, self.val
-        all_row = ("all", train.photos, train.masks, val.photos, val.masks, dropped.total(), boxes.total())
+        totals = (number for of in splits for number in (of.photos, of.masks))
+        all_row = ("all", *totals, dropped.total(), boxes.total())
         return [*table, all_row]
 
     def reasons(self) -> dict[str, int]:
@@ -216,7 +221,7 @@ def describe(
     of_reason: dict[str, list[Dropped]] = {reason: [] for reason in reasons}
     for row in summary.dropped:
         of_reason[row.reason].append(row)
-    boxes: dict[str, Any] = {split: dict.fromkeys(summary.classes, 0) for split in ("train", "val")}
+    boxes: dict[str, Any] = {split: dict.fromkeys(summary.classes, 0) for split in summary.splits}
     for box in summary.boxes_without_mask:
         boxes[box.split][box.class_name] += 1
     boxes["on_photos_of_the_data_set"] = sum(box.kept for box in summary.boxes_without_mask)
@@ -233,7 +238,7 @@ def describe(
             for c in classes
         ],
         "options": dict(options),
-        "counts": {"train": asdict(summary.train), "val": asdict(summary.val)},
+        "counts": {split: asdict(counts) for split, counts in summary.splits.items()},
         "photos_changed": dict(summary.changed),
         "masks_without_box": summary.masks_without_box,
         "polygons": asdict(summary.polygons) if summary.polygons else None,

@@ -1,4 +1,4 @@
-"""The files of a dataset: two COCO files, `dataset.yaml`, and the table of boxes without a mask."""
+"""The files of a dataset: a COCO file for each split, `dataset.yaml`, and the table of boxes without a mask."""
 
 import csv
 import hashlib

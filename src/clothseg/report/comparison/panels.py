@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from clothseg.evaluation.comparison.semantic import METRIC
 from clothseg.evaluation.comparison.values import PairDifferences, SeveralComparison, SideMetrics
-from clothseg.evaluation.tables import percent
+from clothseg.evaluation.tables import decimals, percent, points
 from clothseg.evaluation.values import Interval
 from clothseg.report.text import duration
 
@@ -68,15 +68,16 @@ def _difference(pair: PairDifferences, name: str) -> Cell:
     return Cell(signed(difference.change), interval_text(difference.interval), kind)
 
 
-def signed(value: float) -> str:
+def signed(value: float, digits: int = 1) -> str:
     """A difference of fractions in points, with its sign; no sign for a zero."""
-    points = round(100 * value, 1) + 0.0
-    return f"{points:+.1f}".replace("-", "−") if points else "0.0"
+    rounded = points(value, digits)
+    return f"{rounded:+.{digits}f}".replace("-", "−") if rounded else "0.0"
 
 
 def interval_text(interval: Interval) -> str:
     """`−1.2 to +3.4`."""
-    return f"{signed(interval.low)} to {signed(interval.high)}"
+    digits = decimals(interval)
+    return f"{signed(interval.low, digits)} to {signed(interval.high, digits)}"
 
 
 def class_columns(found: SeveralComparison) -> tuple[tuple[str, str], ...]:

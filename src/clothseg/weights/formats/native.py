@@ -1,11 +1,15 @@
 """The weights file of clothseg: safetensors, with the configuration and the classes in its metadata."""
 
 import json
+import os
+import re
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -80,7 +84,7 @@ def write_network(
     """Writes a network's tensors, with `config`, the names `classes` of 1..K and `calibration` as metadata.
 
     With `half`, floats are written in 16 bits: half the size, and rounded to about three digits. Raises WeightsError if
-    one is too large for them.
+    one is too large for them; OSError if the disk is full.
     """
     if half:
         tensors = {name: _halved(name, tensor) for name, tensor in tensors.items()}
@@ -88,7 +92,19 @@ def write_network(
     if calibration is not None:
         metadata["calibration"] = calibration.to_json()
     with atomic_file(path) as temporary:
-        save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, temporary, metadata)
+        try:
+            save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, temporary, metadata)
+        except SafetensorError as error:
+            raise _system_error(error, path) from error
+
+
+def _system_error(error: SafetensorError, path: Path) -> Exception:
+    """The error of the system (a full disk, say) that safetensors has only as words; the error itself if it is none."""
+    number = re.search(r"\(os error (\d+)\)", str(error))
+    if number is None:
+        return error
+    code, windows = int(number[1]), sys.platform == "win32"
+    return OSError(0, str(error), str(path), code) if windows else OSError(code, os.strerror(code), str(path))
 
 
 def _halved(name: str, tensor: Tensor) -> Tensor:
