@@ -151,19 +151,10 @@ def cutout(
                 ERRORS.print(f"wrote the {escape(best.class_name)} (score {best.score:.2f}) to {escape(str(out))}")
             return
         done = write_cutouts(
-            predict,
-            names,
-            paths,
-            out,
-            classes=classes or (),
-            full_frame=full_frame,
-            settings=cut,
-            overwrite=overwrite,
-            gallery=gallery,
-            progress=partial(walk, bar),
-            work=[file_facts(weights_file(run)), work, score_threshold],
+            predict, names, paths, out, classes=classes or (), full_frame=full_frame, settings=cut, overwrite=overwrite,
+            gallery=gallery, progress=partial(walk, bar), work=[file_facts(weights_file(run)), work, score_threshold],
             notify=lambda message: None if quiet else ERRORS.print(escape(message)),
-        )
+        )  # fmt: skip
     result = out / "index.html" if gallery and done.garments else out
     if not quiet and done.photos:
         ERRORS.print(

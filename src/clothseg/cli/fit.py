@@ -2,7 +2,7 @@
 
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -118,12 +118,8 @@ def fit(
     if not continues:
         check_source(settings.weights)
         require_absent(out, overwrite=overwrite or overfit_one_image)
-    with progress_bar(quiet=quiet) as bar:
-        train, val = read_training_data(
-            data, split, val_split, val_fraction, seed=split_seed,
-            known=read_photo_split(run.split) if continues else None, progress=partial(walk, bar),
-        )  # fmt: skip
-    train, val, unread = only_readable(train, val, read_left_out(run.facts) if continues else None, quiet=quiet)
+    chosen = partial(read_training_data, data, split, val_split, val_fraction, seed=split_seed)
+    train, val, unread = _read_photos(chosen, run if continues else None, quiet=quiet)
     more = find_more_photos(unlabelled, train, val, quiet=quiet) if unlabelled else None
     unread += more.unread if more else ()
     # PyTorch takes seconds to import: only now, because wrong input is refused at once.
@@ -185,6 +181,22 @@ def finish(run: RunFolder, data: Path, unread: list[str], *, quiet: bool) -> Non
         evaluate = shell_command(["clothseg", "evaluate", run.path, data])
         ERRORS.print(escape(f"wrote {run.path}; next: {evaluate}"))
     fail_for_unread(unread)
+
+
+def _read_photos(
+    read: Callable[..., tuple[CocoLikeDataset, CocoLikeDataset]], continued: RunFolder | None, *, quiet: bool
+) -> tuple[CocoLikeDataset, CocoLikeDataset, list[str]]:
+    """The photos to learn from and to validate with, and why others cannot be read, which is printed too.
+
+    Args:
+        read: `read_training_data` with its data.
+        continued: the run that continues, with the same photos as when it began.
+        quiet: show no progress bar.
+    """
+    with progress_bar(quiet=quiet) as bar:
+        split = read_photo_split(continued.split) if continued else None
+        train, val = read(known=split, progress=partial(walk, bar))
+    return only_readable(train, val, read_left_out(continued.facts) if continued else None, quiet=quiet)
 
 
 def only_readable(

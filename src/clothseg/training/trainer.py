@@ -206,9 +206,8 @@ class Trainer:
             self.network.graphed_features.release("out of memory")
             self.network.generator.set_state(draws)
             caches, size = [self.examples, self.validator.examples], self.config.train.batch_size
-            self.state.micro_batches, message = handle_oom(
-                self.state.micro_batches, size, caches, self.distributed.world_size
-            )
+            pieces, message = handle_oom(self.state.micro_batches, size, caches, self.distributed.world_size)
+            self.state.micro_batches = pieces
             self.log.info(message)
 
     def end_epoch(self) -> None:
@@ -219,8 +218,7 @@ class Trainer:
         Raises:
             RunError: every step of the epoch was skipped.
         """
-        state = self.state
-        if not state.sums:
+        if not (state := self.state).sums:
             raise RunError(f"no step up to {state.step} gave finite losses; see {self.run.nonfinite}")
         self.lost.merge(self.distributed, self.log)
         row: HistoryRow = {
@@ -245,9 +243,8 @@ class Trainer:
         advice = self.waiting.advice(len(self.train) if self.examples.fixed else self.cached_photos, len(self.train))
         self.waiting.reset()
         unread = unread_message(self.validator.unread, len(self.validator.examples.dataset))
-        reason = self.network.graphed_features.reason_unavailable if len(self.state.rows) == 1 else ""
-        slower = [f"train.cuda_graphs has no effect: {reason}"] if reason else []
-        for message in [*unread, *slower, *epoch_messages(self.state.rows, self.config.train), *advice]:
+        said = epoch_messages(self.state.rows, self.config.train, self.network.graphed_features.reason_unavailable)
+        for message in [*unread, *said, *advice]:
             self.log.info(message)
 
     def describe_losses(self) -> str:

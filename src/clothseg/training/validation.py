@@ -148,10 +148,16 @@ def unread_message(unread: Sequence[str], photos: int) -> list[str]:
     ]
 
 
-def epoch_messages(rows: Sequence[HistoryRow], settings: TrainSettings) -> list[str]:
-    """Messages after the last epoch of `rows`: losses that begin to overfit, early stopping."""
+def epoch_messages(rows: Sequence[HistoryRow], settings: TrainSettings, no_graphs: str = "") -> list[str]:
+    """Messages after the last epoch of `rows`: losses that begin to overfit, early stopping.
+
+    Args:
+        rows: of the epochs so far.
+        settings: of the training.
+        no_graphs: why CUDA graphs were not recorded, which the first epoch says.
+    """
     before, row, best = overfitting(rows[:-1]), rows[-1], best_row(rows, settings)
-    sentences = []
+    sentences = [f"train.cuda_graphs has no effect: {no_graphs}"] if no_graphs and len(rows) == 1 else []
     if lost := [name for name in loss_names_in(rows) if not math.isfinite(row.get(f"val_{name}", 0.0))]:
         sentences.append(
             f"not finite on the validation photos: {', '.join(lost)}; the weights of this epoch are useless there. A "
