@@ -1,8 +1,10 @@
 """Batches, memory that runs out, and processes that fail."""
 
-from collections.abc import Sequence
+import multiprocessing
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars
@@ -61,3 +63,21 @@ def test_the_error_of_a_process_arrives(photos: Path, tmp_path: Path, ends: bool
     done = run_catalogue(open_catalogue([str(photos)]), Predict(), StubSource(), str(tmp_path / "out"),
                          CatalogueOptions(shard_size=SHARD_SIZE))  # fmt: skip
     assert done.photos == 11
+
+
+def test_processes_that_are_killed_are_an_error_in_words(photos: Path, tmp_path: Path) -> None:
+    """Before the third shard all processes are killed; by then some may have nothing to do."""
+
+    def kill_before_the_third(job: Any, source: Any, shards: Iterator[Any], stop: Any, progress: Any) -> Iterator[Any]:
+        def watched() -> Iterator[Any]:
+            for number, shard in enumerate(shards):
+                for process in multiprocessing.active_children() if number > 1 else ():
+                    process.kill()
+                    process.join()
+                yield shard
+
+        return InProcesses(2)(job, source, watched(), stop, progress)
+
+    with pytest.raises(RunError, match="a worker process ended suddenly"):
+        run_catalogue(open_catalogue([str(photos)]), Predict(), StubSource(), str(tmp_path / "out"),
+                      CatalogueOptions(shard_size=1), engine=kill_before_the_third)  # fmt: skip

@@ -9,8 +9,10 @@ import pytest
 
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
+from clothseg.dataset.nested_subsets import PARTS
+from clothseg.errors import DataError
 from clothseg.evaluation import evaluate_coco, truth_of
-from clothseg.report.learning_curve import make_curve, same_steps
+from clothseg.report.learning_curve import learning_curve, make_curve, same_steps
 from clothseg.report.learning_curve_page import write_learning_curve_page
 
 from .conftest import NAMES
@@ -58,6 +60,17 @@ def test_a_curve_that_does_not_rise_says_so(data: Path, tmp_path: Path) -> None:
     assert (
         "extrapolated" not in (tmp_path / "learning-curve.html").read_text(encoding="utf-8").split("</main>")[0][-900:]
     )
+
+
+def test_default_parts_smaller_than_a_batch_are_left_out(data: Path, tmp_path: Path) -> None:
+    """Eight photos and batches of 9: only all photos are left, and they are too few too; a typed part is never left."""
+    train, val = (CocoLikeDataset().load_data(data, split).prepare() for split in ("train", "val"))
+    config = Config.from_tree({}, [f"train.batch_size={len(train) + 1}"], "a test")
+    for parts in (PARTS, ("1/2",)):
+        with pytest.raises(
+            DataError, match=f"the smallest part has {len(train) if parts == PARTS else len(train) // 2} "
+        ):
+            learning_curve(train, val, config, tmp_path / "curve", parts=parts)
 
 
 def test_every_part_has_the_steps_of_all_photos() -> None:

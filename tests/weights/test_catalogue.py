@@ -49,6 +49,15 @@ def test_without_the_file_the_message_says_what_to_do(serve: Any, tmp_path: Path
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_cache_that_cannot_be_written_is_no_fault_of_the_network(serve: Any, tmp_path: Path) -> None:
+    site = serve({"weights.pth": b"abc"})
+    (tmp_path / "cache").write_bytes(b"a file in place of the folder")
+    with pytest.raises(
+        WeightsError, match=r"weights\.pth: the file cannot be written \(.*change the rights of the folder"
+    ):
+        fetch(Published(f"{site.url}/weights.pth", 3, "MIT", "a test"), tmp_path / "cache")
+
+
 def test_other_content_is_refused_and_removed(serve: Any, tmp_path: Path) -> None:
     site = serve({"weights.pth": b"other"})
     with pytest.raises(WeightsError, match="should begin with 00000000"):

@@ -89,7 +89,10 @@ class InProcesses:
                 while not idle:
                     yield from _receive(busy, idle, progress)
                 connection = idle.pop()
-                connection.send(shard)
+                try:
+                    connection.send(shard)
+                except (BrokenPipeError, ConnectionResetError):
+                    raise _worker_ended() from None
                 busy.add(connection)
             while busy:
                 yield from _receive(busy, idle, progress)
@@ -107,17 +110,21 @@ def _receive(busy: set[Connection], idle: list[Connection], progress: Progress) 
     for connection in cast("list[Connection]", wait(list(busy))):
         try:
             answer = connection.recv()
-        except EOFError:
-            raise RunError(
-                "a worker process ended suddenly, perhaps because memory ran out; the same command continues; use "
-                "fewer --devices or a smaller --batch"
-            ) from None
+        except (EOFError, ConnectionResetError):
+            raise _worker_ended() from None
         if isinstance(answer, Exception):
             raise answer
         busy.remove(connection)
         idle.append(connection)
         progress(answer.photos)
         yield answer
+
+
+def _worker_ended() -> RunError:
+    return RunError(
+        "a worker process ended suddenly, perhaps because memory ran out; the same command continues; use fewer "
+        "--devices or a smaller --batch"
+    )
 
 
 def _serve(connection: Connection, job: ShardJob, source: NetworkSource, worker: int, workers: int) -> None:

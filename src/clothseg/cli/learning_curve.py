@@ -29,7 +29,11 @@ def learning_curve(
     config: Annotated[str, typer.Option(autocompletion=presets, help="A YAML file or the name of a preset.")] = "demo",
     overrides: Overrides = None,
     parts: Annotated[
-        str, typer.Option(help="Parts of the photos, as fractions or numbers of photos, separated by commas.")
+        str,
+        typer.Option(
+            help="Parts of the photos, as fractions or numbers of photos, separated by commas. Default parts that are "
+            "smaller than a batch are left out."
+        ),
     ] = ",".join(PARTS),
     seed: Annotated[int, typer.Option(min=0, help="Another seed puts other photos into the parts.")] = 0,
     split: Annotated[str, typer.Option(help="The split to learn from.")] = "train",

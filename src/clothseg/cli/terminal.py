@@ -17,11 +17,13 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     ProgressColumn,
+    Task,
     TextColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from clothseg.errors import shell_command
 
@@ -119,9 +121,17 @@ def print_table(table: Table) -> None:
 
 def progress_bar(*, quiet: bool) -> Progress:
     """A bar on stderr with the count and the time left; hidden if `quiet`, or if stderr is not a terminal."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), _Counts(), TimeRemainingColumn())
     console = Console(stderr=True)
     return Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal)
+
+
+class _Counts(MofNCompleteColumn):
+    """How many of how many; nothing of a task that only waits."""
+
+    def render(self, task: Task) -> Text:
+        """`3/12`, or nothing."""
+        return super().render(task) if task.total is not None or task.completed else Text()
 
 
 def walk(bar: Progress, items: Iterable[T], total: int, what: str) -> Iterator[T]:

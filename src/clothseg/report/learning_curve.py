@@ -104,7 +104,8 @@ def learning_curve(
         train, val: prepared datasets.
         config: settings of the trainings.
         out: the folder.
-        parts: of the photos, as fractions such as `1/8`, or as numbers of photos above 1.
+        parts: of the photos, as fractions such as `1/8`, or as numbers of photos above 1. Of the default ones those
+            with fewer photos than a batch are left out.
         seed: which photos are in a part. The seed of the trainings is `train.seed`.
         resume: continue in `out`, where parts may be trained already.
         quiet: show no progress bar of the trainings.
@@ -122,6 +123,8 @@ def learning_curve(
     """
     refuse_data_set(RunFolder(out))
     sizes = part_sizes(parts, len(train))
+    if tuple(parts) == PARTS:
+        sizes = [size for size in sizes if size >= config.train.batch_size] or sizes[-1:]
     if sizes[0] < config.train.batch_size:
         raise DataError(
             f"the smallest part has {sizes[0]} photos, fewer than train.batch_size {config.train.batch_size}; use "
@@ -175,8 +178,8 @@ def _check_plan(
             raise RunError(f"{path}: cannot be read ({error}); begin again with --overwrite") from error
         if changed := [name for name in plan if not isinstance(known, dict) or known.get(name) != plan[name]]:
             raise RunError(
-                f"{path.parent} was begun with another {' and other '.join(changed)}; repeat the options of the first "
-                "call, or begin again with --overwrite"
+                f"{path.parent} was begun with different values of {' and '.join(changed)}; repeat the options of the "
+                "first call, or begin again with --overwrite"
             )
         return
     path.parent.mkdir(parents=True, exist_ok=True)

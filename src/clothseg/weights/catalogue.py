@@ -169,7 +169,12 @@ def fetch(entry: Published, folder: Path | None = None, progress: "TransferProgr
 
         try:
             download_file(entry.url, path, sha256=entry.sha256, progress=progress)
-        except (DownloadError, OSError) as error:
+        except OSError as error:
+            raise WeightsError(
+                f"{path}: the file cannot be written ({error}). Make room or change the rights of the folder; or save "
+                f"{entry.url} elsewhere, and give its path instead of the name"
+            ) from error
+        except DownloadError as error:
             raise WeightsError(
                 f"{error}. The same command tries again, and resumes what arrived. Without a network: "
                 f"fetch {entry.url} on another machine and save it as {path}, or give its path instead of the name"
