@@ -17,9 +17,6 @@ from numpy.typing import NDArray
 from clothseg.instances.arrays import ArrayInstances, Found
 from clothseg.instances.one_mask import to_array
 
-if TYPE_CHECKING:  # torch takes a second or more: it is imported where detections are calibrated
-    pass
-
 TEMPERATURES = (0.5, 10.0)
 OFFSETS = (-10.0, 1.5)
 """The lowest and the highest value. Within them, different float32 scores stay different as float64."""
