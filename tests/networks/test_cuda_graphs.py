@@ -123,6 +123,16 @@ def test_out_of_memory_is_passed_on_and_released(monkeypatch: pytest.MonkeyPatch
     assert value(graphed) == 2.0
 
 
+def test_what_is_forgotten_is_recorded_again(recorded: Recorded) -> None:
+    _, graphed = one_layer()
+    for _ in range(AFTER):
+        value(graphed)
+    graphed.forget()
+    assert graphed.recordings == 0
+    assert [value(graphed) for _ in range(AFTER)] == [2.0] * (AFTER - 1) + [102.0]
+    assert len(recorded) == 2
+
+
 def test_norms_that_learn_statistics_are_not_recorded(recorded: Recorded) -> None:
     network = nn.Sequential(nn.Linear(2, 1), nn.BatchNorm1d(1))
     graphed = GraphedForward(lambda pixels: [network(pixels)], network)

@@ -77,15 +77,20 @@ class GraphedForward:
         """How many there are."""
         return len(self._recorded)
 
-    def release(self, reason: str) -> None:
-        """Drops all recordings and their memory, and records nothing any more."""
-        self._recorded.clear()
-        self._pool, self.reason_unavailable = None, reason
-
-    def _start_anew(self) -> None:
-        """Drops all recordings and their memory, for weights that are new, or elsewhere."""
+    def forget(self) -> None:
+        """Drops all recordings and their memory; calls count from 1 again."""
         self._calls.clear()
         self._recorded.clear()
+        self._pool, self._weights = None, []
+
+    def release(self, reason: str) -> None:
+        """Drops all recordings and their memory, and records nothing any more."""
+        self.forget()
+        self.reason_unavailable = reason
+
+    def _start_anew(self) -> None:
+        """Forgets what was recorded with other weights, or with the same weights elsewhere."""
+        self.forget()
         self._weights = [*self.module.parameters(), *self.module.buffers()]
         self._places = _places(self._weights)
         if any(isinstance(part, _BatchNorm) and part.training for part in self.module.modules()):

@@ -196,7 +196,10 @@ class Network(nn.Module, ABC):
         pixels, placements = self.transform.batch(images, self.device)
         if self.config.inference.channels_last or self._compiled:
             pixels = pixels.contiguous(memory_format=torch.channels_last)
-        graphed = self.graphed_dense if pixels.is_cuda and self.config.inference.cuda_graphs else self.forward_dense
+        graphs = (
+            self.config.inference.cuda_graphs and not self.graphed_features.recordings
+        )  # a training needs the memory
+        graphed = self.graphed_dense if pixels.is_cuda and graphs else self.forward_dense
         outputs = (self._compiled or graphed)(pixels)
         found = self.head_detections(outputs, placements)
         return [self.on_photo(*one) for one in zip(found, placements, strict=True)]

@@ -136,6 +136,7 @@ def fit(
         raise _explained(error, run, distributed, again) from error
     finally:
         trainer.pool.close()
+        network.graphed_features.forget()
         if trainer.lost.reasons and distributed.is_first:
             with suppress(OSError):  # a full disk was reported already
                 run.add_facts({"lost": list(trainer.lost.reasons.values())})
