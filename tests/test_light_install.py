@@ -142,7 +142,7 @@ def test_what_needs_pytorch_says_so(command: str, run: Run, tmp_path: Path, phot
     words = {
         "fit": ("fit", "data", "--out", "run"),
         "predict": ("predict", "net.safetensors", photos, "--out", "found"),
-        "show": ("dataset", "show", "data", "--out", "look"),
+        "show": ("dataset", "show", "data", "--config", "demo", "--out", "look"),
     }
     done = run(*words[command])
     assert done.returncode == 2, done.stderr

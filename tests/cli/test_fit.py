@@ -58,7 +58,7 @@ def test_curves_of_the_runs_with_a_history(
     (tmp_path / "died").mkdir()
     out = tmp_path / "curves.png"
     assert run_command("curves", tmp_path / "good", tmp_path / "died", "--out", out) == 1
-    assert f"not drawn: {tmp_path / 'died'}: no history.csv" in capsys.readouterr().err
+    assert f"not drawn: {tmp_path / 'died'}: an empty folder, not the folder of a run" in capsys.readouterr().err
     assert out.read_bytes().startswith(b"\x89PNG")
     assert run_command("curves", tmp_path / "died", "--out", tmp_path / "none.png") == 2
     assert not (tmp_path / "none.png").exists()

@@ -119,8 +119,8 @@ def test_out_of_memory_is_passed_on_and_released(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(torch.cuda, "make_graphed_callables", fail)
     with pytest.raises(torch.OutOfMemoryError):
         [value(graphed, size=4) for _ in range(AFTER)]
-    graphed.release("out of memory")
-    assert value(graphed) == 2.0
+    graphed.stop()
+    assert (value(graphed), graphed.recordings, graphed.reason_unavailable) == (2.0, 0, "")
 
 
 def test_what_is_forgotten_is_recorded_again(recorded: Recorded) -> None:

@@ -37,7 +37,7 @@ class GraphedForward:
     too. Without, they are copies.
 
     Attributes:
-        reason_unavailable: why nothing is recorded, so that the function always runs as it is; empty if it can be.
+        reason_unavailable: why nothing can be recorded, so that the function always runs as it is; empty if it can.
 
     Args:
         function: what to record; it may read no value back from the GPU.
@@ -47,6 +47,7 @@ class GraphedForward:
     def __init__(self, function: Forward, module: nn.Module) -> None:
         self.function, self.module = function, module
         self.reason_unavailable = ""
+        self._stopped = False
         self._calls: Counter[Hashable] = Counter()
         self._recorded: dict[Hashable, Forward] = {}
         self._weights: list[Tensor] = []
@@ -62,7 +63,7 @@ class GraphedForward:
         """
         if not self._weights or self._places != _places(self._weights):
             self._start_anew()
-        if self.reason_unavailable or (torch.is_grad_enabled() and self._adds_up_gradients()):
+        if self._stopped or (torch.is_grad_enabled() and self._adds_up_gradients()):
             return [*self.function(pixels)]
         precision = torch.get_autocast_dtype("cuda") if torch.is_autocast_enabled("cuda") else None
         key = key, pixels.shape, pixels.stride(), pixels.dtype, precision
@@ -83,10 +84,10 @@ class GraphedForward:
         self._recorded.clear()
         self._pool, self._weights = None, []
 
-    def release(self, reason: str) -> None:
+    def stop(self) -> None:
         """Drops all recordings and their memory, and records nothing any more."""
         self.forget()
-        self.reason_unavailable = reason
+        self._stopped = True
 
     def _start_anew(self) -> None:
         """Forgets what was recorded with other weights, or with the same weights elsewhere."""
@@ -94,7 +95,7 @@ class GraphedForward:
         self._weights = [*self.module.parameters(), *self.module.buffers()]
         self._places = _places(self._weights)
         if any(isinstance(part, _BatchNorm) and part.training for part in self.module.modules()):
-            self.reason_unavailable = "batch norm changes its statistics in every step"
+            self._stopped, self.reason_unavailable = True, "batch norm changes its statistics in every step"
 
     def _adds_up_gradients(self) -> bool:
         """Whether a backward pass has left gradients, to which the next one adds. A graph would overwrite them."""
@@ -111,7 +112,8 @@ class GraphedForward:
         except RuntimeError as error:
             if is_out_of_memory(error):
                 raise
-            self.release(next(iter(str(error).splitlines()), type(error).__name__))
+            self.stop()
+            self.reason_unavailable = next(iter(str(error).splitlines()), type(error).__name__)
             return False
         return True
 

@@ -203,7 +203,7 @@ class Trainer:
                     raise
             # not within `except`, where the error still holds the tensors of the step
             self.optimizer.zero_grad()
-            self.network.graphed_features.release("out of memory")
+            self.network.graphed_features.stop()
             self.network.generator.set_state(draws)
             caches, size = [self.examples, self.validator.examples], self.config.train.batch_size
             pieces, message = handle_oom(self.state.micro_batches, size, caches, self.distributed.world_size)
