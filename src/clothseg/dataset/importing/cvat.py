@@ -7,9 +7,7 @@ order of `z_order`, the topmost last; CVAT turns photos upright by their EXIF da
 
 import math
 import xml.etree.ElementTree as ET
-from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from clothseg.counting import counted
@@ -20,10 +18,10 @@ from clothseg.dataset.importing.drawing import (
     draw_polygon,
     draw_rectangle,
     draw_runs,
-    join,
     numbers,
     place_mask,
 )
+from clothseg.dataset.importing.groups import ObjectGroups
 from clothseg.dataset.importing.labels import LabelledPhoto, LabelSource, PhotoIndex, Size, name_in, read_each
 from clothseg.dataset.importing.xml_files import first_tag, xml_events
 from clothseg.dataset.importing.yolo_layout import SPLITS
@@ -32,16 +30,6 @@ from clothseg.instances import Rle
 
 _DRAWN = frozenset({"polygon", "mask", "ellipse", "box"})
 _NO_AREA = frozenset({"polyline", "points", "skeleton", "cuboid"})
-
-
-@dataclass
-class _Group:
-    """The parts of one object."""
-
-    masks: list[Rle] = field(default_factory=list)
-    order: int = 0
-    is_box: bool = True
-    occluded: bool = False
 
 
 def read_cvat(source: Path) -> LabelSource:
@@ -125,7 +113,7 @@ def _read(image: ET.Element, photo: LabelledPhoto) -> None:
     sides = numbers([image.get("height"), image.get("width")], "height and width of the image")
     size = photo.size = (int(sides[0]), int(sides[1]))
     check_size(size)
-    groups: dict[tuple[str, str], _Group] = defaultdict(_Group)
+    groups = ObjectGroups()
     shapes = [shape for shape in image if shape.tag in _DRAWN | _NO_AREA]
     photo.labelled = bool(shapes)
     for number, shape in enumerate(shapes):
@@ -141,13 +129,10 @@ def _read(image: ET.Element, photo: LabelledPhoto) -> None:
                 photo.drop("broken_shape", where, label, str(error))
                 continue
             key = shape.get("group_id") or "0"
-            group = groups[label, where if key == "0" else f"group {key}"]
-            group.masks.append(mask)
-            group.order = max(group.order, order)
-            group.is_box &= shape.tag == "box"
-            group.occluded |= shape.get("occluded") == "1"
-    for (label, _), group in sorted(groups.items(), key=lambda item: item[1].order):
-        photo.add(label, join(group.masks), is_box=group.is_box, occluded=group.occluded)
+            together = where if key == "0" else f"group {key}"
+            is_box, occluded = shape.tag == "box", shape.get("occluded") == "1"
+            groups.add(label, together, mask, order=order, is_box=is_box, occluded=occluded)
+    groups.add_to(photo)
 
 
 def _draw(shape: ET.Element, size: Size) -> Rle:

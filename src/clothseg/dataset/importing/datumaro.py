@@ -4,13 +4,12 @@ Source: the pages on Datumaro's format, and CVAT's on "Datumaro". Polygons, mask
 have pixels. Shapes of one label with the same `group` are parts of one object. Objects come in the order of `z_order`.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from clothseg.dataset.importing.drawing import check_size, draw_polygon, draw_rectangle, join, numbers
+from clothseg.dataset.importing.drawing import check_size, draw_polygon, draw_rectangle, numbers
+from clothseg.dataset.importing.groups import ObjectGroups
 from clothseg.dataset.importing.labels import (
     LabelledPhoto,
     LabelSource,
@@ -26,16 +25,6 @@ from clothseg.errors import DataError
 from clothseg.instances import Rle, from_segmentation
 
 _DRAWN = frozenset({"polygon", "mask", "bbox"})
-
-
-@dataclass
-class _Group:
-    """The parts of one object."""
-
-    masks: list[Rle] = field(default_factory=list)
-    order: int = 0
-    is_box: bool = True
-    occluded: bool = False
 
 
 def read_datumaro(source: Path) -> LabelSource:
@@ -107,7 +96,7 @@ def _read(row: dict[str, Any], photo: LabelledPhoto, names: list[str]) -> None:
     check_size(size)
     shapes = expect(row.get("annotations", []), list, "annotations")
     photo.labelled = bool(shapes)
-    groups: dict[tuple[str, str], _Group] = defaultdict(_Group)
+    groups = ObjectGroups()
     for number, shape in enumerate(shapes):
         where, label = f"annotations[{number}]", ""
         try:
@@ -116,18 +105,19 @@ def _read(row: dict[str, Any], photo: LabelledPhoto, names: list[str]) -> None:
             if kind not in _DRAWN:
                 photo.drop("no_area", where, label, f"{kind} has no area")
                 continue
-            group = groups[label, f"group {shape['group']}" if shape.get("group") else where]
-            group.masks.append(_draw(shape, kind, size))
-            order = shape.get("z_order")
-            group.order = max(group.order, order if isinstance(order, int) else 0)
-            attributes = shape.get("attributes")
-            group.occluded |= isinstance(attributes, dict) and attributes.get("occluded") is True
-            group.is_box &= kind == "bbox"
+            together = f"group {shape['group']}" if shape.get("group") else where
+            order, attributes = shape.get("z_order"), shape.get("attributes")
+            groups.add(
+                label,
+                together,
+                _draw(shape, kind, size),
+                order=order if isinstance(order, int) else 0,
+                is_box=kind == "bbox",
+                occluded=isinstance(attributes, dict) and attributes.get("occluded") is True,
+            )
         except DataError as error:
             photo.drop("broken_shape", where, label, str(error))
-    for (label, _), group in sorted(groups.items(), key=lambda item: item[1].order):
-        if group.masks:
-            photo.add(label, join(group.masks), is_box=group.is_box, occluded=group.occluded)
+    groups.add_to(photo)
 
 
 def _label(shape: dict[str, Any], names: list[str]) -> str:
