@@ -48,9 +48,9 @@ def test_parts_are_trained_once(tmp_path: Path, run_command: RunCommand, capsys:
     assert [(run / "weights.safetensors").stat().st_mtime_ns for run in runs] == before
 
     assert run_command(*again, "--set", "train.momentum=0.5") == 2
-    assert "was begun with another config" in capsys.readouterr().err
+    assert "was begun with different values of config" in capsys.readouterr().err
     assert run_command(*again, "--seed", 1) == 2
-    assert "another parts" in capsys.readouterr().err
+    assert "different values of parts" in capsys.readouterr().err
     assert run_command("learning-curve", data, "--out", out, *settings) == 2
     assert "exists already" in capsys.readouterr().err
     assert run_command("learning-curve", data, "--out", tmp_path / "new", "--parts", "9/8", *settings) == 2
