@@ -22,8 +22,8 @@ WITHOUT_FLOAT64 = {"mps"}
 """Types of devices that have no double precision."""
 TF32_CAPABILITY = (8, 0)
 """Compute capability from which a GPU has TF32 and bf16: Ampere."""
-RECORDING = threading.RLock()
-"""Held while a CUDA graph is recorded, and while a thread beside the network takes pinned memory: it may not then."""
+CAPTURE_LOCK = threading.RLock()
+"""Held while a CUDA graph is captured, and while a thread beside the network takes pinned memory: it may not then."""
 
 
 def check_device_name(name: str) -> str:

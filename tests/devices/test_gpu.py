@@ -16,7 +16,7 @@ from clothseg.dataset import CocoLikeDataset
 from clothseg.distributed import launch
 from clothseg.models import Model
 from clothseg.networks import build_network
-from clothseg.networks.cuda_graphs import AFTER
+from clothseg.networks.cuda_graphs import CAPTURED_CALL
 from clothseg.runs import RunFolder
 from clothseg.training import read_history
 from clothseg.training.run_log import RunLog
@@ -106,7 +106,7 @@ def test_graphs_give_the_losses_and_gradients_of_plain_steps(preset: str, photos
     trainer = trained(Config.load(preset, settings), photos, tmp_path, steps=0)
     network, batch = trainer.network, [(place, 0) for place in range(trainer.config.train.batch_size)]
     found = []
-    for _ in range(AFTER + 2):
+    for _ in range(CAPTURED_CALL + 2):
         network.zero_grad()
         network.generator.manual_seed(0)
         torch.manual_seed(0)
@@ -114,8 +114,8 @@ def test_graphs_give_the_losses_and_gradients_of_plain_steps(preset: str, photos
         torch.autograd.backward(losses["total"])
         gradients = {name: p.grad.clone() for name, p in network.named_parameters() if p.grad is not None}
         found.append(({name: float(loss) for name, loss in losses.items()}, gradients))
-        del losses  # as in a step; what it came from would lie on another stream than the recording
-    assert (network.graphed_features.reason_unavailable, network.graphed_features.recordings) == ("", 1)
+        del losses  # as in a step; what it came from would lie on another stream than the capture
+    assert (network.graphed_features.reason_unavailable, network.graphed_features.captures) == ("", 1)
     (plain, plain_gradients), (replayed, replayed_gradients) = found[0], found[-1]
     assert replayed == pytest.approx(plain, rel=1e-4)
     assert replayed_gradients.keys() == plain_gradients.keys()
@@ -128,8 +128,8 @@ def test_graphs_detect_what_the_plain_network_detects(photos: Photos) -> None:
     config = Config.load("small", ["weights=random", "inference.score_threshold=0"])
     network = build_network(config, 3).to(GPU).eval()
     images = [torch.from_numpy(photos[0].load_image(place)).permute(2, 0, 1) for place in range(2)]
-    plain, *_, replayed = [network.detect(images) for _ in range(AFTER + 2)]
-    assert (network.graphed_dense.reason_unavailable, network.graphed_dense.recordings) == ("", 1)
+    plain, *_, replayed = [network.detect(images) for _ in range(CAPTURED_CALL + 2)]
+    assert (network.graphed_dense.reason_unavailable, network.graphed_dense.captures) == ("", 1)
     for one, other in zip(plain, replayed, strict=True):
         assert len(one) > 0
         torch.testing.assert_close(other.scores, one.scores, rtol=1e-4, atol=1e-5)

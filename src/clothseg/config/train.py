@@ -44,7 +44,7 @@ class TrainSettings(Section):
     grad_accumulation_steps: Count = 1
     """Batches whose gradients are added up for one step; takes the memory of one batch."""
     cuda_graphs: bool = True
-    """Record backbone and neck once and replay them, on one NVIDIA GPU with inputs of one size: the same numbers."""
+    """Capture backbone and neck once and replay them, on one NVIDIA GPU with inputs of one size: the same numbers."""
     activation_checkpointing: bool = False
     """Keep only the inputs of the backbone's stages, compute the rest again: less memory, more time, same numbers."""
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"

@@ -8,7 +8,7 @@ import torch
 from clothseg.config import TrainSettings
 from clothseg.cores import usable_cores
 from clothseg.dataset.examples import Example, ExampleSource
-from clothseg.devices import RECORDING
+from clothseg.devices import CAPTURE_LOCK
 from clothseg.loading.worker import WorkerProcess
 
 MOST_PROCESSES = 8
@@ -84,7 +84,7 @@ class WorkerPool:
     def _load(self, source: int, position: int, version: int) -> Example:
         if not self.processes:
             image, truth = self.sources[source].load(position, version)
-            with RECORDING:
+            with CAPTURE_LOCK:
                 return (image.pin_memory() if self.pinned else image), truth
         process: WorkerProcess | None = getattr(self._own, "process", None)
         if process is None:

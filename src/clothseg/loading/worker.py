@@ -22,7 +22,7 @@ from torch import Tensor
 
 from clothseg.dataset.coco import ImageEntry
 from clothseg.dataset.examples import Example, ExampleSource
-from clothseg.devices import RECORDING
+from clothseg.devices import CAPTURE_LOCK
 from clothseg.errors import ClothsegError, RunError
 from clothseg.instances import Instances, PixelMasks, SomeMasks
 
@@ -111,7 +111,7 @@ class WorkerProcess:
         return photo.permute(2, 0, 1), truth
 
     def _bytes(self, shape: tuple[int, ...]) -> Tensor:
-        with RECORDING:
+        with CAPTURE_LOCK:
             tensor = torch.empty(shape, dtype=torch.uint8, pin_memory=self.pinned)
         left = tensor.numpy().reshape(-1).data
         while left:

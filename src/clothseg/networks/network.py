@@ -162,7 +162,7 @@ class Network(nn.Module, ABC):
         """`features`; on an NVIDIA GPU, in a process that learns alone, by CUDA graphs."""
         learns_alone = self.training and torch.is_grad_enabled() and self.distributed.world_size == 1
         if pixels.is_cuda and learns_alone and self.config.train.cuda_graphs and not self.backbone.recompute:
-            return self.graphed_features(pixels, self.backbone.frozen)
+            return self.graphed_features(pixels)
         return self.features(pixels)
 
     @torch.no_grad()
@@ -196,9 +196,7 @@ class Network(nn.Module, ABC):
         pixels, placements = self.transform.batch(images, self.device)
         if self.config.inference.channels_last or self._compiled:
             pixels = pixels.contiguous(memory_format=torch.channels_last)
-        graphs = (
-            self.config.inference.cuda_graphs and not self.graphed_features.recordings
-        )  # a training needs the memory
+        graphs = self.config.inference.cuda_graphs and not self.graphed_features.captures  # a training needs the memory
         graphed = self.graphed_dense if pixels.is_cuda and graphs else self.forward_dense
         outputs = (self._compiled or graphed)(pixels)
         found = self.head_detections(outputs, placements)

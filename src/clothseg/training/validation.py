@@ -154,7 +154,7 @@ def epoch_messages(rows: Sequence[HistoryRow], settings: TrainSettings, no_graph
     Args:
         rows: of the epochs so far.
         settings: of the training.
-        no_graphs: why CUDA graphs were not recorded, which the first epoch says.
+        no_graphs: why CUDA graphs were not captured, which the first epoch says.
     """
     before, row, best = overfitting(rows[:-1]), rows[-1], best_row(rows, settings)
     sentences = [f"train.cuda_graphs has no effect: {no_graphs}"] if no_graphs and len(rows) == 1 else []

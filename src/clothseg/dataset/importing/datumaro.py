@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from clothseg.counting import counted
 from clothseg.dataset.importing.drawing import check_size, draw_polygon, draw_rectangle, numbers
 from clothseg.dataset.importing.groups import ObjectGroups
 from clothseg.dataset.importing.labels import (
@@ -66,7 +67,8 @@ def read_datumaro(source: Path) -> LabelSource:
     labels = list(dict.fromkeys(name for of_file in names.values() for name in of_file))
     return LabelSource(
         "datumaro",
-        f"Datumaro: {len(items)} photos in {len(files)} label files, {len(labels)} labels",
+        f"Datumaro: {counted(len(items), 'photo')} in {counted(len(files), 'label file')}, "
+        f"{counted(len(labels), 'label')}",
         labels,
         len(items),
         photos,

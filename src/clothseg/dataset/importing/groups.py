@@ -1,4 +1,4 @@
-"""Objects that consist of several shapes: CVAT and Datumaro give shapes of one object the same group."""
+"""Objects that consist of several shapes: CVAT, Datumaro and LabelMe say which shapes are one object."""
 
 from dataclasses import dataclass, field
 

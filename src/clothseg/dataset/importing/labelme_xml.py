@@ -5,13 +5,14 @@ Sources: LabelMe's page on its XML; CVAT's page on "LabelMe". Polygons are in pi
 """
 
 import xml.etree.ElementTree as ET
-from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from clothseg.dataset.importing.drawing import check_size, draw_polygon, join, numbers
+from clothseg.counting import counted
+from clothseg.dataset.importing.drawing import check_size, draw_polygon, numbers
+from clothseg.dataset.importing.groups import ObjectGroups
 from clothseg.dataset.importing.labels import (
     LabelledPhoto,
     LabelSource,
@@ -57,7 +58,7 @@ def read_labelme_xml(source: Path) -> LabelSource:
 
     return LabelSource(
         "labelme-xml",
-        f"LabelMe 3.0: {len(files)} XML files, {len(index.paths)} photos",
+        f"LabelMe 3.0: {counted(len(files), 'XML file')}, {counted(len(index.paths), 'photo')}",
         [],
         len(files),
         photos,
@@ -80,7 +81,7 @@ def _read(source: Path, file: Path, photo: LabelledPhoto, index: PhotoIndex) -> 
     check_size(size)
     shapes = list(root.iter("object"))
     photo.labelled = bool(shapes)
-    groups: dict[tuple[str, str], list[tuple[Rle, ET.Element]]] = defaultdict(list)
+    groups = ObjectGroups()
     for number, shape in enumerate(shapes, start=1):
         label, where = (shape.findtext("name") or "").strip(), f"object {number}"
         if (shape.findtext("deleted") or "0").strip() == "1":
@@ -92,14 +93,10 @@ def _read(source: Path, file: Path, photo: LabelledPhoto, index: PhotoIndex) -> 
             photo.drop("broken_shape", where, label, str(error))
             continue
         whole = (shape.findtext("parts/ispartof") or "").strip() or (shape.findtext("id") or "").strip()
-        groups[label, whole or where].append((mask, shape))
-    for (label, _), parts in groups.items():
-        photo.add(
-            label,
-            join([mask for mask, _ in parts]),
-            is_box=all((shape.findtext("type") or "").strip() == "bounding_box" for _, shape in parts),
-            occluded=any((shape.findtext("occluded") or "").strip() == "yes" for _, shape in parts),
-        )
+        is_box = (shape.findtext("type") or "").strip() == "bounding_box"
+        occluded = (shape.findtext("occluded") or "").strip() == "yes"
+        groups.add(label, whole or where, mask, order=0, is_box=is_box, occluded=occluded)
+    groups.add_to(photo)
 
 
 def _draw(shape: ET.Element, folder: Path, size: Size) -> Rle:
