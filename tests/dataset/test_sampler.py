@@ -29,6 +29,22 @@ def test_factors_by_hand() -> None:
     assert repeat_factors(dataset([1], [1], crowd=1), 1.0) == [1.0, 1.0]
 
 
+def test_photos_without_objects_take_a_share_of_the_batches_by_hand() -> None:
+    data = dataset(*[[1]] * 6, *[[]] * 4)
+    assert repeat_factors(data, 0.0, 0.4) is None  # 4 of 10
+    # with 6 others, 2 are a quarter: each of 4 comes half as often
+    assert repeat_factors(data, 0.0, 0.25) == [1.0] * 6 + [0.5] * 4
+    assert repeat_factors(data, 0.0, 0.0) == [1.0] * 6 + [0.0] * 4
+    # threshold 2.4: suit sqrt(2.4 / 0.6) = 2, so 12 draws, and 4 empty ones are a quarter of 16
+    assert repeat_factors(data, 2.4, 0.25) == [2.0] * 6 + [1.0] * 4
+    assert repeat_factors(data, 2.4, 0.2) == pytest.approx([2.0] * 6 + [0.75] * 4)
+    assert repeat_factors(dataset([], []), 0.0, 0.1) is None  # nothing else to draw
+    assert repeat_factors(dataset([1], [1], crowd=1), 0.0, 0.1) is None
+    crowds = dataset([1], [1])
+    crowds.images[0].annotations[0]["iscrowd"] = 1
+    assert repeat_factors(crowds, 0.0, 0.2) == [0.25, 1.0]
+
+
 def test_photos_occur_as_often_as_their_factors_say_and_resuming_is_exact() -> None:
     factors = [1.0, 2.0, 1.5, 3.25]
     sampler = Sampler(4, 1, 0, 0, factors)

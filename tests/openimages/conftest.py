@@ -19,6 +19,7 @@ LIST_HEADER = (
     "ImageID,Subset,OriginalURL,OriginalLandingURL,License,AuthorProfileURL,Author,Title,OriginalSize,OriginalMD5,"
     "Thumbnail300KURL,Rotation"
 )
+PHOTO_LABEL_HEADER = "ImageID,Source,LabelName,Confidence"
 CLASSES = (
     "/m/01xyhv,Suit\r\n/m/01s55n,Suitcase\r\n/m/01d40f,Dress\r\n/m/0fly7,Jeans\r\n/m/01gkx_,Swimwear\r\n"
     "/m/07mhn,Trousers\r\n/m/081qc,Wine\r\n/m/09tvcd,Wine glass\r\n/m/01,Horn\r\n/m/02,Horn"
@@ -35,6 +36,7 @@ class Tiny:
     rows: dict[str, list[str]] = field(default_factory=lambda: {"train": [], "validation": [], "test": []})
     boxes: dict[str, list[str]] = field(default_factory=lambda: {"train": [], "validation": [], "test": []})
     lists: dict[str, list[str]] = field(default_factory=lambda: {"train": [], "validation": [], "test": []})
+    photo_labels: dict[str, list[str]] = field(default_factory=dict)
     member_folder: str = ""
 
     def photo(self, split: str, image_id: str, size: tuple[int, int] = (30, 20)) -> None:
@@ -64,8 +66,12 @@ class Tiny:
         """A row of the box list; its left edge has other digits than in the mask list."""
         self.boxes[split].append(f"{image_id},xclick,{mid},1,{left:.6f},0.500000,0.250000,0.750000,0,0,{group},0,0")
 
+    def photo_label(self, split: str, image_id: str, mid: str, confidence: str) -> None:
+        """A row of the list of classes that people looked for on whole photos: 1 they saw it, 0 they did not."""
+        self.photo_labels.setdefault(split, []).append(f"{image_id},verification,{mid},{confidence}")
+
     def write(self) -> Path:
-        """Writes all files; those of `test` only if it has photos."""
+        """Writes all files; those of `test` only if it has photos, lists of photo labels only if they have rows."""
         self.root.mkdir(exist_ok=True)
         (self.root / "class-descriptions-boxable.csv").write_bytes(CLASSES.encode())
         for split in ("train", "validation", *(["test"] if self.photos["test"] else [])):
@@ -79,6 +85,9 @@ class Tiny:
                 (f"{list_name}-with-rotation", LIST_HEADER, self.lists),
             ):
                 (self.root / f"{name}.csv").write_text("\n".join([header, *rows[split], ""]), encoding="utf-8")
+            if split in self.photo_labels:
+                lines = [PHOTO_LABEL_HEADER, *self.photo_labels[split], ""]
+                (self.root / f"{split}-annotations-human-imagelabels-boxable.csv").write_text("\n".join(lines))
             (self.root / f"{split}-masks").mkdir()
             for name, data in self.masks[split].items():
                 archive = self.root / f"{split}-masks" / f"{split}-masks-{name[0]}.zip"

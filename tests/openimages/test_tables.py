@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from clothseg.errors import DataError
-from clothseg.openimages import parse_partitions, read_boxes, read_credits, read_masks
+from clothseg.openimages import parse_partitions, read_boxes, read_credits, read_masks, read_photos_without
 
 SUIT = "/m/01xyhv"
 HEADER = "MaskPath,ImageID,LabelName,BoxID,BoxXMin,BoxXMax,BoxYMin,BoxYMax,PredictedIoU,Clicks"
@@ -51,6 +51,24 @@ def test_titles_with_commas_quotes_line_breaks_and_broken_bytes(tmp_path: Path) 
     assert credit["2" * 16].source_url == "u"
     assert credit["2" * 16].author.startswith("Jos")
     assert len(credit) == 2
+
+
+def test_a_photo_shows_no_class_if_people_looked_for_each(tmp_path: Path, write_table: Any) -> None:
+    dress, suitcase = "/m/01d40f", "/m/01s55n"
+    rows = {
+        "1": [(SUIT, "0"), (dress, "0")],
+        "2": [(SUIT, "0")],  # nobody looked for a Dress
+        "3": [(SUIT, "0"), (dress, "1")],
+        "4": [(SUIT, "0"), (SUIT, "1"), (dress, "0")],  # two people disagreed
+        "5": [(SUIT, "0"), (SUIT, "0"), (dress, "0.0"), (suitcase, "1")],
+        "6": [(SUIT, "0"), (dress, "no")],
+    }
+    lines = [f"{digit * 16},verification,{mid},{value}" for digit, of in rows.items() for mid, value in of]
+    path = write_table(tmp_path / "train-labels.csv", "ImageID,Source,LabelName,Confidence", *lines)
+    without, broken = read_photos_without(path, [SUIT, dress])
+    assert without == {"1" * 16, "5" * 16}
+    assert [str(row) for row in broken] == ["train-labels.csv: row 15: Confidence is 'no', but should be a number"]
+    assert read_photos_without(path, [dress], frozenset("45"))[0] == {"4" * 16, "5" * 16}
 
 
 def test_partitions() -> None:

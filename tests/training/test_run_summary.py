@@ -11,7 +11,13 @@ from clothseg.config import Config
 from clothseg.networks import build_network
 from clothseg.training.memory.device import format_bytes
 from clothseg.training.memory.forecast import Forecast
-from clothseg.training.run_summary import EtaEstimator, describe_memory, describe_trainable, warn_missing_classes
+from clothseg.training.run_summary import (
+    EtaEstimator,
+    advise_empty_photos,
+    describe_memory,
+    describe_trainable,
+    warn_missing_classes,
+)
 from clothseg.training.trainer import Trainer
 
 from .conftest import Photos
@@ -59,3 +65,11 @@ def test_a_class_without_objects_gives_a_warning(photos: Photos) -> None:
     annotation = train.images[0].annotations[0]
     train.images[0].annotations.append(annotation | {"category_id": train.source_class_id(2)})
     assert warn_missing_classes(train) == ""
+
+
+def test_photos_without_objects_are_advised_where_there_are_none(photos: Photos) -> None:
+    train, _ = photos
+    train.images = [entry for entry in train.images if entry.annotations]
+    assert "every photo to learn from shows an object" in advise_empty_photos(train)
+    train.images[-1].annotations.clear()
+    assert advise_empty_photos(train) == ""

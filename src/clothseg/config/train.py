@@ -91,6 +91,8 @@ class TrainSettings(Section):
     """Photos per step that the learning rate is meant for; other sizes scale it (SGD linearly, AdamW by the root)."""
     repeat_threshold: Fraction = 0.0
     """Classes on less than this fraction of the photos are repeated (LVIS's repeat factors); 0 is off."""
+    empty_share: Fraction = 1.0
+    """Largest part of the photos in the batches that show no object; if there are more, each comes less often."""
     seed: CountOrNone = 0
     """Seed of the weights, the order of photos, augmentation and sampling."""
 

@@ -85,15 +85,25 @@ class Sampler:
         return positions[torch.randperm(len(positions), generator=self.generator)].tolist()
 
 
-def repeat_factors(dataset: CocoLikeDataset, threshold: float) -> list[float] | None:
-    """How often each photo occurs in an epoch. None if `threshold` is 0: every photo occurs once.
+def repeat_factors(dataset: CocoLikeDataset, threshold: float, empty_share: float = 1.0) -> list[float] | None:
+    """How often each photo occurs in an epoch. None: every photo occurs once.
 
     A class on the fraction `f` of the photos has the factor max(1, sqrt(threshold / f)). A photo has the largest factor
     of its classes, or 1 without any. Crowds do not count. Source: Gupta et al., "LVIS", CVPR 2019, section 5.
+
+    Photos without any class have a factor below 1 where there are more of them than `empty_share` of the batches.
+
+    Args:
+        dataset: with its annotations.
+        threshold: a class on a smaller part of the photos is rare; 0: none is.
+        empty_share: largest part of the photos in the batches without an object, 0..1.
     """
-    if not threshold:
-        return None
     of_photo = [{a["category_id"] for a in entry.annotations if not a.get("iscrowd")} for entry in dataset.images]
     photos = Counter(class_id for classes in of_photo for class_id in classes)
     factors = {c: max(1.0, math.sqrt(threshold * len(dataset) / count)) for c, count in photos.items()}
-    return [max((factors[c] for c in classes), default=1.0) for classes in of_photo]
+    repeats = [max((factors[c] for c in classes), default=0.0) for classes in of_photo]
+    empty = repeats.count(0.0)
+    most = empty_share * sum(repeats) / (1 - empty_share) if empty_share < 1 and len(repeats) > empty else math.inf
+    if not threshold and empty <= most:
+        return None
+    return [factor or min(1.0, most / empty) for factor in repeats]

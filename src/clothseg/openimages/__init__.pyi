@@ -25,6 +25,7 @@ from .tables import (
     read_boxes,
     read_credits,
     read_masks,
+    read_photos_without,
 )
 from .tree import NamedBranch, class_trees, tree_lines, tree_picture
 
@@ -63,6 +64,7 @@ __all__ = [
     "read_credits",
     "read_hierarchy",
     "read_masks",
+    "read_photos_without",
     "read_segmentable",
     "segmentable_file",
     "split_files",

@@ -18,6 +18,7 @@ class SplitFiles:
         masks: list of masks.
         boxes: list of boxes.
         credits: list of photos and authors.
+        photo_labels: list of the classes that people verified on whole photos; None if it is not needed or not there.
     """
 
     source: Path
@@ -26,6 +27,7 @@ class SplitFiles:
     masks: Path
     boxes: Path
     credits: Path
+    photo_labels: Path | None
 
 
 def _first_existing(source: Path, names: Sequence[str], what: str) -> Path:
@@ -84,8 +86,14 @@ def box_list(source: Path, split: str) -> Path:
     return _first_existing(source, names, "the list of boxes")
 
 
-def split_files(source: Path, split: str) -> SplitFiles:
-    """The files of one split: `train`, `validation` or `test`.
+def photo_label_list(source: Path, split: str) -> Path | None:
+    """The list of classes that people verified on the photos of a split; None if it does not exist."""
+    path = source / f"{split}-annotations-human-imagelabels-boxable.csv"
+    return path if path.is_file() else None
+
+
+def split_files(source: Path, split: str, *, photo_labels: bool = False) -> SplitFiles:
+    """The files of one split: `train`, `validation` or `test`; with `photo_labels` that list too, if it exists.
 
     Raises:
         DataError: one of them does not exist.
@@ -98,4 +106,5 @@ def split_files(source: Path, split: str) -> SplitFiles:
         masks=mask_list(source, split),
         boxes=box_list(source, split),
         credits=_first_existing(source, lists if split == "train" else lists[::-1], "the list of photos and authors"),
+        photo_labels=photo_label_list(source, split) if photo_labels else None,
     )

@@ -21,6 +21,7 @@ _BOX = Columns(
     flags=FLAGS,
     required_flags=("IsGroupOf",),
 )
+_PHOTO_LABEL = Columns(ids=("ImageID", "LabelName"), numbers=("Confidence",))
 
 Box = tuple[float, float, float, float]
 Flags = tuple[int, int, int, int, int]
@@ -159,6 +160,29 @@ def read_boxes(path: Path, mids: Collection[str] | None, partitions: Collection[
         lambda r: BoxRow(r[0], r[1], (r[2], r[3], r[4], r[5]), (r[6], r[7], r[8], r[9], r[10])),
         broken,
     )
+
+
+def read_photos_without(
+    path: Path, mids: Collection[str], partitions: Collection[str] | None = None
+) -> tuple[frozenset[str], list[BrokenRow]]:
+    """Reads which photos people verified to show no class of `mids`, and which rows are broken.
+
+    A class without a row on a photo is unknown there, not absent: Open Images asks people about the classes that a
+    program thought possible.
+
+    Args:
+        path: `*-annotations-human-imagelabels-boxable.csv`: a row for each photo and class that people looked for, with
+            the `Confidence` 1 (they saw it) or 0 (they did not).
+        mids: class ids.
+        partitions: first hex digits of the image ids; None for all.
+
+    Raises:
+        DataError: there is no such file or column, or too many rows are broken.
+    """
+    frame, broken = scan(path, _PHOTO_LABEL, mids, partitions)
+    of_class = frame.group_by("ImageID", "LabelName").agg(pl.col("Confidence").max())  # 1 where rows disagree
+    absent = of_class.filter(pl.col("Confidence") == 0).group_by("ImageID").len()
+    return frozenset(absent.filter(pl.col("len") == len(set(mids)))["ImageID"]), broken
 
 
 def read_credits(path: Path, image_ids: Collection[str]) -> dict[str, PhotoCredit]:

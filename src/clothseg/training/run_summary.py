@@ -57,6 +57,8 @@ def summarize_run(
         "memory": describe_memory(memory, device, resident(), local_world_size(config.train.devices)),
     }
     texts = [f"{name:<9}{text}" for name, text in lines.items()]
+    if advice := advise_empty_photos(train):
+        texts.append(f"{'advice':<9}{advice}")
     for data in (train, val) if val.source != train.source else (train,):
         if corrected := describe_corrections(data.source or "", data.corrections):
             texts.append(f"{'labels':<9}{corrected}")
@@ -124,6 +126,16 @@ def warn_missing_classes(train: CocoLikeDataset) -> str:
     """A warning about classes without an object to learn from; empty if all have some."""
     missing = [train.classes[class_id - 1] for class_id, count in train.count_objects().items() if not count]
     return f"; NO object to learn from: {', '.join(missing)}" if missing else ""
+
+
+def advise_empty_photos(train: CocoLikeDataset) -> str:
+    """What to add if every photo shows an object; empty if one does not."""
+    if any(not entry.annotations for entry in train.images):
+        return ""
+    return (
+        "every photo to learn from shows an object, so expect objects on photos that have none; add photos with "
+        "nothing to draw, best those that look alike"
+    )
 
 
 def describe_trainable(network: Network, config: Config) -> str:

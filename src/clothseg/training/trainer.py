@@ -76,7 +76,7 @@ class Trainer:
         world_size = self.distributed.world_size
         batch_size = batch_per_rank(config, world_size) * world_size
         learned = with_unlabelled(train, unlabelled.photos) if unlabelled else train
-        repeats = repeat_factors(train, settings.repeat_threshold)
+        repeats = repeat_factors(train, settings.repeat_threshold, settings.empty_share)
         self.sampler = Sampler(len(train), batch_size, config.augment.fixed_views, settings.seed, repeats)
         self.pool = WorkerPool.for_training(settings, self.fabric.device, local_world_size(world_size))
         self.examples = Examples(network, learned, config, augmented=True, pool=self.pool)

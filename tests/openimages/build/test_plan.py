@@ -60,6 +60,41 @@ def test_negatives_have_no_box_of_the_classes(good: Any, tmp_path: Path, load: A
     assert [i["open_images_id"] for i in images] == [A, B, D]
 
 
+def test_photos_verified_to_show_no_class_are_taken(good: Any, tmp_path: Path, load: Any, described: Any) -> None:
+    verified, unknown, other = "34", "5", "6"
+    for digit in verified + unknown + other:
+        good.photo("train", digit * 16)
+        good.photo_label("train", digit * 16, SUIT, "0")
+    for digit in verified:
+        good.photo_label("train", digit * 16, DRESS, "0")
+    good.photo_label("train", other * 16, DRESS, "1")  # a Dress without a box
+    good.photo_label("train", "7" * 16, SUIT, "0")  # a photo that is not in the folder
+    good.photo_label("train", "3" * 16, DRESS, "none")
+    source = good.write()
+
+    def ids(name: str, classes: list[str], *, keep_empty: bool = True) -> list[str]:
+        build_dataset(source, tmp_path / name, classes, BuildOptions(keep_empty=keep_empty))
+        return [i["open_images_id"][0] for i in load(tmp_path / name)["images"]]
+
+    assert ids("both", ["Suit", "Dress"]) == ["1", "1", "3", "4"]
+    assert ids("suit", ["Suit"]) == ["1", "3"]  # not more than there are photos with a Suit
+    assert ids("none", ["Suit", "Dress"], keep_empty=False) == ["1", "1"]
+    document = described(tmp_path / "both")
+    [broken] = document["dropped"]["broken_row"]
+    assert "human-imagelabels-boxable.csv: row 10: Confidence is 'none'" in broken["detail"]
+    label_table = "train-annotations-human-imagelabels-boxable.csv"
+    assert label_table in [table["file"] for table in document["sources"]["tables"]]
+
+
+def test_kinds_of_an_absent_class_are_absent(good: Any, tmp_path: Path) -> None:
+    good.photo("train", D)
+    good.photo_label("train", D, "/m/01gkx_", "0")  # nobody looked for the kinds, Dress and Suit
+    source = good.write()
+    (source / "bbox_labels_600_hierarchy.json").write_text(json.dumps(TREE))
+    options = BuildOptions(include_children=True, keep_empty=True)
+    assert build_dataset(source, tmp_path / "out", ["Swimwear"], options).train.negatives == 1
+
+
 def test_partition_fraction_and_limit(good: Any, tmp_path: Path, load: Any) -> None:
     for digit in "3456789":
         good.photo("train", digit * 16)

@@ -1,6 +1,7 @@
 """The whole download from a server on this machine, and a dataset built from it."""
 
 import csv
+import json
 import os
 import random
 import subprocess
@@ -19,6 +20,16 @@ from clothseg import sample
 from clothseg.errors import DataError, DownloadError, InterruptedRun
 from clothseg.openimages import BuildOptions, build_dataset
 from clothseg.openimages.download import FAILED, RetryPolicy, download
+
+MIDS = {"/m/01xyhv", "/m/01d40f", "/m/0fly7"}  # Suit, Dress, Jeans
+
+
+def empty_photos(split: str) -> set[str]:
+    """Photos of the sample on which people looked for all three classes and saw none."""
+    with (sample.folder() / f"{split}-annotations-human-imagelabels-boxable.csv").open() as stream:
+        rows = [row for row in csv.DictReader(stream) if row["LabelName"] in MIDS]
+    ids = {row["ImageID"] for row in rows}
+    return {i for i in ids if sorted(r["Confidence"] for r in rows if r["ImageID"] == i) == ["0", "0", "0"]}
 
 
 def assert_same_data_set(tree: Any, original: Path, ours: Path) -> None:
@@ -53,6 +64,27 @@ def test_building_from_the_download_equals_building_from_the_original(
     assert again.fetched == {"tables": 0, "masks": 0, "photos": 0}
     assert again.existing == summary.fetched
     assert {line[0] for line in site.log} == {"v5/class-descriptions-boxable.csv"}
+    assert not {p.stem for p in (tmp_path / "raw" / "train").iterdir()} & empty_photos("train")
+
+
+def test_photos_without_the_classes_are_fetched_on_request(
+    serve: Any, fault: Any, sample_files: dict[str, bytes], fetch: Any, tree: Any, classes: list[str], tmp_path: Path
+) -> None:
+    site = serve(sample_files)
+    assert fetch(site, tmp_path / "with", keep_empty=True).fetched["photos"] == (94 + 4) + (23 + 2)
+    for source, out in ((sample.folder(), "original"), (tmp_path / "with", "ours")):
+        build_dataset(source, tmp_path / out, classes, BuildOptions(keep_empty=True))
+    assert_same_data_set(tree, tmp_path / "original", tmp_path / "ours")
+    empty, images = empty_photos("train"), json.loads((tmp_path / "ours/annotations/train.json").read_text())["images"]
+    assert len(empty) == 4
+    assert empty <= {image["open_images_id"] for image in images}
+    for status, failures in ((404, 0), (500, 1)):  # a mirror without this list is none the worse
+        site.always(fault(status=status), "human-imagelabels-boxable.csv")
+        again = fetch(
+            site, tmp_path / str(status), splits=["train"], keep_empty=True, retry_policy=RetryPolicy(attempts=1)
+        )
+        assert again.fetched["photos"] == 94
+        assert [f.file for f in again.failed] == ["train-annotations-human-imagelabels-boxable.csv"] * failures
 
 
 def test_only_what_is_chosen(serve: Any, sample_files: dict[str, bytes], fetch: Any, tmp_path: Path) -> None:

@@ -50,7 +50,10 @@ def build(
     ] = False,
     seed: SplitSeed = 0,
     keep_empty: Annotated[
-        bool, typer.Option("--keep-empty", help="Also take photos without any of the classes.")
+        bool,
+        typer.Option(
+            "--keep-empty", help="Also take photos without any of the classes, at most as many as have masks."
+        ),
     ] = False,
     boxes_without_mask: Annotated[
         BoxRule,

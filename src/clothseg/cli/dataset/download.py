@@ -29,6 +29,12 @@ def download(
     limit: Annotated[
         int | None, typer.Option(min=1, help="Maximum number of photos in a split, the first by id.")
     ] = None,
+    keep_empty: Annotated[
+        bool,
+        typer.Option(
+            "--keep-empty", help="Also fetch photos without any of the classes, at most as many as have masks."
+        ),
+    ] = False,
     source_url: Annotated[
         str | None, typer.Option(help="A mirror of all files: with the published paths, or as a plain folder.")
     ] = None,
@@ -36,7 +42,7 @@ def download(
     tries: Annotated[int, typer.Option(min=1, help="Attempts for one request, with growing waits.")] = 6,
     timeout: Annotated[float, typer.Option(min=0.1, help="Longest time without a single byte, in seconds.")] = 30.0,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be fetched. Only class names and mask lists are fetched.")
+        bool, typer.Option("--dry-run", help="Show what would be fetched. Only class names and lists are fetched.")
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bars and no table.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print plan and result as JSON.")] = False,
@@ -56,6 +62,7 @@ def download(
         splits=[s.strip() for s in names_in([splits])],
         partitions=partitions,
         limit=limit,
+        keep_empty=keep_empty,
         source_url=source_url,
         workers=workers,
         retry_policy=RetryPolicy(attempts=tries, timeout=timeout),
@@ -66,7 +73,7 @@ def download(
     if as_json:
         typer.echo(json.dumps(summary.as_dict(), ensure_ascii=False, indent=2))
     elif not quiet and not dry_run:
-        _show(summary, _build_command(summary, names, include_children, partitions, limit))
+        _show(summary, _build_command(summary, names, include_children, partitions, limit, keep_empty=keep_empty))
     lines = [f"{failure.kind} {failure.file}: {failure.reason}" for failure in summary.failed]
     fail_in_part(lines, summary.plan.folder / FAILED if summary.done else None)
 
@@ -111,12 +118,19 @@ def _show(summary: DownloadSummary, next_command: str) -> None:
 
 
 def _build_command(
-    summary: DownloadSummary, names: list[str], include_children: bool, partitions: str | None, limit: int | None
+    summary: DownloadSummary,
+    names: list[str],
+    include_children: bool,
+    partitions: str | None,
+    limit: int | None,
+    *,
+    keep_empty: bool,
 ) -> str:
     words = ["clothseg", "dataset", "build", str(summary.plan.folder), "--classes", ",".join(names)]
     words += ["--include-children"] if include_children else []
     words += ["--partitions", partitions] if partitions else []
     words += ["--limit", str(limit)] if limit else []
+    words += ["--keep-empty"] if keep_empty else []
     words += [] if "validation" in summary.plan.rows else ["--val-fraction", "0.2"]
     words += ["--include-test"] if "test" in summary.plan.rows else []
     return shell_command([*words, "--out", "data"])

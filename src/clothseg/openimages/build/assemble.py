@@ -182,7 +182,7 @@ def _dropped(results: _Results, names: Mapping[str, str], split_of: Mapping[str,
 
 def _broken_rows(sources: Sequence[SplitSource], split_of: Mapping[str, str]) -> Iterator[Dropped]:
     for source in sources:
-        for row in (*source.masks.broken, *source.boxes.broken):
+        for row in source.broken:
             yield Dropped(split_of.get(row.image_id, source.name), "broken_row", row.image_id, "", "", str(row))
 
 

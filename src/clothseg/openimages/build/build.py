@@ -57,7 +57,7 @@ def build_dataset(
     selected = choose_classes(classes, known)
     included = _included(source, selected, known, options)
     categories = {m.mid: number for number, c in enumerate(selected, start=1) for m in (c, *included[c.mid])}
-    sources = load_sources(source, list(categories), options)
+    sources = load_sources(source, selected, included, options)
     names = {c.mid: c.name for c in known if c.mid in categories}
     settings = {of.name: _settings(of, categories, names, options) for of in sources}
     work = WorkFolder(out)

@@ -22,7 +22,9 @@ class BuildOptions:
             class and keeps near-duplicate photos on one side. None: use the source's `validation` split.
         include_test: also convert the source's `test` split, to `annotations/test.json`. Training does not use it.
         seed: random seed of the split by fraction.
-        keep_empty: also include photos without any box of the classes, as photos without annotations.
+        keep_empty: also include photos that show none of the classes, as photos without annotations: those on which
+            people looked for every class and saw none (`*-human-imagelabels-boxable.csv`), the first by image id, at
+            most as many as have masks. If the source has no such list, all photos without a box of the classes.
         boxes_without_mask: how to treat boxes of the classes that have no mask, and group boxes (`IsGroupOf`):
             `crowd` writes annotations with `iscrowd` 1, `learn` writes objects with a box and no mask (group boxes stay
             crowds) and takes photos that have only boxes too, `ignore` leaves them out, `drop` leaves out their photos.

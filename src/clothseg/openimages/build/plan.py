@@ -3,7 +3,7 @@
 import itertools
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from clothseg.openimages.build.options import BuildOptions
 from clothseg.openimages.classes import ClassName
 from clothseg.openimages.hierarchy import Hierarchy
 from clothseg.openimages.layout import SplitFiles, split_files
-from clothseg.openimages.scan import IMAGE_ID
+from clothseg.openimages.scan import IMAGE_ID, BrokenRow
 from clothseg.openimages.tables import (
     BoxRow,
     ByPhoto,
@@ -23,6 +23,7 @@ from clothseg.openimages.tables import (
     read_boxes,
     read_credits,
     read_masks,
+    read_photos_without,
 )
 
 
@@ -37,6 +38,7 @@ class SplitSource:
         boxes: box rows, with and without a mask.
         present: ids of the photos in the folder.
         selected: ids of the photos to convert, in order.
+        broken: rows of the tables that were left out because their format is wrong.
         credit: author, licence, page and rotation by image id.
     """
 
@@ -46,13 +48,22 @@ class SplitSource:
     boxes: ByPhoto[BoxRow]
     present: frozenset[str]
     selected: list[str]
+    broken: list[BrokenRow]
     credit: Mapping[str, PhotoCredit]
 
 
-def load_sources(source: Path, mids: Sequence[str], options: BuildOptions) -> list[SplitSource]:
+def load_sources(
+    source: Path, selected: Sequence[ClassName], included: Mapping[str, Sequence[ClassName]], options: BuildOptions
+) -> list[SplitSource]:
     """Reads the tables of the splits that a build needs.
 
     These are train, validation unless train is split by a fraction, and test if it is asked for.
+
+    Args:
+        source: a folder of Open Images files.
+        selected: the classes.
+        included: the kinds that each of them includes, by its id.
+        options: of the build.
 
     Raises:
         DataError: a table or folder is missing or broken, or a photo is in two splits.
@@ -60,7 +71,10 @@ def load_sources(source: Path, mids: Sequence[str], options: BuildOptions) -> li
     splits = {"train": "train"}
     splits |= {} if options.val_fraction is not None else {"val": "validation"}
     splits |= {"test": "test"} if options.include_test else {}
-    sources = [_load_source(name, split_files(source, split), mids, options) for name, split in splits.items()]
+    sources = [
+        _load_source(name, split_files(source, split, photo_labels=options.keep_empty), selected, included, options)
+        for name, split in splits.items()
+    ]
     for one, other in itertools.combinations(sources, 2):
         both = set(one.selected) & set(other.selected)
         if both:
@@ -70,7 +84,14 @@ def load_sources(source: Path, mids: Sequence[str], options: BuildOptions) -> li
     return sources
 
 
-def _load_source(name: str, files: SplitFiles, mids: Sequence[str], options: BuildOptions) -> SplitSource:
+def _load_source(
+    name: str,
+    files: SplitFiles,
+    classes: Sequence[ClassName],
+    included: Mapping[str, Sequence[ClassName]],
+    options: BuildOptions,
+) -> SplitSource:
+    mids = [m.mid for c in classes for m in (c, *included[c.mid])]
     partitions = parse_partitions(options.partitions)
     with MaskArchive(files.source, files.split):
         pass  # raises at once if there are no masks at all
@@ -81,13 +102,24 @@ def _load_source(name: str, files: SplitFiles, mids: Sequence[str], options: Bui
     selected = set(masks.photos)
     if options.boxes_without_mask == "learn":
         selected |= set(boxes.photos) & present
-    if options.keep_empty:
-        selected |= present - set(boxes.photos)
+    broken: list[BrokenRow] = []
+    if options.keep_empty and files.photo_labels is None:
+        selected |= present - selected - set(boxes.photos)
+    elif options.keep_empty and files.photo_labels is not None:
+        verified, broken = read_photos_without(files.photo_labels, [c.mid for c in classes], partitions)
+        # chosen before looking which photos are there, so that a download can choose the same ones
+        selected |= present & set(first_empty(verified - set(boxes.photos), masks.photos))
     limit = _limit_before_split(options) if name == "train" else options.limit
     if limit is not None:
         selected = set(sorted(selected & present)[:limit])
     credit = read_credits(files.credits, selected & present)
-    return SplitSource(name, files, masks, boxes, frozenset(present), sorted(selected), credit)
+    broken = [*masks.broken, *boxes.broken, *broken]
+    return SplitSource(name, files, masks, boxes, frozenset(present), sorted(selected), broken, credit)
+
+
+def first_empty(empty: Collection[str], with_masks: Collection[str]) -> list[str]:
+    """Of photos without objects those that a dataset takes: the first by id, at most as many as have masks."""
+    return sorted(set(empty) - set(with_masks))[: len(with_masks)]
 
 
 def _limit_before_split(options: BuildOptions) -> int | None:

@@ -131,7 +131,10 @@ def _tables(sources: Sequence[SplitSource]) -> dict[str, Any]:
     """The tables by name and checksum. The path of the folder on this machine is not recorded."""
     source = sources[0].files.source
     files = [s.files for s in sources]
-    tables = [class_file(source), *(path for f in files for path in (f.masks, f.boxes, f.credits))]
+    tables = [
+        class_file(source),
+        *(path for f in files for path in (f.masks, f.boxes, f.credits, f.photo_labels) if path),
+    ]
     return {
         "folder": source.resolve().name,
         "splits": [f.split for f in files],

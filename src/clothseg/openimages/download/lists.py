@@ -89,7 +89,22 @@ def fetch_mask_list(job: DownloadJob, split: str) -> Path:
     Raises:
         DownloadError: it cannot be fetched.
     """
-    plan = _plan_table(job, job.publisher.table((sources.MASK_LIST.format(split=split),)), "MaskPath")
+    return _fetch_now(job, _plan_table(job, job.publisher.table((sources.MASK_LIST.format(split=split),)), "MaskPath"))
+
+
+def fetch_photo_labels(job: DownloadJob, split: str) -> Path | None:
+    """Fetches the list of classes that people verified on whole photos; None if that fails, or there is none."""
+    source = job.publisher.table((sources.PHOTO_LABELS.format(split=split),))
+    try:
+        return _fetch_now(job, _plan_table(job, source, "ImageID"))
+    except GoneError:
+        return None
+    except ClothsegError as error:
+        job.failed.append(Failure("table", split, source.name, str(error)))
+        return None
+
+
+def _fetch_now(job: DownloadJob, plan: TablePlan) -> Path:
     if not plan.existing:
         with job.open_bar(plan.name, plan.size or 0, in_bytes=True) as advance:
             _fetch(job, plan, as_progress(advance))

@@ -1,4 +1,4 @@
-"""The photos and masks that some classes need, from a mask list."""
+"""The photos and masks that some classes need, from a mask list, and photos without any of them."""
 
 import csv
 import re
@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 import polars as pl
 
 from clothseg.errors import DataError
+from clothseg.openimages.build.plan import first_empty
 from clothseg.openimages.download.remote_zip import is_unsafe
 from clothseg.openimages.tables import read_masks
 
@@ -35,7 +36,12 @@ class SplitRequest:
 
 
 def read_split_request(
-    path: Path, split: str, mids: Collection[str], partitions: Collection[str] | None, limit: int | None
+    path: Path,
+    split: str,
+    mids: Collection[str],
+    partitions: Collection[str] | None,
+    limit: int | None,
+    empty: Collection[str] = (),
 ) -> SplitRequest:
     """Reads the mask list at `path`.
 
@@ -45,13 +51,14 @@ def read_split_request(
         mids: ids of the classes.
         partitions: first digits of the image ids; None for all.
         limit: the maximum number of photos, the first by id; None for all.
+        empty: ids of photos that show none of the classes; as many are requested as a build takes.
 
     Raises:
         DataError: there is no such file or column, or too many rows are broken.
     """
     rows = read_masks(path, mids, partitions)
     broken = [str(row) for row in rows.broken]
-    photos = list(rows.photos)[:limit]
+    photos = sorted({*rows.photos, *first_empty(empty, rows.photos)})[:limit]
     frame = rows.frame if limit is None else rows.frame.filter(pl.col("ImageID").is_in(photos))
     masks: dict[str, set[str]] = {}
     for image_id, mask_path in frame.select("ImageID", "MaskPath").iter_rows():

@@ -24,6 +24,7 @@ from clothseg.openimages.download.ledger import Ledger
 from clothseg.openimages.download.lists import (
     ClassSelection,
     fetch_mask_list,
+    fetch_photo_labels,
     fetch_tables,
     plan_tables,
     save_class_files,
@@ -34,7 +35,7 @@ from clothseg.openimages.download.photos import Original, fetch_photo, plan_phot
 from clothseg.openimages.download.plan import ArchivePlan, DownloadPlan, DownloadSummary, Failure, PhotoPlan
 from clothseg.openimages.download.request import SplitRequest, read_split_request
 from clothseg.openimages.download.sources import SPLITS, Publisher
-from clothseg.openimages.tables import parse_partitions
+from clothseg.openimages.tables import parse_partitions, read_photos_without
 
 FAILED = "download-failed.csv"
 
@@ -52,6 +53,7 @@ def download(
     splits: Sequence[str] = ("train", "validation"),
     partitions: str | None = None,
     limit: int | None = None,
+    keep_empty: bool = False,
     source_url: str | None = None,
     workers: int = 8,
     retry_policy: RetryPolicy | None = None,
@@ -70,10 +72,11 @@ def download(
         splits: some of `train`, `validation`, `test`.
         partitions: first hex digits of the image ids, as `f`, `0,f` or `0-3`; None for all.
         limit: the maximum number of photos in a split, the first by id; None for all.
+        keep_empty: also fetch the photos that `build_dataset` takes with this option, and the list that names them.
         source_url: a mirror of all files; None for the public addresses.
         workers: number of simultaneous requests, 1 to 64.
         retry_policy: attempts and waits.
-        dry_run: fetch only the class names and mask lists, which the plan needs.
+        dry_run: fetch only the class names and the lists of masks and of photo labels, which the plan needs.
         show_plan: gets the plan before anything of it is fetched.
         open_bar: opens progress bars.
 
@@ -96,7 +99,9 @@ def download(
             job = DownloadJob(out, client, publisher, ledger, workers, open_bar)
             try:
                 save_class_files(out, selection.files, ledger)
-                requests = [_read_request(job, split, selection, digits, limit) for split in splits]
+                requests = [
+                    _read_request(job, split, selection, digits, limit, keep_empty=keep_empty) for split in splits
+                ]
                 plan = _plan(job, selection, requests)
                 show_plan(plan)
                 fetched = Counter[str]()
@@ -125,9 +130,20 @@ def _check_options(out: Path, splits: Sequence[str], limit: int | None, workers:
 
 
 def _read_request(
-    job: DownloadJob, split: str, selection: ClassSelection, digits: Collection[str] | None, limit: int | None
+    job: DownloadJob,
+    split: str,
+    selection: ClassSelection,
+    digits: Collection[str] | None,
+    limit: int | None,
+    *,
+    keep_empty: bool,
 ) -> SplitRequest:
-    request = read_split_request(fetch_mask_list(job, split), split, selection.mids, digits, limit)
+    labels = fetch_photo_labels(job, split) if keep_empty else None
+    empty: Collection[str] = ()
+    if labels is not None:
+        empty, broken = read_photos_without(labels, [c.mid for c in selection.classes], digits)
+        job.failed += [Failure("row", split, labels.name, str(row)) for row in broken]
+    request = read_split_request(fetch_mask_list(job, split), split, selection.mids, digits, limit, empty)
     for message in request.broken:
         job.failed.append(Failure("row", split, f"{split}-annotations-object-segmentation.csv", message))
     return request

@@ -18,6 +18,7 @@ CLASS_NAMES = ("v5/class-descriptions-boxable.csv",)
 SEGMENTABLE = ("v5/classes-segmentation.txt",)
 HIERARCHY = ("2018_04/bbox_labels_600_hierarchy.json",)
 MASK_LIST = "v5/{split}-annotations-object-segmentation.csv"
+PHOTO_LABELS = "v5/{split}-annotations-human-imagelabels-boxable.csv"
 MASK_ZIP = "v5/{split}-masks/{split}-masks-{partition}.zip"
 PHOTO = "{split}/{image_id}.jpg"
 
