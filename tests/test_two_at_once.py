@@ -1,13 +1,12 @@
 """Two commands that write to one folder at the same time: one is refused, and nothing is mixed or lost."""
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from bad_photos import photo
+from fresh_process import FreshProcesses
 from tiny_network import TINY_NETWORK
 
 from clothseg.config import Config
@@ -48,15 +47,6 @@ def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder.path
 
 
-def start(*words: object) -> "subprocess.Popen[str]":
-    """Starts a command, whose messages are read later."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        [sys.executable, "-m", "clothseg", *map(str, words)],
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment,
-    )  # fmt: skip
-
-
 def files_of(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
@@ -73,15 +63,17 @@ def words_for(command: str, data: Path, run: Path, out: Path) -> list[object]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["predict", "cutout", "fit", "build"])
-def test_two_commands_at_once_give_one_result(command: str, data: Path, run: Path, tmp_path: Path) -> None:
+def test_two_commands_at_once_give_one_result(
+    command: str, data: Path, run: Path, tmp_path: Path, fresh_torch: FreshProcesses
+) -> None:
     """One of them does the work as if it were alone; the other one says why it does not."""
     alone, both = tmp_path / "alone" / "out", tmp_path / "both" / "out"
-    first = start(*words_for(command, data, run, alone))
-    assert first.wait() == 0, first.communicate()
-    pair = [start(*words_for(command, data, run, both)) for _ in range(2)]
-    errors = [process.communicate()[1] for process in pair]
-    assert sorted(process.returncode for process in pair) == [0, 2], errors
-    refusal = next(error for process, error in zip(pair, errors, strict=True) if process.returncode == 2)
+    first = fresh_torch.run(words_for(command, data, run, alone))
+    assert first.wait() == 0, first.stderr
+    pair = [fresh_torch.start(words_for(command, data, run, both)) for _ in range(2)]
+    codes = [process.wait() for process in pair]
+    assert sorted(codes) == [0, 2], [process.stderr for process in pair]
+    refusal = pair[codes.index(2)].stderr
     assert "another" in refusal or "exists already" in refusal
     assert len(refusal.strip().splitlines()) == 1
     assert files_of(both).keys() == files_of(alone).keys()
@@ -98,20 +90,20 @@ def test_a_folder_that_appears_in_the_meantime_is_not_replaced(tmp_path: Path) -
 
 
 def test_a_training_a_learning_curve_and_an_evaluation_are_refused_while_another_writes(
-    data: Path, run: Path, tmp_path: Path
+    data: Path, run: Path, tmp_path: Path, fresh_torch: FreshProcesses
 ) -> None:
     for out, words in (
         (tmp_path / "run", ["fit", data, "--out", tmp_path / "run", *SETTINGS]),
         (tmp_path / "curve", ["learning-curve", data, "--out", tmp_path / "curve", "--parts", "3,1", *SETTINGS]),
     ):
         with folder_lock(out):
-            process = start(*words, "--quiet", "--overwrite")
-            error = process.communicate()[1]
-        assert (process.returncode, error.count("another command is writing to this folder")) == (2, 1), error
+            process = fresh_torch.run([*words, "--quiet", "--overwrite"])
+        error = process.stderr
+        assert (process.wait(), error.count("another command is writing to this folder")) == (2, 1), error
         assert not out.exists()
     before = files_of(run)
     with folder_lock(run, "evaluation"):
-        process = start("evaluate", run, data, "--quiet")
-        error = process.communicate()[1]
-    assert (process.returncode, error.count("another command is writing to this folder")) == (2, 1), error
+        process = fresh_torch.run(["evaluate", run, data, "--quiet"])
+    error = process.stderr
+    assert (process.wait(), error.count("another command is writing to this folder")) == (2, 1), error
     assert files_of(run) == before

@@ -3,14 +3,15 @@
 import json
 import os
 import random
-import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import polars
 import pytest
+from fresh_process import FreshProcesses
 from pycocotools import mask as referee
 from stub_network import CLASSES, SHARD_SIZE, StubSource, stub_find
 
@@ -167,9 +168,19 @@ def test_a_stop_leaves_complete_shards_and_the_same_call_continues(
     assert files_in(tmp_path / "out") == files_in(tmp_path / "whole")
 
 
+@pytest.fixture(scope="module")
+def stub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FreshProcesses]:
+    """Starts the stub as a program."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+        processes = FreshProcesses(tmp_path_factory.mktemp("stub"), "import stub_network")
+        yield processes
+        processes.close()
+
+
 @pytest.mark.parametrize("processes", [1, 2])
 def test_after_any_number_of_kills_the_bytes_are_those_of_a_run_without(
-    tmp_path: Path, run: Run, processes: int
+    tmp_path: Path, run: Run, stub: FreshProcesses, processes: int
 ) -> None:
     """SIGKILL at random moments, while files are written."""
     for number in range(48):
@@ -179,11 +190,10 @@ def test_after_any_number_of_kills_the_bytes_are_those_of_a_run_without(
     (tmp_path / "list.txt").write_text(names)
     run(tmp_path / "list.txt", tmp_path / "whole")
     out, generator, kills = tmp_path / "out", random.Random(7), 0
-    command = [sys.executable, "-c", "import stub_network; stub_network.main()", str(tmp_path / "list.txt"), str(out)]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    words = [tmp_path / "list.txt", out, *([2] if processes == 2 else [])]
     for _ in range(40):
         before = files_in(out) if out.exists() else {}
-        process = subprocess.Popen([*command, *(["2"] if processes == 2 else [])], env=environment)
+        process = stub.start(words, code="import stub_network; stub_network.main()")
         while process.poll() is None and len(list(out.rglob("*.*"))) <= len(before):
             time.sleep(0.001)
         time.sleep(generator.random() * 0.03)

@@ -1,13 +1,11 @@
 """What the shell offers after TAB, asked as the shells ask, in a process of its own."""
 
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from fresh_process import FreshProcesses
 
 from clothseg.config import Config, preset_names
 from clothseg.models import MaskRCNN
@@ -16,18 +14,11 @@ from clothseg.runs import RunFolder
 from .conftest import TINY
 
 Offered = Callable[..., list[str]]
-CODE = (
-    "import atexit, sys\n"
-    "heavy = ('torch', 'onnxruntime', 'matplotlib')\n"
-    "atexit.register(lambda: open('heavy.txt', 'w').write(' '.join(n for n in heavy if n in sys.modules)))\n"
-    "from clothseg.cli import main\n"
-    "sys.argv = ['clothseg']\n"
-    "main()\n"
-)
+HEAVY = {"torch", "onnxruntime", "matplotlib"}
 
 
 @pytest.fixture
-def offered(tmp_path: Path) -> Offered:
+def offered(fresh: FreshProcesses, tmp_path: Path) -> Offered:
     """What bash is offered for these words, the last of which is being typed. Refuses heavy imports."""
 
     def ask(*words: str, shell: str = "bash") -> list[str]:
@@ -35,16 +26,9 @@ def offered(tmp_path: Path) -> Offered:
         asked = {"_CLOTHSEG_COMPLETE": f"complete_{shell}", "COMP_CWORD": str(len(words)), "COMP_WORDS": " ".join(line)}
         asked["_TYPER_COMPLETE_ARGS"] = " ".join(line)  # how the others say it
         asked |= {"_TYPER_COMPLETE_FISH_ACTION": "get-args", "_TYPER_COMPLETE_WORD_TO_COMPLETE": words[-1]}
-        done = subprocess.run(
-            [sys.executable, "-c", CODE],
-            cwd=tmp_path,
-            env=os.environ | asked,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = fresh.run([], tmp_path, environment=asked)
         assert done.stderr == ""
-        assert (tmp_path / "heavy.txt").read_text() == ""
+        assert done.modules & HEAVY == set()
         return done.stdout.split() if shell == "bash" else [done.stdout]
 
     return ask
@@ -132,10 +116,8 @@ def test_other_shells(shell: str, offered: Offered) -> None:
     assert "small-yolact" in offered("fit", "data", "--config", "small-y", shell=shell)[0]
 
 
-def test_the_script_for_a_shell_is_printed(tmp_path: Path) -> None:
-    asked = {"_CLOTHSEG_COMPLETE": "source_bash"}
-    done = subprocess.run(
-        [sys.executable, "-c", CODE], cwd=tmp_path, env=os.environ | asked, capture_output=True, text=True, check=True
-    )
+def test_the_script_for_a_shell_is_printed(fresh: FreshProcesses, tmp_path: Path) -> None:
+    done = fresh.run([], tmp_path, environment={"_CLOTHSEG_COMPLETE": "source_bash"})
+    assert done.wait() == 0
     assert "complete -o default -F" in done.stdout
-    assert (tmp_path / "heavy.txt").read_text() == ""
+    assert done.modules & HEAVY == set()

@@ -2,7 +2,6 @@
 
 import errno
 import json
-import os
 import re
 import signal
 import subprocess
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from bad_photos import photo
+from fresh_process import FreshProcesses
 
 from clothseg.cli.failures import ISSUES
 from clothseg.config import Config
@@ -28,6 +28,7 @@ def fail_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     monkeypatch.setattr("clothseg.config.Config.load", load)
 
 
+PHOTOS = 200
 FAILURES = [
     (KeyError("x"), 3, "KeyError"),
     (RecursionError("too deep"), 3, "RecursionError"),
@@ -109,37 +110,39 @@ def test_a_full_disk_behind_stdout_is_an_error() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signal SIGINT for one process")
-def test_a_stopped_prediction_is_one_line_and_is_kept(tmp_path: Path) -> None:
+def test_a_stopped_prediction_is_one_line_and_is_kept(fresh_torch: FreshProcesses, tmp_path: Path) -> None:
     MaskRCNN(Config.load("demo", TINY)).build(["Suit"]).save(tmp_path / "net.safetensors")
-    for number in range(300):
+    for number in range(PHOTOS):
         photo(tmp_path / f"{number}.png", number)
     words = ["predict", str(tmp_path / "net.safetensors"), f"{tmp_path}/*.png", "--out", str(tmp_path / "found")]
     done = [0]
     for number in (signal.SIGINT, signal.SIGTERM):
-        process = subprocess.Popen([sys.executable, "-m", "clothseg", *words], stderr=subprocess.PIPE)
+        process = fresh_torch.start(words)
         while process.poll() is None and len(list((tmp_path / "found").glob("0*.png"))) <= done[-1]:
-            time.sleep(0.05)
-        os.kill(process.pid, number)
-        lines = (process.communicate()[1] or b"").decode().splitlines()
-        assert process.returncode == 1
-        assert re.match(r"stopped: \d+ of 300 photos and videos are done.*the same command continues", lines[-1])
-        assert lines[:-1] == ([f"continuing: {done[-1]} of 300 were done before"] if done[-1] else [])
+            time.sleep(0.01)
+        process.send_signal(number)
+        assert process.wait() == 1
+        lines = process.stderr.splitlines()
+        assert re.match(rf"stopped: \d+ of {PHOTOS} photos and videos are done.*the same command continues", lines[-1])
+        assert lines[:-1] == ([f"continuing: {done[-1]} of {PHOTOS} were done before"] if done[-1] else [])
         done.append(len(json.loads((tmp_path / "found" / "images.json").read_text())["images"]))
-    assert 0 < done[1] < done[2] < 300
+    assert 0 < done[1] < done[2] < PHOTOS
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals for one process")
 @pytest.mark.parametrize(("number", "words"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "ended from outside")])
-def test_a_signal_elsewhere_is_one_line_and_leaves_nothing(tmp_path: Path, number: signal.Signals, words: str) -> None:
+def test_a_signal_elsewhere_is_one_line_and_leaves_nothing(
+    fresh: FreshProcesses, tmp_path: Path, number: signal.Signals, words: str
+) -> None:
     """`dataset build` of the sample, stopped as soon as its temporary folder is there."""
     command = ["dataset", "build", "sample", "--out", str(tmp_path / "data")]
-    process = subprocess.Popen([sys.executable, "-m", "clothseg", *command], stderr=subprocess.PIPE)
+    process = fresh.start(command)
     while process.poll() is None and not any(tmp_path.iterdir()):
-        time.sleep(0.02)
-    os.kill(process.pid, number)
-    (line,) = process.communicate()[1].decode().splitlines()
+        time.sleep(0.01)
+    process.send_signal(number)
+    assert process.wait() == 1
+    (line,) = process.stderr.splitlines()
     assert line.startswith(f"stopped: {words}")
-    assert process.returncode == 1
     assert not (tmp_path / "data").exists()
 
 

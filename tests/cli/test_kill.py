@@ -1,14 +1,13 @@
 """`predict` and `cutout`, killed with SIGKILL: the same command again gives the folder of an uninterrupted one."""
 
-import os
 import random
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from fresh_process import FreshProcesses
 from PIL import Image
 
 from clothseg.config import Config
@@ -16,7 +15,7 @@ from clothseg.models import MaskRCNN
 
 from .conftest import TINY
 
-PHOTOS = 60
+PHOTOS = 40
 COMMANDS: dict[str, list[str]] = {
     "predict": ["--format", "coco", "--format", "pictures", "--format", "csv", "--format", "class-maps"],
     "cutout": ["--score-threshold", "0"],
@@ -61,19 +60,19 @@ def files_in(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_killed_command_continues(command: str, place: Path, tmp_path: Path) -> None:
+def test_a_killed_command_continues(command: str, place: Path, tmp_path: Path, fresh_torch: FreshProcesses) -> None:
     if sys.platform == "win32":
         pytest.skip("Windows has no SIGKILL")
     words = [command, "network.safetensors", "photos", "--quiet", "--device", "cpu", *COMMANDS[command]]
 
     def run(out: Path, kill_after: int | None = None) -> int:
-        begin = ["-m", "clothseg"] if kill_after is None else ["-c", KILLED, str(out), str(kill_after)]
-        done = subprocess.run(
-            [sys.executable, *begin, *words, "--out", str(out)], cwd=place, env=os.environ | {"OMP_NUM_THREADS": "1"},
-            stderr=subprocess.PIPE, check=False,
-        )  # fmt: skip
-        assert done.returncode in {0, -signal.SIGKILL}, done.stderr.decode()
-        return done.returncode
+        command = [*words, "--out", str(out)]
+        if kill_after is None:
+            done = fresh_torch.run(command, place)
+        else:
+            done = fresh_torch.run([out, kill_after, *command], place, code=KILLED)
+        assert done.wait() in {0, -signal.SIGKILL}, done.stderr
+        return done.wait()
 
     assert run(tmp_path / "whole") == 0
     rng = random.Random(command)

@@ -3,12 +3,11 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from fresh_process import FreshProcesses
 
 from clothseg import sample
 from clothseg.config import Config
@@ -25,22 +24,12 @@ Called = tuple[int, set[str], str]
 
 
 @pytest.fixture
-def call(tmp_path: Path) -> Callable[..., Called]:
+def call(fresh: FreshProcesses, tmp_path: Path) -> Callable[..., Called]:
     """Runs `clothseg` with these words in a process of its own, in the folder of the test."""
 
     def called(*words: object) -> Called:
-        code = (
-            "import atexit, json, sys\n"
-            "atexit.register(lambda: open('modules.json', 'w').write(json.dumps(list(sys.modules))))\n"
-            "from clothseg.cli import main\n"
-            f"sys.argv = {['clothseg', *map(str, words)]!r}\n"
-            "main()\n"
-        )
-        environment = os.environ | {"OMP_NUM_THREADS": "1"}
-        done = subprocess.run(
-            [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-        )
-        return done.returncode, set(json.loads((tmp_path / "modules.json").read_text())), done.stderr
+        done = fresh.run(words, tmp_path)
+        return done.wait(), done.modules, done.stderr
 
     return called
 

@@ -1,14 +1,13 @@
 """A `clothseg fit` that is killed with SIGKILL resumes bit for bit."""
 
-import os
 import random
-import subprocess
-import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from fresh_process import FreshProcesses, Process
 from safetensors.torch import load_file
 
 from clothseg import sample
@@ -18,11 +17,12 @@ from clothseg.training import read_checkpoint, read_history
 
 from .conftest import CLASSES
 
+Start = Callable[..., Process]
 CONFIG = """
 extends: demo
 weights: random
 input: {height: 96, width: 64}
-backbone: {name: resnet18, frozen_stages: 2, norm: group}
+backbone: {name: timm/test_efficientnet, frozen_stages: 2}
 network:
   fpn: {channels: 16}
   box_head: {fc_dim: 32, dropout: 0.2}
@@ -51,32 +51,33 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def start(data: Path, run: Path, *options: str) -> "subprocess.Popen[bytes]":
-    settings = () if "--resume" in options else ("--config", str(data.parent / "tiny.yaml"))
-    command = [sys.executable, "-m", "clothseg", "fit", str(data), "--out", str(run), "--quiet", *settings, *options]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}  # the same order of sums in both runs
-    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
+@pytest.fixture(scope="module")
+def start(data: Path, fresh_torch: FreshProcesses) -> Start:
+    """Starts a training in a process with one thread: the same order of sums in all runs."""
+
+    def started(run: Path, *options: str) -> Process:
+        settings = () if "--resume" in options else ("--config", data.parent / "tiny.yaml")
+        return fresh_torch.start(["fit", data, "--out", run, "--quiet", *settings, *options])
+
+    return started
 
 
-def finish(data: Path, run: Path, *options: str) -> None:
-    process = start(data, run, *options)
-    _, stderr = process.communicate()
-    assert process.returncode == 0, stderr.decode()
+def finish(process: Process) -> None:
+    assert process.wait() == 0, process.stderr
 
 
-def kill_when(process: "subprocess.Popen[bytes]", seen: Path, pattern: str, count: int = 1) -> bool:
+def kill_when(process: Process, seen: Path, pattern: str, count: int = 1) -> bool:
     """Kills the process as soon as `count` files match; False if the process ended before."""
     while process.poll() is None:
         if seen.is_dir() and len(list(seen.glob(pattern))) >= count:
             process.kill()
-            process.communicate()
+            process.wait()
             return True
         time.sleep(0.001)
-    process.communicate()
     return False
 
 
-def wait_for_another(checkpoint: Path, process: "subprocess.Popen[bytes]") -> None:
+def wait_for_another(checkpoint: Path, process: Process) -> None:
     before = checkpoint.stat().st_mtime_ns
     while process.poll() is None:
         try:
@@ -101,29 +102,29 @@ def assert_same(one: Path, other: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("whole") / "run"
-    finish(data, run)
+    finish(start(run))
     return run
 
 
-def test_a_run_killed_while_it_writes_a_checkpoint_resumes_exactly(data: Path, whole: Path, tmp_path: Path) -> None:
+def test_a_run_killed_while_it_writes_a_checkpoint_resumes_exactly(start: Start, whole: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    process = start(data, run)
+    process = start(run)
     folder = RunFolder(run).last.parent
     while process.poll() is None and not (folder / "last-previous.pt").exists():
         time.sleep(0.001)  # until two checkpoints are written
     assert kill_when(process, folder, ".*.pt")  # the temporary name of a file that is being written
-    finish(data, run, "--resume")
+    finish(start(run, "--resume"))
     assert_same(whole, run)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
-def test_a_run_killed_at_random_moments_resumes_exactly(seed: int, data: Path, whole: Path, tmp_path: Path) -> None:
+def test_a_run_killed_at_random_moments_resumes_exactly(seed: int, start: Start, whole: Path, tmp_path: Path) -> None:
     run, random_numbers = tmp_path / "run", random.Random(seed)
     folder = RunFolder(run)
-    process, killed = start(data, run), 0
+    process, killed = start(run), 0
     while process.poll() is None and not folder.last.is_file():
         time.sleep(0.01)
     for _ in range(6):
@@ -133,13 +134,13 @@ def test_a_run_killed_at_random_moments_resumes_exactly(seed: int, data: Path, w
         if process.poll() is None:
             process.kill()
             killed += 1
-        process.communicate()
+        process.wait()
         step = read_checkpoint(folder.last).step if folder.last.is_file() else 0
-        process = start(data, run, "--resume")
+        process = start(run, "--resume")
         while process.poll() is None and "resuming at step" not in folder.log.read_text().splitlines()[-1]:
             time.sleep(0.01)
         print(f"killed at step {step}")
-    process.communicate()
-    finish(data, run, "--resume")
+    process.wait()
+    finish(start(run, "--resume"))
     assert killed
     assert_same(whole, run)
