@@ -88,6 +88,7 @@ class ShardOptions:
         for name in (*photos, out):
             if is_url(name):
                 raise ClothsegError(f"{name}: a web address; {how}, or download the photos first")
+        for name in photos:
             if suffix_of(name) in LIST_SUFFIXES and Path(name).is_file():
                 raise ClothsegError(f"{name}: a list of photos; {how}")
 
