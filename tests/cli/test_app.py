@@ -67,6 +67,25 @@ def test_paragraphs_of_the_help_have_no_line_breaks(
     assert "of another run." in paragraph
 
 
+WITH_COMMANDS = {
+    "dataset": ("classes", "stats", "download", "build", "import", "export", "check", "show"),
+    "weights": ("inspect", "convert", "download"),
+    "config": ("show",),
+}
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_help_of_a_small_terminal_has_whole_names(
+    name: str, run_command: RunCommand, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    for below in WITH_COMMANDS.get(name, ("",)):
+        assert run_command(*f"{name} {below}".split(), "--help") == 0
+        shown = capsys.readouterr().out
+        assert "…" not in shown
+        assert max(map(len, shown.splitlines())) <= 80
+
+
 @pytest.fixture
 def cyrillic(tmp_path: Path) -> Path:
     """A dataset with one photo, and a class whose name cp1252 cannot encode."""

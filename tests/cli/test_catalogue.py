@@ -102,6 +102,7 @@ REFUSED = {
     "shard without a table": (("PHOTOS", "--shard", "1/2"), "--shard: only for catalogues; add --format parquet"),
     "several options": (("PHOTOS", "--shard-size", 2, "--engine", "ray"), "--shard-size, --engine ray: only for"),
     "list": (("list.csv",), "list.csv: a list of photos; add --format parquet"),
+    "results where a list is": (("PHOTOS", "--out", "list.csv"), "list.csv exists already"),
     "address": (("s3://shop/photos/",), "s3://shop/photos/: a web address; add --format parquet"),
     "address of the results": (("PHOTOS", "--out", "s3://shop/out"), "s3://shop/out: a web address"),
     "two formats": (("PHOTOS", "--format", "parquet", "--format", "coco"), "--format parquet cannot be combined"),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from clothseg.dataset.photo_search import find_photos
+from clothseg.dataset.photo_search import find_photos, with_photos_below
 from clothseg.errors import DataError, PhotoError
 from clothseg.photos import SUFFIXES, read_photo
 
@@ -91,6 +91,22 @@ def test_folders_in_folders_and_patterns(tmp_path: Path) -> None:
     ):
         with pytest.raises(PhotoError, match=message):
             found(wrong)
+
+
+def test_a_folder_with_more_photos_below_is_known(tmp_path: Path) -> None:
+    for name in (
+        "both/a.jpg",
+        "both/b/c/d.JPG",
+        "flat/a.jpg",
+        "flat/notes/b.txt",
+        "flat/.hidden/c.jpg",
+        "deep/b/a.jpg",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "deep" / "x.jpg").mkdir()  # a folder that has the name of a photo
+    places = [tmp_path / name for name in ("both", "flat", "deep", "both/a.jpg", "missing")]
+    assert with_photos_below(places) == [tmp_path / "both"]
 
 
 def test_two_spellings_of_one_file_are_one_photo(tmp_path: Path) -> None:

@@ -64,3 +64,5 @@ def test_results_files_alone_name_no_dataset(folder: Path) -> None:
     assert shared_data([folder / "run", folder / "fewer.json"]) == folder / "data"
     with pytest.raises(RunError, match="name it with --data"):
         shared_data([folder / "fewer.json"])
+    with pytest.raises(RunError, match="nowhere: no such run"):
+        shared_data([folder / "run", folder / "nowhere"])

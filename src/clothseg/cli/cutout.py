@@ -21,6 +21,7 @@ from clothseg.cli.inputs import (
     Recursive,
     ThresholdOf,
     Thresholds,
+    search_photos,
     selection_settings,
 )
 from clothseg.cli.shard_options import (
@@ -35,7 +36,6 @@ from clothseg.cli.shard_options import (
 )
 from clothseg.cli.terminal import ERRORS, LOADING, fail_for_unread, opening, progress_bar, waiting, walk
 from clothseg.counting import counted
-from clothseg.dataset.photo_search import find_photos
 from clothseg.devices import check_device_name
 from clothseg.errors import ClothsegError
 from clothseg.exported import ExportedModel, is_onnx
@@ -74,7 +74,9 @@ def cutout(
             help="Only garments of this class, repeatable. Default: all classes.",
         ),
     ] = None,
-    score_threshold: Annotated[float, typer.Option(min=0, max=1, help="Lowest score of a garment.")] = 0.5,
+    score_threshold: Annotated[
+        float, typer.Option(min=0, max=1, metavar="SCORE", help="Lowest score of a garment.")
+    ] = 0.5,
     threshold: ThresholdOf = None,
     thresholds: Thresholds = None,
     class_agnostic_nms_iou: ClassAgnosticNms = None,
@@ -83,16 +85,22 @@ def cutout(
         bool, typer.Option("--full-frame", help="Write PNGs of the photo's size, not trimmed to the garment.")
     ] = False,
     edges: Annotated[
-        Edges, typer.Option(help="How to find the edges of garments: regions of even colour, or GrabCut in a band.")
+        Edges,
+        typer.Option(
+            metavar="METHOD", help="How to find edges: regions, of even colour, or grabcut, GrabCut in a band."
+        ),
     ] = "regions",
     min_part: Annotated[
-        float, typer.Option(min=0, max=1, help="Drop separate parts below this share of the garment's area.")
+        float,
+        typer.Option(min=0, max=1, metavar="SHARE", help="Drop separate parts below this share of the garment's area."),
     ] = 0.01,
     min_hole: Annotated[
-        float, typer.Option(min=0, max=1, help="Close holes below this share of the garment's area.")
+        float, typer.Option(min=0, max=1, metavar="SHARE", help="Close holes below this share of the garment's area.")
     ] = 0.001,
     device: Device = "auto",
-    devices: Annotated[int, typer.Option(min=1, help="With --format: processes, or GPUs, that share the photos.")] = 1,
+    devices: Annotated[
+        int, typer.Option(min=1, metavar="N", help="With --format: processes, or GPUs, that share the photos.")
+    ] = 1,
     gallery: Gallery = True,
     overwrite: Overwrite = False,
     shard_size: ShardSize = None,
@@ -136,7 +144,7 @@ def cutout(
     if known := exported.classes if exported else check_model(run, overrides=settings):
         for name in classes or ():
             class_number(name, known, option="--class", ignore_case=True)
-    paths = find_photos(photos, recursive=recursive)
+    paths = search_photos(photos, recursive=recursive, quiet=quiet)
     one_file = out.suffix.lower() in SUFFIXES and not out.is_dir()
     if one_file:
         require_one_photo(paths, out)

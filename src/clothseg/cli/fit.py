@@ -88,7 +88,7 @@ def fit(
         bool,
         typer.Option(
             "--overfit-one-image",
-            help="Only test whether one photo is learned; writes OUT-overfit-one-image.png.",
+            help="Only test whether one photo is learned; writes a picture of it beside --out.",
         ),
     ] = False,
     quiet: Quiet = False,

@@ -2,9 +2,10 @@
 
 import csv
 import json
+import os
 from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -12,6 +13,7 @@ from rich.markup import escape
 from clothseg import sample
 from clothseg.cli.completion import classes_of_source, devices, setting_names, thresholds_of_run
 from clothseg.cli.terminal import ERRORS
+from clothseg.dataset.photo_search import find_photos, with_photos_below
 from clothseg.devices import check_device_name
 from clothseg.errors import ClothsegError
 from clothseg.paths import Wanted, require_path
@@ -31,9 +33,9 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
-        metavar="SECTION.KEY=VALUE",
+        metavar="KEY=VALUE",
         autocompletion=setting_names,
-        help="Change a setting, repeatable; list all: clothseg config show demo.",
+        help="Change a setting, such as train.epochs=2, repeatable; list all: clothseg config show demo.",
     ),
 ]
 WeightsSettings = Annotated[
@@ -51,8 +53,8 @@ Device = Annotated[
     typer.Option(
         callback=check_device_name,
         autocompletion=devices,
-        metavar="auto|cpu|cuda|cuda:1|mps",
-        help="Where the network runs. auto takes the GPU if there is one.",
+        metavar="DEVICE",
+        help="Where the network runs: cpu, cuda, cuda:1, mps, or auto: on the GPU if there is one.",
     ),
 ]
 Compile = Annotated[
@@ -94,12 +96,25 @@ ClassAgnosticNms = Annotated[
     float | None,
     typer.Option(
         "--class-agnostic-nms",
-        min=0.01,
+        min=0,
         max=1,
         metavar="IOU",
         help="Where masks of different classes overlap by this IoU, keep only the one with the higher score.",
     ),
 ]
+
+
+def search_photos(inputs: list[Path], *, recursive: bool, quiet: bool, **how: Any) -> list[Path]:
+    """The photos that the inputs name, as `find_photos` finds them; says where subfolders have more.
+
+    Raises:
+        ClothsegError: see `find_photos`.
+    """
+    found = find_photos(inputs, recursive=recursive, **how)
+    if not recursive and not quiet and os.environ.get("RANK", "0") == "0":  # torchrun starts one for each GPU
+        for folder in with_photos_below(inputs):
+            ERRORS.print(escape(f"{folder}: only the photos directly in it; --recursive searches its subfolders too"))
+    return found
 
 
 def folder_called(source: Path) -> Path:

@@ -26,6 +26,7 @@ from clothseg.cli.inputs import (
     Thresholds,
     WeightsSettings,
     compile_network,
+    search_photos,
     selection_settings,
     split_names,
 )
@@ -45,7 +46,6 @@ from clothseg.cli.shard_options import (
 )
 from clothseg.cli.terminal import ERRORS, fail_for_unread, opening, progress_bar, walk
 from clothseg.counting import counted
-from clothseg.dataset.photo_search import find_photos
 from clothseg.dataset.prelabel_files import PHOTOS_URL, SHOWN_FROM, LabelFormat, write_prelabels
 from clothseg.devices import check_device_name, resolve_device
 from clothseg.exported import ExportedModel, is_onnx
@@ -79,13 +79,18 @@ def predict(
         list[PredictFormat] | None,
         typer.Option(
             "--format",
-            help="What to write; repeat for several. Default: coco and pictures. For catalogues: parquet or jsonl.",
+            metavar="FORMAT",
+            help="What to write: coco, pictures, csv, class-maps, instance-maps; repeat for several. Default: coco and "
+            "pictures. For catalogues: parquet or jsonl.",
         ),
     ] = None,
     score_threshold: Annotated[
         float | None,
         typer.Option(
-            min=0, max=1, help="Leave out detections with a lower score. Default: 0.5 for pictures, maps and labels."
+            min=0,
+            max=1,
+            metavar="SCORE",
+            help="Leave out detections with a lower score. Default: 0.5 for pictures, maps and labels.",
         ),
     ] = None,
     threshold: ThresholdOf = None,
@@ -93,25 +98,36 @@ def predict(
     class_agnostic_nms_iou: ClassAgnosticNms = None,
     recursive: Recursive = False,
     split: Annotated[str | None, typer.Option(help="Only this split of a dataset. Default: all its photos.")] = None,
-    batch: Annotated[int, typer.Option(min=1, max=1024, help="Number of photos that are processed together.")] = 1,
-    frame_stride: Annotated[int, typer.Option(min=1, help="Process every Nth frame of a video.")] = 1,
+    batch: Annotated[
+        int, typer.Option(min=1, max=1024, metavar="N", help="Number of photos that are processed together.")
+    ] = 1,
+    frame_stride: Annotated[int, typer.Option(min=1, metavar="N", help="Process every Nth frame of a video.")] = 1,
     device: Device = "auto",
-    devices: Annotated[int, typer.Option(min=1, help="Share the photos between this many GPUs or CPU processes.")] = 1,
+    devices: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Share the photos between this many GPUs or CPU processes.")
+    ] = 1,
     config: WeightsSettings = None,
     overrides: Overrides = None,
     class_names: ClassNames = None,
     labels: Annotated[
         list[LabelFormat] | None,
-        typer.Option(help="Also write labels-FORMAT.json for a labelling tool (coco for CVAT); repeat for several."),
+        typer.Option(
+            metavar="FORMAT",
+            help="Also write labels-FORMAT.json for a labelling tool: coco or coco-rle for CVAT, label-studio; repeat "
+            "for several.",
+        ),
     ] = None,
-    photos_url: Annotated[str, typer.Option(help="Prefix of the photos' names in Label Studio.")] = PHOTOS_URL,
+    photos_url: Annotated[
+        str,
+        typer.Option(show_default="that of its local files", help="Prefix of the photos' addresses in Label Studio."),
+    ] = PHOTOS_URL,
     rank_for_labelling: Annotated[
         bool,
         typer.Option("--rank-for-labelling", help="Write ranking.csv: the photos in the order in which to label them."),
     ] = False,
     label_first: Annotated[
         int | None,
-        typer.Option(min=1, help="With --rank-for-labelling: copy the first N photos and predict only on these."),
+        typer.Option(min=1, metavar="N", help="Copy the first N photos of the ranking, and predict only on these."),
     ] = None,
     gallery: Gallery = True,
     overwrite: Overwrite = False,
@@ -163,7 +179,8 @@ def predict(
     check_device_name(device)
     if exported is None:
         check_model(run, config, settings, names)
-    paths = find_photos(photos, recursive=recursive, suffixes=SUFFIXES | videos.SUFFIXES, datasets=True, split=split)
+    paths = search_photos(photos, recursive=recursive, quiet=quiet, suffixes=SUFFIXES | videos.SUFFIXES, datasets=True,
+                          split=split)  # fmt: skip
     if rank_for_labelling or label_first:
         check_ranking(paths, devices, label_first, labels, rank=rank_for_labelling)
     if exported is not None:

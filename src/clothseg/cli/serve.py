@@ -62,14 +62,18 @@ def serve(
     ] = None,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")] = True,
     score_threshold: Annotated[
-        float, typer.Option(min=0, max=1, help="Where the score slider of the page begins.")
+        float, typer.Option(min=0, max=1, metavar="SCORE", help="Where the score slider of the page begins.")
     ] = 0.5,
     threshold: ThresholdOf = None,
     thresholds: Thresholds = None,
     class_agnostic_nms_iou: ClassAgnosticNms = None,
-    max_megabytes: Annotated[int, typer.Option(min=1, max=500, help="Largest size of a photo's file.")] = 25,
-    max_megapixels: Annotated[int, typer.Option(min=1, max=500, help="Largest size of a photo.")] = 50,
-    queue: Annotated[int, typer.Option(min=1, max=1000, help="Requests that may wait; more are refused.")] = 32,
+    max_megabytes: Annotated[
+        int, typer.Option(min=1, max=500, metavar="MB", help="Largest size of a photo's file.")
+    ] = 25,
+    max_megapixels: Annotated[int, typer.Option(min=1, max=500, metavar="MP", help="Largest size of a photo.")] = 50,
+    queue: Annotated[
+        int, typer.Option(min=1, max=1000, metavar="N", help="Requests that may wait; more are refused.")
+    ] = 32,
     device: Device = "auto",
     config: WeightsSettings = None,
     overrides: Overrides = None,

@@ -30,7 +30,7 @@ class EngineName(StrEnum):
     RAY = "ray"
 
 
-ShardSize = Annotated[int | None, typer.Option(min=1, help="Number of photos in a shard. Default: 1000.")]
+ShardSize = Annotated[int | None, typer.Option(min=1, metavar="N", help="Number of photos in a shard. Default: 1000.")]
 ShardOption = Annotated[
     str | None,
     typer.Option("--shard", metavar="JOB/JOBS", help="The shards of one job: 3/40 is the third of 40 jobs."),
@@ -88,6 +88,7 @@ class ShardOptions:
         for name in (*photos, out):
             if is_url(name):
                 raise ClothsegError(f"{name}: a web address; {how}, or download the photos first")
+        for name in photos:
             if suffix_of(name) in LIST_SUFFIXES and Path(name).is_file():
                 raise ClothsegError(f"{name}: a list of photos; {how}")
 

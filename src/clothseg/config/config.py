@@ -19,6 +19,7 @@ from clothseg.config.shared import BackboneSettings, InferenceSettings, InputSet
 from clothseg.config.train import HEADLINE_METRICS, StageSettings, TrainSettings
 from clothseg.config.unlabelled import UnlabelledSettings
 from clothseg.config.yolact import YolactSettings
+from clothseg.counting import counted
 from clothseg.errors import ConfigError
 
 NETWORK_SETTINGS: dict[str, type[NetworkSettings]] = {
@@ -104,11 +105,9 @@ class Config(Section):
         except ValidationError as error:
             problems += describe_errors(error, cls, _section_of(tree))
         if problems:
-            what = f"{name} with these settings over it" if overrides else name
-            raise ConfigError(
-                f"{what} has {len(problems)} problem{'s' * (len(problems) > 1)}:\n"
-                + "\n".join(f"  {p}" for p in problems)
-            )
+            count = counted(len(problems), "problem")
+            what = f"{name}, with the changed settings: {count}" if overrides else f"{name} has {count}"
+            raise ConfigError(f"{what}:\n" + "\n".join(f"  {p}" for p in problems))
         return config
 
     def changed(self, section: str, **values: Any) -> "Config":

@@ -139,6 +139,24 @@ def _in_folder(folder: Path, *, recursive: bool) -> list[Path]:
     return _sorted(found + [Path(place) for place in locked])
 
 
+def with_photos_below(inputs: Iterable[Path]) -> list[Path]:
+    """The folders among the inputs that have photos, and more of them in subfolders, which only `recursive` finds."""
+    return [
+        place
+        for place in inputs
+        if place.is_dir() and any(path.is_file() for path in _in_folder(place, recursive=False)) and _deeper(place)
+    ]
+
+
+def _deeper(folder: Path) -> bool:
+    """Whether there is a photo in a subfolder; hidden ones do not count."""
+    for here, below, files in os.walk(folder):
+        below[:] = [name for name in below if not name.startswith(".")]
+        if Path(here) != folder and photos_among(files):
+            return True
+    return False
+
+
 def _sorted(paths: Iterable[Path]) -> list[Path]:
     return sorted(paths, key=lambda path: path.parts)  # Windows would ignore the case, and number the photos otherwise
 

@@ -145,8 +145,12 @@ def shared_data(sources: Sequence[Path]) -> Path:
     folder and from each folder above it, so runs can be moved together with their data.
 
     Raises:
-        RunError: no run names a dataset, the dataset is not found, or the runs name different ones.
+        RunError: a source does not exist, no run names a dataset, the dataset is not found, or the runs name different
+            ones.
     """
+    for source in sources:
+        if not source.exists():
+            raise RunError(f"{source}: no such run or results file{near_path(source)}")
     named = {source: str(RunFolder(source).read_facts().get("data") or "") for source in sources if source.is_dir()}
     named = {source: place for source, place in named.items() if place}
     if not named:

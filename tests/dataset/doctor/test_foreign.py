@@ -11,6 +11,8 @@ from pycocotools import mask as referee
 
 from clothseg.dataset import CocoLikeDataset
 from clothseg.dataset.doctor import Severity, examine, write_cleaned
+from clothseg.dataset.doctor.findings import short_names
+from clothseg.dataset.doctor.page import write_page
 
 SIZE = (60, 80)  # height, width
 
@@ -236,3 +238,31 @@ def test_an_area_that_is_wrong_is_found_and_corrected(
     assert write_cleaned(diagnosis, tmp_path / "clean").annotations == 1
     rows = json.loads((tmp_path / "clean" / "annotations" / "a.json").read_text())["annotations"]
     assert [row["area"] for row in rows] == [pixels]
+
+
+def test_findings_name_the_folder_of_files_that_have_one_name(tmp_path: Path) -> None:
+    """Roboflow: each split has an `_annotations.coco.json`; a message must say which of them it means."""
+    for seed, split in enumerate(("train", "valid")):
+        draw(tmp_path / split / "0.png", seed)
+        tree = {
+            "images": [{"id": 1, "file_name": "0.png", "height": SIZE[0], "width": SIZE[1]}],
+            "categories": [{"id": 1, "name": " Dress"}],
+            "annotations": [annotation(1, 1, 1, area=3.0)],
+        }
+        (tmp_path / split / "_annotations.coco.json").write_text(json.dumps(tree))
+    found = examine([tmp_path], min_instances=0).findings
+    texts = {f"{finding.location.text()}: {finding.message}" for finding in found if finding.kind != "wrong_area"}
+    assert texts == {
+        f"{split}/_annotations.coco.json, categories[0]: the name ' Dress' becomes 'Dress'"
+        for split in ("train", "valid")
+    }
+    places = {finding.location.text() for finding in found if finding.kind == "wrong_area"}
+    assert places == {f"{split}/_annotations.coco.json, annotation 1, 0.png" for split in ("train", "valid")}
+    write_page(examine([tmp_path], min_instances=0), tmp_path / "check.html")
+    assert "train/_annotations.coco.json, annotation 1, 0.png" in (tmp_path / "check.html").read_text(encoding="utf-8")
+
+
+def test_short_names_have_as_many_folders_as_needed() -> None:
+    files = [Path(name) for name in ("a/annotations/x.json", "b/annotations/x.json", "b/y.json", "x.json")]
+    assert list(short_names(files).values()) == ["a/annotations/x.json", "b/annotations/x.json", "y.json", "x.json"]
+    assert short_names([Path("train.json")]) == {Path("train.json"): "train.json"}

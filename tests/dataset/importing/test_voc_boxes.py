@@ -63,6 +63,25 @@ def test_files_beside_photos_in_folders_of_splits_with_faults(tmp_path: Path) ->
     assert boxes(tmp_path / "out", "val") == [("valid/c.jpg", [4, 4, 16, 26])]
 
 
+def test_photos_of_one_name_in_folders_that_both_trees_have(tmp_path: Path) -> None:
+    """labelImg writes the bare name of the photo; the folder of the XML file says which one it is."""
+    root = tmp_path / "in"
+    for seed, folder in enumerate(("shop/a", "shop/b", "home")):
+        write_photo(root / "JPEGImages" / folder / "1.jpg", SIZE, seed=seed)
+        (root / "Annotations" / folder).mkdir(parents=True)
+        row = ("Dress", "1", "1", str(10 + seed), "40")
+        (root / "Annotations" / folder / "1.xml").write_text(xml("1.jpg", row))
+    (root / "Annotations" / "1.xml").write_text(xml("1.jpg", row))
+    summary = import_dataset(root, tmp_path / "out")
+    assert summary.reasons() == {"missing_photo": 1}, "no folder says which photo is that of Annotations/1.xml"
+    found = dict(boxes(tmp_path / "out", "train") + boxes(tmp_path / "out", "val"))
+    assert {name: box[2] for name, box in found.items()} == {
+        "JPEGImages/shop/a/1.jpg": 10,
+        "JPEGImages/shop/b/1.jpg": 11,
+        "JPEGImages/home/1.jpg": 12,
+    }
+
+
 def test_a_folder_without_such_files(tmp_path: Path) -> None:
     (tmp_path / "a.xml").write_text("<annotations/>")
     with pytest.raises(DataError, match="no XML file of Pascal VOC"):

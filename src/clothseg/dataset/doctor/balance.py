@@ -60,7 +60,7 @@ def _all_crowd(split: Split) -> Finding | None:
     if not split.annotations or not all(row.crowd for row in split.annotations):
         return None
     message = f"all {len(split.annotations)} annotations have iscrowd 1"
-    return Finding("all_crowd", Location(str(split.file)), message)
+    return Finding("all_crowd", split.location, message)
 
 
 def _box_only(split: Split) -> Finding | None:
@@ -72,7 +72,7 @@ def _box_only(split: Split) -> Finding | None:
     objects = sum(not row.crowd for row in split.annotations)
     listed = ", ".join(f"{name!r} {number}" for name, number in counts.most_common())
     message = f"{counts.total()} of {objects} objects have a box and no mask: {listed}"
-    return Finding("box_only", Location(str(split.file)), message)
+    return Finding("box_only", split.location, message)
 
 
 def _uneven(split: Split, counts: Counter[str], names: Mapping[str, str]) -> Finding | None:
@@ -84,4 +84,4 @@ def _uneven(split: Split, counts: Counter[str], names: Mapping[str, str]) -> Fin
         return None
     frequent, rare = names.get(most, most), names.get(least, least)
     message = f"{split.name} has {many} instances of {frequent!r} and {few} of {rare!r}, a ratio of {many / few:.0f}"
-    return Finding("class_imbalance", Location(str(split.file)), message)
+    return Finding("class_imbalance", split.location, message)

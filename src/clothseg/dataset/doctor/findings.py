@@ -1,7 +1,9 @@
 """`Finding`: one fault at one location. `Kind`: what faults of this kind mean, and what to do."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from pathlib import Path
 from typing import Any
 
 from clothseg.dataset.reading.issues import Section
@@ -24,7 +26,8 @@ class Severity(IntEnum):
 class Location:
     """The place of a fault: a file, one of its three lists (`section`), the row from 0, and ids as in the file.
 
-    Without a section it is the whole file. `photo` is the `file_name` of the image, if there is one.
+    Without a section it is the whole file. `photo` is the `file_name` of the image, if there is one. `short` names the
+    file in texts, where its own name is not enough; see `short_names`.
     """
 
     file: str
@@ -33,10 +36,11 @@ class Location:
     image_id: Any = None
     annotation_id: Any = None
     photo: str = ""
+    short: str = ""
 
     def text(self) -> str:
         """For example `train.json, annotation 7, a.jpg`."""
-        parts = [self.file.replace("\\", "/").rpartition("/")[2]]
+        parts = [self.short or self.file.replace("\\", "/").rpartition("/")[2]]
         if self.section == "annotations" and self.annotation_id is not None:
             parts.append(f"annotation {_short(self.annotation_id)}")
         elif self.section == "images" and self.image_id is not None:
@@ -80,6 +84,19 @@ class Kind:
     severity: Severity
     meaning: str
     cure: str
+
+
+def short_names(files: Sequence[Path]) -> dict[Path, str]:
+    """The name of each file, with as many folders as tell files of one name apart: `train/_annotations.coco.json`."""
+    parts = {file: file.parts for file in files}
+    return {
+        file: next(
+            "/".join(own[-length:])
+            for length in range(1, len(own) + 1)
+            if length == len(own) or sum(other[-length:] == own[-length:] for other in parts.values()) == 1
+        )
+        for file, own in parts.items()
+    }
 
 
 def _location_dict(location: Location) -> dict[str, Any]:

@@ -1,10 +1,11 @@
 """Reads COCO files for the doctor: what the reader corrects, leaves out or refuses becomes a finding."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from clothseg.dataset.doctor.findings import Finding, Location
+from clothseg.dataset.doctor.findings import Finding, Location, short_names
 from clothseg.dataset.doctor.rows import AnnotationRow, CategoryRow, ImageRow, Split
 from clothseg.dataset.reading import PhotoFiles, SplitFiles, choose_split, find_layout, load_tree, not_coco, read_rows
 from clothseg.dataset.reading.issues import RULES, Action, Section
@@ -46,13 +47,14 @@ def read_splits(files: Sequence[SplitFiles]) -> tuple[list[Split], list[Finding]
         DataError: a file cannot be read as JSON, or none is a COCO file.
     """
     splits, findings = [], []
+    short = short_names([given.annotations for given in files])
     for given in files:
-        tree = load_tree(given.annotations)
+        tree, place = load_tree(given.annotations), Location(str(given.annotations), short=short[given.annotations])
         if reason := not_coco(tree):
-            findings.append(Finding("not_coco", Location(str(given.annotations)), reason))
+            findings.append(Finding("not_coco", place, reason))
             continue
         rows = read_rows(tree, given.annotations, PhotoFiles(given.photos), name=given.name)
-        split, found = _with_locations(rows, given.annotations)
+        split, found = _with_locations(rows, given.annotations, place)
         splits.append(split)
         findings += found
     if not splits:
@@ -60,9 +62,9 @@ def read_splits(files: Sequence[SplitFiles]) -> tuple[list[Split], list[Finding]
     return splits, findings
 
 
-def _with_locations(rows: CocoRows, file: Path) -> tuple[Split, list[Finding]]:
+def _with_locations(rows: CocoRows, file: Path, whole: Location) -> tuple[Split, list[Finding]]:
     """The rows with their locations, and the reader's findings."""
-    place = _Locations(rows)
+    place = _Locations(rows, whole)
     split = Split(
         rows.name,
         file,
@@ -74,6 +76,7 @@ def _with_locations(rows: CocoRows, file: Path) -> tuple[Split, list[Finding]]:
             AnnotationRow(r.row, r.id, r.image_id, r.category_id, r.raw, place.of("annotations", r.row))
             for r in rows.annotations
         ],
+        whole,
     )
     findings = [
         Finding(
@@ -87,24 +90,26 @@ def _with_locations(rows: CocoRows, file: Path) -> tuple[Split, list[Finding]]:
     ]
     for kind, empty in (("no_photos", not split.images), ("no_annotations", not split.annotations)):
         if empty:
-            findings.append(Finding(kind, Location(str(file)), f"the file has no {kind.removeprefix('no_')}"))
+            findings.append(Finding(kind, whole, f"the file has no {kind.removeprefix('no_')}"))
     return split, findings
 
 
 class _Locations:
     """Makes the locations of rows: ids as they are in the file, and the name of the photo."""
 
-    def __init__(self, rows: CocoRows) -> None:
-        self.file, self.tree = str(rows.file), rows.tree
+    def __init__(self, rows: CocoRows, whole: Location) -> None:
+        self.whole, self.tree = whole, rows.tree
         self.names = {number: image.file_name for number, image in rows.images_by_id.items()}
 
     def of(self, section: Section, row: int | None) -> Location:
         raw: Any = self.tree[section][row] if section and row is not None else None
         if not isinstance(raw, dict) or section == "categories":
-            return Location(self.file, section, row)
+            return replace(self.whole, section=section, row=row)
         if section == "images":
             name = raw.get("file_name")
-            return Location(self.file, section, row, raw.get("id"), None, name if isinstance(name, str) else "")
+            photo = name if isinstance(name, str) else ""
+            return replace(self.whole, section=section, row=row, image_id=raw.get("id"), photo=photo)
         number = read_id(raw.get("image_id"))
         name = self.names.get(number, "") if number is not None else ""
-        return Location(self.file, section, row, raw.get("image_id"), raw.get("id"), name)
+        ids = (raw.get("image_id"), raw.get("id"))
+        return Location(self.whole.file, section, row, *ids, name, self.whole.short)

@@ -1,7 +1,7 @@
 """Rows of COCO files, as the reader gives them, with their locations."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from clothseg.dataset.doctor.findings import Location
@@ -46,3 +46,4 @@ class Split(rows.CocoRows):
     categories: Sequence[CategoryRow] = ()
     images: Sequence[ImageRow] = ()
     annotations: Sequence[AnnotationRow] = ()
+    location: Location = field(default_factory=lambda: Location(""))

@@ -203,12 +203,20 @@ class PhotoIndex:
         found = self._by_name.get(relative.rsplit("/", 1)[-1].lower(), [])
         beside = [path for path in found if near is not None and path.parent == near]
         ending = [path for path in found if path.as_posix().lower().endswith("/" + relative.lstrip("./").lower())]
-        for choice in (beside, ending, found):
+        mirrored = [path for path in ending or found if near is not None and self._mirrors(near, path.parent)]
+        for choice in (beside, ending, mirrored, found):
             if len(choice) == 1:
                 return choice[0]
         if found:
             raise DataError(f"{name}: several photos have this name: {found[0]} and {found[1]}; give them other names")
         return None
+
+    def _mirrors(self, labels: Path, photos: Path) -> bool:
+        """Whether two folders differ in one name alone: `Annotations/shop/a` and `JPEGImages/shop/a`."""
+        if not (labels.is_relative_to(self.root) and photos.is_relative_to(self.root)):
+            return False
+        one, other = labels.relative_to(self.root).parts, photos.relative_to(self.root).parts
+        return len(one) == len(other) and sum(a != b for a, b in zip(one, other, strict=True)) == 1
 
 
 def name_in(root: Path, path: Path) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 from clothseg.dataset.reading.issues import Issue, IssueLog
 from clothseg.dataset.reading.rows import CategoryRow
 from clothseg.dataset.reading.values import Id, describe, read_id
+from clothseg.errors import shown
 from clothseg.instances.class_names import class_name_key, tidy_class_name, twice, wrong_class_name
 
 _GROUP = "none"  # Roboflow's supercategory of the class that only groups the others
@@ -82,7 +83,7 @@ def _category(row: int, raw: dict[str, Any], log: IssueLog) -> CategoryRow:
     if "name" not in missing and (wrong := wrong_class_name(given)):
         log.add(Issue("wrong_type", "categories", row, label, f"{wrong}, found {describe(given)}"))
     elif given is not None and name != given:
-        log.add(Issue("class_name_spaces", "categories", row, label, f"the name {describe(given)} becomes {name!r}"))
+        log.add(Issue("class_name_spaces", "categories", row, label, f"the name {shown(given)} becomes {name!r}"))
         raw = raw | {"name": name}
     return CategoryRow(row, number, name, raw)
 
