@@ -196,10 +196,9 @@ def predict(
         if not paths:
             fail_for_unread(unread)
             return
-    least = SHOWN_FROM if score_threshold is None else score_threshold
+    shown = Selection(SHOWN_FROM if score_threshold is None else score_threshold, opened.selection.thresholds)
     forms = frozenset(map(OutputFormat, formats or PredictOptions().formats))
     forms |= {OutputFormat.COCO} if labels else set()
-    shown = Selection(least, opened.selection.thresholds)
     options = PredictOptions(forms, shown, batch, frame_stride, calibrated=opened.calibrated, gallery=gallery)
     with progress_bar(quiet=quiet) as bar:
         done = predict_files(
