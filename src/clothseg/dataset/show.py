@@ -171,8 +171,8 @@ def _outlined(
 
 def _overlay_sheet(drawn: Sequence[int], everywhere: Sequence[int]) -> Sheet:
     note = (
-        f"{len(drawn)} of {counted(len(everywhere), 'photo')}, selected at random. Boxes are black, dashed where "
-        "an object has no mask; contours of masks are white."
+        f"{_some_of(len(drawn), len(everywhere), 'photo')}. Boxes are black, dashed where an object has no mask; "
+        "contours of masks are white."
     )
     return Sheet("overlays.png", "Photos with their annotations", note)
 
@@ -180,8 +180,17 @@ def _overlay_sheet(drawn: Sequence[int], everywhere: Sequence[int]) -> Sheet:
 def _class_sheet(data: CocoLikeDataset, number: int, cells: int, photos: int) -> Sheet:
     name = data.classes[number - 1]
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "class"
-    note = f"{counted(cells, 'instance')}, selected at random. Photos with this class: {photos}."
+    wanted = data.source_class_id(number)
+    instances = sum(a["category_id"] == wanted for entry in data.images for a in entry.annotations)
+    note = f"{_some_of(cells, instances, 'instance')}. Photos with this class: {photos}."
     return Sheet(f"class-{number}-{slug}.png", name, note)
+
+
+def _some_of(shown: int, total: int, noun: str) -> str:
+    """How many of all are shown, and how they were selected."""
+    if shown == total:
+        return f"All {counted(total, noun)}" if total > 1 else counted(total, noun)
+    return f"{shown} of {counted(total, noun)}, selected at random"
 
 
 def _write_index(folder: Path, data: CocoLikeDataset, sheets: Sequence[Sheet], seed: int, rows: list[Row]) -> None:
