@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from fresh_process import FreshProcesses
 
 from clothseg import sample
 from clothseg.cores import usable_cores
@@ -17,6 +18,8 @@ from clothseg.runs import RunFolder
 from clothseg.training import read_checkpoint, read_history
 
 TINY = [
+    "weights=random",
+    "backbone.name=timm/test_efficientnet",
     "input.height=96",
     "input.width=64",
     "network.fpn.channels=16",
@@ -48,19 +51,14 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def fit(data: Path, out: Path, *options: str) -> subprocess.Popen[str]:
-    """Starts the command line in another process."""
+def fit_on_two(data: Path, out: Path, *options: str) -> subprocess.Popen[str]:
+    """Starts the command line in another process, which starts a second one like itself."""
     command = [sys.executable, "-m", "clothseg", "fit", str(data), "--out", str(out), "--quiet", *options]
+    command += ["--devices", "2"]
     known = {name: value for name, value in os.environ.items() if name not in ("LOCAL_RANK", "WORLD_SIZE")}
     return subprocess.Popen(
         command, env=known | {"OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
-
-
-def finish(process: subprocess.Popen[str], code: int = 0) -> str:
-    out, stderr = process.communicate(timeout=300)
-    assert process.returncode == code, out + stderr
-    return stderr
 
 
 def settings(*more: str) -> list[str]:
@@ -68,14 +66,16 @@ def settings(*more: str) -> list[str]:
 
 
 @ONE_PROCESS_ON_WINDOWS
-def test_two_processes_match_one_process_with_twice_the_batch(data: Path, tmp_path: Path) -> None:
+def test_two_processes_match_one_process_with_twice_the_batch(
+    data: Path, tmp_path: Path, fresh_torch: FreshProcesses
+) -> None:
     """With stages, accumulated gradients and an odd number of validation photos; then one process continues alone."""
-    both = [
-        fit(data, tmp_path / "two", "--devices", "2", *settings("train.batch_size=1")),
-        fit(data, tmp_path / "one", *settings("train.batch_size=2")),
-    ]
-    for process in both:
-        finish(process)
+    pair = fit_on_two(data, tmp_path / "two", *settings("train.batch_size=1"))
+    words = ["fit", data, "--out", tmp_path / "one", "--quiet", *settings("train.batch_size=2")]
+    alone = fresh_torch.run(words)
+    assert alone.wait() == 0, alone.stderr
+    out, stderr = pair.communicate(timeout=300)
+    assert pair.returncode == 0, out + stderr
     one, two = (RunFolder(tmp_path / name) for name in ("one", "two"))
     rows = [read_history(run.history) for run in (one, two)]
     assert len(rows[0]) == len(rows[1]) == 2
@@ -87,7 +87,8 @@ def test_two_processes_match_one_process_with_twice_the_batch(data: Path, tmp_pa
     for name, tensor in weights[0].items():
         torch.testing.assert_close(tensor, weights[1][name], atol=1e-4, rtol=1e-3)
     assert "2 steps of 4 photos, on 2 devices (cpu)" in two.log.read_text()
-    finish(fit(data, two.path, "--more-epochs", "1", "--devices", "1"))
+    more = fresh_torch.run(["fit", data, "--out", two.path, "--quiet", "--more-epochs", 1, "--devices", 1])
+    assert more.wait() == 0, more.stderr
     assert "2 steps of 4 photos, on cpu" in two.log.read_text()
     assert [row["epoch"] for row in read_history(two.history)] == [1, 2, 3]
 

@@ -24,7 +24,8 @@ from clothseg.openimages import BuildOptions, build_dataset
 DOCS = Path(__file__).parents[1] / "docs"
 TINY = [
     *("input.height=96", "input.width=64", "network.fpn.channels=32", "network.box_head.fc_dim=64"),
-    *("network.mask_head.channels=32", "backbone.name=resnet18", "weights=random", "backbone.frozen_stages=0"),
+    *("network.mask_head.channels=32", "backbone.name=timm/test_efficientnet", "weights=random"),
+    "backbone.frozen_stages=0",
     *("train.epochs=1", "train.steps_per_epoch=3", "train.batch_size=2", "train.workers=0"),
 ]
 """What makes the network of the page so small that a test can train it."""

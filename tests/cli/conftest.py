@@ -7,6 +7,8 @@ import pytest
 from clothseg.cli import main
 
 TINY = [
+    "weights=random",
+    "backbone.name=timm/test_efficientnet",  # one block for each stage
     "input.height=96",
     "input.width=64",
     "network.fpn.channels=32",

@@ -186,4 +186,4 @@ def test_inspecting_weights_fits_on_a_screen(
     assert len(short.splitlines()) <= 30
     assert "shape_mismatch" in short
     assert run_command("weights", "inspect", tmp_path / "net.safetensors", "--all") == 0
-    assert len(capsys.readouterr().out.splitlines()) > 200
+    assert len(capsys.readouterr().out.splitlines()) > 100

@@ -25,7 +25,9 @@ from clothseg.training import read_checkpoint
 
 from .conftest import TINY, RunCommand
 
-QUICK = [word for setting in (*TINY, "train.epochs=1", "augment.fixed_views=1") for word in ("--set", setting)]
+SETTINGS = (*TINY, "train.epochs=1", "train.steps_per_epoch=6", "augment.fixed_views=1")
+QUICK = [word for setting in SETTINGS for word in ("--set", setting)]
+"""An epoch with every photo that can be read, four in a step."""
 
 
 @pytest.fixture(scope="module")

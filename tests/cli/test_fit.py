@@ -16,6 +16,7 @@ from clothseg.training.history import HistoryRow, write_history
 from .conftest import RunCommand
 
 TINY = [
+    "backbone.name=timm/test_efficientnet",
     "network.fpn.channels=16",
     "network.box_head.fc_dim=32",
     "network.mask_head.channels=16",

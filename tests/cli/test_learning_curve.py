@@ -12,6 +12,7 @@ from clothseg.openimages import BuildOptions, build_dataset
 from .conftest import RunCommand
 
 TINY = [
+    "backbone.name=timm/test_efficientnet",
     "network.fpn.channels=16",
     "network.box_head.fc_dim=32",
     "network.mask_head.channels=16",

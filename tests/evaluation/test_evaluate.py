@@ -1,13 +1,16 @@
 """Evaluating results and detectors: perfect and missing detections, and the traps of such evaluators."""
 
+from dataclasses import replace
+
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clothseg.dataset import CocoLikeDataset
 from clothseg.errors import DataError
 from clothseg.evaluation import evaluate_coco, evaluate_network
-from clothseg.instances import tight_box
+from clothseg.instances import Instances, tight_box
 
 from .conftest import PerfectDetector, Tree, generated, planted, rectangle
 
@@ -107,6 +110,24 @@ def test_a_detector_that_finds_all_objects_and_one_that_finds_half(dataset: Coco
     assert half.overall["mask_AP"] == half.overall["report_mAP"] == pytest.approx(0.5)
     assert half.classes["Suit"].values["mask_AP"] == pytest.approx(1.0)
     assert half.errors["missed"].count == 4
+
+
+def test_the_names_of_the_detectors_own_classes_count(dataset: CocoLikeDataset) -> None:
+    class Reversed(PerfectDetector):
+        classes = (*reversed(dataset.classes), "Hat")
+
+        def detect(self, images: list[torch.Tensor]) -> list[Instances]:
+            return [replace(f, classes=len(dataset.classes) + 1 - f.classes) for f in super().detect(images)]
+
+    metrics = evaluate_network(Reversed(dataset, 9), dataset, resamples=0)
+    assert metrics.overall["mask_AP"] == pytest.approx(1.0)
+
+    class Unnamed(PerfectDetector):
+        def detect(self, images: list[torch.Tensor]) -> list[Instances]:
+            return [replace(found, classes=found.classes + 1) for found in super().detect(images)]
+
+    with pytest.raises(DataError, match="the detector finds class 3, but only 1 to 2 have names"):
+        evaluate_network(Unnamed(dataset, 9), dataset, resamples=0)
 
 
 def test_a_dataset_that_was_not_loaded_from_a_file_is_refused() -> None:

@@ -19,6 +19,7 @@ from .conftest import NAMES
 T = TypeVar("T")
 TINY = [
     "weights=random",
+    "backbone.name=timm/test_efficientnet",
     "input.height=64",
     "input.width=64",
     "network.fpn.channels=16",

@@ -100,7 +100,7 @@ class Process:
 
     def kill(self) -> None:
         """Ends the command at once."""
-        self.send_signal(signal.SIGKILL)
+        self.send_signal(getattr(signal, "SIGKILL", signal.SIGTERM))  # Windows has no SIGKILL
 
     @property
     def stdout(self) -> str:

@@ -1,7 +1,8 @@
-"""Settings of a tiny network for the preset `demo`: a few seconds for a training."""
+"""Settings of a tiny network for the preset `demo`: a second for a training."""
 
 TINY_NETWORK = [
     "weights=random",
+    "backbone.name=timm/test_efficientnet",  # one block for each stage
     "input.height=96",
     "input.width=64",
     "network.fpn.channels=16",

@@ -26,6 +26,7 @@ SMALL_NETWORK = [
 ]
 SMALL = [
     *SMALL_NETWORK,
+    "backbone.name=timm/test_efficientnet",  # one block for each stage
     "train.epochs=2",
     "train.steps_per_epoch=3",
     "train.batch_size=2",

@@ -10,9 +10,12 @@ from clothseg.config import Config
 
 from .conftest import SMALL, TINY, TWO_STAGES, Photos, make_trainer
 
+LITE0 = [*SMALL, "backbone.name=timm/tf_efficientnet_lite0"]
+"""With the backbone of the preset, whose layers are named below."""
+
 
 def test_the_loss_on_one_photo_halves(photos: Photos, tmp_path: Path) -> None:
-    config = Config.load("demo", [*SMALL, "augment.fixed_views=1", "train.epochs=1", "train.steps_per_epoch=40"])
+    config = Config.load("demo", [*LITE0, "augment.fixed_views=1", "train.epochs=1", "train.steps_per_epoch=40"])
     train, val = photos
     train.images = train.images[:1]
     trainer = make_trainer(config, (train, val), tmp_path)
@@ -26,7 +29,7 @@ def test_the_loss_on_one_photo_halves(photos: Photos, tmp_path: Path) -> None:
 
 def test_each_stage_trains_only_its_layers(photos: Photos, tmp_path: Path) -> None:
     three_stages = TWO_STAGES.replace("]", ", {trainable: all, end_epoch: 3}]")
-    config = Config.load("demo", [*SMALL, "train.epochs=3", three_stages])
+    config = Config.load("demo", [*LITE0, "train.epochs=3", three_stages])
     trainer = make_trainer(config, photos, tmp_path)
     network = trainer.network
     changed_layers = []

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from clothseg.dataset import CocoLikeDataset, read_ahead
-from clothseg.errors import ClothsegError, UnreadPhotosError
+from clothseg.errors import ClothsegError, DataError, UnreadPhotosError
 from clothseg.instances import CocoResult, Instances, RleMasks, coco_results, encode_photos, has_gpu_maps
 from clothseg.networks import to_tensor
 
@@ -35,18 +35,19 @@ def detections(
     Args:
         detector: finds the instances.
         dataset: the photos; the results have its class ids.
-        classes: names of the detector's classes 1..K; by default those of the dataset. Detections of classes that the
-            dataset does not have are left out.
+        classes: names of the detector's classes 1..K; by default its own `classes` where it names them, as models do,
+            or those of the dataset. Detections of classes that the dataset does not have are left out.
         unread: receives a message for each photo that cannot be read.
 
     Yields:
         A list for each photo; empty for one that cannot be read.
 
     Raises:
+        DataError: the detector finds a class without a name.
         UnreadPhotosError: at the end, if photos cannot be read and `unread` is not given.
     """
     messages: list[str] = []
-    known = dataset.classes if classes is None else classes
+    known = classes or _own_classes(detector) or dataset.classes
     ids = {
         n: dataset.source_class_id(dataset.classes.index(c) + 1) for n, c in enumerate(known, 1) if c in dataset.classes
     }
@@ -59,7 +60,10 @@ def detections(
                 waiting.append((image.id, None))
                 continue
             found = detector.detect([to_tensor(photo)])[0]
-            waiting.append((image.id, found[shared[found.classes.cpu()]]))
+            labels = found.classes.cpu()
+            if len(labels) and (label := int(labels.max())) > len(known):
+                raise DataError(f"the detector finds class {label}, but only 1 to {len(known)} have names: {known}")
+            waiting.append((image.id, found[shared[labels]]))
             if len(waiting) >= _ENCODED_TOGETHER or not has_gpu_maps(found.masks):
                 yield from _as_results(waiting, ids)
                 waiting = []
@@ -68,6 +72,12 @@ def detections(
         unread += messages
     elif messages:
         raise UnreadPhotosError(messages, len(dataset))
+
+
+def _own_classes(detector: Detector) -> Sequence[str]:
+    """The class names of a detector that has them; a network only has their number."""
+    own = getattr(detector, "classes", ())
+    return own if isinstance(own, list | tuple) else ()
 
 
 def _as_results(photos: Sequence[tuple[int, Instances | None]], ids: Mapping[int, int]) -> Iterator[list[CocoResult]]:
