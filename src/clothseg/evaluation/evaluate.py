@@ -42,7 +42,7 @@ def evaluate_network(
 ) -> Metrics:
     """Evaluates anything with `detect` on a prepared dataset that was loaded from a file; see `evaluate_coco`.
 
-    Its classes are those of its own `classes`, if it names them, or else the dataset's. `unread` is as in `with_unread`.
+    Its classes are its own `classes`, if it names them, or else the dataset's. `unread` is as in `with_unread`.
 
     Raises:
         DataError: the dataset was not loaded from an annotations file, or the file is not valid.
