@@ -165,9 +165,10 @@ def test_losses_and_gradients_are_the_same_in_both_ways(
 def test_detection_with_run_lengths_reads_five_times_at_most(
     batch: int, operations: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """ResNet-50 as torchvision has it. The size of the input changes neither number."""
+    """ResNet-50 as torchvision has it. The size of the input and the number of proposals change neither number."""
     use_fixed_shapes(monkeypatch)
-    config = Config().changed("input", min_side=96, max_side=192)
+    fewer = ["network.rpn.post_nms_top_n_test=300", "network.rpn.pre_nms_top_n_test=300"]
+    config = Config.from_tree({}, fewer, "test").changed("input", min_side=96, max_side=192)
     config = config.changed("inference", max_detections=100, score_threshold=0.0)
     network = build_network(config, 5).eval()
     images = photos(*[(96, 128)] * batch)
