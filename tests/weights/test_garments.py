@@ -1,6 +1,7 @@
 """`garments`, the network that comes with the package."""
 
 import json
+import shutil
 import struct
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from clothseg.errors import WeightsError
 from clothseg.models import MaskRCNN
 from clothseg.openimages import BuildOptions, build_dataset
 from clothseg.weights import weights_file
+from clothseg.weights.catalogue import find_weights_file, installed_network
 
 FILE = weights_file(Path("garments"))
 
@@ -42,9 +44,18 @@ def test_a_training_starts_from_it_with_the_rows_of_the_classes_that_it_knows() 
     assert "Dress" in model.loaded.summary()
 
 
-def test_a_file_of_that_name_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_of_that_name_come_first_and_a_folder_with_metrics_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     Path("garments").mkdir()
+    Path("garments", "metrics.json").write_text("{}")  # as `evaluate garments` leaves it
+    assert weights_file(Path("garments")) == installed_network("garments")
+    assert find_weights_file("garments", "timm/tf_efficientnet_lite2", None) == installed_network("garments")
+    Path("garments", "weights.safetensors").write_bytes(b"own")
+    assert weights_file(Path("garments")) == Path("garments/weights.safetensors")
+    shutil.rmtree("garments")
+    Path("garments").write_bytes(b"own")
     with pytest.raises(WeightsError, match="garments"):
         MaskRCNN(Config.load("small", ["weights=garments"])).build(["Dress"]).load_weights()
 

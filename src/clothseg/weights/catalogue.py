@@ -27,8 +27,14 @@ INSTALLED = ("garments",)
 
 
 def installed_network(name: str) -> Path | None:
-    """The weights file of a network that comes with the package, or None."""
-    return RunFolder(Path(str(files("clothseg.weights") / name))).weights if name in INSTALLED else None
+    """The weights file of a network that comes with the package; None for other names.
+
+    A file of this name, or a folder with weights, in the current folder comes first. A folder without weights does not:
+    `evaluate garments` writes one.
+    """
+    if name not in INSTALLED or os.path.isfile(name) or RunFolder(Path(name)).weights.is_file():
+        return None
+    return RunFolder(Path(str(files("clothseg.weights") / name))).weights
 
 
 @dataclass(frozen=True)
@@ -127,6 +133,8 @@ def check_source(source: str) -> None:
         WeightsError: there is no such file and no such name, or it is a folder without weights.
     """
     path = Path(source)
+    if installed_network(source):
+        return
     if os.path.isdir(path) and not RunFolder(path).weights.is_file():
         raise WeightsError(
             explain_wrong_path(path, Wanted.RUN)
@@ -150,10 +158,10 @@ def find_weights_file(source: str, backbone: str, progress: "TransferProgress | 
         WeightsError: there is no such file and no such name, or it is a folder without weights.
     """
     check_source(source)
-    if os.path.exists(source):
-        return Path(source)
     if installed := installed_network(source):
         return installed
+    if os.path.exists(source):
+        return Path(source)
     return fetch(published(source, backbone), progress=progress)
 
 

@@ -22,6 +22,8 @@ def weights_file(path: Path) -> Path:
         RunError: the folder has no weights.
         WeightsError: there is no such file.
     """
+    if installed := installed_network(str(path)):
+        return installed
     if os.path.isdir(path):
         file = RunFolder(path).weights
         if not file.is_file():
@@ -31,8 +33,6 @@ def weights_file(path: Path) -> Path:
             )
         return file
     if not os.path.isfile(path):
-        if installed := installed_network(str(path)):
-            return installed
         if str(path) in PUBLISHED:
             fetch = f"`{shell_command(['clothseg', 'weights', 'download', path])}` fetches it and prints its path"
             raise WeightsError(f"{path}: no such file; {fetch}")
