@@ -70,6 +70,8 @@ def test_the_fastest_is_named_only_if_the_measurements_agree() -> None:
     times = {"X": 0.3, "Y": 0.1, "Z": 0.2}
     clear = verdict(comparison(values, 0.1, times, spread=0.05))[1]
     assert clear.endswith("Y is the fastest here (100 ms a photo; the others take 2.0 to 3.0 times as long).")
+    equal = verdict(comparison(values, 0.1, times | {"Z": 0.301}, spread=0.05))[1]
+    assert equal.endswith("(100 ms a photo; the others take 3.0 times as long).")
     close = verdict(comparison(values, 0.1, times | {"Z": 0.105}, spread=0.1))[1]
     assert close.endswith("Y and Z are about equally fast here.")
 

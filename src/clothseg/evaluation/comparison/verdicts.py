@@ -122,7 +122,7 @@ def _speed(found: SeveralComparison) -> str:
             other = pair.b if pair.a == fastest else pair.a
             return f"{fastest} and {other} are about equally fast here"
         ratios.append(slower)
-    times = f"{min(ratios):.1f}" if len(ratios) == 1 else f"{min(ratios):.1f} to {max(ratios):.1f}"
+    times = " to ".join(dict.fromkeys(f"{ratio:.1f}" for ratio in (min(ratios), max(ratios))))
     others = "the other takes" if len(ratios) == 1 else "the others take"
     return f"{fastest} is the fastest here ({1000 * timed[fastest]:.0f} ms a photo; {others} {times} times as long)"
 
