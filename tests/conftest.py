@@ -145,13 +145,6 @@ def serve() -> Iterator[Callable[..., Site]]:
         yield start
 
 
-@pytest.fixture(scope="module")
-def serve_module() -> Iterator[Callable[..., Site]]:
-    """Like `serve`, until the end of the file of tests."""
-    with serving() as start:
-        yield start
-
-
 @pytest.fixture
 def retry_policy() -> RetryPolicy:
     """A policy with short waits."""

@@ -134,7 +134,7 @@ def advise_empty_photos(train: CocoLikeDataset) -> str:
         return ""
     return (
         "every photo to learn from shows an object, so expect objects on photos that have none; add photos with "
-        "nothing to draw, best those that look alike"
+        "nothing to draw, best of things that look similar"
     )
 
 
