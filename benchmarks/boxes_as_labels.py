@@ -37,6 +37,7 @@ from clothseg.evaluation.evaluate import metrics_for_resampling
 from clothseg.evaluation.intervals import ResampledMetrics, draws, percentile_interval
 from clothseg.evaluation.stored import stored_results
 from clothseg.evaluation.truth import read_truth
+from clothseg.weights.automatic import with_initial_weights
 
 VARIANTS = ("masks", "boxes", "all")
 METRICS = ("mask_AP", "mask_AP50", "boundary_AP", "box_AP", "box_AP50", "report_mAP")
@@ -121,10 +122,11 @@ def link(source: Path, target: Path) -> None:
 
 def commands(options: argparse.Namespace, data: Path, run: Path, seed: int, steps: int) -> list[list[str]]:
     """The commands that train and evaluate one run: the schedule of the config, stretched to `steps`."""
-    epochs = Config.load(options.config, options.set).train.epochs
-    per_epoch = max(round(steps / epochs), 1)
+    # For no class, `auto` means ImageNet's weights: others may know the labels that are taken away here.
+    config = with_initial_weights(Config.load(options.config, options.set), ())
+    per_epoch = max(round(steps / config.train.epochs), 1)
     clothseg = [sys.executable, "-m", "clothseg"]
-    settings = [*options.set, f"train.steps_per_epoch={per_epoch}", f"train.seed={seed}"]
+    settings = [*options.set, f"weights={config.weights}", f"train.steps_per_epoch={per_epoch}", f"train.seed={seed}"]
     sets = [part for setting in settings for part in ("--set", setting)]
     fit = [*clothseg, "fit", str(data), "--out", str(run), "--config", options.config, *sets, "--overwrite", "--quiet"]
     return [fit, [*clothseg, "evaluate", str(run), str(data), "--quiet"]]

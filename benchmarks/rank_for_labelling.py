@@ -30,6 +30,7 @@ from clothseg.models import Model
 from clothseg.prediction.ranking import rank_for_labelling
 from clothseg.report.learning_curve import same_steps
 from clothseg.runs import RunFolder
+from clothseg.weights.automatic import with_initial_weights
 
 METRICS = ("mask_AP", "mask_AP50", "report_mAP")
 
@@ -45,7 +46,9 @@ def main() -> None:
     together = options.first + options.add
     if together > len(train):
         raise SystemExit(f"--first and --add need {together} photos, but train has {len(train)}")
-    config = same_steps(Config.load(options.config, options.set), together)
+    # For no class, `auto` means ImageNet's weights: others may know the labels already.
+    start = with_initial_weights(Config.load(options.config, options.set), ())
+    config = same_steps(start, together)
     print(
         f"{options.data}: {len(train)} photos in train, {len(val)} in val; for each seed of {options.seeds}: train on "
         f"{options.first}, rank {len(train) - options.first}, add {options.add} by rank and by chance; "

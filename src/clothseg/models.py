@@ -23,6 +23,7 @@ from clothseg.photo_values import as_photo, for_each_photo, is_list
 from clothseg.pictures.photo_instances import PhotoInstances
 from clothseg.runs import RunFolder
 from clothseg.weights import ConvertedWeights, LoadReport, load_converted, load_initial_weights, load_model
+from clothseg.weights.automatic import with_initial_weights
 from clothseg.weights.formats.native import write_network
 
 if TYPE_CHECKING:  # what only `fit` and `evaluate` need is imported there: it would double the time to a prediction
@@ -49,8 +50,7 @@ class Model:
         config = config or Config.for_network(self.network_name)
         if self.network_name not in (None, config.network.name):
             raise ConfigError(
-                f"{type(self).__name__} needs a configuration with network.name {self.network_name}, but it is "
-                f"{config.network.name}"
+                f"{type(self).__name__} needs network.name {self.network_name}, but it is {config.network.name} here"
             )
         self.config = config
         self.classes: list[str] = []
@@ -63,13 +63,13 @@ class Model:
         return f"{type(self).__name__}(network={config.network.name}, backbone={config.backbone.name}, {built})"
 
     def build(self, classes: Sequence[str] = REPORT_CLASSES) -> Self:
-        """Builds the network for `classes`, with random weights.
+        """Builds the network for `classes`, with random weights; `config.weights` names what `auto` means for these.
 
         Raises ConfigError if the backbone does not exist or does not fit, or these cannot be the names of classes.
         """
         if wrong := wrong_class_names(classes):
             raise ConfigError(wrong)
-        self.classes, self.calibration = list(classes), None
+        self.config, self.classes, self.calibration = with_initial_weights(self.config, classes), list(classes), None
         self.network = build_network(self.config, len(classes))
         return self
 

@@ -147,6 +147,6 @@ def test_a_short_demo_trains_fewer_epochs(
     monkeypatch.setattr("clothseg.cli.demo.fit", lambda *_, **options: given.append(options))
     assert run_command("demo", "--epochs", 1, "--out", tmp_path / "demo") == 0
     assert given[0]["overrides"] == ["train.epochs=1"]
-    assert "--config demo --set train.epochs=1 --out" in " ".join(capsys.readouterr().out.split())
+    assert "--config garments --set train.epochs=1 --out" in " ".join(capsys.readouterr().out.split())
     assert Config.load(given[0]["config"], given[0]["overrides"]).train.epochs == 1
     assert run_command("demo", "--epochs", 0, "--out", tmp_path / "other") == 2

@@ -36,8 +36,10 @@ def runs(incomplete: str) -> list[str]:
 
 
 def initial_weights(incomplete: str) -> list[str]:
-    """The published weights, those that are installed, and the runs."""
-    return published_weights(incomplete) + runs(incomplete)
+    """`auto`, the published weights, those that are installed, and the runs."""
+    from clothseg.weights import INSTALLED  # noqa: PLC0415 - as below
+
+    return _beginning(incomplete, ["auto", *INSTALLED]) + published_weights(incomplete) + runs(incomplete)
 
 
 def published_weights(incomplete: str) -> list[str]:

@@ -24,6 +24,9 @@ from clothseg.files import require_absent
 from clothseg.journal import folder_lock
 from clothseg.runs import RunFolder
 
+PRESET = "garments"
+"""Of the demo with one network. Those with several start from ImageNet, so that they can be compared."""
+
 
 def demo(
     out: Annotated[
@@ -102,8 +105,8 @@ def _steps(
         say_command("fit", data, "--out", out, "--resume", *chosen)
         fit(data, out, resume=True, device=device, quiet=quiet)
     else:
-        say_command("fit", data, "--config", "demo", *set_options(settings), "--out", out, "--overwrite", *chosen)
-        fit(data, out, config="demo", overrides=list(settings), overwrite=True, device=device, quiet=quiet)
+        say_command("fit", data, "--config", PRESET, *set_options(settings), "--out", out, "--overwrite", *chosen)
+        fit(data, out, config=PRESET, overrides=list(settings), overwrite=True, device=device, quiet=quiet)
     if not (resume and run.initial_metrics.is_file()):
         say_command("evaluate", out, data, "--initial-weights", *chosen)
         evaluate(out, data, initial=True, device=device, quiet=quiet)

@@ -47,7 +47,8 @@ class Config(Section):
     """All settings of a network and its training. Immutable: `changed` makes another one."""
 
     weights: str = "random"
-    """Initial weights: `random`, `imagenet-efficientnet-lite0` or `-lite2`, a published name, or a file."""
+    """Initial weights: `random`, `imagenet-efficientnet-lite0` or `-lite2`, `garments`, a published name, a run, a file
+    or `auto`: `garments` if it knows one of the classes by name, else the backbone's installed ImageNet weights."""
     input: InputSettings = Field(default_factory=InputSettings)
     backbone: BackboneSettings = Field(default_factory=BackboneSettings)
     network: AnyNetworkSettings = Field(default_factory=MaskRCNNSettings)

@@ -1,4 +1,4 @@
-from .catalogue import PUBLISHED, Published, cache_folder, check_source, fetch, published
+from .catalogue import INSTALLED, PUBLISHED, Published, cache_folder, check_source, fetch, published
 from .check import check_model, weights_file
 from .converted import ConvertedWeights, LoadReport
 from .formats.efficientnet_lite import BUNDLED, timm_names
@@ -9,6 +9,7 @@ from .loaded_model import LoadedModel, config_of, convert_weights, load_model
 
 __all__ = [
     "BUNDLED",
+    "INSTALLED",
     "PUBLISHED",
     "ConvertedWeights",
     "LoadReport",

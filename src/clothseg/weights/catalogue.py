@@ -22,6 +22,9 @@ DETECTRON2_TERMS = "Apache-2.0 (detectron2); trained on {}, whose own terms appl
 MATTERPORT_TERMS = "MIT (Matterport Mask R-CNN); trained on COCO, whose own terms apply"
 
 
+AUTO = "auto"
+"""The name of initial weights that depend on the classes: `automatic.py` chooses them."""
+
 INSTALLED = ("garments",)
 """Networks that come with the package, by the name that commands take in place of a run; docs/garments.md."""
 
@@ -140,7 +143,7 @@ def check_source(source: str) -> None:
             explain_wrong_path(path, Wanted.RUN)
             or f"weights {source!r}: a folder, but not one of a finished run (no {RunFolder(path).weights.name})"
         )
-    names = ["random", "imagenet", *BUNDLED, *INSTALLED, *PUBLISHED]
+    names = ["random", AUTO, "imagenet", *BUNDLED, *INSTALLED, *PUBLISHED]
     if not os.path.exists(path) and source not in names:
         near = nearest(source, names, 2)
         hint = f"; did you mean {' or '.join(near)}?" if near else near_path(path)
