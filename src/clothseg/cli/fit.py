@@ -46,7 +46,7 @@ def fit(
         str | None,
         typer.Option(
             autocompletion=initial_weights,
-            help="Initial weights: a run, any supported weights file, or a published name such as coco.",
+            help="Initial weights: auto, garments, a run, any weights file, or a published name such as coco.",
         ),
     ] = None,
     split: Annotated[str, typer.Option(help="The split to learn from.")] = "train",
