@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from clothseg.evaluation.results import Detector
 
 SCORE_THRESHOLD = 0.05
+_NAMED = 10  # classes in a sentence
 """The default of `report_mAP`: the default of `inference.score_threshold`."""
 
 
@@ -181,11 +182,7 @@ def _coco_metrics(truth: GroundTruth, rows: Sequence[CocoResult]) -> tuple[Metri
         overall |= coco.overall(kind, evaluator)
         for position, class_id in enumerate(truth.names):
             classes[class_id] |= coco.of_class(kind, evaluator, position)
-    notes += [
-        f"The ground truth has no object of {name}, so this class has no metrics."
-        for c, name in truth.names.items()
-        if not truth.objects[c]
-    ]
+    notes += _without_objects([name for c, name in truth.names.items() if not truth.objects[c]])
     if truth.box_only and truth.has_masks:
         notes.append(
             f"{truth.box_only} of {truth.objects.total()} objects of the ground truth have a box and no mask. They are "
@@ -201,6 +198,17 @@ def _coco_metrics(truth: GroundTruth, rows: Sequence[CocoResult]) -> tuple[Metri
         **details,
     )
     return metrics, matches
+
+
+def _without_objects(names: Sequence[str]) -> list[str]:
+    """A sentence on the classes that have no metrics; of many classes it names the first ones."""
+    if not names:
+        return []
+    if len(names) == 1:
+        return [f"The ground truth has no object of {names[0]}, so this class has no metrics."]
+    rest = len(names) - _NAMED
+    listed = f"{', '.join(names[:_NAMED])} and {rest} more" if rest > 0 else f"{', '.join(names[:-1])} and {names[-1]}"
+    return [f"The ground truth has no object of {len(names)} classes, so they have no metrics: {listed}."]
 
 
 def _details(
