@@ -180,7 +180,7 @@ def test_a_run_that_was_stopped_in_its_first_epoch_can_continue(
     ("empty", "sentence"),
     [
         (1, "no object of A0, so this class has no metrics."),
-        (3, "no object of 3 classes, so they have no metrics: A0, A1 and A2."),
+        (3, "no object of 3 classes, so they have no metrics: A0, A1, A2."),
         (
             200,
             "no object of 200 classes, so they have no metrics: A0, A1, A2, A3, A4, A5, A6, A7, A8, A9 and 190 more.",

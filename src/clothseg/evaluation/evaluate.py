@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clothseg.config import HEADLINE_METRICS
-from clothseg.counting import counted
+from clothseg.counting import counted, first_names
 from clothseg.errors import DataError, PhotoError, UnreadPhotosError
 from clothseg.evaluation import coco
 from clothseg.evaluation.boundary import boundary_matches, run_boundary
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from clothseg.evaluation.results import Detector
 
 SCORE_THRESHOLD = 0.05
-_NAMED = 10  # classes in a sentence
 """The default of `report_mAP`: the default of `inference.score_threshold`."""
 
 
@@ -206,9 +205,7 @@ def _without_objects(names: Sequence[str]) -> list[str]:
         return []
     if len(names) == 1:
         return [f"The ground truth has no object of {names[0]}, so this class has no metrics."]
-    rest = len(names) - _NAMED
-    listed = f"{', '.join(names[:_NAMED])} and {rest} more" if rest > 0 else f"{', '.join(names[:-1])} and {names[-1]}"
-    return [f"The ground truth has no object of {len(names)} classes, so they have no metrics: {listed}."]
+    return [f"The ground truth has no object of {len(names)} classes, so they have no metrics: {first_names(names)}."]
 
 
 def _details(
