@@ -2,7 +2,7 @@
 
 import pytest
 
-from clothseg.counting import counted
+from clothseg.counting import counted, first_names
 
 
 @pytest.mark.parametrize(
@@ -18,3 +18,9 @@ from clothseg.counting import counted
 )
 def test_a_number_and_its_thing(words: tuple[int, str] | tuple[int, str, str], text: str) -> None:
     assert counted(*words) == text
+
+
+@pytest.mark.parametrize(("count", "text"), [(1, "0"), (3, "0, 1, 2"), (11, "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10"),
+                                             (200, "0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 190 more")])  # fmt: skip
+def test_a_long_list_has_its_first_names(count: int, text: str) -> None:
+    assert first_names([str(number) for number in range(count)]) == text

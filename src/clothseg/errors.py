@@ -148,11 +148,14 @@ def reading(path: Path | str, kind: type[ClothsegError], advice: str = "") -> It
         raise
     except BaseException as error:
         if isinstance(error, Exception) or type(error).__name__ == "PanicException":  # of libraries written in Rust
-            raise kind(f"{path}: cannot be read ({_reason(error)}){'; ' if advice else ''}{advice}") from error
+            raise kind(f"{path}: cannot be read ({why_unread(error)}){'; ' if advice else ''}{advice}") from error
         raise
 
 
-def _reason(error: BaseException) -> str:
+def why_unread(error: BaseException) -> str:
+    """Why a file cannot be read, for a message that names it."""
+    if isinstance(error, PermissionError):
+        return "no permission; change its rights"
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
     if isinstance(error, MemoryError):

@@ -175,15 +175,19 @@ class OutputNames:
         return name
 
 
-def require_absent(path: Path, *, overwrite: bool = False) -> None:
-    """Raises ClothsegError if `path` exists and may not be replaced. An empty folder counts as absent."""
+def require_absent(path: Path, *, overwrite: bool = False, resumable: bool = False) -> None:
+    """Raises ClothsegError if `path` exists and may not be replaced. An empty folder counts as absent.
+
+    The message names --resume too if what is there is `resumable`.
+    """
     if (
         overwrite
         or not path.exists()
         or (path.is_dir() and all(inside.name.startswith(LOCK_NAME) for inside in path.iterdir()))
     ):
         return
-    raise ClothsegError(f"{path} exists already; choose another place, or add --overwrite to replace it")
+    resume = "--resume to continue it, or " if resumable else ""
+    raise ClothsegError(f"{path} exists already; choose another place, or add {resume}--overwrite to replace it")
 
 
 def require_outside_inputs(out: Path, inputs: Iterable[Path | str], *, allow_inside: bool = False) -> None:

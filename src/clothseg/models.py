@@ -48,10 +48,9 @@ class Model:
 
     def __init__(self, config: Config | None = None) -> None:
         config = config or Config.for_network(self.network_name)
-        if self.network_name not in (None, config.network.name):
-            raise ConfigError(
-                f"{type(self).__name__} needs network.name {self.network_name}, but it is {config.network.name} here"
-            )
+        kind, needed, name = type(self).__name__, self.network_name, config.network.name
+        if needed not in (None, name):
+            raise ConfigError(f"{kind} needs a configuration with network.name {needed}, but it is {name}")
         self.config = config
         self.classes: list[str] = []
         self.network: Network | None = None
@@ -65,7 +64,7 @@ class Model:
     def build(self, classes: Sequence[str] = REPORT_CLASSES) -> Self:
         """Builds the network for `classes`, with random weights; `config.weights` names what `auto` means for these.
 
-        Raises ConfigError if the backbone does not exist or does not fit, or these cannot be the names of classes.
+        Raises ConfigError if the backbone does not fit, or these cannot be classes; WeightsError if `auto` finds none.
         """
         if wrong := wrong_class_names(classes):
             raise ConfigError(wrong)
@@ -136,12 +135,13 @@ class Model:
         device: str | torch.device = AUTO,
         fabric: "Fabric | None" = None,
         unlabelled: UnlabelledPhotos | None = None,
+        again: str = "",
     ) -> Self:
         """Trains on prepared datasets and writes the folder `run`; afterwards the network has the best weights.
 
         `overwrite` replaces a run in the folder; `resume` continues it, with `force` also if the annotations changed.
-        The network is moved to `device`, or to that of `fabric` (`distributed.launch`), whose processes learn together;
-        the first of them writes. `unlabelled` are photos from `find_unlabelled` to learn from too.
+        The network is moved to `device`, or to that of `fabric` (`distributed.launch`), whose processes learn together.
+        `unlabelled` are photos of `find_unlabelled` to learn from. After a stop, messages name `again` as the way on.
 
         Raises:
             ClothsegError: `run` is in the way, there is no such device, the datasets do not fit, or training fails.
@@ -158,7 +158,7 @@ class Model:
         train_run(
             self._built(), train, val, self.config, RunFolder(Path(run)), fabric,
             loaded=self.loaded.summary() if self.loaded else "random numbers",
-            overwrite=overwrite, resume=resume, force=force, quiet=quiet, unlabelled=unlabelled,
+            overwrite=overwrite, resume=resume, force=force, quiet=quiet, unlabelled=unlabelled, again=again,
         )  # fmt: skip
         return self
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from clothseg.errors import RunError, reading, shown
+from clothseg.errors import RunError, reading, shell_command, shown
 from clothseg.files import atomic_write, is_finite_number, read_json, replace_file
 
 _KINDS: dict[str, Any] = {
@@ -181,6 +181,15 @@ class RunFolder:
         known = self.read_facts()
         timings = known.get("timings", {}) | facts.get("timings", {})
         atomic_write(self.facts, json.dumps(known | dict(facts) | {"timings": timings}, indent=1))
+
+
+def unfinished_run(path: Path | str) -> str:
+    """What to do if the run in a folder was stopped before its first epoch ended; otherwise the empty string."""
+    run = RunFolder(Path(path))
+    if run.weights.is_file() or not run.last.is_file():
+        return ""
+    again = shell_command(["clothseg", "fit", "DATA", "--out", path, "--resume"])
+    return f"{path}: the training stopped before its first epoch ended, so it has no weights; continue with: {again}"
 
 
 def refuse_data_set(run: RunFolder) -> None:

@@ -3,6 +3,8 @@
 import json
 import os
 import random
+import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -149,8 +151,6 @@ def test_overwriting_one_job_leaves_the_others(photos: Path, tmp_path: Path, run
 def test_a_stop_leaves_complete_shards_and_the_same_call_continues(
     photos: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import signal
-
     seen = 0
 
     def progress(number: int) -> None:
@@ -203,4 +203,30 @@ def test_after_any_number_of_kills_the_bytes_are_those_of_a_run_without(
             break
         kills += 1
     assert kills >= (5 if processes == 1 else 2)
+    assert files_in(out) == files_in(tmp_path / "whole")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals for one process")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_to_all_processes_finishes_shards_in_work(photos: Path, tmp_path: Path, run: Run, name: str) -> None:
+    """A terminal sends Ctrl-C, and some schedulers send SIGTERM, to the workers too."""
+    out = tmp_path / "out"
+    code = (
+        "import sys\n"
+        "from clothseg.catalogue import *\n"
+        "from stub_network import *\n"
+        "photos, work, source = open_catalogue([sys.argv[1]]), Predict(), StubSource(0.2)\n"
+        "run_catalogue(photos, work, source, sys.argv[2], CatalogueOptions(shard_size=1), engine=InProcesses(2))\n"
+    )
+    words = [sys.executable, "-c", code, str(photos), str(out)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    process = subprocess.Popen(words, start_new_session=True, stderr=subprocess.PIPE, text=True, env=environment)
+    while process.poll() is None and not list(out.glob("shards/*.json")):
+        time.sleep(0.001)
+    os.killpg(process.pid, getattr(signal, name))
+    error = process.communicate()[1]
+    assert error.splitlines()[-1].startswith("clothseg.errors.InterruptedRun: ")
+    assert error.count("Traceback") == 1, "only that of the first process"
+    run(photos, tmp_path / "whole", shard_size=1)
+    run(photos, out, shard_size=1)
     assert files_in(out) == files_in(tmp_path / "whole")

@@ -159,3 +159,41 @@ def test_a_split_of_an_export_is_evaluated_and_compared(
         "no split 'tset' (did you mean test?); there is test (test/_annotations.coco.json), valid"
         in capsys.readouterr().err
     )
+
+
+@pytest.mark.parametrize("words", [("evaluate", "stopped", "data"), ("predict", "stopped", "data"),
+                                   ("fit", "data", "--out", "new", "--weights", "stopped")])  # fmt: skip
+def test_a_run_that_was_stopped_in_its_first_epoch_can_continue(
+    files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    (files / "stopped/checkpoints").mkdir(parents=True)
+    for name in ("config.yaml", "log.txt", "run.json", "checkpoints/last.pt"):
+        (files / "stopped" / name).touch()
+    assert clothseg(monkeypatch, *words) == 2
+    assert capsys.readouterr().err == (
+        "error: stopped: the training stopped before its first epoch ended, so it has no weights; continue with: "
+        "clothseg fit DATA --out stopped --resume\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("empty", "sentence"),
+    [
+        (1, "no object of A0, so this class has no metrics."),
+        (3, "no object of 3 classes, so they have no metrics: A0, A1, A2."),
+        (
+            200,
+            "no object of 200 classes, so they have no metrics: A0, A1, A2, A3, A4, A5, A6, A7, A8, A9 and 190 more.",
+        ),
+    ],
+)
+def test_classes_without_objects_are_one_sentence(
+    files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], empty: int, sentence: str
+) -> None:
+    path = files / "data/annotations/val.json"
+    truth = json.loads(path.read_text())
+    truth["categories"] += [{"id": 2 + number, "name": f"A{number}"} for number in range(empty)]
+    path.write_text(json.dumps(truth))
+    assert clothseg(monkeypatch, "evaluate", "good.json", "data", "--json") == 0
+    notes = json.loads(capsys.readouterr().out)["notes"]
+    assert [note for note in notes if "no metrics" in note] == [f"The ground truth has {sentence}"]

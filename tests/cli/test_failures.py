@@ -130,16 +130,23 @@ def test_a_stopped_prediction_is_one_line_and_is_kept(fresh_torch: FreshProcesse
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals for one process")
-@pytest.mark.parametrize(("number", "words"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "ended from outside")])
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("SIGINT", "interrupted (Ctrl-C)"),
+        ("SIGTERM", "ended from outside (SIGTERM)"),
+        ("SIGHUP", "ended from outside (SIGHUP)"),
+    ],
+)
 def test_a_signal_elsewhere_is_one_line_and_leaves_nothing(
-    fresh: FreshProcesses, tmp_path: Path, number: signal.Signals, words: str
+    fresh: FreshProcesses, tmp_path: Path, name: str, words: str
 ) -> None:
     """`dataset build` of the sample, stopped as soon as its temporary folder is there."""
     command = ["dataset", "build", "sample", "--out", str(tmp_path / "data")]
     process = fresh.start(command)
     while process.poll() is None and not any(tmp_path.iterdir()):
         time.sleep(0.01)
-    process.send_signal(number)
+    process.send_signal(getattr(signal, name))
     assert process.wait() == 1
     (line,) = process.stderr.splitlines()
     assert line.startswith(f"stopped: {words}")

@@ -2,12 +2,16 @@
 
 import json
 import shutil
+import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from clothseg import sample
+from clothseg.models import Model
 from clothseg.openimages import BuildOptions, build_dataset
+from clothseg.training.trainer import Trainer
 
 from .conftest import RunCommand
 
@@ -53,10 +57,43 @@ def test_parts_are_trained_once(tmp_path: Path, run_command: RunCommand, capsys:
     assert run_command(*again, "--seed", 1) == 2
     assert "different values of parts" in capsys.readouterr().err
     assert run_command("learning-curve", data, "--out", out, *settings) == 2
-    assert "exists already" in capsys.readouterr().err
-    assert run_command("learning-curve", data, "--out", tmp_path / "new", "--parts", "9/8", *settings) == 2
-    assert "--parts: 9/8" in capsys.readouterr().err
+    assert "exists already; choose another place, or add --resume to continue it, or" in capsys.readouterr().err
+    for parts, message in {
+        "9/8": "--parts: 9/8 of 6 photos is not possible; use fractions up to 1, or numbers of photos from 2 to 6",
+        "": "--parts: there is no part; the default is 1/8,1/4,1/2,1",
+        ",": "--parts: there is no part; the default is 1/8,1/4,1/2,1",
+    }.items():
+        assert run_command("learning-curve", data, "--out", tmp_path / "new", "--parts", parts, *settings) == 2
+        assert capsys.readouterr().err == f"error: {message}\n"
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("moment", ["training", "evaluating"])
+def test_after_an_interruption_the_same_command_continues(
+    tmp_path: Path, run_command: RunCommand, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+    moment: str,
+) -> None:  # fmt: skip
+    """`clothseg fit` could not continue a part: it does not know the photos of it."""
+    data, out = tmp_path / "data", tmp_path / "curve"
+    build_dataset(sample.folder(), data, ["Suit", "Dress", "Jeans"], BuildOptions(limit=6, max_size=64))
+    settings = [word for value in (*TINY, "train.steps_per_epoch=2") for word in ("--set", value)]
+    call = ("learning-curve", data, "--out", out, "--parts", "3,1", *settings)
+    owner, method = (Trainer, "advance") if moment == "training" else (Model, "predict_dataset")
+    real = getattr(owner, method)
+
+    def interrupted(*args: Any, **options: Any) -> Any:
+        signal.raise_signal(signal.SIGINT)
+        return real(*args, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, method, interrupted)
+        assert run_command(*call) == 1
+    (message,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("stopped")]
+    assert message.endswith("saved; continue with: the same clothseg learning-curve, with --resume")
+    assert run_command(*call) == 2
+    assert "--resume to continue it" in capsys.readouterr().err
+    assert run_command(*call, "--resume") == 0
+    assert len(json.loads((out / "learning-curve.json").read_text())["points"]) == 2
 
 
 def test_it_continues_when_photos_have_vanished(

@@ -1,8 +1,10 @@
 """The gallery of a prediction, read as another program would."""
 
 import json
+import re
 import signal
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -13,6 +15,7 @@ from decode_gallery import read_gallery, rings
 from PIL import Image
 from pycocotools import mask as coco_mask
 
+from clothseg.dataset.prelabel_files import LabelFormat, write_prelabels
 from clothseg.errors import ClothsegError, InterruptedRun
 from clothseg.instances import Instances, Selection
 from clothseg.prediction import OutputFormat, PredictOptions, predict_files
@@ -56,6 +59,25 @@ def test_the_gallery_has_every_photo_and_what_was_found(photos: list[Path], tmp_
         assert [address for _, address in links] == [drawn_file]
         with Image.open(out / thumbnail) as small:
             assert (small.format, small.size) == ("JPEG", (one["width"], one["height"]))
+
+
+def test_photos_with_the_same_name_are_told_apart(photos: list[Path], tmp_path: Path) -> None:
+    names = ["a/x/photo.png", "b/x/photo.png", "c/photo.png", "only.png"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(photos[0].read_bytes())
+    predict_files(find, NAMES, [tmp_path / name for name in names], tmp_path / "out", WITH)
+    assert [row[0] for row in read_gallery(tmp_path / "out")["entries"]] == names
+
+
+def test_the_files_for_labelling_tools_are_listed(photos: list[Path], tmp_path: Path) -> None:
+    options = replace(WITH, labels=(LabelFormat.COCO, LabelFormat.LABEL_STUDIO))
+    predict_files(find, NAMES, photos[:1], tmp_path / "out", options)
+    write_prelabels(tmp_path / "out", options.labels)
+    page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    written = {path.name for path in (tmp_path / "out").glob("*.json")}
+    assert {"labels-coco.json", "labels-label-studio.json"} < written
+    assert set(re.findall(r'href="([^"]+\.json)"', page)) == written
 
 
 def test_low_scores_stay_out_unless_the_threshold_is_lower(photos: list[Path], tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from clothseg.evaluation import ClassMetrics, Metrics
 from clothseg.networks.layers.anchor_coverage import AnchorCoverage
-from clothseg.report.text import anchors, duration, listed, weakest_class
+from clothseg.report.text import anchors, duration, listed, subject, weakest_class
 
 
 def metrics(**ap50: float | None) -> Metrics:
@@ -62,3 +62,9 @@ def test_without_anchor_facts_there_is_no_sentence(facts: object) -> None:
 
 def test_without_training_boxes_there_is_no_sentence() -> None:
     assert anchors(AnchorCoverage(0, {0.5: 0.0, 0.7: 0.0}, ((32.0,),)).facts()) == []
+
+
+def test_a_heading_names_few_classes_and_counts_many() -> None:
+    assert subject(["Suit", "Dress", "Jeans"]) == "Suit, Dress and Jeans"
+    assert subject([]) == "garments"
+    assert subject(["A very long name"] * 200) == "200 kinds of garments"

@@ -2,7 +2,6 @@
 
 import multiprocessing
 import pickle
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from clothseg.catalogue.shards import Shard
 from clothseg.catalogue.tasks import NetworkSource
 from clothseg.cores import possible_processes
 from clothseg.errors import ClothsegError, RunError
+from clothseg.stop import ignore_signals, starting_workers
 
 Stop = Callable[[], bool]
 """Whether the work should end before the next shard."""
@@ -82,7 +82,8 @@ class InProcesses:
                     process: BaseProcess = context.Process(
                         target=_serve, args=(theirs, job, source, len(processes), count), daemon=True
                     )
-                    process.start()
+                    with starting_workers():
+                        process.start()
                     theirs.close()
                     processes.append(process)
                     idle.append(ours)
@@ -101,7 +102,7 @@ class InProcesses:
                 connection.close()
             for process in processes:
                 if busy:
-                    process.terminate()
+                    process.kill()  # they ignore other signals
                 process.join()
 
 
@@ -129,7 +130,7 @@ def _worker_ended() -> RunError:
 
 def _serve(connection: Connection, job: ShardJob, source: NetworkSource, worker: int, workers: int) -> None:
     """Runs in a process of its own: does each shard that arrives, until the other end is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the terminal is for the first process
+    ignore_signals()
     with suppress(EOFError, BrokenPipeError, ConnectionResetError), PhotoReader() as reader:
         network = None
         while True:

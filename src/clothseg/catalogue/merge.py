@@ -150,12 +150,13 @@ def _contents(found: Shards, table: str) -> Iterator[tuple[Store, str, bytes]]:
         name = f"{table}/{shard_name(receipt.shard)}.{receipt.format}"
         if name not in receipt.files:  # without errors there is no table of them
             continue
-        content = store.read(name)
+        again = f"delete {store.url(f'shards/{shard_name(receipt.shard)}.json')} and repeat the command that wrote it"
+        try:
+            content = store.read(name)
+        except DataError as error:
+            raise DataError(f"{error}; {again}") from error
         if hashlib.sha256(content).hexdigest() != receipt.files[name]:
-            raise DataError(
-                f"{store.url(name)}: the file has changed since it was written; delete its receipt in shards/ and "
-                "repeat the command"
-            )
+            raise DataError(f"{store.url(name)}: the file has changed since it was written; {again}")
         yield store, name, content
 
 

@@ -61,7 +61,7 @@ def demo(
     presets = None if networks is None else chosen_presets(networks)
     out = out or Path("runs/demo" if networks is None else "runs/demo-networks")
     if not resume:
-        require_absent(out, overwrite=overwrite)
+        require_absent(out, overwrite=overwrite, resumable=(out / "data").is_dir())
     check_device_name(device)
     resolve_device(device)  # now, not after the dataset is built
     with folder_lock(out, "demo"), redirect_stdout(io.StringIO()) if quiet else nullcontext():

@@ -18,6 +18,7 @@ from rich.markup import escape
 
 from clothseg.cli.terminal import ERRORS
 from clothseg.errors import ClothsegError, InterruptedRun, is_out_of_memory, shell_command
+from clothseg.stop import TERMINATIONS, on_signals
 from clothseg.versions import library_versions
 
 PART, WRONG, FAULT = 1, 2, 3
@@ -41,29 +42,31 @@ def explain_stop(error: BaseException) -> StoppedCommand:
 
 
 def who_stopped(error: KeyboardInterrupt) -> str:
-    """What ended a command: Ctrl-C, or SIGTERM."""
-    return "ended from outside (SIGTERM)" if isinstance(error, Terminated) else "interrupted (Ctrl-C)"
+    """What ended a command: Ctrl-C, or a signal."""
+    return f"ended from outside ({error.name})" if isinstance(error, Terminated) else "interrupted (Ctrl-C)"
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM: the system, or another program, ends the command."""
+    """The system, or another program, ends the command, or the terminal is closed.
+
+    Attributes:
+        name: of the signal.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
 
 
 @contextmanager
 def termination_like_ctrl_c() -> Iterator[None]:
-    """Within the context, SIGTERM ends a command as Ctrl-C does, so that it removes its temporary files."""
+    """Within the context, SIGTERM and SIGHUP end a command as Ctrl-C does, so that it removes its temporary files."""
 
     def end(number: int, frame: FrameType | None) -> None:
-        raise Terminated
+        raise Terminated(signal.Signals(number).name)
 
-    if threading.current_thread() is not threading.main_thread():  # Python allows handlers only there
+    with on_signals(TERMINATIONS, end):
         yield
-        return
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def report_failure(error: BaseException, arguments: Sequence[str]) -> int:

@@ -117,7 +117,7 @@ def fit(
     check_device_name(device)
     if not continues:
         check_source(settings.weights)
-        require_absent(out, overwrite=overwrite or overfit_one_image)
+        require_absent(out, overwrite=overwrite or overfit_one_image, resumable=run.last.is_file())
     chosen = partial(read_training_data, data, split, val_split, val_fraction, seed=split_seed)
     train, val, unread = _read_photos(chosen, run if continues else None, quiet=quiet)
     more = find_more_photos(unlabelled, train, val, quiet=quiet) if unlabelled else None

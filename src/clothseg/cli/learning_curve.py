@@ -10,15 +10,16 @@ import typer
 from rich.markup import escape
 
 from clothseg.cli.completion import presets
+from clothseg.cli.failures import who_stopped
 from clothseg.cli.fit import only_readable
 from clothseg.cli.inputs import Data, Device, Overrides, Overwrite, Quiet, names_in
 from clothseg.cli.terminal import ERRORS, fail_for_unread, progress_bar, walk
 from clothseg.config import Config
-from clothseg.dataset.nested_subsets import PARTS, part_sizes
+from clothseg.dataset.nested_subsets import PARTS, PLAN, part_sizes
 from clothseg.dataset.readable import read_left_out
 from clothseg.dataset.train_val import read_training_data
 from clothseg.devices import check_device_name, resolve_device
-from clothseg.errors import ClothsegError
+from clothseg.errors import ClothsegError, InterruptedRun
 from clothseg.files import require_absent
 from clothseg.weights import check_source
 
@@ -61,20 +62,24 @@ def learning_curve(
     if resume and overwrite:
         raise ClothsegError("--resume and --overwrite do not go together")
     if not resume:
-        require_absent(out, overwrite=overwrite)
+        require_absent(out, overwrite=overwrite, resumable=(out / PLAN).is_file())
     with progress_bar(quiet=quiet) as bar:
         train, val = read_training_data(data, split, val_split, val_fraction, progress=partial(walk, bar))
     part_sizes(names_in([parts]), len(train))  # refused before the photos are decoded
-    known = read_left_out(out / "plan.json") if resume else None
+    known = read_left_out(out / PLAN) if resume else None
     train, val, unread = only_readable(train, val, known, quiet=quiet)
     # PyTorch takes seconds to import: only now, because wrong input is refused at once.
+    from clothseg.report.learning_curve import AGAIN  # noqa: PLC0415
     from clothseg.report.learning_curve import learning_curve as make  # noqa: PLC0415
 
-    with progress_bar(quiet=quiet) as bar:
-        curve = make(
-            train, val, settings, out, parts=names_in([parts]), seed=seed, resume=resume, quiet=quiet,
-            device=resolve_device(device), progress=partial(walk, bar), unread=unread,
-        )  # fmt: skip
+    try:
+        with progress_bar(quiet=quiet) as bar:
+            curve = make(
+                train, val, settings, out, parts=names_in([parts]), seed=seed, resume=resume, quiet=quiet,
+                device=resolve_device(device), progress=partial(walk, bar), unread=unread,
+            )  # fmt: skip
+    except KeyboardInterrupt as error:
+        raise InterruptedRun(f"{who_stopped(error)}; what is done is saved; continue with: {AGAIN}") from error
     if as_json or not quiet:
         print(json.dumps(asdict(curve), indent=1) if as_json else curve.sentence())
     if not quiet:

@@ -199,7 +199,7 @@ def predict(
     shown = Selection(SHOWN_FROM if score_threshold is None else score_threshold, opened.selection.thresholds)
     forms = frozenset(map(OutputFormat, formats or PredictOptions().formats))
     forms |= {OutputFormat.COCO} if labels else set()
-    options = PredictOptions(forms, shown, batch, frame_stride, calibrated=opened.calibrated, gallery=gallery)
+    options = PredictOptions(forms, shown, batch, frame_stride, opened.calibrated, gallery, tuple(labels or ()))
     with progress_bar(quiet=quiet) as bar:
         done = predict_files(
             opened.find, dict(enumerate(opened.classes, start=1)), paths, out, options,

@@ -9,6 +9,8 @@ import numpy as np
 from clothseg.errors import ConfigError, DataError
 
 PARTS = ("1/8", "1/4", "1/2", "1")
+PLAN = "plan.json"
+"""The file of a learning curve with the photos of the parts."""
 
 
 def nested_subsets(labels: Mapping[int, Collection[str]], sizes: Sequence[int], seed: int = 0) -> list[list[int]]:
@@ -47,8 +49,10 @@ def part_sizes(parts: Sequence[str], photos: int) -> list[int]:
     """Numbers of photos of the parts, rising: fractions up to 1, or numbers above 1.
 
     Raises:
-        ConfigError: a part is not a number, is not above 0, or has more photos than there are.
+        ConfigError: a part is not a number, is not above 0, or has more photos than there are; there are no parts.
     """
+    if not parts:
+        raise ConfigError(f"--parts: there is no part; the default is {','.join(PARTS)}")
     sizes = set()
     for text in parts:
         try:
@@ -57,6 +61,9 @@ def part_sizes(parts: Sequence[str], photos: int) -> list[int]:
             raise ConfigError(f"--parts: {text!r} is not a fraction such as 1/4 or a number of photos") from error
         size = round(part * photos) if part <= 1 else int(part)
         if not 1 <= size <= photos or (part > 1 and part.denominator != 1):
-            raise ConfigError(f"--parts: {text} of {photos} photos is not possible; use fractions up to 1")
+            raise ConfigError(
+                f"--parts: {text} of {photos} photos is not possible; use fractions up to 1, or numbers of photos "
+                f"from 2 to {photos}"
+            )
         sizes.add(size)
     return sorted(sizes)

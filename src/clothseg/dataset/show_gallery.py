@@ -8,7 +8,7 @@ from clothseg.errors import DataError, PhotoError
 from clothseg.files import safe_file_name
 from clothseg.gallery import Entry, GalleryInfo, GalleryObject, thumbnail_name, write_thumbnail
 from clothseg.gallery.data import Row, entry_row
-from clothseg.gallery.entries import address, gallery_classes
+from clothseg.gallery.entries import address, gallery_classes, short_names
 from clothseg.gallery.outlines import mask_outlines
 from clothseg.instances import mask_area
 
@@ -33,6 +33,7 @@ def dataset_rows(
         out: the folder of the page, when all is done.
         unread: gets the names of photos that cannot be read, with the reason.
     """
+    titles = short_names(str(entry.path) for entry in data.images)
     rows = []
     for position in positions:
         entry = data.images[position]
@@ -46,7 +47,7 @@ def dataset_rows(
         rows.append(
             entry_row(
                 Entry(
-                    name=entry.path.name,
+                    name=titles[str(entry.path)],
                     width=entry.width,
                     height=entry.height,
                     objects=objects,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clothseg.config import HEADLINE_METRICS
-from clothseg.counting import counted
+from clothseg.counting import counted, first_names
 from clothseg.errors import DataError, PhotoError, UnreadPhotosError
 from clothseg.evaluation import coco
 from clothseg.evaluation.boundary import boundary_matches, run_boundary
@@ -181,11 +181,7 @@ def _coco_metrics(truth: GroundTruth, rows: Sequence[CocoResult]) -> tuple[Metri
         overall |= coco.overall(kind, evaluator)
         for position, class_id in enumerate(truth.names):
             classes[class_id] |= coco.of_class(kind, evaluator, position)
-    notes += [
-        f"The ground truth has no object of {name}, so this class has no metrics."
-        for c, name in truth.names.items()
-        if not truth.objects[c]
-    ]
+    notes += _without_objects([name for c, name in truth.names.items() if not truth.objects[c]])
     if truth.box_only and truth.has_masks:
         notes.append(
             f"{truth.box_only} of {truth.objects.total()} objects of the ground truth have a box and no mask. They are "
@@ -201,6 +197,15 @@ def _coco_metrics(truth: GroundTruth, rows: Sequence[CocoResult]) -> tuple[Metri
         **details,
     )
     return metrics, matches
+
+
+def _without_objects(names: Sequence[str]) -> list[str]:
+    """A sentence on the classes that have no metrics; of many classes it names the first ones."""
+    if not names:
+        return []
+    if len(names) == 1:
+        return [f"The ground truth has no object of {names[0]}, so this class has no metrics."]
+    return [f"The ground truth has no object of {len(names)} classes, so they have no metrics: {first_names(names)}."]
 
 
 def _details(

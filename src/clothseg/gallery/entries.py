@@ -1,7 +1,8 @@
 """What a gallery shows."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -119,6 +120,19 @@ def gallery_classes(
         GalleryClass(names.get(k, ""), hex_colour(k), own.get(k, score_threshold))
         for k in range(1, max(names, default=0) + 1)
     ]
+
+
+def short_names(paths: Iterable[str]) -> dict[str, str]:
+    """The shortest end of each path that no other path has: `photo.jpg`, but `a/photo.jpg` beside `b/photo.jpg`."""
+    left = {path: Path(path).parts for path in paths}
+    names, length = {}, 1
+    while left:
+        ends = Counter(parts[-length:] for parts in left.values())
+        found = [path for path, parts in left.items() if ends[parts[-length:]] == 1 or len(parts) <= length]
+        for path in found:
+            names[path] = Path(*left.pop(path)[-length:]).as_posix()
+        length += 1
+    return names
 
 
 def hex_colour(class_id: int) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from clothseg.counting import counted
 from clothseg.gallery import Entry, GalleryInfo, GalleryObject, Link, thumbnail_name, write_gallery
 from clothseg.gallery.data import entry_row
-from clothseg.gallery.entries import address, gallery_classes
+from clothseg.gallery.entries import address, gallery_classes, short_names
 
 
 def cutout_thumbnail(name: str) -> str:
@@ -34,15 +34,17 @@ def write_cutout_gallery(out: Path, listed: str, rows: Sequence[Mapping[str, Any
         checks=True,
         things=("garment", "garments", "cut-out", "cut-outs"),
     )
-    write_gallery(out, info, (entry_row(_entry(out, row, number[row["class"]])) for row in rows))
+    titles = short_names(row["photo"] for row in rows)
+    entries = (_entry(out, row, titles[row["photo"]], number[row["class"]]) for row in rows)
+    write_gallery(out, info, map(entry_row, entries))
 
 
-def _entry(out: Path, row: Mapping[str, Any], class_id: int) -> Entry:
+def _entry(out: Path, row: Mapping[str, Any], title: str, class_id: int) -> Entry:
     left, top, width, height = row["box"]
     share = width * height / max(row["photo_width"] * row["photo_height"], 1)
     picture = address(out / row["file_name"], out)
     return Entry(
-        name=Path(row["photo"]).name,
+        name=title,
         width=width,
         height=height,
         objects=[GalleryObject(class_id, row["score"], share, (0, 0, width, height))],

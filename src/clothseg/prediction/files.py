@@ -136,7 +136,7 @@ def _finish(
     with journal.records() as records:
         predicted = write_records(parsed(records), journal.folder, names, formats)
     if options.gallery:
-        write_prediction_gallery(journal, (predicted.photos, predicted.instances), names, options.shown)
+        write_prediction_gallery(journal, (predicted.photos, predicted.instances), names, options.shown, options.labels)
     if finished < inputs:
         raise InterruptedRun(
             f"{finished} of {inputs} photos and videos are done, and their results are in {journal.folder}; the same "

@@ -1,12 +1,13 @@
 """The gallery of a prediction: `index.html`, and thumbnails beside it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from clothseg.counting import counted
 from clothseg.gallery import Entry, GalleryInfo, GalleryObject, Link, thumbnail_name, write_gallery, write_thumbnail
 from clothseg.gallery.data import Row, entry_row
-from clothseg.gallery.entries import address, gallery_classes
+from clothseg.gallery.entries import address, gallery_classes, short_names
 from clothseg.gallery.outlines import mask_outlines
 from clothseg.instances import CocoResult, Selection, mask_area
 from clothseg.journal import Journal
@@ -72,7 +73,7 @@ def photo_row(
 
 
 def write_prediction_gallery(
-    journal: Journal, counts: tuple[int, int], names: Mapping[int, str], shown: Selection
+    journal: Journal, counts: tuple[int, int], names: Mapping[int, str], shown: Selection, labels: Sequence[str] = ()
 ) -> None:
     """Writes the page from the records. One that has no photo gets no page.
 
@@ -81,6 +82,7 @@ def write_prediction_gallery(
         counts: of photos and of instances.
         names: class names by id.
         shown: selects the detections that the gallery shows at first.
+        labels: the formats for labelling tools that are written beside it.
     """
     photos, instances = counts
     if not photos:
@@ -89,8 +91,16 @@ def write_prediction_gallery(
     classes = gallery_classes(names, shown.score_threshold, shown.thresholds)
     title = f"{counted(photos, 'photo')}, {counted(instances, 'garment')}"
     links = [Link(f"{name}: {what}", name) for name, what in _FILES.items() if (out / name).is_file()]
+    links += [Link(f"labels-{form}.json: for a labelling tool", f"labels-{form}.json") for form in labels]
     lowest = min([LOWEST_SCORE, *(one.score_threshold for one in classes)])
     info = GalleryInfo("clothseg predict", title, classes, links=links, lowest_score=lowest)
     with journal.records() as records:
-        rows: Iterator[Row] = (record["gallery"] for record in records if record.get("gallery"))
+        titles = short_names(record["photo"]["file_name"] for record in records if record.get("gallery"))
+    with journal.records() as records:
+        rows = (_titled(record, titles) for record in records if record.get("gallery"))
         write_gallery(out, info, rows)
+
+
+def _titled(record: Mapping[str, Any], titles: Mapping[str, str]) -> Row:
+    """The row of a photo, with a name that no other photo has."""
+    return [titles[record["photo"]["file_name"]], *record["gallery"][1:]]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from clothseg.dataset.prelabel_files import SHOWN_FROM
+from clothseg.dataset.prelabel_files import SHOWN_FROM, LabelFormat
 from clothseg.instances import Selection
 from clothseg.photos import RgbImage
 
@@ -41,6 +41,7 @@ class PredictOptions:
         frame_stride: every Nth frame of a video is processed.
         calibrated: whether scores are calibrated; the COCO results of photos then say which masks need a look.
         gallery: whether `index.html` is written too, a page with all photos.
+        labels: the formats of `write_prelabels` that are written afterwards; the page lists their files.
     """
 
     formats: frozenset[OutputFormat] = frozenset({OutputFormat.COCO, OutputFormat.PICTURES})
@@ -49,3 +50,4 @@ class PredictOptions:
     frame_stride: int = 1
     calibrated: bool = False
     gallery: bool = False
+    labels: tuple[LabelFormat, ...] = ()

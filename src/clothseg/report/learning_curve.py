@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from clothseg.config import Config
 from clothseg.counting import counted
 from clothseg.dataset import CocoLikeDataset
-from clothseg.dataset.nested_subsets import PARTS, nested_subsets, part_sizes
+from clothseg.dataset.nested_subsets import PARTS, PLAN, nested_subsets, part_sizes
 from clothseg.devices import AUTO
 from clothseg.errors import DataError, RunError
 from clothseg.evaluation import coco, truth_of
@@ -33,6 +33,8 @@ from clothseg.report.learning_curve_page import write_learning_curve_page
 from clothseg.runs import RunFolder, refuse_data_set
 
 RESAMPLES = 300
+AGAIN = "the same clothseg learning-curve, with --resume"
+"""What continues a curve that stopped, for messages."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,7 @@ def learning_curve(
     config = same_steps(config, len(train))
     with folder_lock(out):
         left_out = {"train": train.left_out, "val": val.left_out}
-        _check_plan(out / "plan.json", config, subsets, left_out, resume=resume)
+        _check_plan(out / PLAN, config, subsets, left_out, resume=resume)
         truth = truth_of(val)
         rows = []
         for subset in subsets:
@@ -206,7 +208,7 @@ def _train_part(
     model = Model(config).build(subset.classes)
     if not begun:
         model.load_weights()
-    model.fit(subset, val, run.path, resume=begun, overwrite=not begun, quiet=quiet, device=device)
+    model.fit(subset, val, run.path, resume=begun, overwrite=not begun, quiet=quiet, device=device, again=AGAIN)
     found = progress(model.predict_dataset(val, unread), len(val), f"evaluating {run.path.name}")
     rows = [row for of_photo in found for row in of_photo]
     atomic_write(run.predictions, json.dumps(rows))

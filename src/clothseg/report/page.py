@@ -65,7 +65,7 @@ def _values(files: RunFiles, threshold: float) -> dict[str, Any]:
     return _metric_values(files, examples) | {
         "title": files.run.resolve().name,
         "names": names,
-        "subject": text.listed(names) or "garments",
+        "subject": text.subject(names),
         "colours": {name: "#{:02x}{:02x}{:02x}".format(*class_colour(i)) for name, i in _ids(files).items()},
         "missing": text.missing_parts(files),
         "caution": text.caution(files),

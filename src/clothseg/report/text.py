@@ -12,6 +12,12 @@ from clothseg.report.reading import RunFiles
 
 _LONG_TRAINING = 3600.0
 _MANY_PHOTOS = 500
+_MOST_IN_HEADING = 12
+
+
+def subject(names: Sequence[str]) -> str:
+    """What a network finds, for a heading: the classes if they are few."""
+    return (listed(names) or "garments") if len(names) <= _MOST_IN_HEADING else f"{len(names)} kinds of garments"
 
 
 def listed(words: Sequence[str]) -> str:

@@ -134,7 +134,7 @@ def open_run(run: RunFolder, config: Config, *, resume: bool, overwrite: bool) -
     if resume:
         check_same_config(run, config)
     else:
-        require_absent(run.path, overwrite=overwrite)
+        require_absent(run.path, overwrite=overwrite, resumable=run.last.is_file())
         refuse_data_set(run)
     try:
         if not resume:

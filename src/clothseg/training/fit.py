@@ -39,13 +39,14 @@ def train_run(
     force: bool = False,
     quiet: bool = False,
     unlabelled: UnlabelledPhotos | None = None,
+    again: str = "",
 ) -> None:
     """`fit`, and what is done before and after it: the run's folder, its curves and facts, and the best weights.
 
     Every process of a training calls it; afterwards the network of the first has the best weights.
 
     Args:
-        network, train, val, config, run, resume, force, quiet, fabric, unlabelled: see `fit`.
+        network, train, val, config, run, resume, force, quiet, fabric, unlabelled, again: see `fit`.
         loaded: what the initial weights are, for people.
         overwrite: whether another run in the folder may be replaced.
 
@@ -61,6 +62,7 @@ def train_run(
             fit(
                 network, train, val, config, run,
                 resume=resume, force=force, quiet=quiet, loaded=loaded, fabric=fabric, unlabelled=unlabelled,
+                again=again,
             )  # fmt: skip
         finally:
             with suppress(OSError):  # a full disk was reported already
@@ -82,6 +84,7 @@ def fit(
     fabric: Fabric | None = None,
     loaded: str = "as they are",
     unlabelled: UnlabelledPhotos | None = None,
+    again: str = "",
 ) -> list[HistoryRow]:
     """Trains `network` and writes the run: history, checkpoint, weights of the best epoch, log.
 
@@ -97,6 +100,7 @@ def fit(
             of the GPU, or of the CPU if there is none.
         loaded: what the initial weights are, for people.
         unlabelled: photos without labels to learn from too, see `self_training.py`; a run resumes with its own.
+        again: what continues a training that stopped, for messages; by default the command.
 
     Returns:
         the rows of `history.csv`.
@@ -117,7 +121,7 @@ def fit(
     eta = EtaEstimator(trainer, len(val))
     if trainer.finished:
         log.info("nothing is left to do; --more-epochs N trains it longer")
-    again = shell_command(["clothseg", "fit", _folder(train), "--out", run.path, "--resume"])
+    again = again or shell_command(["clothseg", "fit", _folder(train), "--out", run.path, "--resume"])
     try:
         tf32 = float32_products(fabric.device, tf32=trainer.precision != "32-true")
         with StopRequest() as stop, step_bar(log.console) as progress, tf32:

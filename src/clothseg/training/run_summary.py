@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from clothseg.config import Config
-from clothseg.counting import counted
+from clothseg.counting import counted, first_names
 from clothseg.dataset import CocoLikeDataset
 from clothseg.dataset.reading import describe_corrections
 from clothseg.devices import describe_precision
@@ -50,7 +50,7 @@ def summarize_run(
         "network": f"{config.backbone.name}, {describe_trainable(network, config)}",
         "weights": weights,
         "photos": f"{len(train)} to learn from with {objects}, {len(val)} to validate; "
-        f"{', '.join(train.classes)}{warn_missing_classes(train)}",
+        f"{first_names(train.classes)}{warn_missing_classes(train)}",
         "steps": describe_plan(trainer),
         "numbers": describe_precision(trainer.precision, device),
         **{check.name: check.summary for check in checks},
@@ -125,7 +125,7 @@ def describe_plan(trainer: Trainer) -> str:
 def warn_missing_classes(train: CocoLikeDataset) -> str:
     """A warning about classes without an object to learn from; empty if all have some."""
     missing = [train.classes[class_id - 1] for class_id, count in train.count_objects().items() if not count]
-    return f"; NO object to learn from: {', '.join(missing)}" if missing else ""
+    return f"; NO object to learn from: {first_names(missing)}" if missing else ""
 
 
 def advise_empty_photos(train: CocoLikeDataset) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from clothseg.errors import DownloadError, WeightsError
 from clothseg.paths import Wanted, explain_wrong_path
-from clothseg.runs import RunFolder
+from clothseg.runs import RunFolder, unfinished_run
 from clothseg.suggestions import did_you_mean, near_path, nearest
 from clothseg.weights.formats.efficientnet_lite import BUNDLED
 
@@ -141,6 +141,7 @@ def check_source(source: str) -> None:
     if os.path.isdir(path) and not RunFolder(path).weights.is_file():
         raise WeightsError(
             explain_wrong_path(path, Wanted.RUN)
+            or unfinished_run(path)
             or f"weights {source!r}: a folder, but not one of a finished run (no {RunFolder(path).weights.name})"
         )
     names = ["random", AUTO, "imagenet", *BUNDLED, *INSTALLED, *PUBLISHED]

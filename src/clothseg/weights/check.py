@@ -8,7 +8,7 @@ from clothseg.config import read_settings
 from clothseg.errors import RunError, WeightsError, shell_command
 from clothseg.instances import class_number
 from clothseg.paths import Wanted, explain_wrong_path
-from clothseg.runs import RunFolder
+from clothseg.runs import RunFolder, unfinished_run
 from clothseg.suggestions import near_path
 from clothseg.weights.catalogue import PUBLISHED, installed_network
 from clothseg.weights.formats.native_metadata import read_metadata
@@ -29,7 +29,8 @@ def weights_file(path: Path) -> Path:
         if not file.is_file():
             raise RunError(
                 explain_wrong_path(path, Wanted.RUN)
-                or f"{path}: no {file.name} in it; did the run finish its first epoch? `clothseg fit` writes it"
+                or unfinished_run(path)
+                or f"{path}: no {file.name} in it; `clothseg fit` writes it after an epoch"
             )
         return file
     if not os.path.isfile(path):

@@ -219,5 +219,5 @@ def test_yolact_without_a_configuration_has_the_original_s_input() -> None:
     model = Yolact().build(["Suit"])
     assert model.network is not None
     assert model.network.transform.padded([(700, 400)]) == (550, 550)
-    with pytest.raises(ConfigError, match=r"Yolact needs network\.name yolact, but it is mask_rcnn here"):
+    with pytest.raises(ConfigError, match=r"Yolact needs a configuration with network\.name yolact"):
         Yolact(Config())

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from clothseg.errors import DataError, shown
+from clothseg.errors import DataError, shown, why_unread
 from clothseg.files import read_json
 
 _KINDS = {list: "a list", dict: "an object", str: "a text", int: "an integer"}
@@ -17,7 +17,9 @@ def json_tree(path: Path) -> dict[str, Any]:
     """
     try:
         tree = read_json(path)
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({why_unread(error)})") from error
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: cannot be read as JSON ({str(error)[:200]})") from error
     return dict(expect(tree, dict, f"{path}: the content"))
 

@@ -17,7 +17,7 @@ from clothseg.dataset.reading.issues import SECTIONS, Correction, Issue, IssueLo
 from clothseg.dataset.reading.photo_files import PhotoFiles
 from clothseg.dataset.reading.rows import AnnotationRow, CocoRows
 from clothseg.dataset.reading.values import Id, describe
-from clothseg.errors import DataError, shell_command
+from clothseg.errors import DataError, shell_command, why_unread
 from clothseg.files import read_json
 from clothseg.gc_pause import gc_paused
 from clothseg.instances.coco_types import CocoAnnotation, CocoCategory, CocoImage
@@ -83,7 +83,9 @@ def load_tree(path: Path) -> Any:
         raise DataError(f"{path}: no such file{near_path(path)}")
     try:
         return read_json(path)
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({why_unread(error)})") from error
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: cannot be read as JSON ({str(error)[:200]})") from error
 
 

@@ -5,6 +5,7 @@ Roboflow's page on COCO JSON, labelme's converter to COCO, and the COCO download
 """
 
 import mmap
+import os
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -162,6 +163,9 @@ def _find_files(folder: Path) -> list[Path]:
         fitting = [path for path in found if _may_be_coco(path) or (named and role_of(_name(path)))]
         if fitting:
             return fitting
+    for place in folder.iterdir():
+        if place.is_dir() and not os.access(place, os.R_OK | os.X_OK):
+            raise DataError(f"{place}: cannot be read (no permission; change its rights)")
     wrong = explain_wrong_path(folder, Wanted.DATASET) or f"{folder}: this folder has no annotations in COCO's format"
     raise DataError(f"{wrong}. Looked for {', '.join(PATTERNS)}. It contains {_content(folder)}")
 

@@ -21,6 +21,7 @@ from clothseg.openimages.build.plan import SplitSource
 from clothseg.openimages.build.summary import Speed
 from clothseg.openimages.build.work_folder import WorkFolder, chunk_key, read_chunk, write_chunk
 from clothseg.progress import ProgressBar
+from clothseg.stop import ignore_signals, starting_workers
 
 
 @dataclass(frozen=True)
@@ -112,12 +113,15 @@ def _run_in_workers(tasks: Iterable[ChunkTask], images: Path, workers: int, seco
     context = multiprocessing.get_context("spawn")
     pending = iter(tasks)
     workers = possible_processes(workers)
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
+    with starting_workers():  # its first lock starts a process too
+        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_worker)
+    with pool:
         running: dict[Future[dict[str, float]], ChunkTask] = {}
         try:
             while True:
                 for task in itertools.islice(pending, 3 * workers - len(running)):
-                    running[pool.submit(_convert_chunk, task, images)] = task
+                    with starting_workers():
+                        running[pool.submit(_convert_chunk, task, images)] = task
                 if not running:
                     return
                 for future in concurrent.futures.wait(running, return_when=FIRST_COMPLETED).done:
@@ -132,8 +136,9 @@ def _add(seconds: dict[str, float], more: dict[str, float]) -> None:
         seconds[kind] += value
 
 
-def _end_with_parent() -> None:
-    """Ends a worker process when its parent is killed; without this it would wait for work for ever."""
+def _begin_worker() -> None:
+    """Makes a worker process ignore signals, and end when its parent is killed; it would wait for work for ever."""
+    ignore_signals()
 
     def watch() -> None:
         parent = multiprocessing.parent_process()
