@@ -91,6 +91,30 @@ def test_errors_name_the_file_that_people_know(tmp_path: Path, monkeypatch: pyte
     assert names(tmp_path) == []
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full: Linux")
+def test_a_full_disk_names_the_file_and_an_error_of_another_kind_does_not(tmp_path: Path) -> None:
+    """The system says which file it cannot open, but not which one it cannot write to."""
+
+    def fill() -> None:
+        with Path("/dev/full").open("wb", buffering=0) as full:
+            full.write(b"x")
+
+    with pytest.raises(OSError, match="space") as failed, atomic_file(tmp_path / "a.png"):
+        fill()
+    assert failed.value.filename == str(tmp_path / "a.png")
+    with (
+        pytest.raises(OSError, match="space") as failed,
+        atomic_folder(tmp_path / "out") as folder,
+        atomic_file(folder / "1.png"),
+    ):
+        fill()
+    assert failed.value.filename == str(tmp_path / "out" / "1.png")
+    with pytest.raises(ConnectionResetError) as other, atomic_file(tmp_path / "a.png"):
+        raise ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
+    assert other.value.filename is None
+    assert names(tmp_path) == []
+
+
 def test_what_a_killed_process_left_is_deleted_and_nothing_else(tmp_path: Path) -> None:
     left = (".0123456789abcdef", ".0123456789abcdef.png", "maps/.0123456789abcdef.png")
     mine = {".0123456789abcde.png", "0123456789abcdef.png", ".unfinished-01234567", "a/b/.0123456789abcdef.png"}

@@ -1,5 +1,6 @@
 """Atomic writes: a file or folder appears whole, or nothing changes. Names that every system accepts. Fast JSON."""
 
+import errno
 import json
 import math
 import re
@@ -20,6 +21,8 @@ from clothseg.errors import ClothsegError
 _WINDOWS_WAITS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 """Seconds between the attempts of `replace_file` on Windows."""
 _LONGEST_SUFFIX = 16
+NO_SPACE = frozenset({errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)})
+"""Numbers of system errors: the disk or a quota is full, or a file is larger than allowed."""
 _TEMPORARY = re.compile(r"\.[0-9a-f]{16}(\..+)?")
 LOCK_NAME = ".clothseg-lock"
 """A file that keeps two commands from writing to a folder at once. After a kill it may be left. Other locks of a folder
@@ -107,11 +110,16 @@ def _put_folder(temporary: Path, path: Path) -> None:
 
 @contextmanager
 def _errors_name(path: Path, temporary: Path) -> Iterator[None]:
-    """Within the context, an error names `path`, which people know, and not its temporary name."""
+    """Within the context, an error names `path`, which people know, and not its temporary name.
+
+    The system does not name the file that it has no space for; then it is `path`, too.
+    """
     try:
         yield
     except OSError as error:
-        if isinstance(error.filename, str) and Path(error.filename).is_relative_to(temporary):
+        if error.filename is None and error.errno in NO_SPACE:
+            error.filename = str(path)
+        elif isinstance(error.filename, str) and Path(error.filename).is_relative_to(temporary):
             error.filename = str(path / Path(error.filename).relative_to(temporary))
         raise
 

@@ -18,6 +18,7 @@ from rich.markup import escape
 
 from clothseg.cli.terminal import ERRORS
 from clothseg.errors import ClothsegError, InterruptedRun, is_out_of_memory, shell_command
+from clothseg.files import NO_SPACE
 from clothseg.stop import TERMINATIONS, on_signals
 from clothseg.versions import library_versions
 
@@ -132,7 +133,7 @@ def _known(error: BaseException) -> str:
 
 
 def _system_error(error: OSError) -> str:
-    copied = error.errno in {*_FULL, errno.EFBIG} and error.filename2 is not None
+    copied = error.errno in NO_SPACE and error.filename2 is not None
     named = error.filename2 if copied else error.filename  # a copy names its source first
     place = f"{os.fsdecode(named)}: " if isinstance(named, str | bytes | os.PathLike) else ""
     if error.errno in _FULL:
