@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -64,7 +65,7 @@ def starting_workers() -> Iterator[None]:
     Ctrl-C in a terminal, and its end, reach every process in it. Only the first one has to act. Elsewhere than on
     Windows a new process inherits which signals are blocked.
     """
-    if not hasattr(signal, "pthread_sigmask"):
+    if sys.platform == "win32":
         yield
         return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
