@@ -5,6 +5,7 @@ The weights of the reference folders are large and not in git. Their generators 
 
 import getpass
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -33,6 +34,10 @@ DETECTRON2 = ("detectron2", "caffe2", "caffe2-stats", "caffe2-detector", "heuris
 
 hypothesis.settings.register_profile("any speed", deadline=None)  # a busy machine is no fault
 hypothesis.settings.load_profile("any speed")
+
+# A shell lets the commands that it starts in the background ignore Ctrl-C, and their processes inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 PRETEND = pretend_device.install()  # now, because PyTorch counts devices at the first backward pass
 
