@@ -67,4 +67,4 @@ def test_without_training_boxes_there_is_no_sentence() -> None:
 def test_a_heading_names_few_classes_and_counts_many() -> None:
     assert subject(["Suit", "Dress", "Jeans"]) == "Suit, Dress and Jeans"
     assert subject([]) == "garments"
-    assert subject(["A very long name"] * 200) == "200 kinds of garments"
+    assert subject(["A very long name"] * 200) == "200 kinds of objects"

@@ -17,7 +17,7 @@ _MOST_IN_HEADING = 12
 
 def subject(names: Sequence[str]) -> str:
     """What a network finds, for a heading: the classes if they are few."""
-    return (listed(names) or "garments") if len(names) <= _MOST_IN_HEADING else f"{len(names)} kinds of garments"
+    return (listed(names) or "garments") if len(names) <= _MOST_IN_HEADING else f"{len(names)} kinds of objects"
 
 
 def listed(words: Sequence[str]) -> str:
