@@ -66,6 +66,25 @@ def test_a_results_file_is_evaluated(
     assert Metrics.from_json(capsys.readouterr().out).overall["mask_AP50"] == pytest.approx(0.25, abs=0.01)
 
 
+def test_scores_that_are_logits_give_the_same_precision(
+    files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Average precision depends on the order of scores only; only calibration needs probabilities."""
+    rows = json.loads((files / "bad.json").read_text())
+    (files / "logits.json").write_text(json.dumps([row | {"score": 20 * row["score"] - 15} for row in rows]))
+    found = {}
+    for name in ("bad", "logits"):
+        assert clothseg(monkeypatch, "evaluate", f"{name}.json", "data", "--out", f"{name}-scores.json") == 0
+        found[name] = Metrics.from_json((files / f"{name}-scores.json").read_text())
+    for metric in ("mask_AP", "mask_AP50", "box_AP", "boundary_AP"):
+        assert found["logits"].overall[metric] == found["bad"].overall[metric]
+    assert found["bad"].reliability is not None
+    assert found["logits"].reliability is None
+    shown = capsys.readouterr().out
+    assert shown.count("Expected calibration error") == 1
+    assert "Scores outside 0..1: 12" in shown
+
+
 def test_wrong_options_are_one_message(
     files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

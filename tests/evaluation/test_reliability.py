@@ -37,6 +37,12 @@ def test_no_detections() -> None:
     assert len(Judged.of({})) == 0
 
 
+@pytest.mark.parametrize("odd", [-1e-9, -3.5, -1e308, 1.0001, 17.0, 1e308])
+def test_scores_that_are_no_probabilities(odd: float) -> None:
+    """Results of other programs may have logits; their order is evaluated, an error of calibration has no meaning."""
+    assert reliability(np.array([0.5, odd]), np.array([True, False])) is None
+
+
 def test_detections_on_crowds_do_not_count() -> None:
     hits, ignored = np.zeros((10, 3), dtype=bool), np.zeros((10, 3), dtype=bool)
     hits[0, 0], ignored[0, 1] = True, True

@@ -51,6 +51,14 @@ def test_metrics_without_values_are_dashes() -> None:
     assert text.endswith("0 detections on 3 photos.\nA note.\n")
 
 
+def test_a_report_map_without_its_threshold_says_no_threshold() -> None:
+    """As in metrics files of earlier versions."""
+    values = {"report_mAP": 0.5}
+    assert "not COCO's; score from 0.30" in Metrics(values, {}, 3, 0, report_score_threshold=0.3).table()
+    row = next(line for line in Metrics(values, {}, 3, 0).table().splitlines() if "report_mAP" in line)
+    assert row.rstrip().endswith("not COCO's")
+
+
 def test_a_wide_table_is_not_cut() -> None:
     names = [f"a class with a long name {number}" for number in range(20)]
     table = new_table("", *names)

@@ -58,14 +58,14 @@ def reliability(scores: NDArray[np.float64], right: NDArray[np.bool_], bins: int
     detections.
 
     Args:
-        scores: `[N]` float in 0..1.
+        scores: `[N]` float.
         right: `[N]` bool.
         bins: number of bins. A score on an edge is in the upper bin.
 
     Returns:
-        None without detections.
+        None without detections, or if a score is not in 0..1: such scores are no probabilities.
     """
-    if not len(scores):
+    if not len(scores) or not ((scores >= 0) & (scores <= 1)).all():
         return None
     places = np.minimum((np.asarray(scores) * bins).astype(np.int64), bins - 1)
     counts = np.bincount(places, minlength=bins)

@@ -106,7 +106,8 @@ def _headlines(metrics: MetricValues) -> str:
 
 def _protocol(name: str, metrics: MetricValues) -> str:
     if name == "report_mAP":
-        return f"the report's, not COCO's; score from {metrics.report_score_threshold:.2f}"
+        threshold = metrics.report_score_threshold
+        return "the report's, not COCO's" + ("" if threshold is None else f"; score from {threshold:.2f}")
     return "COCO's, at IoU .50" if name.endswith("50") else "COCO's, IoU .50:.95"
 
 

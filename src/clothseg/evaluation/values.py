@@ -176,7 +176,7 @@ class MetricValues:
         false_positives_on_empty: on photos without objects; None if there is no such photo.
         report_score_threshold: of `report_mAP`.
         truth: fingerprint of the ground truth. Evaluations with the same fingerprint can be compared.
-        reliability: of the scores; None without detections.
+        reliability: of the scores; None without detections, or if a score is not in 0..1.
         calibration: what calibration changed; None if the scores are the network's own.
         box_only: number of objects that have a box and no mask, which are judged for boxes only.
     """
