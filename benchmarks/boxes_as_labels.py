@@ -147,7 +147,7 @@ def gather(options: argparse.Namespace, runs: Mapping[str, Sequence[Path]], trut
     """Prints and records the means over the seeds, and the differences with their intervals."""
     truth = read_truth(truth_file)
     sides: dict[str, list[ResampledMetrics]] = {
-        name: [metrics_for_resampling(truth, stored_results(run, truth), 0.05) for run in of_name]
+        name: [metrics_for_resampling(truth, stored_results(run, truth).rows, 0.05) for run in of_name]
         for name, of_name in runs.items()
     }
 

@@ -16,6 +16,7 @@ from fuzzing import ODD_VALUES, Fuzz, spoil_bytes, spoil_json, spoil_tree
 from clothseg.dataset.readable import read_left_out
 from clothseg.errors import ClothsegError, RunError
 from clothseg.evaluation import Metrics, evaluate_coco
+from clothseg.evaluation.predicted_files import read_results_for
 from clothseg.evaluation.truth import read_truth
 from clothseg.evaluation.validate_results import read_results, validate_results
 from clothseg.report.page import write_report
@@ -125,6 +126,24 @@ def test_evaluations(fuzz: Fuzz) -> None:
         evaluate_coco(copy.deepcopy(TRUTH), read_results(path), resamples=2).to_json()
 
     fuzz(lambda rng: spoil_json(RESULTS, rng), read, name="results.json", one_of=4)
+
+
+def test_names_beside_predictions(fuzz: Fuzz, tmp_path: Path) -> None:
+    """What is accepted fits the ground truth as far as ids go."""
+    truth = read_truth(TRUTH)
+    names = {
+        "images": [{"id": i["id"], "file_name": f"photos/{i['id']}"} for i in TRUTH["images"]],
+        "categories": [{"id": c["id"], "name": c["name"]} for c in TRUTH["categories"]],
+    }
+    (tmp_path / "found").mkdir()
+    (tmp_path / "found" / "predictions.json").write_text(json.dumps(RESULTS))
+
+    def read(path: Path) -> None:
+        rows = read_results_for(path.with_name("predictions.json"), truth).rows
+        assert {row["image_id"] for row in rows} <= set(truth.photos)
+        assert {row["category_id"] for row in rows} <= truth.names.keys()
+
+    fuzz(lambda rng: spoil_json(names, rng), read, name="found/images.json")
 
 
 @pytest.mark.parametrize("file", ["run.json", "metrics.json", "predictions.json", "history.csv"])

@@ -1,5 +1,6 @@
 """`clothseg evaluate`."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -15,8 +16,8 @@ from clothseg.dataset.reading import describe_corrections
 from clothseg.devices import AUTO, check_device_name
 from clothseg.errors import ClothsegError
 from clothseg.evaluation import SCORE_THRESHOLD, Metrics, evaluate_coco
+from clothseg.evaluation.predicted_files import read_results_for
 from clothseg.evaluation.stored import truth_for, validation_split
-from clothseg.evaluation.validate_results import read_results
 from clothseg.files import atomic_write, require_absent, require_outside_inputs
 from clothseg.runs import RunFolder
 from clothseg.weights import check_model
@@ -104,7 +105,9 @@ def _results_file(
     truth = truth_for(data, split)
     if not quiet and (corrected := describe_corrections(files.annotations, truth.corrections)):
         ERRORS.print(escape(corrected))
-    metrics = evaluate_coco(truth, read_results(results), score_threshold=least)
+    found = read_results_for(results, truth)
+    metrics = evaluate_coco(truth, found.rows, score_threshold=least)
+    metrics = replace(metrics, notes=(*found.notes, *metrics.notes))
     if out is not None:
         atomic_write(out, metrics.to_json())
     return metrics

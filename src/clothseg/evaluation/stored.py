@@ -3,12 +3,12 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from clothseg.dataset.photo_split import PhotoSplit, read_photo_split
 from clothseg.dataset.reading import SplitFiles, choose_split, find_layout
 from clothseg.errors import DataError, RunError, shell_command
 from clothseg.evaluation.metrics import Metrics
+from clothseg.evaluation.predicted_files import StoredResults, read_results_for
 from clothseg.evaluation.truth import GroundTruth, read_truth
 from clothseg.evaluation.validate_results import read_results, validate_results
 from clothseg.instances import CocoResult
@@ -55,8 +55,8 @@ def split_of_run(runs: Sequence[Path], files: SplitFiles) -> PhotoSplit | None:
     return next((split for split in known if split.is_of(files.annotations)), None)
 
 
-def stored_results(source: Path, truth: GroundTruth) -> Sequence[Any]:
-    """The COCO results of an evaluated run, or of a results file, as parsed JSON.
+def stored_results(source: Path, truth: GroundTruth) -> StoredResults:
+    """The COCO results of an evaluated run, or of a results file; see `read_results_for`.
 
     Args:
         source: the run's folder, or the file.
@@ -69,8 +69,8 @@ def stored_results(source: Path, truth: GroundTruth) -> Sequence[Any]:
     if not os.path.exists(source):
         raise RunError(f"{source}: no such run or results file{near_path(source)}")
     if not os.path.isdir(source):
-        return read_results(source)
-    return read_results(require_evaluated_on(source, truth).predictions)
+        return read_results_for(source, truth)
+    return StoredResults(read_results(require_evaluated_on(source, truth).predictions))
 
 
 def require_evaluated_on(run: Path, truth: GroundTruth) -> RunFolder:

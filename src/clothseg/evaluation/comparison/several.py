@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +17,7 @@ from clothseg.evaluation.comparison.verdicts import verdict
 from clothseg.evaluation.evaluate import SCORE_THRESHOLD, evaluate_for_resampling, missing_note
 from clothseg.evaluation.intervals import ResampledMetrics
 from clothseg.evaluation.metrics import Metrics
+from clothseg.evaluation.predicted_files import StoredResults
 from clothseg.evaluation.stored import shared_data, stored_results, truth_for
 from clothseg.evaluation.truth import GroundTruth
 from clothseg.evaluation.validate_results import validate_results
@@ -153,7 +153,7 @@ def require_comparable(sources: Sequence[Path], data: Path | None = None, split:
 
 def _truth_and_results(
     sources: Sequence[Path], data: Path | None, split: str | None
-) -> tuple[GroundTruth, list[Sequence[Any]]]:
+) -> tuple[GroundTruth, list[StoredResults]]:
     _require_different(sources)
     data = data if data is not None else shared_data(sources)
     truth = truth_for(data, split, sources)
@@ -171,7 +171,7 @@ def _require_different(sources: Sequence[Path]) -> None:
         seen[place] = source
 
 
-def _all_results(sources: Sequence[Path], truth: GroundTruth, data: Path) -> list[Sequence[Any]]:
+def _all_results(sources: Sequence[Path], truth: GroundTruth, data: Path) -> list[StoredResults]:
     """The results of each source, or one error that lists what is wrong with any of them."""
     results, problems = [], []
     for source in sources:
@@ -185,13 +185,13 @@ def _all_results(sources: Sequence[Path], truth: GroundTruth, data: Path) -> lis
     return results
 
 
-def _evaluate(truth: GroundTruth, source: Source, results: Sequence[Any], score_threshold: float) -> EvaluatedSource:
+def _evaluate(truth: GroundTruth, source: Source, results: StoredResults, score_threshold: float) -> EvaluatedSource:
     try:
-        rows, remarks = validate_results(results, truth)
+        rows, remarks = validate_results(results.rows, truth)
     except DataError as error:
         raise DataError(f"{source.path}: {error}") from error
     metrics, resampled = evaluate_for_resampling(truth, rows, score_threshold)
-    metrics = replace(metrics, notes=(*remarks, *metrics.notes))
+    metrics = replace(metrics, notes=(*results.notes, *remarks, *metrics.notes))
     best = metrics.threshold.score if metrics.threshold is not None else _NO_SCORE
     semantic = None if missing_note("mask", truth, rows) else semantic_counts(truth, rows, best)
     source = replace(source, facts=replace(source.facts, score_threshold=best))

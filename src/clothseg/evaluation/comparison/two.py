@@ -5,6 +5,7 @@ intervals too narrow, and it has neither boundary AP nor the report's protocol.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,14 +45,12 @@ def compare_runs(
         DataError: a file cannot be read, or does not fit the ground truth.
     """
     truth = truth_for(data if data is not None else shared_data([a, b]), split, (a, b))
-    return compare_results(
-        truth,
-        stored_results(a, truth),
-        stored_results(b, truth),
-        score_threshold=score_threshold,
-        resamples=resamples,
-        seed=seed,
+    first, second = stored_results(a, truth), stored_results(b, truth)
+    found = compare_results(
+        truth, first.rows, second.rows, score_threshold=score_threshold, resamples=resamples, seed=seed
     )
+    left_out = [f"{name}: {note}" for name, side in (("A", first), ("B", second)) for note in side.notes]
+    return replace(found, notes=(*left_out, *found.notes))
 
 
 def compare_results(
