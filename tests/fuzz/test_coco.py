@@ -24,6 +24,7 @@ READABLE = {
     "mask_outside",
     "all_crowd",
     "zero_box",
+    "box_off_photo",
     "box_mask_mismatch",
     "wrong_area",
 }
