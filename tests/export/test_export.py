@@ -38,8 +38,6 @@ CASES: dict[str, dict[str, Any]] = {
     "torchvision": SHARED | {"network": MASK_RCNN},
     "detectron2": SHARED | {"network": MASK_RCNN | {"conventions": "detectron2"}},
     "refined": SHARED | {"network": MASK_RCNN | {"mask_refinement": {"size": 32, "channels": 8}}},
-    "several kinds of background": SHARED
-    | {"network": MASK_RCNN | {"box_head": {"fc_dim": 16, "background_classes": 3}}},
     "refined, another stride": SHARED
     | {
         "network": MASK_RCNN

@@ -47,7 +47,7 @@ ROWS: dict[str, dict[str, Any]] = {
         "fpn": {"channels": 16, "levels": [3, 4, 5], "norm": "group"},
         "anchors": {"scales": [[16.0], [32.0], [64.0]]},
         "rpn": {"samples": 16, "pre_nms_top_n_train": 50, "post_nms_top_n_train": 20, "post_nms_top_n_test": 20},
-        "box_head": {"samples": 8, "fc_dim": 16, "background_classes": 2},
+        "box_head": {"samples": 8, "fc_dim": 16},
         "mask_head": {"channels": 8, "num_conv": 1},
         "mask_refinement": {"size": 32, "channels": 8},
     },

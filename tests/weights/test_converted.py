@@ -1,12 +1,10 @@
 """The bookkeeping of converted weights, and the rows of class layers for other classes."""
 
-from pathlib import Path
-
 import torch
 
 from clothseg.config import Config
 from clothseg.networks import build_network
-from clothseg.weights import ConvertedWeights, load_initial_weights, write_network
+from clothseg.weights import ConvertedWeights, load_initial_weights
 from clothseg.weights.converted import (
     normalize_name,
     prepend_background,
@@ -50,52 +48,6 @@ def test_rows_of_shared_classes_are_transferred(trained: Trained) -> None:
     assert report.transferred == ["Tie", "Hair_Drier"]
     assert "with the rows of background and of Tie, Hair_Drier" in report.summary()
     assert report.missing == []
-
-
-def with_room(config: Config, count: int) -> Config:
-    return Config.from_tree(config.model_dump(mode="json"), [f"network.box_head.background_classes={count}"], "test")
-
-
-def test_classes_that_the_dataset_lacks_become_background(trained: Trained) -> None:
-    """Before it learns, the new network takes for background what the old one took for these classes."""
-    config, old, path = trained
-    classes, room = ["Suit", "Tie"], with_room(config, 3)
-    start = build_network(room, 2).state_dict()
-    network = build_network(room, 2)
-    report = load_initial_weights(network, path, classes=classes)
-    state = network.state_dict()
-    for kind in ("weight", "bias"):
-        rows, before = state[f"box_head.background.{kind}"], old[f"box_head.score.{kind}"]
-        assert torch.equal(rows[:2], before[[1, 3]])  # person, hair drier
-        assert torch.equal(rows[2], start[f"box_head.background.{kind}"][2])
-    assert report.background == ["person", "hair drier"]
-    assert "further background classes begin as person, hair drier" in report.summary()
-    assert report.missing == []
-
-
-def test_more_other_classes_than_there_is_room_for(trained: Trained) -> None:
-    config, old, path = trained
-    network = build_network(with_room(config, 1), 1)
-    report = load_initial_weights(network, path, classes=["Suit"])
-    assert torch.equal(network.state_dict()["box_head.background.bias"], old["box_head.score.bias"][1:2])
-    assert report.background == ["person"]
-    kept = load_initial_weights(build_network(config, 1), path, classes=["Suit"])
-    assert kept.background == []
-    assert "background classes" not in kept.summary()
-
-
-def test_background_classes_are_kept_in_a_further_training(trained: Trained, tmp_path: Path) -> None:
-    """For the same classes as they are, for other ones behind the rows of the classes that fall away."""
-    room = with_room(trained[0], 2)
-    first = build_network(room, 2)
-    state = {name: torch.rand_like(tensor) for name, tensor in first.state_dict().items()}
-    write_network(tmp_path / "first.safetensors", state, room, ["Suit", "Dress"])
-    again, other = build_network(room, 2), build_network(with_room(trained[0], 3), 2)
-    load_initial_weights(again, str(tmp_path / "first.safetensors"), classes=["Suit", "Dress"])
-    assert torch.equal(again.state_dict()["box_head.background.bias"], state["box_head.background.bias"])
-    load_initial_weights(other, str(tmp_path / "first.safetensors"), classes=["Jeans", "Suit"])
-    expected = torch.cat([state["box_head.score.bias"][2:], state["box_head.background.bias"]])  # Dress, then these
-    assert torch.equal(other.state_dict()["box_head.background.bias"], expected)
 
 
 def test_everything_loads_if_the_classes_are_the_same(trained: Trained, old_classes: list[str]) -> None:

@@ -13,7 +13,7 @@ VARIANTS = {
     "sizes": [
         "network.fpn.channels=64", "network.box_head.fc_dim=48", "network.box_head.num_fc=1",
         "network.box_head.pool_size=5", "network.mask_head.channels=24", "network.mask_head.num_conv=2",
-        "network.rpn.num_conv=2", "network.rpn.channels=40", "network.box_head.background_classes=7",
+        "network.rpn.num_conv=2", "network.rpn.channels=40",
     ],
     "norms": [
         "network.fpn.norm=frozen", "network.box_head.num_conv=3", "network.box_head.norm=group",

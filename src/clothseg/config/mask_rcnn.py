@@ -66,8 +66,6 @@ class BoxHeadSettings(Section):
     """Norm of the dense layers."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Dropout rate before the last layers."""
-    background_classes: Depth = 0
-    """Further classes that are background too: they begin as classes of the initial weights that the dataset lacks."""
     box_loss: BoxLoss = "smooth_l1"
     """Loss of the box deltas: `smooth_l1`, or half the squared error (`l2`)."""
 

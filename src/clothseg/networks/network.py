@@ -5,9 +5,8 @@ A network is one subclass. It must say which losses it has, and how its heads tu
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -77,8 +76,6 @@ class Network(nn.Module, ABC):
         loss_names: the losses beside `total`. History, curves, TensorBoard and `monitor` take their columns from here.
         head_prefixes: prefixes of the names of the heads' tensors; the backbone's prefix is `backbone.`.
         class_layers: prefixes of the names of tensors with rows for each class, background first.
-        background_layers: prefixes of the names of tensors with rows for further classes that are background too, each
-            with that of the class layer whose rows have the same form.
         generator: draws what a step learns from; seed it for a repeatable training.
         distributed: which photos of a batch this process has.
 
@@ -92,7 +89,6 @@ class Network(nn.Module, ABC):
     loss_names: tuple[str, ...]
     head_prefixes: tuple[str, ...]
     class_layers: tuple[str, ...]
-    background_layers: Mapping[str, str] = MappingProxyType({})
     backbone: Backbone
 
     def __init__(self, config: Config, classes: int) -> None:

@@ -1,7 +1,7 @@
 """Weights between their file and a network: tensors under our names, what happens to every key, rows of classes."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from clothseg.counting import first_names
 from clothseg.errors import WeightsError
 from clothseg.instances import Calibration
 
@@ -22,7 +21,7 @@ SHAPES = {1: "[channels]", 2: "[outputs, inputs]", 4: "[outputs, inputs, height,
 AXES: tuple[tuple[str, tuple[int, ...]], ...] = (
     (r".*\.(bias|running_mean|running_var)", (1,)),
     (r"backbone\.model\.layer\d\.\d+\.conv\d\.weight", (4,)),
-    (r"box_head\.(dense\.\d+|score|delta|background)\.weight", (2,)),
+    (r"box_head\.(dense\.\d+|score|delta)\.weight", (2,)),
     (r"(rpn|head)\.(score|delta|coefficient)\.weight", (4,)),
     (r".*\.(predictor|logits|up)\.weight", (4,)),
     (r".*\.weight", (1, 2, 4)),
@@ -84,7 +83,6 @@ class LoadReport:
         changed: what was done to a tensor besides renaming it, by the file's key.
         reasons: why a key is unused, by the file's key, where it is known.
         transferred: names of the classes whose rows were copied into new last layers; None if these are not new.
-        background: names of the file's classes that further background classes begin as.
         notes: sentences for the user about this file in this network.
     """
 
@@ -97,7 +95,6 @@ class LoadReport:
     changed: dict[str, str] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
     transferred: list[str] | None = None
-    background: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def summary(self) -> str:
@@ -112,8 +109,6 @@ class LoadReport:
         if self.transferred is not None:
             rows = f"of background and of {', '.join(self.transferred)}" if self.transferred else "of background alone"
             parts.append(f"last layers new for these classes, with the rows {rows}")
-        if self.background:
-            parts.append(f"further background classes begin as {first_names(self.background)}")
         return "; ".join([", ".join(parts), *self.notes])
 
 
@@ -188,47 +183,3 @@ def transfer_class_rows(
             layer[number * rows : (number + 1) * rows] = tensor[old_number * rows : (old_number + 1) * rows]
         result[name] = layer
     return result
-
-
-def transfer_background_rows(
-    tensors: Mapping[str, Tensor],
-    initial: Mapping[str, Tensor],
-    old: Sequence[str],
-    new: Sequence[str],
-    background_layers: Mapping[str, str],
-) -> dict[str, Tensor]:
-    """Returns `tensors` with layers of further background classes, which begin as the classes that only `old` has.
-
-    After them come the further background classes that `tensors` have themselves, then rows of `initial`.
-
-    Args:
-        tensors: of a network for the `old` classes, by our names.
-        initial: `state_dict` of a network for the `new` classes.
-        old, new: names of the classes 1..K.
-        background_layers: see `Network`.
-    """
-    rest = _other_classes(old, new)
-    result = dict(tensors)
-    for prefix, class_layer in background_layers.items():
-        for name, layer in initial.items():
-            rows = tensors.get(class_layer + name.removeprefix(prefix)) if name.startswith(prefix) else None
-            if rows is None or len(rows) != len(old) + 1 or rows.shape[1:] != layer.shape[1:]:
-                continue
-            own = tensors.get(name, layer[:0])
-            known = torch.cat([rows[rest], own if own.shape[1:] == layer.shape[1:] else layer[:0]])
-            result[name] = torch.cat([known, layer[len(known) :]])[: len(layer)]
-    return result
-
-
-def background_names(
-    filled: Mapping[str, Tensor], old: Sequence[str], new: Sequence[str], background_layers: Iterable[str]
-) -> list[str]:
-    """The classes of `old` that further background classes begin as, if `filled` has their layers."""
-    layers = [tensor for name, tensor in filled.items() if name.startswith(tuple(background_layers))]
-    return [old[number - 1] for number in _other_classes(old, new)][: len(layers[0])] if layers else []
-
-
-def _other_classes(old: Sequence[str], new: Sequence[str]) -> list[int]:
-    """The numbers of classes that only `old` has."""
-    shared = shared_classes(old, new).values()
-    return [number for number in range(1, len(old) + 1) if number not in shared]

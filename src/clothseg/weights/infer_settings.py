@@ -101,7 +101,6 @@ def _box_head(tensors: Mapping[str, Tensor], channels: int) -> Tree:
             "fc_dim": len(first),
             "fc_norm": _norm(tensors, "box_head.norms.0"),
             "pool_size": math.isqrt(first.shape[1] // channels),
-            "background_classes": len(tensors.get("box_head.background.weight", ())),
         }
     }
 

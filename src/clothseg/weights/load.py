@@ -20,11 +20,9 @@ from clothseg.weights.check import weights_file
 from clothseg.weights.converted import (
     ConvertedWeights,
     LoadReport,
-    background_names,
     require_shapes,
     same_classes,
     shared_classes,
-    transfer_background_rows,
     transfer_class_rows,
 )
 from clothseg.weights.files.tensor_file import TensorFile, read_tensor_file
@@ -140,8 +138,7 @@ def load_converted(
 ) -> LoadReport:
     """Fills `network`, built for `classes`, with converted weights whose classes may be others.
 
-    Last layers for other classes start new, except for the rows of background and of classes that both have by name;
-    the file's other classes become further background classes, if the network has room for these. A
+    Last layers for other classes start new, except for the rows of background and of classes that both have by name. A
     layer loads whole or not at all: if one of its tensors has another shape, its others start new too.
 
     Args:
@@ -157,9 +154,7 @@ def load_converted(
     _check_prefixes(network, exclude)
     tensors, old, transferred = converted.tensors, converted.classes, None
     if old is not None and classes is not None and not same_classes(old, classes):
-        initial, further = network.state_dict(), network.background_layers
-        tensors = transfer_background_rows(tensors, initial, old, classes, further)
-        tensors = transfer_class_rows(tensors, initial, old, classes, network.class_layers)
+        tensors = transfer_class_rows(tensors, network.state_dict(), old, classes, network.class_layers)
         if not all(layer.startswith(tuple(exclude)) for layer in network.class_layers):
             transferred = [classes[number - 1] for number in shared_classes(old, classes) if number]
     report = LoadReport(source, changed=dict(converted.changed), transferred=transferred)
@@ -168,8 +163,6 @@ def load_converted(
     chosen = _choose(report, tensors, network.state_dict(), exclude, keys)
     if not chosen:
         raise WeightsError(f"{source}: no tensor of it fits this network; was it made for another backbone?")
-    if transferred is not None and old is not None and classes is not None:
-        report.background.extend(background_names(chosen, old, classes, network.background_layers))
     report.unused.extend(converted.unused)
     report.reasons.update(converted.unused)
     network.load_state_dict(chosen, strict=False)

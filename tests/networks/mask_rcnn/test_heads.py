@@ -25,22 +25,3 @@ def test_the_box_head_returns_deltas_for_every_class() -> None:
         logits, deltas = head(torch.rand(2, 8, 7, 7))
     assert logits.shape == (2, 4)
     assert deltas[1].tolist() == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11], [12, 13, 14, 15]]
-
-
-def test_background_classes_add_up_to_background() -> None:
-    """The same head with a class of its own for each: the probabilities of these and of background, added up."""
-    torch.manual_seed(0)
-    together = BoxHead(BoxHeadSettings(fc_dim=16, background_classes=2), 8, 3).eval()
-    apart = BoxHead(BoxHeadSettings(fc_dim=16), 8, 5).eval()
-    state = together.state_dict()
-    rows = [torch.cat([state[f"score.{kind}"], state.pop(f"background.{kind}")]) for kind in ("weight", "bias")]
-    delta = [torch.zeros(24, 16), torch.zeros(24)]
-    apart.load_state_dict(
-        state | dict(zip(("score.weight", "score.bias", "delta.weight", "delta.bias"), rows + delta, strict=True))
-    )
-    pooled = 20 * torch.rand(6, 8, 7, 7)
-    with torch.no_grad():
-        found, expected = together(pooled)[0].softmax(1), apart(pooled)[0].softmax(1)
-    assert found.shape == (6, 4)
-    torch.testing.assert_close(found[:, 1:], expected[:, 1:4])
-    torch.testing.assert_close(found[:, 0], expected[:, [0, 4, 5]].sum(1))

@@ -14,12 +14,7 @@ FINE = 2
 
 
 class BoxHead(nn.Module):
-    """Convolutions if any, dense layers, then logits and box deltas for every class. Class 0 is background.
-
-    With `background_classes` the probability of background is the sum over several classes: what is no object can be
-    many things, such as other garments, and initial weights may know these. Source: Cermelli et al., "Modeling the
-    Background for Incremental Learning in Semantic Segmentation", CVPR 2020.
-    """
+    """Convolutions if any, dense layers, then logits and box deltas for every class. Class 0 is background."""
 
     def __init__(self, settings: BoxHeadSettings, channels: int, classes: int, norm_eps: float = 1e-5) -> None:
         super().__init__()
@@ -31,8 +26,6 @@ class BoxHead(nn.Module):
         self.dropout = nn.Dropout(settings.dropout)
         self.score = nn.Linear(settings.fc_dim, classes + 1)
         self.delta = nn.Linear(settings.fc_dim, 4 * (classes + 1))
-        others = settings.background_classes
-        self.background = nn.Linear(settings.fc_dim, others) if others else None
 
     def forward(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
         """Logits `[P, K + 1]` and box deltas `[P, K + 1, 4]`, in float32, from proposals' features `[P, C, 7, 7]`."""
@@ -43,9 +36,6 @@ class BoxHead(nn.Module):
             hidden = F.relu(norm(dense(hidden)))
         hidden = self.dropout(hidden)
         logits, deltas = self.score(hidden).float(), self.delta(hidden).float()
-        if self.background is not None:
-            alike = torch.cat([logits[:, :1], self.background(hidden).float()], dim=1)
-            logits = torch.cat([alike.logsumexp(dim=1, keepdim=True), logits[:, 1:]], dim=1)
         return logits, deltas.view(len(hidden), self.delta.out_features // 4, 4)
 
 

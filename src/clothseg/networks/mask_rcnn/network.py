@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import torch
@@ -58,7 +57,6 @@ class MaskRCNNNetwork(Network):
     loss_names: tuple[str, ...] = ("rpn_class", "rpn_bbox", "class", "bbox", "mask", "refined_mask")
     head_prefixes: tuple[str, ...] = ("rpn.", "box_head.", "mask_head.", "refinement.")
     class_layers = ("box_head.score.", "box_head.delta.", "mask_head.logits.")
-    background_layers = MappingProxyType({"box_head.background.": "box_head.score."})
 
     def __init__(self, config: Config, classes: int) -> None:
         settings, conventions = config.network, conventions_for(config)
