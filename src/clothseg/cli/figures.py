@@ -39,7 +39,7 @@ def figures(
     """
     require_absent(out, overwrite=overwrite)
     require_evaluated(run)
-    validation_split(data if data is not None else shared_data([run]), split)
+    validation_split(data if data is not None else shared_data([run]), split, [run])
     class_thresholds = least_scores(run, threshold, thresholds)
     from clothseg.report import write_figures  # noqa: PLC0415 - PyTorch; wrong input is refused without it
 
