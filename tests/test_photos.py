@@ -194,6 +194,11 @@ def test_transparent_becomes_white(tmp_path: Path) -> None:
     assert (read_photo(tmp_path / "clear.png") == 255).all()
 
 
+def test_a_web_address_is_named_as_it_was_given() -> None:
+    with pytest.raises(PhotoError, match=r"^https://shop\.org/a\.jpg: a web address"):
+        read_photo("https://shop.org/a.jpg")
+
+
 def test_the_error_names_the_file(tmp_path: Path) -> None:
     whole = io.BytesIO()
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 200, 3), dtype=np.uint8)).save(whole, "JPEG")

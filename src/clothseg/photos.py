@@ -113,7 +113,7 @@ def open_picture(path: Path | str) -> Iterator[Image.Image]:
     """
     path = Path(path)
     if reason := _reason_no_file(path):
-        raise PhotoError(f"{path}: {reason}")
+        raise PhotoError(f"{url_in(path) or path}: {reason}")
     with photo_errors(path):
         if path.stat().st_size == 0:
             raise PhotoError(f"{path}: the file is empty (0 bytes); fetch or copy it again")
