@@ -13,7 +13,14 @@ from PIL import Image, ImageOps
 
 from clothseg.dataset.photo_search import find_photos
 from clothseg.errors import PhotoError
-from clothseg.photos import exif_orientation, formats_that_are_read, read_photo, turn_upright
+from clothseg.photos import (
+    check_photo,
+    exif_orientation,
+    formats_that_are_read,
+    read_photo,
+    try_read_photo,
+    turn_upright,
+)
 from clothseg.serve.decode import decode_photo
 from clothseg.serve.limits import Limits
 
@@ -162,9 +169,34 @@ def test_damaged_photos_are_one_kind_of_error(tmp_path: Path, suffix: str) -> No
             assert str(error).startswith(str(path))
 
 
+@pytest.mark.parametrize("suffix", ["avif", "bmp", "gif", "jp2", "jpg", "png", "ppm", "tif", "webp"])
+def test_the_quick_check_finds_each_photo_that_cannot_be_read(tmp_path: Path, suffix: str) -> None:
+    """Training begins with photos that pass it, so it must refuse what reading refuses."""
+    whole = io.BytesIO()
+    Image.fromarray(np.random.default_rng(1).integers(0, 255, (96, 80, 3), dtype=np.uint8)).save(
+        whole, {"jp2": "JPEG2000", "jpg": "JPEG", "tif": "TIFF"}.get(suffix, suffix.upper())
+    )
+    generator, path, refused = np.random.default_rng(3), tmp_path / f"a.{suffix}", 0
+    for _ in range(60):
+        content = bytearray(whole.getvalue())
+        content[int(generator.integers(len(content)))] ^= 0xFF
+        path.write_bytes(bytes(content[: int(generator.integers(len(content) // 2, 2 * len(content)))]))
+        photo = try_read_photo(path)
+        if isinstance(photo, PhotoError):
+            refused += 1
+            with pytest.raises(PhotoError):
+                check_photo(path, (96, 80))
+    assert refused
+
+
 def test_transparent_becomes_white(tmp_path: Path) -> None:
     Image.new("RGBA", (4, 4), (10, 20, 30, 0)).save(tmp_path / "clear.png")
     assert (read_photo(tmp_path / "clear.png") == 255).all()
+
+
+def test_a_web_address_is_named_as_it_was_given() -> None:
+    with pytest.raises(PhotoError, match=r"^https://shop\.org/a\.jpg: a web address"):
+        read_photo("https://shop.org/a.jpg")
 
 
 def test_the_error_names_the_file(tmp_path: Path) -> None:

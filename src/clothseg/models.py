@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from clothseg.config import Config
+from clothseg.counting import first_names
 from clothseg.dataset import CocoLikeDataset
 from clothseg.dataset.unlabelled import UnlabelledPhotos
 from clothseg.devices import AUTO, float32_products, has_tf32, resolve_device
@@ -229,12 +230,11 @@ class Model:
     def predict_dataset(self, dataset: CocoLikeDataset, unread: list[str] | None = None) -> Iterator[list[CocoResult]]:
         """The detections of the dataset's classes on each photo of a prepared dataset, as COCO results.
 
-        `unread` is as in `evaluate`. Raises RunError if the dataset has a class, by its name, that the network does not
-        know, and UnreadPhotosError after all others if photos cannot be read and `unread` is not given.
+        `unread` is as in `evaluate`; without it, UnreadPhotosError is raised after all others if photos cannot be read.
+        Raises RunError if the dataset has a class whose name the network does not know.
         """
-        if unknown := [name for name in dataset.classes if name not in self.classes]:
-            known = ", ".join(self.classes)
-            raise RunError(f"{dataset.source} has {', '.join(unknown)}, unknown to the network, which knows {known}")
+        if unknown := first_names([name for name in dataset.classes if name not in self.classes]):
+            raise RunError(f"{dataset.source} has {unknown}, unknown to a network of {first_names(self.classes)}")
         yield from detections(self, dataset, self.classes, unread)
 
     def evaluate(

@@ -85,11 +85,11 @@ def check_photo(path: Path | str, size: tuple[int, int]) -> None:
         PhotoError: it does not.
     """
     with open_picture(path) as picture:
-        turned = orientation_of(picture) >= _FIRST_TURNED
-        found = picture.size if turned else picture.size[::-1]
+        width, height = picture.size
         if picture.mode == "RGB":
             picture.draft("RGB", (1, 1))  # JPEG is decoded at an eighth of its size; others have no such mode
-        picture.load()
+        picture.load()  # before the EXIF data: of a PNG these need the pixels, and a second `load` raises no error
+        found = (width, height) if orientation_of(picture) >= _FIRST_TURNED else (height, width)
     if found != size:
         raise PhotoError(
             f"{path}: the photo has {found[0]} x {found[1]} pixels (height x width), but its annotations are for "
@@ -113,7 +113,7 @@ def open_picture(path: Path | str) -> Iterator[Image.Image]:
     """
     path = Path(path)
     if reason := _reason_no_file(path):
-        raise PhotoError(f"{path}: {reason}")
+        raise PhotoError(f"{url_in(path) or path}: {reason}")
     with photo_errors(path):
         if path.stat().st_size == 0:
             raise PhotoError(f"{path}: the file is empty (0 bytes); fetch or copy it again")

@@ -147,6 +147,18 @@ def test_show_writes_pictures_and_lists_unreadable_photos(tmp_path: Path) -> Non
     assert "1.png" in err
 
 
+def test_show_lists_every_photo_that_cannot_be_read(tmp_path: Path) -> None:
+    data, photos = write(tmp_path / "d"), tmp_path / "d" / "images"
+    tree = json.loads((data / "annotations" / "train.json").read_text())
+    for n in range(25):
+        (photos / f"empty-{n}.png").write_bytes(b"")
+        tree["images"].append(tree["images"][0] | {"id": 1000 + n, "file_name": f"empty-{n}.png"})
+    (data / "annotations" / "train.json").write_text(json.dumps(tree))
+    code, _, err = call("show", data, "--out", tmp_path / "look")
+    assert code == 1
+    assert [n for n in range(25) if f"empty-{n}.png: the file is empty" not in err.replace("\n", "")] == []
+
+
 @pytest.mark.parametrize("command", ["check", "show"])
 def test_help_has_an_example(command: str) -> None:
     code, out, _ = call(command, "--help")

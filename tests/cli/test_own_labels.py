@@ -1,6 +1,7 @@
 """Labels from another tool, from `fit` to `cutout`: one file that is split, unusual class names, corrections."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,33 @@ def test_one_file_with_unusual_names_works_to_the_end(
     assert run_command("predict", out, data, "--out", tmp_path / "all", "--labels", "coco", "--format", "coco") == 0
     listed = [image["file_name"] for image in json.loads((tmp_path / "all" / "labels-coco.json").read_text())["images"]]
     assert listed == [f"{n}.png" for n in range(10)]
+
+
+@pytest.mark.parametrize(
+    "file",
+    ["annotations/instances_train.json", "train/_annotations.coco.json", "annotations/test.json"],
+)
+def test_a_run_that_split_a_file_of_any_name_is_evaluated_on_its_own_photos(
+    tmp_path: Path, run_command: RunCommand, file: str
+) -> None:
+    """`fit` ends with `next: clothseg evaluate RUN DATA`, so this works, also if the only file is called train."""
+    data, out = write(tmp_path / "export", ["Suit", "Dress"]), tmp_path / "run"
+    (data / file).parent.mkdir(parents=True, exist_ok=True)
+    (data / "annotations" / "instances_default.json").rename(data / file)
+    if file.startswith("train/"):
+        (data / "images").rename(data / "train" / "images")
+    name = ("--split", "test") if "test" in file else ()
+    assert run_command("fit", data, "--out", out, "--val-fraction", "0.3", *name, *settings()) == 0
+    split = read_photo_split(RunFolder(out).split)
+    assert split is not None
+    assert run_command("evaluate", out, data) == 0
+    metrics = Metrics.from_json((out / "metrics.json").read_text())
+    assert metrics.photos == 3
+    assert {row["image_id"] for row in json.loads((out / "predictions.json").read_text())} <= set(split.val)
+    assert "Predictions beside the ground truth" in (out / "report.html").read_text()
+    assert run_command("compare", out, out, "--resamples", "100") == 0
+    other = shutil.copytree(out, tmp_path / "other")
+    assert run_command("compare", out, other, "--out", tmp_path / "page.html", "--no-speed", "--no-group") == 0
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,17 @@ def test_inspect_shows_origin_and_network(
     assert "(expected 99x" in capsys.readouterr().out
 
 
+def test_the_installed_network_is_inspected_and_converted_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "garments").mkdir()  # `evaluate garments` writes one
+    assert clothseg(monkeypatch, "weights", "inspect", "garments", "--quiet") == 0
+    assert "origin       clothseg" in capsys.readouterr().out
+    assert clothseg(monkeypatch, "weights", "convert", "garments", "--out", "own.safetensors") == 0
+    assert MaskRCNN.load("own.safetensors").classes == MaskRCNN.load("garments").classes
+
+
 def test_inspect_writes_settings_that_fit(
     torchvision_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

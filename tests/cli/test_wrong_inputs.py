@@ -65,6 +65,8 @@ CASES: list[tuple[str, Sequence[str]]] = [
     ("dataset show data/demo --out x --split vall", ["no split 'vall' (did you mean val?)"]),
     ("dataset show data/demo --out x --annotations data/demo/annotations/vall.json", ["did you mean"]),
     ("dataset show data/demo --out x --classes dres", ["did you mean Dress?"]),
+    ("predict garmets photo.jpg --out x", ["garmets: no such weights file or run; did you mean garments?"]),
+    ("serve Garment", ["Garment: no such weights file or run; did you mean garments?"]),
     ("evaluate runs/nope data/demo", ["runs/nope: no such weights file or run; runs/ has demo"]),
     ("evaluate runs/demo data/dmo", ["did you mean data/demo?"]),
     ("evaluate runs/demo my-photos", ["a folder of photos without labels"]),

@@ -168,6 +168,30 @@ def test_wrong_input_writes_nothing_and_unreadable_photos_are_listed(tmp_path: P
     assert not (tmp_path / "none").exists()
 
 
+def test_unreadable_photos_of_one_name_are_all_listed(tmp_path: Path) -> None:
+    annotations = write(tmp_path / "d") / "annotations" / "train.json"
+    tree = json.loads(annotations.read_text())
+    for row, folder in zip(tree["images"], ("one", "two", "one", "two"), strict=True):
+        path = tmp_path / "d" / "images" / folder / ("same.png" if row["id"] < 3 else f"{row['id']}.png")
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"" if row["id"] < 3 else (tmp_path / "d" / "images" / "0.png").read_bytes())
+        row["file_name"] = f"{folder}/{path.name}"
+    annotations.write_text(json.dumps(tree))
+    shown = show_dataset(CocoLikeDataset().load_data(tmp_path / "d").prepare(), tmp_path / "look")
+    assert sorted(shown.unread) == ["one/same.png", "two/same.png"]
+
+
+def test_few_pictures_make_a_small_sheet(tmp_path: Path) -> None:
+    """All pictures on it have 150,000 pixels: a square one is 387 wide, and would only be blurred if it were wider."""
+    data = CocoLikeDataset().load_data(write(tmp_path / "d", photos=7)).prepare()
+    show_dataset(data, tmp_path / "look", per_class=1)
+    show_dataset(data, tmp_path / "more")
+    widths = [Image.open(tmp_path / out / "class-1-suit.png").width for out in ("look", "more")]
+    assert 300 < widths[0] < 500
+    assert 900 < widths[1] < 1500  # three
+    assert Image.open(tmp_path / "look" / "overlays.png").width == 1600
+
+
 def test_augmented_versions_are_those_of_the_loader(tmp_path: Path) -> None:
     data = CocoLikeDataset().load_data(write(tmp_path / "data", photos=3)).prepare()
     turned = ["augment.flip=0", "augment.rotate=30", "augment.fixed_views=0", "augment.scale=0", "augment.shift=0"]

@@ -30,8 +30,11 @@ def test_classes_are_matched_by_name(dataset: CocoLikeDataset) -> None:
     rows = list(detections(Renumbered(dataset, 9), dataset, classes))
     assert rows == list(detections(PerfectDetector(dataset, 9), dataset))
     model = MaskRCNN(Config.load("demo", ["weights=random"])).build(["Jeans", "Suit"])
-    with pytest.raises(RunError, match=r"has Dress, unknown to the network, which knows Jeans, Suit"):
+    with pytest.raises(RunError, match=r"has Dress, unknown to a network of Jeans, Suit"):
         next(model.predict_dataset(dataset))
+    many = MaskRCNN(Config.load("demo", ["weights=random"])).build([f"kind {n}" for n in range(200)])
+    with pytest.raises(RunError, match=r"a network of kind 0, .*, kind 9 and 190 more$"):
+        next(many.predict_dataset(dataset))
 
 
 def test_masks_of_several_photos_are_encoded_together_on_a_gpu(

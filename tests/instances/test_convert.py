@@ -30,6 +30,8 @@ def test_it_is_a_sequence_of_single_objects() -> None:
     assert three[1].boxes.tolist() == [[30, 0, 60, 40]]
     assert three[:2].names == three.names
     assert three[three.scores > 0.5].class_names == ["Dress", "Suit"]
+    with pytest.raises(TypeError, match=r"not by 'Suit'.*class_names"):
+        three["Suit"]  # type: ignore[index]
     with pytest.raises(IndexError, match="there are 3 instances, so there is no position 3"):
         three[3]
     assert list(three[:0]) == []

@@ -48,6 +48,17 @@ def test_every_letter_comes_from_a_font_that_is_always_there(script: str) -> Non
         assert readable(name) == unicodedata.normalize("NFC", name)
 
 
+@pytest.mark.parametrize("script", NAMES)
+def test_the_space_between_two_words_is_empty(script: str) -> None:
+    """Fonts for one script may lack the space; then they draw the box of missing letters for it."""
+    word = NAMES[script][0]
+    for text in (f"{word} {word}", f"{word} train 4.jpg", f"{word}  x", f" {word} "):
+        for path, part in runs(text):
+            font = ImageFont.load_default(40) if path is None else ImageFont.truetype(str(path), 40)
+            assert " " not in part or not any(font.getmask(" ")), f"the space of {text!r} in {path}"
+        assert readable(text) == unicodedata.normalize("NFC", text)
+
+
 def test_no_two_names_look_the_same() -> None:
     pictures = {name: drawn(name) for name in ALL}
     assert all((picture < 128).sum() > 20 for picture in pictures.values())

@@ -232,6 +232,22 @@ def test_a_network_that_found_nothing_is_said_so(run: Path, data: Path) -> None:
     assert "--overfit-one-image" not in text
 
 
+def test_the_curves_of_many_classes_are_folded(run: Path, data: Path) -> None:
+    """200 of them, one below the other, made a page of 100,000 pixels on a phone."""
+    tree = json.loads((run / "metrics.json").read_text())
+    few = write_report(run, data).read_text()
+    assert few.count("Precision over recall of") == len(tree["curves"])
+    assert "more classes</summary>" not in few
+    tree["curves"] |= {f"kind {n}": tree["curves"]["Dress"] for n in range(40)}
+    (run / "metrics.json").write_text(json.dumps(tree))
+    text = write_report(run, data).read_text()
+    Page(text)
+    before, folded = text.split("<summary>Curves of ")
+    assert before.count("Precision over recall of") == 12
+    assert folded.startswith(f"{len(tree['curves']) - 12} more classes</summary>")
+    assert folded.split("</details>")[0].count("Precision over recall of") == len(tree["curves"]) - 12
+
+
 def test_curves_mark_overfitting_as_curves_png_does(run: Path, data: Path) -> None:
     """The mask loss rises on the validation photos from epoch 3 on, while it falls on the training photos."""
     losses = ("total", "mask")

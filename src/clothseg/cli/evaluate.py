@@ -126,7 +126,7 @@ def _run(
     quiet: bool,
 ) -> tuple[Metrics, list[str]]:
     """The metrics, and a message for each photo that cannot be read."""
-    validation_split(data, split)
+    validation_split(data, split, [run])
     check_device_name(device)
     if initial:
         Config.load_saved(RunFolder(run).config)

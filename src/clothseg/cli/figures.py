@@ -10,7 +10,7 @@ from rich.markup import escape
 from clothseg.cli.completion import runs
 from clothseg.cli.inputs import OtherSplit, Overwrite, Quiet, ThresholdOf, Thresholds, least_scores
 from clothseg.cli.terminal import ERRORS, fail_for_unread, progress_bar, walk
-from clothseg.counting import counted
+from clothseg.counting import counted, first_names
 from clothseg.evaluation.stored import require_evaluated, shared_data, validation_split
 from clothseg.files import require_absent
 
@@ -39,7 +39,7 @@ def figures(
     """
     require_absent(out, overwrite=overwrite)
     require_evaluated(run)
-    validation_split(data if data is not None else shared_data([run]), split)
+    validation_split(data if data is not None else shared_data([run]), split, [run])
     class_thresholds = least_scores(run, threshold, thresholds)
     from clothseg.report import write_figures  # noqa: PLC0415 - PyTorch; wrong input is refused without it
 
@@ -57,6 +57,6 @@ def figures(
             progress=partial(walk, bar),
         )
     if not quiet:
-        sheets = ", ".join(f"{count} of {name}" for name, count in done.examples.items())
+        sheets = first_names([f"{count} of {name}" for name, count in done.examples.items()])
         ERRORS.print(escape(f"wrote {counted(done.photos, 'photo')} to {out}; best examples: {sheets}"))
     fail_for_unread(done.unread)

@@ -113,7 +113,7 @@ def show_dataset(
         if not written:
             raise DataError(f"none of the photos can be read: {next(iter(reader.unread.values()))}")
         seen = sorted(generator.permutation(len(data))[:most].tolist())
-        rows = dataset_rows(data, progress(seen, len(seen), "making the gallery"), folder, out, reader.unread)
+        rows = dataset_rows(reader, progress(seen, len(seen), "making the gallery"), folder, out)
         _write_index(folder, data, written, seed, rows)
     return ShownDataset(out, written, reader.unread)
 

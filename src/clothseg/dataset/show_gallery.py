@@ -4,11 +4,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from clothseg.dataset.coco import CocoLikeDataset
+from clothseg.dataset.sheets import PhotoReader
 from clothseg.errors import DataError, PhotoError
 from clothseg.files import safe_file_name
 from clothseg.gallery import Entry, GalleryInfo, GalleryObject, thumbnail_name, write_thumbnail
 from clothseg.gallery.data import Row, entry_row
-from clothseg.gallery.entries import address, gallery_classes, short_names
+from clothseg.gallery.entries import address, gallery_classes
 from clothseg.gallery.outlines import mask_outlines
 from clothseg.instances import mask_area
 
@@ -21,33 +22,29 @@ def dataset_info(data: CocoLikeDataset, title: str, note: str) -> GalleryInfo:
     return GalleryInfo("clothseg dataset show", title, classes, note=note, scored=False, things=THINGS)
 
 
-def dataset_rows(
-    data: CocoLikeDataset, positions: Iterable[int], folder: Path, out: Path, unread: dict[str, str]
-) -> list[Row]:
+def dataset_rows(reader: PhotoReader, positions: Iterable[int], folder: Path, out: Path) -> list[Row]:
     """Writes the thumbnails of some photos, and returns their rows. The page shows the photos from where they are.
 
     Args:
-        data: after `prepare`.
+        reader: of the dataset. It gets the names of photos that cannot be read, with the reason.
         positions: of the photos.
         folder: for the thumbnails.
         out: the folder of the page, when all is done.
-        unread: gets the names of photos that cannot be read, with the reason.
     """
-    titles = short_names(str(entry.path) for entry in data.images)
-    rows = []
+    data, rows = reader.data, []
     for position in positions:
         entry = data.images[position]
         try:
             photo, objects = data.load_image(position), _objects(data, position)
         except (PhotoError, DataError) as error:
-            unread[entry.path.name] = str(error)
+            reader.skip(position, error)
             continue
         thumbnail = thumbnail_name(f"{position + 1:04d}-{safe_file_name(entry.path.stem)}")
         write_thumbnail(photo, folder / thumbnail)
         rows.append(
             entry_row(
                 Entry(
-                    name=titles[str(entry.path)],
+                    name=reader.name(position),
                     width=entry.width,
                     height=entry.height,
                     objects=objects,

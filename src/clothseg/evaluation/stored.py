@@ -17,18 +17,28 @@ from clothseg.runs import RunFolder
 from clothseg.suggestions import near_path
 
 
-def validation_split(data: Path, split: str | None = None) -> SplitFiles:
+def validation_split(data: Path, split: str | None = None, runs: Sequence[Path] = ()) -> SplitFiles:
     """The COCO ground truth file: of the validation photos if `data` is a dataset's folder, otherwise `data`.
 
     Args:
         data: a dataset, an export of a labelling tool, or a COCO file.
         split: another split than `val`.
+        runs: folders of runs. If there is no `val`, it is the file that one of them split, whatever its name.
 
     Raises:
         DataError: there is no such file or split.
+        RunError: the split of a run cannot be read.
     """
     layout = find_layout(data)
-    return choose_split(layout, split or "val") if os.path.isdir(data) or split else layout.splits[0]
+    if not os.path.isdir(data) and not split:
+        return layout.splits[0]
+    try:
+        return choose_split(layout, split or "val")
+    except DataError:
+        own = [] if split else [files for files in layout.splits if split_of_run(runs, files) is not None]
+        if len(own) != 1:
+            raise
+        return own[0]
 
 
 def truth_for(data: Path, split: str | None = None, runs: Sequence[Path] = ()) -> GroundTruth:
@@ -43,7 +53,7 @@ def truth_for(data: Path, split: str | None = None, runs: Sequence[Path] = ()) -
         DataError: there is no such file or split, or it cannot be used.
         RunError: the split of a run cannot be read.
     """
-    files = validation_split(data, split)
+    files = validation_split(data, split, runs)
     truth = read_truth(files.annotations, files.photos)
     own = None if split else split_of_run(runs, files)
     return truth if own is None else truth.only(set(own.val))

@@ -93,6 +93,10 @@ class Instances:
             if not -len(self) <= index < len(self):
                 raise IndexError(f"there are {len(self)} instances, so there is no position {index}")
             index = torch.tensor([index % len(self)])
+        if isinstance(index, str):
+            raise TypeError(
+                f"select instances by positions or a bool tensor, not by {index!r}; their classes are in `class_names`"
+            )
         index = torch.tensor(index, dtype=torch.int64) if isinstance(index, list) else index
         index = index.to(self.boxes.device) if isinstance(index, Tensor) else index
         positions = torch.arange(len(self), device=self.boxes.device)[index]

@@ -139,7 +139,7 @@ def _font(path: Path | None, size: float) -> Font:
 @cache
 def _has(path: Path | None, letter: str) -> bool:
     """Whether a font has a letter: it does not draw the empty box."""
-    if letter == " ":
+    if letter == " " and path is None:
         return True
     try:
         font, pixels = _probe(path)

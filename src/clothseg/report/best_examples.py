@@ -102,7 +102,7 @@ def write_figures(
     wanted = {example.image["id"] for examples in chosen.values() for example in examples}
     images = [image for image in truth.images if every_photo or image["id"] in wanted]
     photos = [truth.photo_path(image, data / "images") for image in truth.images]
-    require_outside_inputs(out, [run, validation_split(data, split).annotations, *photos], allow_inside=True)
+    require_outside_inputs(out, [run, validation_split(data, split, [run]).annotations, *photos], allow_inside=True)
     unread: dict[str, str] = {}
     drawn, photo_names, sheet_names = 0, OutputNames(), OutputNames()
     with atomic_folder(out, overwrite=overwrite) as folder:

@@ -108,7 +108,7 @@ def read_validation(run: Path, data: Path, split: str | None = None) -> CocoLike
         DataError: there is no such split, or it cannot be used.
         RunError: the split of the run cannot be read.
     """
-    files = validation_split(data, split)
+    files = validation_split(data, split, [run])
     val = CocoLikeDataset().load_data(data, split or files.name).prepare()
     own = None if split else split_of_run([run], files)
     return val if own is None else val.only(own.val)

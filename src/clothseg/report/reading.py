@@ -93,7 +93,7 @@ def read_run(run: Path, data: Path, split: str | None = None) -> RunFiles:
     folder = RunFolder(run)
     if folder.history.is_file():
         read_history(folder.history)  # raises an error that names the row
-    val = truth_for(data, split, [run]) if _exists(data, split) else None
+    val = truth_for(data, split, [run]) if _exists(data, split, run) else None
     return RunFiles(
         run=run,
         data=data,
@@ -152,10 +152,10 @@ def _read(path: Path, parse: Callable[[str], T], kind: type[RunError] | type[Dat
         raise kind(f"{path}: cannot be read ({type(error).__name__}: {error})") from error
 
 
-def _exists(data: Path, split: str | None) -> bool:
+def _exists(data: Path, split: str | None, run: Path) -> bool:
     """Whether there is a ground truth file, whatever is in it."""
     try:
-        validation_split(data, split)
+        validation_split(data, split, [run])
     except DataError:
         return False
     return True
@@ -163,7 +163,7 @@ def _exists(data: Path, split: str | None) -> bool:
 
 def _read_train(data: Path, run: Path) -> GroundTruth | None:
     """The ground truth of the training photos; None if the dataset does not say which these are."""
-    if not _exists(data, "train"):
+    if not _exists(data, "train", run):
         return None
     files = validation_split(data, "train")
     own = split_of_run([run], files)

@@ -9,8 +9,8 @@ from clothseg.errors import RunError, WeightsError, shell_command
 from clothseg.instances import class_number
 from clothseg.paths import Wanted, explain_wrong_path
 from clothseg.runs import RunFolder, unfinished_run
-from clothseg.suggestions import near_path
-from clothseg.weights.catalogue import PUBLISHED, installed_network
+from clothseg.suggestions import near_path, nearest
+from clothseg.weights.catalogue import INSTALLED, PUBLISHED, installed_network
 from clothseg.weights.formats.native_metadata import read_metadata
 from clothseg.weights.origin_settings import config_from
 
@@ -37,10 +37,18 @@ def weights_file(path: Path) -> Path:
         if str(path) in PUBLISHED:
             fetch = f"`{shell_command(['clothseg', 'weights', 'download', path])}` fetches it and prints its path"
             raise WeightsError(f"{path}: no such file; {fetch}")
-        raise WeightsError(f"{path}: no such weights file or run{near_path(path)}")
+        raise WeightsError(f"{path}: no such weights file or run{_near(path)}")
     if wrong := explain_wrong_path(path, Wanted.RUN):
         raise WeightsError(wrong)
     return path
+
+
+def _near(path: Path) -> str:
+    """What exists near a wrong path, among files and among networks that have a name; see `near_path`."""
+    found = near_path(path)
+    if "did you mean" not in found and (known := nearest(str(path), [*INSTALLED, *PUBLISHED], 1)):
+        return f"; did you mean {known[0]}?"
+    return found
 
 
 def check_model(

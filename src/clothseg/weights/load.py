@@ -4,7 +4,6 @@ One path: find the file, read its tensors (`files/`), convert them to our names 
 shared classes, fill the network.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -14,7 +13,6 @@ from torch import Tensor
 from clothseg.config import deep_merge
 from clothseg.errors import WeightsError, shell_command
 from clothseg.networks import Network
-from clothseg.runs import RunFolder
 from clothseg.weights.catalogue import find_weights_file
 from clothseg.weights.check import weights_file
 from clothseg.weights.converted import (
@@ -73,16 +71,14 @@ FORMATS: tuple[Format, ...] = (
 
 
 def read_weights(path: Path) -> ConvertedWeights:
-    """Reads any supported weights file, or the one in a run's folder, and converts it to our names.
+    """Reads any supported weights file, of a run or an installed network too, and converts it to our names.
 
     Raises:
+        RunError: the folder has no weights.
         WeightsError: it cannot be read, is of another network, has a tensor with a shape that its layer cannot have, or
             contains values that are not finite.
     """
-    if os.path.isdir(path) and RunFolder(path).weights.is_file():
-        path = RunFolder(path).weights
-    if not os.path.exists(path):
-        weights_file(path)  # raises an error with a hint
+    path = weights_file(path)
     file = read_tensor_file(path)
     converted = find_format(file).convert(file)
     require_shapes(path, converted)

@@ -20,8 +20,6 @@ from clothseg.errors import ConfigError, DataError
 from clothseg.files import require_absent
 from clothseg.suggestions import near_path
 
-_LISTED = 10
-
 
 def show(
     data: Annotated[
@@ -98,6 +96,6 @@ def show(
         typer.echo(f"{counted(len(shown.sheets), 'picture')}. Open {out / 'index.html'}")
     if shown.unread:
         ERRORS.print(f"[bold yellow]incomplete:[/] {counted(len(shown.unread), 'photo')} cannot be read")
-        for reason in list(shown.unread.values())[:_LISTED]:
+        for reason in shown.unread.values():
             ERRORS.print(escape(f"  {reason}"))
         raise typer.Exit(1)
