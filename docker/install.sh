@@ -12,7 +12,8 @@ case $torch in
       echo "TORCH=cpu needs TORCH_INDEX: the address of PyTorch's CPU builds; pytorch.org shows it after --index-url" >&2
       exit 1
     fi
-    pip install --no-cache-dir --constraint "$folder/constraints.txt" --index-url "$index" torch torchvision
+    # That index has few versions of what both need; the command at the end brings the pinned ones.
+    pip install --no-cache-dir --no-deps --constraint "$folder/constraints.txt" --index-url "$index" torch torchvision
     ;;
   none)
     pip install --no-cache-dir --no-deps "$wheel"

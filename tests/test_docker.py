@@ -101,7 +101,8 @@ def install(tmp_path: Path, *words: str) -> "tuple[subprocess.CompletedProcess[s
 PIP = "install --no-cache-dir"
 WHEEL = "wheels/clothseg-1.0-py3-none-any.whl"
 ALL = f"{PIP} --constraint constraints.txt {WHEEL}[heic,onnx,serve,video]"
-CPU = f"{PIP} --constraint constraints.txt --index-url ADDRESS torch torchvision"
+CPU = f"{PIP} --no-deps --constraint constraints.txt --index-url ADDRESS torch torchvision"
+"""Without what they need: that index has few versions of it, so the pinned ones come from PyPI with the rest."""
 LIGHT = [f"{PIP} --no-deps {WHEEL}", f"{PIP} --constraint constraints.txt --requirement requirements-onnx.txt"]
 
 

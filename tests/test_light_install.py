@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 
 import clothseg
@@ -30,6 +31,7 @@ SETTINGS = [
 ]
 """Of an untrained network that finds two objects on every photo."""
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
+Begin = Callable[..., "subprocess.Popen[str]"]
 
 
 def name_of(requirement: str) -> str:
@@ -50,16 +52,29 @@ def libraries(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run(libraries: Path, tmp_path: Path) -> Run:
-    """Runs a command of clothseg with these libraries, in the folder of the test."""
+def begin(libraries: Path, tmp_path: Path) -> Begin:
+    """Starts a command of clothseg with these libraries, in the folder of the test."""
 
-    def ran(*words: object) -> "subprocess.CompletedProcess[str]":
+    def begun(*words: object) -> "subprocess.Popen[str]":
         # A virtual environment has libraries of its own: the program that it was made from has none.
         environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
         environment |= {"PYTHONPATH": str(libraries), "PYTHONNOUSERSITE": "1", "COLUMNS": "200"}
         python = Path(sys.base_prefix, "bin", "python3")
         command = [str(python), "-m", "clothseg", *map(str, words)]
-        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=pipe, stderr=pipe, text=True)
+
+    return begun
+
+
+@pytest.fixture
+def run(begin: Begin) -> Run:
+    """Runs such a command to its end."""
+
+    def ran(*words: object) -> "subprocess.CompletedProcess[str]":
+        process = begin(*words)
+        output, errors = process.communicate()
+        return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
     return ran
 
@@ -93,10 +108,13 @@ def test_it_is_small_and_has_nothing_of_pytorch() -> None:
 def test_the_bounds_are_those_of_the_package() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    own = {name_of(text): text.replace(" ", "") for text in [*project["dependencies"], *extras["onnx"]]}
+    own = {
+        name_of(text): text.replace(" ", "") for text in [*project["dependencies"], *extras["onnx"], *extras["serve"]]
+    }
     listed = {name_of(text): text.replace(" ", "") for text in read_requirements(LIGHT)}
     assert {name: own.get(name) for name in listed} == listed
     left_out = {name_of(text) for text in project["dependencies"]} - set(listed)
+    assert {name_of(text) for text in extras["serve"]} <= set(listed), "an exported network needs them for its page"
     assert left_out == PYTORCH | {"protobuf", "h5py", *(name for name in own if name.startswith("efficientnet"))}
 
 
@@ -116,6 +134,21 @@ def test_exported_networks_work(run: Run, network: Path, photos: Path, tmp_path:
     cut = next((tmp_path / "cut").glob("*.png"))
     done = run("compose", cut, min(photos.iterdir()), "--out", "composed.jpg")
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights on Windows")
+def test_the_web_page_of_an_exported_network_works(begin: Begin, network: Path, photos: Path) -> None:
+    server = begin("serve", network, "--port", "0", "--no-browser", "--score-threshold", "0")
+    try:
+        assert server.stdout is not None
+        address = server.stdout.readline().strip()
+        assert address.startswith("http://127.0.0.1:"), server.communicate()[1]
+        answer = httpx.post(f"{address}predict", content=min(photos.iterdir()).read_bytes(), timeout=60)
+        assert len(answer.json()["instances"]) == 2
+    finally:
+        server.terminate()
+        server.communicate(timeout=30)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need rights on Windows")

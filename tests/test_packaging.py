@@ -121,3 +121,9 @@ def test_the_workflow_tests_every_supported_python() -> None:
     classifiers = [c.rpartition(" ")[2] for c in PROJECT["project"]["classifiers"] if "Python :: 3." in c]
     for job in ("unix", "windows"):
         assert jobs[job]["strategy"]["matrix"]["python"] == classifiers
+
+
+def test_the_manual_lists_every_extra() -> None:
+    page = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
+    assert set(PROJECT["project"]["optional-dependencies"]) == listed

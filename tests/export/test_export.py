@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from bad_photos import bad_photos, odd_photos
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -139,6 +140,55 @@ def test_the_command_writes_and_checks_and_predict_runs_the_file(tmp_path: Path)
     assert done.exit_code == 0, done.output
     listed = json.loads((found / "images.json").read_text())
     assert [row["name"] for row in listed["categories"]] == ["Red", "Blue"] and len(listed["images"]) == 2
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    """A small network in a file."""
+    tree = CASES["torchvision"] | {"input": {"resize": "fit", "height": 64, "width": 64}}
+    Model(Config.from_tree(tree, [], "test")).build(["Red", "Blue"]).save(tmp_path / "weights.safetensors")
+    return tmp_path / "weights.safetensors"
+
+
+def test_photos_that_cannot_be_read_are_named_and_the_others_done(weights: Path, tmp_path: Path) -> None:
+    folder, out = tmp_path / "photos", tmp_path / "model.onnx"
+    folder.mkdir()
+    bad, good = bad_photos(folder), odd_photos(folder)
+    words = ["export", str(weights), "--out", str(out), "--check", str(folder), "--int8", str(folder)]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 1, done.output
+    named = done.output.replace("\n", "")
+    assert all(named.count(f"{name}:") == 1 for name in bad)
+    assert f"on {len(good) + 4} photos" in done.output
+    assert ExportedModel.load(out).metadata.numbers == "int8"
+
+
+@pytest.mark.parametrize("option", ["--check", "--int8"])
+def test_nothing_is_written_if_no_photo_can_be_read(option: str, weights: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.jpg").write_bytes(b"no photo")
+    out = tmp_path / "model.onnx"
+    done = CliRunner().invoke(app, ["export", str(weights), "--out", str(out), option, str(tmp_path / "bad.jpg")])
+    assert done.exit_code == 2, done.output
+    assert "bad.jpg" in done.output
+    assert not out.exists()
+
+
+def test_a_failure_with_8_bits_leaves_the_file_as_it_was(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "photos").mkdir()
+    odd_photos(tmp_path / "photos")
+    out = tmp_path / "model.onnx"
+    out.write_bytes(b"an earlier file")
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("no space left on the disk")
+
+    monkeypatch.setattr("onnxruntime.quantization.quantize_static", fail)
+    words = ["export", str(weights), "--out", str(out), "--int8", str(tmp_path / "photos"), "--overwrite"]
+    assert isinstance(CliRunner().invoke(app, words).exception, OSError)
+    assert out.read_bytes() == b"an earlier file"
+    assert [path.name for path in tmp_path.iterdir() if ".onnx" in path.name] == ["model.onnx"]
 
 
 @pytest.mark.parametrize(

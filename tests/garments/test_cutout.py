@@ -1,5 +1,7 @@
 """Cutting one garment out, on a rectangle whose place is known."""
 
+from typing import Literal
+
 import numpy as np
 import pytest
 
@@ -27,6 +29,18 @@ def test_a_cutout_is_where_the_garment_was(cutout: Cutout) -> None:
 def test_instances_of_another_photo_are_an_error() -> None:
     with pytest.raises(ValueError, match="but this one has"):
         cut_out(np.zeros((5, 5, 3), np.uint8), rectangles((6, 5), ((0, 0, 2, 2), 1, 1.0)), 0)
+
+
+@pytest.mark.parametrize("edges", ["regions", "grabcut"])
+@pytest.mark.parametrize("size", [(1, 1), (1, 2), (2, 1), (1, 300), (300, 1)])
+def test_a_garment_on_a_photo_of_one_pixel_or_one_line(
+    size: tuple[int, int], edges: Literal["regions", "grabcut"]
+) -> None:
+    photo, box = np.full((*size, 3), (190, 50, 40), np.uint8), (0, 0, size[1], size[0])
+    found = cut_out(photo, rectangles(size, (box, 1, 0.9)), 0, settings=CutoutSettings(edges=edges))
+    assert found is not None
+    assert found.full_frame().shape == (*size, 4)
+    assert (found.full_frame()[..., :3] == photo).all()
 
 
 def test_shreds_and_pinholes_are_removed_unless_they_are_wanted() -> None:

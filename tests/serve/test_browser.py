@@ -322,6 +322,19 @@ def test_the_keyboard_alone_is_enough(page: Page) -> None:
     assert outline == "solid", "the focus is visible"
 
 
+def test_keys_on_the_photo_are_those_of_the_gallery_of_predict(page: Page) -> None:
+    page.set_input_files("#choose", files(("a.jpg", picture(1)), ("b.jpg", picture(2))))
+    page.wait_for_selector("#progress", state="hidden")
+    page.locator(".card").first.press("Enter")
+    shown = []
+    for key in ("ArrowRight", "ArrowLeft", "PageDown", "+", "ArrowLeft", "0", "ArrowLeft", "Escape"):
+        assert page.evaluate("document.activeElement.id") == "stage", key
+        page.keyboard.press(key)
+        shown.append(page.inner_text("#title"))
+    assert shown == ["b.jpg", "a.jpg", "b.jpg", "b.jpg", "b.jpg", "b.jpg", "a.jpg", "2 photos"]
+    assert page.evaluate("document.activeElement.className") == "card"
+
+
 def tab_to(page: Page, selector: str) -> None:
     """Presses Tab until an element has the focus."""
     for _ in range(40):

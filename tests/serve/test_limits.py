@@ -53,6 +53,13 @@ def test_a_photo_with_too_many_pixels_is_refused_before_it_is_decoded(start: Sta
     assert send(client, picture(size=(96, 96), form="PNG"), as_form=as_form).status_code == 200
 
 
+def test_a_decompression_bomb_is_named_with_the_limit_of_the_server(client: Client, tmp_path: Path) -> None:
+    bad_photos(tmp_path)
+    answer = send(client, (tmp_path / "bad-bomb.png").read_bytes())
+    assert answer.status_code == 400
+    assert answer.json()["error"] == "the photo has more than 50 million pixels; make it smaller"
+
+
 @BOTH
 def test_a_body_that_is_too_large_is_refused(start: Start, as_form: bool) -> None:
     client = start(limits=Limits(photo_bytes=100_000))

@@ -2,15 +2,18 @@
 
 import json
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from starlette.routing import Route
 
+from clothseg.instances import Instances
+from clothseg.photos import RgbImage
 from clothseg.serve import Access, Engine, Limits, create_app
 from clothseg.serve.static import static_files
 
-from .conftest import CLASSES, Client, find, picture
+from .conftest import CLASSES, Client, Start, find, picture
 
 
 def references(value: Any) -> Iterator[str]:
@@ -58,6 +61,42 @@ def test_described_parameters_are_accepted(client: Client) -> None:
         assert "Extra inputs" not in answer.text, path
         asked.append(path)
     assert {"/predict", "/cutout"} <= set(asked)
+
+
+def test_every_refusal_is_described(start: Start) -> None:
+    """What the server answers to requests that fail in each possible way."""
+
+    def broken(photos: Sequence[RgbImage]) -> list[Instances]:
+        if photos[0].shape[1] == 104:
+            raise KeyError("a fault")
+        return find(photos)
+
+    client = start(find=broken, limits=Limits(body_seconds=0.3, photo_bytes=1_000_000), report=lambda _: None)
+    document = client.get("/openapi.json").json()
+    refused = [
+        ("/predict", client.post("/predict", content=b"no photo")),
+        ("/predict", client.post("/predict", content=bytes(3_000_000))),
+        ("/predict", client.post("/predict", content=picture(size=(104, 96)))),
+        ("/predict", client.post("/predict", content=_slow())),
+        ("/predict", client.post("/predict", content=picture(), headers={"Origin": "http://elsewhere"})),
+        ("/predict", client.post("/predict", content=picture(), headers={"Host": "elsewhere"})),
+        ("/cutout", client.post("/cutout?instance=9", content=picture())),
+    ]
+    assert [answer.status_code for _, answer in refused] == [400, 413, 500, 408, 403, 421, 404]
+    page = client.get("/api").text
+    for path, answer in refused:
+        described = document["paths"][path]["post"]["responses"][str(answer.status_code)]
+        assert described["content"]["application/json"]["schema"]["$ref"].endswith("/Error")
+        assert set(answer.json()) == {"error"}
+        assert f'<th scope="row">{answer.status_code}</th><td>{described["description"]}</td>' in page.replace(
+            "&#39;", "'"
+        )
+
+
+def _slow() -> Iterator[bytes]:
+    yield b"some"
+    time.sleep(1)
+    yield b"more"
 
 
 def test_the_page_for_people_names_everything(client: Client) -> None:

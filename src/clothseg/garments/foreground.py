@@ -31,6 +31,8 @@ def own_colours(photo: RgbImage, alpha: Plane) -> RgbImage:
     Sources: T. Germer and others: Fast Multi-Level Foreground Estimation (2020), by PyMatting. M. Forte: Approximate
     Fast Foreground Colour Estimation (2021), for large crops.
     """
+    if alpha.size == 1:  # PyMatting divides by the logarithm of the longer side
+        return np.array(photo)
     if alpha.size > LARGE_CROP:
         return _large_own_colours(photo, alpha)
     with one_numba_thread():

@@ -33,11 +33,17 @@ def opened(content: bytes, limits: Limits, what: str) -> Iterator[Image.Image]:
     Raises:
         PhotoError: it is too large, truncated, or not a picture.
     """
-    with photo_errors(what, content), Image.open(io.BytesIO(content), formats=formats_that_are_read()) as picture:
+    most = f"{limits.photo_pixels / MEGAPIXEL:g} million"
+    with photo_errors(what, content), _open(content, f"{what} has more than {most} pixels; make it smaller") as picture:
         width, height = picture.size
         if width * height > limits.photo_pixels:
-            raise PhotoError(
-                f"{what} has {width} x {height} pixels, more than {limits.photo_pixels / MEGAPIXEL:g} million; make it "
-                "smaller"
-            )
+            raise PhotoError(f"{what} has {width} x {height} pixels, more than {most}; make it smaller")
         yield picture
+
+
+def _open(content: bytes, too_large: str) -> Image.Image:
+    """The picture, not yet decoded. Pillow has a limit of its own for pixels, whose error is `too_large`."""
+    try:
+        return Image.open(io.BytesIO(content), formats=formats_that_are_read())
+    except Image.DecompressionBombError:
+        raise PhotoError(too_large) from None

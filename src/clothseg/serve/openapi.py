@@ -1,5 +1,6 @@
 """The OpenAPI description of the JSON interface, made from the types that check it, and a page that shows it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel
@@ -25,10 +26,14 @@ _REFUSALS = {
     400: "The request or its photo cannot be read.",
     401: "The token is missing or wrong.",
     403: "The request comes from a page of another origin.",
+    408: "The request took too long to arrive.",
     413: "The photo is too large.",
     421: "The server does not answer to this host name.",
     429: "The queue is full. `Retry-After` says how many seconds to wait.",
+    500: "An unexpected error on the server.",
 }
+_OF_BODIES = {400, 408, 413, 429, 500}
+_NO_INSTANCE = "There is no such instance on the photo, or nothing of it is visible."
 
 
 def openapi(limits: Limits) -> Json:
@@ -50,7 +55,9 @@ def openapi(limits: Limits) -> Json:
             "/model": {"get": _operation("The network and its classes", _json("ModelInfo"), query=None, body=None)},
             "/predict": {"post": _operation("Finds garments on a photo", _json("Prediction"), PredictQuery, _PHOTO)},
             "/cutout": {
-                "post": _operation("Cuts a garment out: a PNG with alpha", _picture("png"), CutoutQuery, _PHOTO)
+                "post": _operation(
+                    "Cuts a garment out: a PNG with alpha", _picture("png"), CutoutQuery, _PHOTO, {404: _NO_INSTANCE}
+                )
             },
             "/compose": {
                 "post": _operation(
@@ -80,14 +87,25 @@ def openapi(limits: Limits) -> Json:
 
 def api_page(document: Json) -> str:
     """The document as a page for people."""
-    return render_page("serve", "api.html.jinja", {"document": document, "operations": _listed(document)})
+    operations = _listed(document)
+    answers = {status: answer for operation in operations for status, answer in operation["responses"].items()}
+    refusals = {status: answers[status] for status in sorted(answers)}
+    return render_page(
+        "serve", "api.html.jinja", {"document": document, "operations": operations, "refusals": refusals}
+    )
 
 
-def _operation(summary: str, answer: Json, query: type[BaseModel] | None, body: Json | None) -> Json:
+def _operation(
+    summary: str,
+    answer: Json,
+    query: type[BaseModel] | None,
+    body: Json | None,
+    own_refusals: Mapping[int, str] | None = None,
+) -> Json:
     refusals = {
         str(status): {"description": text, "content": _json("Error")}
-        for status, text in _REFUSALS.items()
-        if body is not None or status not in {400, 413, 429}
+        for status, text in sorted((_REFUSALS | dict(own_refusals or {})).items())
+        if body is not None or status not in _OF_BODIES
     }
     operation: Json = {"summary": summary, "responses": {"200": {"description": "Done.", "content": answer}} | refusals}
     if query is not None:

@@ -79,7 +79,16 @@ function size() {
   };
 }
 
-stage.addEventListener("keydown", (event) => zoom.key(event));
+// The buttons that keys press which the zoom does not take.
+const KEYS = { ArrowLeft: "previous", PageUp: "previous", ArrowRight: "next", PageDown: "next", Escape: "back" };
+
+stage.addEventListener("keydown", (event) => {
+  if (zoom.key(event) || event.ctrlKey || event.metaKey || event.altKey || !KEYS[event.key]) return;
+  const button = byId(KEYS[event.key]);
+  if (button.closest("[hidden]")) return;
+  event.preventDefault();
+  button.click();
+});
 stage.addEventListener("click", (event) => {
   if (!event.target.closest(".pill") && zoom.clicked) state.light(null);
 });
