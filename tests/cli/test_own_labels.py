@@ -111,7 +111,9 @@ def test_a_run_that_split_a_file_of_any_name_is_evaluated_on_its_own_photos(
     metrics = Metrics.from_json((out / "metrics.json").read_text())
     assert metrics.photos == 3
     assert {row["image_id"] for row in json.loads((out / "predictions.json").read_text())} <= set(split.val)
-    assert "Predictions beside the ground truth" in (out / "report.html").read_text()
+    page = (out / "report.html").read_text()
+    assert "Predictions beside the ground truth" in page
+    assert 'id="samples"' in page  # the training photos, which are in the same file
     assert run_command("compare", out, out, "--resamples", "100") == 0
     other = shutil.copytree(out, tmp_path / "other")
     assert run_command("compare", out, other, "--out", tmp_path / "page.html", "--no-speed", "--no-group") == 0

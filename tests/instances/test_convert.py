@@ -1,6 +1,7 @@
 """Instances as a sequence, by name, and in the forms of other libraries."""
 
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -78,13 +79,19 @@ def test_a_missing_library_is_named(library: str, monkeypatch: pytest.MonkeyPatc
         getattr(found(), f"to_{library}")()
 
 
-def test_plot_draws_what_draw_instances_draws(tmp_path: object) -> None:
+def test_plot_draws_what_draw_instances_draws(tmp_path: Path) -> None:
     photo = np.full((40, 60, 3), 200, np.uint8)
     drawable = PhotoInstances.of(found(), ["Suit", "Dress"])
     picture = drawable.plot(photo, scores=False)
     want = draw_instances(photo, found(), {1: "Suit", 2: "Dress"}, scores=False)
     assert np.array_equal(np.asarray(picture), want)
     assert np.array_equal(np.asarray(drawable.plot(Image.fromarray(photo), scores=False)), want)
+    drawable.plot(photo, tmp_path / "new folder" / "found.png", scores=False)
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "new folder" / "found.png")), want)
+    for name in ("found", "found.txt", "found.psd"):  # Pillow reads .psd, but does not write it
+        with pytest.raises(ClothsegError, match=rf"{name}: the name of the picture must end in \.png"):
+            drawable.plot(photo, tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == ["new folder"]
     assert (np.asarray(drawable[1].plot(labels=False))[20, 45] != 255).any()
     assert class_colour(1) != (255, 255, 255)
     assert isinstance(drawable[0], PhotoInstances)

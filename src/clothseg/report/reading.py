@@ -162,15 +162,16 @@ def _exists(data: Path, split: str | None, run: Path) -> bool:
 
 
 def _read_train(data: Path, run: Path) -> GroundTruth | None:
-    """The ground truth of the training photos; None if the dataset does not say which these are."""
-    if not _exists(data, "train", run):
-        return None
-    files = validation_split(data, "train")
-    own = split_of_run([run], files)
-    if own is None and not files.role:
-        return None
-    truth = read_truth(files.annotations, files.photos)
-    return truth if own is None else truth.only(set(own.train))
+    """The ground truth of the training photos; None if neither the dataset nor the run says which these are."""
+    for split in ("train", None):  # a file of another name has them if the run split it
+        if not _exists(data, split, run):
+            continue
+        files = validation_split(data, split, [run])
+        own = split_of_run([run], files)
+        if own is not None or (split and files.role):
+            truth = read_truth(files.annotations, files.photos)
+            return truth if own is None else truth.only(set(own.train))
+    return None
 
 
 def _predictions(path: Path, truth: GroundTruth | None) -> Sequence[CocoResult] | None:
