@@ -65,8 +65,11 @@ def test_presets(offered: Offered) -> None:
 
 def test_runs(offered: Offered, two_runs: None) -> None:
     both = [str(Path("runs") / name) for name in ("first", "second")]
-    for command in ("predict", "cutout", "evaluate", "export", "serve", "figures", "curves", "compare"):
+    for command in ("figures", "curves", "compare"):
         assert offered(command, "") == both
+    for command in ("predict", "cutout", "evaluate", "export", "serve"):
+        assert offered(command, "") == [*both, "garments"]
+    assert offered("predict", "ga") == ["garments"]
     assert offered("predict", "runs/s") == both[1:]
     assert offered("predict", "photos/") == [], "the shell then offers files"
 
@@ -74,6 +77,7 @@ def test_runs(offered: Offered, two_runs: None) -> None:
 def test_classes_of_a_run(offered: Offered, two_runs: None) -> None:
     assert offered("cutout", "runs/first", "a.jpg", "--class", "") == ["Suit", "Dress"], "a space needs quotes"
     assert offered("predict", "runs/first", "a.jpg", "--threshold", "D") == ["Dress="]
+    assert offered("cutout", "garments", "a.jpg", "--class", "Su") == ["Suit"]
     assert offered("cutout", "runs/failed", "a.jpg", "--class", "") == []
     assert offered("cutout", "nowhere", "a.jpg", "--class", "") == []
 

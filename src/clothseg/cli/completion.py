@@ -35,6 +35,13 @@ def runs(incomplete: str) -> list[str]:
     return _beginning(incomplete, sorted(folders))
 
 
+def networks(incomplete: str) -> list[str]:
+    """The runs, and the networks that are installed."""
+    from clothseg.weights import INSTALLED  # noqa: PLC0415 - most completions need no weights
+
+    return runs(incomplete) + _beginning(incomplete, [*INSTALLED])
+
+
 def initial_weights(incomplete: str) -> list[str]:
     """`auto`, the published weights, those that are installed, and the runs."""
     from clothseg.weights import INSTALLED  # noqa: PLC0415 - as below

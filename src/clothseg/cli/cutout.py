@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from clothseg.catalogue.tables import TableFormat
 from clothseg.cli.catalogue import NetworkOptions, do_catalogue
-from clothseg.cli.completion import classes_of_run, runs
+from clothseg.cli.completion import classes_of_run, networks
 from clothseg.cli.exported import load_exported
 from clothseg.cli.inputs import (
     ClassAgnosticNms,
@@ -50,7 +50,9 @@ from clothseg.weights.check import weights_file
 
 
 def cutout(
-    run: Annotated[Path, typer.Argument(autocompletion=runs, help="A run's folder or a weights.safetensors.")],
+    run: Annotated[
+        Path, typer.Argument(autocompletion=networks, help="A run's folder, any supported weights file, or garments.")
+    ],
     inputs: Annotated[
         list[str],
         typer.Argument(

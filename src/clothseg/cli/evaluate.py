@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from clothseg.cli.completion import runs
+from clothseg.cli.completion import networks
 from clothseg.cli.inputs import Compile, Device, OtherSplit, Overwrite, Quiet
 from clothseg.cli.terminal import ERRORS, fail_for_unread, opening, progress_bar, walk
 from clothseg.config import Config
@@ -25,7 +25,10 @@ from clothseg.weights import check_model
 
 def evaluate(
     run: Annotated[
-        Path, typer.Argument(autocompletion=runs, help="A run's folder, or a COCO results file of any detector.")
+        Path,
+        typer.Argument(
+            autocompletion=networks, help="A run's folder, garments, or a COCO results file of any detector."
+        ),
     ],
     data: Annotated[
         Path, typer.Argument(help="A dataset's folder (its validation photos), or a COCO ground truth file.")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from clothseg.cli.completion import runs
+from clothseg.cli.completion import networks
 from clothseg.cli.inputs import ClassNames, Overrides, Overwrite, Quiet, WeightsSettings, split_names
 from clothseg.cli.terminal import ERRORS, fail_for_unread, opening, progress_bar, waiting
 from clothseg.counting import counted
@@ -20,7 +20,9 @@ from clothseg.weights import check_model
 
 
 def export(
-    run: Annotated[Path, typer.Argument(autocompletion=runs, help="A run's folder, or any supported weights file.")],
+    run: Annotated[
+        Path, typer.Argument(autocompletion=networks, help="A run's folder, any supported weights file, or garments.")
+    ],
     out: Annotated[Path, typer.Option(help="The ONNX file to write.")] = Path("model.onnx"),
     check: Annotated[
         list[Path] | None,

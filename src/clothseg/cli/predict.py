@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from clothseg import videos
 from clothseg.cli.catalogue import NetworkOptions, do_catalogue
-from clothseg.cli.completion import runs
+from clothseg.cli.completion import networks
 from clothseg.cli.exported import load_exported
 from clothseg.cli.inputs import (
     ClassAgnosticNms,
@@ -65,7 +65,9 @@ if TYPE_CHECKING:
 
 
 def predict(
-    run: Annotated[Path, typer.Argument(autocompletion=runs, help="A run's folder, or any supported weights file.")],
+    run: Annotated[
+        Path, typer.Argument(autocompletion=networks, help="A run's folder, any supported weights file, or garments.")
+    ],
     inputs: Annotated[
         list[str],
         typer.Argument(

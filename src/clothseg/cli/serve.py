@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from clothseg.cli.completion import runs
+from clothseg.cli.completion import networks
 from clothseg.cli.exported import load_exported
 from clothseg.cli.failures import report_failure
 from clothseg.cli.inputs import (
@@ -40,7 +40,7 @@ def serve(
     run: Annotated[
         Path | None,
         typer.Argument(
-            autocompletion=runs,
+            autocompletion=networks,
             help="A run's folder, any supported weights file, an ONNX file of clothseg, or garments. Default: the "
             "newest run in runs/, or garments.",
         ),
