@@ -90,6 +90,28 @@ def test_one_file_with_unusual_names_works_to_the_end(
     assert listed == [f"{n}.png" for n in range(10)]
 
 
+def test_places_that_need_no_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_command: RunCommand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run is called like its dataset and knows it; an existing one is not overwritten."""
+    write(tmp_path / "my clothes", ["Suit", "Dress"])
+    monkeypatch.chdir(tmp_path)
+    assert run_command("fit", "my clothes", "--val-fraction", "0.3", *settings()) == 0
+    assert (tmp_path / "runs" / "my clothes" / "weights.safetensors").is_file()
+    assert "next: clothseg evaluate 'runs/my clothes' 'my clothes'" in capsys.readouterr().err
+    assert run_command("fit", "my clothes", "--val-fraction", "0.3", *settings()) == 2
+    assert "runs/my clothes exists already" in capsys.readouterr().err
+    assert run_command("evaluate", "runs/my clothes") == 0
+    own = (tmp_path / "runs" / "my clothes" / "predictions.json").read_bytes()
+    assert run_command("evaluate", "runs/my clothes", "my clothes") == 0
+    assert (tmp_path / "runs" / "my clothes" / "predictions.json").read_bytes() == own
+    assert run_command("dataset", "build", "sample") == 0
+    assert (tmp_path / "data" / "sample" / "annotations" / "train.json").is_file()
+    results = tmp_path / "runs" / "my clothes" / "predictions.json"
+    assert run_command("evaluate", results) == 2
+    assert "a results file does not say which photos it is about" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "file",
     ["annotations/instances_train.json", "train/_annotations.coco.json", "annotations/test.json"],

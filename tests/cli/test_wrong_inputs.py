@@ -36,6 +36,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 CASES: list[tuple[str, Sequence[str]]] = [
     ("fit my-photos --out x", ["a folder of photos without labels", "CVAT", "--labels coco"]),
+    ("fit my-photos", ["a folder of photos without labels"]),
+    ("fit data/dem", ["did you mean data/demo?"]),
+    ("dataset build my-photos", ["a folder of photos without labels", "not a folder of Open Images files"]),
+    ("evaluate runs/nope", ["runs/nope: no such weights file or run; runs/ has demo"]),
+    ("evaluate my-photos", ["my-photos: a folder of photos without labels, not a run"]),
+    ("evaluate runs/demo", ["no run names its dataset; name it after the run"]),
+    ("evaluate garments", ["garments: only a run's folder says which dataset it is about"]),
     ("fit yolo --out x", ["labels in the form of YOLO", "clothseg dataset import yolo"]),
     ("fit data/dem --out x", ["did you mean data/demo?"]),
     ("fit data --out x", ["did you mean data/demo?"]),

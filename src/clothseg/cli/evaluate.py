@@ -17,7 +17,7 @@ from clothseg.devices import AUTO, check_device_name
 from clothseg.errors import ClothsegError
 from clothseg.evaluation import SCORE_THRESHOLD, Metrics, evaluate_coco
 from clothseg.evaluation.predicted_files import read_results_for
-from clothseg.evaluation.stored import truth_for, validation_split
+from clothseg.evaluation.stored import shared_data, truth_for, validation_split
 from clothseg.files import atomic_write, require_absent, require_outside_inputs
 from clothseg.runs import RunFolder
 from clothseg.weights import check_model
@@ -31,8 +31,11 @@ def evaluate(
         ),
     ],
     data: Annotated[
-        Path, typer.Argument(help="A dataset's folder (its validation photos), or a COCO ground truth file.")
-    ],
+        Path | None,
+        typer.Argument(
+            help="A dataset's folder (its validation photos), or a COCO ground truth file. Default: the run's own."
+        ),
+    ] = None,
     split: OtherSplit = None,
     out: Annotated[Path | None, typer.Option(help="For a results file: write the metrics to this JSON file.")] = None,
     score_threshold: Annotated[
@@ -57,7 +60,7 @@ def evaluate(
     """Evaluate a run on validation photos, or any COCO results file: AP of masks, boxes and boundaries, the report's
     mAP, 95 % intervals, best score thresholds, errors by kind. A run gets metrics.json and report.html.
 
-    Example: [b]clothseg evaluate runs/first data/clothes[/]
+    Example: [b]clothseg evaluate runs/first[/]
 
     Example: [b]clothseg evaluate runs/first data/clothes --calibrate[/]
 
@@ -71,6 +74,10 @@ def evaluate(
             raise ClothsegError("--calibrate needs a run's folder; a results file has no weights")
         if device != AUTO:
             raise ClothsegError("--device needs a run's folder; a results file has no network")
+        if data is None:
+            raise ClothsegError(
+                f"{run}: a results file does not say which photos it is about; name the dataset after it"
+            )
         metrics = _results_file(run, data, split, out, score_threshold, overwrite=overwrite, quiet=quiet)
         written = out
     else:
@@ -79,7 +86,7 @@ def evaluate(
         if calibrate and initial:
             raise ClothsegError("--calibrate and --initial-weights do not go together: only trained weights are kept")
         metrics, unread = _run(
-            run, data, split, score_threshold, device,
+            run, data or _own_data(run, initial=initial), split, score_threshold, device,
             initial=initial, calibrate=calibrate, compiled=compile_, quiet=quiet,
         )  # fmt: skip
         written = RunFolder(run).report
@@ -116,6 +123,21 @@ def _results_file(
     return metrics
 
 
+def _own_data(run: Path, *, initial: bool) -> Path:
+    """The dataset that the run was trained on."""
+    _check_run(run, initial=initial)
+    if not run.is_dir():
+        raise ClothsegError(f"{run}: only a run's folder says which dataset it is about; name the dataset after it")
+    return shared_data([run], "after the run")
+
+
+def _check_run(run: Path, *, initial: bool) -> None:
+    if initial:
+        Config.load_saved(RunFolder(run).config)
+    else:
+        check_model(run)
+
+
 def _run(
     run: Path,
     data: Path,
@@ -131,10 +153,7 @@ def _run(
     """The metrics, and a message for each photo that cannot be read."""
     validation_split(data, split, [run])
     check_device_name(device)
-    if initial:
-        Config.load_saved(RunFolder(run).config)
-    else:
-        check_model(run)
+    _check_run(run, initial=initial)
     with opening(quiet=quiet):
         from clothseg.report import evaluate_run  # noqa: PLC0415 - PyTorch; wrong input is refused without it
 

@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 
 from clothseg.cli.completion import initial_weights, presets
-from clothseg.cli.inputs import Data, Device, Overrides, Overwrite, Quiet
+from clothseg.cli.inputs import Data, Device, Overrides, Overwrite, Quiet, default_out
 from clothseg.cli.terminal import ERRORS, fail_for_unread, opening, progress_bar, walk
 from clothseg.config import Config
 from clothseg.config.train import OnNonfinite
@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 
 def fit(
     data: Data,
-    out: Annotated[Path, typer.Option(help="Folder for the run.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the run. Default: runs/ and the name of the dataset.")
+    ] = None,
     config: Annotated[
         str | None,
         typer.Option(
@@ -100,6 +102,7 @@ def fit(
 
     Example: [b]clothseg fit data/clothes --config demo --out runs/first[/]
     """
+    out = out or default_out("runs", data)
     continues = resume or more_epochs is not None
     if overfit_one_image and continues:
         raise ClothsegError("--overfit-one-image is a test before a run; remove --resume and --more-epochs")

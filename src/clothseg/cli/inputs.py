@@ -193,3 +193,9 @@ def compile_network(model: "Model", *, compiled: bool, quiet: bool) -> None:
     message = compile_for_inference(model, requested=compiled)
     if message and not quiet:
         ERRORS.print(escape(message))
+
+
+def default_out(parent: str, source: Path) -> Path:
+    """Where a command writes without --out: in `parent`, by the name of what it reads."""
+    place = source.resolve()
+    return Path(parent) / (place.name if place.is_dir() else place.stem)

@@ -148,8 +148,10 @@ def stored_thresholds(source: Path) -> dict[str, float]:
     return {name: threshold.score for name, threshold in found.items()}
 
 
-def shared_data(sources: Sequence[Path]) -> Path:
+def shared_data(sources: Sequence[Path], option: str = "with --data") -> Path:
     """The dataset of the runs among `sources`; results files do not name one.
+
+    Messages say that `option` names it.
 
     A run keeps the path as it was typed for training. If that path does not exist from here, it is tried from the run's
     folder and from each folder above it, so runs can be moved together with their data.
@@ -164,18 +166,18 @@ def shared_data(sources: Sequence[Path]) -> Path:
     named = {source: str(RunFolder(source).read_facts().get("data") or "") for source in sources if source.is_dir()}
     named = {source: place for source, place in named.items() if place}
     if not named:
-        raise RunError("no run names its dataset; name it with --data")
+        raise RunError(f"no run names its dataset; name it {option}")
     places = {source: _find_data(source, Path(place)) for source, place in named.items()}
     lost = [source for source, place in places.items() if place is None]
     if lost:
         raise RunError(
-            f"{lost[0]} was trained on {named[lost[0]]}, which is neither here nor beside the run; name its place with "
-            "--data"
+            f"{lost[0]} was trained on {named[lost[0]]}, which is neither here nor beside the run; name its "
+            f"place {option}"
         )
     found = {place.resolve(): place for place in places.values() if place is not None}
     if len(found) > 1:
         listed = ", ".join(f"{source} has {place}" for source, place in named.items())
-        raise RunError(f"the runs name different datasets ({listed}); name the photos to compare on with --data")
+        raise RunError(f"the runs name different datasets ({listed}); name the photos to compare on {option}")
     return next(iter(found.values()))
 
 

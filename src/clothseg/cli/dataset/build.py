@@ -18,6 +18,7 @@ from clothseg.cli.inputs import (
     Partitions,
     SourceClasses,
     SplitSeed,
+    default_out,
     folder_called,
     names_in,
 )
@@ -37,7 +38,9 @@ def build(
     source: Annotated[
         Path, typer.Argument(help="Folder of Open Images V5 files; [b]sample[/] is the folder that is installed.")
     ],
-    out: Annotated[Path, typer.Option(help="Folder for the dataset.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the dataset. Default: data/ and the name of the source.")
+    ] = None,
     classes: SourceClasses = None,
     include_children: IncludeChildren = False,
     partitions: Partitions = None,
@@ -104,6 +107,7 @@ def build(
         workers=workers or usable_cores(),
         overwrite=overwrite,
     )
+    out = out or default_out("data", source)
     with progress_bar(quiet=quiet) as bar:
         try:
             summary = build_dataset(folder_called(source), out, names, options, progress=partial(walk, bar))
