@@ -193,3 +193,19 @@ def test_show_takes_names_with_commas(
     assert "corrected: rows without" in capsys.readouterr().err
     sheets = sorted(path.name for path in out.glob("class-*.png"))
     assert sheets == ["class-1-shirt-blouse.png", "class-2-suit.png"]
+
+
+def test_what_predict_found_has_the_metrics_of_evaluate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_command: RunCommand
+) -> None:
+    """`predict` numbers the photos of both splits itself, and the network has other classes than the dataset."""
+    monkeypatch.chdir(tmp_path)
+    assert run_command("dataset", "build", "sample", "--classes", "Jeans,Dress", "--limit", 4, "--out", "data") == 0
+    assert run_command("evaluate", "garments", "data") == 0
+    assert run_command("predict", "garments", "data/images", "--out", "found", "--no-gallery", "--format", "coco") == 0
+    assert run_command("evaluate", "found/predictions.json", "data", "--out", "scores.json") == 0
+    expected, found = (Metrics.from_json(Path(file).read_text()) for file in ("garments/metrics.json", "scores.json"))
+    assert found.overall == expected.overall
+    assert found.detections == expected.detections
+    assert expected.overall["mask_AP"] not in (None, 0.0)
+    assert len(found.notes) == len(expected.notes) + 2  # detections on train photos, and of other garments
