@@ -55,18 +55,21 @@ def read_results_for(path: Path, truth: GroundTruth) -> StoredResults:
             raise DataError(f"{path}: a detection of {thing} {min(strange)}, which {listed} does not have")
     where = f"{listed}, with whose names {path.name} is matched"
     photo_ids, class_ids = _match_photos(photos, truth, where), _match_classes(classes, truth, where)
-    here, both = _known(of_photo, photo_ids), _known(of_photo, photo_ids) & _known(of_class, class_ids)
+    on_known_photo = _in(of_photo, photo_ids)
+    kept = on_known_photo & _in(of_class, class_ids)
     notes = []
     if others := set(of_photo.tolist()) - photo_ids.keys():
-        of_others = f"{counted(len(others), 'photo')} that the ground truth does not have"
-        notes.append(f"Detections on {of_others} are left out: {np.count_nonzero(~here)}.")
+        count = np.count_nonzero(~on_known_photo)
+        which = f"{counted(len(others), 'photo')} that the ground truth does not have"
+        notes.append(f"Detections on {which} are left out: {count}.")
     if missing := len(truth.images) - len(photo_ids):
         without = counted(missing, "photo")
         notes.append(f"No detections were made on {without} of the ground truth; objects there count as missed.")
-    if unknown := set(of_class[here].tolist()) - class_ids.keys():
-        which = f"{np.count_nonzero(here & ~both)} ({first_names([classes[number] for number in sorted(unknown)])})"
-        notes.append(f"Detections of classes that the ground truth does not have are left out: {which}.")
-    return StoredResults(_with_ids(rows, np.flatnonzero(both), photo_ids, class_ids), tuple(notes))
+    if unknown := set(of_class[on_known_photo].tolist()) - class_ids.keys():
+        count = np.count_nonzero(on_known_photo & ~kept)
+        names = first_names([classes[number] for number in sorted(unknown)])
+        notes.append(f"Detections of classes that the ground truth does not have are left out: {count} ({names}).")
+    return StoredResults(_with_ids(rows, np.flatnonzero(kept), photo_ids, class_ids), tuple(notes))
 
 
 def _numbers(rows: Sequence[Any], path: Path) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -104,8 +107,8 @@ def _read_names(path: Path) -> tuple[dict[int, str], dict[int, str]]:
     """File names of photos and names of classes by their numbers."""
     try:
         tree = read_json(path)
-        photos = {_number(photo): str(photo["file_name"]) for photo in tree["images"]}
-        return photos, {_number(one): str(one["name"]) for one in tree["categories"]}
+        photos = {_checked_id(photo): str(photo["file_name"]) for photo in tree["images"]}
+        return photos, {_checked_id(one): str(one["name"]) for one in tree["categories"]}
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(
             f"{path}: it should have the names of the photos and classes of predictions.json, but cannot be read "
@@ -114,7 +117,7 @@ def _read_names(path: Path) -> tuple[dict[int, str], dict[int, str]]:
         ) from error
 
 
-def _number(row: Mapping[str, Any]) -> int:
+def _checked_id(row: Mapping[str, Any]) -> int:
     number = row["id"]
     if not isinstance(number, int) or abs(number) >= _MOST:
         raise ValueError(f"the id {number!r:.40} is not a number of a photo or class")
@@ -161,5 +164,5 @@ def _match_classes(classes: Mapping[int, str], truth: GroundTruth, where: str) -
     return found
 
 
-def _known(values: NDArray[np.int64], ids: Mapping[int, int]) -> NDArray[np.bool_]:
+def _in(values: NDArray[np.int64], ids: Mapping[int, int]) -> NDArray[np.bool_]:
     return np.isin(values, np.fromiter(ids, dtype=np.int64, count=len(ids)))
