@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench_tools import add_record_options, record
 from clothseg.config import Config
@@ -151,28 +152,28 @@ def gather(options: argparse.Namespace, runs: Mapping[str, Sequence[Path]], trut
         for name, of_name in runs.items()
     }
 
-    def values(counts: Any) -> dict[str, dict[str, float]]:
+    def values(counts: NDArray[np.int64]) -> dict[str, dict[str, NDArray[np.float64]]]:
         found = {name: [side.of(counts) for side in of_name] for name, of_name in sides.items()}
-        return {name: {m: float(np.mean([v[m] for v in of_name])) for m in METRICS} for name, of_name in found.items()}
+        return {name: {m: np.mean([v[m] for v in of_name], axis=0) for m in METRICS} for name, of_name in found.items()}
 
-    once = values(np.ones(len(truth.photos), dtype=np.int64))
-    samples = [values(counts) for counts in draws(len(truth.photos), options.resamples, 0)]
+    photos = len(truth.photos)
+    once = values(np.ones((1, photos), dtype=np.int64))
+    drawn = values(np.concatenate(list(draws(photos, options.resamples, 0))))
     note = f"{options.config}, {options.masks} masks, {len(runs['all'])} seeds, {len(truth.photos)} validation photos"
 
-    def show(name: str, value: float, drawn: list[float]) -> None:
-        interval = percentile_interval(drawn, 0.95, 0)
+    def show(name: str, value: NDArray[np.float64], sampled: NDArray[np.float64]) -> None:
+        interval = percentile_interval(sampled, 0.95, 0)
         text = f"[{100 * interval.low:.1f}, {100 * interval.high:.1f}]" if interval else "[-]"
-        print(f"{name:<40} {100 * value:6.1f} {text}")
-        record(options, name, 100 * value, "%", f"95 % interval {text}; {note}")
+        print(f"{name:<40} {100 * value[0]:6.1f} {text}")
+        record(options, name, 100 * value[0], "%", f"95 % interval {text}; {note}")
 
     for metric in METRICS:
         for name in VARIANTS:
-            show(f"{name}: {metric}", once[name][metric], [sample[name][metric] for sample in samples])
+            show(f"{name}: {metric}", once[name][metric], drawn[name][metric])
         for one, other in (("masks", "boxes"), ("boxes", "all")):
-            change = [sample[other][metric] - sample[one][metric] for sample in samples]
-            show(f"{other} minus {one}: {metric}", once[other][metric] - once[one][metric], change)
-        share = [sample["boxes"][metric] / max(sample["all"][metric], 1e-9) for sample in samples]
-        show(f"boxes as a part of all: {metric}", once["boxes"][metric] / max(once["all"][metric], 1e-9), share)
+            show(f"{other} minus {one}: {metric}", *(v[other][metric] - v[one][metric] for v in (once, drawn)))
+        shares = (v["boxes"][metric] / np.maximum(v["all"][metric], 1e-9) for v in (once, drawn))
+        show(f"boxes as a part of all: {metric}", *shares)
 
 
 def main() -> None:

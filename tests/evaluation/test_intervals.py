@@ -8,7 +8,7 @@ import pytest
 
 from clothseg.evaluation import evaluate_coco
 from clothseg.evaluation.coco import matches
-from clothseg.evaluation.intervals import ResampledMetrics, Resampler, intervals
+from clothseg.evaluation.intervals import RECALLS, ResampledMetrics, Resampler, hits_for_recalls, intervals
 from clothseg.evaluation.matches import THRESHOLDS, ClassMatches
 from clothseg.evaluation.truth import read_truth
 from clothseg.evaluation.values import Interval
@@ -74,16 +74,37 @@ def test_a_sample_has_exactly_the_ap_of_the_copied_photos(seed: int) -> None:
     rng = np.random.default_rng(seed)
     truth, results = generated(rng, photos=9)
     counts = np.bincount(rng.integers(0, 9, 9), minlength=9)
-    ours = resampler(truth, results).average_precision(counts)
+    ours = resampler(truth, results).average_precision(counts[None])[0]
     ap, ap50 = referee(*copied(truth, results, counts.tolist()), "bbox")[0][:2]
     assert ours.mean() == pytest.approx(ap, abs=1e-9)
     assert ours[0] == pytest.approx(ap50, abs=1e-9)
 
 
+def test_samples_together_have_the_values_that_each_has_alone() -> None:
+    """Among them one without any object and one whose photos have no detection."""
+    rng = np.random.default_rng(1)
+    truth, results = generated(rng, photos=9)
+    empty = [photo not in {a["image_id"] for a in truth["annotations"] if not a["iscrowd"]} for photo in range(9)]
+    assert any(empty)
+    drawn = np.stack([np.bincount(rng.integers(0, 9, 9), minlength=9) for _ in range(40)] + [np.array(empty) * 3])
+    several = resampler(truth, results)
+    together = several.average_precision(drawn)
+    alone = [several.average_precision(counts[None])[0] for counts in drawn]
+    assert np.array_equal(together, np.stack(alone), equal_nan=True)
+    assert np.isnan(together[-1]).all()
+    assert not np.isnan(together[:-1]).any()
+
+
+def test_the_hits_that_a_recall_needs_are_those_of_a_search_among_all_recalls() -> None:
+    for objects in (*range(1, 400), 9_999, 36_781):
+        expected = np.searchsorted(np.arange(objects + 1) / objects, RECALLS)
+        assert np.array_equal(hits_for_recalls(np.array([objects]))[0], expected), objects
+
+
 def test_every_photo_once_gives_the_metric_itself() -> None:
     truth, results = generated(np.random.default_rng(5), photos=20)
     metrics = evaluate_coco(truth, results, resamples=200, seed=3)
-    once = resampler(truth, results).average_precision(np.ones(20, dtype=np.int64))
+    once = resampler(truth, results).average_precision(np.ones((1, 20), dtype=np.int64))[0]
     interval = metrics.intervals["box_AP50"]
     assert once[0] == pytest.approx(metrics.overall["box_AP50"], abs=1e-9)
     assert interval.low < once[0] < interval.high
@@ -99,7 +120,7 @@ def test_the_interval_covers_a_known_value_in_95_percent_of_cases() -> None:
         hits = rng.random(60) < 0.6
         photo = np.arange(60)
         one = ClassMatches(photo, np.ones(60), hits[None], np.zeros((1, 60), bool), np.ones(60, np.int64))
-        ap = Resampler([one]).average_precision(np.ones(60, dtype=np.int64))[0]
+        ap = Resampler([one]).average_precision(np.ones((1, 60), dtype=np.int64))[0, 0]
         interval = of_matches(one, 60, resamples=100)["mask_AP50"]
         assert interval.low <= ap <= interval.high
         inside += interval.low <= 0.36 <= interval.high  # recall 0.6 at precision 0.6

@@ -73,7 +73,9 @@ def test_photos_without_objects_are_left_out_and_without_detections_count_as_0()
     assert np.isnan(values[1])
     assert (values[0], values[2]) == (1.0, 0.0)
     assert PerImageAP(np.array(values)).mean() == 0.5
-    assert PerImageAP(np.array(values)).mean(np.array([3, 9, 1])) == 0.75
+    assert PerImageAP(np.array(values)).means(np.array([[3, 9, 1], [0, 2, 0]])).tolist() == pytest.approx(
+        [0.75, np.nan], nan_ok=True
+    )
     assert PerImageAP(np.array([np.nan])).mean() is None
 
 

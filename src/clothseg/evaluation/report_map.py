@@ -43,12 +43,16 @@ class PerImageAP:
         """Number of photos with objects."""
         return int(np.count_nonzero(~np.isnan(self.values)))
 
-    def mean(self, photo_counts: NDArray[np.int64] | None = None) -> float | None:
-        """The mean over photos with objects, each counted `photo_counts` `[P]` times; None if there are none."""
+    def mean(self) -> float | None:
+        """The mean over photos with objects; None if there are none."""
+        return float(np.nanmean(self.values)) if self.photos_with_objects else None
+
+    def means(self, photo_counts: NDArray[np.int64]) -> NDArray[np.float64]:
+        """`[S]`: the mean in each sample, where photo p counts `photo_counts[s, p]` times; NaN without an object."""
         counted = ~np.isnan(self.values)
-        weights = np.ones(len(self.values)) if photo_counts is None else photo_counts
-        total = float(weights[counted].sum())
-        return float(self.values[counted] @ weights[counted]) / total if total else None
+        weights = photo_counts[:, counted]
+        photos = weights.sum(axis=1)
+        return np.where(photos > 0, weights @ self.values[counted] / np.maximum(photos, 1), np.nan)
 
 
 def per_image_ap(truth: GroundTruth, rows: Sequence[CocoResult], score_threshold: float) -> PerImageAP:

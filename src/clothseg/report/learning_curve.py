@@ -230,14 +230,15 @@ def make_curve(
     kind = "box" if any(missing_note("mask", truth, part) for part in checked) else "mask"
     resamplers = [Resampler(list(coco.matches(truth, part, kind).values())) for part in checked]
 
-    def metric(counts: NDArray[np.int64]) -> list[float]:
-        return [float(resampler.average_precision(counts).mean()) for resampler in resamplers]
+    def metric(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+        """`[S, N]`: of each part's network, if photo p counts `counts[s, p]` times."""
+        return np.stack([resampler.average_precision(counts).mean(axis=1) for resampler in resamplers], axis=1)
 
-    values = metric(np.ones(len(truth.photos), dtype=np.int64))
-    resampled = np.array([metric(counts) for counts in draws(len(truth.photos), RESAMPLES, 0)])
+    values = metric(np.ones((1, len(truth.photos)), dtype=np.int64))[0].tolist()
+    resampled = np.concatenate([metric(counts) for counts in draws(len(truth.photos), RESAMPLES, 0)])
     photos = [len(subset) for subset in subsets]
     points = tuple(
-        CurvePoint(len(subset), _objects(subset), value, percentile_interval(resampled[:, n].tolist(), 0.95, 0))
+        CurvePoint(len(subset), _objects(subset), value, percentile_interval(resampled[:, n], 0.95, 0))
         for n, (subset, value) in enumerate(zip(subsets, values, strict=True))
     )
     more = extrapolate(photos, values, resampled, 2 * photos[-1])

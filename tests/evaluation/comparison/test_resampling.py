@@ -34,7 +34,7 @@ def test_the_interval_of_a_difference_is_that_of_the_referee() -> None:
     truth, results = generated(4, photos=10, ties=False)
     worse = results[::2]
     theirs = []
-    for counts in draws(10, 12, 3):
+    for counts in next(draws(10, 12, 3)):
         ap = [referee(*copied(truth, rows, counts), "segm")[0][0] for rows in (worse, results)]
         theirs.append(ap[1] - ap[0])
     known = read_truth(truth)
@@ -50,8 +50,8 @@ class PhotoMean:
     def __init__(self, values: NDArray[np.float64]) -> None:
         self.values = values
 
-    def of(self, photo_counts: NDArray[np.int64]) -> dict[str, float]:
-        return {"mean": float(photo_counts @ self.values / photo_counts.sum())}
+    def of(self, photo_counts: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
+        return {"mean": photo_counts @ self.values / photo_counts.sum(axis=1)}
 
 
 def spread(values: NDArray[np.float64]) -> float:

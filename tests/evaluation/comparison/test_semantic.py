@@ -50,7 +50,7 @@ def test_a_case_worked_by_hand() -> None:
     counts = semantic_counts(truth, found, 0.5)  # type: ignore[arg-type]
     background, suit, dress = 1 / 2, 3 / 4, 2 / 3
     np.testing.assert_allclose(counts.iou(), [background, suit, dress, np.nan])
-    assert counts.of(np.ones(1, dtype=np.int64))["semantic_mIoU"] == pytest.approx((background + suit + dress) / 3)
+    assert counts.of(np.ones((1, 1), dtype=np.int64))["semantic_mIoU"] == pytest.approx((background + suit + dress) / 3)
 
 
 def test_the_smallest_object_and_the_first_of_equal_scores_are_on_top() -> None:
@@ -103,7 +103,7 @@ def test_the_iou_is_that_of_a_confusion_matrix(seed: int) -> None:
     present = matrix.sum(1) > 0
     np.testing.assert_allclose(counts.iou()[present], expected[present])
     assert np.isnan(counts.iou()[~present]).all()
-    assert counts.of(np.ones(2, dtype=np.int64))["semantic_mIoU"] == pytest.approx(expected[present].mean())
+    assert counts.of(np.ones((1, 2), dtype=np.int64))["semantic_mIoU"] == pytest.approx(expected[present].mean())
 
 
 def test_a_photo_that_is_drawn_twice_counts_twice() -> None:
@@ -113,9 +113,9 @@ def test_a_photo_that_is_drawn_twice_counts_twice() -> None:
     matrix = 2 * matrices[0] + matrices[2]
     present = matrix.sum(1) > 0
     expected = (np.diag(matrix) / (matrix.sum(0) + matrix.sum(1) - np.diag(matrix)).clip(1))[present].mean()
-    assert counts.of(np.array([2, 0, 1]))["semantic_mIoU"] == pytest.approx(expected)
+    assert counts.of(np.array([[2, 0, 1]]))["semantic_mIoU"] == pytest.approx(expected)
 
 
 def test_without_photos_there_is_no_value() -> None:
     counts = semantic_counts(read_truth(truth_of(photos=0)), [], 0.5)
-    assert np.isnan(counts.of(np.zeros(0, dtype=np.int64))["semantic_mIoU"])
+    assert np.isnan(counts.of(np.zeros((1, 0), dtype=np.int64))["semantic_mIoU"])

@@ -24,8 +24,8 @@ from clothseg.progress import ProgressBar, no_progress
 class Resamplable(Protocol):
     """Metrics of one run for any weights of the photos, such as `ResampledMetrics`."""
 
-    def of(self, photo_counts: NDArray[np.int64], /) -> Mapping[str, float]:
-        """The metrics by name if photo p counts `photo_counts[p]` times; NaN without a value."""
+    def of(self, photo_counts: NDArray[np.int64], /) -> Mapping[str, NDArray[np.float64]]:
+        """The metrics by name, `[S]`, if photo p counts `photo_counts[s, p]` times; NaN without a value."""
         ...
 
 
@@ -43,7 +43,7 @@ class SampledSide:
 
     def interval(self, metric: str, level: float, seed: int) -> Interval | None:
         """The interval of a metric; None if it has no value in any sample."""
-        return percentile_interval(self.samples[metric].tolist(), level, seed)
+        return percentile_interval(self.samples[metric], level, seed)
 
 
 def sample_sides(
@@ -66,20 +66,22 @@ def sample_sides(
         progress: wraps the samples, for a progress bar.
     """
     keys = list(range(len(sides))) if seeds is None else list(seeds)
-    everything = np.ones(photos, dtype=np.int64)
+    everything = np.ones((1, photos), dtype=np.int64)
     once = [[run.of(everything) for run in runs] for runs in sides]
     names = [[name for name in runs[0] if all(name in run for run in runs)] for runs in once]
     samples = [
         {name: np.full((resamples, len(runs)), np.nan) for name in known}
         for known, runs in zip(names, once, strict=True)
     ]
-    drawn = draws(photos, resamples, seed) if photos else iter(())
-    for row, counts in enumerate(progress(drawn, resamples, "drawing photos")):
+    blocks, done = list(draws(photos, resamples, seed)), 0
+    for counts in progress(blocks, len(blocks), "drawing photos"):
+        rows = slice(done, done + len(counts))
+        done = rows.stop
         for runs, found in zip(sides, samples, strict=True):
             for column, run in enumerate(runs):
                 values = run.of(counts)
                 for name, array in found.items():
-                    array[row, column] = values[name]
+                    array[rows, column] = values[name]
     weights = _seed_weights([len(runs) for runs in sides], keys, resamples, seed)
     return [
         SampledSide(
@@ -96,7 +98,7 @@ def differences(a: SampledSide, b: SampledSide, *, level: float, seed: int) -> d
     for name, value in a.values.items():
         if name not in b.values or np.isnan(value) or np.isnan(b.values[name]):
             continue
-        interval = percentile_interval((b.samples[name] - a.samples[name]).tolist(), level, seed)
+        interval = percentile_interval(b.samples[name] - a.samples[name], level, seed)
         if interval is not None:
             found[name] = Difference(value, b.values[name], interval)
     return found

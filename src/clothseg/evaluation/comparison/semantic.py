@@ -47,17 +47,17 @@ class SemanticCounts:
         """`[K+1]` IoU of each class, background first; NaN for a class without pixels in the ground truth.
 
         Args:
-            photo_counts: `[P]` int, how often each photo counts; by default once.
+            photo_counts: `[S, P]` int, how often each photo counts in each sample, for `[S, K+1]`; by default once.
         """
         weights = np.ones(len(self.truth), dtype=np.int64) if photo_counts is None else photo_counts
         both, truth, found = (weights @ part for part in (self.both, self.truth, self.found))
         return np.where(truth > 0, both / np.maximum(truth + found - both, 1), np.nan)
 
-    def of(self, photo_counts: NDArray[np.int64]) -> dict[str, float]:
-        """`semantic_mIoU` if each photo counts `photo_counts` `[P]` times; NaN if they have no pixel that counts."""
+    def of(self, photo_counts: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
+        """`semantic_mIoU` `[S]` if photo p counts `photo_counts[s, p]` times; NaN where no pixel counts."""
         iou = self.iou(photo_counts)
-        known = iou[~np.isnan(iou)]
-        return {METRIC: float(known.mean()) if len(known) else float("nan")}
+        classes = (~np.isnan(iou)).sum(axis=1)
+        return {METRIC: np.where(classes > 0, np.nansum(iou, axis=1) / np.maximum(classes, 1), np.nan)}
 
 
 def semantic_counts(truth: GroundTruth, rows: Sequence[CocoResult], score_threshold: float) -> SemanticCounts:

@@ -47,8 +47,8 @@ class EvaluatedSource:
     resampled: ResampledMetrics
     semantic: SemanticCounts | None
 
-    def of(self, photo_counts: NDArray[np.int64]) -> dict[str, float]:
-        """The headline metrics by name if each photo counts `photo_counts` `[P]` times."""
+    def of(self, photo_counts: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
+        """The headline metrics by name, `[S]`, if photo p counts `photo_counts[s, p]` times."""
         values = self.resampled.of(photo_counts)
         return values if self.semantic is None else values | self.semantic.of(photo_counts)
 
