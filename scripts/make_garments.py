@@ -1,18 +1,32 @@
 """Trains the weights `garments` that come with the package, and measures them.
 
     python scripts/make_garments.py data SOURCE WORK
-    clothseg fit WORK/data --config scripts/garments.yaml --out WORK/run
+    clothseg fit WORK/data --config scripts/garments.yaml --out WORK/first
+    python scripts/make_garments.py listed WORK PHOTOS
+    clothseg fit WORK/data --config scripts/garments-again.yaml --set train.seed=1 --out WORK/again-1
+    clothseg fit WORK/listed --config scripts/garments-again.yaml --set train.seed=2 --out WORK/again-2
+    python scripts/make_garments.py average WORK
     python scripts/make_garments.py file WORK src/clothseg/weights/garments
 
 SOURCE is a folder of Open Images files with the splits train, validation and test; the published file was made of
 ccp-openimages (Clothing Co-Parsing, Apache-2.0). `data` takes every class with at least 25 masks in train, and joins
-handbags and other bags, which even people mix up. Boxes without a mask teach class and box. `file` calibrates the
-scores on the validation photos, writes the weights in 16 bits, and prints the table of docs/garments.md.
+handbags and other bags, which even people mix up. Boxes without a mask teach class and box.
+
+The last two trainings start from the first (`--weights WORK/first`).
+
+PHOTOS is a folder with `photos/` and `image-labels.csv`, which lists the classes on each photo, but not where they are.
+`listed` adds these photos to the training photos: the first network says where, the list says what.
+
+`average` takes the mean of the weights of both trainings (Wortsman et al., "Model soups", ICML 2022). `file` calibrates
+the scores on the validation photos, writes the weights in 16 bits, and prints the table of docs/garments.md.
 """
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
+
+import torch
 
 from clothseg.dataset import CocoLikeDataset
 from clothseg.evaluation import Metrics
@@ -20,6 +34,7 @@ from clothseg.models import Model
 from clothseg.openimages import BuildOptions, build_dataset
 from clothseg.report import evaluate_run
 from clothseg.runs import RunFolder
+from listed_photos import add_listed_photos
 
 JOINED = {"Handbag": "Bag", "Luggage and bags": "Bag"}
 CLASSES = ("Suit", "Dress", "Jeans", "Trousers", "Skirt", "Shirt", "Shorts", "Hat", "Scarf", "Boot", *JOINED)
@@ -42,6 +57,24 @@ def join_classes(file: Path) -> None:
         annotation["category_id"] = names.index(old[annotation["category_id"]]) + 1
     content["categories"] = [{"id": number, "name": name} for number, name in enumerate(names, start=1)]
     file.write_text(json.dumps(content))
+
+
+def average(work: Path) -> None:
+    """Writes `WORK/run`: the mean of the weights of `WORK/again-1` and `WORK/again-2`."""
+    models = [Model.load(work / name, device="cpu") for name in ("again-1", "again-2")]
+    network = models[0].network
+    if network is None:
+        raise SystemExit(f"{work}: no network")
+    both = [model.network.state_dict() for model in models if model.network is not None]
+    network.load_state_dict({name: mean([state[name] for state in both]) for name in both[0]})
+    (work / "run").mkdir(exist_ok=True)
+    models[0].save(RunFolder(work / "run").weights)
+
+
+def mean(values: Sequence[torch.Tensor]) -> torch.Tensor:
+    """The mean of floats; counts are those of the first."""
+    first = values[0]
+    return torch.stack(list(values)).mean(dim=0) if first.is_floating_point() else first
 
 
 def make_file(work: Path, out: Path) -> None:
@@ -75,6 +108,13 @@ def main() -> None:
     data.add_argument("source", type=Path)
     data.add_argument("work", type=Path)
     data.set_defaults(run=lambda a: make_data(a.source, a.work))
+    listed = steps.add_parser("listed")
+    listed.add_argument("work", type=Path)
+    listed.add_argument("photos", type=Path)
+    listed.set_defaults(run=lambda a: add_listed_photos(a.work, a.photos))
+    both = steps.add_parser("average")
+    both.add_argument("work", type=Path)
+    both.set_defaults(run=lambda a: average(a.work))
     file = steps.add_parser("file")
     file.add_argument("work", type=Path)
     file.add_argument("out", type=Path)

@@ -39,6 +39,19 @@ def test_there_and_back(run_command: RunCommand, tmp_path: Path, capsys: pytest.
     assert summary["reasons"] == {}
 
 
+def test_without_out_the_dataset_has_the_name_of_the_source(
+    run_command: RunCommand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    label_files.write_labelme(tmp_path / "my labels", TRUTH)
+    assert run_command("dataset", "import", "my labels", "--quiet") == 0
+    assert len(label_files.objects_of(tmp_path / "data" / "my labels")) == 5
+    label_files.write_labelme(tmp_path / "data" / "other", TRUTH)
+    before = sorted(path.read_bytes() for path in (tmp_path / "data" / "other").rglob("*") if path.is_file())
+    assert run_command("dataset", "import", "data/other") == 2  # the source is there already, and stays
+    assert sorted(p.read_bytes() for p in (tmp_path / "data" / "other").rglob("*") if p.is_file()) == before
+
+
 def test_a_broken_file_is_named_and_the_rest_goes_on(
     run_command: RunCommand, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

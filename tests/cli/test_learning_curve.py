@@ -31,11 +31,14 @@ TINY = [
 ]
 
 
-def test_parts_are_trained_once(tmp_path: Path, run_command: RunCommand, capsys: pytest.CaptureFixture[str]) -> None:
-    data, out = tmp_path / "data", tmp_path / "curve"
+def test_parts_are_trained_once(
+    tmp_path: Path, run_command: RunCommand, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    data, out = tmp_path / "data", tmp_path / "runs" / "data-curve"
     build_dataset(sample.folder(), data, ["Suit", "Dress", "Jeans"], BuildOptions(limit=6, max_size=64))
     settings = [word for value in TINY for word in ("--set", value)]
-    assert run_command("learning-curve", data, "--out", out, "--parts", "2,3,1", *settings) == 0
+    assert run_command("learning-curve", data, "--parts", "2,3,1", *settings) == 0
     assert "mask AP 0.0" in capsys.readouterr().out
     runs = sorted(out.glob("photos-*"))
     assert [run.name for run in runs][:2] == ["photos-0002", "photos-0003"]

@@ -195,7 +195,7 @@ def compile_network(model: "Model", *, compiled: bool, quiet: bool) -> None:
         ERRORS.print(escape(message))
 
 
-def default_out(parent: str, source: Path) -> Path:
-    """Where a command writes without --out: in `parent`, by the name of what it reads."""
+def default_out(parent: str, source: Path, ending: str = "") -> Path:
+    """Where a command writes without --out: in `parent`, by the name of what it reads and `ending`."""
     place = source.resolve()
-    return Path(parent) / (place.name if place.is_dir() else place.stem)
+    return Path(parent) / ((place.name if place.is_dir() else place.stem) + ending)

@@ -12,7 +12,7 @@ from rich.markup import escape
 from clothseg.cli.completion import presets
 from clothseg.cli.failures import who_stopped
 from clothseg.cli.fit import only_readable
-from clothseg.cli.inputs import Data, Device, Overrides, Overwrite, Quiet, names_in
+from clothseg.cli.inputs import Data, Device, Overrides, Overwrite, Quiet, default_out, names_in
 from clothseg.cli.terminal import ERRORS, fail_for_unread, progress_bar, walk
 from clothseg.config import Config
 from clothseg.dataset.nested_subsets import PARTS, PLAN, part_sizes
@@ -26,7 +26,10 @@ from clothseg.weights import check_source
 
 def learning_curve(
     data: Data,
-    out: Annotated[Path, typer.Option(help="Folder for the trainings and the page.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the trainings and the page. Default: runs/ and NAME-curve for a dataset NAME."),
+    ] = None,
     config: Annotated[str, typer.Option(autocompletion=presets, help="A YAML file or the name of a preset.")] = "demo",
     overrides: Overrides = None,
     parts: Annotated[
@@ -56,6 +59,7 @@ def learning_curve(
 
     Example: [b]clothseg learning-curve data/clothes --config small --out runs/curve[/]
     """
+    out = out or default_out("runs", data, "-curve")
     settings = Config.load(config, overrides or [])
     check_device_name(device)
     check_source(settings.weights)

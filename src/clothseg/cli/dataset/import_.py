@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from clothseg.cli.inputs import HardLinks, JsonSummary, SplitSeed, names_in
+from clothseg.cli.inputs import HardLinks, JsonSummary, SplitSeed, default_out, names_in
 from clothseg.cli.terminal import ERRORS, fail_in_part, print_table, progress_bar, walk
 from clothseg.counting import counted
 from clothseg.dataset.importing import (
@@ -26,7 +26,9 @@ from clothseg.errors import shell_command
 
 def import_(
     source: Annotated[Path, typer.Argument(help="The folder of the labelling tool's export, or its label file.")],
-    out: Annotated[Path, typer.Option(help="Folder for the dataset.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the dataset. Default: data/ and the name of the source.")
+    ] = None,
     form: Annotated[
         SourceFormat, typer.Option("--format", help="The format of the labels. auto recognizes it.")
     ] = "auto",
@@ -62,6 +64,7 @@ def import_(
 
     Example: [b]clothseg dataset import ~/labels --out data/clothes --classes dress=Dress,jeans=Jeans[/]
     """
+    out = out or default_out("data", source)
     options = ImportOptions(
         format=form,
         classes=parse_classes(names_in(classes)),
