@@ -2,6 +2,7 @@
 
     python scripts/make_garments.py data SOURCE WORK
     clothseg fit WORK/data --config scripts/garments.yaml --out WORK/first
+    clothseg evaluate WORK/first WORK/data --calibrate
     python scripts/make_garments.py listed WORK PHOTOS
     clothseg fit WORK/data --config scripts/garments-again.yaml --set train.seed=1 --out WORK/again-1
     clothseg fit WORK/listed --config scripts/garments-again.yaml --set train.seed=2 --out WORK/again-2
