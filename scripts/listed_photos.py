@@ -13,26 +13,26 @@ from torchvision.ops import box_iou
 from clothseg.instances import CocoResult, Instances, mask_area, tight_box
 from clothseg.models import Model
 
-NAMES = {
+CLASS_OF_WORD = {
     "suit": "Suit", "dress": "Dress", "jeans": "Jeans", "pants": "Trousers", "skirt": "Skirt", "blouse": "Shirt",
     "shirt": "Shirt", "t-shirt": "Shirt", "shorts": "Shorts", "hat": "Hat", "scarf": "Scarf", "boots": "Boot",
     "bag": "Bag", "purse": "Bag",
 }  # fmt: skip
 """The class for each word of Clothing Co-Parsing, as in ccp-openimages/provenance-boxes.csv."""
-LEAST = 0.05
+SCORE_THRESHOLD = 0.05
 """Score of the best detection of a listed class; without one, the photo is left out."""
-LEAST_NEXT = 0.3
+SECOND_SCORE_THRESHOLD = 0.3
 """Score of a second one, if the list has two things of the class."""
-LEAST_MASK = 0.4
+MASK_SCORE_THRESHOLD = 0.4
 """Score from which a mask is a label; below, only the box is."""
-SAME_OBJECT = 0.7
+SAME_OBJECT_IOU = 0.7
 """Box IoU from which two detections are one object with two classes."""
-DETECT = ("inference.score_threshold=0.01", "inference.max_detections=100")
+DETECT_ALL = ("inference.score_threshold=0.01", "inference.max_detections=100")
 
 
 def add_listed_photos(work: Path, photos: Path) -> None:
     """Writes `WORK/listed`: the dataset `WORK/data` with the listed photos of `photos` among its training photos."""
-    model = Model.load(work / "first", overrides=DETECT)
+    model = Model.load(work / "first", overrides=DETECT_ALL)
     data = work / "listed"
     shutil.copytree(work / "data", data)
     file = data / "annotations" / "train.json"
@@ -45,7 +45,7 @@ def add_listed_photos(work: Path, photos: Path) -> None:
     used = 0
     for row in rows:
         words = row["labels"].split("|")
-        listed = Counter(numbers[NAMES[word]] for word in words if word in NAMES)
+        listed = Counter(numbers[CLASS_OF_WORD[word]] for word in words if word in CLASS_OF_WORD)
         photo = photos / "photos" / row["photo"]
         found = model.predict(photo)
         labels = labels_of_photo(found, listed)
@@ -77,19 +77,23 @@ def labels_of_photo(found: Instances, listed: Mapping[int, int]) -> list[dict[st
     labels: list[dict[str, Any]] = []
     for number, count in listed.items():
         of_class = [n for n in range(len(found)) if int(found.classes[n]) == number][:count]
-        sure = [n for k, n in enumerate(of_class) if float(found.scores[n]) >= (LEAST_NEXT if k else LEAST)]
+        sure = [
+            n
+            for k, n in enumerate(of_class)
+            if float(found.scores[n]) >= (SECOND_SCORE_THRESHOLD if k else SCORE_THRESHOLD)
+        ]
         if not sure:
             return None
         for n in sure:
-            best = next(k for k in range(len(found)) if overlap[n, k] >= SAME_OBJECT)  # of any class
-            labels.append({"category_id": number, "iscrowd": 0} | shape(rows[best]))
+            best = next(k for k in range(len(found)) if overlap[n, k] >= SAME_OBJECT_IOU)  # of any class
+            labels.append({"category_id": number, "iscrowd": 0} | mask_and_box(rows[best]))
     return labels
 
 
-def shape(result: CocoResult) -> dict[str, Any]:
+def mask_and_box(result: CocoResult) -> dict[str, Any]:
     """Mask, box and area of a COCO annotation from a detection; no mask if its score is low."""
     mask = result["segmentation"]
-    if result["score"] >= LEAST_MASK and (pixels := mask_area(mask)):
+    if result["score"] >= MASK_SCORE_THRESHOLD and (pixels := mask_area(mask)):
         return {"segmentation": mask, "bbox": tight_box(mask), "area": pixels}
     box = result["bbox"]
     return {"segmentation": [], "bbox": box, "area": box[2] * box[3]}

@@ -4,16 +4,15 @@
     clothseg fit WORK/data --config scripts/garments.yaml --out WORK/first
     clothseg evaluate WORK/first WORK/data --calibrate
     python scripts/make_garments.py listed WORK PHOTOS
-    clothseg fit WORK/data --config scripts/garments-again.yaml --set train.seed=1 --out WORK/again-1
-    clothseg fit WORK/listed --config scripts/garments-again.yaml --set train.seed=2 --out WORK/again-2
+    again="--config scripts/garments-again.yaml --weights WORK/first"
+    clothseg fit WORK/data $again --set train.seed=1 --out WORK/again-1
+    clothseg fit WORK/listed $again --set train.seed=2 --out WORK/again-2
     python scripts/make_garments.py average WORK
     python scripts/make_garments.py file WORK src/clothseg/weights/garments
 
 SOURCE is a folder of Open Images files with the splits train, validation and test; the published file was made of
 ccp-openimages (Clothing Co-Parsing, Apache-2.0). `data` takes every class with at least 25 masks in train, and joins
 handbags and other bags, which even people mix up. Boxes without a mask teach class and box.
-
-The last two trainings start from the first (`--weights WORK/first`).
 
 PHOTOS is a folder with `photos/` and `image-labels.csv`, which lists the classes on each photo, but not where they are.
 `listed` adds these photos to the training photos: the first network says where, the list says what.
@@ -24,7 +23,6 @@ the scores on the validation photos, writes the weights in 16 bits, and prints t
 
 import argparse
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -35,6 +33,7 @@ from clothseg.models import Model
 from clothseg.openimages import BuildOptions, build_dataset
 from clothseg.report import evaluate_run
 from clothseg.runs import RunFolder
+from clothseg.weights import read_network, write_network
 from listed_photos import add_listed_photos
 
 JOINED = {"Handbag": "Bag", "Luggage and bags": "Bag"}
@@ -62,20 +61,13 @@ def join_classes(file: Path) -> None:
 
 def average(work: Path) -> None:
     """Writes `WORK/run`: the mean of the weights of `WORK/again-1` and `WORK/again-2`."""
-    models = [Model.load(work / name, device="cpu") for name in ("again-1", "again-2")]
-    network = models[0].network
-    if network is None:
-        raise SystemExit(f"{work}: no network")
-    both = [model.network.state_dict() for model in models if model.network is not None]
-    network.load_state_dict({name: mean([state[name] for state in both]) for name in both[0]})
+    first, second = (read_network(RunFolder(work / name).weights) for name in ("again-1", "again-2"))
+    tensors = {
+        name: torch.stack([one, second.tensors[name]]).mean(dim=0) if one.is_floating_point() else one
+        for name, one in first.tensors.items()
+    }
     (work / "run").mkdir(exist_ok=True)
-    models[0].save(RunFolder(work / "run").weights)
-
-
-def mean(values: Sequence[torch.Tensor]) -> torch.Tensor:
-    """The mean of floats; counts are those of the first."""
-    first = values[0]
-    return torch.stack(list(values)).mean(dim=0) if first.is_floating_point() else first
+    write_network(RunFolder(work / "run").weights, tensors, first.config, first.classes)
 
 
 def make_file(work: Path, out: Path) -> None:
@@ -113,9 +105,9 @@ def main() -> None:
     listed.add_argument("work", type=Path)
     listed.add_argument("photos", type=Path)
     listed.set_defaults(run=lambda a: add_listed_photos(a.work, a.photos))
-    both = steps.add_parser("average")
-    both.add_argument("work", type=Path)
-    both.set_defaults(run=lambda a: average(a.work))
+    mean = steps.add_parser("average")
+    mean.add_argument("work", type=Path)
+    mean.set_defaults(run=lambda a: average(a.work))
     file = steps.add_parser("file")
     file.add_argument("work", type=Path)
     file.add_argument("out", type=Path)
