@@ -1,4 +1,4 @@
-"""A server with a detector that needs no network, and photos for it."""
+"""A server with a detector that needs no network, photos for it, and its page in Chromium."""
 
 import io
 import threading
@@ -11,6 +11,7 @@ import httpx
 import numpy as np
 import pytest
 import torch
+from browser import chromium
 from PIL import Image
 
 from clothseg.instances import Instances, PixelMasks
@@ -68,6 +69,8 @@ def opened(content: bytes) -> Image.Image:
 
 
 Client = httpx.Client
+Page = Any
+"""A page of playwright, which need not be installed."""
 Start = Callable[..., Client]
 
 
@@ -119,3 +122,49 @@ def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.01)
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    with served(create_app(Engine(find, CLASSES, Limits()), Access(), name="first")) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(browser: Any, address: str, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """The page, ready. Errors on its console fail the test, and so does a request to anywhere else."""
+    context = browser.new_context(**getattr(request, "param", {}), accept_downloads=True)
+    context.set_default_timeout(60_000)
+    problems: list[str] = []
+    page = context.new_page()
+    page.on("console", lambda message: problems.append(message.text) if message.type in {"error", "warning"} else None)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("request", lambda r: None if r.url.startswith((address, "blob:")) else problems.append(r.url))
+    page.goto(address)
+    page.wait_for_selector("body[data-ready]")
+    yield page
+    context.close()
+    assert problems == []
+
+
+def files(*photos: tuple[str, bytes]) -> list[dict[str, Any]]:
+    """Files for a file input."""
+    return [{"name": name, "mimeType": "image/jpeg", "buffer": content} for name, content in photos]
+
+
+def choose(page: Page, *photos: tuple[str, bytes]) -> None:
+    """Chooses photos, and waits until all are done."""
+    page.set_input_files("#choose" if page.is_visible("#welcome") else "#add", files(*photos))
+    page.wait_for_selector("#progress", state="hidden")
+    page.wait_for_selector(".card .spinner" if page.is_visible("#gallery") else ".pill .spinner", state="hidden")
+
+
+def rows(page: Page) -> list[str]:
+    """The names of the garments in the list beside the photo, with their scores."""
+    return [" ".join(text.split()) for text in page.locator("#garments .row").all_inner_texts()]

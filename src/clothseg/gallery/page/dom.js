@@ -22,6 +22,16 @@ export function makeSvg(tag, attributes = {}, ...children) {
   return node;
 }
 
+const drawn = new WeakMap();
+
+// Whether a node was last drawn from other values. What is drawn again without a reason loses a click that has begun.
+export function isNew(node, ...values) {
+  const key = JSON.stringify(values);
+  if (drawn.get(node) === key) return false;
+  drawn.set(node, key);
+  return true;
+}
+
 // Says something to a screen reader.
 export function say(text) {
   byId("live").textContent = text;
@@ -43,7 +53,7 @@ export function save(blob, name) {
 // The name of a file without its ending, safe in a ZIP file and on every system.
 export function stem(name) {
   const base = name.replace(/\.[^.]*$/, "").replace(/[<>:"/\\|?*\u0000-\u001f\u007f]/g, "_");
-  return base.slice(0, 60) || "photo";
+  return [...base].slice(0, 60).join("") || "photo"; // by characters: half an emoji is none
 }
 
 // Black or white: the one with more contrast on a colour #rrggbb (WCAG 2.2, relative luminance).

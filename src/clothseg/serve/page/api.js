@@ -8,7 +8,8 @@ async function post(path, body, type) {
     try {
       response = await fetch(path, { method: "POST", body, headers: type ? { "Content-Type": type } : {} });
     } catch {
-      throw new Error("The server does not answer. Is it still running?");
+      const gone = await unreadable(body);
+      throw new Error(gone ?? "The server does not answer. Is it still running?");
     }
     if (response.status === 429) {
       await wait(Number(response.headers.get("Retry-After")) || 2);
@@ -17,6 +18,25 @@ async function post(path, body, type) {
     if (!response.ok) throw new Error(await reason(response));
     return response;
   }
+}
+
+// What is wrong with a file that was chosen; null if nothing is. The browser reads it again for each request.
+export async function fileFault(file) {
+  if (!file.size) return "The file is empty, or a folder.";
+  try {
+    await file.slice(0, 1).arrayBuffer();
+    return null;
+  } catch {
+    return "The file cannot be read. It may have been moved or changed: choose it again.";
+  }
+}
+
+async function unreadable(body) {
+  for (const file of body instanceof FormData ? body.values() : []) {
+    const fault = await fileFault(file);
+    if (fault) return fault;
+  }
+  return null;
 }
 
 async function reason(response) {

@@ -4,7 +4,9 @@ import { getModel } from "/api.js";
 import { openCutout } from "/cutout.js";
 import { byId, counted, make } from "/dom.js";
 import { drawDownloads, setUpDownloads } from "/downloads.js";
+import { acceptFiles } from "/files.js";
 import { drawGallery } from "/gallery.js";
+import { followHistory } from "/history.js";
 import { drawLitRow, drawPanel, setUpPanel } from "/panel.js";
 import { state } from "/state.js";
 import { drawLit, drawPhoto, onOpen, showPhoto } from "/viewer.js";
@@ -52,31 +54,6 @@ function step(by) {
   state.show(state.photos[(at + by + state.photos.length) % state.photos.length]);
 }
 
-function acceptFiles() {
-  for (const id of ["choose", "camera", "add"]) {
-    byId(id).addEventListener("change", (event) => {
-      state.add(event.target.files);
-      event.target.value = "";
-    });
-  }
-  let depth = 0; // of elements that the files are dragged over
-  const mark = (change) => {
-    depth = Math.max(depth + change, 0);
-    document.body.classList.toggle("dragging", depth > 0);
-  };
-  const hasFiles = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
-  document.addEventListener("dragenter", (event) => hasFiles(event) && mark(1));
-  document.addEventListener("dragleave", (event) => hasFiles(event) && mark(-1));
-  document.addEventListener("dragover", (event) => hasFiles(event) && event.preventDefault());
-  document.addEventListener("drop", (event) => {
-    if (!hasFiles(event)) return;
-    event.preventDefault();
-    mark(-depth);
-    if (!document.querySelector("dialog[open]")) state.add(event.dataTransfer.files);
-  });
-  document.addEventListener("paste", (event) => state.add(event.clipboardData?.files ?? []));
-}
-
 async function start() {
   state.model = await getModel();
   state.score = state.model.score_threshold;
@@ -105,6 +82,7 @@ async function start() {
   byId("previous").addEventListener("click", () => step(-1));
   byId("next").addEventListener("click", () => step(1));
   acceptFiles();
+  followHistory();
   document.body.dataset.ready = "yes";
 }
 

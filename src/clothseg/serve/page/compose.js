@@ -1,7 +1,7 @@
 // The dialog that puts a cut-out on another photo. While it moves, the browser draws it; at rest, and for the download,
 // the server pastes it, so that light and edges are those of the result.
 
-import { compose, preview } from "/api.js";
+import { compose, fileFault, preview } from "/api.js";
 import { byId, make, save, stem } from "/dom.js";
 import { state } from "/state.js";
 
@@ -9,18 +9,18 @@ const SMALL = 1400; // pixels of the longer side while it is arranged
 const REST = 300; // milliseconds without a change before the server is asked
 const dialog = byId("compose");
 const board = byId("board");
-let work = null; // { photo, garment, cutout, image, back, x, y, width, version }
+let work = null; // { photo, garment, cutout, image, back, x, y, width, version, turn }
 let timer = 0;
 
 export async function openCompose(photo, garment) {
-  work = { photo, garment, cutout: null, back: null, x: 0.5, y: 0.5, width: 0.5, version: 0 };
+  work = { photo, garment, cutout: null, back: null, x: 0.5, y: 0.5, width: 0.5, version: 0, turn: 0 };
   board.replaceChildren(make("p", { class: "note", text: "Choose the photo." }));
   byId("compose-save").disabled = true;
   byId("compose-note").textContent = "";
   drawBackgrounds();
   dialog.showModal();
   const mine = work;
-  mine.cutout = await state.cutout(photo, garment.id);
+  mine.cutout = await state.cutout(photo, garment.id); // made before: the dialog of the cut-out led here
   mine.image = make("img", { src: URL.createObjectURL(mine.cutout), alt: "", draggable: "false" });
   await mine.image.decode();
   const other = state.photos.find((one) => one !== photo && one.status === "done");
@@ -45,22 +45,30 @@ function drawBackgrounds() {
   );
 }
 
+// The first of some files becomes the background, if there is one.
+export function takeBackground([file]) {
+  if (file && work?.image?.complete) setBackground(file, file.name);
+}
+
 // Takes a photo as the background, and a smaller copy of it for arranging.
 async function setBackground(file, name, photo = null) {
   const mine = work;
+  const turn = ++mine.turn; // a photo that was chosen later may be there earlier
   try {
+    const fault = await fileFault(file);
+    if (fault) throw new Error(fault);
     const bitmap = await createImageBitmap(file, { imageOrientation: "from-image" }).catch(async () =>
       createImageBitmap(await preview(file)),
     );
     const scale = Math.min(SMALL / Math.max(bitmap.width, bitmap.height), 1);
-    const canvas = new OffscreenCanvas(Math.round(bitmap.width * scale), Math.round(bitmap.height * scale));
+    const canvas = new OffscreenCanvas(Math.max(bitmap.width * scale, 1), Math.max(bitmap.height * scale, 1));
     canvas.getContext("2d").drawImage(bitmap, 0, 0, canvas.width, canvas.height);
     const small = await canvas.convertToBlob({ type: "image/jpeg", quality: 0.9 });
-    if (work !== mine) return;
+    if (work !== mine || mine.turn !== turn) return;
     mine.back = { file, name, photo, small, width: canvas.width, height: canvas.height };
     bitmap.close();
   } catch (error) {
-    byId("compose-note").textContent = error.message;
+    if (work === mine && mine.turn === turn) byId("compose-note").textContent = error.message;
     return;
   }
   byId("compose-note").textContent = "";
@@ -196,8 +204,7 @@ function wire(piece) {
 }
 
 byId("background").addEventListener("change", (event) => {
-  const [file] = event.target.files;
-  if (file) setBackground(file, file.name);
+  takeBackground(event.target.files);
   event.target.value = "";
 });
 byId("size").addEventListener("input", (event) => work?.back && resize(Number(event.target.value)));

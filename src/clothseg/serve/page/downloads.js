@@ -7,6 +7,7 @@ import { state } from "/state.js";
 import { zip } from "/zip.js";
 
 const BUTTONS = ["download-zip", "download-coco", "download-labels"];
+let working = false;
 
 export function setUpDownloads() {
   const work = (id, job) => byId(id).addEventListener("click", () => busy(job));
@@ -20,9 +21,12 @@ export function drawDownloads() {
   byId("scope").hidden = !state.open || state.photos.length < 2;
   const photos = chosen();
   const garments = photos.reduce((sum, photo) => sum + state.shown(photo).length, 0);
+  if (working) return;
   byId("download-zip").disabled = !garments;
   byId("download-coco").disabled = byId("download-labels").disabled = !photos.length;
-  note(photos.length ? `${counted(garments, "shown garment")} on ${counted(photos.length, "photo")}.` : "");
+  const same = new Set(photos.map((photo) => photo.name)).size < photos.length;
+  const warning = same ? " Some photos have the same name, so labels cannot tell them apart." : "";
+  note(photos.length ? `${counted(garments, "shown garment")} on ${counted(photos.length, "photo")}.${warning}` : "");
 }
 
 const note = (text) => (byId("download-note").textContent = text);
@@ -34,14 +38,17 @@ function chosen() {
 }
 
 async function busy(job) {
+  working = true;
   for (const id of BUTTONS) byId(id).disabled = true;
+  let failure = null;
   try {
     await job();
-    drawDownloads();
   } catch (error) {
-    drawDownloads();
-    note(error.message);
+    failure = error.message;
   }
+  working = false;
+  drawDownloads();
+  if (failure) note(failure);
 }
 
 async function saveCutouts() {

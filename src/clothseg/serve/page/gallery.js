@@ -1,6 +1,6 @@
 // All photos as cards.
 
-import { byId, counted, make, makeSvg } from "/dom.js";
+import { byId, counted, isNew, make, makeSvg } from "/dom.js";
 import { drawOverlay, inWords } from "/overlay.js";
 import { fitFrame } from "/shapes.js";
 import { state } from "/state.js";
@@ -57,6 +57,7 @@ class Card {
     if (photo.width) fitFrame(this.fit, photo.width, photo.height);
     drawOverlay(this.overlay, photo);
     this.button.setAttribute("aria-label", `${inWords(photo)}. ${inState(photo)}`);
+    if (!isNew(this.state, photo.status, inState(photo))) return this.node;
     const busy = photo.status === "waiting" || photo.status === "working";
     const words = make("span", { text: inState(photo), class: photo.status === "error" ? "error" : "" });
     this.state.replaceChildren(...(busy ? [make("span", { class: "spinner" }), words] : [words]));

@@ -1,6 +1,7 @@
 // The controls beside the photos: score, opacity, classes, and the garments on the open photo.
 
-import { byId, counted, make, percent } from "/dom.js";
+import { byId, counted, isNew, make, percent } from "/dom.js";
+import { whatIsShown } from "/overlay.js";
 import { state } from "/state.js";
 
 let openGarment = () => {};
@@ -74,8 +75,10 @@ function drawGarments() {
   const garments = state.shown(photo);
   const list = byId("garments");
   const focused = document.activeElement?.closest("#garments .row")?.dataset.id;
-  list.replaceChildren(...garments.map((garment) => make("li", {}, garmentRow(photo, garment))));
-  if (focused != null) list.querySelector(`[data-id="${focused}"]`)?.focus();
+  if (isNew(list, whatIsShown(photo))) {
+    list.replaceChildren(...garments.map((garment) => make("li", {}, garmentRow(photo, garment))));
+    if (focused != null) list.querySelector(`[data-id="${focused}"]`)?.focus();
+  }
   const empty = byId("garments-empty");
   empty.hidden = photo.status !== "done" || garments.length > 0;
   const hidden = photo.instances.length;

@@ -1,7 +1,7 @@
 // What the page knows: the photos, which of them is open, and what is shown. Parts of the page listen for changes:
 // "photos" (added, removed, done), "view" (another photo is open), "filter" (score, classes, opacity), "lit".
 
-import { cutOut, predict, preview } from "/api.js";
+import { cutOut, fileFault, predict, preview } from "/api.js";
 import { counted, say } from "/dom.js";
 
 const AT_ONCE = 2; // one photo is sent while another is in work
@@ -52,11 +52,12 @@ class State extends EventTarget {
     return this.lit?.photo === photo && this.lit.id === id;
   }
 
+  // Photos from a list of { file, name }.
   add(files) {
-    const added = [...files].map((file) => ({
+    const added = [...files].map(({ file, name }) => ({
       key: this.#next++,
       file,
-      name: file.name || "photo",
+      name: name || "photo",
       address: URL.createObjectURL(file),
       thumbnail: null,
       status: "waiting",
@@ -64,6 +65,7 @@ class State extends EventTarget {
       width: 0,
       height: 0,
       instances: [],
+      version: 0, // of the instances
       cutouts: new Map(),
     }));
     if (!added.length) return;
@@ -139,8 +141,11 @@ class State extends EventTarget {
       if (photo.file.size > this.model.max_bytes) {
         throw new Error(`The file is larger than ${Math.round(this.model.max_bytes / 2 ** 20)} MB; make it smaller.`);
       }
+      const fault = await fileFault(photo.file);
+      if (fault) throw new Error(fault);
       const found = await predict(photo.file);
       Object.assign(photo, { width: found.width, height: found.height, instances: found.instances });
+      photo.version += 1;
       await checkPicture(photo);
       photo.status = "done";
       const done = this.photos.filter((one) => one.status === "done" || one.status === "error").length;

@@ -1,7 +1,7 @@
 // One photo, with its garments. `zoom.js` zooms and moves it.
 
-import { byId, make, makeSvg } from "/dom.js";
-import { drawOverlay, inWords, lightUp, makeChips } from "/overlay.js";
+import { byId, isNew, make, makeSvg } from "/dom.js";
+import { drawOverlay, inWords, lightUp, makeChips, whatIsShown } from "/overlay.js";
 import { state } from "/state.js";
 import { Zoom, zoomButtons } from "/zoom.js";
 
@@ -36,7 +36,7 @@ export function drawPhoto() {
   if (picture.src !== photo.address) picture.src = photo.address;
   picture.alt = inWords(photo);
   drawOverlay(overlay, photo, wire);
-  chips.replaceChildren(...(photo.width ? makeChips(photo) : []));
+  if (isNew(chips, whatIsShown(photo))) chips.replaceChildren(...(photo.width ? makeChips(photo) : []));
   lightUp(overlay, photo);
   drawPill(photo);
 }
@@ -59,11 +59,15 @@ function wire(group, garment) {
 }
 
 function drawPill(photo) {
+  if (!isNew(pill, photo.key, photo.status, photo.error)) return;
   pill.hidden = photo.status === "done";
   pill.classList.toggle("error", photo.status === "error");
   if (photo.status === "error") {
     const again = make("button", { type: "button", class: "button small", text: "Try again" });
-    again.addEventListener("click", () => state.again(photo));
+    again.addEventListener("click", () => {
+      stage.focus({ preventScroll: true }); // the button vanishes
+      state.again(photo);
+    });
     pill.replaceChildren(make("b", { text: "Not read" }), make("span", { text: photo.error }), again);
   } else {
     const words = photo.status === "working" ? "Finding garments …" : "Waiting …";
@@ -92,4 +96,8 @@ stage.addEventListener("keydown", (event) => {
 stage.addEventListener("click", (event) => {
   if (!event.target.closest(".pill") && zoom.clicked) state.light(null);
 });
-picture.addEventListener("load", () => zoom.fit());
+picture.addEventListener("load", () => {
+  picture.hidden = false;
+  zoom.fit();
+});
+picture.addEventListener("error", () => (picture.hidden = true)); // a format that the browser does not know
