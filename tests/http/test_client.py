@@ -52,6 +52,19 @@ def test_a_missing_file_is_requested_once(serve: Any, fault: Any, retry_policy: 
     assert len(site.log) == 1
 
 
+def test_a_redirect_away_from_the_web_is_no_temporary_fault(serve: Any, fault: Any, retry_policy: RetryPolicy) -> None:
+    site = serve({"big.bin": b"content"})
+    site.always(fault(status=302, headers={"Location": "file:///etc/passwd"}))
+    with pytest.raises(DownloadError, match=r"big\.bin: it is, or leads to, an address that is not of the web"):
+        fetch(site, retry_policy)
+    assert len(site.log) == 1
+
+
+def test_an_address_without_a_host_is_no_temporary_fault(retry_policy: RetryPolicy) -> None:
+    with HttpClient(retry_policy) as client, pytest.raises(DownloadError, match=r"^http://: .* not of the web"):
+        client.read("http://", 10)
+
+
 @pytest.mark.parametrize("as_date", [False, True])
 def test_retry_after_is_respected(serve: Any, fault: Any, retry_policy: RetryPolicy, as_date: bool) -> None:
     site = serve({"big.bin": b"content"})

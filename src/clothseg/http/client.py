@@ -171,14 +171,17 @@ class HttpClient:
         Raises:
             GoneError: status 401, 403, 404 or 410.
             RetryableError: one of `RETRIED_STATUS`.
-            DownloadError: any other status.
+            DownloadError: any other status, or the address is not of the web.
         """
         self._sleep(self._not_before - time.monotonic())
-        with self._client.stream("GET", url, headers=headers) as response:
-            with self._lock:
-                self.requests += 1
-            self._check_status(response, url)
-            yield response
+        try:
+            with self._client.stream("GET", url, headers=headers) as response:
+                with self._lock:
+                    self.requests += 1
+                self._check_status(response, url)
+                yield response
+        except httpx.UnsupportedProtocol as error:  # a redirect can be wrong too; another attempt is of no use
+            raise DownloadError(f"{url}: it is, or leads to, an address that is not of the web ({error})") from error
 
     def iter_body(self, response: httpx.Response) -> Iterator[bytes]:
         """Yields the body piece by piece, and counts its bytes. A compressed body is unpacked."""
@@ -279,8 +282,7 @@ class HttpClient:
             return
         message = f"status {status} {response.reason_phrase}".strip()
         if status not in RETRIED_STATUS:
-            kind = GoneError if status in (401, 403, 404, 410) else DownloadError
-            raise kind(f"{url}: {message}")
+            raise (GoneError if status in (401, 403, 404, 410) else DownloadError)(f"{url}: {message}")
         seconds = retry_after(response)
         if seconds is not None and seconds > self.policy.max_retry_after:
             raise DownloadError(f"{url}: {message}; the server asks to wait {seconds:.0f} s; run it again after that")
