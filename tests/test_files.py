@@ -92,6 +92,18 @@ def test_errors_name_the_file_that_people_know(tmp_path: Path, monkeypatch: pyte
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full: Linux")
+def test_a_folder_without_rights_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system's error has what was opened: a path or a text, as Python's version has it."""
+
+    def refuse(self: Path, *_: Any, **__: Any) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", self)
+
+    monkeypatch.setattr(Path, "touch", refuse)
+    with pytest.raises(OSError, match="Read-only") as caught, atomic_file(tmp_path / "x.onnx"):
+        pytest.fail("nothing can be written")
+    assert caught.value.filename == str(tmp_path / "x.onnx")
+
+
 def test_a_full_disk_names_the_file_and_an_error_of_another_kind_does_not(tmp_path: Path) -> None:
     """The system says which file it cannot open, but not which one it cannot write to."""
 

@@ -47,14 +47,14 @@ _BETWEEN_OBJECTS = re.compile(rb"\}\s*,\s*(?=\{)")
 
 
 @contextmanager
-def atomic_file(path: Path) -> Iterator[Path]:
+def atomic_file(path: Path, temporary: Path | None = None) -> Iterator[Path]:
     """Yields a temporary path in the folder of `path`; on success it replaces `path`, on an exception it is removed.
 
-    The temporary name is short, so that it fits wherever `path` fits. It has the suffix of `path`: many libraries
-    choose the format by it.
+    Without `temporary`, its name is short, so that it fits wherever `path` fits, and has the suffix of `path`: many
+    libraries choose the format by it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _temporary_beside(path, path.suffix if len(path.suffix) <= _LONGEST_SUFFIX else "")
+    temporary = temporary or _temporary_beside(path, path.suffix if len(path.suffix) <= _LONGEST_SUFFIX else "")
     try:
         with _errors_name(path, temporary):
             temporary.touch(exist_ok=False)
@@ -119,7 +119,7 @@ def _errors_name(path: Path, temporary: Path) -> Iterator[None]:
     except OSError as error:
         if error.filename is None and error.errno in NO_SPACE:
             error.filename = str(path)
-        elif isinstance(error.filename, str) and Path(error.filename).is_relative_to(temporary):
+        elif isinstance(error.filename, str | Path) and Path(error.filename).is_relative_to(temporary):
             error.filename = str(path / Path(error.filename).relative_to(temporary))
         raise
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from clothseg.catalogue.names import is_url, local_path
 from clothseg.catalogue.remote import filesystem_of, with_retries
 from clothseg.errors import DataError, GoneError, reading
-from clothseg.files import replace_file
+from clothseg.files import atomic_file
 from clothseg.http.client import RetryPolicy
 
 
@@ -35,14 +35,12 @@ class Store:
 
         Raises:
             DownloadError: the remote store refuses, or does not answer.
-            OSError: the disk cannot be written.
+            OSError: the disk cannot be written. The error names the file, and nothing of it is left.
         """
         if not is_url(self.root):
             path = self._path(name)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_name(f".{path.name}~{secrets.token_hex(4)}")
-            temporary.write_bytes(content)
-            replace_file(temporary, path)
+            with atomic_file(path, path.with_name(f".{path.name}~{secrets.token_hex(4)}")) as temporary:
+                temporary.write_bytes(content)
             return
         files, place = filesystem_of(self.url(name))
         with_retries(lambda: files.pipe_file(place, content), self.url(name), self.policy)
