@@ -1,6 +1,7 @@
 """Photos in every format, files that are not photos, and the search for photos."""
 
 import io
+import os
 import shutil
 import struct
 import sys
@@ -216,3 +217,12 @@ def test_arrays_are_turned_as_pillow_turns_photos(orientation: int) -> None:
     picture = Image.fromarray(stored)
     picture.getexif()[0x0112] = orientation
     assert (turn_upright(stored, orientation) == np.asarray(ImageOps.exif_transpose(picture))).all()
+
+
+@pytest.mark.skipif(os.sep != "/", reason="on Windows both signs separate folders")
+def test_a_path_of_windows_is_recognised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("shop").mkdir()
+    Image.new("RGB", (8, 8)).save("shop/a.png")
+    with pytest.raises(PhotoError, match=r"no such photo; did you mean shop/a\.png\? Here / separates folders$"):
+        read_photo("shop\\a.png")

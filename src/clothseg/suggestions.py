@@ -33,6 +33,8 @@ def near_path(path: Path | str) -> str:
         a part of a message, which begins with `; `.
     """
     path = Path(path)
+    if "\\" in str(path) and os.path.exists(slashed := str(path).replace("\\", "/")):
+        return f"; did you mean {slashed}? Here / separates folders"  # a list that was made on Windows
     parent, missing = path.parent, path
     while not os.path.isdir(parent) and parent != parent.parent:
         parent, missing = parent.parent, parent

@@ -90,6 +90,13 @@ def test_a_row_without_a_photo_keeps_its_place(tmp_path: Path) -> None:
     assert names(tmp_path / "list.parquet") == ["x.png", "", "y.png"]
 
 
+def test_names_that_parquet_keeps_as_categories(tmp_path: Path) -> None:
+    """As pandas writes a column of type `category`."""
+    photos = polars.Series("photo", ["b.png", "a.png", None, "b.png"], dtype=polars.Categorical)
+    polars.DataFrame([photos]).write_parquet(tmp_path / "list.parquet")
+    assert names(tmp_path / "list.parquet") == ["b.png", "a.png", "", "b.png"]
+
+
 def test_parquet_gives_every_row_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("clothseg.catalogue.lists._ROWS", 7)
     photos = [f"{number}.jpg" for number in range(50)]

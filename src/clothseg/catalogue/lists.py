@@ -113,12 +113,12 @@ def _parquet(source: str, wanted: str | None) -> Iterator[str]:
         columns = table.collect_schema()
         first = table.head(1).collect()
         name = choose_column(source, columns.names(), first.row(0) if len(first) else [], wanted)
-        if columns[name] != polars.String:
+        if columns[name] not in (polars.String, polars.Categorical, polars.Enum):
             raise DataError(
                 f"{source}: the column {name!r} is of type {columns[name]}, not text; choose one of text with "
                 "--photo-column"
             )
-        yield from _slices(table.select(name))
+        yield from _slices(table.select(polars.col(name).cast(polars.String)))
 
 
 def _slices(column: "polars.LazyFrame") -> Iterator[str]:
