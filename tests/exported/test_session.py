@@ -3,13 +3,14 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from clothseg.errors import ClothsegError, WeightsError
+from clothseg.errors import ClothsegError, ConfigError, WeightsError
 from clothseg.exported import ExportedModel, is_onnx
 from clothseg.exported.metadata import FORMAT, ExportMetadata
 
@@ -60,6 +61,9 @@ def test_thresholds_of_classes_count(tmp_path: Path) -> None:
     assert len(ExportedModel.load(path, class_thresholds={"Dress": 0.7}).find(photo, score_threshold=0.8)) == 1
     with pytest.raises(ClothsegError, match="no class 'Hat'"):
         ExportedModel.load(path, class_thresholds={"Hat": 0.7})
+    for wrong in (2, -0.1, float("nan")):
+        with pytest.raises(ConfigError, match=r"Dress=.*, but a score is from 0 to 1"):
+            ExportedModel.load(path, class_thresholds={"Dress": wrong})
 
 
 @pytest.mark.parametrize(
@@ -89,6 +93,12 @@ def test_damaged_values_are_refused(change: dict[str, Any], tmp_path: Path) -> N
     properties["clothseg"] = json.dumps(json.loads(properties["clothseg"]) | change)
     with pytest.raises(WeightsError, match=r"one\.onnx"):
         ExportedModel.load(write(tmp_path / "one.onnx", properties))
+
+
+def test_outputs_of_another_form_are_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "one.onnx", replace(METADATA, form="maps").to_properties())
+    with pytest.raises(WeightsError, match=r"one\.onnx: for the form 'maps' it lacks 'region'; export the run again"):
+        ExportedModel.load(path).find(np.zeros((10, 9, 3), np.uint8))
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:

@@ -167,11 +167,14 @@ def least_scores(run: Path, threshold: list[str] | None, thresholds: str | None)
     own = weights_file(run).parent if thresholds == "best" else Path(thresholds or "")
     least = stored_thresholds(own) if thresholds else {}
     for text in threshold or ():
-        name, _, score = text.rpartition("=")
+        name, _, written = text.rpartition("=")
         try:
-            least[name.strip()] = float(score)
+            score = float(written)
         except ValueError:
             raise ClothsegError(f"--threshold {text!r}: write it as CLASS=SCORE, such as Dress=0.5") from None
+        if not 0 <= score <= 1:  # nan neither
+            raise ClothsegError(f"--threshold {text!r}: a score is from 0 to 1")
+        least[name.strip()] = score
     return least
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, overload
 
 from numpy.typing import NDArray
 
-from clothseg.errors import ClothsegError, WeightsError
+from clothseg.errors import ClothsegError, ConfigError, WeightsError
 from clothseg.exported.forms import FORMS
 from clothseg.exported.metadata import ExportMetadata
 from clothseg.exported.session import open_session
@@ -66,10 +66,13 @@ class ExportedModel:
         Raises:
             ClothsegError: onnxruntime is not installed.
             WeightsError: there is no such file, it cannot be read, or clothseg did not export it.
-            ConfigError: a threshold is for an unknown class.
+            ConfigError: a threshold is for an unknown class, or not from 0 to 1.
         """
         session, metadata = open_session(Path(path), threads)
         chosen = {**metadata.class_thresholds, **(class_thresholds or {})}
+        for name, least in (class_thresholds or {}).items():
+            if not 0 <= least <= 1:
+                raise ConfigError(f"class_thresholds: {name}={least}, but a score is from 0 to 1")
         iou = metadata.class_agnostic_nms_iou if class_agnostic_nms_iou is None else class_agnostic_nms_iou
         model = cls(
             session, replace(metadata, class_thresholds=chosen, class_agnostic_nms_iou=iou), Path(path)
@@ -132,4 +135,8 @@ class ExportedModel:
             if "alloc" in text.lower():
                 raise MemoryError(text) from error
             raise ClothsegError(f"{self.path}: onnxruntime cannot run it ({text}); export the run again") from error
-        return FORMS[self.metadata.form](dict(zip(self._names, values, strict=True)), size, self.metadata)
+        try:
+            return FORMS[self.metadata.form](dict(zip(self._names, values, strict=True)), size, self.metadata)
+        except KeyError as error:
+            form = self.metadata.form
+            raise WeightsError(f"{self.path}: for the form {form!r} it lacks {error}; export the run again") from error
