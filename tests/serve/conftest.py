@@ -75,10 +75,10 @@ Start = Callable[..., Client]
 
 
 @contextmanager
-def served(app: Any) -> Iterator[str]:
+def served(app: Any, port: int = 0) -> Iterator[str]:
     """Serves the application in a thread, at the address that it yields."""
     started = threading.Event()
-    with bind("127.0.0.1", 0) as listening:
+    with bind("127.0.0.1", port) as listening:
         server = make_server(app, started.set)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()

@@ -80,9 +80,10 @@ def test_every_refusal_is_described(start: Start) -> None:
         ("/predict", client.post("/predict", content=_slow())),
         ("/predict", client.post("/predict", content=picture(), headers={"Origin": "http://elsewhere"})),
         ("/predict", client.post("/predict", content=picture(), headers={"Host": "elsewhere"})),
+        ("/predict", client.post("/predict", content=picture(), headers={"X-Clothseg-Start": "another"})),
         ("/cutout", client.post("/cutout?instance=9", content=picture())),
     ]
-    assert [answer.status_code for _, answer in refused] == [400, 413, 500, 408, 403, 421, 404]
+    assert [answer.status_code for _, answer in refused] == [400, 413, 500, 408, 403, 421, 409, 404]
     page = client.get("/api").text
     for path, answer in refused:
         described = document["paths"][path]["post"]["responses"][str(answer.status_code)]

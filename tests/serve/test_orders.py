@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from clothseg.photos import SUFFIXES, RgbImage
-from clothseg.serve import Access, Engine, Limits, create_app
+from clothseg.serve import Access, Engine, Limits, bind, create_app
 
-from .conftest import CLASSES, Page, choose, files, find, picture, served
+from .conftest import CLASSES, Page, choose, files, find, picture, rows, served
 
 pytestmark = pytest.mark.browser
 
@@ -174,3 +174,49 @@ def test_names_are_cut_between_characters(page: Page) -> None:
     page.locator("#garments .row").first.click()
     page.wait_for_selector("#cutout-save[href]")
     assert page.get_attribute("#cutout-save", "download") == f"{'x' * 59}\N{GRINNING FACE}-1-Dress.png"
+
+
+def test_a_server_that_was_started_again_with_another_network(browser: Any) -> None:
+    """What was found before means nothing to it: the page asks anew, and never cuts out another garment."""
+
+    def other(photos: Sequence[RgbImage]) -> Any:
+        return [found[1:2] for found in find(photos)]  # the Suit alone, now number 0
+
+    with bind("127.0.0.1", 0) as listening:
+        port = listening.getsockname()[1]
+    page = browser.new_page()
+    for number, (finder, classes) in enumerate(((find, [*CLASSES, "Hat"]), (other, ["Suit"]))):
+        app = create_app(Engine(finder, classes, Limits()), Access(), name=f"network {number}")
+        with served(app, port) as address:
+            if not number:
+                page.goto(address)
+                choose(page, ("a.jpg", picture(1)), ("b.jpg", picture(2)))
+                page.locator(".card").first.click()
+                continue
+            page.get_by_role("button", name="Dress, score 90 %").click()
+            page.wait_for_selector("#cutout-picture p")
+            assert "started again" in page.inner_text("#cutout-picture")
+            page.keyboard.press("Escape")
+            page.wait_for_selector("#garments .row[aria-label^='Suit, score 60 %']")
+            assert len(rows(page)) == 1
+            assert page.locator("#classes .name").all_inner_texts() == ["Suit"]
+            assert page.inner_text("#model-name") == "network 1"
+            page.click("#garments .row")
+            page.wait_for_selector("#cutout-picture img")
+    page.close()
+
+
+def test_a_new_token_is_asked_for_in_words_for_people(browser: Any) -> None:
+    with bind("127.0.0.1", 0) as listening:
+        port = listening.getsockname()[1]
+    page = browser.new_page()
+    for token in ("a" * 16, "b" * 16):
+        with served(create_app(Engine(find, CLASSES, Limits()), Access(token=token)), port) as address:
+            if token.startswith("a"):
+                page.goto(f"{address}/?token={token}")
+                choose(page, ("a.jpg", picture(1)))
+            else:
+                page.click("#garments .row")
+                page.wait_for_selector("#cutout-picture p")
+                assert "Open the address that it printed" in page.inner_text("#cutout-picture")
+    page.close()

@@ -59,6 +59,9 @@ class ModelInfo(_Checked):
     score_threshold: float
     max_bytes: int = Field(description="Of one photo.")
     max_pixels: int = Field(description="Of one photo.")
+    start: str = Field(
+        description="Differs at each start. A request that sends it as X-Clothseg-Start is refused after another start."
+    )
 
 
 class Error(_Checked):

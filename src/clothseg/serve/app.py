@@ -1,5 +1,6 @@
 """The Starlette application: which address does what."""
 
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
@@ -29,6 +30,8 @@ from clothseg.serve.static import static_files
 from clothseg.serve.worker import Worker
 
 Q = TypeVar("Q", bound=BaseModel)
+START_HEADER = "X-Clothseg-Start"
+"""With the value of `start` from `GET /model`, a request is for that start of the server only."""
 Report = Callable[[BaseException], object]
 """Receives an error that is a fault of the server."""
 
@@ -53,7 +56,7 @@ def create_app(
         report: receives unexpected errors.
     """
     handlers = _Handlers(engine, report or (lambda error: None))
-    info = _model_info(engine, name, score_threshold, class_thresholds or {})
+    info = _model_info(engine, name, score_threshold, class_thresholds or {}) | {"start": handlers.start}
     document = openapi(engine.limits)
     described = Response(api_page(document), media_type="text/html; charset=utf-8")
     routes = [Route(path, _fixed(content)) for path, content in static_files().items()]
@@ -84,6 +87,7 @@ class _Handlers:
 
     def __init__(self, engine: Engine, report: Report) -> None:
         self.engine, self.worker, self._report = engine, Worker(engine.limits), report
+        self.start = secrets.token_hex(8)
 
     async def predict(self, request: Request) -> Response:
         query = _query(request, PredictQuery)
@@ -141,6 +145,8 @@ class _Handlers:
     ) -> Any:
         """Reads a request and does its work, when it is its turn; all errors become a `ClothsegError`."""
         limits = self.engine.limits
+        if request.headers.get(START_HEADER, self.start) != self.start:  # numbers of instances may mean others now
+            raise RequestError(409, "the server was started again; reload the page, or read GET /model again")
         try:
             with self.worker.place(declared_bytes(request, limits, files)):
                 return await self.worker.run(partial(work, await read()), request.is_disconnected)

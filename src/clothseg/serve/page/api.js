@@ -2,11 +2,19 @@
 
 const wait = (seconds) => new Promise((done) => setTimeout(done, 1000 * seconds));
 
+// Which start of the server the page belongs to, and what happens after another one.
+const server = { start: "", onRestart: async () => {} };
+
+export function onRestart(listener) {
+  server.onRestart = listener;
+}
+
 async function post(path, body, type) {
   for (;;) {
     let response;
     try {
-      response = await fetch(path, { method: "POST", body, headers: type ? { "Content-Type": type } : {} });
+      const headers = { "X-Clothseg-Start": server.start, ...(type && { "Content-Type": type }) };
+      response = await fetch(path, { method: "POST", body, headers });
     } catch {
       const gone = await unreadable(body);
       throw new Error(gone ?? "The server does not answer. Is it still running?");
@@ -14,6 +22,10 @@ async function post(path, body, type) {
     if (response.status === 429) {
       await wait(Number(response.headers.get("Retry-After")) || 2);
       continue;
+    }
+    if (response.status === 409) {
+      await server.onRestart();
+      throw new RestartError();
     }
     if (!response.ok) throw new Error(await reason(response));
     return response;
@@ -39,7 +51,14 @@ async function unreadable(body) {
   return null;
 }
 
+export class RestartError extends Error {
+  constructor() {
+    super("The server was started again, so the photos are searched again. Then try once more.");
+  }
+}
+
 async function reason(response) {
+  if (response.status === 401) return "The server needs its token. Open the address that it printed.";
   try {
     return (await response.json()).error;
   } catch {
@@ -56,7 +75,9 @@ function form(files) {
 export async function getModel() {
   const response = await fetch("/model");
   if (!response.ok) throw new Error(await reason(response));
-  return response.json();
+  const model = await response.json();
+  server.start = model.start;
+  return model;
 }
 
 export const predict = async (file) => (await post("/predict", form({ photo: file }))).json();

@@ -1,6 +1,5 @@
 // Starts the page, and connects its parts.
 
-import { getModel } from "/api.js";
 import { openCutout } from "/cutout.js";
 import { byId, counted, make } from "/dom.js";
 import { drawDownloads, setUpDownloads } from "/downloads.js";
@@ -55,12 +54,9 @@ function step(by) {
 }
 
 async function start() {
-  state.model = await getModel();
-  state.score = state.model.score_threshold;
-  byId("model-name").textContent = state.model.name;
-  const names = state.model.classes.map((one) => one.name);
-  byId("class-names").textContent =
-    names.length > 12 ? `The network knows ${names.length} classes.` : `The network knows ${names.join(", ")}.`;
+  await state.begin();
+  drawModel();
+  state.on("model", drawModel);
   setUpPanel(openCutout);
   setUpDownloads();
   onOpen(openCutout);
@@ -84,6 +80,13 @@ async function start() {
   acceptFiles();
   followHistory();
   document.body.dataset.ready = "yes";
+}
+
+function drawModel() {
+  byId("model-name").textContent = state.model.name;
+  const names = state.model.classes.map((one) => one.name);
+  byId("class-names").textContent =
+    names.length > 12 ? `The network knows ${names.length} classes.` : `The network knows ${names.join(", ")}.`;
 }
 
 start().catch((error) => {

@@ -10,7 +10,6 @@ export function setUpPanel(listener) {
   openGarment = listener;
   const score = byId("score");
   const opacity = byId("opacity");
-  score.value = state.score;
   opacity.value = state.opacity;
   score.addEventListener("input", () => {
     state.score = Number(score.value);
@@ -24,6 +23,7 @@ export function setUpPanel(listener) {
 }
 
 export function drawPanel() {
+  if (!state.moved) byId("score").value = state.score;
   byId("score-value").textContent = state.score.toFixed(2);
   byId("opacity-value").textContent = percent(state.opacity);
   const own = state.model.classes.some((one) => one.score_threshold !== state.model.score_threshold);
@@ -42,6 +42,7 @@ export function drawLitRow() {
 // Rows keep their elements, so that the keyboard's focus stays where it is.
 function drawClasses() {
   const list = byId("classes");
+  if (isNew(list, state.model.classes)) list.replaceChildren(); // another network
   const photos = state.open ? [state.open] : state.photos;
   for (const one of state.model.classes) {
     let row = list.querySelector(`[data-class="${one.id}"]`);

@@ -1,7 +1,7 @@
 // What the page knows: the photos, which of them is open, and what is shown. Parts of the page listen for changes:
 // "photos" (added, removed, done), "view" (another photo is open), "filter" (score, classes, opacity), "lit".
 
-import { cutOut, fileFault, predict, preview } from "/api.js";
+import { cutOut, fileFault, getModel, onRestart, predict, preview, RestartError } from "/api.js";
 import { counted, say } from "/dom.js";
 
 const AT_ONCE = 2; // one photo is sent while another is in work
@@ -16,8 +16,31 @@ class State extends EventTarget {
   opacity = 0.35;
   off = new Set(); // classes that are not shown, by id
   lit = null; // { photo, id } of the garment that is highlighted
+  #renewal = null;
   #active = 0;
   #next = 1;
+
+  // Takes the network of the server. After another start of it, all photos are searched again.
+  async begin() {
+    onRestart(() => (this.#renewal ??= this.#renew().finally(() => (this.#renewal = null))));
+    this.#take(await getModel());
+  }
+
+  #take(model) {
+    this.model = model;
+    if (!this.moved) this.score = model.score_threshold;
+  }
+
+  async #renew() {
+    this.#take(await getModel());
+    this.off.clear();
+    this.lit = null;
+    for (const photo of this.photos.filter((one) => one.status === "done")) {
+      Object.assign(photo, { status: "waiting", instances: [], cutouts: new Map(), version: photo.version + 1 });
+    }
+    this.tell("model");
+    this.#pump();
+  }
 
   tell(what) {
     this.dispatchEvent(new Event(what));
@@ -151,6 +174,10 @@ class State extends EventTarget {
       const done = this.photos.filter((one) => one.status === "done" || one.status === "error").length;
       say(`${photo.name}: ${counted(this.shown(photo).length, "garment")}. ${done} of ${this.photos.length} done.`);
     } catch (error) {
+      if (error instanceof RestartError) {
+        photo.status = "waiting";
+        return;
+      }
       photo.status = "error";
       photo.error = error.message;
       say(`${photo.name}: ${error.message}`);
