@@ -193,7 +193,7 @@ def test_bad_photos_are_explained_and_the_others_done(browser: Any, address: str
     choose(page, ("a.jpg", picture(1)), ("bad.jpg", b"no photo"), ("cut.jpg", picture(2)[:700]), ("b.jpg", picture(3)))
     cards = page.locator(".card .state").all_inner_texts()
     assert [text.strip() for text in (cards[0], cards[3])] == ["2 garments"] * 2
-    assert "not a picture" in cards[1]
+    assert "Not a picture" in cards[1]
     assert "truncated" in cards[2]
     assert faults(page) == []
     page.get_by_role("button", name="Remove bad.jpg").click()

@@ -46,6 +46,7 @@ def test_a_click_counts_while_other_photos_are_in_work(browser: Any, selector: s
     with served(create_app(Engine(slowly, CLASSES, Limits()), Access())) as address:
         page = browser.new_page()
         page.goto(address)
+        page.wait_for_selector("body[data-ready]")
         choose(page, ("first.jpg", picture(1, (400, 400))))
         turns.clear()
         page.set_input_files("#add", files(*((f"{n}.jpg", picture(n + 2)) for n in range(5))))
@@ -85,6 +86,7 @@ def test_a_file_that_has_gone_is_not_the_servers_fault(browser: Any, address: st
     file.write_bytes(picture(1))
     page = browser.new_page()
     page.goto(address)
+    page.wait_for_selector("body[data-ready]")
     page.set_input_files("#choose", file)
     page.wait_for_selector("#garments .row")
     file.unlink()
@@ -159,6 +161,40 @@ def test_who_leaves_with_several_photos_is_asked(page: Page) -> None:
     assert page.inner_text("#title") == "a.jpg"
 
 
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+
+
+@pytest.mark.parametrize("page", [PHONE], indirect=True, ids=["phone"])
+def test_on_a_phone_a_photo_far_down_is_seen_when_it_opens(page: Page) -> None:
+    def top(selector: str) -> float:
+        return float(page.locator(selector).bounding_box()["y"])
+
+    choose(page, *((f"{n}.jpg", picture(n, (96, 128))) for n in range(12)))
+    page.locator(".card").last.tap()
+    assert page.inner_text("#title") == "11.jpg"
+    assert 0 <= top("#stage") < 400
+    page.tap("#back")
+    assert 0 <= top("li:last-child .card") < 844, "back at its card"
+    page.tap("#to-panel")
+    page.wait_for_function("document.querySelector('#panel').getBoundingClientRect().top < 400")
+    assert page.evaluate("document.activeElement.id") == "panel"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(b"no photo", "Not a picture in a known format"), (picture(1)[:700], "The photo cannot be read")],
+)
+def test_why_a_photo_is_not_read_is_a_sentence(browser: Any, address: str, content: bytes, words: str) -> None:
+    page = browser.new_page()
+    page.goto(address)
+    page.wait_for_selector("body[data-ready]")
+    page.set_input_files("#choose", files(("a.jpg", content)))
+    page.wait_for_selector(".pill.error")
+    assert page.locator(".pill span").inner_text().startswith(words)
+    assert not page.is_visible("#garments-part")
+    page.close()
+
+
 def test_the_same_photo_twice(page: Page) -> None:
     choose(page, ("a.jpg", picture(1)))
     choose(page, ("a.jpg", picture(1)))
@@ -190,6 +226,7 @@ def test_a_server_that_was_started_again_with_another_network(browser: Any) -> N
         with served(app, port) as address:
             if not number:
                 page.goto(address)
+                page.wait_for_selector("body[data-ready]")
                 choose(page, ("a.jpg", picture(1)), ("b.jpg", picture(2)))
                 page.locator(".card").first.click()
                 continue
@@ -214,6 +251,7 @@ def test_a_new_token_is_asked_for_in_words_for_people(browser: Any) -> None:
         with served(create_app(Engine(find, CLASSES, Limits()), Access(token=token)), port) as address:
             if token.startswith("a"):
                 page.goto(f"{address}/?token={token}")
+                page.wait_for_selector("body[data-ready]")
                 choose(page, ("a.jpg", picture(1)))
             else:
                 page.click("#garments .row")

@@ -60,7 +60,9 @@ export class RestartError extends Error {
 async function reason(response) {
   if (response.status === 401) return "The server needs its token. Open the address that it printed.";
   try {
-    return (await response.json()).error;
+    const { error } = await response.json();
+    const words = error.replace(/^the photo: /, ""); // it stands beside the photo
+    return words[0].toUpperCase() + words.slice(1);
   } catch {
     return `The server answered ${response.status}.`;
   }

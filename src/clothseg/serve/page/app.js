@@ -63,6 +63,7 @@ async function start() {
   state.on("view", () => {
     drawAll();
     showPhoto();
+    if (state.open) scrollTo(0, 0); // its card may have been far down
     keepFocus();
   });
   state.on("photos filter", drawAll);
@@ -74,6 +75,10 @@ async function start() {
     const card = state.photos.indexOf(state.open);
     state.show(null);
     byId("gallery").children[card]?.querySelector(".card").focus();
+  });
+  byId("to-panel").addEventListener("click", () => {
+    byId("panel").scrollIntoView();
+    byId("panel").focus({ preventScroll: true });
   });
   byId("previous").addEventListener("click", () => step(-1));
   byId("next").addEventListener("click", () => step(1));

@@ -6,6 +6,7 @@ import { state } from "/state.js";
 
 export function followHistory() {
   history.replaceState(null, "");
+  history.scrollRestoration = "manual"; // the page scrolls to the card that was left
   state.on("view", () => {
     const here = history.state?.photo ?? null;
     const wanted = state.open && state.photos.length > 1 ? state.open.key : null;

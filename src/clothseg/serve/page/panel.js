@@ -71,7 +71,7 @@ function classRow(one) {
 
 function drawGarments() {
   const photo = state.open;
-  byId("garments-part").hidden = !photo;
+  byId("garments-part").hidden = !photo || photo.status === "error";
   if (!photo) return;
   const garments = state.shown(photo);
   const list = byId("garments");
