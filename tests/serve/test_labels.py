@@ -70,6 +70,12 @@ def test_wrong_detections_are_refused(client: Client, change: Callable[[Any, Any
     assert word in answer.json()["error"]
 
 
+def test_a_label_request_that_is_too_large_is_not_called_a_photo(client: Client) -> None:
+    answer = client.post("/labels", content=b" " * (26 << 20))
+    assert answer.status_code == 413
+    assert "a request for labels" in answer.json()["error"]
+
+
 def test_a_label_request_that_is_no_json(client: Client) -> None:
     assert client.post("/labels", content=b"{").status_code == 400
     assert client.post("/labels", content=b"[" * 100_000).status_code == 400

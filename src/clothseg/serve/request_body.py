@@ -124,4 +124,6 @@ class _InMemory(MultiPartParser):
 
 
 def _too_large(limits: "Limits") -> RequestError:
-    return RequestError(413, f"a photo may have {limits.photo_bytes / MEGABYTE:g} MB; send a smaller one")
+    return RequestError(
+        413, f"a photo, or a request for labels, may have {limits.photo_bytes / MEGABYTE:g} MB; send a smaller one"
+    )
