@@ -124,6 +124,5 @@ class _InMemory(MultiPartParser):
 
 
 def _too_large(limits: "Limits") -> RequestError:
-    return RequestError(
-        413, f"a photo, or a request for labels, may have {limits.photo_bytes / MEGABYTE:g} MB; send a smaller one"
-    )
+    most = f"{limits.photo_bytes / MEGABYTE:g} MB"
+    return RequestError(413, f"a photo, or a request for labels, may have {most}; send a smaller one")
