@@ -69,6 +69,7 @@ def test_supervisely_is_known_by_its_folders(tmp_path: Path) -> None:
         ("long.json", '{"categories": [' + '"x", ' * 2000, PathKind.COCO),
         ("metrics.json", '{"protocol": "COCO"', PathKind.FILE),
         ("net.pth", "", PathKind.WEIGHTS),
+        ("net.onnx", "", PathKind.WEIGHTS),
         ("a.JPG", "", PathKind.PHOTO),
         ("a.mp4", "", PathKind.VIDEO),
         ("export.zip", "", PathKind.ARCHIVE),
