@@ -111,6 +111,15 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
         ExportedModel.load(tmp_path / "absent.onnx")
 
 
+def test_a_damaged_name_is_one_message(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """onnxruntime prints what it does about such an error, unless it is told not to."""
+    path = write(tmp_path / "one.onnx", METADATA.to_properties())
+    path.write_bytes(path.read_bytes().replace(b"boxes", b"b\xa0xes"))
+    with pytest.raises(WeightsError, match=r"one\.onnx: onnxruntime .* cannot read it"):
+        ExportedModel.load(path)
+    assert capfd.readouterr().out == ""
+
+
 def test_a_missing_library_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(ClothsegError, match="pip install onnxruntime"):

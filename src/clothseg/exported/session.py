@@ -42,8 +42,12 @@ def open_session(path: Path, threads: int | None = None) -> tuple["onnxruntime.I
     options.intra_op_num_threads = threads or usable_cores()
     options.log_severity_level = 3
     try:
-        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(
+            path, options, providers=["CPUExecutionProvider"], enable_fallback=0
+        )  # otherwise some errors are printed, and it tries again
+        properties = session.get_modelmeta().custom_metadata_map
+        session.get_outputs()  # damaged names fail here
     except Exception as error:  # onnxruntime's types are many, and not exported
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise WeightsError(f"{path}: onnxruntime {onnxruntime.__version__} cannot read it ({reason})") from error
-    return session, parse_properties(path, session.get_modelmeta().custom_metadata_map)
+    return session, parse_properties(path, properties)
