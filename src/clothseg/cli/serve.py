@@ -107,7 +107,7 @@ def serve(
         import python_multipart  # noqa: F401, PLC0415 - of the extra; Starlette imports it late
 
         from clothseg.serve.access import access_for  # noqa: PLC0415
-        from clothseg.serve.run import address_of, bind, open_browser  # noqa: PLC0415
+        from clothseg.serve.run import address_elsewhere, address_of, bind, open_browser  # noqa: PLC0415
         from clothseg.serve.run import serve as serve_app  # noqa: PLC0415
     except ImportError as error:
         raise ClothsegError('the web page needs more packages: pip install "clothseg[serve]"') from error
@@ -143,12 +143,18 @@ def serve(
     def started() -> None:
         print(address, flush=True)
         if not quiet:
-            where = "this machine only" if access.local else "every machine that reaches it, with the token"
-            ERRORS.print(f"{escape(run.resolve().name)} serves {where}; Ctrl-C ends it")
+            _explain(run.resolve().name, access.local, address_elsewhere(listening, host, access.token))
         if browser:
             open_browser(address)
 
     serve_app(app, listening, on_start=started)
+
+
+def _explain(name: str, local: bool, elsewhere: str | None) -> None:
+    where = "this machine only" if local else "every machine that reaches it, with the token"
+    ERRORS.print(f"{escape(name)} serves {where}; Ctrl-C ends it")
+    if elsewhere:
+        ERRORS.print(f"on a phone or another machine of this network: {escape(elsewhere)}", soft_wrap=True)
 
 
 def newest_run(folder: Path) -> Path:

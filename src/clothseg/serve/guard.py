@@ -28,6 +28,7 @@ SECURITY_HEADERS: Mapping[str, str] = {
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
 _NO_TOKEN = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+    '<meta name="color-scheme" content="light dark">'
     "<title>clothseg</title><h1>This page needs its token</h1><p>Open the whole address that "
     "<code>clothseg serve</code> printed; it ends in <code>?token=...</code></p></html>"
 )

@@ -44,11 +44,30 @@ def _bind_failure(host: str, port: int, error: OSError) -> str:
     return f"--host {host} --port {port}: cannot listen there ({error.strerror or error})"
 
 
+_ALL_ADDRESSES = frozenset({"0.0.0.0", "::", ""})
+
+
 def address_of(listening: socket.socket, host: str, token: str | None = None) -> str:
     """The address for a browser on this machine; with a token it sets the cookie at the first visit."""
-    name = "127.0.0.1" if host in {"0.0.0.0", "::", ""} else host
+    name = "127.0.0.1" if host in _ALL_ADDRESSES else host
     place = f"[{name}]" if ":" in name else name
     return f"http://{place}:{listening.getsockname()[1]}/" + (f"?token={token}" if token else "")
+
+
+def address_elsewhere(listening: socket.socket, host: str, token: str | None = None) -> str | None:
+    """The address for a browser on another machine of the network, such as a phone; None if it is not known.
+
+    It is that of the interface which leads to other networks. Finding it sends nothing.
+    """
+    if host not in _ALL_ADDRESSES:
+        return None
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+        try:
+            asked.connect(("192.0.2.1", 9))  # an address for documentation: RFC 5737
+            own = asked.getsockname()[0]
+        except OSError:
+            return None
+    return None if own.startswith("127.") or own == "0.0.0.0" else address_of(listening, own, token)
 
 
 def make_server(app: Starlette, on_start: Callable[[], None] | None = None) -> uvicorn.Server:
