@@ -108,6 +108,11 @@ class RunFolder:
         return self.path / "pseudo-labels.json"
 
     @property
+    def pseudo_masks(self) -> Path:
+        """The masks that the teacher drew last for objects labelled with only a box, in COCO's format."""
+        return self.path / "pseudo-masks.json"
+
+    @property
     def facts(self) -> Path:
         """The dataset, device, versions and timings."""
         return self.path / "run.json"
@@ -136,6 +141,7 @@ class RunFolder:
             self.split,
             self.unlabelled,
             self.pseudo_labels,
+            self.pseudo_masks,
             self.facts,
         ):
             if not place.exists() and not place.is_symlink():

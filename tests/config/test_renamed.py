@@ -54,7 +54,7 @@ def test_a_configuration_that_clothseg_wrote_is_read_by_later_versions(tmp_path:
     above, below = config.to_yaml().split("unlabelled:")
     for old, new in (("sure_mask", "mask_score_threshold"), ("sure_score", "score_threshold")):
         assert f"{new}:" in below
-        below = below.replace(f"{new}:", f"{old}:")
+        below = below.replace(f"{new}:", f"{old}:", 1)
     path = tmp_path / "config.yaml"
     path.write_text(f"{above}unlabelled:{below}")
     assert Config.load_saved(path) == config

@@ -151,19 +151,6 @@ def test_the_share_of_the_photos_without_labels_is_as_set(
     assert (drawn[labelled] + drawn[labelled + 1]) / drawn.total() == pytest.approx(0.4, abs=0.01)
 
 
-@pytest.mark.parametrize(
-    ("epochs", "burn_in", "every", "expected"),
-    [(10, 0.4, 2, [4, 6, 8]), (10, 0.0, 3, [1, 4, 7]), (5, 1.0, 1, []), (3, 0.34, 1, [1, 2])],
-)
-def test_when_the_teacher_is_asked(
-    epochs: int, burn_in: float, every: int, expected: list[int], photos: Photos, free: UnlabelledPhotos, tmp_path: Path
-) -> None:
-    settings = [f"train.epochs={epochs}", f"unlabelled.burn_in={burn_in}", f"unlabelled.relabel_every={every}"]
-    trainer = make(photos, free, tmp_path, settings)
-    assert trainer.self_training is not None
-    assert [epoch for epoch in range(1, epochs + 1) if trainer.self_training.due(epoch)] == expected
-
-
 def test_new_labels_replace_what_was_loaded_before(photos: Photos, free: UnlabelledPhotos, tmp_path: Path) -> None:
     trainer = make(photos, free, tmp_path, ["train.workers=1"])
     place = (len(photos[0]), 1)

@@ -36,8 +36,8 @@ from clothseg.config.shared import (
     NetworkSettings,
     PyramidSettings,
 )
+from clothseg.config.teacher import BoxLabelSettings, TeacherSettings, UnlabelledSettings
 from clothseg.config.train import HEADLINE_METRICS, StageSettings, TrainSettings
-from clothseg.config.unlabelled import UnlabelledSettings
 from clothseg.config.yolact import (
     PrototypeSettings,
     SelectionSettings,
@@ -55,6 +55,7 @@ __all__ = [
     "AugmentSettings",
     "BackboneSettings",
     "BoxHeadSettings",
+    "BoxLabelSettings",
     "CenterSettings",
     "ComponentSettings",
     "Config",
@@ -78,6 +79,7 @@ __all__ = [
     "SemanticHeadSettings",
     "StageSettings",
     "Strength",
+    "TeacherSettings",
     "TrainSettings",
     "UnlabelledSettings",
     "YolactAnchorSettings",

@@ -16,8 +16,8 @@ from clothseg.config.parsing import describe_errors, override, read_settings
 from clothseg.config.renamed import take_renamed
 from clothseg.config.section import TRAINABLE, Section
 from clothseg.config.shared import BackboneSettings, InferenceSettings, InputSettings, NetworkSettings
+from clothseg.config.teacher import BoxLabelSettings, UnlabelledSettings
 from clothseg.config.train import HEADLINE_METRICS, StageSettings, TrainSettings
-from clothseg.config.unlabelled import UnlabelledSettings
 from clothseg.config.yolact import YolactSettings
 from clothseg.counting import counted
 from clothseg.errors import ConfigError
@@ -56,6 +56,7 @@ class Config(Section):
     augment: AugmentSettings = Field(default_factory=AugmentSettings)
     train: TrainSettings = Field(default_factory=TrainSettings)
     unlabelled: UnlabelledSettings = Field(default_factory=UnlabelledSettings)
+    box_labels: BoxLabelSettings = Field(default_factory=BoxLabelSettings)
 
     @model_validator(mode="after")
     def _monitor_is_known(self) -> Self:

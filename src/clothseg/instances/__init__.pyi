@@ -31,6 +31,7 @@ from .rle import (
 from .rle_validation import broken_mask, filled_pixels, first_broken, pixel_counts
 from .selection import Selection, best_of_classes, class_agnostic_nms, class_number
 from .some_masks import SomeMasks
+from .xywh import XywhBox, box_iou
 
 __all__ = [
     "ArrayInstances",
@@ -56,8 +57,10 @@ __all__ = [
     "RleMasks",
     "Selection",
     "SomeMasks",
+    "XywhBox",
     "axis_taps",
     "best_of_classes",
+    "box_iou",
     "boxes_of_masks",
     "broken_mask",
     "class_agnostic_nms",

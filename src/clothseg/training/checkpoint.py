@@ -17,7 +17,7 @@ from clothseg.files import atomic_file, replace_file
 from clothseg.training.history import HistoryRow
 
 _KINDS: dict[str, Any] = {
-    **dict.fromkeys(("network", "optimizer", "sampler", "sums", "ema", "pseudo_labels", "lost"), dict),
+    **dict.fromkeys(("network", "optimizer", "sampler", "sums", "ema", "pseudo_labels", "pseudo_masks", "lost"), dict),
     **dict.fromkeys(("rows", "classes"), list),
     **dict.fromkeys(("step", "micro_batches"), int),
     **{"generator": torch.Tensor, "data": str, "seconds": (int, float)},
@@ -41,6 +41,7 @@ class Checkpoint:
         seconds: training time.
         micro_batches: into which each batch is split; more than 1 after out-of-memory.
         pseudo_labels: `PseudoLabels.state_dict` of photos without labels; empty if the training has none yet.
+        pseudo_masks: `PseudoMasks.state_dict` of objects with only a box; empty if the training has none yet.
         lost: `LostPhotos.state_dict` of training photos that could not be read.
     """
 
@@ -57,6 +58,7 @@ class Checkpoint:
     seconds: float
     micro_batches: int = 1
     pseudo_labels: dict[str, Any] = field(default_factory=dict)
+    pseudo_masks: dict[str, Any] = field(default_factory=dict)
     lost: dict[str, str] = field(default_factory=dict)
 
 

@@ -3,7 +3,7 @@
 import gc
 import time
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
@@ -105,10 +105,10 @@ class Examples:
         self.bytes = 0
         self.clear_cache()
 
-    def forget(self, start: int) -> None:
-        """Drops what is loaded or cached of positions from `start` on, whose ground truth has changed."""
+    def forget(self, positions: Container[int]) -> None:
+        """Drops what is loaded or cached of these positions, whose ground truth has changed."""
         self.queue.prefetch([])
-        kept = {place: features for place, features in self.cached.items() if place[0] < start}
+        kept = {place: features for place, features in self.cached.items() if place[0] not in positions}
         self.budget += sum(features.nbytes for place, features in self.cached.items() if place not in kept)
         self.cached = kept
 

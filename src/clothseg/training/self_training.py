@@ -10,17 +10,13 @@ from dataclasses import replace
 from typing import Any
 
 from clothseg.config import Config
-from clothseg.dataset import CocoLikeDataset, Sampler, read_ahead
+from clothseg.dataset import CocoLikeDataset, Sampler
 from clothseg.dataset.unlabelled import relabel
-from clothseg.distributed import single_process
-from clothseg.errors import ConfigError, DataError, PhotoError
-from clothseg.networks import to_tensor
-from clothseg.photos import RgbImage
+from clothseg.errors import ConfigError
 from clothseg.runs import RunFolder
 from clothseg.training.ema import EmaWeights
 from clothseg.training.examples import Examples
 from clothseg.training.pseudo_labels import (
-    Candidate,
     PseudoLabels,
     class_thresholds,
     expected_objects,
@@ -28,6 +24,7 @@ from clothseg.training.pseudo_labels import (
     to_annotations,
 )
 from clothseg.training.run_log import RunLog
+from clothseg.training.teacher import ask_teacher
 
 
 class SelfTraining:
@@ -73,19 +70,13 @@ class SelfTraining:
         Raises:
             PhotoError: too many photos cannot be read any more.
         """
-        if teacher is not None and self.due(epoch):
+        if teacher is not None and self.config.unlabelled.labels_after(epoch, self.config.train.epochs):
             labels = self.label(epoch, teacher)
             self.use(labels)
             if self.examples.network.distributed.is_first:
                 labels.write(run.pseudo_labels, self.dataset)
             log.info(self.describe())
         return self.labels.state_dict()
-
-    def due(self, epoch: int) -> bool:
-        """Whether the teacher labels the photos after this epoch; not after the last one."""
-        settings = self.config.unlabelled
-        first = max(1, round(settings.burn_in * self.config.train.epochs))
-        return first <= epoch < self.config.train.epochs and (epoch - first) % settings.relabel_every == 0
 
     def label(self, epoch: int, teacher: EmaWeights) -> PseudoLabels:
         """The teacher's labels of all photos. The ranks share the photos; each gets all labels.
@@ -95,36 +86,26 @@ class SelfTraining:
         Raises:
             PhotoError: too many photos cannot be read any more.
         """
-        network, unlabelled = self.examples.network, self.dataset.images[self.dataset.labelled :]
-        distributed, training = network.distributed, network.training
-        own = self.dataset.only({entry.id for entry in distributed.strided_shard(unlabelled)})
-        network.eval()
-        with teacher.applied(network), single_process(network):
-            here = [self._find(entry.id, photo) for entry, photo in zip(own.images, read_ahead(own), strict=True)]
-        network.train(training)
-        found = distributed.gather(here)
-        thresholds = class_thresholds(found, expected_objects(self.dataset), self.config.unlabelled)
+        settings, first = self.config.unlabelled, self.dataset.labelled
+        answers = ask_teacher(
+            teacher, self.examples, self.dataset, range(first, len(self.dataset)),
+            lambda _, __, detections: find_candidates(detections, settings),
+        )  # fmt: skip
+        found = [candidates or [] for candidates in answers]
+        thresholds = class_thresholds(found, expected_objects(self.dataset), settings)
         annotations = [
-            to_annotations(of_photo, entry.id, thresholds, self.config.unlabelled, self.dataset)
-            for of_photo, entry in zip(found, unlabelled, strict=True)
+            to_annotations(of_photo, entry.id, thresholds, settings, self.dataset)
+            for of_photo, entry in zip(found, self.dataset.images[first:], strict=True)
         ]
         scores = {self.dataset.classes[number - 1]: round(least, 4) for number, least in thresholds.items()}
         labels = PseudoLabels(epoch, annotations, scores)
         return replace(labels, rounds=[*self.labels.rounds, labels.summary()])
 
-    def _find(self, image_id: int, photo: RgbImage | PhotoError | DataError) -> list[Candidate]:
-        if isinstance(photo, PhotoError | DataError):
-            if self.examples.lost is not None:
-                position = next(n for n, entry in enumerate(self.dataset.images) if entry.id == image_id)
-                self.examples.lost.add(position, photo)
-            return []
-        return find_candidates(self.examples.network.detect([to_tensor(photo)])[0], self.config.unlabelled)
-
     def use(self, labels: PseudoLabels) -> None:
         """Learns from these labels from the next batch on."""
         self.labels = labels
         relabel(self.dataset, labels.annotations)
-        self.examples.forget(self.dataset.labelled)
+        self.examples.forget(range(self.dataset.labelled, len(self.dataset)))
         self.sampler.change(len(self.dataset), [*self.repeats, *self._teacher_repeats()])
 
     def restore(self, state: Mapping[str, Any]) -> None:

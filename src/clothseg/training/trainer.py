@@ -11,7 +11,7 @@ import torch
 from lightning_fabric import Fabric
 
 from clothseg.config import Config
-from clothseg.dataset import Batch, CocoLikeDataset, Sampler, repeat_factors
+from clothseg.dataset import CocoLikeDataset, Sampler, repeat_factors
 from clothseg.dataset.unlabelled import UnlabelledPhotos, with_unlabelled
 from clothseg.devices import resolve_precision
 from clothseg.distributed import DistributedContext, launch, local_world_size
@@ -27,6 +27,7 @@ from clothseg.training.history import HistoryRow
 from clothseg.training.lost_photos import LostPhotos
 from clothseg.training.memory.oom import handle_oom, split_batches
 from clothseg.training.nonfinite import handle_nonfinite
+from clothseg.training.pseudo_masks import PseudoMasks
 from clothseg.training.run_log import RunLog, epoch_line
 from clothseg.training.schedule import (
     StageSpan,
@@ -38,7 +39,7 @@ from clothseg.training.schedule import (
     transfer_optimizer_state,
 )
 from clothseg.training.self_training import SelfTraining
-from clothseg.training.step import StepResult, training_step
+from clothseg.training.step import training_step
 from clothseg.training.validation import Validator, epoch_messages, should_stop, unread_message
 from clothseg.training.waiting import WaitingTime
 
@@ -75,13 +76,14 @@ class Trainer:
         network.to(self.fabric.device)  # before anything is made of its weights
         world_size = self.distributed.world_size
         batch_size = batch_per_rank(config, world_size) * world_size
-        learned = with_unlabelled(train, unlabelled.photos) if unlabelled else train
+        learned = with_unlabelled(train, unlabelled.photos if unlabelled else ())  # a copy, which a teacher may label
         repeats = repeat_factors(train, settings.repeat_threshold, settings.empty_share)
         self.sampler = Sampler(len(train), batch_size, config.augment.fixed_views, settings.seed, repeats)
         self.pool = WorkerPool.for_training(settings, self.fabric.device, local_world_size(world_size))
         self.examples = Examples(network, learned, config, augmented=True, pool=self.pool)
         self.lost = self.examples.lost = LostPhotos(learned, settings.seed)
         self.self_training = SelfTraining(learned, config, self.sampler, self.examples, repeats) if unlabelled else None
+        self.pseudo_masks = PseudoMasks.of(learned, config, self.examples)
         val_examples = Examples(network, val, config, augmented=False, pool=self.pool)
         # Fabric itself casts only in the wrapper of several processes.
         self.examples.autocast = val_examples.autocast = self.fabric.autocast
@@ -149,10 +151,11 @@ class Trainer:
         ahead = self.pool.batches_ahead(len(batches[0]) // self.distributed.world_size)
         own = [list(self.distributed.shard(batch)) for batch in (*batches, *self.sampler.peek(ahead))]
         self.examples.prefetch([place for batch in own for place in batch])
-
-        result = self._retry_oom(lambda: self._step_on(own[: len(batches)]))
+        result = self._retry_oom(lambda: training_step(
+            self.examples, split_batches(own[: len(batches)], state.micro_batches), self.optimizer, self.ema,
+            settings, self.fabric, self.distributed, step=state.step + 1,
+        ))  # fmt: skip
         self.lost.report(self.log)
-
         if result.faulty is not None:
             rate = self.optimizer.param_groups[0]["lr"]
             suspects = [place for batch in batches if set(result.faulty) & set(batch) for place in batch]
@@ -164,13 +167,6 @@ class Trainer:
         for name, value in result.losses.items():
             state.sums[name] = state.sums.get(name, 0.0) + value
         state.sums["steps"] = state.sums.get("steps", 0.0) + 1
-
-    def _step_on(self, batches: list[Batch]) -> StepResult:
-        micro_batches = split_batches(batches, self.state.micro_batches)
-        return training_step(
-            self.examples, micro_batches, self.optimizer, self.ema, self.config.train, self.fabric, self.distributed,
-            step=self.state.step + 1,
-        )  # fmt: skip
 
     def start_stage(self, stage: StageSpan) -> None:
         """Freezes and trains what a stage says; does nothing within a stage."""
@@ -230,9 +226,11 @@ class Trainer:
         row |= {f"train_{name}": value for name, value in self._mean_losses().items()}
 
         def validate() -> Checkpoint:
-            teaching, epoch = self.self_training, int(row["epoch"])
-            labels = teaching.after_epoch(epoch, self.ema, self.run, self.log) if teaching else {}
-            after = replace(self.state, rows=[*state.rows, row], sums={}, pseudo_labels=labels)
+            labels, masks = (
+                teaching.after_epoch(int(row["epoch"]), self.ema, self.run, self.log) if teaching else {}
+                for teaching in (self.self_training, self.pseudo_masks)
+            )
+            after = replace(self.state, rows=[*state.rows, row], sums={}, pseudo_labels=labels, pseudo_masks=masks)
             return self.validator.end_epoch(after, self.snapshot)
 
         self.state = self._retry_oom(validate)
@@ -296,5 +294,7 @@ class Trainer:
         self.network.generator.set_state(checkpoint.generator)
         if checkpoint.data == self.state.data:  # or they are positions in another dataset
             self.lost.load_state_dict(checkpoint.lost)
+            if self.pseudo_masks:
+                self.pseudo_masks.restore(checkpoint.pseudo_masks)
         if self.ema:
             self.ema.load(checkpoint.ema)

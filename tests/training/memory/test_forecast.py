@@ -10,7 +10,7 @@ from clothseg.config import Config
 from clothseg.dataset import load_example
 from clothseg.instances import CocoAnnotation
 from clothseg.networks import Network, build_network
-from clothseg.training.memory.forecast import forecast, photo_needs
+from clothseg.training.memory.forecast import forecast, forecast_memory, photo_needs
 from clothseg.training.memory.tensors import LiveBytes
 
 from ..conftest import SMALL, Photos
@@ -108,3 +108,24 @@ def test_objects_without_a_mask_take_no_mask_bytes(photos: Photos) -> None:
     after = photo_needs(other, config)
     assert (after.masks, after.most, after.most_masks) == (1, 21, 1)
     assert after.held <= before.held
+
+
+@pytest.mark.parametrize("drawn", [True, False])
+def test_masks_that_a_teacher_may_draw_are_counted(drawn: bool, photos: Photos) -> None:
+    """The forecast for photos with boxes is that for photos with as many masks."""
+    train, val = photos
+    config = Config.load(
+        "demo", [*SMALL, "augment.fixed_views=0", "train.ema_decay=0.9", f"box_labels.pseudo_masks={drawn}"]
+    )
+    forecasts = []
+    for of_others in ([], [[0, 0, 50, 0, 50, 50]]):
+        other = train.only([entry.id for entry in train.images])
+        for position, entry in enumerate(train.images):
+            rows: list[CocoAnnotation] = [
+                {**entry.annotations[0], "bbox": [0.0, 0.0, 50.0, 50.0], "segmentation": of_others} for _ in range(20)
+            ]
+            other.images[position] = replace(entry, annotations=[entry.annotations[0], *rows])
+        forecasts.append(forecast_memory(config, other, val, CPU))
+    boxes, every = forecasts
+    assert (boxes.activations == every.activations) == drawn
+    assert (boxes.photos < every.photos) != drawn

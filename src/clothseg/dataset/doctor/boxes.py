@@ -5,10 +5,8 @@ from collections.abc import Sequence
 from clothseg.dataset.doctor.findings import Finding
 from clothseg.dataset.doctor.rows import AnnotationRow
 from clothseg.dataset.reading.values import numbers
-from clothseg.instances import Rle, mask_area, tight_box
+from clothseg.instances import Rle, XywhBox, box_iou, mask_area, tight_box
 
-XywhBox = tuple[float, float, float, float]
-"""x y width height in pixels."""
 _MAX_OUTSIDE = 2.0  # pixels
 _MIN_INSIDE = 0.5  # of the area of a box without a mask
 _MIN_IOU = 0.5  # of a box with the tight box of its mask
@@ -74,14 +72,6 @@ def _close(one: XywhBox, other: XywhBox) -> bool:
         if max(start, end) > allowed:
             return False
     return True
-
-
-def box_iou(one: XywhBox, other: XywhBox) -> float:
-    """Intersection over union of two boxes x y width height."""
-    across = min(one[0] + one[2], other[0] + other[2]) - max(one[0], other[0])
-    down = min(one[1] + one[3], other[1] + other[3]) - max(one[1], other[1])
-    shared = max(across, 0.0) * max(down, 0.0)
-    return shared / (one[2] * one[3] + other[2] * other[3] - shared)
 
 
 def check_duplicate_boxes(rows: Sequence[AnnotationRow], masks: Sequence[tuple[AnnotationRow, Rle]]) -> list[Finding]:

@@ -16,11 +16,12 @@ from clothseg.dataset import CocoLikeDataset, load_example
 from clothseg.dataset.readable import first_readable
 from clothseg.devices import Precision, resolve_precision
 from clothseg.distributed import local_world_size
-from clothseg.instances import CropMasks, is_box_only
+from clothseg.instances import CocoAnnotation, CropMasks, from_box, is_box_only
 from clothseg.loading import WorkerPool
 from clothseg.networks import Network, build_network, input_transform
 from clothseg.training.memory.device import resident, shares_main_memory
 from clothseg.training.memory.tensors import LiveBytes
+from clothseg.training.pseudo_masks import draws_masks
 from clothseg.training.schedule import make_optimizer
 
 FIRST_USE = 130_000_000
@@ -238,4 +239,19 @@ def forecast_memory(
     """
     there = sum(tensor.nbytes for tensor in network.state_dict().values()) if network else 0
     libraries = max(0, resident() - there)
-    return forecast(config, len(train.classes), photo_needs(train, config), photo_needs(val, config), device, libraries)
+    learned = _with_masks_for_boxes(train) if draws_masks(config) else train
+    needs = photo_needs(learned, config), photo_needs(val, config)
+    return forecast(config, len(train.classes), *needs, device, libraries)
+
+
+def _with_masks_for_boxes(dataset: CocoLikeDataset) -> CocoLikeDataset:
+    """The same dataset in which objects without a mask have a filled box as the mask that they may get."""
+    other = dataset.only([entry.id for entry in dataset.images])
+    for position, entry in enumerate(other.images):
+        size = entry.height, entry.width
+        rows: list[CocoAnnotation] = [
+            {**row, "segmentation": {**from_box(row["bbox"], size)}} if is_box_only(row) else row
+            for row in entry.annotations
+        ]
+        other.images[position] = replace(entry, annotations=rows)
+    return other
