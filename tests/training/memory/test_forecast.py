@@ -127,5 +127,4 @@ def test_masks_that_a_teacher_may_draw_are_counted(drawn: bool, photos: Photos) 
             other.images[position] = replace(entry, annotations=[entry.annotations[0], *rows])
         forecasts.append(forecast_memory(config, other, val, CPU))
     boxes, every = forecasts
-    assert (boxes.activations == every.activations) == drawn
     assert (boxes.photos < every.photos) != drawn
