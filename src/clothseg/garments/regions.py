@@ -164,7 +164,7 @@ def _borders(regions: Numbers, lab: RgbImage) -> Borders:
     means = _means(regions, colours)
     apart = _squares(means[low] - means[high])
     cost = _EDGE_WEIGHT / 2 * (local + whole * np.exp(-apart / (2 * _MEAN_CHANGE**2)))
-    return Borders(low, high, cost)
+    return Borders(low, high, np.asarray(cost, dtype=np.float64))
 
 
 def _means(regions: Numbers, colours: Plane) -> NDArray[np.float64]:
