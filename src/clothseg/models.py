@@ -17,9 +17,10 @@ from clothseg.devices import AUTO, float32_products, has_tf32, resolve_device
 from clothseg.distributed import launch
 from clothseg.errors import ConfigError, RunError
 from clothseg.evaluation.results import detections
+from clothseg.garments.refined import refine_edges
 from clothseg.instances import Calibration, CocoResult, Instances, Selection, class_number
 from clothseg.instances.class_names import wrong_class_names
-from clothseg.networks import Network, build_network, to_tensor
+from clothseg.networks import Network, build_network, to_photo, to_tensor
 from clothseg.photo_values import as_photo, for_each_photo, is_list
 from clothseg.pictures.photo_instances import PhotoInstances
 from clothseg.runs import RunFolder
@@ -40,8 +41,8 @@ REPORT_CLASSES = ("Suit", "Dress", "Jeans")
 class Model:
     """A network of any kind: `build`, `load_weights` and `fit` make a new one, `load` takes a trained one.
 
-    It has its settings (`config`), the PyTorch module (`network`), the names of the classes 1..K (`classes`), and what
-    became of each tensor of a file (`loaded`). A `calibration` changes the scores of all detections; None leaves them.
+    It has its settings (`config`), the PyTorch module (`network`), the names of the classes 1..K (`classes`), what
+    became of each tensor of a file (`loaded`), and perhaps a `calibration`, which changes all scores.
     """
 
     network_name: ClassVar[str | None] = None
@@ -89,14 +90,9 @@ class Model:
 
     @classmethod
     def load(
-        cls,
-        run: Path | str,
-        *,
-        settings: str | Path | None = None,
-        overrides: Sequence[str] = (),
-        classes: Sequence[str] | None = None,
-        device: str | torch.device = AUTO,
-    ) -> Self:
+        cls, run: Path | str, *, settings: str | Path | None = None, overrides: Sequence[str] = (),
+        classes: Sequence[str] | None = None, device: str | torch.device = AUTO,
+    ) -> Self:  # fmt: skip
         """Loads a trained network from a run's folder or any supported weights file to `device`.
 
         The YAML file `settings` replaces defaults of the file's origin, and `overrides` such as `input.min_side=320`
@@ -184,9 +180,7 @@ class Model:
         return result
 
     @overload
-    def predict(  # type: ignore[overload-overlap]  # a string is a path, not a list of strings
-        self, photo: "Photo", *, score_threshold: float = 0.0
-    ) -> PhotoInstances: ...
+    def predict(self, photo: "Photo", *, score_threshold: float = 0.0) -> PhotoInstances: ...  # type: ignore[overload-overlap]
     @overload
     def predict(self, photo: "Photos", *, score_threshold: float = 0.0) -> list[PhotoInstances]: ...
     def predict(
@@ -206,12 +200,15 @@ class Model:
     def detect(self, images: list[Tensor], *, score_threshold: float = 0.0) -> list[Instances]:
         """The instances on photos given as RGB `[3, H, W]`, uint8 or float in 0..1, with 32 bits or a GPU's TF32.
 
-        Scores are calibrated if the model has a `calibration`, and thresholds act on the calibrated scores.
+        Thresholds act on calibrated scores if there is a `calibration`; `inference.refine_edges` acts last.
         """
         select, network = self.selection(score_threshold), self._detecting()
         with float32_products(network.device, tf32=has_tf32(network.device)):
             detected = network.detect(images)
-        return [select(self.calibration(found) if self.calibration else found) for found in detected]
+        found = [select(self.calibration(one) if self.calibration else one) for one in detected]
+        if self.config.inference.refine_edges:
+            found = [refine_edges(to_photo(image), one) for image, one in zip(images, found, strict=True)]
+        return found
 
     def selection(self, score_threshold: float = 0.0) -> Selection:
         """Which detections count; `score_threshold` is for classes without a threshold in the configuration.
@@ -245,7 +242,7 @@ class Model:
 
         Args:
             dataset: has the photos.
-            results: the network's detections; computed now if they are not given.
+            results: the network's detections; computed now if not given.
             score_threshold: of `report_mAP`; the configuration's by default.
             unread: receives a message for each photo that cannot be read; its objects count as missed.
 

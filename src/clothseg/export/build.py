@@ -50,6 +50,7 @@ def build_onnx(network: Network, classes: Sequence[str], calibration: Calibratio
         config=network.config.to_yaml(),
         version=__version__,
         calibration=None if calibration is None else calibration.to_json(),
+        refine_edges=inference.refine_edges,
     )
     return graph.model(metadata.to_properties())
 

@@ -28,6 +28,7 @@ class ExportMetadata:
         version: of the clothseg that wrote the file.
         numbers: what the graph computes with.
         calibration: of the scores, as JSON; None if they are the network's own.
+        refine_edges: whether the edges of masks move to those of the photo.
     """
 
     classes: list[str]
@@ -40,6 +41,7 @@ class ExportMetadata:
     version: str = ""
     numbers: str = field(default="float32")
     calibration: str | None = None
+    refine_edges: bool = False
 
     @property
     def calibrates(self) -> Calibration | None:

@@ -111,6 +111,10 @@ class ExportedModel:
         detected = self._run(photo)
         calibrated = self.calibration(detected) if self.calibration else detected
         found: ArrayInstances = self.selection(score_threshold)(calibrated)
+        if self.metadata.refine_edges:
+            from clothseg.garments.refined import refine_edges  # noqa: PLC0415 - most files do without it
+
+            found = refine_edges(photo, found)
         return replace(found, names=tuple(self.classes))
 
     def find_each(self, photos: "Sequence[RgbImage]", *, score_threshold: float = 0.0) -> list[ArrayInstances]:

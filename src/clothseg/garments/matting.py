@@ -98,7 +98,7 @@ def refine(
         `[h, w]` float32 in 0..1.
     """
     part = photo[soft.rows, soft.columns]
-    cut = _cut(part, soft, band, edges)
+    cut = move_edge(part, soft, band, edges)
     radius = max(feather * soft.side, 1.5)
     if cut.size > LARGE_CROP:
         return _large_alpha(part, cut, radius)
@@ -121,9 +121,17 @@ def _without_haze(alpha: Plane) -> Plane:
     return np.asarray(np.clip((alpha - _HAZE) / (1 - 2 * _HAZE), 0, 1), dtype=np.float32)
 
 
-def _cut(part: RgbImage, soft: SoftMask, band: float, edges: Edges) -> Plane:
-    """Moves the edge on a coarse grid: `[h, w]` in 0..1."""
-    scale = min(_COARSE_SIDE / soft.side, 1.0)
+def move_edge(
+    part: RgbImage, soft: SoftMask, band: float = 0.06, edges: Edges = "regions", *, coarse_side: int = _COARSE_SIDE
+) -> Plane:
+    """Moves the edge on a coarse grid: `[h, w]` in 0..1, with the edge at 0.5; the first step of `refine`.
+
+    Args:
+        part: the photo's pixels on the crop of `soft`.
+        soft, band, edges: see `refine`.
+        coarse_side: masks with a larger `SoftMask.side` are cut on a coarser grid.
+    """
+    scale = min(coarse_side / soft.side, 1.0)
     size = max(round(part.shape[1] * scale), 1), max(round(part.shape[0] * scale), 1)
     values = _resize(soft.values, size)
     colours = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)

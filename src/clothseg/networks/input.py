@@ -153,6 +153,12 @@ def to_tensor(photo: RgbImage) -> Tensor:
     return torch.from_numpy(photo).permute(2, 0, 1)
 
 
+def to_photo(image: Tensor) -> RgbImage:
+    """A photo `[3, H, W]`, uint8 or float in 0..1, as `[H, W, 3]` uint8."""
+    photo: RgbImage = to_bytes(image).permute(1, 2, 0).contiguous().cpu().numpy()
+    return photo
+
+
 def to_float(image: Tensor) -> Tensor:
     """A photo `[3, H, W]` as float in 0..1, where it is; uint8 is divided by 255, float stays as it is."""
     return image if image.is_floating_point() else image.float() / 255
