@@ -17,7 +17,9 @@ from clothseg.errors import ClothsegError
 from clothseg.export import check_photos, export_onnx
 from clothseg.export.check import compare
 from clothseg.exported import ExportedModel
+from clothseg.garments.refined import refine_edges
 from clothseg.instances import ArrayInstances, BoxArrayMasks, Calibration
+from clothseg.instances.refined_masks import RefinedArrayMasks
 from clothseg.models import Model
 
 for library in ("onnx", "onnxscript", "onnxruntime"):
@@ -94,6 +96,29 @@ def test_a_calibration_is_exported_too(tmp_path: Path) -> None:
     assert sum(photo.found for photo in result.photos) > 5
     assert result.changed == 0, result
     assert [exported.find(photo).scores.tolist() for _, photo in photos()] != own
+
+
+def test_edges_move_with_torch_and_without_it(tmp_path: Path) -> None:
+    """The check compares the networks' own masks, because an edge may jump for the last digit."""
+    config = Config.from_tree(CASES["torchvision"], [], "torchvision")
+    config = config.changed("inference", score_threshold=0.3, refine_edges=True)
+    model = Model(config).build(["Red", "Blue"])
+    spread(model)
+    export_onnx(model, tmp_path / "model.onnx")
+    exported = ExportedModel.load(tmp_path / "model.onnx")
+    assert check_photos(model, exported, photos()).changed == 0
+    assert exported.metadata.refine_edges and model.config.inference.refine_edges, "the check changed them"
+    moved = 0
+    for _, photo in photos():
+        found, arrays = model.predict(photo), exported.find(photo)
+        model.config = config.changed("inference", refine_edges=False)
+        own = model.predict(photo)
+        model.config = config
+        assert torch.equal(found.boxes, own.boxes) and torch.equal(found.scores, own.scores)
+        assert found.masks.rle() == refine_edges(photo, own).masks.rle()
+        assert isinstance(arrays.masks, RefinedArrayMasks) and len(arrays) == len(found)
+        moved += sum(a["counts"] != b["counts"] for a, b in zip(found.masks.rle(), own.masks.rle(), strict=True))
+    assert moved
 
 
 def some(scores: list[float], shift: float = 0.0) -> ArrayInstances:

@@ -164,11 +164,13 @@ def test_masks_are_written_as_a_coco_file(photos: Photos, tmp_path: Path) -> Non
     tree = json.loads(run.pseudo_masks.read_text())
     assert [Path(row["file_name"]) for row in tree["images"]] == [train.images[n].path for n in (0, 2)]
     assert [row["bbox"] for row in tree["annotations"]] == [row["bbox"] for row in objects]
-    assert sum(row["drawn"] for row in tree["annotations"]) == len(objects) - len(crowds) > 0
+    boxes = len(objects) - len(crowds)
+    assert sum(row["drawn"] for row in tree["annotations"]) == boxes > 0
+    assert {**tree["info"], "description": ""} == {"description": "", "epoch": 2, "boxes": boxes, "masks": boxes}
     read = CocoLikeDataset().load_data(tmp_path, annotations=run.pseudo_masks).prepare()
     assert len(read) == 2 and read.classes == CLASSES
     log = run.log.read_text()
-    assert log.count(f"drew masks for {len(objects) - len(crowds)} of the {len(objects) - len(crowds)} objects") == 2
+    assert log.count(f"drew masks for {boxes} of the {boxes} objects") == 2
 
 
 def test_without_a_good_mask_a_box_stays_a_box(photos: Photos, tmp_path: Path) -> None:

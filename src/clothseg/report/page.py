@@ -15,6 +15,7 @@ from clothseg.report import metric_panels, text
 from clothseg.report.examples import ErrorExamples, error_examples
 from clothseg.report.figures import Pair, curve_figures, overfitting_losses, prediction_pairs
 from clothseg.report.inputs import training_photos, transform_of
+from clothseg.report.pseudo_masks import drawn_masks
 from clothseg.report.reading import RunFiles, read_run
 from clothseg.report.review import ReviewList, review_list
 from clothseg.report.unlabelled import teacher_labels
@@ -84,6 +85,7 @@ def _values(files: RunFiles, threshold: float) -> dict[str, Any]:
         "anchors": text.anchors(files.facts.get("anchors")),
         "counts": _counts(files),
         "teacher": teacher_labels(files.run, files.history),
+        "drawn_masks": drawn_masks(files.run),
         "facts": files.facts,
         "timings": timings,
         "total_time": total_time,

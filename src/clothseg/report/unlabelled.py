@@ -7,18 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from clothseg.errors import PhotoError, RunError, reading
+from clothseg.errors import RunError, reading
 from clothseg.evaluation.truth import read_truth
-from clothseg.instances import resize_instances
-from clothseg.pictures import draw_instances
-from clothseg.pictures.embed import shrink
+from clothseg.instances import Instances
 from clothseg.report.choice import sample_of_classes
-from clothseg.report.figures import EmbeddedPhoto, photo_uri, read_sized_photo
-from clothseg.report.reading import to_instances
+from clothseg.report.figures import EmbeddedPhoto
+from clothseg.report.teacher_examples import EXAMPLES, draw_examples
 from clothseg.runs import RunFolder
-
-_AREA = 130_000  # pixels of a picture
-_EXAMPLES = 12
 
 
 @dataclass(frozen=True)
@@ -60,22 +55,15 @@ def teacher_labels(run: Path, history: Sequence[Mapping[str, str]]) -> TeacherLa
         for row in tree["annotations"]:
             row["score"] = float(row.get("score", 1.0))
     truth = read_truth(tree, ())
-    examples, unread = [], []
-    for image in sample_of_classes(truth, _EXAMPLES):
-        instances = to_instances(truth.by_photo[image["id"]], image)
-        try:
-            small = shrink(read_sized_photo(Path(image.get("file_name", "")), instances.size), _AREA)
-        except PhotoError:
-            unread.append(str(image.get("file_name", image["id"])))
-            continue
+
+    def describe(instances: Instances) -> str:
         objects = instances[~instances.crowd]
-        scaled = resize_instances(objects, (small.shape[0], small.shape[1]))
-        drawn = draw_instances(small, scaled, truth.names, scores=True)
+        ignored = len(instances) - len(objects)
         pairs = zip(objects.classes.tolist(), objects.scores, strict=True)
         names = ", ".join(f"{truth.names[class_id]} {score:.2f}" for class_id, score in pairs)
-        ignored = len(instances) - len(objects)
-        text = f"{names}{f'; {ignored} ignored' if ignored else ''}"
-        examples.append(EmbeddedPhoto(photo_uri(drawn), small.shape[1], small.shape[0], text))
+        return f"{names}{f'; {ignored} ignored' if ignored else ''}"
+
+    examples, unread = draw_examples(truth, sample_of_classes(truth, EXAMPLES), describe, scores=True)
     return TeacherLabels(len(truth.images), rounds, examples, unread, describe_gain(history, first))
 
 

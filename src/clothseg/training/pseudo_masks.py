@@ -68,6 +68,11 @@ class PseudoMasks:
         labels = {n: entry.annotations for n, entry in entries if any(map(is_box_only, entry.annotations))}
         return cls(dataset, config, examples, labels) if labels else None
 
+    @property
+    def boxes(self) -> int:
+        """How many objects have only a box."""
+        return sum(is_box_only(row) for rows in self.labels.values() for row in rows)
+
     def after_epoch(self, epoch: int, teacher: EmaWeights | None, run: RunFolder, log: RunLog) -> dict[str, Any]:
         """Asks the teacher after an epoch if that is due, and uses, writes and logs what it draws.
 
@@ -129,7 +134,12 @@ class PseudoMasks:
         """Writes the photos with such objects as a COCO file, in which drawn masks have `drawn` 1."""
         entries = [(self.dataset.images[position], self.drawn.get(position, {})) for position in sorted(self.labels)]
         tree = {
-            "info": {"description": f"masks that a training drew in boxes, after epoch {epoch}"},
+            "info": {
+                "description": "masks that a training drew in boxes, not made by people",
+                "epoch": epoch,
+                "boxes": self.boxes,
+                "masks": sum(map(len, self.drawn.values())),
+            },
             "images": [
                 {"id": entry.id, "file_name": str(entry.path.absolute()), "height": entry.height, "width": entry.width}
                 for entry, _ in entries
@@ -148,9 +158,8 @@ class PseudoMasks:
 
     def describe(self) -> str:
         """What the teacher drew last, for people."""
-        boxes = sum(is_box_only(row) for rows in self.labels.values() for row in rows)
         masks = sum(map(len, self.drawn.values()))
-        return f"the teacher drew masks for {masks} of the {boxes} objects with only a box"
+        return f"the teacher drew masks for {masks} of the {self.boxes} objects with only a box"
 
 
 def draws_masks(config: Config) -> bool:
