@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from clothseg.config import BoxLabelSettings, Config
 from clothseg.dataset import CocoLikeDataset
 from clothseg.files import atomic_write
-from clothseg.garments import refine, soft_mask
+from clothseg.garments import soft_mask
+from clothseg.garments.matting import move_edge
+from clothseg.garments.refined import COARSE_SIDE
 from clothseg.instances import (
     CocoAnnotation,
     Instances,
@@ -182,7 +184,8 @@ def mask_in_box(found: Instances, box: XywhBox, photo: RgbImage, settings: BoxLa
     soft = soft_mask(found.masks, int(np.argmax(overlap)))
     if soft is None or float(soft.values[soft.values > 0.5].mean()) < settings.mask_score_threshold:
         return None
-    for values in (refine(photo, soft), soft.values):
+    moved = move_edge(photo[soft.rows, soft.columns], soft, coarse_side=COARSE_SIDE)
+    for values in (moved, soft.values):
         mask = np.zeros(photo.shape[:2], dtype=np.bool_)
         mask[soft.rows, soft.columns] = values > 0.5
         rle = encode(_inside(mask, box))
