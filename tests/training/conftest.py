@@ -1,5 +1,6 @@
 """Shared by the tests of training: settings of small networks, and three photos each for training and validation."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,19 @@ def make_trainer(config: Config, photos: Photos, folder: Path) -> Trainer:
     """A trainer before its first step, with random weights."""
     network = build_network(config, len(CLASSES))
     return Trainer(network, *photos, config, RunFolder(folder), RunLog(folder / "log.txt", quiet=True))
+
+
+def interrupt(monkeypatch: pytest.MonkeyPatch, before: int) -> None:
+    """Ctrl-C before the step of this number, counted from 1."""
+    step, calls = Trainer.step, []
+
+    def step_with_ctrl_c(trainer: Trainer) -> None:
+        calls.append(trainer)
+        if len(calls) == before:
+            signal.raise_signal(signal.SIGINT)
+        step(trainer)
+
+    monkeypatch.setattr(Trainer, "step", step_with_ctrl_c)
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from clothseg.runs import RunFolder
 from clothseg.training import history_columns, read_checkpoint, read_history
 from clothseg.training.trainer import Trainer
 
-from .conftest import CLASSES, LOSSES, SMALL, TINY, TWO_STAGES, Photos
+from .conftest import CLASSES, LOSSES, SMALL, TINY, TWO_STAGES, Photos, interrupt
 
 
 def assert_same_runs(one: Path, other: Path) -> None:
@@ -36,15 +36,7 @@ def test_a_stopped_run_resumes_exactly(photos: Photos, tmp_path: Path, monkeypat
     train, val = photos
     MaskRCNN(config).build(train.classes).fit(train, val, tmp_path / "whole", quiet=True)
 
-    step, calls = Trainer.step, []
-
-    def step_with_ctrl_c(trainer: Trainer) -> None:
-        calls.append(trainer)
-        if len(calls) == 4:
-            signal.raise_signal(signal.SIGINT)
-        step(trainer)
-
-    monkeypatch.setattr(Trainer, "step", step_with_ctrl_c)
+    interrupt(monkeypatch, before=4)
     with pytest.raises(InterruptedRun, match="--resume"):
         MaskRCNN(config).build(train.classes).fit(train, val, tmp_path / "resumed", quiet=True)
     monkeypatch.undo()

@@ -1,7 +1,6 @@
 """Masks that a teacher draws for objects labelled with a box: which ones are learned, exact resume, what is written."""
 
 import json
-import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,9 +17,8 @@ from clothseg.models import MaskRCNN
 from clothseg.runs import RunFolder
 from clothseg.training import pseudo_masks, read_checkpoint, read_history
 from clothseg.training.pseudo_masks import PseudoMasks, mask_in_box
-from clothseg.training.trainer import Trainer
 
-from .conftest import CLASSES, TINY, Photos, load, make_trainer
+from .conftest import CLASSES, TINY, Photos, interrupt, load, make_trainer
 from .test_fit import assert_same_runs
 
 SETTINGS = [*TINY, "train.ema_decay=0.5", "box_labels.burn_in=0.34", "box_labels.relabel_every=1"]
@@ -129,16 +127,8 @@ def test_the_burn_in_equals_a_training_without_them(data: Path, tmp_path: Path) 
 @pytest.mark.usefixtures("fills_boxes")
 def test_a_stopped_run_resumes_exactly(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fit(without_masks(load(data), every=2), tmp_path / "whole")
-    step, calls = Trainer.step, []
-
-    def step_with_ctrl_c(trainer: Trainer) -> None:
-        calls.append(trainer)
-        if len(calls) == 4:  # in the second epoch, after the teacher was asked
-            signal.raise_signal(signal.SIGINT)
-        step(trainer)
-
     with monkeypatch.context() as patch, pytest.raises(InterruptedRun):
-        patch.setattr(Trainer, "step", step_with_ctrl_c)
+        interrupt(patch, before=4)  # in the second epoch, after the teacher was asked
         fit(without_masks(load(data), every=2), tmp_path / "resumed")
     stopped = read_checkpoint(RunFolder(tmp_path / "resumed").last)
     assert stopped.step == 4 and stopped.pseudo_masks["drawn"]

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import signal
 from collections import Counter
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from clothseg.training.pseudo_labels import PseudoLabels
 from clothseg.training.run_log import RunLog
 from clothseg.training.trainer import Trainer
 
-from .conftest import CLASSES, TINY, Photos
+from .conftest import CLASSES, TINY, Photos, interrupt
 from .test_fit import assert_same_runs
 
 EVERYTHING_IS_CONFIDENT = [
@@ -69,15 +68,7 @@ def test_a_stopped_run_resumes_exactly(
     photos: Photos, free: UnlabelledPhotos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fit(photos, tmp_path / "whole", free)
-    step, calls = Trainer.step, []
-
-    def step_with_ctrl_c(trainer: Trainer) -> None:
-        calls.append(trainer)
-        if len(calls) == 4:  # in the second epoch, after the teacher was asked
-            signal.raise_signal(signal.SIGINT)
-        step(trainer)
-
-    monkeypatch.setattr(Trainer, "step", step_with_ctrl_c)
+    interrupt(monkeypatch, before=4)
     with pytest.raises(InterruptedRun):
         fit(photos, tmp_path / "resumed", free)
     monkeypatch.undo()

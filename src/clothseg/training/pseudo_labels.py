@@ -1,6 +1,5 @@
 """Labels that a teacher gives to photos: confident detections become objects, uncertain ones ignored regions."""
 
-import json
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -12,8 +11,8 @@ from typing import Any
 from clothseg.config import UnlabelledSettings
 from clothseg.dataset import CocoLikeDataset
 from clothseg.errors import RunError
-from clothseg.files import atomic_write
 from clothseg.instances import CocoAnnotation, Instances, Rle, best_of_classes, mask_area, tight_box
+from clothseg.training.teacher import write_labels
 
 SAME_OBJECT = 0.7
 """Mask IoU from which detections of two classes are one object; the better one is taken."""
@@ -76,19 +75,11 @@ class PseudoLabels:
 
     def write(self, path: Path, dataset: CocoLikeDataset) -> None:
         """Writes them as a COCO file of the photos of `dataset` without labels; `info.rounds` has the summaries."""
-        classes = [(dataset.source_class_id(number), name) for number, name in enumerate(dataset.classes, start=1)]
-        tree = {
-            "info": {"description": "pseudo-labels of a training, not made by people", "rounds": self.rounds},
-            "images": [
-                {"id": entry.id, "file_name": str(entry.path.absolute()), "height": entry.height, "width": entry.width}
-                for entry in dataset.images[dataset.labelled :]
-            ],
-            "annotations": [
-                {**row, "id": number} for number, row in enumerate(chain.from_iterable(self.annotations), start=1)
-            ],
-            "categories": [{"id": number, "name": name} for number, name in classes],
-        }
-        atomic_write(path, json.dumps(tree, ensure_ascii=False))
+        annotations: list[CocoAnnotation] = [
+            {**row, "id": number} for number, row in enumerate(chain.from_iterable(self.annotations), start=1)
+        ]
+        info = {"description": "pseudo-labels of a training, not made by people", "rounds": self.rounds}
+        write_labels(path, dataset, range(dataset.labelled, len(dataset)), annotations, info)
 
     def state_dict(self) -> dict[str, Any]:
         """For a checkpoint."""

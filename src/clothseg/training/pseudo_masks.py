@@ -6,7 +6,6 @@ al., Simple Does It (CVPR 2017), where GrabCut makes masks of boxes for a traini
 (CVPR 2023), where an EMA of the weights draws them and the boxes judge them.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -16,7 +15,6 @@ from numpy.typing import NDArray
 
 from clothseg.config import BoxLabelSettings, Config
 from clothseg.dataset import CocoLikeDataset
-from clothseg.files import atomic_write
 from clothseg.garments import soft_mask
 from clothseg.garments.matting import move_edge
 from clothseg.garments.refined import COARSE_SIDE
@@ -37,7 +35,7 @@ from clothseg.runs import RunFolder
 from clothseg.training.ema import EmaWeights
 from clothseg.training.examples import Examples
 from clothseg.training.run_log import RunLog
-from clothseg.training.teacher import ask_teacher
+from clothseg.training.teacher import ask_teacher, write_labels
 
 SAME_OBJECT = 0.6
 """Box IoU from which a detection of the same class is the labelled object."""
@@ -134,29 +132,19 @@ class PseudoMasks:
 
     def write(self, run: RunFolder, epoch: int) -> None:
         """Writes the photos with such objects as a COCO file, in which drawn masks have `drawn` 1."""
-        entries = [(self.dataset.images[position], self.drawn.get(position, {})) for position in sorted(self.labels)]
-        tree = {
-            "info": {
-                "description": "masks that a training drew in boxes, not made by people",
-                "epoch": epoch,
-                "boxes": self.boxes,
-                "masks": sum(map(len, self.drawn.values())),
-            },
-            "images": [
-                {"id": entry.id, "file_name": str(entry.path.absolute()), "height": entry.height, "width": entry.width}
-                for entry, _ in entries
-            ],
-            "annotations": [
-                {**row, "drawn": int(number in drawn)}
-                for entry, drawn in entries
-                for number, row in enumerate(entry.annotations)
-            ],
-            "categories": [
-                {"id": self.dataset.source_class_id(number), "name": name}
-                for number, name in enumerate(self.dataset.classes, start=1)
-            ],
+        positions = sorted(self.labels)
+        annotations: list[CocoAnnotation] = [
+            {**row, "drawn": int(number in self.drawn.get(position, {}))}  # type: ignore[typeddict-unknown-key]
+            for position in positions
+            for number, row in enumerate(self.dataset.images[position].annotations)
+        ]
+        info = {
+            "description": "masks that a training drew in boxes, not made by people",
+            "epoch": epoch,
+            "boxes": self.boxes,
+            "masks": sum(map(len, self.drawn.values())),
         }
-        atomic_write(run.pseudo_masks, json.dumps(tree, ensure_ascii=False))
+        write_labels(run.pseudo_masks, self.dataset, positions, annotations, info)
 
     def describe(self) -> str:
         """What the teacher drew last, for people."""

@@ -1,12 +1,15 @@
-"""Asking the teacher: the EMA of the weights looks at photos, unchanged, and finds what the student then learns."""
+"""The teacher: the EMA of the weights looks at photos, unchanged, and finds what the student then learns."""
 
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
 
 from clothseg.dataset import CocoLikeDataset, read_ahead
 from clothseg.distributed import single_process
 from clothseg.errors import DataError, PhotoError
-from clothseg.instances import Instances
+from clothseg.files import atomic_write
+from clothseg.instances import CocoAnnotation, Instances
 from clothseg.networks import to_tensor
 from clothseg.photos import RgbImage
 from clothseg.training.ema import EmaWeights
@@ -53,3 +56,27 @@ def ask_teacher(
                 here.append(use(position, photo, network.detect([to_tensor(photo)])[0]))
     network.train(training)
     return distributed.gather(here)
+
+
+def write_labels(
+    path: Path,
+    dataset: CocoLikeDataset,
+    positions: Iterable[int],
+    annotations: Iterable[CocoAnnotation],
+    info: Mapping[str, Any],
+) -> None:
+    """Writes labels of a teacher as a COCO file of the photos at `positions` of `dataset`."""
+    entries = [dataset.images[position] for position in positions]
+    tree = {
+        "info": info,
+        "images": [
+            {"id": entry.id, "file_name": str(entry.path.absolute()), "height": entry.height, "width": entry.width}
+            for entry in entries
+        ],
+        "annotations": list(annotations),
+        "categories": [
+            {"id": dataset.source_class_id(number), "name": name}
+            for number, name in enumerate(dataset.classes, start=1)
+        ],
+    }
+    atomic_write(path, json.dumps(tree, ensure_ascii=False))
