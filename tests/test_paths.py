@@ -74,6 +74,9 @@ def test_supervisely_is_known_by_its_folders(tmp_path: Path) -> None:
         ("a.mp4", "", PathKind.VIDEO),
         ("export.zip", "", PathKind.ARCHIVE),
         ("notes", "", PathKind.FILE),
+        ("photos.txt", "a.jpg\nb.jpg\n", PathKind.TABLE),
+        ("labels.csv", "photo,class\na.jpg,Suit\n", PathKind.TABLE),
+        ("labels.txt", ' {"images": []', PathKind.FILE),
     ],
 )
 def test_a_file_is_known_by_its_name_and_start(name: str, text: str, kind: PathKind, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ _ANNOTATIONS_DEPTH = 2  # of annotations/train.json and train/_annotations.coco.
 _SNIFFED = 8  # files of a kind that are opened
 _START = 4096  # bytes that are read of each
 _WEIGHTS = frozenset({".safetensors", ".pth", ".pt", ".pkl", ".h5", ".hdf5", ".bin", ".ckpt", ".onnx"})
+_TABLES = frozenset({".txt", ".csv", ".tsv", ".parquet", ".xlsx"})
 _ARCHIVES = frozenset({".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"})
 _MASK_FOLDERS = frozenset({"mask", "masks", "segmentation", "segmentations", "labelmaps", "annotations", "labels"})
 _DATUMARO = re.compile(rb'"categories"\s*:\s*\{')  # in COCO it is a list
@@ -53,6 +54,7 @@ class PathKind(StrEnum):
     RESULTS = "a COCO results file"
     WEIGHTS = "a weights file"
     ARCHIVE = "an archive"
+    TABLE = "a list or table"
     FILE = "a file of another kind"
 
 
@@ -256,6 +258,8 @@ def _classify_file(path: Path) -> PathKind:
     start = _start(path)
     if suffix == ".xml":
         return _classify_xml(start)
+    if suffix in _TABLES and not start.lstrip().startswith((b"{", b"[")):
+        return PathKind.TABLE
     return _classify_json(start) if suffix == ".json" else PathKind.FILE
 
 
