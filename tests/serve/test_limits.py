@@ -75,6 +75,13 @@ def test_a_body_without_a_length_is_counted_while_it_arrives(start: Start) -> No
     assert client.post("/predict", content=iter([whole[:1000], whole[1000:]])).status_code == 200
 
 
+def test_a_broken_form_is_answered_and_not_printed(client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    headers = {"content-type": "multipart/form-data; boundary=x"}
+    answer = client.post("/predict", content=b"no form at all", headers=headers)
+    assert answer.status_code == 400 and answer.json()["error"]
+    assert not caplog.records
+
+
 def test_a_form_has_few_parts(client: Client) -> None:
     many = [("photo", (f"{n}.jpg", picture())) for n in range(3)]
     assert client.post("/predict", files=many).status_code == 400

@@ -1,6 +1,7 @@
 """Reads what a request sends, in memory and within limits: raw bytes, or the parts of a form."""
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from clothseg.serve.limits import MEGABYTE, RequestError
 if TYPE_CHECKING:
     from clothseg.serve.limits import Limits
 
+logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it warns of forms that are answered with 400
 _DRAIN_SECONDS = 5.0
 _FORM_EXTRA = 64 * 1024
 """Bytes that a form may have beside its files."""
