@@ -19,7 +19,7 @@ from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
 from clothseg.dataset.photo_search import find_photos
 from clothseg.garments import replace_files, write_cutouts
-from clothseg.instances import Instances, PixelMasks
+from clothseg.instances import Instances, PixelMasks, mask_iou
 from clothseg.models import Model
 from clothseg.networks import build_network, to_tensor
 from clothseg.networks.mask_rcnn.conventions import CONVENTIONS
@@ -131,6 +131,15 @@ def test_a_run_is_used_on_both_devices(run: Path, photos: Photos, pretend: torch
     assert [f.boxes.device for f in found] == [CPU, CPU]  # detections come to the processor
     torch.testing.assert_close(found[1].boxes.cpu(), found[0].boxes, rtol=1e-4, atol=1e-2)
     assert read_history(RunFolder(run).history)
+
+
+def test_edges_move_on_both_devices(run: Path, photos: Photos, pretend: torch.device) -> None:
+    photo = photos[1].load_image(0)
+    moved = ["inference.refine_edges=true"]
+    found = [Model.load(run, device=place, overrides=moved).predict(photo) for place in (CPU, pretend)]
+    assert len(found[0]) == len(found[1]) > 0
+    for mine, other in zip(*(one.masks.rle() for one in found), strict=True):
+        assert mask_iou([mine], [other])[0, 0] > 0.9
 
 
 def test_evaluation_cutouts_compositions_and_files(

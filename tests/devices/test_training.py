@@ -1,5 +1,6 @@
 """Trainings on a device that refuses tensors of the CPU: their values are those of the CPU."""
 
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -11,8 +12,10 @@ from torch import Tensor
 
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
+from clothseg.instances import CocoAnnotation
 from clothseg.networks import build_network
 from clothseg.runs import RunFolder
+from clothseg.training import pseudo_masks
 from clothseg.training.overfit import overfit_one_image
 from clothseg.training.run_log import RunLog
 from clothseg.training.trainer import Trainer
@@ -73,6 +76,26 @@ def test_a_training_is_that_of_the_cpu(
     for mine, other in zip(*rows, strict=True):
         for column in mine.keys() - {"seconds"}:
             assert other[column] == pytest.approx(mine[column], rel=5e-3, abs=1e-5), column
+
+
+def test_a_teacher_draws_masks_in_boxes(
+    small: list[str], photos: Photos, tmp_path: Path, pretend: torch.device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every detection counts as the object, because a random network finds nothing in its place."""
+    monkeypatch.setattr(pseudo_masks, "SAME_OBJECT", 0.0)
+    settings = ["train.ema_decay=0.5", "box_labels.iou_threshold=0", "box_labels.mask_score_threshold=0"]
+    config = Config.load("demo", [*small, *settings, "inference.score_threshold=0"])
+    train, val = photos
+    boxes = train.only([entry.id for entry in train.images])
+    for position, entry in enumerate(train.images):
+        rows: list[CocoAnnotation] = [{**row, "segmentation": [], "iscrowd": 0} for row in entry.annotations]
+        boxes.images[position] = replace(entry, annotations=rows)
+    trainer = make_trainer(config, (boxes, val), tmp_path, pretend_fabric())
+    assert trainer.pseudo_masks is not None and trainer.ema is not None
+    trainer.pseudo_masks.use(trainer.pseudo_masks.draw(trainer.ema))
+    assert sum(map(len, trainer.pseudo_masks.drawn.values())) > 0
+    trainer.advance()
+    assert trainer.state.step == 1
 
 
 @pytest.mark.parametrize(
