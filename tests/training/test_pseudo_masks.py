@@ -68,13 +68,23 @@ def test_the_edge_moves_to_that_of_the_object(grow: float, photo: NDArray[np.uin
     assert iou(ellipse(), decode(mask)) > 0.95
 
 
-def test_the_mask_stays_in_the_box(photo: NDArray[np.uint8]) -> None:
+@pytest.mark.parametrize("box", [(34.0, 44.0, 53.0, 73.0), (26.0, 37.0, 66.0, 88.0), (30.4, 40.4, 60.2, 80.3)])
+def test_the_labelled_box_is_that_of_the_mask(box: tuple[float, float, float, float], photo: NDArray[np.uint8]) -> None:
+    """What is outside is cut off, and a mask that does not reach the sides is stretched."""
     flat = np.full_like(photo, 90)  # nothing to follow, so the mask stays as it is
-    box = (34.0, 44.0, 53.0, 73.0)
     mask = mask_in_box(detected(ellipse()), box, flat, GOOD)
     assert mask is not None
     x, y, width, height = tight_box(mask)
-    assert (x, y) == (34, 44) and (x + width, y + height) == (87, 117)
+    assert (x, y, x + width, y + height) == tuple(round(v) for v in (*box[:2], box[0] + box[2], box[1] + box[3]))
+
+
+def test_a_box_beyond_the_photo_is_cut() -> None:
+    """Of an object at the corner a quarter is on the photo."""
+    ys, xs = np.mgrid[:HEIGHT, :WIDTH]
+    corner = np.asarray((xs / 40.0) ** 2 + (ys / 50.0) ** 2 <= 1, dtype=np.bool_)
+    flat = np.full((HEIGHT, WIDTH, 3), 90, dtype=np.uint8)
+    mask = mask_in_box(detected(corner), (-5.0, -8.0, 46.0, 59.0), flat, GOOD)
+    assert mask is not None and tight_box(mask) == (0, 0, 41, 51)
 
 
 def test_a_mask_that_does_not_fill_the_box_is_not_learned(photo: NDArray[np.uint8]) -> None:

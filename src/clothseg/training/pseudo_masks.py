@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -173,21 +174,25 @@ def mask_in_box(found: Instances, box: XywhBox, photo: RgbImage, settings: BoxLa
     if soft is None or float(soft.values[soft.values > 0.5].mean()) < settings.mask_score_threshold:
         return None
     moved = move_edge(photo[soft.rows, soft.columns], soft, coarse_side=COARSE_SIDE)
+    x, y, width, height = box
+    part = np.s_[max(round(y), 0) : max(round(y + height), 0), max(round(x), 0) : max(round(x + width), 0)]
     for values in (moved, soft.values):
         mask = np.zeros(photo.shape[:2], dtype=np.bool_)
         mask[soft.rows, soft.columns] = values > 0.5
-        rle = encode(_inside(mask, box))
-        if mask_area(rle) and box_iou(box, tight_box(rle)) >= settings.iou_threshold:
-            return rle
+        inside = mask[part].copy()
+        _, _, across, down = tight_box(encode(inside)) if inside.any() else (0, 0, 0, 0)
+        if across * down and across * down >= settings.iou_threshold * inside.size:
+            mask[:] = False
+            mask[part] = _filling(inside)
+            return encode(mask)
     return None
 
 
-def _inside(mask: NDArray[np.bool_], box: XywhBox) -> NDArray[np.bool_]:
-    """The part of a mask in a box."""
-    left, top, right, bottom = (max(round(side), 0) for side in (box[0], box[1], box[0] + box[2], box[1] + box[3]))
-    part = np.zeros_like(mask)
-    part[top:bottom, left:right] = mask[top:bottom, left:right]
-    return part
+def _filling(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """A mask in its box, stretched until it touches all sides: the labelled box stays the box of the object."""
+    rows, columns = (np.flatnonzero(inside.any(axis=axis)) for axis in (1, 0))
+    tight = inside[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.uint8)
+    return np.asarray(cv2.resize(tight, inside.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0, dtype=np.bool_)
 
 
 def _with_mask(row: CocoAnnotation, mask: Rle | None) -> CocoAnnotation:
