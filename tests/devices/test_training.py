@@ -83,8 +83,9 @@ def test_a_teacher_draws_masks_in_boxes(
 ) -> None:
     """Every detection counts as the object, because a random network finds nothing in its place."""
     monkeypatch.setattr(pseudo_masks, "SAME_OBJECT", 0.0)
-    settings = ["train.ema_decay=0.5", "box_labels.iou_threshold=0", "box_labels.mask_score_threshold=0"]
-    config = Config.load("demo", [*small, *settings, "inference.score_threshold=0"])
+    settings = ["train.ema_decay=0.5", "inference.score_threshold=0"]
+    settings += [f"box_labels.{one}" for one in ("pseudo_masks=true", "iou_threshold=0", "mask_score_threshold=0")]
+    config = Config.load("demo", [*small, *settings])
     train, val = photos
     boxes = train.only([entry.id for entry in train.images])
     for position, entry in enumerate(train.images):

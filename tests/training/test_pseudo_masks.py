@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from clothseg.config import BoxLabelSettings, Config
 from clothseg.dataset import CocoLikeDataset
-from clothseg.errors import InterruptedRun
+from clothseg.errors import ConfigError, InterruptedRun
 from clothseg.instances import Instances, PixelMasks, Rle, box_iou, decode, from_box, is_box_only, tight_box
 from clothseg.models import MaskRCNN
 from clothseg.runs import RunFolder
@@ -21,7 +21,13 @@ from clothseg.training.pseudo_masks import PseudoMasks, mask_in_box
 from .conftest import CLASSES, TINY, Photos, interrupt, load, make_trainer
 from .test_fit import assert_same_runs
 
-SETTINGS = [*TINY, "train.ema_decay=0.5", "box_labels.burn_in=0.34", "box_labels.relabel_every=1"]
+SETTINGS = [
+    *TINY,
+    "train.ema_decay=0.5",
+    "box_labels.pseudo_masks=true",
+    "box_labels.burn_in=0.34",
+    "box_labels.relabel_every=1",
+]
 GOOD = BoxLabelSettings(iou_threshold=0.8, mask_score_threshold=0.8)
 HEIGHT, WIDTH = 160, 120
 BOX = (30.0, 40.0, 61.0, 81.0)
@@ -180,12 +186,23 @@ def test_without_a_good_mask_a_box_stays_a_box(photos: Photos, tmp_path: Path) -
     assert all(row["train_mask"] == 0 for row in read_history(tmp_path / "run" / "history.csv"))
 
 
-@pytest.mark.parametrize("setting", ["box_labels.pseudo_masks=false", "train.ema_decay=0"])
-def test_nothing_is_drawn_if_it_is_off_or_nothing_could_draw(setting: str, photos: Photos, tmp_path: Path) -> None:
-    config = Config.load("demo", [*SETTINGS, setting])
+def test_nothing_is_drawn_if_nobody_asks(photos: Photos, tmp_path: Path) -> None:
+    config = Config.load("demo", [setting for setting in SETTINGS if "pseudo_masks" not in setting])
     trainer = make_trainer(config, without_masks(photos), tmp_path)
     assert trainer.pseudo_masks is None
     trainer.pool.close()
+
+
+def test_masks_need_a_teacher() -> None:
+    with pytest.raises(ConfigError, match=r"box_labels\.pseudo_masks.*train\.ema_decay"):
+        Config.load("demo", [*SETTINGS, "train.ema_decay=0"])
+
+
+def test_where_every_object_has_a_mask_the_log_says_so(photos: Photos, tmp_path: Path) -> None:
+    fit(photos, tmp_path / "run")
+    run = RunFolder(tmp_path / "run")
+    assert "every object has a mask, so none is drawn" in run.log.read_text()
+    assert not run.pseudo_masks.exists()
 
 
 def test_a_photo_that_vanishes_has_no_masks(photos: Photos, tmp_path: Path, fills_boxes: None) -> None:

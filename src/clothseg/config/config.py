@@ -65,6 +65,15 @@ class Config(Section):
             raise ValueError(f"train.monitor is {self.train.monitor!r}, but must be one of {', '.join(known)}")
         return self
 
+    @model_validator(mode="after")
+    def _masks_need_a_teacher(self) -> Self:
+        if self.box_labels.pseudo_masks and not self.train.ema_decay:
+            raise ValueError(
+                "box_labels.pseudo_masks: the masks are drawn by the average of the weights; set train.ema_decay too, "
+                "such as 0.99"
+            )
+        return self
+
     @classmethod
     def for_network(cls, name: str | None = None) -> "Config":
         """The default settings of a network, with an input that suits it; of Mask R-CNN without a name."""

@@ -45,7 +45,7 @@ class UnlabelledSettings(TeacherSettings):
 class BoxLabelSettings(TeacherSettings):
     """Objects that are labelled with a box and no mask."""
 
-    pseudo_masks: bool = True
-    """Learn masks that the teacher draws for them, if the training has an EMA; else they teach only class and box."""
-    iou_threshold: Fraction = 0.8
+    pseudo_masks: bool = False
+    """Learn masks that the teacher draws for them; else they teach only class and box."""
+    iou_threshold: Fraction = 0.85
     """Lowest IoU of the box around such a mask with the labelled box."""

@@ -62,8 +62,8 @@ class PseudoMasks:
 
     @classmethod
     def of(cls, dataset: CocoLikeDataset, config: Config, examples: Examples) -> "PseudoMasks | None":
-        """For the labelled photos of `dataset`; None if no mask is to be drawn, or nothing could draw it."""
-        if not draws_masks(config):
+        """For the labelled photos of `dataset`; None if no mask is to be drawn."""
+        if not config.box_labels.pseudo_masks:
             return None
         entries = enumerate(dataset.images[: dataset.labelled])
         labels = {n: entry.annotations for n, entry in entries if any(map(is_box_only, entry.annotations))}
@@ -151,11 +151,6 @@ class PseudoMasks:
         """What the teacher drew last, for people."""
         masks = sum(map(len, self.drawn.values()))
         return f"the teacher drew masks for {masks} of the {self.boxes} objects with only a box"
-
-
-def draws_masks(config: Config) -> bool:
-    """Whether masks are drawn for objects that have only a box: that takes an EMA."""
-    return config.box_labels.pseudo_masks and config.train.ema_decay > 0
 
 
 def mask_in_box(found: Instances, box: XywhBox, photo: RgbImage, settings: BoxLabelSettings) -> Rle | None:

@@ -21,7 +21,6 @@ from clothseg.loading import WorkerPool
 from clothseg.networks import Network, build_network, input_transform
 from clothseg.training.memory.device import resident, shares_main_memory
 from clothseg.training.memory.tensors import LiveBytes
-from clothseg.training.pseudo_masks import draws_masks
 from clothseg.training.schedule import make_optimizer
 
 FIRST_USE = 130_000_000
@@ -239,7 +238,7 @@ def forecast_memory(
     """
     there = sum(tensor.nbytes for tensor in network.state_dict().values()) if network else 0
     libraries = max(0, resident() - there)
-    learned = _with_masks_for_boxes(train) if draws_masks(config) else train
+    learned = _with_masks_for_boxes(train) if config.box_labels.pseudo_masks else train
     needs = photo_needs(learned, config), photo_needs(val, config)
     return forecast(config, len(train.classes), *needs, device, libraries)
 
