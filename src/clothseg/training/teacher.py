@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset, read_ahead
+from clothseg.dataset.unlabelled import UnlabelledPhotos, with_unlabelled
 from clothseg.distributed import single_process
 from clothseg.errors import DataError, PhotoError
 from clothseg.files import atomic_write
@@ -16,6 +18,13 @@ from clothseg.training.ema import EmaWeights
 from clothseg.training.examples import Examples
 
 T = TypeVar("T")
+
+
+def photos_to_learn(train: CocoLikeDataset, unlabelled: UnlabelledPhotos | None, config: Config) -> CocoLikeDataset:
+    """The labelled photos, and after them those without labels; a copy if a teacher may change labels."""
+    if unlabelled is None and not config.box_labels.pseudo_masks:
+        return train
+    return with_unlabelled(train, unlabelled.photos if unlabelled else ())
 
 
 def ask_teacher(

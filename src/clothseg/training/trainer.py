@@ -12,7 +12,7 @@ from lightning_fabric import Fabric
 
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset, Sampler, repeat_factors
-from clothseg.dataset.unlabelled import UnlabelledPhotos, with_unlabelled
+from clothseg.dataset.unlabelled import UnlabelledPhotos
 from clothseg.devices import resolve_precision
 from clothseg.distributed import DistributedContext, launch, local_world_size
 from clothseg.errors import ClothsegError, RunError, SpoiledRun, is_out_of_memory
@@ -40,6 +40,7 @@ from clothseg.training.schedule import (
 )
 from clothseg.training.self_training import SelfTraining
 from clothseg.training.step import training_step
+from clothseg.training.teacher import photos_to_learn
 from clothseg.training.validation import Validator, epoch_messages, should_stop, unread_message
 from clothseg.training.waiting import WaitingTime
 
@@ -76,7 +77,7 @@ class Trainer:
         network.to(self.fabric.device)  # before anything is made of its weights
         world_size = self.distributed.world_size
         batch_size = batch_per_rank(config, world_size) * world_size
-        learned = with_unlabelled(train, unlabelled.photos if unlabelled else ())  # a copy, which a teacher may label
+        learned = photos_to_learn(train, unlabelled, config)
         repeats = repeat_factors(train, settings.repeat_threshold, settings.empty_share)
         self.sampler = Sampler(len(train), batch_size, config.augment.fixed_views, settings.seed, repeats)
         self.pool = WorkerPool.for_training(settings, self.fabric.device, local_world_size(world_size))
@@ -85,8 +86,7 @@ class Trainer:
         self.self_training = SelfTraining(learned, config, self.sampler, self.examples, repeats) if unlabelled else None
         self.pseudo_masks = PseudoMasks.of(learned, config, self.examples)
         val_examples = Examples(network, val, config, augmented=False, pool=self.pool)
-        # Fabric itself casts only in the wrapper of several processes.
-        self.examples.autocast = val_examples.autocast = self.fabric.autocast
+        self.examples.autocast = val_examples.autocast = self.fabric.autocast  # Fabric casts only for several processes
         budget = settings.image_cache_mb * 1_000_000
         self.cached_photos = 0 if self.examples.fixed else learned.cache_images(budget, shared=self.pool.processes)
         self.waiting = WaitingTime(self.examples.queue)
