@@ -17,7 +17,6 @@ from clothseg.devices import AUTO, float32_products, has_tf32, resolve_device
 from clothseg.distributed import launch
 from clothseg.errors import ConfigError, RunError
 from clothseg.evaluation.results import detections
-from clothseg.garments.refined import refine_edges
 from clothseg.instances import Calibration, CocoResult, Instances, Selection, class_number
 from clothseg.instances.class_names import wrong_class_names
 from clothseg.networks import Network, build_network, to_photo, to_tensor
@@ -207,6 +206,8 @@ class Model:
             detected = network.detect(images)
         found = [select(self.calibration(one) if self.calibration else one) for one in detected]
         if self.config.inference.refine_edges:
+            from clothseg.garments.refined import refine_edges  # noqa: PLC0415 - most networks do without it
+
             found = [refine_edges(to_photo(image), one) for image, one in zip(images, found, strict=True)]
         return found
 

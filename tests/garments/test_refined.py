@@ -7,7 +7,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from clothseg.garments.refined import LEAST_IOU, refine_edges
+from clothseg.garments.refined import IOU_THRESHOLD, refine_edges
 from clothseg.instances import ArrayInstances, BoxArrayMasks, BoxMasks, Instances, to_array
 from clothseg.instances.refined_masks import RefinedArrayMasks, RefinedMasks
 
@@ -82,7 +82,7 @@ def test_a_low_score_leaves_a_mask_as_it_is(photo: NDArray[np.uint8]) -> None:
 def test_a_new_mask_that_agrees_little_with_the_network_is_not_taken(photo: NDArray[np.uint8]) -> None:
     before = found([0.9], inset=8)  # a square that covers a sixth of the disc's box
     pixels = before.masks.pixels()[0].numpy()
-    assert iou(pixels, disc(50)) < LEAST_IOU
+    assert iou(pixels, disc(50)) < IOU_THRESHOLD
     assert torch.equal(refine_edges(photo, before).masks.pixels(), before.masks.pixels())
 
 

@@ -17,9 +17,9 @@ if TYPE_CHECKING:  # they need torch
 Found = TypeVar("Found", "Instances", ArrayInstances)
 Crop = tuple[slice, slice, NDArray[np.bool_]]
 
-LEAST_SCORE = 0.2
+SCORE_THRESHOLD = 0.2
 """Masks of detections with a lower score stay as they are."""
-LEAST_IOU = 0.8
+IOU_THRESHOLD = 0.8
 """A new mask that agrees less with the network's is a guess, and is not taken."""
 COARSE_SIDE = 160
 """Larger masks (`SoftMask.side`, pixels) are cut on a coarser grid. Twice as many bring nothing: docs/figures.md."""
@@ -33,7 +33,7 @@ def refine_edges(photo: RgbImage, found: Found) -> Found:
         found: on this photo.
     """
     scores = found.scores.tolist()
-    crops = [_refined(photo, found.masks, n, score >= LEAST_SCORE) for n, score in enumerate(scores)]
+    crops = [_refined(photo, found.masks, n, score >= SCORE_THRESHOLD) for n, score in enumerate(scores)]
     masks = found.masks
     if isinstance(masks, ArrayMasks):
         return replace(found, masks=RefinedArrayMasks(masks.boxes(), masks.size, masks, crops))
@@ -52,7 +52,7 @@ def _refined(photo: RgbImage, masks: "Masks | ArrayMasks", position: int, may_mo
     after = before
     if may_move:
         moved = move_edge(photo[soft.rows, soft.columns], soft, coarse_side=COARSE_SIDE) > 0.5
-        if (moved & before).sum() >= LEAST_IOU * (moved | before).sum():
+        if (moved & before).sum() >= IOU_THRESHOLD * (moved | before).sum():
             after = moved
     return _tight(soft.rows.start, soft.columns.start, np.asarray(after, dtype=np.bool_))
 

@@ -58,7 +58,7 @@ def summarize_run(
     }
     texts = [f"{name:<9}{text}" for name, text in lines.items()]
     if config.box_labels.pseudo_masks and not boxes:
-        texts.append("advice   box_labels.pseudo_masks: every object has a mask, so none is drawn")
+        texts.append(f"{'advice':<9}box_labels.pseudo_masks: every object has a mask, so none is drawn")
     if advice := advise_empty_photos(train):
         texts.append(f"{'advice':<9}{advice}")
     for data in (train, val) if val.source != train.source else (train,):
