@@ -67,3 +67,29 @@ def test_a_gap_that_the_network_doubts_opens_and_one_that_looks_like_the_garment
     truth[90:110, 80:120] = False
     cut = cut_regions(photo, certainty)
     assert np.count_nonzero(cut != truth) < 0.01 * np.count_nonzero(truth)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 7), (7, 1), (2, 2), (9, 13)])
+def test_borders_cost_what_a_loop_over_all_pairs_of_pixels_says(size: tuple[int, int]) -> None:
+    rng = np.random.default_rng(size[0] * 100 + size[1])
+    found = rng.integers(0, min(6, size[0] * size[1]), size)
+    numbers = np.unique(found, return_inverse=True)[1].reshape(size).astype(np.int32)
+    lab = rng.integers(0, 256, (*size, 3)).astype(np.uint8)
+    pairs = [
+        ((y, x), (y + down, x + across), (down * down + across * across) ** -0.5)
+        for y, x in itertools.product(*map(range, size))
+        for down, across in ((0, 1), (1, 0), (1, 1), (1, -1))
+        if y + down < size[0] and 0 <= x + across < size[1]
+    ]
+    change = {pair[:2]: float(((lab[pair[0]].astype(float) - lab[pair[1]]) ** 2).sum()) for pair in pairs}
+    usual = 2 * np.mean(list(change.values())) + 1e-6 if pairs else 1.0
+    expected: dict[tuple[int, int], float] = {}
+    for here, there, length in pairs:
+        one, other = sorted((int(numbers[here]), int(numbers[there])))
+        if one != other:
+            apart = ((lab[numbers == one].mean(axis=0) - lab[numbers == other].mean(axis=0)) ** 2).sum()
+            cost = length * (np.exp(-change[here, there] / usual) + np.exp(-apart / (2 * regions.MEAN_CHANGE**2)))
+            expected[one, other] = expected.get((one, other), 0.0) + regions.EDGE_WEIGHT / 2 * cost
+    borders = regions.find_borders(numbers, lab)
+    answer = dict(zip(zip(borders.one.tolist(), borders.other.tolist(), strict=True), borders.cost, strict=True))
+    assert answer == pytest.approx(expected)

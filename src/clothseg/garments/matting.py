@@ -145,7 +145,7 @@ def _contrast(colours: RgbImage, mask: NDArray[np.bool_]) -> float:
     """The mean change of colours (0..255) across the edge of a mask. 0 without an edge."""
     inside = mask.astype(np.uint8)
     edge = inside != cv2.erode(inside, np.ones((3, 3), np.uint8))
-    change = cv2.morphologyEx(colours, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)).mean(axis=-1)
+    change = cv2.morphologyEx(colours, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
     return float(change[edge].mean()) if edge.any() else 0.0
 
 

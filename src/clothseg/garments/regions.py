@@ -31,8 +31,8 @@ _BINS = 32
 """Colours are counted in so many bins for each channel of Lab."""
 _UNSEEN = 1e-5
 """The share of a colour that was never seen."""
-_EDGE_WEIGHT = 15.0
-_MEAN_CHANGE = 9.0
+EDGE_WEIGHT = 15.0
+MEAN_CHANGE = 9.0
 """Regions whose mean colours differ by much more than this (Lab, 0..255) are separated without cost."""
 _SMOOTHING = 5
 """Side of the windows, in pixels, of a median that makes ragged borders of regions smooth."""
@@ -63,11 +63,12 @@ def cut_regions(colours: RgbImage, certainty: Plane) -> NDArray[np.bool_]:
     """
     lab = np.asarray(cv2.cvtColor(colours, cv2.COLOR_RGB2LAB), dtype=np.uint8)
     regions = find_regions(colours)
-    borders = _borders(regions, lab)
+    borders = find_borders(regions, lab)
     mask_odds = _MASK_WEIGHT * _log_odds(certainty)
+    bins = _colour_bins(lab)
     belief, inside = certainty, certainty > 0.5
     for _ in range(_ROUNDS):
-        odds = mask_odds + _COLOUR_WEIGHT * _colour_odds(lab, belief)
+        odds = mask_odds + _COLOUR_WEIGHT * _colour_odds(bins, belief)
         cut = minimum_cut(np.bincount(regions.ravel(), weights=odds.ravel()).astype(np.float64), borders)[regions]
         if not cut.any():
             break
@@ -94,13 +95,15 @@ def find_regions(colours: RgbImage) -> Numbers:
     numbers = np.asarray(cv2.watershed(framed, numbers), dtype=np.int32)[1:-1, 1:-1]
     while (open_ := numbers <= 0).any():  # lines between regions: each pixel joins the neighbour of the nearest colour
         numbers = _join_nearest(numbers, colours.astype(np.int32), open_)
-    return np.unique(numbers, return_inverse=True)[1].reshape(numbers.shape).astype(np.int32)
+    used = np.bincount(numbers.ravel()) > 0
+    return (np.cumsum(used, dtype=np.int32) - 1)[numbers]
 
 
 def _evenest(colours: RgbImage) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Row and column of the pixel with the smallest change of colour, in each square of a grid."""
     smooth = cv2.GaussianBlur(colours, (3, 3), 0)
-    change = cv2.morphologyEx(smooth, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)).max(axis=2)
+    change = cv2.morphologyEx(smooth, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
+    change = np.maximum(np.maximum(change[..., 0], change[..., 1]), change[..., 2])
     height, width = change.shape
     tall, wide = min(_CELL, height), min(_CELL, width)
     down, across = height // tall, width // wide
@@ -118,12 +121,12 @@ def _join_nearest(numbers: Numbers, colours: Numbers, open_: NDArray[np.bool_]) 
     ys, xs = np.nonzero(open_)
     here = (ys + 1) * width + xs + 1
     joined, best = numbers[ys, xs], np.full(len(here), np.iinfo(np.int32).max)
-    own = colours_around[here]
+    own = colours_around.take(here, axis=0)
     for y, x in _NEIGHBOURS:
         near = here + (y - 1) * width + x - 1
-        difference = _squares(colours_around[near] - own)
-        better = (flat[near] > 0) & (difference < best)
-        best[better], joined[better] = difference[better], flat[near][better]
+        difference, number = _squares(colours_around.take(near, axis=0) - own), flat.take(near)
+        better = (number > 0) & (difference < best)
+        best[better], joined[better] = difference[better], number[better]
     answer = numbers.copy()
     answer[ys, xs] = joined
     return answer
@@ -134,59 +137,72 @@ def _squares(differences: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(np.einsum("...k,...k->...", differences, differences))
 
 
-def _borders(regions: Numbers, lab: RgbImage) -> Borders:
+def find_borders(regions: Numbers, lab: RgbImage) -> Borders:
     """The borders of all regions. Two terms have equal weight: the change of colour from pixel to pixel, relative to
     the mean change on the crop, and the difference of the regions' mean colours.
     """
-    colours = lab.astype(np.float32)
+    from scipy.sparse import csr_array  # noqa: PLC0415 - SciPy takes long to import; most commands do not need it
+
     count = int(regions.max()) + 1
     total, pixels = 0.0, 0
-    keys, lengths, changes = [], [], []
-    for near, far, step in (
-        (np.s_[:, :-1], np.s_[:, 1:], 1.0),
-        (np.s_[:-1], np.s_[1:], 1.0),
-        (np.s_[:-1, :-1], np.s_[1:, 1:], 0.5**0.5),
-        (np.s_[:-1, 1:], np.s_[1:, :-1], 0.5**0.5),
+    lows, highs, lengths, changes = [], [], [], []
+    width = regions.shape[1] + 1
+    flat = np.pad(regions, ((0, 0), (0, 1)), constant_values=-1).ravel()  # -1 between the end of a row and the next
+    colours = np.pad(lab, ((0, 0), (0, 1), (0, 0))).reshape(-1, 3).astype(np.int32)
+    for near, far, away, step in (
+        (np.s_[:, :-1], np.s_[:, 1:], 1, 1.0),
+        (np.s_[:-1], np.s_[1:], width, 1.0),
+        (np.s_[:-1, :-1], np.s_[1:, 1:], width + 1, 0.5**0.5),
+        (np.s_[:-1, 1:], np.s_[1:, :-1], width - 1, 0.5**0.5),
     ):
-        one, other, change = regions[near], regions[far], _squares(colours[near] - colours[far])
-        total, pixels = total + float(change.sum(dtype=np.float64)), pixels + change.size
-        border = one != other
-        first, second = one[border].astype(np.int64), other[border].astype(np.int64)
-        keys.append(np.minimum(first, second) * count + np.maximum(first, second))
-        changes.append(change[border])
-        lengths.append(np.full(len(first), step))
+        if lab[near].size:
+            total, pixels = total + cv2.norm(lab[near], lab[far], cv2.NORM_L2SQR), pixels + lab[near].size // 3
+        here = np.flatnonzero(flat[:-away] != flat[away:])
+        one, other = flat.take(here), flat.take(here + away)
+        inside = (one >= 0) & (other >= 0)
+        here, one, other = here[inside], one[inside], other[inside]
+        lows.append(np.minimum(one, other))
+        highs.append(np.maximum(one, other))
+        changes.append(_squares(colours.take(here, axis=0) - colours.take(here + away, axis=0)))
+        lengths.append(np.full(len(here), step))
     usual = 2 * total / pixels + 1e-6 if pixels else 1.0
+    ends = np.concatenate(lows), np.concatenate(highs)
     length, change = np.concatenate(lengths), np.concatenate(changes)
-    pairs, place = np.unique(np.concatenate(keys), return_inverse=True)
-    low, high = pairs // count, pairs % count
-    local = np.bincount(place, weights=length * np.exp(-change / usual), minlength=len(pairs))
-    whole = np.bincount(place, weights=length, minlength=len(pairs))
-    means = _means(regions, colours)
+    whole = csr_array((length, ends), shape=(count, count))
+    local = csr_array((length * np.exp(-change / usual), ends), shape=(count, count))
+    for sums in (whole, local):
+        sums.sum_duplicates()
+    low, high = whole.nonzero()
+    means = _means(regions, lab)
     apart = _squares(means[low] - means[high])
-    cost = _EDGE_WEIGHT / 2 * (local + whole * np.exp(-apart / (2 * _MEAN_CHANGE**2)))
-    return Borders(low, high, np.asarray(cost, dtype=np.float64))
+    cost = EDGE_WEIGHT / 2 * (local.data + whole.data * np.exp(-apart / (2 * MEAN_CHANGE**2)))
+    return Borders(low.astype(np.int64), high.astype(np.int64), np.asarray(cost, dtype=np.float64))
 
 
-def _means(regions: Numbers, colours: Plane) -> NDArray[np.float64]:
+def _means(regions: Numbers, colours: RgbImage) -> NDArray[np.float64]:
     """The mean colour of each region, `[R, 3]`."""
     areas = np.bincount(regions.ravel())
     sums = [np.bincount(regions.ravel(), weights=colours[..., channel].ravel()) for channel in range(3)]
     return np.stack(sums, axis=1) / areas[:, None]
 
 
-def _colour_odds(lab: RgbImage, belief: Plane) -> NDArray[np.float64]:
-    """The log odds `[h, w]` that a pixel of this colour is garment: from counts of colours, weighted by `belief`."""
-    from scipy.ndimage import gaussian_filter  # noqa: PLC0415 - SciPy takes long to import; most commands do not need it
+def _colour_bins(lab: RgbImage) -> NDArray[np.intp]:
+    """The number of each pixel's bin of colours, `[h, w]`."""
+    steps = lab.astype(np.intp) * _BINS // 256
+    return (steps[..., 0] * _BINS + steps[..., 1]) * _BINS + steps[..., 2]
 
-    shape = (_BINS,) * 3
-    key = np.ravel_multi_index(tuple(np.moveaxis(lab.astype(np.int32) * _BINS // 256, -1, 0)), shape)
+
+def _colour_odds(bins: NDArray[np.intp], belief: Plane) -> NDArray[np.float64]:
+    """The log odds `[h, w]` that a pixel of this colour is garment: from counts of colours, weighted by `belief`."""
+    from scipy.ndimage import gaussian_filter  # noqa: PLC0415 - as above
+
     shares = []
     for weights in (belief, 1 - belief):
-        counts = np.bincount(key.ravel(), weights=weights.ravel(), minlength=_BINS**3).reshape(shape)
+        counts = np.bincount(bins.ravel(), weights=weights.ravel(), minlength=_BINS**3).reshape((_BINS,) * 3)
         smooth = gaussian_filter(counts, 1.0)
-        shares.append(smooth.ravel()[key] / max(float(smooth.sum()), 1e-6))
+        shares.append(smooth.ravel() / max(float(smooth.sum()), 1e-6))
     odds = np.log((shares[0] + _UNSEEN) / (shares[1] + _UNSEEN))
-    return np.asarray(np.clip(odds, -_COLOUR_LIMIT, _COLOUR_LIMIT), dtype=np.float64)
+    return np.asarray(np.clip(odds, -_COLOUR_LIMIT, _COLOUR_LIMIT), dtype=np.float64)[bins]
 
 
 def minimum_cut(odds: NDArray[np.float64], borders: Borders) -> NDArray[np.bool_]:
