@@ -151,7 +151,7 @@ class Model:
         self.calibration = None  # it belongs to the weights from before
         if self.network is None or self.classes != train.classes:
             self._rebuild(train.classes)
-        train_run(
+        self.config = train_run(
             self._built(), train, val, self.config, RunFolder(Path(run)), fabric,
             loaded=self.loaded.summary() if self.loaded else "random numbers",
             overwrite=overwrite, resume=resume, force=force, quiet=quiet, unlabelled=unlabelled, again=again,
@@ -205,7 +205,7 @@ class Model:
         with float32_products(network.device, tf32=has_tf32(network.device)):
             detected = network.detect(images)
         found = [select(self.calibration(one) if self.calibration else one) for one in detected]
-        if self.config.inference.refine_edges:
+        if self.config.inference.refine_edges is True:
             from clothseg.garments.refined import refine_edges  # noqa: PLC0415 - most networks do without it
 
             found = [refine_edges(to_photo(image), one) for image, one in zip(images, found, strict=True)]

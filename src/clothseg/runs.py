@@ -12,7 +12,7 @@ from clothseg.errors import RunError, reading, shell_command, shown
 from clothseg.files import atomic_write, is_finite_number, read_json, replace_file
 
 _KINDS: dict[str, Any] = {
-    **dict.fromkeys(("data", "device", "weights", "frozen", "precision"), str),
+    **dict.fromkeys(("data", "device", "weights", "frozen", "precision", "edges"), str),
     **dict.fromkeys(("timings", "photos", "parameters", "versions", "anchors"), dict),
     **{"classes": list, "lost": list, "left_out": dict},
     "steps": int,

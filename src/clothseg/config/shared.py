@@ -99,9 +99,10 @@ class InferenceSettings(Section):
     """Probability from which a pixel belongs to the mask."""
     mask_rescoring: bool = False
     """Multiply each score by the mean probability of its mask's own pixels."""
-    refine_edges: bool = False
+    refine_edges: bool | Literal["auto"] = False
     """Move the edges of masks to those of the photo, as for cut-outs: sharper, and slower by a few hundredths of a
-    second for each mask."""
+    second for each mask. `auto`: at its end, a training decides by its validation photos, and keeps the answer with the
+    weights; until then the edges stay."""
     compile: bool = False
     """Compile the network at the first photo (not in training): slower once, faster from then on."""
     cuda_graphs: bool = True

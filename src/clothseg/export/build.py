@@ -50,7 +50,7 @@ def build_onnx(network: Network, classes: Sequence[str], calibration: Calibratio
         config=network.config.to_yaml(),
         version=__version__,
         calibration=None if calibration is None else calibration.to_json(),
-        refine_edges=inference.refine_edges,
+        refine_edges=inference.refine_edges is True,
     )
     return graph.model(metadata.to_properties())
 

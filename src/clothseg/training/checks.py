@@ -11,7 +11,7 @@ from clothseg.training.lost_photos import most_lost
 
 MAY_CHANGE = (
     *("train.epochs", "train.stages", "train.patience", "train.on_nonfinite", "train.checkpoint_every_steps"),
-    *("train.workers", "train.worker_type", "train.image_cache_mb"),
+    *("train.workers", "train.worker_type", "train.image_cache_mb", "inference.refine_edges"),
 )
 """Settings that may differ when a run resumes, because they change nothing of what was done."""
 

@@ -18,6 +18,7 @@ from clothseg.networks import Network
 from clothseg.runs import RunFolder
 from clothseg.stop import StopRequest
 from clothseg.training.checks import check_datasets, open_run
+from clothseg.training.edge_choice import decide_edges
 from clothseg.training.history import HistoryRow
 from clothseg.training.run_log import RunLog, step_bar
 from clothseg.training.run_summary import EtaEstimator, add_run_facts, describe_plan, summarize_run, write_curves
@@ -40,10 +41,13 @@ def train_run(
     quiet: bool = False,
     unlabelled: UnlabelledPhotos | None = None,
     again: str = "",
-) -> None:
+) -> Config:
     """`fit`, and what is done before and after it: the run's folder, its curves and facts, and the best weights.
 
     Every process of a training calls it; afterwards the network of the first has the best weights.
+
+    Returns:
+        the configuration with what was decided for `inference.refine_edges=auto`.
 
     Args:
         network, train, val, config, run, resume, force, quiet, fabric, unlabelled, again: see `fit`.
@@ -55,7 +59,7 @@ def train_run(
     """
     if fabric.global_rank:
         fit(network, train, val, config, run, resume=resume, force=force, fabric=fabric, unlabelled=unlabelled)
-        return
+        return config
     with folder_lock(run.path):
         open_run(run, config, resume=resume, overwrite=overwrite)
         try:
@@ -69,6 +73,7 @@ def train_run(
                 write_curves(run)
         network.load_state_dict(read_network(run.weights).tensors)
         add_run_facts(run, network, train, val, None if resume else loaded)
+        return decide_edges(network, val, config, run, RunLog(run.log, quiet=quiet))
 
 
 def fit(
