@@ -35,6 +35,10 @@ DETECTRON2 = ("detectron2", "caffe2", "caffe2-stats", "caffe2-detector", "heuris
 hypothesis.settings.register_profile("any speed", deadline=None)  # a busy machine is no fault
 hypothesis.settings.load_profile("any speed")
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # tests side by side share the cores, and do not fight for them
+    torch.set_num_threads(1)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # A shell lets the commands that it starts in the background ignore Ctrl-C, and their processes inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
