@@ -114,6 +114,14 @@ def test_anchors_and_total_time_come_from_the_run(run: Path, data: Path) -> None
     assert "5 min 00 s" in text  # the total, not the sum of the total and its parts
 
 
+def test_what_was_decided_about_edges_is_said(run: Path, data: Path) -> None:
+    facts = json.loads((run / "run.json").read_text())
+    facts["edges"] = "edges of masks move to the photo's: mask AP on 3 validation photos 20.0 as drawn, 30.0 moved"
+    (run / "run.json").write_text(json.dumps(facts))
+    text = Page(write_report(str(run), str(data)).read_text(encoding="utf-8")).text
+    assert "Edges of masks move to the photo's: mask AP on 3 validation photos 20.0 as drawn, 30.0 moved." in text
+
+
 def test_a_configuration_of_another_version_leaves_out_only_the_inputs(run: Path, data: Path) -> None:
     (run / "config.yaml").write_text("unheard_of: 3\n")
     page = Page(write_report(run, data).read_text(encoding="utf-8"))

@@ -25,7 +25,7 @@ COLUMNS = tuple(f"{kind}_{metric}" for kind in ("mask", "box") for metric in ("A
 _MAX_TEXT = 20_000
 
 
-def write_report(run: Path, data: Path, *, split: str | None = None, threshold: float = 0.5) -> Path:
+def write_report(run: Path | str, data: Path | str, *, split: str | None = None, threshold: float = 0.5) -> Path:
     """Writes `report.html` into a run's folder, from the files that exist.
 
     Args:
@@ -42,6 +42,7 @@ def write_report(run: Path, data: Path, *, split: str | None = None, threshold: 
         RunError: `run` is not a folder, or a file in it is broken.
         DataError: a file of the dataset is broken.
     """
+    run, data = Path(run), Path(data)
     files = read_run(run, data, split)
     filters = {"percent": percent, "duration": text.duration}
     page = render_page("report", "page.html.jinja", _values(files, threshold), filters)
