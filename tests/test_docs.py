@@ -1,6 +1,7 @@
 """The documentation: links and anchors exist, and the commands of the first page work as they are written."""
 
 import base64
+import inspect
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,8 @@ from pycocotools import mask as pycoco
 
 from clothseg import sample
 from clothseg.cli import main
+from clothseg.dataset.exporting import ExportOptions, export_dataset
+from clothseg.dataset.importing import import_dataset
 from clothseg.openimages import BuildOptions, build_dataset
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -230,3 +234,34 @@ def test_no_page_of_the_site_scrolls_sideways(site: Path, tmp_path: Path) -> Non
         assert view.pictures == []
         assert [place for place in view.requests if not place.startswith("file:")] == []
     assert [line for line in console if "search" not in line] == []  # a page in a file may not read the index
+
+
+def test_every_documented_function_takes_paths_as_strings() -> None:
+    """A path that is a string must not end in an AttributeError deep inside."""
+    pages = ("python.md", "evaluation.md", "predict.md", "dataset.md")
+    text = "".join((DOCS / page).read_text(encoding="utf-8") for page in pages)
+    listed = re.findall(r"^::: ([\w.]+)$", text, re.MULTILINE)
+    imported = re.findall(r"^from (clothseg[\w.]*) import (.+)$", text, re.MULTILINE)
+    named = {*listed, *(f"{module}.{name.strip()}" for module, names in imported for name in names.split(","))}
+    found = {name: resolve_name(name) for name in named if not name.endswith("Error")}
+    functions = {name: value for name, value in found.items() if inspect.isfunction(value)}
+    for name, owner in found.items():
+        if inspect.isclass(owner) and owner.__module__.startswith("clothseg"):
+            methods = {key: value for key, value in vars(owner).items() if not key.startswith("_")}
+            bound = {key: getattr(value, "__func__", value) for key, value in methods.items()}
+            functions |= {f"{name}.{key}": value for key, value in bound.items() if inspect.isfunction(value)}
+    assert len(functions) > 40
+    only_paths = [
+        f"{name}({parameter.name})"
+        for name, function in sorted(functions.items())
+        for parameter in inspect.signature(function).parameters.values()
+        if "Path" in str(parameter.annotation) and "str" not in str(parameter.annotation)
+    ]
+    assert not only_paths
+
+
+def test_strings_are_paths(tmp_path: Path) -> None:
+    build_dataset(str(sample.folder()), str(tmp_path / "built"), ["Dress"], BuildOptions(limit=3, max_size=160))
+    export_dataset(str(tmp_path / "built"), str(tmp_path / "yolo"), ExportOptions(format="yolo"))
+    assert import_dataset(str(tmp_path / "yolo"), str(tmp_path / "again")).folder == tmp_path / "again"
+    assert (tmp_path / "again" / "annotations" / "train.json").is_file()

@@ -48,7 +48,7 @@ _ONE_COMMAND = "shards are merged if they are of the same photos, network and se
 
 
 def merge_catalogue(
-    folders: Sequence[str], out: Path, form: MergedFormat = MergedFormat.PARQUET, *, overwrite: bool = False
+    folders: Sequence[str], out: Path | str, form: MergedFormat = MergedFormat.PARQUET, *, overwrite: bool = False
 ) -> Merged:
     """Joins the shards in some folders to one table of results, one of photos and one of errors.
 
@@ -69,7 +69,7 @@ def merge_catalogue(
     table = found[0][1].table
     if form is MergedFormat.COCO and table != DETECTIONS:
         raise ClothsegError("--format coco: only detections can become COCO results, these are cut-outs; use parquet")
-    with atomic_folder(out, overwrite=overwrite) as folder:
+    with atomic_folder(Path(out), overwrite=overwrite) as folder:
         if form is MergedFormat.COCO:
             _write_coco(found, folder)
         else:

@@ -91,13 +91,13 @@ class Config(Section):
         return cls.from_tree(tree, overrides, name)
 
     @classmethod
-    def load_saved(cls, path: Path, overrides: Sequence[str] = ()) -> "Config":
+    def load_saved(cls, path: Path | str, overrides: Sequence[str] = ()) -> "Config":
         """Reads the configuration that an earlier training wrote; keys of earlier versions get the names of today.
 
         Raises:
             ConfigError: with every problem of file and overrides, not just the first.
         """
-        tree, name = read_settings(path)
+        tree, name = read_settings(Path(path))
         take_renamed(tree)
         return cls.from_tree(tree, overrides, name)
 

@@ -122,7 +122,9 @@ class CocoLikeDataset:
             raise DataError(f"class id {class_id} occurs twice: {self._classes[source, class_id]!r} and {name!r}")
         self._classes[source, class_id] = name
 
-    def add_image(self, image_id: int, path: Path, height: int, width: int, annotations: list[CocoAnnotation]) -> None:
+    def add_image(
+        self, image_id: int, path: Path | str, height: int, width: int, annotations: list[CocoAnnotation]
+    ) -> None:
         """Adds a photo of `height` x `width` pixels with its COCO annotations.
 
         Raises:
@@ -131,7 +133,7 @@ class CocoLikeDataset:
         if image_id in self._image_ids:
             raise DataError(f"image id {image_id} occurs twice, the second time for {path}")
         self._image_ids.add(image_id)
-        self.images.append(ImageEntry(image_id, path, height, width, annotations))
+        self.images.append(ImageEntry(image_id, Path(path), height, width, annotations))
 
     def prepare(self, clean_name: bool = False) -> Self:
         """Numbers the classes 1..K in the order of their ids. `clean_name` cuts names at the first comma.

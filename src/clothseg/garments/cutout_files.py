@@ -48,8 +48,8 @@ class CutoutsWritten:
 def write_cutouts(
     predict: Predict,
     names: Sequence[str],
-    paths: Sequence[Path],
-    out: Path,
+    paths: Sequence[Path | str],
+    out: Path | str,
     *,
     classes: Sequence[str] = (),
     full_frame: bool = False,
@@ -84,14 +84,15 @@ def write_cutouts(
         ClothsegError: `out` is not empty and `overwrite` is not set, or contains a photo, or a class is not known.
         InterruptedRun: Ctrl-C or SIGTERM; all that was cut out is listed.
     """
+    photos, out = [Path(path) for path in paths], Path(out)
     wanted = {class_number(name, names, option="--class", ignore_case=True) for name in classes or names}
-    key = {"of": work, "inputs": paths, "classes": sorted(wanted), "full": full_frame, "settings": asdict(settings)}
+    key = {"of": work, "inputs": photos, "classes": sorted(wanted), "full": full_frame, "settings": asdict(settings)}
     journal = Journal(out, work_key(key | {"gallery": gallery}))
-    require_outside_inputs(out, paths)
+    require_outside_inputs(out, photos)
     if gallery:
         require_own_page(out)
     journal.begin(overwrite=overwrite)
-    if unread := _unreadable(paths):
+    if unread := _unreadable(photos):
         return CutoutsWritten(0, 0, unread)
     with folder_lock(out):
         continues = journal.begin(overwrite=overwrite)  # again: another command may have ended in between
@@ -99,8 +100,8 @@ def write_cutouts(
             _clear(journal)
         done = journal.done()
         if continues:
-            notify(f"continuing: {len(done)} of {len(paths)} photos were done before")
-        left = [(number, path) for number, path in enumerate(paths, start=1) if number not in done]
+            notify(f"continuing: {len(done)} of {len(photos)} photos were done before")
+        left = [(number, path) for number, path in enumerate(photos, start=1) if number not in done]
         with StopRequest() as stop, journal.writer() as add:
             for (number, _), path in zip(
                 left, progress([path for _, path in left], len(left), "cutting out"), strict=True
@@ -109,7 +110,7 @@ def write_cutouts(
                 add({"number": number, **row})
                 if stop.asked:
                     break
-        return _finish(journal, len(paths), names if gallery else ())
+        return _finish(journal, len(photos), names if gallery else ())
 
 
 def _unreadable(paths: Sequence[Path]) -> list[str]:
@@ -224,9 +225,9 @@ def cut_out_all(
             yield position, cutout
 
 
-def save_cutout(cutout: Cutout, path: Path, *, full_frame: bool = False) -> None:
+def save_cutout(cutout: Cutout, path: Path | str, *, full_frame: bool = False) -> None:
     """Writes a PNG. Class, score, place and light are stored in its text chunk."""
-    atomic_write(path, encode_cutout(cutout, full_frame=full_frame))
+    atomic_write(Path(path), encode_cutout(cutout, full_frame=full_frame))
 
 
 def encode_cutout(cutout: Cutout, *, full_frame: bool = False) -> bytes:

@@ -40,8 +40,8 @@ Work = tuple[int, Path]
 def predict_files(
     find: Find,
     names: Mapping[int, str],
-    paths: Sequence[Path],
-    out: Path,
+    paths: Sequence[Path | str],
+    out: Path | str,
     options: PredictOptions | None = None,
     *,
     distributed: "DistributedContext | None" = None,
@@ -80,20 +80,21 @@ def predict_files(
         InterruptedRun: Ctrl-C or SIGTERM; all that was found is written.
     """
     options = options or PredictOptions()
-    if any(is_video(path) for path in paths):
+    inputs, out = [Path(path) for path in paths], Path(out)
+    if any(is_video(path) for path in inputs):
         check_library()
     shown, forms = options.shown, sorted(options.formats)
-    journal = Journal(out, work_key({"of": work, "classes": names, "inputs": paths, "formats": forms, "shown": shown,
+    journal = Journal(out, work_key({"of": work, "classes": names, "inputs": inputs, "formats": forms, "shown": shown,
                                      "stride": options.frame_stride, "gallery": options.gallery}))  # fmt: skip
     continues = False
     is_first = distributed is None or distributed.is_first
     barrier = distributed.barrier if distributed is not None else lambda: None
     if is_first:
-        require_outside_inputs(out, paths)
+        require_outside_inputs(out, inputs)
         if options.gallery:
             require_own_page(out)
         journal.begin(overwrite=overwrite)
-    if problems := _unreadable(paths):
+    if problems := _unreadable(inputs):
         return Predicted(0, 0, 0, problems) if is_first else None
     with folder_lock(out) if is_first else nullcontext():
         if is_first:
@@ -104,8 +105,8 @@ def predict_files(
         done = journal.done()
         barrier()  # before a rank adds to the records
         if continues:
-            notify(f"continuing: {len(done)} of {len(paths)} were done before")
-        left = [place for place in enumerate(paths, start=1) if place[0] not in done]
+            notify(f"continuing: {len(done)} of {len(inputs)} were done before")
+        left = [place for place in enumerate(inputs, start=1) if place[0] not in done]
         own = left if distributed is None else list(distributed.strided_shard(left))
         with StopRequest() as request, journal.writer() as add:
             for record in _records(find, names, own, out, options, progress, lambda: request.asked):
@@ -113,8 +114,8 @@ def predict_files(
         barrier()
         if not is_first:
             return None
-        formats = options.formats if not all(is_video(path) for path in paths) else options.formats - TABLES
-        return _finish(journal, names, len(paths), formats, options)
+        formats = options.formats if not all(is_video(path) for path in inputs) else options.formats - TABLES
+        return _finish(journal, names, len(inputs), formats, options)
 
 
 def _finish(

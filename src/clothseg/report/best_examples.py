@@ -61,9 +61,9 @@ class FiguresWritten:
 
 
 def write_figures(
-    run: Path,
-    out: Path,
-    data: Path | None = None,
+    run: Path | str,
+    out: Path | str,
+    data: Path | str | None = None,
     *,
     split: str | None = None,
     score_threshold: float = 0.5,
@@ -92,7 +92,8 @@ def write_figures(
         DataError: a file of the run or the dataset is broken.
         ConfigError: there is no class of a name in `class_thresholds`.
     """
-    data = data if data is not None else shared_data([run])
+    run, out = Path(run), Path(out)
+    data = Path(data) if data is not None else shared_data([run])
     truth = truth_for(data, split, [run])
     predictions = checked_results(require_evaluated_on(run, truth).predictions, truth)
     select = Selection(score_threshold, _by_id(truth, class_thresholds or {}))

@@ -17,8 +17,8 @@ _SPLITS = ("train", "val", "test")
 
 
 def export_dataset(
-    data: Path,
-    out: Path,
+    data: Path | str,
+    out: Path | str,
     options: ExportOptions = DEFAULTS,
     *,
     progress: ProgressBar = no_progress,
@@ -39,6 +39,7 @@ def export_dataset(
         DataError: the dataset cannot be read, its splits have different classes, the format cannot have a class, or no
             photo can be read. Nothing is written then.
     """
+    data, out = Path(data), Path(out)
     require_outside_inputs(out, [data])
     splits = {
         split: CocoLikeDataset().load_data(data, split).prepare()

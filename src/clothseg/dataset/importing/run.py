@@ -60,8 +60,8 @@ class _Read:
 
 
 def import_dataset(
-    source: Path,
-    out: Path,
+    source: Path | str,
+    out: Path | str,
     options: ImportOptions = DEFAULTS,
     *,
     progress: ProgressBar = no_progress,
@@ -85,6 +85,7 @@ def import_dataset(
         DataError: no labels of a known format, no photo or object is left, or a class of the options does not exist.
             Nothing is written then.
     """
+    source, out = Path(source), Path(out)
     require_outside_inputs(out, [source if source.is_dir() else source.parent], allow_inside=True)
     if options.overwrite and out.exists() and not _replaceable(out):
         raise ClothsegError(f"{out} has no dataset.yaml, so it is not replaced; choose another folder")

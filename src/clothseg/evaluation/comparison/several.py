@@ -54,8 +54,8 @@ class EvaluatedSource:
 
 
 def compare_several(
-    sources: Sequence[Path],
-    data: Path | None = None,
+    sources: Sequence[Path | str],
+    data: Path | str | None = None,
     *,
     split: str | None = None,
     score_threshold: float = SCORE_THRESHOLD,
@@ -85,8 +85,9 @@ def compare_several(
         ConfigError: the configuration of a run cannot be read.
         DataError: a file cannot be read or does not fit the ground truth, or there is no metric that all have.
     """
+    paths, place = [Path(source) for source in sources], None if data is None else Path(data)
     truth, evaluated = evaluate_sources(
-        sources, data, split=split, score_threshold=score_threshold, group=group, progress=progress
+        paths, place, split=split, score_threshold=score_threshold, group=group, progress=progress
     )
     return compare_evaluated(truth, evaluated, resamples=resamples, seed=seed, progress=progress)
 

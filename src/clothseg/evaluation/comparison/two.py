@@ -20,9 +20,9 @@ from clothseg.evaluation.values import Comparison
 
 
 def compare_runs(
-    a: Path,
-    b: Path,
-    data: Path | None = None,
+    a: Path | str,
+    b: Path | str,
+    data: Path | str | None = None,
     *,
     split: str | None = None,
     score_threshold: float = SCORE_THRESHOLD,
@@ -44,7 +44,8 @@ def compare_runs(
         RunError: a folder is not an evaluated run, a run was evaluated on other photos, or the dataset is not found.
         DataError: a file cannot be read, or does not fit the ground truth.
     """
-    truth = truth_for(data if data is not None else shared_data([a, b]), split, (a, b))
+    a, b = Path(a), Path(b)
+    truth = truth_for(Path(data) if data is not None else shared_data([a, b]), split, (a, b))
     first, second = stored_results(a, truth), stored_results(b, truth)
     found = compare_results(
         truth, first.rows, second.rows, score_threshold=score_threshold, resamples=resamples, seed=seed

@@ -23,8 +23,8 @@ DEFAULTS = BuildOptions()
 
 
 def build_dataset(
-    source: Path,
-    out: Path,
+    source: Path | str,
+    out: Path | str,
     classes: Sequence[str],
     options: BuildOptions = DEFAULTS,
     *,
@@ -50,6 +50,7 @@ def build_dataset(
         ClothsegError: `out` cannot be replaced, or another build is writing it.
         DataError: a table, folder or class is wrong, or a split would have no photo. Nothing is written then.
     """
+    source, out = Path(source), Path(out)
     _check_out(source, out, overwrite=options.overwrite)
     if not source.is_dir():
         raise DataError(f"{source}: no such folder{near_path(source)}")
