@@ -118,10 +118,11 @@ def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings = ["weights=random", "input.height=96", "input.width=64", "network.fpn.channels=16",
                 "network.box_head.fc_dim=32", "network.mask_head.channels=16", "inference.max_detections=3",
                 "inference.score_threshold=0", "train.epochs=1", "train.steps_per_epoch=1", "train.batch_size=2",
-                "train.ema_decay=0.5"]  # fmt: skip
+                "train.ema_decay=0.5", "inference.refine_edges=auto"]  # fmt: skip
     Model(Config.load("demo", settings)).build(train.classes).fit(
         train, val, folder, quiet=True, fabric=pretend_fabric()
     )
+    assert "as drawn" in RunFolder(folder).read_facts()["edges"]
     return folder
 
 
