@@ -32,6 +32,7 @@ LAYERS = (
         "journal",
         "stop",
         "photos",
+        "colour_profiles",
         "photo_values",
         "paths",
         "videos",

@@ -115,6 +115,14 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in OUT_OF_MEMORY)
 
 
+def package_error(error: ImportError, message: str) -> ClothsegError:
+    """The error for a package that cannot be imported. `message` says what needs it, and how to install it."""
+    if isinstance(error, ModuleNotFoundError):
+        return ClothsegError(message)
+    reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return ClothsegError(f"{message}; it is installed, but cannot be loaded ({reason}): install it again")
+
+
 def shell_command(words: Iterable[object]) -> str:
     """The words as one line, quoted so that it can be pasted into the shell of this system."""
     texts = [str(word) for word in words]

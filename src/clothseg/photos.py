@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from clothseg.colour_profiles import as_srgb
 from clothseg.errors import PhotoError
 from clothseg.suggestions import near_path
 
@@ -54,7 +55,8 @@ _UPRIGHT = {
 def read_photo(path: Path | str, *, upright: bool = True) -> RgbImage:
     """Reads a photo as RGB.
 
-    Grey, palette, CMYK, 16-bit and floating-point pictures become 8-bit RGB. Transparent pixels are put on white. Of an
+    Grey, palette, CMYK, 16-bit and floating-point pictures become 8-bit RGB. Colours of an ICC profile, such as Display
+    P3, become those of sRGB. Transparent pixels are put on white. Of an
     animation only the first frame is read. EXIF data that is broken is ignored.
 
     Args:
@@ -258,9 +260,9 @@ def _as_rgb(picture: Image.Image) -> Image.Image:
     if picture.mode.startswith(("I", "F")):
         return Image.fromarray(_to_eight_bits(np.asarray(picture))).convert("RGB")
     if picture.has_transparency_data:
-        layers = picture.convert("RGBA")
+        layers = as_srgb(picture.convert("RGBA"))
         return Image.alpha_composite(Image.new("RGBA", layers.size, "white"), layers).convert("RGB")
-    return picture.convert("RGB")
+    return as_srgb(picture if picture.mode == "CMYK" else picture.convert("RGB")).convert("RGB")
 
 
 def _to_eight_bits(values: NDArray[np.generic]) -> NDArray[np.uint8]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from clothseg.errors import ClothsegError, VideoError
+from clothseg.errors import VideoError, package_error
 from clothseg.files import atomic_file
 from clothseg.photos import RgbImage
 from clothseg.suggestions import near_path
@@ -211,5 +211,5 @@ def _library() -> Any:
     try:
         import av  # noqa: PLC0415 - an extra
     except ImportError as error:
-        raise ClothsegError('videos need PyAV; install it with: pip install "clothseg[video]"') from error
+        raise package_error(error, 'videos need PyAV; install it with: pip install "clothseg[video]"') from error
     return av

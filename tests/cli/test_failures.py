@@ -97,6 +97,16 @@ def test_the_address_for_reports_is_that_of_the_project() -> None:
     assert found[1] == ISSUES
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell closes the streams")
+@pytest.mark.parametrize(("words", "code"), [("--version", 0), ("weights inspect missing.pth", 2)])
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_streams_that_the_caller_closed_change_no_exit_code(words: str, code: int, closed: str) -> None:
+    line = f'exec "$0" -m clothseg {words} {closed}'
+    done = subprocess.run(["sh", "-c", line, sys.executable], capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
 def test_a_full_disk_behind_stdout_is_an_error() -> None:
     with Path("/dev/full").open("wb") as full:

@@ -1,6 +1,7 @@
 """Files that are not exported networks are refused with one clear line."""
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -129,3 +130,20 @@ def test_a_missing_library_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_an_onnx_file_is_known_by_its_name(tmp_path: Path) -> None:
     (tmp_path / "run.onnx").mkdir()
     assert is_onnx(Path("a/B.ONNX")) and not is_onnx(Path("run")) and not is_onnx(tmp_path / "run.onnx")
+
+
+def test_an_onnxruntime_that_cannot_be_loaded_is_not_called_missing(tmp_path: Path) -> None:
+    (tmp_path / "onnxruntime").mkdir()
+    (tmp_path / "onnxruntime" / "__init__.py").write_text("raise ImportError('DLL load failed')", encoding="utf-8")
+    code = "from clothseg.exported import ExportedModel; ExportedModel.load('one.onnx')"
+    paths = os.pathsep.join([str(tmp_path), *sys.path])
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    last = done.stderr.splitlines()[-1]
+    assert "installed, but cannot be loaded (DLL load failed)" in last
+    assert "pip install" in last

@@ -20,7 +20,7 @@ from clothseg.catalogue.receipts import Receipt
 from clothseg.catalogue.shard import ShardJob, do_shard
 from clothseg.catalogue.shards import Shard
 from clothseg.catalogue.tasks import NetworkSource
-from clothseg.errors import ClothsegError, RunError
+from clothseg.errors import ClothsegError, RunError, package_error
 
 if TYPE_CHECKING:
     import numpy as np
@@ -105,7 +105,7 @@ def _session(address: str | None) -> Iterator[Any]:
         import ray  # noqa: PLC0415 - optional, and slow
         import ray.data  # noqa: PLC0415 - the same
     except ImportError as error:
-        raise ClothsegError('--engine ray needs one more package: pip install "clothseg[ray]"') from error
+        raise package_error(error, '--engine ray needs one more package: pip install "clothseg[ray]"') from error
     if ray.is_initialized():
         yield ray
         return

@@ -9,7 +9,7 @@ from clothseg import __version__
 from clothseg.cli.failures import explain_stop, report_failure, silence_threads, termination_like_ctrl_c
 from clothseg.cli.lazy import lazy_group
 from clothseg.cli.renamed import refuse_renamed_options
-from clothseg.cli.terminal import accept_any_text, close_output, warnings_in_one_line
+from clothseg.cli.terminal import accept_any_text, close_output, open_closed_streams, warnings_in_one_line
 from clothseg.versions import library_versions
 
 ORDER = (
@@ -64,6 +64,7 @@ def main() -> None:
 
     Exit code 0: done; 1: done in part, or stopped; 2: wrong input, or a limit of this machine; 3: a fault of clothseg.
     """
+    open_closed_streams()
     accept_any_text()
     arguments = [word for word in sys.argv[1:] if word != "--debug"]
     debug = len(arguments) < len(sys.argv[1:])

@@ -25,7 +25,7 @@ from clothseg.cli.inputs import (
 )
 from clothseg.cli.terminal import ERRORS, opening
 from clothseg.devices import check_device_name
-from clothseg.errors import ClothsegError
+from clothseg.errors import package_error
 from clothseg.exported import ExportedModel, is_onnx
 from clothseg.instances import class_number
 from clothseg.runs import RunFolder
@@ -110,7 +110,7 @@ def serve(
         from clothseg.serve.run import address_elsewhere, address_of, bind, open_browser  # noqa: PLC0415
         from clothseg.serve.run import serve as serve_app  # noqa: PLC0415
     except ImportError as error:
-        raise ClothsegError('the web page needs more packages: pip install "clothseg[serve]"') from error
+        raise package_error(error, 'the web page needs more packages: pip install "clothseg[serve]"') from error
     access = access_for(host, token, allow_host or ())
     listening = bind(host, port)
     from clothseg.serve import Engine, Limits, create_app  # noqa: PLC0415

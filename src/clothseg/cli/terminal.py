@@ -6,6 +6,7 @@ import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TypeVar
 
 import typer
@@ -32,6 +33,17 @@ _LISTED = 10  # lines of a list on the screen
 ERRORS = Console(stderr=True, soft_wrap=True, highlight=False)
 """For messages to the user. Results go to stdout."""
 LOADING = "loading the matting (compiled the first time)"
+
+
+def open_closed_streams() -> None:
+    """Opens the null device for each of stdin, stdout and stderr that the caller closed.
+
+    Python sets such a stream to None. Worse, the next file that is opened gets its number, and what a library prints
+    would go into that file.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - until the program ends
 
 
 def accept_any_text() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clothseg.cores import usable_cores
-from clothseg.errors import ClothsegError, WeightsError
+from clothseg.errors import WeightsError, package_error
 from clothseg.exported.metadata import ExportMetadata, parse_properties
 from clothseg.suggestions import near_path
 
@@ -27,15 +27,14 @@ def open_session(path: Path, threads: int | None = None) -> tuple["onnxruntime.I
         threads: that an operation may use; by default as many as there are cores.
 
     Raises:
-        ClothsegError: onnxruntime is not installed.
+        ClothsegError: onnxruntime is not installed, or cannot be loaded.
         WeightsError: there is no such file, it cannot be read, or clothseg did not export it.
     """
     try:
         import onnxruntime  # noqa: PLC0415 - optional
     except ImportError as error:
-        raise ClothsegError(
-            f"{path}: an ONNX file needs one more package: pip install onnxruntime (or clothseg[onnx])"
-        ) from error
+        message = f"{path}: an ONNX file needs one more package: pip install onnxruntime (or clothseg[onnx])"
+        raise package_error(error, message) from error
     if not path.is_file():
         raise WeightsError(f"{path}: no such file{near_path(path)}")
     options = onnxruntime.SessionOptions()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from clothseg.errors import ClothsegError
+from clothseg.errors import package_error
 from clothseg.instances.coco_types import CocoResult
 from clothseg.instances.one_mask import to_array
 from clothseg.instances.rle import Rle, mask_area
@@ -86,7 +86,7 @@ def to_frame(found: _Instances) -> "pandas.DataFrame":
     try:
         import pandas  # noqa: PLC0415 - optional
     except ImportError as error:
-        raise ClothsegError("to_pandas needs one more package: pip install pandas") from error
+        raise package_error(error, "to_pandas needs one more package: pip install pandas") from error
     boxes = found.boxes.cpu().numpy().reshape(-1, 4)
     columns = {
         "class": list(found.class_names),
@@ -107,7 +107,7 @@ def to_detections(found: _Instances) -> "supervision.Detections":
     try:
         import supervision  # noqa: PLC0415 - optional
     except ImportError as error:
-        raise ClothsegError("to_supervision needs one more package: pip install supervision") from error
+        raise package_error(error, "to_supervision needs one more package: pip install supervision") from error
     return supervision.Detections(
         xyxy=found.boxes.cpu().numpy().astype(np.float32).reshape(-1, 4),
         mask=found.mask_arrays(),
