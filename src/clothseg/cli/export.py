@@ -57,24 +57,24 @@ def export(
     first, calibration = list(islice(checked, 1)), [photo for _, photo in ranges]
     if (check and not first) or (int8 and not calibration):
         fail_for_unread([*dict.fromkeys(unread)], done=False)
-    with opening(quiet=quiet):
-        from clothseg.export import check_photos, export_onnx, quantize  # noqa: PLC0415 - PyTorch
-        from clothseg.export.write import require_libraries  # noqa: PLC0415
-        from clothseg.exported import ExportedModel  # noqa: PLC0415
-        from clothseg.models import Model  # noqa: PLC0415
+    with atomic_file(out) as written:  # first, as it fails where nothing can be written
+        with opening(quiet=quiet):
+            from clothseg.export import check_photos, export_onnx, quantize  # noqa: PLC0415 - PyTorch
+            from clothseg.export.write import require_libraries  # noqa: PLC0415
+            from clothseg.exported import ExportedModel  # noqa: PLC0415
+            from clothseg.models import Model  # noqa: PLC0415
 
-        require_libraries()
-        model = Model.load(run, settings=config, overrides=overrides or [], classes=names, device="cpu")
-    with progress_bar(quiet=quiet) as bar:
-        with atomic_file(out) as written:
+            require_libraries()
+            model = Model.load(run, settings=config, overrides=overrides or [], classes=names, device="cpu")
+        with progress_bar(quiet=quiet) as bar:
             with waiting(bar, "exporting, about a minute"):
                 export_onnx(model, written, overwrite=True)
             if calibration:
                 with waiting(bar, "quantizing"):
                     quantize(written, calibration)
-        if check:
-            with waiting(bar, "comparing with PyTorch"):
-                result = check_photos(model, ExportedModel.load(out), chain(first, checked))
+    if check:
+        with progress_bar(quiet=quiet) as bar, waiting(bar, "comparing with PyTorch"):
+            result = check_photos(model, ExportedModel.load(out), chain(first, checked))
     if not quiet:
         predict = shell_command(["clothseg", "predict", out, "PHOTOS"])
         ERRORS.print(escape(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB); next: {predict}"))

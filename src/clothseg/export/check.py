@@ -58,6 +58,9 @@ class CheckResult:
     def summary(self) -> str:
         """For people: one line."""
         found = sum(photo.found for photo in self.photos)
+        if not found and not self.changed:
+            photos = counted(len(self.photos), "photo")
+            return f"nothing to compare: neither finds anything on {photos}; take photos of what the network finds"
         box, score = max((p.box for p in self.photos), default=0.0), max((p.score for p in self.photos), default=0.0)
         mask = min((p.mask for p in self.photos), default=1.0)
         same = "the same detections" if not self.changed else f"{counted(self.changed, 'detection')} changed"
