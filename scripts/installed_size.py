@@ -2,7 +2,7 @@
 
     python scripts/installed_size.py clothseg
     python scripts/installed_size.py clothseg --without torch torchvision
-    python scripts/installed_size.py --requirements requirements-onnx.txt
+    python scripts/installed_size.py --requirements requirements-light.txt
 
 Files that pip lists count, compiled ones too; megabytes are 10^6 bytes.
 """

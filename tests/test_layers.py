@@ -24,6 +24,7 @@ LAYERS = (
         "progress",
         "suggestions",
         "counting",
+        "optional",
     },
     {
         "config",

@@ -3,19 +3,15 @@
 The commands run with another folder of libraries: only what `requirements-onnx.txt` names, and what that requires.
 """
 
-import os
-import re
 import shutil
-import subprocess
 import sys
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
+from other_libraries import Begin, Run, in_folder, link_libraries, name_of, to_its_end
 
-import clothseg
 from clothseg import sample
 from clothseg.config import Config
 from clothseg.models import MaskRCNN
@@ -30,53 +26,25 @@ SETTINGS = [
     *("network.mask_head.channels=32", "inference.max_detections=2", "inference.score_threshold=0"),
 ]
 """Of an untrained network that finds two objects on every photo."""
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
-Begin = Callable[..., "subprocess.Popen[str]"]
-
-
-def name_of(requirement: str) -> str:
-    return re.split(r"[\[<>=!~; ]", requirement, maxsplit=1)[0].lower().replace("_", "-")
 
 
 @pytest.fixture(scope="module")
 def libraries(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for PYTHONPATH with clothseg and the libraries of the light installation."""
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
-    folder = tmp_path_factory.mktemp("libraries")
-    for found in closure(read_requirements(LIGHT)).values():
-        for top in {file.parts[0] for file in found.files or ()} - {"..", "__pycache__"}:
-            if not (folder / top).exists():
-                (folder / top).symlink_to(str(found.locate_file(top)))
-    (folder / "clothseg").symlink_to(Path(clothseg.__file__).parent)
-    return folder
+    return link_libraries(LIGHT, tmp_path_factory.mktemp("libraries"))
 
 
 @pytest.fixture
 def begin(libraries: Path, tmp_path: Path) -> Begin:
     """Starts a command of clothseg with these libraries, in the folder of the test."""
-
-    def begun(*words: object) -> "subprocess.Popen[str]":
-        # A virtual environment has libraries of its own: the program that it was made from has none.
-        environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
-        environment |= {"PYTHONPATH": str(libraries), "PYTHONNOUSERSITE": "1", "COLUMNS": "200"}
-        python = Path(sys.base_prefix, "bin", "python3")
-        command = [str(python), "-m", "clothseg", *map(str, words)]
-        pipe = subprocess.PIPE
-        return subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=pipe, stderr=pipe, text=True)
-
-    return begun
+    return in_folder(libraries, tmp_path)
 
 
 @pytest.fixture
 def run(begin: Begin) -> Run:
     """Runs such a command to its end."""
-
-    def ran(*words: object) -> "subprocess.CompletedProcess[str]":
-        process = begin(*words)
-        output, errors = process.communicate()
-        return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
-
-    return ran
+    return to_its_end(begin)
 
 
 @pytest.fixture(scope="module")

@@ -106,7 +106,8 @@ def test_the_source_package_has_what_the_tests_and_the_site_need(built: Path) ->
         names = {name.removeprefix(f"{top}/") for name in archive.getnames()}
     for name in (
         *("pyproject.toml", "README.md", "LICENSE", "Makefile", "mkdocs.yml", "Dockerfile", "constraints.txt"),
-        *("requirements-onnx.txt", "docs/index.md", "docs/pictures/demo.webp", "docs/stylesheets/site.css"),
+        *("requirements-light.txt", "requirements-onnx.txt", "docs/index.md", "docs/pictures/demo.webp"),
+        "docs/stylesheets/site.css",
         *(
             "notebooks/garments.ipynb",
             "tests/conftest.py",

@@ -5,6 +5,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from clothseg.optional import is_installed
+
 _MOST_ON_WINDOWS = 61
 """Windows waits for 64 objects at most, and Python needs some of them; see `concurrent.futures.ProcessPoolExecutor`."""
 
@@ -27,8 +29,11 @@ def one_numba_thread() -> Iterator[None]:
 
     It is for short calls between calls of torch: the threads of both wait for work by spinning, on the same cores. So
     where Numba is not imported yet, this sets `NUMBA_NUM_THREADS` to 1 for the process, unless it is set; Numba then
-    starts no more. The variable stays, because Numba reads it again when it compiles.
+    starts no more. The variable stays, because Numba reads it again when it compiles. Without Numba nothing happens.
     """
+    if not is_installed("numba"):
+        yield
+        return
     if "numba" not in sys.modules:
         os.environ.setdefault("NUMBA_NUM_THREADS", "1")
     import numba  # noqa: PLC0415 - half a second

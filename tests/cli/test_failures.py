@@ -35,6 +35,8 @@ FAILURES = [
     (ZeroDivisionError("a\nb"), 3, "ZeroDivisionError: a b"),
     (MemoryError(), 2, "memory ran out"),
     (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), 2, "memory ran out"),
+    (ModuleNotFoundError("x", name="polars.io"), 2, "needs polars, which is not installed: pip install polars"),
+    (ModuleNotFoundError("x", name="own"), 3, "ModuleNotFoundError"),
     (RuntimeError("can't start new thread"), 2, "no more threads"),
     (OSError(errno.ENOSPC, "No space left on device", "runs/a"), 2, "runs/a: no space is left"),
     (OSError(errno.EFBIG, "File too large"), 2, "larger than is allowed here; raise the limit (ulimit -f)"),

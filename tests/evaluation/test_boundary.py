@@ -13,6 +13,7 @@ from clothseg.instances import Rle, decode, encode
 from .conftest import generated, referee
 
 Tree = dict[str, Any]
+NOTE = "vernier is not installed, so boundary AP is left out (pip install vernier)."
 
 
 def band(rle: Rle) -> Rle:
@@ -57,3 +58,17 @@ def test_boundary_metrics_equal_the_referee(seed: int) -> None:
         ours = metrics.classes[f"class {class_id}"].values["boundary_AP"]
         assert ours == pytest.approx(precision[:, :, position, 0].mean(), abs=1e-9)
     assert metrics.overall["boundary_AP"] < metrics.overall["mask_AP"]  # type: ignore[operator]
+
+
+def test_without_the_library_boundary_metrics_have_no_value_and_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    truth, results = generated(0, photos=8)
+    whole = evaluate_coco(truth, results, resamples=5)
+    monkeypatch.setattr("clothseg.evaluation.evaluate.is_installed", lambda package: package != "vernier")
+    metrics = evaluate_coco(truth, results, resamples=5)
+    for name, value in whole.overall.items():
+        assert metrics.overall[name] == (None if name.startswith("boundary") else value), name
+    assert metrics.intervals == {name: i for name, i in whole.intervals.items() if not name.startswith("boundary")}
+    assert set(metrics.notes) - set(whole.notes) == {NOTE}
+    assert NOTE in metrics.table()
+    boxes = [{key: value for key, value in row.items() if key != "segmentation"} for row in results]
+    assert NOTE not in evaluate_coco(truth, boxes, resamples=0).notes, "without masks there is nothing to install"

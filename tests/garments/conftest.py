@@ -1,10 +1,12 @@
-"""Garments that are rectangles, and a cut-out of one."""
+"""Garments that are rectangles, a cut-out of one, and tests with and without PyMatting."""
+
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 import torch
 
-from clothseg.garments import Cutout, cut_out
+from clothseg.garments import Cutout, cut_out, foreground, load_foreground
 from clothseg.instances import Instances, PixelMasks
 from clothseg.photos import RgbImage
 
@@ -35,3 +37,13 @@ def cutout() -> Cutout:
     found = cut_out(photo_with(box), rectangles((120, 100), (box, 2, 0.9)), 0, "Dress")
     assert found is not None
     return found
+
+
+@pytest.fixture(params=[True, False], ids=["PyMatting", "without PyMatting"])
+def matting(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The test runs twice: with PyMatting, and as if it were not installed."""
+    if not request.param:
+        monkeypatch.setattr(foreground, "is_installed", lambda package: False)
+    load_foreground.cache_clear()
+    yield
+    load_foreground.cache_clear()

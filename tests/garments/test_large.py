@@ -39,6 +39,7 @@ def test_alpha_in_strips_is_that_of_the_whole_crop(monkeypatch: pytest.MonkeyPat
     assert np.abs(refine(photo, soft) - whole).max() < 0.02
 
 
+@pytest.mark.usefixtures("matting")
 def test_the_background_is_removed_from_a_large_edge(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(foreground, "LARGE_CROP", 160 * 160 // 4)
     alpha = np.clip((120 - np.hypot(*(np.mgrid[:320, :320] - 160))) / 32 + 0.5, 0, 1).astype(np.float32)

@@ -103,6 +103,7 @@ def test_edges_stay_on_a_photo_without_contrast(edges: Edges) -> None:
     assert wrong(alpha, soft.values > 0.5) < 0.01
 
 
+@pytest.mark.usefixtures("matting")
 def test_the_colour_of_the_background_is_removed() -> None:
     alpha = np.clip((60 - np.hypot(*(np.mgrid[:160, :160] - 80))) / 16 + 0.5, 0, 1).astype(np.float32)
     red, green = np.array([200.0, 40, 40]), np.array([20.0, 200, 60])

@@ -90,6 +90,18 @@ def test_a_training_goes_on_with_a_broken_validation_photo(small_data: Path, tmp
     assert run.log.read_text().count("1 of 3 validation photos cannot be read") == 3
 
 
+def test_without_tensorboard_the_log_says_once_that_there_are_no_events(
+    small_photos: Photos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("validation", "run_summary"):
+        monkeypatch.setattr(f"clothseg.training.{module}.is_installed", lambda package: package != "tensorboard")
+    model("train.epochs=2").fit(*small_photos, tmp_path / "run", quiet=True)
+    run = RunFolder(tmp_path / "run")
+    assert run.log.read_text(encoding="utf-8").count("pip install tensorboard") == 1
+    assert len(read_history(run.history)) == 2
+    assert not run.events.exists()
+
+
 def test_patience_stops_the_run_and_more_epochs_continue_it(
     small_photos: Photos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

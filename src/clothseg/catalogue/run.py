@@ -105,6 +105,8 @@ def run_catalogue(
         UnreachableError: a store does not answer.
         InterruptedRun: Ctrl-C or SIGTERM; complete shards stay.
     """
+    import polars  # noqa: F401, PLC0415 - where it is missing, this ends before anything is done
+
     options = options or CatalogueOptions()
     store = Store(out)
     facts = {"of": work, "task": task, "form": options.form, "size": options.shard_size}

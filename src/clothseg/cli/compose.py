@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 
 from clothseg.cli.inputs import ClassAgnosticNms, Device, Overwrite, Quiet, ThresholdOf, Thresholds, selection_settings
-from clothseg.cli.terminal import ERRORS, LOADING, opening, progress_bar, waiting
+from clothseg.cli.terminal import ERRORS, LOADING, opening, progress_bar, say_simpler_colours, waiting
 from clothseg.devices import AUTO, check_device_name
 from clothseg.errors import ClothsegError
 from clothseg.garments import Placement, check_files, compose_files, load_foreground, replace_files
@@ -68,6 +68,7 @@ def compose(
         check_files(garment, background, out, overwrite=overwrite)
         if known and class_name is not None:
             class_number(class_name, known, option="--class", ignore_case=True)
+        say_simpler_colours(quiet=quiet)
         with opening(quiet=quiet):
             from clothseg.models import Model  # noqa: PLC0415 - PyTorch; wrong input is refused without it
 

@@ -34,7 +34,16 @@ from clothseg.cli.shard_options import (
     ShardOptions,
     ShardSize,
 )
-from clothseg.cli.terminal import ERRORS, LOADING, fail_for_unread, opening, progress_bar, waiting, walk
+from clothseg.cli.terminal import (
+    ERRORS,
+    LOADING,
+    fail_for_unread,
+    opening,
+    progress_bar,
+    say_simpler_colours,
+    waiting,
+    walk,
+)
 from clothseg.counting import counted
 from clothseg.devices import check_device_name
 from clothseg.errors import ClothsegError
@@ -132,6 +141,7 @@ def cutout(
 
         network = NetworkOptions(run, score_threshold, threshold, thresholds, class_agnostic_nms_iou, device, devices)
         task = CutOut(tuple(classes or ()), full_frame, cut)
+        say_simpler_colours(quiet=quiet)
         do_catalogue(network, task, inputs, place, sharding, recursive=recursive, overwrite=overwrite, quiet=quiet,
                      wanted=classes or ())  # fmt: skip
         return
@@ -150,6 +160,7 @@ def cutout(
     one_file = out.suffix.lower() in SUFFIXES and not out.is_dir()
     if one_file:
         require_one_photo(paths, out)
+    say_simpler_colours(quiet=quiet)
     names, predict, work = _open(exported, run, settings, device, score_threshold, quiet=quiet)
     with progress_bar(quiet=quiet) as bar:
         with waiting(bar, LOADING):

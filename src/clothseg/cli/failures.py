@@ -19,6 +19,7 @@ from rich.markup import escape
 from clothseg.cli.terminal import ERRORS
 from clothseg.errors import ClothsegError, InterruptedRun, is_out_of_memory, shell_command
 from clothseg.files import NO_SPACE
+from clothseg.optional import LEFT_OUT
 from clothseg.stop import TERMINATIONS, on_signals
 from clothseg.versions import library_versions
 
@@ -127,6 +128,8 @@ def _known(error: BaseException) -> str:
             f"this needs PyTorch, and {error.name} is not installed: pip install clothseg, with all that it requires; "
             "without PyTorch, networks run that `clothseg export` wrote"
         )
+    if isinstance(error, ModuleNotFoundError) and (package := (error.name or "").partition(".")[0]) in LEFT_OUT:
+        return f"this needs {package}, which is not installed: pip install {package}"
     if isinstance(error, RuntimeError) and "start new thread" in str(error):
         return "the system allows no more threads; close other programs, or raise the limit (ulimit -u)"
     return _system_error(error) if isinstance(error, OSError) else ""

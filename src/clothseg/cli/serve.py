@@ -23,7 +23,7 @@ from clothseg.cli.inputs import (
     selection_settings,
     split_names,
 )
-from clothseg.cli.terminal import ERRORS, opening
+from clothseg.cli.terminal import ERRORS, opening, say_simpler_colours
 from clothseg.devices import check_device_name
 from clothseg.errors import package_error
 from clothseg.exported import ExportedModel, is_onnx
@@ -144,6 +144,7 @@ def serve(
         print(address, flush=True)
         if not quiet:
             _explain(run.resolve().name, access.local, address_elsewhere(listening, host, access.token))
+        say_simpler_colours(quiet=quiet)
         if browser:
             open_browser(address)
 

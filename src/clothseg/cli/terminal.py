@@ -27,6 +27,7 @@ from rich.table import Table
 from rich.text import Text
 
 from clothseg.errors import shell_command
+from clothseg.optional import is_installed
 
 T = TypeVar("T")
 _LISTED = 10  # lines of a list on the screen
@@ -129,6 +130,15 @@ def print_table(table: Table) -> None:
     console = Console(highlight=False, width=10_000)
     console.width = console.measure(table).maximum
     console.print(table)
+
+
+def say_simpler_colours(*, quiet: bool) -> None:
+    """Prints a note where PyMatting is not installed, which commands that cut out do once."""
+    if not quiet and not is_installed("pymatting"):
+        ERRORS.print(
+            "pymatting is not installed: the background's colour is removed from soft edges in a simpler way "
+            "(pip install pymatting)"
+        )
 
 
 def progress_bar(*, quiet: bool) -> Progress:

@@ -1,4 +1,4 @@
-"""Boundary AP, computed by a library. `vernier` is imported only here.
+"""Boundary AP, computed by a library. `vernier` is imported only here; it may be missing, see `missing_note`.
 
 Boundary IoU compares two masks only in a band along their contours, 2 % of the photo's diagonal wide. So a large object
 with a ragged outline does not score high because its inside fits. A match needs the smaller of mask IoU and boundary
@@ -8,13 +8,14 @@ Source: Cheng et al., "Boundary IoU", CVPR 2021.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import vernier
+from typing import TYPE_CHECKING, Any
 
 from clothseg.evaluation.matches import ClassMatches, Records, class_matches
 from clothseg.evaluation.truth import GroundTruth
 from clothseg.instances import CocoResult, mask_area, tight_box
+
+if TYPE_CHECKING:
+    import vernier
 
 
 @dataclass(frozen=True)
@@ -32,14 +33,16 @@ class _CocoObject:
         return [category["id"] for category in self.dataset["categories"]]
 
 
-def run_boundary(truth: GroundTruth, rows: Sequence[CocoResult]) -> vernier.COCOeval:
+def run_boundary(truth: GroundTruth, rows: Sequence[CocoResult]) -> "vernier.COCOeval":
     """The library's evaluator for boundaries, matched and accumulated; `rows` are checked results with masks."""
     evaluator = _evaluator(truth, rows)
     evaluator.accumulate()
     return evaluator
 
 
-def _evaluator(known: GroundTruth, rows: Sequence[CocoResult]) -> vernier.COCOeval:
+def _evaluator(known: GroundTruth, rows: Sequence[CocoResult]) -> "vernier.COCOeval":
+    import vernier  # noqa: PLC0415 - optional
+
     truth = known.for_masks
     found = [
         {

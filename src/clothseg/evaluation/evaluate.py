@@ -23,6 +23,7 @@ from clothseg.evaluation.truth import GroundTruth, read_truth, truth_of
 from clothseg.evaluation.validate_results import validate_results
 from clothseg.evaluation.values import ClassMetrics, FalsePositivesOnEmpty, Threshold
 from clothseg.instances import CocoResult
+from clothseg.optional import is_installed
 
 if TYPE_CHECKING:
     from clothseg.dataset import CocoLikeDataset
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 SCORE_THRESHOLD = 0.05
 """The default of `report_mAP`: the default of `inference.score_threshold`."""
+NO_BOUNDARY = "vernier is not installed, so boundary AP is left out (pip install vernier)."
+_KINDS = (*coco.FIELDS, "boundary")
 
 
 def evaluate_network(
@@ -142,18 +145,24 @@ def headline_metrics(truth: GroundTruth, rows: Sequence[CocoResult], score_thres
 
 def metrics_for_resampling(truth: GroundTruth, rows: Sequence[CocoResult], score_threshold: float) -> ResampledMetrics:
     """The headline metrics of checked results for any weights of the photos; kinds without data are left out."""
-    matches = {kind: coco.matches(truth, rows, kind) for kind in coco.FIELDS if not missing_note(kind, truth, rows)}
-    report = None
-    if "mask" in matches:
-        matches["boundary"] = boundary_matches(truth, rows)
-        report = per_image_ap(truth, rows, score_threshold)
+    matches = {
+        kind: boundary_matches(truth, rows) if kind == "boundary" else coco.matches(truth, rows, kind)
+        for kind in _KINDS
+        if not missing_note(kind, truth, rows)
+    }
+    report = per_image_ap(truth, rows, score_threshold) if "mask" in matches else None
     return ResampledMetrics(
         {kind: Resampler(list(m.values())) for kind, m in matches.items()}, report, len(truth.photos)
     )
 
 
 def missing_note(kind: str, truth: GroundTruth, rows: Sequence[CocoResult]) -> str:
-    """A sentence if masks or boxes are missing, so that metrics of `kind` cannot be computed; otherwise empty."""
+    """A sentence if metrics of `kind` (mask, box, boundary) cannot be computed; otherwise empty.
+
+    Masks or boxes are missing, or the library for boundaries.
+    """
+    if kind == "boundary":
+        return missing_note("mask", truth, rows) or ("" if is_installed("vernier") else NO_BOUNDARY)
     key = coco.FIELDS[kind]
     if kind == "mask" and not truth.has_masks:
         return f"No object of the ground truth has a {key}, so {kind} metrics are left out."
@@ -169,11 +178,12 @@ def _coco_metrics(truth: GroundTruth, rows: Sequence[CocoResult]) -> tuple[Metri
     overall: dict[str, float | None] = {}
     classes: dict[int, dict[str, float | None]] = {class_id: {} for class_id in truth.names}
     matches: dict[str, dict[int, ClassMatches]] = {}
-    notes = [sentence for kind in coco.FIELDS if (sentence := missing_note(kind, truth, rows))]
+    missing = {kind: missing_note(kind, truth, rows) for kind in _KINDS}
+    notes = list(dict.fromkeys(filter(None, missing.values())))
     details: dict[str, Any] = {}
-    for kind in ("mask", "box", "boundary"):
+    for kind in _KINDS:
         evaluator: Any = None
-        if not missing_note("mask" if kind == "boundary" else kind, truth, rows):
+        if not missing[kind]:
             evaluator = run_boundary(truth, rows) if kind == "boundary" else coco.run_evaluator(truth, rows, kind)
             matches[kind] = boundary_matches(truth, rows) if kind == "boundary" else coco.matches(truth, rows, kind)
             if not details:

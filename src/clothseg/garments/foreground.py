@@ -14,11 +14,14 @@ from numpy.typing import NDArray
 from clothseg.cores import one_numba_thread
 from clothseg.errors import ClothsegError
 from clothseg.garments.large import LARGE_CROP, enlarge_rows, strips
+from clothseg.optional import is_installed
 from clothseg.photos import RgbImage
 
 Plane = NDArray[np.float32]
 
 _FOREGROUND = "pymatting.foreground.estimate_foreground_ml"
+_SURE = 0.95
+"""Without PyMatting, pixels surely belong to the garment from this alpha on, and to the background up to the rest."""
 
 
 def own_colours(photo: RgbImage, alpha: Plane) -> RgbImage:
@@ -26,7 +29,8 @@ def own_colours(photo: RgbImage, alpha: Plane) -> RgbImage:
 
     `alpha` is `[h, w]` in 0..1. For a crop of more than 4 million pixels, the colours of garment and background are
     estimated on a smaller copy. On the crop, each soft pixel gets the share of the garment's colour that explains what
-    the photo shows there, so time and memory stay bounded and details stay sharp.
+    the photo shows there, so time and memory stay bounded and details stay sharp. Without PyMatting,
+    `nearest_foreground` estimates them.
 
     Sources: T. Germer and others: Fast Multi-Level Foreground Estimation (2020), by PyMatting. M. Forte: Approximate
     Fast Foreground Colour Estimation (2021), for large crops.
@@ -58,8 +62,34 @@ def _large_own_colours(photo: RgbImage, alpha: Plane) -> RgbImage:
         near = enlarge_rows(garment, rows, (height, width))[soft]
         far = enlarge_rows(background, rows, (height, width))[soft]
         seen, share = photo[rows][soft].astype(np.float32) / np.float32(255), share[soft][:, None]
-        colours[rows][soft] = _to_bytes(near + share * (seen - share * near - (1 - share) * far))
+        colours[rows][soft] = _to_bytes(_explained(seen, share, near, far))
     return colours
+
+
+def _explained(seen: Plane, share: Plane, near: Plane, far: Plane) -> Plane:
+    """The garment's colours that explain what is seen, from estimates of garment and background."""
+    return np.asarray(near + share * (seen - share * near - (1 - share) * far), dtype=np.float32)
+
+
+def nearest_foreground(photo: Plane, alpha: Plane, *, return_background: bool = False) -> Any:
+    """The same as PyMatting's `estimate_foreground_ml`, in a simpler way.
+
+    Garment and background have the colour of the nearest pixel that surely belongs to them; what the photo shows then
+    corrects the garment's colour, as for large crops.
+    """
+    near = _nearest(photo, alpha >= min(_SURE, float(alpha.max())))
+    far = _nearest(photo, alpha <= max(1 - _SURE, float(alpha.min())))
+    garment = np.clip(_explained(photo, alpha[..., None], near, far), 0, 1)
+    return (garment, far) if return_background else garment
+
+
+def _nearest(photo: Plane, known: NDArray[np.bool_]) -> Plane:
+    """The photo with the colour of the nearest known pixel everywhere."""
+    unknown = (~known).astype(np.uint8)
+    _, labels = cv2.distanceTransformWithLabels(unknown, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    places = np.zeros(int(labels.max()) + 1, dtype=np.intp)
+    places[labels[known]] = np.flatnonzero(known)
+    return np.asarray(photo.reshape(-1, 3)[places[labels]])
 
 
 def _to_bytes(colours: Plane) -> RgbImage:
@@ -70,6 +100,8 @@ def _to_bytes(colours: Plane) -> RgbImage:
 def load_foreground() -> Callable[..., Any]:
     """PyMatting's `estimate_foreground_ml`: colours `[h, w, 3]` from a crop `[h, w, 3]` in 0..1 and its alpha.
 
+    Without PyMatting it is `nearest_foreground`.
+
     The first call on a machine compiles it, for some seconds; Numba keeps the result beside PyMatting's file, or in the
     user's cache folder. Only this one file is imported: PyMatting as a whole compiles ten times as much that is not
     used here.
@@ -77,6 +109,8 @@ def load_foreground() -> Callable[..., Any]:
     Raises:
         ClothsegError: this version of PyMatting has no such file.
     """
+    if not is_installed("pymatting"):
+        return nearest_foreground
     if _FOREGROUND not in sys.modules:
         package = find_spec("pymatting")
         folders = (package.submodule_search_locations if package else None) or []

@@ -16,6 +16,7 @@ from clothseg.distributed import local_world_size
 from clothseg.files import atomic_write
 from clothseg.instances import CocoAnnotation, is_box_only
 from clothseg.networks import Network
+from clothseg.optional import is_installed
 from clothseg.pictures import loss_curves
 from clothseg.runs import RunFolder
 from clothseg.training.history import overfitting, read_history
@@ -59,6 +60,8 @@ def summarize_run(
     texts = [f"{name:<9}{text}" for name, text in lines.items()]
     if config.box_labels.pseudo_masks and not boxes:
         texts.append(f"{'advice':<9}box_labels.pseudo_masks: every object has a mask, so none is drawn")
+    if not is_installed("tensorboard"):
+        texts.append(f"{'events':<9}none for TensorBoard, which is not installed (pip install tensorboard)")
     if advice := advise_empty_photos(train):
         texts.append(f"{'advice':<9}{advice}")
     for data in (train, val) if val.source != train.source else (train,):

@@ -17,12 +17,12 @@ from clothseg.evaluation.results import detections
 from clothseg.evaluation.truth import GroundTruth, truth_of
 from clothseg.evaluation.validate_results import validate_results
 from clothseg.networks import Network
+from clothseg.optional import is_installed
 from clothseg.runs import RunFolder
 from clothseg.training.checkpoint import Checkpoint, write_checkpoint
 from clothseg.training.ema import EmaWeights
 from clothseg.training.examples import Examples, mean_losses
 from clothseg.training.history import HistoryRow, loss_names_in, overfitting, read_history, write_history
-from clothseg.training.tensorboard import write_tensorboard
 from clothseg.weights import write_network
 
 
@@ -67,13 +67,20 @@ class Validator:
             better = best_row(after.rows, self.config.train) is row
             if self.distributed.is_first:
                 write_history(self.run.history, after.rows, self.network.loss_names)
-                write_tensorboard(self.run.events, after.rows, self.network.loss_names)
+                self._write_events(after.rows)
             if better and self.distributed.is_first:
                 write_network(self.run.weights, self.network.state_dict(), self.config, self.classes)
         if self.distributed.is_first:
             write_checkpoint(self.run.last, snapshot(after))
         self.distributed.barrier()
         return after
+
+    def _write_events(self, rows: Sequence[HistoryRow]) -> None:
+        """Writes events for TensorBoard if it is installed; the log has said so if it is not."""
+        if is_installed("tensorboard"):
+            from clothseg.training.tensorboard import write_tensorboard  # noqa: PLC0415 - optional
+
+            write_tensorboard(self.run.events, rows, self.network.loss_names)
 
     def validate(self, epoch: int, micro_batches: int) -> HistoryRow:
         """Validation metrics after an epoch, by the history's columns; batches are split into `micro_batches`."""

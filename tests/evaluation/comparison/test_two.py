@@ -45,6 +45,15 @@ def test_metrics_equal_the_evaluation_and_differences_equal_the_library() -> Non
     assert found.differences["mask_AP50"].change == pytest.approx(theirs["AP50"], abs=1e-9)
 
 
+def test_without_the_library_for_boundaries_the_other_metrics_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    truth, results = generated(4, photos=10)
+    whole = compare_results(truth, without(results, 0.4), results, resamples=20)
+    monkeypatch.setattr("clothseg.evaluation.evaluate.is_installed", lambda package: package != "vernier")
+    found = compare_results(truth, without(results, 0.4), results, resamples=20)
+    assert found.differences == {n: d for n, d in whole.differences.items() if not n.startswith("boundary")}
+    assert [note for note in found.notes if "pip install vernier" in note] == list(set(found.notes) - set(whole.notes))
+
+
 def test_the_library_counts_a_photo_that_is_drawn_twice_only_once() -> None:
     """So its paired bootstrap is not used; if photos count once, our interval is as narrow as the library's."""
     truth, results = generated(4, photos=30, ties=False)

@@ -11,7 +11,7 @@ from typing import Any
 
 from clothseg.errors import DataError
 from clothseg.evaluation.comparison.resampling import differences, sample_sides
-from clothseg.evaluation.evaluate import SCORE_THRESHOLD, metrics_for_resampling
+from clothseg.evaluation.evaluate import NO_BOUNDARY, SCORE_THRESHOLD, metrics_for_resampling
 from clothseg.evaluation.intervals import ResampledMetrics
 from clothseg.evaluation.stored import shared_data, stored_results, truth_for
 from clothseg.evaluation.truth import GroundTruth, read_truth
@@ -89,6 +89,8 @@ def compare_results(
             raise DataError(f"{name}: {error}") from error
         notes += [f"{name}: {sentence}" for sentence in remarks]
         sides.append(metrics_for_resampling(known, rows, score_threshold))
+    if all("mask" in side.kinds and "boundary" not in side.kinds for side in sides):
+        notes.append(NO_BOUNDARY)
     first, second = sample_sides([[side] for side in sides], len(known.photos), resamples=resamples, seed=seed)
     found = differences(first, second, level=level, seed=seed)
     if not found:
