@@ -56,8 +56,8 @@ def read_photo(path: Path | str, *, upright: bool = True) -> RgbImage:
     """Reads a photo as RGB.
 
     Grey, palette, CMYK, 16-bit and floating-point pictures become 8-bit RGB. Colours of an ICC profile, such as Display
-    P3, become those of sRGB. Transparent pixels are put on white. Of an
-    animation only the first frame is read. EXIF data that is broken is ignored.
+    P3, become those of sRGB. Transparent pixels are put on white. Of an animation only the first frame is read.
+    Broken EXIF data is ignored.
 
     Args:
         path: of the file.
