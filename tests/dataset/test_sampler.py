@@ -45,6 +45,35 @@ def test_photos_without_objects_take_a_share_of_the_batches_by_hand() -> None:
     assert repeat_factors(crowds, 0.0, 0.2) == [0.25, 1.0]
 
 
+def with_masks(data: CocoLikeDataset, positions: range) -> CocoLikeDataset:
+    for position in positions:
+        for row in data.images[position].annotations:
+            row["segmentation"] = [[0.0, 0.0, 4.0, 0.0, 4.0, 4.0]]
+    return data
+
+
+def test_photos_with_masks_take_a_share_of_the_batches_by_hand() -> None:
+    data = with_masks(dataset(*[[1]] * 4, *[[2]] * 2, *[[]] * 2), range(4, 6))  # 2 photos with masks of 8
+    assert repeat_factors(data, 0.0, 1.0, 0.2) == [1.0] * 8  # 2 of 8 are more already
+    assert repeat_factors(data, 0.0, 1.0, 0.5) == [1.0] * 4 + [3.0] * 2 + [1.0] * 2  # 6 of 12
+    # 4 with boxes and 2 with masks are five sixths of 7.2 draws, so one of the others; then 2 masks as 5.2 of 10.4
+    assert repeat_factors(data, 0.0, 1 / 6, 0.5) == pytest.approx([1.0] * 4 + [2.6] * 2 + [0.6] * 2)
+    # threshold 1: suit sqrt(8 / 4), dress sqrt(8 / 2)
+    half = (4 * 2**0.5 + 2) / 2
+    assert repeat_factors(data, 1.0, 1.0, 0.5) == pytest.approx([2**0.5] * 4 + [half] * 2 + [1.0] * 2)
+    assert repeat_factors(data, 0.0, 1.0, 0.9) == [1.0] * 4 + [4.0] * 2 + [1.0] * 2, "not more than four times"
+
+
+def test_a_share_of_masks_changes_nothing_where_all_have_them_or_none() -> None:
+    data = dataset([1], [2], [])
+    assert repeat_factors(data, 0.0, 1.0, 0.5) is None, "no photo has a mask"
+    assert repeat_factors(with_masks(data, range(2)), 0.0, 1.0, 0.5) is None, "no labelled photo has boxes alone"
+    assert repeat_factors(with_masks(dataset([1], [2]), range(1)), 0.0, 1.0, 0.0) is None
+    mixed = dataset([1, 1], [2])
+    mixed.images[0].annotations[0]["segmentation"] = [[0.0, 0.0, 4.0, 0.0, 4.0, 4.0]]  # a mask and a box on one photo
+    assert repeat_factors(mixed, 0.0, 1.0, 0.75) == [3.0, 1.0]
+
+
 def test_photos_occur_as_often_as_their_factors_say_and_resuming_is_exact() -> None:
     factors = [1.0, 2.0, 1.5, 3.25]
     sampler = Sampler(4, 1, 0, 0, factors)

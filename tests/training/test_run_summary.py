@@ -1,6 +1,7 @@
 """The summary before the first step, and the remaining time."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
@@ -14,13 +15,15 @@ from clothseg.training.memory.forecast import Forecast
 from clothseg.training.run_summary import (
     EtaEstimator,
     advise_empty_photos,
+    describe_mask_share,
     describe_memory,
     describe_trainable,
+    summarize_run,
     warn_missing_classes,
 )
 from clothseg.training.trainer import Trainer
 
-from .conftest import Photos
+from .conftest import SMALL, Photos, make_trainer
 
 
 def test_the_remaining_time_is_logged_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,3 +76,22 @@ def test_photos_without_objects_are_advised_where_there_are_none(photos: Photos)
     assert "every photo to learn from shows an object" in advise_empty_photos(train)
     train.images[-1].annotations.clear()
     assert advise_empty_photos(train) == ""
+
+
+def test_photos_with_masks_come_more_often_where_others_have_boxes_alone(photos: Photos, tmp_path: Path) -> None:
+    train, _ = photos
+    assert describe_mask_share(train, Config()) == ""
+    assert make_trainer(Config.load("demo", SMALL), photos, tmp_path / "masks").sampler.repeats is None
+    for number in (0, 2):
+        entry = train.images[number]
+        rows = [row if row["iscrowd"] else {**row, "segmentation": []} for row in entry.annotations]
+        train.images[number] = replace(entry, annotations=rows)  # type: ignore[arg-type]
+    sentence = "1 photo with masks, 2 times as often as the others, which have boxes alone (box_labels.mask_share)"
+    assert describe_mask_share(train, Config()) == sentence
+    trainer = make_trainer(Config.load("demo", SMALL), photos, tmp_path / "boxes")
+    assert trainer.sampler.repeats is not None
+    assert trainer.sampler.repeats.tolist() == [1.0, 2.0, 1.0]
+    lines, _ = summarize_run(trainer, *photos, "none")
+    assert [line for line in lines if line.startswith("masks")] == [f"masks    {sentence}"]
+    off = Config.load("demo", [*SMALL, "box_labels.mask_share=0"])
+    assert describe_mask_share(train, off) == ""

@@ -45,6 +45,9 @@ class UnlabelledSettings(TeacherSettings):
 class BoxLabelSettings(TeacherSettings):
     """Objects that are labelled with a box and no mask."""
 
+    mask_share: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    """Part of the photos in the batches that should have a mask, where others have boxes alone: each with a mask then
+    comes up to four times as often. 0: as often as the others."""
     pseudo_masks: bool = False
     """Learn masks that the teacher draws for them; else they teach only class and box."""
     iou_threshold: Fraction = 0.85

@@ -8,9 +8,13 @@ from typing import Any
 import torch
 
 from clothseg.dataset.coco import CocoLikeDataset
+from clothseg.instances import is_box_only
 
 Batch = list[tuple[int, int]]
 """Positions of photos, each with the number of its augmented version."""
+
+MOST_REPEATS = 4.0
+"""Photos with masks occur at most so many times as often as others: more would be learned by heart."""
 
 
 class Sampler:
@@ -85,19 +89,38 @@ class Sampler:
         return positions[torch.randperm(len(positions), generator=self.generator)].tolist()
 
 
-def repeat_factors(dataset: CocoLikeDataset, threshold: float, empty_share: float = 1.0) -> list[float] | None:
+def repeat_factors(
+    dataset: CocoLikeDataset, threshold: float, empty_share: float = 1.0, mask_share: float = 0.0
+) -> list[float] | None:
     """How often each photo occurs in an epoch. None: every photo occurs once.
 
     A class on the fraction `f` of the photos has the factor max(1, sqrt(threshold / f)). A photo has the largest factor
     of its classes, or 1 without any. Crowds do not count. Source: Gupta et al., "LVIS", CVPR 2019, section 5.
 
     Photos without any class have a factor below 1 where there are more of them than `empty_share` of the batches.
+    Where some photos have boxes alone, those with a mask occur up to `MOST_REPEATS` times as often.
 
     Args:
         dataset: with its annotations.
         threshold: a class on a smaller part of the photos is rare; 0: none is.
         empty_share: largest part of the photos in the batches without an object, 0..1.
+        mask_share: part of the photos in the batches that should have a mask, 0 to below 1.
     """
+    repeats = _by_class(dataset, threshold, empty_share)
+    objects = [[a for a in entry.annotations if not a.get("iscrowd")] for entry in dataset.images]
+    masked = [any(not is_box_only(a) for a in of_photo) for of_photo in objects]
+    boxes_alone = any(of_photo and not has_mask for of_photo, has_mask in zip(objects, masked, strict=True))
+    if not (mask_share and any(masked) and boxes_alone):
+        return repeats
+    factors = repeats or [1.0] * len(objects)
+    own = sum(factor for factor, has_mask in zip(factors, masked, strict=True) if has_mask)
+    wanted = mask_share * (sum(factors) - own) / ((1 - mask_share) * own)
+    more = min(max(wanted, 1.0), MOST_REPEATS)
+    return [factor * more if has_mask else factor for factor, has_mask in zip(factors, masked, strict=True)]
+
+
+def _by_class(dataset: CocoLikeDataset, threshold: float, empty_share: float) -> list[float] | None:
+    """`repeat_factors` without `mask_share`."""
     of_photo = [{a["category_id"] for a in entry.annotations if not a.get("iscrowd")} for entry in dataset.images]
     photos = Counter(class_id for classes in of_photo for class_id in classes)
     factors = {c: max(1.0, math.sqrt(threshold * len(dataset) / count)) for c, count in photos.items()}

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from clothseg.config import Config
 from clothseg.counting import counted, first_names
-from clothseg.dataset import CocoLikeDataset
+from clothseg.dataset import CocoLikeDataset, repeat_factors
 from clothseg.dataset.reading import describe_corrections
 from clothseg.devices import describe_precision
 from clothseg.distributed import local_world_size
@@ -58,6 +58,8 @@ def summarize_run(
         "memory": describe_memory(memory, device, resident(), local_world_size(config.train.devices)),
     }
     texts = [f"{name:<9}{text}" for name, text in lines.items()]
+    if often := describe_mask_share(train, config):
+        texts.append(f"{'masks':<9}{often}")
     if config.box_labels.pseudo_masks and not boxes:
         texts.append(f"{'advice':<9}box_labels.pseudo_masks: every object has a mask, so none is drawn")
     if not is_installed("tensorboard"):
@@ -140,6 +142,20 @@ def advise_empty_photos(train: CocoLikeDataset) -> str:
     return (
         "every photo to learn from shows an object, so expect objects on photos that have none; add photos with "
         "nothing to draw, best of things that look similar"
+    )
+
+
+def describe_mask_share(train: CocoLikeDataset, config: Config) -> str:
+    """How much more often photos with masks come than others, which have boxes alone; empty if they do not."""
+    settings = config.train
+    before = repeat_factors(train, settings.repeat_threshold, settings.empty_share) or [1.0] * len(train)
+    after = repeat_factors(train, settings.repeat_threshold, settings.empty_share, config.box_labels.mask_share)
+    more = [new / old for old, new in zip(before, after or before, strict=True) if old and new > old]
+    if not more:
+        return ""
+    return (
+        f"{counted(len(more), 'photo')} with masks, {more[0]:.2g} times as often as the others, which have boxes alone "
+        "(box_labels.mask_share)"
     )
 
 

@@ -78,7 +78,7 @@ class Trainer:
         world_size = self.distributed.world_size
         batch_size = batch_per_rank(config, world_size) * world_size
         learned = photos_to_learn(train, unlabelled, config)
-        repeats = repeat_factors(train, settings.repeat_threshold, settings.empty_share)
+        repeats = repeat_factors(train, settings.repeat_threshold, settings.empty_share, config.box_labels.mask_share)
         self.sampler = Sampler(len(train), batch_size, config.augment.fixed_views, settings.seed, repeats)
         self.pool = WorkerPool.for_training(settings, self.fabric.device, local_world_size(world_size))
         self.examples = Examples(network, learned, config, augmented=True, pool=self.pool)
