@@ -1,4 +1,4 @@
-"""Numbers with their things, and lists of names, for people."""
+"""Numbers with their things, and lists of names, for people; positions spread over a list."""
 
 from collections.abc import Sequence
 
@@ -14,3 +14,11 @@ def first_names(names: Sequence[str]) -> str:
     """The names with commas; of more than ten, the first ones and how many there are besides."""
     rest = len(names) - _NAMED
     return f"{', '.join(names[:_NAMED])} and {rest:,} more" if rest > 1 else ", ".join(names)
+
+
+def spread(count: int, wanted: int) -> list[int]:
+    """At most `wanted` positions out of `count`, evenly spaced, including the first and the last."""
+    if count <= wanted:
+        return list(range(count))
+    step = (count - 1) / max(wanted - 1, 1)
+    return [round(number * step) for number in range(wanted)]

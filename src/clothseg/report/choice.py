@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from clothseg.counting import spread
 from clothseg.evaluation.greedy_match import greedy_match
 from clothseg.evaluation.truth import GroundTruth
 from clothseg.instances import CocoImage, CocoResult, Instances, mask_iou
@@ -42,13 +43,6 @@ def ranked_photos(
         for image in truth.images
     ]
     return sorted(scored, key=lambda pair: -pair[0])
-
-
-def spread(count: int, wanted: int) -> list[int]:
-    """At most `wanted` positions out of `count`, evenly spaced, including the first and the last."""
-    if count <= wanted:
-        return list(range(count))
-    return np.linspace(0, count - 1, wanted).round().astype(int).tolist() if wanted > 1 else [0]
 
 
 def ends_and_between(count: int, share: int) -> list[int]:

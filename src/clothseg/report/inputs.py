@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clothseg.config import Config
+from clothseg.counting import spread
 from clothseg.dataset.show_input import preview_input
 from clothseg.errors import ConfigError, PhotoError
 from clothseg.evaluation.truth import GroundTruth
@@ -13,7 +14,7 @@ from clothseg.networks.input import InputTransform
 from clothseg.photos import RgbImage
 from clothseg.pictures import draw_masks, draw_outlines
 from clothseg.pictures.embed import shrink
-from clothseg.report.choice import sample_of_classes, spread
+from clothseg.report.choice import sample_of_classes
 from clothseg.report.figures import EmbeddedPhoto, photo_uri, read_sized_photo
 from clothseg.report.reading import to_instances
 

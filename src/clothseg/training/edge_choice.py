@@ -3,11 +3,10 @@
 from copy import copy
 from dataclasses import dataclass
 
-import numpy as np
 from torch import Tensor
 
 from clothseg.config import Config
-from clothseg.counting import counted
+from clothseg.counting import counted, spread
 from clothseg.dataset import CocoLikeDataset
 from clothseg.devices import float32_products, has_tf32
 from clothseg.distributed import single_process
@@ -75,14 +74,14 @@ def choose_edges(network: Network, val: CocoLikeDataset) -> EdgeChoice:
 
     Photos that cannot be read count as empty in both.
     """
-    part, count = copy(val), min(len(val), MOST_PHOTOS)
-    part.images = [val.images[n] for n in np.linspace(0, len(val) - 1, count).round().astype(int)]
+    part = copy(val)
+    part.images = [val.images[position] for position in spread(len(val), MOST_PHOTOS)]
     training = network.training
     network.eval()
     with single_process(network), float32_products(network.device, tf32=has_tf32(network.device)):
         values = [_mask_ap(detector, part) for detector in (network, RefinedDetector(network))]
     network.train(training)
-    return EdgeChoice(values[0], values[1], count)
+    return EdgeChoice(values[0], values[1], len(part))
 
 
 def _mask_ap(detector: Detector, dataset: CocoLikeDataset) -> float | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from clothseg.counting import spread
 from clothseg.devices import AUTO
 from clothseg.evaluation import SCORE_THRESHOLD
 from clothseg.evaluation.comparison.several import EvaluatedSource, compare_evaluated, evaluate_sources
@@ -15,7 +16,6 @@ from clothseg.evaluation.stored import shared_data
 from clothseg.evaluation.truth import GroundTruth
 from clothseg.files import atomic_write
 from clothseg.progress import ProgressBar, no_progress
-from clothseg.report.choice import spread
 from clothseg.report.comparison.page import page_text
 from clothseg.report.comparison.speed import PHOTOS, measure, with_speed
 from clothseg.runs import RunFolder
