@@ -31,9 +31,10 @@ def test_a_long_list_has_its_first_names(count: int, text: str) -> None:
 def test_positions_are_spread_from_the_first_to_the_last() -> None:
     assert spread(3, 5) == [0, 1, 2]
     assert spread(0, 5) == []
+    assert spread(12, 12) == list(range(12))
     assert spread(9, 1) == [0]
     assert spread(9, 3) == [0, 4, 8]
-    for count, wanted in ((10, 4), (1000, 200), (201, 200)):
+    for count, wanted in ((10, 4), (13, 12), (1000, 12), (1000, 200), (201, 200)):
         found = spread(count, wanted)
         assert (found[0], found[-1], len(set(found))) == (0, count - 1, wanted)
         steps = [after - before for before, after in itertools.pairwise(found)]

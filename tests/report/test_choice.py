@@ -1,11 +1,10 @@
 """The agreement of detections and ground truth by hand, and the choice of photos."""
 
-import numpy as np
 import pytest
 import torch
 
 from clothseg.instances import Instances, PixelMasks
-from clothseg.report.choice import agreement, ends_and_between, spread
+from clothseg.report.choice import agreement, ends_and_between
 
 
 def strips(rows: list[tuple[int, int, int]], crowd: tuple[bool, ...] = (), scores: tuple[float, ...] = ()) -> Instances:
@@ -55,16 +54,6 @@ def test_the_detection_with_the_highest_score_chooses_first() -> None:
     assert agreement(found, truth) == pytest.approx((1.0 + 5 / 20) / 2)
     found = strips([(1, 0, 15), (1, 0, 10)], scores=(0.9, 0.3))
     assert agreement(found, truth) == pytest.approx(10 / 15 / 3)
-
-
-@pytest.mark.parametrize(("count", "wanted"), [(0, 12), (5, 12), (12, 12), (13, 12), (1000, 12), (7, 1)])
-def test_spread_has_both_ends_and_even_steps(count: int, wanted: int) -> None:
-    positions = spread(count, wanted)
-    assert len(positions) == len(set(positions)) == min(count, wanted)
-    assert positions == sorted(positions)
-    if count and wanted > 1:
-        assert (positions[0], positions[-1]) == (0, count - 1)
-        assert np.ptp(np.diff(positions)) <= 1
 
 
 def test_both_ends_are_complete_and_the_rest_is_spread() -> None:
