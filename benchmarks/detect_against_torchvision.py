@@ -47,7 +47,6 @@ class Case:
         batch: number of photos.
         detections: limit per photo.
         compiled: clothseg runs compiled.
-        channels_last: clothseg runs with `inference.channels_last`.
     """
 
     size: int
@@ -55,7 +54,6 @@ class Case:
     batch: int
     detections: int
     compiled: bool
-    channels_last: bool
 
     @property
     def photo_size(self) -> tuple[int, int]:
@@ -65,7 +63,7 @@ class Case:
     def arguments(self) -> list[str]:
         """The command line arguments of this case."""
         arguments = ["--size", str(self.size), "--batch", str(self.batch), "--detections", str(self.detections)]
-        flags = {"--large": self.large, "--compile": self.compiled, "--channels-last": self.channels_last}
+        flags = {"--large": self.large, "--compile": self.compiled}
         return arguments + [flag for flag, is_set in flags.items() if is_set]
 
 
@@ -82,7 +80,7 @@ def build_networks(case: Case, device: str) -> tuple[Network, Any]:
         reference.rpn.head.cls_logits.weight.mul_(30)
         reference.roi_heads.box_predictor.cls_score.weight.mul_(300)
     config = Config().changed("input", min_side=case.size, max_side=2 * case.size)
-    config = config.changed("inference", max_detections=case.detections, channels_last=case.channels_last)
+    config = config.changed("inference", max_detections=case.detections)
     network = build_network(config, CLASSES).eval()
     network.load_state_dict(from_torchvision(reference.state_dict()))
     network, reference = network.to(device), reference.to(device)
@@ -151,8 +149,7 @@ def measure(case: Case, options: argparse.Namespace) -> str:
         rounds = [[time_call(call, device) for call in calls] for _ in range(options.runs + 1)][1:]
     counts = [masks for _, _, masks in rounds[0]]
     height, width = case.photo_size
-    modes = {"compile": case.compiled, "channels_last": case.channels_last}
-    mode = " and ".join(name for name, is_set in modes.items() if is_set) or "default"
+    mode = "compile" if case.compiled else "default"
     name = f"input {case.size}, photos {width}x{height}, batch {case.batch}, {counts[0]} masks, {mode}"
     gpu = torch.cuda.get_device_name() if device == "cuda" else ""
     note = f"median of {options.runs} runs"
@@ -176,14 +173,11 @@ def choose_cases(options: argparse.Namespace) -> list[Case]:
     if options.full:
         compiled = (False, True) if options.compile else (False,)
         return [
-            Case(800 if large else 512, large, batch, count, mode, options.channels_last)
+            Case(800 if large else 512, large, batch, count, mode)
             for large, batch, count, mode in itertools.product((False, True), (1, 4), (10, 100), compiled)
         ]
     counts = (10, 100) if options.detections is None else (options.detections,)
-    return [
-        Case(options.size, options.large, options.batch, count, options.compile, options.channels_last)
-        for count in counts
-    ]
+    return [Case(options.size, options.large, options.batch, count, options.compile) for count in counts]
 
 
 def main() -> None:
@@ -195,7 +189,6 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=1, help="photos per call")
     parser.add_argument("--runs", type=int, default=3, help="runs of each side")
     parser.add_argument("--compile", action="store_true", help="run clothseg compiled; with --full both ways")
-    parser.add_argument("--channels-last", action="store_true", help="run clothseg with inference.channels_last")
     parser.add_argument("--full", action="store_true", help="all sizes, batches and limits")
     parser.add_argument("--memory", action=argparse.BooleanOptionalAction, default=True, help="measure peak memory")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu or cuda")

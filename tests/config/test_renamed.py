@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from clothseg.config import Config, StageSettings
-from clothseg.config.renamed import RENAMED
+from clothseg.config.renamed import REMOVED, RENAMED
 from clothseg.errors import ConfigError
 
 
@@ -30,6 +30,19 @@ def old_tree(old: str) -> dict[str, Any]:
     for key in reversed(above):
         tree = {key: tree}
     return tree
+
+
+@pytest.mark.parametrize("old", REMOVED)
+def test_a_key_that_went_is_an_error_in_a_file_of_the_user_and_dropped_in_one_of_clothseg(
+    old: str, tmp_path: Path
+) -> None:
+    section, key = old.split(".")
+    assert old not in Config().flat()
+    file = tmp_path / "config.yaml"
+    file.write_text(f"{section}: {{{key}: false}}\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=rf"{old} is no setting any more, because .*; remove it"):
+        Config.load(file)
+    assert Config.load_saved(file) == Config()
 
 
 @pytest.mark.parametrize("old", RENAMED)

@@ -1,4 +1,4 @@
-"""Keys of earlier versions and the keys that replace them: an old key is an error that names the new one."""
+"""Keys of earlier versions: an old key is an error that names the new one, or says why it went."""
 
 from typing import Any
 
@@ -56,14 +56,16 @@ RENAMED = {
     "unlabelled.unsure_score": "unlabelled.ignore_threshold",
     "unlabelled.sure_mask": "unlabelled.mask_score_threshold",
 }
+REMOVED = {"inference.channels_last": "on a CPU, networks always run in this memory order"}
+"""Keys that nothing replaces, and why."""
 _STRENGTH = {"most": "max", "chance": "p"}
 
 
 def take_renamed(tree: dict[str, Any]) -> list[str]:
-    """Moves values under keys of earlier versions to the keys of today.
+    """Moves values under keys of earlier versions to the keys of today, and drops those that went.
 
     Returns:
-        one sentence for each, with the new key.
+        one sentence for each, with the new key or the reason.
     """
     problems: list[str] = []
     if isinstance(tree.get("network"), str):
@@ -79,6 +81,11 @@ def take_renamed(tree: dict[str, Any]) -> list[str]:
             branch = branch[key]
         branch[last] = value
         problems.append(_sentence(path))
+    for old, reason in REMOVED.items():
+        section, key = old.split(".")
+        if isinstance(tree.get(section), dict) and key in tree[section]:
+            del tree[section][key]
+            problems.append(f"{old} is no setting any more, because {reason}; remove it")
     stages = tree["train"].get("stages") if isinstance(tree.get("train"), dict) else None
     for stage in stages if isinstance(stages, list) else ():
         for key in [key for key in stage if f"train.stages.{key}" in RENAMED] if isinstance(stage, dict) else ():

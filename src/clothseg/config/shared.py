@@ -107,8 +107,6 @@ class InferenceSettings(Section):
     """Compile the network at the first photo (not in training): slower once, faster from then on."""
     cuda_graphs: bool = True
     """On an NVIDIA GPU, capture the network for sizes of input that come often, and replay it: the same numbers."""
-    channels_last: bool = False
-    """Run the backbone in channels-last memory order: faster on most processors; the last digits differ."""
 
     @model_validator(mode="after")
     def _thresholds_within_reach(self) -> Self:

@@ -194,7 +194,7 @@ class Network(nn.Module, ABC):
             images: RGB `[3, H, W]`, uint8 or float in 0..1, of any sizes.
         """
         pixels, placements = self.transform.batch(images, self.device)
-        if self.config.inference.channels_last or self._compiled:
+        if self._compiled:
             pixels = pixels.contiguous(memory_format=torch.channels_last)
         graphs = self.config.inference.cuda_graphs and not self.graphed_features.captures  # a training needs the memory
         graphed = self.graphed_dense if pixels.is_cuda and graphs else self.forward_dense

@@ -27,10 +27,10 @@ from clothseg.weights import load_model, read_weights
 PHOTOS = ("ccp0700_small", "ccp0005_portrait", "ccp0044_landscape")
 LATER = [pytest.param(name, marks=pytest.mark.slow) for name in PHOTOS[1:]]
 DETECTED = ["ccp0005_portrait", "ccp0700_small", pytest.param("ccp0044_landscape", marks=pytest.mark.slow)]
-EDGE_DETECTION = {"ccp0700_small": [2, 0, 88, 176, 208, 0.7415]}
-"""Class, box and score of a detection that depends on one rounding. Its proposal ends at 1.0. The last digits of its
-other corner change with the number of threads, and decide whether the last row of its pooled features is 0. Only then
-its score is over the threshold. `docs/weights.md` explains the rule."""
+EDGE_DETECTIONS = {"ccp0700_small": [[2, 0, 88, 176, 208, 0.7415], [2, 88, 36, 176, 206, 0.7173]]}
+"""Class, box and score of detections that depend on one rounding. Their proposals end at 1.0. The last digits of the
+other corner change with the number of threads, and decide whether the last row or column of their pooled features is 0.
+Only then the score is over the threshold. `docs/weights.md` explains the rule."""
 STAGES = {
     "C1": (5, 4), "C2": (5, 8), "C3": (3, 16), "C4": (2, 32), "C5": (1, 32),
     "P2": (5, 8), "P3": (3, 8), "P4": (2, 8), "P5": (1, 4), "P6": (1, 1),
@@ -178,7 +178,8 @@ def test_every_detection(name: str, network: MaskRCNNNetwork, reference: Path, t
         overlap = box_iou(found.boxes[place][None], unstable)
         at_the_limit = found.scores[place] < 0.7 + 1e-3 or (overlap > 0.5).any()
         this = [found.classes[place].item(), *found.boxes[place].tolist(), found.scores[place].item()]
-        assert at_the_limit or this == pytest.approx(EDGE_DETECTION.get(name, []), abs=1e-3), this
+        of_rounding = any(this == pytest.approx(known, abs=1e-3) for known in EDGE_DETECTIONS.get(name, []))
+        assert at_the_limit or of_rounding, this
 
 
 @pytest.mark.parametrize("name", DETECTED)

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from clothseg import cpu_path
 from clothseg.errors import ConfigError
 
 STAGES = 5
@@ -19,8 +20,8 @@ class Backbone(nn.Module):
         strides: of each stage's output, if no stage were dilated.
         levels: outputs that the network needs, by the power of two of their stride.
         frozen: number of frozen stages.
-        channels_last: whether it trains in that memory order, in which depthwise convolutions (EfficientNet) are
-            faster; the last digits differ.
+        channels_last: whether it trains in that memory order on a GPU too, in which depthwise convolutions
+            (EfficientNet) are faster; on a CPU every backbone runs in it.
         output_stride: largest stride of a stage, beyond which stages are dilated.
 
     With `recompute` set (activation checkpointing), a trained stage keeps only its input for the backward pass and is
@@ -96,6 +97,7 @@ class Backbone(nn.Module):
 
     def _run(self, x: Tensor, stages: range) -> dict[int, Tensor]:
         outputs = {}
+        x = cpu_path.in_fast_order(x)
         if self.channels_last and self.training:
             x = x.contiguous(memory_format=torch.channels_last)
         for stage in stages:

@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from clothseg import cpu_path
 from clothseg.config import Config, DeepLabSettings
 from clothseg.networks.deeplab.conventions import conventions_for
 from clothseg.networks.deeplab.heads import AuxHead, HeadBuilder, InstanceHead, SemanticHead
@@ -115,10 +114,8 @@ class DeepLabNetwork(Network):
     def forward_dense(self, pixels: Tensor) -> list[Tensor]:
         """Class logits, and heat map and offsets of centers if the network has them, all at the decoder's stride.
 
-        On a CPU it runs in channels-last memory order, in which dilated convolutions skip what lies beyond the map.
+        On a CPU the backbone makes them channels-last; so dilated convolutions skip what lies beyond the map.
         """
-        if cpu_path.uses_cpu_path(pixels):
-            pixels = pixels.contiguous(memory_format=torch.channels_last)
         of_level = dict(zip(self.levels, self.neck(self.backbone(pixels)), strict=True))
         maps = [of_level[level] for level in self.decoded]
         return [self.semantic(maps), *(self.instance(maps) if self.instance is not None else ())]

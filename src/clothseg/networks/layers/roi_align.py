@@ -126,9 +126,7 @@ def roi_align_levels(
 
 def to_pooling_layout(features: list[Tensor]) -> list[Tensor]:
     """The same maps in the memory order in which boxes are pooled fastest; those that have it are not copied."""
-    if not cpu_path.uses_cpu_path(features[0]):
-        return features
-    return [feature.contiguous(memory_format=torch.channels_last) for feature in features]
+    return [cpu_path.in_fast_order(feature) for feature in features]
 
 
 def _crop_and_resize_located(rows: LevelRows, levels: tuple[int, ...], located: LocatedBoxes, size: int) -> Tensor:

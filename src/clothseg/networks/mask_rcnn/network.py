@@ -171,11 +171,7 @@ class MaskRCNNNetwork(Network):
         return answer
 
     def forward_dense(self, pixels: Tensor) -> list[Tensor]:
-        """FPN levels, then the RPN's logits of each level, then its box deltas of each level.
-
-        Memory order is as in training unless `inference.channels_last` is set or it is compiled: another order changes
-        the last digits, and where scores lie close together, other proposals than torchvision's are chosen.
-        """
+        """FPN levels, then the RPN's logits of each level, then its box deltas of each level."""
         features = super().forward_dense(pixels)
         scores, deltas = self.rpn.head(features[: len(self.settings.fpn.levels)])
         return [*features, *scores, *deltas]
