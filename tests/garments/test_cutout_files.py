@@ -5,12 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from clothseg.errors import ClothsegError, ConfigError, PhotoError
 from clothseg.garments import Cutout, read_cutout, save_cutout, write_cutouts
 from clothseg.instances import Selection
 
+from ..test_colour_profiles import COLOURS, P3, by_hand, profile
 from .conftest import NAMES, photo_with, rectangles
 
 
@@ -41,6 +42,26 @@ def test_pictures_that_are_not_cutouts(tmp_path: Path) -> None:
     Image.new("RGBA", (5, 5), (1, 2, 3, 9)).save(tmp_path / "foreign.png")
     foreign = read_cutout(tmp_path / "foreign.png")
     assert (foreign.light, foreign.class_name) == (None, "")
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp", ".tif"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_cutout_of_a_phone_is_turned_upright(orientation: int, suffix: str, tmp_path: Path) -> None:
+    layers = np.random.default_rng(orientation).integers(1, 255, (6, 9, 4), dtype=np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(layers).save(tmp_path / f"turned{suffix}", exif=exif, lossless=True)
+    with Image.open(tmp_path / f"turned{suffix}") as picture:
+        upright = ImageOps.exif_transpose(picture)
+    np.testing.assert_array_equal(read_cutout(tmp_path / f"turned{suffix}").picture, np.asarray(upright))
+
+
+def test_colours_of_a_cutout_become_those_of_srgb(tmp_path: Path) -> None:
+    layers = np.dstack([COLOURS[None], np.full((1, len(COLOURS)), 120, np.uint8)])
+    Image.fromarray(layers).save(tmp_path / "p3.png", icc_profile=profile(P3, 2.2))
+    found = read_cutout(tmp_path / "p3.png").picture[0]
+    assert np.abs(found[:, :3] - by_hand(COLOURS)).max() <= 2
+    assert (found[:, 3] == 120).all()
 
 
 def test_photos_to_cutouts(tmp_path: Path) -> None:
