@@ -162,6 +162,20 @@ def test_light_does_not_change_masks() -> None:
         assert changed.dtype == torch.uint8 and changed.shape == image.shape
 
 
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (3, 3), (30, 4), (30, 60)])
+def test_light_changes_photos_smaller_than_the_blur(size: tuple[int, int]) -> None:
+    """A grey ramp: blur makes no value brighter or darker than those there, and leaves an even photo even."""
+    settings_ = AugmentSettings.model_validate({"flip": 0, "blur": 20})
+    ramp = torch.linspace(40, 200, size[1]).round().to(torch.uint8).expand(3, *size)
+    for seed in range(5):
+        for image in (ramp, torch.full_like(ramp, 77)):
+            truth = Instances(size, torch.zeros((0, 4)), torch.zeros(0, dtype=torch.int64), PixelMasks(
+                torch.zeros((0, *size), dtype=torch.bool)))  # fmt: skip
+            changed, _ = augment(image, truth, settings_, seeded(seed))
+            assert changed.shape == image.shape and changed.min() >= image.min() and changed.max() <= image.max()
+            assert changed.float().std(correction=0) <= image.float().std(correction=0) + 1e-3
+
+
 def test_no_augmentation_changes_nothing() -> None:
     image, truth = scene()
     changed, found = augment(image, truth, AugmentSettings(flip=0), seeded(1))
