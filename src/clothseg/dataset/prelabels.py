@@ -171,9 +171,13 @@ def label_studio_tasks(
         model: the name of the model, which Label Studio shows.
     """
     names = {category["id"]: category["name"] for category in categories}
+    of_photo: dict[int, list[CocoResult]] = {image["id"]: [] for image in images}
+    for result in results:
+        if result["image_id"] in of_photo and mask_area(result["segmentation"]):
+            of_photo[result["image_id"]].append(result)
     tasks = []
     for image, name in zip(images, short_names([image["file_name"] for image in images]), strict=True):
-        own = [r for r in results if r["image_id"] == image["id"] and mask_area(r["segmentation"])]
+        own = of_photo[image["id"]]
         regions = [_region(f"{image['id']}-{n}", image, names[r["category_id"]], r) for n, r in enumerate(own, start=1)]
         score = float(np.mean([r["score"] for r in own])) if own else 0.0
         tasks.append(
