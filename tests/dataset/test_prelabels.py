@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
 from xml.etree import ElementTree as Xml
 
 import numpy as np
@@ -198,6 +199,27 @@ def test_label_studio_goes_through_the_detections_once() -> None:
     names = {row["id"]: row["name"] for row in CATEGORIES}
     assert found == {"3.png": [names[1], names[2]], "1.png": [names[2], names[1], names[2]], "2.png": []}
     assert turns == 1
+
+
+def test_addresses_for_label_studio_lead_to_the_photo() -> None:
+    """A browser cuts an address at #, and reads + in a query as a space."""
+    names = ["a.png", "look #2 & 3.png", "50%+ sale?.png", "d/Röcke 裙子.png"]
+    images: list[CocoImage] = [IMAGE | {"id": n, "file_name": f"/p/{name}"} for n, name in enumerate(names)]
+
+    def addresses(prefix: str) -> list[str]:
+        return [
+            task["data"]["image"] for task in label_studio_tasks(images, CATEGORIES, [], photos_url=prefix, model="m")
+        ]
+
+    local = [urlsplit(address) for address in addresses("/data/local-files/?d=photos/")]
+    assert [(one.path, parse_qs(one.query), one.fragment) for one in local] == [
+        ("/data/local-files/", {"d": [f"photos/{name}"]}, "") for name in names
+    ]
+    web = [urlsplit(address) for address in addresses("https://example.com/photos/")]
+    assert [(unquote(one.path), one.query, one.fragment) for one in web] == [
+        (f"/photos/{name}", "", "") for name in names
+    ]
+    assert addresses("s3://bucket/") == [f"s3://bucket/{name}" for name in names]
 
 
 def test_an_export_of_cvat_is_a_data_set(tmp_path: Path) -> None:

@@ -5,10 +5,12 @@ and on pre-annotations.
 """
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
+from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
 import numpy as np
@@ -30,6 +32,8 @@ from clothseg.instances import (
     tight_box,
     to_polygons,
 )
+
+_STORAGE = re.compile("(s3|gs|azure-blob)://")
 
 
 @dataclass(frozen=True)
@@ -182,11 +186,16 @@ def label_studio_tasks(
         score = float(np.mean([r["score"] for r in own])) if own else 0.0
         tasks.append(
             {
-                "data": {"image": photos_url + name},
+                "data": {"image": _address(photos_url, name)},
                 "predictions": [{"model_version": model, "score": round(score, 4), "result": regions}],
             }
         )
     return tasks
+
+
+def _address(prefix: str, name: str) -> str:
+    """The address of a photo: letters such as # are escaped, but not in a key of a cloud storage (`s3://`)."""
+    return prefix + (name if _STORAGE.match(prefix) else quote(name, errors="surrogateescape"))
 
 
 def _region(name: str, image: CocoImage, label: str, result: CocoResult) -> dict[str, Any]:
