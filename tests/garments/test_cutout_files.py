@@ -99,6 +99,31 @@ def test_a_photo_with_the_longest_name_gets_its_cutout(tmp_path: Path) -> None:
         write_cutouts(lambda photo: found, ["x"], [path], tmp_path, overwrite=True)
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"\xff\xfe", b"{", b"[]", b'{"cutouts": null}', b'{"cutouts": 5}', b'{"cutouts": [7, {}]}'),
+        *(b'{"cutouts": [{"file_name": "%s"}]}' % name for name in (b"", b"..", b"sub", b"a\\u0000.png", b"notes.txt")),
+    ],
+)
+def test_a_damaged_list_of_cutouts_is_written_again_and_no_other_file_deleted(content: bytes, tmp_path: Path) -> None:
+    Image.fromarray(photo_with((30, 20, 70, 90))).save(tmp_path / "a.png")
+    out = tmp_path / "out"
+
+    def cut(*, overwrite: bool = False) -> object:
+        found = rectangles((120, 100), ((30, 20, 70, 90), 2, 0.9))
+        return write_cutouts(lambda photo: found, NAMES, [tmp_path / "a.png"], out, overwrite=overwrite)
+
+    done = cut()
+    expected = (out / "cutouts.json").read_bytes()
+    (out / "cutouts.json").write_bytes(content)
+    (out / "sub").mkdir()
+    (out / "notes.txt").write_text("mine")
+    assert cut(overwrite=True) == done
+    assert (out / "cutouts.json").read_bytes() == expected
+    assert (out / "notes.txt").read_text() == "mine" and (out / "sub").is_dir()
+
+
 def test_class_names_become_safe_file_names(tmp_path: Path) -> None:
     box = (30, 20, 70, 90)
     Image.fromarray(photo_with(box)).save(tmp_path / "a.png")
