@@ -1,9 +1,10 @@
 """Files for labelling tools, read by pycocotools, by a decoder of brush strokes, and by `CocoLikeDataset`."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
 from xml.etree import ElementTree as Xml
 
 import numpy as np
@@ -17,7 +18,7 @@ from pycocotools.coco import COCO
 from clothseg.dataset import CocoLikeDataset
 from clothseg.dataset.label_studio_rle import encode_label_studio_rle
 from clothseg.dataset.prelabel_files import LabelFormat, write_prelabels
-from clothseg.dataset.prelabels import coco_file, short_names
+from clothseg.dataset.prelabels import coco_file, label_studio_tasks, short_names
 from clothseg.errors import DataError
 from clothseg.instances import CocoCategory, CocoImage, CocoResult, encode
 from clothseg.instances.rle import BoolMask
@@ -172,6 +173,53 @@ def test_label_studio(tmp_path: Path) -> None:
         assert (region["original_height"], region["original_width"]) == mask.shape
         assert np.array_equal(unpacked(region["value"]["rle"]).reshape(*mask.shape, 4)[..., 3] > 0, mask)
         assert region["value"]["brushlabels"][0] in offered
+
+
+def test_label_studio_goes_through_the_detections_once() -> None:
+    """A loop over all detections for each photo takes hours for a catalogue."""
+    turns = 0
+
+    class Counted(list[CocoResult]):
+        def __iter__(self) -> Iterator[CocoResult]:
+            nonlocal turns
+            turns += 1
+            return super().__iter__()
+
+    images: list[CocoImage] = [IMAGE | {"id": number, "file_name": f"{number}.png"} for number in (3, 1, 2)]
+    mask = encode(np.ones((60, 80), bool))
+    results = Counted(
+        {"image_id": photo, "category_id": label, "score": 0.5, "segmentation": mask}
+        for photo, label in ((1, 2), (3, 1), (1, 1), (3, 2), (1, 2))
+    )
+    tasks = label_studio_tasks(images, CATEGORIES, results, photos_url="", model="m")
+    found = {
+        task["data"]["image"]: [region["value"]["brushlabels"][0] for region in task["predictions"][0]["result"]]
+        for task in tasks
+    }
+    names = {row["id"]: row["name"] for row in CATEGORIES}
+    assert found == {"3.png": [names[1], names[2]], "1.png": [names[2], names[1], names[2]], "2.png": []}
+    assert turns == 1
+
+
+def test_addresses_for_label_studio_lead_to_the_photo() -> None:
+    """A browser cuts an address at #, and reads + in a query as a space."""
+    names = ["a.png", "look #2 & 3.png", "50%+ sale?.png", "d/Röcke 裙子.png"]
+    images: list[CocoImage] = [IMAGE | {"id": n, "file_name": f"/p/{name}"} for n, name in enumerate(names)]
+
+    def addresses(prefix: str) -> list[str]:
+        return [
+            task["data"]["image"] for task in label_studio_tasks(images, CATEGORIES, [], photos_url=prefix, model="m")
+        ]
+
+    local = [urlsplit(address) for address in addresses("/data/local-files/?d=photos/")]
+    assert [(one.path, parse_qs(one.query), one.fragment) for one in local] == [
+        ("/data/local-files/", {"d": [f"photos/{name}"]}, "") for name in names
+    ]
+    web = [urlsplit(address) for address in addresses("https://example.com/photos/")]
+    assert [(unquote(one.path), one.query, one.fragment) for one in web] == [
+        (f"/photos/{name}", "", "") for name in names
+    ]
+    assert addresses("s3://bucket/") == [f"s3://bucket/{name}" for name in names]
 
 
 def test_an_export_of_cvat_is_a_data_set(tmp_path: Path) -> None:

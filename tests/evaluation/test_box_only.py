@@ -7,6 +7,7 @@ import pytest
 from pycocotools import mask as pycoco
 
 from clothseg.evaluation import Metrics, evaluate_coco
+from clothseg.evaluation.comparison.semantic import semantic_counts
 from clothseg.evaluation.evaluate import headline_metrics
 from clothseg.evaluation.truth import read_truth
 from clothseg.instances import encode
@@ -63,6 +64,13 @@ def test_intervals_are_those_of_the_same_objects_as_crowds() -> None:
     one, other = (evaluate_coco(tree, results, resamples=20) for tree in (truth, as_crowds))
     for name in ("mask_AP", "mask_AP50", "boundary_AP", "report_mAP"):
         assert one.intervals[name] == other.intervals[name], name
+
+
+def test_in_a_label_map_the_box_of_an_object_without_a_mask_does_not_count() -> None:
+    truth, as_crowds, results, _ = some_without_masks(5)
+    counts, expected = (semantic_counts(read_truth(tree), results, 0.3) for tree in (truth, as_crowds))
+    np.testing.assert_array_equal(counts.iou(), expected.iou())
+    assert counts.truth.sum() < 8 * 160 * 200
 
 
 def test_an_old_metrics_file_has_no_boxes() -> None:

@@ -137,6 +137,21 @@ def test_classes_are_matched_by_name(tmp_path: Path, truth: Tree) -> None:
         read_results_for(path, read_truth(truth))
 
 
+@pytest.mark.parametrize("edit", ["photos", "classes"])
+def test_nothing_found_that_the_ground_truth_has_is_no_detection(tmp_path: Path, truth: Tree, edit: str) -> None:
+    path, known = predicted(tmp_path / "found", truth), read_truth(truth)
+    listed = json.loads(path.with_name("images.json").read_text())
+    key, kept = ("images", "image_id") if edit == "photos" else ("categories", "category_id")
+    first = listed[key][0]["id"]
+    path.write_text(json.dumps([row for row in json.loads(path.read_text()) if row[kept] != first]))
+    for row in listed[key][1:]:
+        row["file_name" if edit == "photos" else "name"] = f"other {row['id']}"
+    path.with_name("images.json").write_text(json.dumps(listed))
+    metrics = evaluate_coco(known, read_results_for(path, known).rows, resamples=20)
+    assert metrics.overall == evaluate_coco(known, [], resamples=20).overall
+    assert metrics.detections == 0 and "There are no detections, so metrics are 0." in metrics.notes
+
+
 def test_a_photo_in_a_subfolder_is_found_by_its_whole_name(tmp_path: Path, truth: Tree) -> None:
     """Two photos have one name; only the folder tells them apart."""
     first, second = truth["images"][:2]

@@ -50,6 +50,14 @@ def test_a_run_that_was_evaluated_on_other_objects_is_refused(folder: Path, trut
         stored_results(folder / "data", read_truth(folder / "data/annotations/val.json"))
 
 
+@pytest.mark.parametrize("content", [b"{", b"\xff\xfe", b"{}", b""])
+def test_damaged_metrics_of_a_run_are_named(folder: Path, truth: Tree, content: bytes) -> None:
+    (folder / "run/metrics.json").write_bytes(content)
+    for read in (lambda: stored_results(folder / "run", read_truth(truth)), lambda: stored_thresholds(folder / "run")):
+        with pytest.raises(DataError, match=r"run.metrics\.json: cannot be read \(.+\)"):
+            read()
+
+
 def test_thresholds_of_a_run_or_a_file(folder: Path) -> None:
     best = json.loads((folder / "run/metrics.json").read_text())["thresholds"]
     assert stored_thresholds(folder / "run") == {name: threshold["score"] for name, threshold in best.items()}

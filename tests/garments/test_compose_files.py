@@ -59,3 +59,15 @@ def test_a_garment_is_replaced(cutout: Cutout, tmp_path: Path) -> None:
     with pytest.raises(ClothsegError, match="--overwrite"):
         compose_files(tmp_path / "dress.png", tmp_path / "street.png", tmp_path / "out0.png", Placement())
     assert not (tmp_path / "x.png").exists()
+
+
+@pytest.mark.parametrize(("name", "sides"), [("x.webp", (8, 16384)), ("x.jpg", (65501, 8)), ("x.JPEG", (8, 65501))])
+def test_a_picture_that_is_too_large_for_the_format_is_named(tmp_path: Path, name: str, sides: tuple[int, int]) -> None:
+    save_cutout(Cutout(np.full((4, 4, 4), 255, np.uint8)), tmp_path / "small.png")
+    Image.new("RGB", sides[::-1]).save(tmp_path / "long.png")
+    given = tmp_path / "small.png", tmp_path / "long.png"
+    with pytest.raises(DataError, match=rf"{name}: .* at most \d+ pixels long.*\.png"):
+        compose_files(*given, tmp_path / name, Placement(scale=1))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["long.png", "small.png"]
+    compose_files(*given, tmp_path / "x.png", Placement(scale=1))
+    assert read_photo(tmp_path / "x.png").shape[:2] == sides

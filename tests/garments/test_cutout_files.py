@@ -5,12 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from clothseg.errors import ClothsegError, ConfigError, PhotoError
 from clothseg.garments import Cutout, read_cutout, save_cutout, write_cutouts
 from clothseg.instances import Selection
 
+from ..test_colour_profiles import COLOURS, P3, by_hand, profile
 from .conftest import NAMES, photo_with, rectangles
 
 
@@ -41,6 +42,26 @@ def test_pictures_that_are_not_cutouts(tmp_path: Path) -> None:
     Image.new("RGBA", (5, 5), (1, 2, 3, 9)).save(tmp_path / "foreign.png")
     foreign = read_cutout(tmp_path / "foreign.png")
     assert (foreign.light, foreign.class_name) == (None, "")
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp", ".tif"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_cutout_of_a_phone_is_turned_upright(orientation: int, suffix: str, tmp_path: Path) -> None:
+    layers = np.random.default_rng(orientation).integers(1, 255, (6, 9, 4), dtype=np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(layers).save(tmp_path / f"turned{suffix}", exif=exif, lossless=True)
+    with Image.open(tmp_path / f"turned{suffix}") as picture:
+        upright = ImageOps.exif_transpose(picture)
+    np.testing.assert_array_equal(read_cutout(tmp_path / f"turned{suffix}").picture, np.asarray(upright))
+
+
+def test_colours_of_a_cutout_become_those_of_srgb(tmp_path: Path) -> None:
+    layers = np.dstack([COLOURS[None], np.full((1, len(COLOURS)), 120, np.uint8)])
+    Image.fromarray(layers).save(tmp_path / "p3.png", icc_profile=profile(P3, 2.2))
+    found = read_cutout(tmp_path / "p3.png").picture[0]
+    assert np.abs(found[:, :3] - by_hand(COLOURS)).max() <= 2
+    assert (found[:, 3] == 120).all()
 
 
 def test_photos_to_cutouts(tmp_path: Path) -> None:
@@ -76,6 +97,31 @@ def test_a_photo_with_the_longest_name_gets_its_cutout(tmp_path: Path) -> None:
     assert write_cutouts(lambda photo: found, ["x" * 240], [path], tmp_path / "cut").garments == 1
     with pytest.raises(ClothsegError, match="among the inputs"):
         write_cutouts(lambda photo: found, ["x"], [path], tmp_path, overwrite=True)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"\xff\xfe", b"{", b"[]", b'{"cutouts": null}', b'{"cutouts": 5}', b'{"cutouts": [7, {}]}'),
+        *(b'{"cutouts": [{"file_name": "%s"}]}' % name for name in (b"", b"..", b"sub", b"a\\u0000.png", b"notes.txt")),
+    ],
+)
+def test_a_damaged_list_of_cutouts_is_written_again_and_no_other_file_deleted(content: bytes, tmp_path: Path) -> None:
+    Image.fromarray(photo_with((30, 20, 70, 90))).save(tmp_path / "a.png")
+    out = tmp_path / "out"
+
+    def cut(*, overwrite: bool = False) -> object:
+        found = rectangles((120, 100), ((30, 20, 70, 90), 2, 0.9))
+        return write_cutouts(lambda photo: found, NAMES, [tmp_path / "a.png"], out, overwrite=overwrite)
+
+    done = cut()
+    expected = (out / "cutouts.json").read_bytes()
+    (out / "cutouts.json").write_bytes(content)
+    (out / "sub").mkdir()
+    (out / "notes.txt").write_text("mine")
+    assert cut(overwrite=True) == done
+    assert (out / "cutouts.json").read_bytes() == expected
+    assert (out / "notes.txt").read_text() == "mine" and (out / "sub").is_dir()
 
 
 def test_class_names_become_safe_file_names(tmp_path: Path) -> None:

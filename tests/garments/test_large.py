@@ -7,11 +7,14 @@ import sys
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from clothseg.garments import foreground, matting, own_colours, refine, soft_mask
 from clothseg.garments.large import enlarge_rows, strips
+from clothseg.garments.regions import cut_regions
+from clothseg.instances import PixelMasks
 
-from .test_matting import coarse, disc, photo_of
+from .test_matting import coarse, disc, photo_of, wrong
 
 
 @pytest.mark.parametrize("channels", [(), (3,)])
@@ -37,6 +40,26 @@ def test_alpha_in_strips_is_that_of_the_whole_crop(monkeypatch: pytest.MonkeyPat
     whole = refine(photo, soft)
     monkeypatch.setattr(matting, "LARGE_CROP", 1000)
     assert np.abs(refine(photo, soft) - whole).max() < 0.02
+
+
+def test_two_specks_far_apart_are_cut_on_a_coarse_grid(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such a mask has few pixels, and its box is the whole photo."""
+    truth = np.zeros((1900, 1800), dtype=bool)
+    truth[100:150, 90:150] = truth[1800:1860, 1700:1750] = True
+    photo = photo_of(truth, np.random.default_rng(2))
+    soft = soft_mask(PixelMasks(torch.from_numpy(truth)[None]), 0)
+    assert soft is not None and soft.values.shape == truth.shape
+    sizes = []
+
+    def cut(colours: np.ndarray, certainty: np.ndarray) -> np.ndarray:
+        sizes.append(colours.shape[:2])
+        return cut_regions(colours, certainty)
+
+    monkeypatch.setattr(matting, "cut_regions", cut)
+    alpha = refine(photo, soft)
+    assert wrong(alpha, truth) < 0.2
+    ((height, width),) = sizes
+    assert height * width < 2_000_000
 
 
 @pytest.mark.usefixtures("matting")

@@ -34,6 +34,21 @@ def test_nested_rings() -> None:
     assert np.array_equal(drawn(polygons, 31, 31), mask)
 
 
+@pytest.mark.parametrize("share", [0.5, 0.95])
+def test_thousands_of_holes_and_parts(share: float) -> None:
+    """Such as masks that were made from photos; a search through all outlines for each hole takes minutes."""
+    mask = np.random.default_rng(0).random((300, 310)) < share
+    assert np.array_equal(drawn(to_polygons(mask), *mask.shape), mask)
+
+
+def test_a_long_chain_of_holes() -> None:
+    """Each hole is joined to the one above it."""
+    mask = np.ones((4001, 3), dtype=bool)
+    mask[1::2, 1] = False
+    (polygon,) = to_polygons(mask)
+    assert np.array_equal(drawn([polygon], *mask.shape), mask)
+
+
 def test_corners_by_hand() -> None:
     mask = np.zeros((4, 5), dtype=bool)
     mask[1:3, 1:4] = True

@@ -1,5 +1,8 @@
 """`Instances`: selection, defaults, errors and `repr`, worked out by hand."""
 
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
 
@@ -43,6 +46,28 @@ def test_an_index_selects_in_all_fields() -> None:
     assert chosen.crowd.tolist() == [False, True]
     assert chosen.boxes.tolist() == [[8, 9, 10, 11], [4, 5, 6, 7]]
     assert len(chosen.masks) == 2
+
+
+@pytest.mark.parametrize(
+    ("index", "expected"),
+    [
+        ([True, False, True], [2, 3]),
+        (np.array([True, False, True]), [2, 3]),
+        (torch.tensor([True, False, True]), [2, 3]),
+        ([0, -1], [2, 3]),
+        (np.array([2, 0]), [3, 2]),
+        ([], []),
+        (-1, [3]),
+        (np.int64(1), [1]),
+        (torch.tensor([0.2, 0.9, 0.1]).argmax(), [1]),
+        (slice(1, None), [1, 3]),
+    ],
+)
+def test_an_index_is_that_of_numpy(index: Any, expected: list[int]) -> None:
+    given = np.array(index, dtype=int) if isinstance(index, list) and not index else index
+    assert np.atleast_1d(np.array([2, 1, 3])[given]).tolist() == expected
+    found = instances([2, 1, 3], [0.9, 0.8, 0.7])[index]
+    assert found.classes.tolist() == expected and len(found.masks) == len(expected)
 
 
 def test_scores_and_crowd_have_defaults() -> None:

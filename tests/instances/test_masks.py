@@ -28,6 +28,7 @@ from clothseg.instances import (
     from_segmentation,
     mask_area,
     mask_iou,
+    mask_union,
     resize_mask,
     run_lengths,
     tight_box,
@@ -171,3 +172,10 @@ def test_a_polygon_may_reach_far_beyond_the_photo(far: float) -> None:
     """Drawn is the part on the photo, here the right part of some rows."""
     rle = from_polygons([[10, 10, far, 10, far, 40, 10, 40]], 128, 96)
     assert (mask_area(rle), tight_box(rle)) == (86 * 30, (10.0, 10.0, 86.0, 30.0))
+
+
+def test_a_union_is_that_of_the_pixels() -> None:
+    rng = np.random.default_rng(7)
+    for count in (1, 2, 9):
+        masks = [rng.random((13, 9)) < share for share in rng.choice([0, 0.1, 0.6, 1], count)]
+        np.testing.assert_array_equal(decode(mask_union([encode(mask) for mask in masks])), np.any(masks, axis=0))

@@ -1,6 +1,8 @@
 """Selection of detections, compared with cases worked out by hand and with a search over all subsets."""
 
 import itertools
+import unicodedata
+from typing import Any
 
 import numpy as np
 import pytest
@@ -93,6 +95,18 @@ def test_small_masks_are_compared_as_pixels() -> None:
     masks = BoxMasks(torch.ones((3, 28, 28)), boxes, (80, 80))
     found = Instances((80, 80), boxes, torch.tensor([1, 2, 3]), masks, torch.tensor([0.6, 0.7, 0.5]))
     assert class_agnostic_nms(found, 0.9).classes.tolist() == [2, 3]
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_class_numbers_do_not_depend_on_the_form_of_accents(form: Any) -> None:
+    """Names of folders on macOS have accents as letters of their own; keyboards write one letter."""
+    classes = [unicodedata.normalize(form, name) for name in ("Kleid", "Röcke", "Straßenschuh")]
+    for other in ("NFC", "NFD"):
+        assert class_number(unicodedata.normalize(other, "Röcke"), classes) == 2
+        assert class_number(unicodedata.normalize(other, "RÖCKE"), classes, ignore_case=True) == 2
+    assert class_number("STRASSENSCHUH ", classes, ignore_case=True) == 3
+    with pytest.raises(ConfigError):
+        class_number("RÖCKE", classes)
 
 
 def test_class_numbers_by_name() -> None:

@@ -52,6 +52,14 @@ def test_missing_values_keep_the_other_curve(val: Any) -> None:
     assert all(0 < coloured(alone, panel) < coloured(both, panel) for panel in range(6))
 
 
+@pytest.mark.parametrize("rate", [None, "", math.nan, math.inf])
+def test_metrics_without_a_learning_rate_are_drawn(rate: Any) -> None:
+    rows = [row | {"mask_AP": 0.5} for row in history(4)]
+    shown = pixels(loss_curves([row | {"learning_rate": rate} for row in rows]))
+    assert (shown == pixels(loss_curves(rows))).all()
+    assert shown.shape == pixels(loss_curves([row | {"learning_rate": 0.1} for row in rows])).shape
+
+
 def test_the_text_of_a_csv_gives_the_same_curves_as_numbers() -> None:
     as_text = [{key: str(value) for key, value in row.items()} for row in history(4)]
     assert loss_curves(as_text) == loss_curves(history(4))

@@ -1,13 +1,13 @@
 """Finds copies of a photo, also resized or recompressed ones."""
 
 import itertools
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import imagehash
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from clothseg.cores import usable_cores
@@ -45,27 +45,65 @@ def _hash(path: Path) -> str:
 
 
 def near_duplicates(hashes: Mapping[str, str], near: int = NEAR) -> list[list[str]]:
-    """Pairs of photos whose hashes differ in at most `near` of 64 bits, sorted.
+    """Pairs of photos whose hashes differ in at most `near` of 64 bits, sorted: as many as connect all such photos.
 
-    Photos without a hash match no other. Two hashes that differ in `near` bits are equal in at least one of `near` + 1
-    bands of bits, so only photos with an equal band are compared.
+    Of thousands of frames of one scene each is near all others, so the list of all pairs would not fit into memory.
+    Photos without a hash match no other.
 
     Args:
         hashes: values of `perceptual_hash` by photo name.
         near: the number of different bits allowed.
     """
-    names = sorted(name for name, digits in hashes.items() if digits)
-    values = np.array([int(hashes[name], 16) for name in names], dtype=np.uint64)
-    edges = np.linspace(0, 64, near + 2).astype(int)
-    pairs: set[tuple[int, int]] = set()
-    for low, high in itertools.pairwise(edges):
-        band = (values >> np.uint64(low)) & np.uint64((1 << int(high - low)) - 1)
-        with_band: dict[int, list[int]] = defaultdict(list)
-        for position, value in enumerate(band.tolist()):
-            with_band[value].append(position)
-        for same in with_band.values():
-            for number, position in enumerate(same[:-1]):
-                others = np.array(same[number + 1 :])
-                close = others[np.bitwise_count(values[others] ^ values[position]) <= near]
-                pairs.update((position, int(other)) for other in close)
-    return [[names[one], names[other]] for one, other in sorted(pairs)]
+    equal: dict[str, list[str]] = {}
+    for name in sorted(name for name, digits in hashes.items() if digits):
+        equal.setdefault(hashes[name], []).append(name)
+    pairs = [[first, other] for first, *others in equal.values() for other in others]
+    names, values = [group[0] for group in equal.values()], _numbers(equal)
+    group_of = np.arange(len(names))
+    for bucket in _buckets(values, near):
+        for number, position in enumerate(bucket[:-1].tolist()):
+            others = bucket[number + 1 :]
+            others = others[group_of[others] != group_of[position]]
+            for other in others[np.bitwise_count(values[others] ^ values[position]) <= near].tolist():
+                if group_of[other] != group_of[position]:
+                    group_of[group_of == group_of[other]] = group_of[position]
+                    pairs.append([names[position], names[other]])
+    return sorted(pairs)
+
+
+def copies_among(own: Mapping[str, str], others: Mapping[str, str], near: int = NEAR) -> dict[str, str]:
+    """The photos of `own` that are copies of one of the `others`, and which: the first by name.
+
+    Args:
+        own: values of `perceptual_hash` by photo name.
+        others: the same of other photos.
+        near: the number of different bits allowed.
+    """
+    mine, names = ([name for name, digits in of.items() if digits] for of in (own, dict(sorted(others.items()))))
+    values = _numbers([*(others[name] for name in names), *(own[name] for name in mine)])
+    first = np.full(len(values), len(names))
+    for bucket in _buckets(values, near):
+        known = bucket[bucket < len(names)]
+        for position in bucket[len(known) :].tolist():
+            close = known[np.bitwise_count(values[known] ^ values[position]) <= near]
+            if len(close):
+                first[position] = min(first[position], close[0])
+    found = zip(mine, first[len(names) :].tolist(), strict=True)
+    return {name: names[place] for name, place in found if place < len(names)}
+
+
+def _numbers(hashes: Iterable[str]) -> NDArray[np.uint64]:
+    return np.array([int(digits, 16) for digits in hashes], dtype=np.uint64)
+
+
+def _buckets(values: NDArray[np.uint64], near: int) -> Iterator[NDArray[np.int64]]:
+    """Positions, rising, of values that can be near one another.
+
+    Two hashes that differ in `near` bits are equal in at least one of `near` + 1 bands of bits, so only values with an
+    equal band are compared.
+    """
+    for low, high in itertools.pairwise(np.linspace(0, 64, near + 2).astype(int).tolist()):
+        band = (values >> np.uint64(low)) & np.uint64((1 << (high - low)) - 1)
+        order = np.argsort(band, kind="stable")
+        ends = np.flatnonzero(band[order][1:] != band[order][:-1]) + 1
+        yield from (part for part in np.split(order, ends) if len(part) > 1)

@@ -5,10 +5,12 @@ and on pre-annotations.
 """
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
+from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
 import numpy as np
@@ -30,6 +32,8 @@ from clothseg.instances import (
     tight_box,
     to_polygons,
 )
+
+_STORAGE = re.compile("(s3|gs|azure-blob)://")
 
 
 @dataclass(frozen=True)
@@ -171,18 +175,27 @@ def label_studio_tasks(
         model: the name of the model, which Label Studio shows.
     """
     names = {category["id"]: category["name"] for category in categories}
+    of_photo: dict[int, list[CocoResult]] = {image["id"]: [] for image in images}
+    for result in results:
+        if result["image_id"] in of_photo and mask_area(result["segmentation"]):
+            of_photo[result["image_id"]].append(result)
     tasks = []
     for image, name in zip(images, short_names([image["file_name"] for image in images]), strict=True):
-        own = [r for r in results if r["image_id"] == image["id"] and mask_area(r["segmentation"])]
+        own = of_photo[image["id"]]
         regions = [_region(f"{image['id']}-{n}", image, names[r["category_id"]], r) for n, r in enumerate(own, start=1)]
         score = float(np.mean([r["score"] for r in own])) if own else 0.0
         tasks.append(
             {
-                "data": {"image": photos_url + name},
+                "data": {"image": _address(photos_url, name)},
                 "predictions": [{"model_version": model, "score": round(score, 4), "result": regions}],
             }
         )
     return tasks
+
+
+def _address(prefix: str, name: str) -> str:
+    """The address of a photo: letters such as # are escaped, but not in a key of a cloud storage (`s3://`)."""
+    return prefix + (name if _STORAGE.match(prefix) else quote(name, errors="surrogateescape"))
 
 
 def _region(name: str, image: CocoImage, label: str, result: CocoResult) -> dict[str, Any]:

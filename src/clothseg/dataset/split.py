@@ -1,7 +1,7 @@
 """Splits one set of photos into train and validation."""
 
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from clothseg.errors import DataError
@@ -75,18 +75,23 @@ def _units(photos: Collection[str], together: Iterable[Collection[str]]) -> list
 
 def _choose(counts: Sequence[Counter[str]], fraction: float) -> list[bool]:
     """Whether each unit goes to validation, from the number of its photos of each class."""
-    totals = sum(counts, Counter[str]())
-    units_with = Counter(label for count in counts for label in count)
+    totals: Counter[str] = Counter()
+    units_with: defaultdict[str, list[int]] = defaultdict(list)
+    for unit, count in enumerate(counts):
+        totals.update(count)
+        for label in count:
+            units_with[label].append(unit)
     decided: dict[int, bool] = {}
     for label in sorted(totals, key=lambda name: (totals[name], name)):
-        wanted = fraction * totals[label]
-        taken = sum(counts[unit][label] for unit, to_val in decided.items() if to_val)
-        left_for_train = units_with[label] - sum(to_val and label in counts[unit] for unit, to_val in decided.items())
-        for unit, count in enumerate(counts):
-            if label in count and unit not in decided:
-                nearer = 2 * taken + count[label] <= 2 * wanted
+        wanted, own = fraction * totals[label], units_with[label]
+        in_val = [unit for unit in own if decided.get(unit)]
+        taken = sum(counts[unit][label] for unit in in_val)
+        left_for_train = len(own) - len(in_val)
+        for unit in own:
+            if unit not in decided:
+                nearer = 2 * taken + counts[unit][label] <= 2 * wanted
                 to_val = left_for_train > 1 and (nearer or taken == 0)
                 decided[unit] = to_val
-                taken += count[label] * to_val
+                taken += counts[unit][label] * to_val
                 left_for_train -= to_val
     return [decided[unit] for unit in range(len(counts))]

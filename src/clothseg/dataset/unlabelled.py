@@ -8,7 +8,7 @@ from pathlib import Path
 
 from clothseg.cores import usable_cores
 from clothseg.dataset.coco import CocoLikeDataset
-from clothseg.dataset.duplicates import hash_photos, near_duplicates
+from clothseg.dataset.duplicates import copies_among, hash_photos
 from clothseg.dataset.photo_search import find_photos
 from clothseg.dataset.reading.photo_files import photo_size
 from clothseg.errors import PhotoError, RunError
@@ -138,10 +138,9 @@ def _copies(paths: Sequence[Path], splits: dict[str, CocoLikeDataset], progress:
     """The photos that are copies of labelled ones, with a message that names both."""
     labelled = {f"{name} {n}": entry.path for name, split in splits.items() for n, entry in enumerate(split.images)}
     own = {f"unlabelled {n}": path for n, path in enumerate(paths)}
-    hashes = hash_photos([*own.values(), *labelled.values()], progress)
-    found: dict[Path, str] = {}
-    for pair in near_duplicates(dict(zip([*own, *labelled], hashes, strict=True))):
-        copy, original = sorted(pair, key=lambda name: name not in own)
-        if copy in own and original in labelled:
-            found[own[copy]] = f"{own[copy]}: a copy of the {original.split()[0]} photo {labelled[original]}"
-    return found
+    hashes = dict(zip([*own, *labelled], hash_photos([*own.values(), *labelled.values()], progress), strict=True))
+    copies = copies_among({name: hashes[name] for name in own}, {name: hashes[name] for name in labelled})
+    return {
+        own[copy]: f"{own[copy]}: a copy of the {original.split()[0]} photo {labelled[original]}"
+        for copy, original in copies.items()
+    }

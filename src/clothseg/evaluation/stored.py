@@ -88,9 +88,10 @@ def require_evaluated_on(run: Path, truth: GroundTruth) -> RunFolder:
 
     Raises:
         RunError: the folder is not an evaluated run, or the run was evaluated on another ground truth.
+        DataError: its metrics cannot be read.
     """
     folder = require_evaluated(run)
-    evaluated_on = Metrics.from_json(folder.metrics.read_text(encoding="utf-8")).truth
+    evaluated_on = _read_metrics(folder.metrics).truth
     if evaluated_on and evaluated_on != truth.fingerprint:
         raise RunError(
             f"{run} was evaluated on other photos or objects than those of {truth.source or 'the dataset'}; "
@@ -139,13 +140,17 @@ def stored_thresholds(source: Path) -> dict[str, float]:
     path = RunFolder(source).metrics if source.is_dir() else source
     if not os.path.isfile(path):
         raise RunError(f"{path}: no such file; `clothseg evaluate RUN DATA` writes it{near_path(path)}")
-    try:
-        found = Metrics.from_json(path.read_text(encoding="utf-8")).thresholds
-    except (OSError, UnicodeDecodeError, DataError) as error:
-        raise DataError(f"{path}: cannot be read ({error})") from error
+    found = _read_metrics(path).thresholds
     if not found:
         raise RunError(f"{path}: it has no thresholds, because no detection was correct; evaluate again")
     return {name: threshold.score for name, threshold in found.items()}
+
+
+def _read_metrics(path: Path) -> Metrics:
+    try:
+        return Metrics.from_json(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, DataError) as error:
+        raise DataError(f"{path}: cannot be read ({error})") from error
 
 
 def shared_data(sources: Sequence[Path], option: str = "with --data") -> Path:

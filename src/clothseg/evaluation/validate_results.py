@@ -74,7 +74,8 @@ def validate_results(results: Sequence[Any], truth: GroundTruth) -> tuple[Sequen
             row.
     """
     rows: Sequence[CocoResult]
-    rows = results if isinstance(results, ResultColumns) and _fit(results, truth) else _standard(results, truth)
+    fits = isinstance(results, ResultColumns) and len(results) > 0 and _fit(results, truth)
+    rows = results if fits else _standard(results, truth)
     if isinstance(rows, ResultColumns):
         rows = _with_areas(rows)
         notes = _column_notes(rows, truth, _shared_ids(results))

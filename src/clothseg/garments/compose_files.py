@@ -22,6 +22,8 @@ if TYPE_CHECKING:  # it needs torch
 Predict = Callable[[RgbImage], "Instances"]
 """Returns the detections on a photo `[H, W, 3]`."""
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
+_LONGEST_SIDE = {"WEBP": 16383, "JPEG": 65500}
+"""In pixels, as the libraries of these formats have it."""
 
 
 @dataclass(frozen=True)
@@ -217,10 +219,17 @@ def check_out(out: Path, inputs: Sequence[Path], *, overwrite: bool) -> None:
 
 
 def save_picture(picture: RgbImage, out: Path) -> None:
-    """Writes `[H, W, 3]` uint8 in the format of the suffix, with little loss."""
-    image = Image.fromarray(picture)
+    """Writes `[H, W, 3]` uint8 in the format of the suffix, with little loss.
+
+    Raises:
+        DataError: a side is longer than the format allows.
+    """
+    form = {".png": "PNG", ".webp": "WEBP"}.get(out.suffix.lower(), "JPEG")
+    longest = _LONGEST_SIDE.get(form)
+    if longest is not None and max(picture.shape[:2]) > longest:
+        raise DataError(
+            f"{out}: the picture has {picture.shape[1]} x {picture.shape[0]} pixels (width x height), and those of "
+            f"this format are at most {longest} pixels long; name a file that ends in .png"
+        )
     with atomic_file(out) as temporary:
-        if out.suffix.lower() == ".png":
-            image.save(temporary, format="PNG")
-        else:
-            image.save(temporary, format="WEBP" if out.suffix.lower() == ".webp" else "JPEG", quality=93)
+        Image.fromarray(picture).save(temporary, format=form, quality=93)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -254,12 +255,16 @@ def _facts(cutout: Cutout) -> dict[str, Any]:
 def _clear(journal: Journal) -> None:
     """Deletes the cut-outs that `cutouts.json` or records list, so that old and new ones do not mix."""
     listed = journal.folder / LIST
-    known = parse_object(listed.read_text(encoding="utf-8")).get("cutouts", []) if listed.is_file() else []
+    text = listed.read_text(encoding="utf-8", errors="replace") if listed.is_file() else ""
+    known = parse_object(text).get("cutouts")
     with journal.records() as records:
-        rows = [*known, *(row for record in records for row in record.get("rows", []))]
+        rows = [*(known if isinstance(known, list) else []), *(row for r in records for row in r.get("rows", []))]
     for row in rows:
-        if isinstance(row, dict) and isinstance(row.get("file_name"), str):
-            (journal.folder / Path(row["file_name"]).name).unlink(missing_ok=True)
+        name = row.get("file_name") if isinstance(row, dict) else None
+        if isinstance(name, str) and name.endswith(".png"):
+            path = journal.folder / Path(name).name
+            if os.path.isfile(path):  # `Path.is_file` raises for a name that no file can have
+                path.unlink()
     listed.unlink(missing_ok=True)
     clear_gallery(journal.folder)
     journal.remove()

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from clothseg.colour_profiles import as_srgb
 from clothseg.errors import PhotoError
 from clothseg.garments.cutout import Cutout
 from clothseg.garments.light import Light
-from clothseg.photos import open_picture
+from clothseg.photos import open_picture, orientation_of, turn_upright
 
 TEXT_KEY = "clothseg"
 """Of the text in a PNG that has class, score, place and light as JSON."""
@@ -28,7 +29,8 @@ def has_transparency(path: Path) -> bool:
 def read_cutout(path: Path) -> Cutout:
     """Reads a cut-out from any picture with transparency, trimmed to the visible part.
 
-    Class and light are known only for files of `save_cutout`.
+    As with `read_photo`, it is turned upright by its EXIF orientation, and its colours become those of sRGB. Class and
+    light are known only for files of `save_cutout`.
 
     Raises:
         PhotoError: the file does not exist, is not a picture, has no transparency, or is completely transparent.
@@ -42,7 +44,7 @@ def decode_cutout(picture: Image.Image, what: str) -> Cutout:
     picture.load()
     if not picture.has_transparency_data:
         raise PhotoError(f"{what}: the picture has no transparency; make a cut-out with `clothseg cutout`")
-    pixels = np.array(picture.convert("RGBA"))
+    pixels = turn_upright(np.array(as_srgb(picture.convert("RGBA"))), orientation_of(picture))
     facts = parse_object(picture.info.get(TEXT_KEY))
     ys, xs = np.flatnonzero(pixels[..., 3].any(axis=1)), np.flatnonzero(pixels[..., 3].any(axis=0))
     if not len(ys):

@@ -27,6 +27,8 @@ Edges = Literal["regions", "grabcut"]
 
 _COARSE_SIDE = 320
 """Garments with a larger `SoftMask.side` (pixels) are cut on a coarser grid."""
+_LARGEST_GRID = 4
+"""The side of the largest grid, relative to that of the mask on it. Only parts that lie far apart need a larger one."""
 _MIN_CONTRAST_GAIN = 1.05
 """A new edge replaces the network's if its colour contrast is higher by this factor."""
 _EPSILON = 1e-4
@@ -131,7 +133,7 @@ def move_edge(
         soft, band, edges: see `refine`.
         coarse_side: masks with a larger `SoftMask.side` are cut on a coarser grid.
     """
-    scale = min(coarse_side / soft.side, 1.0)
+    scale = min(coarse_side / soft.side, _LARGEST_GRID * coarse_side / math.sqrt(soft.values.size), 1.0)
     size = max(round(part.shape[1] * scale), 1), max(round(part.shape[0] * scale), 1)
     values = _resize(soft.values, size)
     colours = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)

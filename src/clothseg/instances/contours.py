@@ -28,10 +28,7 @@ def to_polygons(mask: BoolMask, tolerance: float = 0.0) -> list[list[float]]:
         simple = _simplify(ring, tolerance)
         if len(simple) >= 3:
             (outer if _area(ring) > 0 else holes).append(simple)
-    # From top to bottom, so that a hole can be joined to another hole above it.
-    for hole in sorted(holes, key=lambda ring: float(ring[:, 1].min())):
-        _join(outer, hole)
-    return [[float(v) for v in ring.ravel()] for ring in outer]
+    return [[float(v) for v in ring.ravel()] for ring in _joined(outer, holes)]
 
 
 def _area(ring: Ring) -> float:
@@ -116,26 +113,58 @@ def _paired(order: NDArray[np.int64]) -> NDArray[np.int64]:
     return partner
 
 
-def _join(rings: list[Ring], hole: Ring) -> None:
-    """Inserts `hole` into the ring above its topmost corner, with a vertical path there and back."""
-    start = int(np.lexsort((hole[:, 0], hole[:, 1]))[0])
-    x, y = hole[start]
-    best: dict[str, float] = defaultdict(float, height=-1.0)
-    for number, ring in enumerate(rings):
-        ahead = np.roll(ring, -1, axis=0)
-        low, high = np.minimum(ring[:, 0], ahead[:, 0]), np.maximum(ring[:, 0], ahead[:, 0])
-        crossing = np.nonzero((low <= x) & (x < high))[0]
-        if not len(crossing):
-            continue
-        part = (x - ring[crossing, 0]) / (ahead[crossing, 0] - ring[crossing, 0])
-        heights = ring[crossing, 1] + part * (ahead[crossing, 1] - ring[crossing, 1])
-        heights[heights > y] = -1
-        if heights.max() > best["height"]:
-            at = int(heights.argmax())
-            best.update(height=float(heights[at]), ring=number, edge=int(crossing[at]))
-    if best["height"] < 0:
-        return  # the ring around the hole vanished when it was simplified
-    ring, edge = rings[int(best["ring"])], int(best["edge"])
-    entry = np.array([[x, best["height"]]])
-    around_hole = np.r_[hole[start:], hole[: start + 1]]
-    rings[int(best["ring"])] = np.r_[ring[: edge + 1], entry, around_hole, entry, ring[edge + 1 :]]
+def _joined(outer: list[Ring], holes: list[Ring]) -> list[Ring]:
+    """The outer rings, in which each hole is inserted by a vertical path from the edge above its topmost corner.
+
+    That edge can be one of another hole. A hole is left out if the ring around it vanished when it was simplified.
+    """
+    if not holes:
+        return outer
+    rings = [*outer, *sorted(map(_from_the_top, holes), key=lambda ring: float(ring[0, 1]))]
+    ends = np.cumsum([len(ring) for ring in rings])
+    column, height, edge = _edges_by_column(rings)
+    ring_of = np.searchsorted(ends, edge, side="right")
+    inserted: defaultdict[int, list[tuple[int, Ring]]] = defaultdict(list)
+    for number in range(len(rings) - 1, len(outer) - 1, -1):  # from below: what is inserted in a hole comes first
+        x, y = rings[number][0]
+        first, stop = np.searchsorted(column, [x, x + 1]).tolist()
+        place = first + int(np.searchsorted(height[first:stop], y, side="right")) - 1
+        while place >= first and ring_of[place] >= number:  # edges of its own, or of holes below
+            place -= 1
+        if place >= first:
+            entry, around = np.array([[x, height[place]]]), _with_detours(rings[number], inserted.pop(number, []))
+            parent = int(ring_of[place])
+            detour = np.r_[entry, around, around[:1], entry]
+            inserted[parent].append((int(edge[place]) - int(ends[parent]) + len(rings[parent]), detour))
+    return [_with_detours(ring, inserted[number]) for number, ring in enumerate(outer)]
+
+
+def _from_the_top(ring: Ring) -> Ring:
+    """The ring from its topmost corner on, the leftmost of several."""
+    return np.roll(ring, -int(np.lexsort((ring[:, 0], ring[:, 1]))[0]), axis=0)
+
+
+def _edges_by_column(rings: list[Ring]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+    """The edges over each column of corners: column, height there, and number of the edge, from left and from above.
+
+    Edges are numbered through all rings, each by its first corner. An edge ends before its right corner.
+    """
+    here = np.concatenate(rings)
+    ahead = np.concatenate([np.roll(ring, -1, axis=0) for ring in rings])
+    low, high = np.minimum(here[:, 0], ahead[:, 0]), np.maximum(here[:, 0], ahead[:, 0])
+    lengths = (high - low).astype(np.int64)
+    edge = np.repeat(np.arange(len(here)), lengths)
+    column = low[edge] + np.arange(len(edge)) - (np.cumsum(lengths) - lengths)[edge]
+    rise = (ahead - here)[edge]
+    height = here[edge, 1] + (column - here[edge, 0]) / rise[:, 0] * rise[:, 1]
+    order = np.lexsort((height, column))
+    return column[order], height[order], edge[order]
+
+
+def _with_detours(ring: Ring, detours: list[tuple[int, Ring]]) -> Ring:
+    """The ring with detours, each from a place on an edge back to it. Edges are numbered by their first corner."""
+    parts, done = [], 0
+    for edge, detour in sorted(detours, key=lambda one: (one[0], abs(float(one[1][0, 0] - ring[one[0], 0])))):
+        parts += [ring[done : edge + 1], detour]
+        done = edge + 1
+    return np.concatenate([*parts, ring[done:]])

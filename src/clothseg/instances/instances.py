@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
@@ -87,8 +87,10 @@ class Instances:
             text += f", without a mask {box_only}"
         return f"Instances({text})"
 
-    def __getitem__(self, index: int | slice | Tensor | list[int]) -> Self:
-        """Selects instances by a position, a slice, a bool tensor `[N]`, or positions (a list or an int64 tensor)."""
+    def __getitem__(self, index: int | slice | Tensor | NDArray[Any] | list[int] | list[bool]) -> Self:
+        """Selects instances by a position, a slice, bools `[N]`, or positions (a list, an array or a tensor)."""
+        if isinstance(index, Tensor | np.ndarray | np.integer) and index.ndim == 0:
+            index = int(index)
         if isinstance(index, int):
             if not -len(self) <= index < len(self):
                 raise IndexError(f"there are {len(self)} instances, so there is no position {index}")
@@ -97,7 +99,7 @@ class Instances:
             raise TypeError(
                 f"select instances by positions or a bool tensor, not by {index!r}; their classes are in `class_names`"
             )
-        index = torch.tensor(index, dtype=torch.int64) if isinstance(index, list) else index
+        index = torch.tensor(index, dtype=None if index else torch.int64) if isinstance(index, list) else index
         index = index.to(self.boxes.device) if isinstance(index, Tensor) else index
         positions = torch.arange(len(self), device=self.boxes.device)[index]
         return replace(

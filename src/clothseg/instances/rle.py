@@ -87,8 +87,7 @@ def from_polygons(polygons: Sequence[Sequence[float]], height: int, width: int) 
     """
     if not polygons:
         raise DataError("the segmentation has no polygon")
-    drawn = coco_mask.fr_py_objects([_coordinates(polygon) for polygon in polygons], height, width)
-    return _rle(coco_mask.merge(cast(Any, drawn)))
+    return mask_union(cast(Any, coco_mask.fr_py_objects([_coordinates(p) for p in polygons], height, width)))
 
 
 def _coordinates(polygon: object) -> list[float]:
@@ -146,6 +145,11 @@ def _from_runs(runs: list[Any], height: int, width: int) -> Rle:
     if sum(runs) != height * width:
         raise DataError(f"RLE runs fill {sum(runs)} pixels, but the photo has {height} x {width} = {height * width}")
     return _rle(coco_mask.fr_py_objects({"size": [height, width], "counts": runs}, height, width))
+
+
+def mask_union(masks: Sequence[Rle]) -> Rle:
+    """The pixels that belong to any of the masks, which have one size; at least one mask."""
+    return _rle(coco_mask.merge(cast(Any, masks)))
 
 
 def mask_area(rle: Rle) -> int:

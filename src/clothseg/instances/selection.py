@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
+from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clothseg.errors import ConfigError
 from clothseg.instances.arrays import ArrayInstances, Found
+from clothseg.instances.class_names import class_name_key
 from clothseg.instances.rle import Rle, mask_iou
 from clothseg.suggestions import did_you_mean
 
@@ -86,15 +89,16 @@ def class_number(
         name: of the class.
         classes: the names of the classes 1..K.
         option: the config key or option that holds `name`, for the error message.
-        ignore_case: whether `dress` also finds `Dress`. An exact match wins.
+        ignore_case: whether `dress` also finds `Dress`. An exact match wins. The form of accents makes no difference.
 
     Raises:
         ConfigError: there is no such class. The message suggests similar names.
     """
     if name in classes:
         return classes.index(name) + 1
-    lower = [known.lower() for known in classes]
-    if ignore_case and name.lower() in lower:
-        return lower.index(name.lower()) + 1
+    form = class_name_key if ignore_case else partial(normalize, "NFC")
+    forms = [form(known) for known in classes]
+    if form(name) in forms:
+        return forms.index(form(name)) + 1
     hint = did_you_mean(name, classes, otherwise="it knows")
     raise ConfigError(f"{option}: the network knows no class {name!r}; {hint}")

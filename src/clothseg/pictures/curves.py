@@ -50,8 +50,8 @@ def loss_curves(history: Sequence[HistoryRow], *, marks: Mapping[str, int] | Non
         _mark(axes, history, (marks or {}).get(name))
     if extra:
         _draw_metrics(extra[0], history)
-        _line(extra[1], history, "learning_rate", _TRAIN, "-", 1.6)
-        _style_axes(extra[1], "learning rate", max(y for _, y in _points(history, "learning_rate")))
+        highest = _line(extra[1], history, "learning_rate", _TRAIN, "-", 1.6)
+        _style_axes(extra[1], "learning rate", highest)
     return _save(figure, form)
 
 

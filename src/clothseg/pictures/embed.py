@@ -9,10 +9,16 @@ from PIL import Image
 
 from clothseg.photos import RgbImage
 
+_LONGEST_SIDE = 8000
+"""In pixels: two pictures side by side still fit into WebP, which holds 16,383."""
+
 
 def shrink(picture: RgbImage, area: int, *, grow: bool = False) -> RgbImage:
-    """Resizes `picture` `[H, W, 3]` to about `area` pixels. A smaller one stays as it is, unless `grow` is set."""
-    scale = math.sqrt(area / (picture.shape[0] * picture.shape[1]))
+    """Resizes `picture` `[H, W, 3]` to about `area` pixels. A smaller one stays as it is, unless `grow` is set.
+
+    Of a picture so long that a side would have more than 8000 pixels, fewer remain.
+    """
+    scale = min(math.sqrt(area / (picture.shape[0] * picture.shape[1])), _LONGEST_SIDE / max(picture.shape[:2]))
     if scale >= 1 and not grow:
         return picture
     size = max(round(picture.shape[1] * scale), 1), max(round(picture.shape[0] * scale), 1)

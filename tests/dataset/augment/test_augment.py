@@ -36,6 +36,11 @@ def seeded(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
+def nothing_on(size: tuple[int, int]) -> Instances:
+    masks = PixelMasks(torch.zeros((0, *size), dtype=torch.bool))
+    return Instances(size, masks.boxes(), torch.zeros(0, dtype=torch.int64), masks)
+
+
 def noise(height: int, width: int) -> Tensor:
     """A photo `[3, H, W]` of random bytes."""
     return torch.randint(256, (3, height, width), dtype=torch.uint8)
@@ -162,6 +167,18 @@ def test_light_does_not_change_masks() -> None:
         assert changed.dtype == torch.uint8 and changed.shape == image.shape
 
 
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (3, 3), (30, 4), (30, 60)])
+def test_light_changes_photos_smaller_than_the_blur(size: tuple[int, int]) -> None:
+    """A grey ramp: blur makes no value brighter or darker than those there, and leaves an even photo even."""
+    settings_ = AugmentSettings.model_validate({"flip": 0, "blur": 20})
+    ramp = torch.linspace(40, 200, size[1]).round().to(torch.uint8).expand(3, *size)
+    for seed in range(5):
+        for image in (ramp, torch.full_like(ramp, 77)):
+            changed, _ = augment(image, nothing_on(size), settings_, seeded(seed))
+            assert changed.shape == image.shape and changed.min() >= image.min() and changed.max() <= image.max()
+            assert changed.float().std(correction=0) <= image.float().std(correction=0) + 1e-3
+
+
 def test_no_augmentation_changes_nothing() -> None:
     image, truth = scene()
     changed, found = augment(image, truth, AugmentSettings(flip=0), seeded(1))
@@ -223,6 +240,19 @@ def test_pasted_objects_are_in_front(seed: int) -> None:
         assert torch.equal(pasted, image)
     unchanged = ~masks[found.classes == 7].any(0)
     assert torch.equal(pasted[:, unchanged], image[:, unchanged])
+
+
+@pytest.mark.parametrize("size", [(300, 2), (2, 300), (17, 17)])
+def test_a_photo_that_would_be_a_line_is_not_pasted(size: tuple[int, int]) -> None:
+    """torch scales bytes to one column wrongly, or stops."""
+    masks = PixelMasks(torch.ones((8, *size), dtype=torch.bool))
+    others = Instances(size, masks.boxes(), torch.ones(8, dtype=torch.int64), masks)
+    for below in ((40, 30), (1, 1), (30, 1)):
+        image = noise(*below)
+        for seed in range(3):
+            changed, found = paste_instances(image, nothing_on(below), noise(*size), others, seeded(seed))
+            is_line = max(size) == 300 or min(below) == 1
+            assert torch.equal(changed, image) == is_line and (len(found) == 0) == is_line
 
 
 def test_settings_may_be_numbers_and_wrong_ones_are_errors() -> None:

@@ -1,5 +1,7 @@
 """The page's gallery: every visible finding on its photo, with the annotation as it is in the file."""
 
+import base64
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -47,3 +49,20 @@ def test_a_polygon_outside_is_shown_where_it_is(tmp_path: Path) -> None:
     corners = {(round(x / scale), round(y / scale)) for x, y in ring.tolist()}
     assert corners == {(10, 10), (60, 10), (60, 200), (10, 70)}
     assert [round(side / scale) for side in entry[8][0][3]] == [10, 10, 50, 190]
+
+
+def test_two_long_photos_fit_into_one_picture(tmp_path: Path) -> None:
+    """WebP holds 16,383 pixels along a side."""
+    (tmp_path / "images").mkdir()
+    (tmp_path / "annotations").mkdir()
+    noise = np.random.default_rng(0).integers(0, 255, (4, 30_000, 3), dtype=np.uint8)
+    images = []
+    for number, name in enumerate(("a.png", "b.png"), start=1):
+        Image.fromarray(noise).save(tmp_path / "images" / name)
+        images.append({"id": number, "file_name": name, "height": 4, "width": 30_000})
+    tree = {"images": images, "annotations": [], "categories": [{"id": 1, "name": "Suit"}]}
+    (tmp_path / "annotations" / "train.json").write_text(json.dumps(tree))
+    found = gallery_of(tmp_path)
+    (entry,) = [one for one in found["entries"] if "same photo as image 1" in one[7]]
+    with Image.open(io.BytesIO(base64.b64decode(entry[5].partition(",")[2]))) as picture:
+        assert 12_000 < picture.width <= 16_383

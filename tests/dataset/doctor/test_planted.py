@@ -105,6 +105,14 @@ def mask_empty(d: DataSet) -> Any:
     return a["id"]
 
 
+@plant("empty_mask")
+def mask_is_a_line(d: DataSet) -> Any:
+    a = d.train["annotations"][4]
+    x, y, w, _ = a["bbox"]
+    a["segmentation"] = [[x, y, x + w, y, x + w / 2, y]]
+    return a["id"]
+
+
 @plant("box_only")
 def mask_without_polygons(d: DataSet) -> Any:
     d.train["annotations"][4]["segmentation"] = []

@@ -310,3 +310,31 @@ def test_what_is_wrong_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="val has the classes"):
         export_dataset(tmp_path / "data", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("form", ["yolo", "label-maps"])
+def test_photos_without_a_suffix_get_that_of_their_format(form: ExportFormat, tmp_path: Path) -> None:
+    """Other tools find photos and their label files by it."""
+    mask = np.eye(*SIZE, dtype=bool)
+    data = tmp_path / "data"
+    write_dataset(data, {"a": [("Dress", mask)], "b": [("Jeans", mask)], "c": [("Dress", ~mask)]})
+    renamed = {"a.jpg": ("0f3a", "JPEG"), "b.jpg": ("IMG.0017", "PNG"), "c.jpg": ("IMG.0018", "TIFF")}
+    for name, (other, kind) in renamed.items():
+        with Image.open(data / "images" / name) as picture:
+            picture.save(data / "images" / other, format=kind)
+        (data / "images" / name).unlink()
+    for file in (data / "annotations").iterdir():
+        tree = json.loads(file.read_text())
+        for image in tree["images"]:
+            image["file_name"] = renamed[image["file_name"]][0]
+        file.write_text(json.dumps(tree))
+    export_dataset(data, tmp_path / "out", ExportOptions(format=form))
+    photos = {path.name for path in (tmp_path / "out").rglob("*") if path.parent.name in {"train", "val", "JPEGImages"}}
+    assert {"0f3a.jpg", "IMG.0017.png", "IMG.0018.tif"} <= photos
+    imported = import_dataset(tmp_path / "out", tmp_path / "back")
+    assert imported.dropped == ()
+    assert {name: sorted(rows) for name, rows in objects_of(tmp_path / "back").items()} == {
+        "0f3a": [("Dress", mask.tobytes())],
+        "IMG.0017": [("Jeans", mask.tobytes())],
+        "IMG.0018": [("Dress", (~mask).tobytes())],
+    }

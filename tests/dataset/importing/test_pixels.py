@@ -75,6 +75,23 @@ def test_polygons_of_yolo_are_drawn_as_coco_draws_them(tmp_path: Path) -> None:
     assert objects_of(tmp_path / "out")["a"] == [("Jeans", drawn([FLAT], SIZE).tobytes())]
 
 
+def test_half_pixels_of_a_box_of_yolo_stay_where_they_are(tmp_path: Path) -> None:
+    """Six digits of a fraction lie beside half a pixel, which COCO rounds up; polygons had that already."""
+    sides = np.random.default_rng(4).integers(0, 2 * np.array(SIZE[::-1] * 2), (40, 4)) / 2
+    low, high = np.minimum(sides[:, :2], sides[:, 2:]), np.maximum(sides[:, :2], sides[:, 2:]) + 1
+    fractions = np.hstack([(low + high) / 2, high - low]) / (SIZE[1], SIZE[0], SIZE[1], SIZE[0])
+    (tmp_path / "labels").mkdir()
+    for seed, name in enumerate(("a", "b")):
+        write_photo(tmp_path / "images" / f"{name}.jpg", SIZE, seed=seed)
+        lines = [f"0 {' '.join(f'{side:.6f}' for side in row)}\n" for row in fractions]
+        (tmp_path / "labels" / f"{name}.txt").write_text("".join(lines))
+    (tmp_path / "data.yaml").write_text("names: [Dress]\ntrain: images\n")
+    import_dataset(tmp_path, tmp_path / "out", ImportOptions(boxes_as_masks=True))
+    corners = np.stack([low[:, 0], low[:, 1], high[:, 0], low[:, 1], high[:, 0], high[:, 1], low[:, 0], high[:, 1]], 1)
+    want = sorted(("Dress", mask.tobytes()) for row in corners if (mask := drawn([row.tolist()], SIZE)).any())
+    assert objects_of(tmp_path / "out")["a"] == want
+
+
 def test_shapes_of_labelme(tmp_path: Path) -> None:
     shapes: list[dict[str, Any]] = [
         {"label": "polygon", "points": STAR, "shape_type": "polygon", "group_id": None},
@@ -119,6 +136,28 @@ def test_holes_and_instances_of_supervisely(tmp_path: Path) -> None:
     flat_hole = [value for point in HOLE for value in point]
     want = drawn([FLAT], SIZE) & ~drawn([flat_hole], SIZE) | drawn([[1, 30, 9, 30, 9, 39]], SIZE)
     assert objects_of(tmp_path / "out")["a"] == [("Jeans", want.tobytes())]
+
+
+@pytest.mark.parametrize("orders", [(0, -1), (-2, -1), (-1, -2), (-3, -3), (2, 1)])
+def test_objects_of_cvat_come_from_the_lowest_to_the_topmost(orders: tuple[int, ...], tmp_path: Path) -> None:
+    """CVAT sends a shape to the back by an order below 0. An object of several shapes is where its topmost one is."""
+    shapes = "".join(
+        f'<polygon label="{name}" points="{n},1;9,1;9,9" z_order="{order}" group_id="{n}"/>'
+        f'<polygon label="{name}" points="{n},9;9,11;9,19" z_order="-9" group_id="{n}"/>'
+        for n, (name, order) in enumerate(zip(CLASSES, orders, strict=True), start=1)
+    )
+    images = []
+    for seed, name in enumerate(("a", "b")):
+        write_photo(tmp_path / f"{name}.jpg", SIZE, seed=seed)
+        images.append(f'<image id="{seed}" name="{name}.jpg" width="60" height="40">{shapes}</image>')
+    (tmp_path / "annotations.xml").write_text(label_files.cvat_file(images))
+    import_dataset(tmp_path, tmp_path / "out")
+    tree = json.loads((tmp_path / "out" / "annotations" / "train.json").read_text())
+    names = {row["id"]: row["name"] for row in tree["categories"]}
+    known = list(zip(CLASSES, orders, strict=True))
+    assert [names[row["category_id"]] for row in tree["annotations"]] == [
+        name for name, _ in sorted(known, key=lambda pair: pair[1])
+    ]
 
 
 def test_shapes_of_cvat(tmp_path: Path) -> None:

@@ -49,6 +49,11 @@ def test_a_small_lead_of_single_runs_may_come_from_the_seed() -> None:
     assert text == "To find each object and its mask, take Y: its mask AP is 5.0 [2.0, 8.0] points above X."
 
 
+def test_an_interval_beside_0_does_not_seem_to_reach_it() -> None:
+    text = verdict(comparison({"X": (0.2, 0.5), "Y": (0.25, 0.5)}, 0.0497))[0]
+    assert "its mask AP is 5.0 [0.03, 9.97] points above X" in text
+
+
 def test_no_winner_is_named_where_the_intervals_contain_0() -> None:
     found = verdict(comparison({"X": (0.2, 0.7), "Y": (0.5, 0.4), "Z": (0.3, 0.4)}, 0.4))
     text = " ".join(found)

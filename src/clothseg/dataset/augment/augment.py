@@ -51,9 +51,10 @@ def paste_instances(
 ) -> tuple[Tensor, Instances]:
     """Copy-paste: puts random objects of `other` `[3, h, w]` onto `image` `[3, H, W]`, in front; both are uint8.
 
-    The other photo is scaled to fit into the first one and laid over it at a random place. Crowds and objects without a
-    mask are not pasted; objects behind lose the pixels that are covered, and are left out where little of them stays
-    visible. The box of an object without a mask shrinks to its pixels that are not covered.
+    The other photo is scaled to fit into the first one and laid over it at a random place; not if only a line of pixels
+    is left of it. Crowds and objects without a mask are not pasted; objects behind lose the pixels that are covered,
+    and are left out where little of them stays visible. The box of an object without a mask shrinks to its pixels that
+    are not covered.
 
     Source: Ghiasi et al., Simple Copy-Paste is a Strong Data Augmentation Method for Instance Segmentation (2021).
 
@@ -61,11 +62,11 @@ def paste_instances(
         the new photo of the size of `image`, and its instances.
     """
     chosen = ~others.crowd & others.has_mask & (torch.rand(len(others), generator=generator) < 0.5)
-    if not chosen.any():
-        return image, instances
     height, width = instances.size
     scale = min(height / others.size[0], width / others.size[1])
-    size = max(1, int(others.size[0] * scale)), max(1, int(others.size[1] * scale))
+    size = int(others.size[0] * scale), int(others.size[1] * scale)
+    if not chosen.any() or min(size) < 2:
+        return image, instances
     margins = height - size[0], width - size[1]
     top, left = (int(torch.randint(margin + 1, (), generator=generator)) for margin in margins)
     inside = (slice(top, top + size[0]), slice(left, left + size[1]))

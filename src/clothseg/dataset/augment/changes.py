@@ -180,7 +180,8 @@ def change_light(image: Tensor, settings: AugmentSettings, generator: torch.Gene
     if saturation != 1:
         pixels = transforms.adjust_saturation(pixels, saturation)
     if blurs:
-        pixels = transforms.gaussian_blur(pixels, [2 * round(3 * sigma) + 1] * 2, [sigma, sigma])
+        window = [min(2 * round(3 * sigma) + 1, 2 * side - 1) for side in (image.shape[2], image.shape[1])]
+        pixels = transforms.gaussian_blur(pixels, window, [sigma, sigma])  # it mirrors the photo at its edges, once
     if sharpens:
         pixels = transforms.adjust_sharpness(pixels, 1 + sharpness)
     return (pixels * 255).round().to(torch.uint8)

@@ -50,9 +50,10 @@ def _outside(row: AnnotationRow, polygons: list[list[float]], size: tuple[int, i
 
 
 def _fraction_inside(low: np.ndarray[Any, Any], high: np.ndarray[Any, Any], sides: np.ndarray[Any, Any]) -> float:
-    """The fraction of a rectangle's area that is on the photo."""
+    """The fraction of a rectangle's area that is on the photo; of a line's length if it is one."""
     inside = np.clip(high, 0, sides) - np.clip(low, 0, sides)
-    return float(np.prod(inside / np.maximum(high - low, 1e-9)))
+    on_photo = (low >= 0) & (low <= sides)
+    return float(np.prod(np.where(high > low, inside / np.maximum(high - low, 1e-9), on_photo)))
 
 
 def check_duplicates(found: Sequence[tuple[AnnotationRow, Rle]]) -> list[Finding]:

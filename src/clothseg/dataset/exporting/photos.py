@@ -11,7 +11,7 @@ from clothseg.dataset.coco import CocoLikeDataset, ImageEntry
 from clothseg.errors import PhotoError
 from clothseg.files import OutputNames
 from clothseg.instances import Rle, empty_rle, from_segmentation, is_box_only, mask_area
-from clothseg.photos import check_photo, photo_exists
+from clothseg.photos import SUFFIXES, check_photo, open_picture, photo_exists
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,18 @@ def photos_of(dataset: CocoLikeDataset, names: OutputNames, losses: Losses) -> I
             losses.fault("unreadable_photos", str(error))
             continue
         objects = list(_objects(dataset, entry, losses))
-        name = names.name(entry.path.stem) + entry.path.suffix  # label files have the stem, so that is unique
+        stem, suffix = _stem_and_suffix(entry.path)
+        name = names.name(stem) + suffix  # label files have the stem, so that is unique
         yield ExportPhoto(entry.path, name, (entry.height, entry.width), objects)
+
+
+def _stem_and_suffix(path: Path) -> tuple[str, str]:
+    """The name of a photo in two parts. Without a photo's suffix it gets that of its format: tools find it by this."""
+    if path.suffix.lower() in SUFFIXES:
+        return path.stem, path.suffix
+    with open_picture(path) as picture:
+        form = str(picture.format).lower()
+    return path.name, {"jpeg": ".jpg", "tiff": ".tif", "jpeg2000": ".jp2"}.get(form, f".{form}")
 
 
 def _objects(dataset: CocoLikeDataset, entry: ImageEntry, losses: Losses) -> Iterator[ExportObject]:

@@ -112,14 +112,6 @@ def draw_runs(runs: Sequence[int], height: int, width: int) -> BoolMask:
     return drawn
 
 
-def join(masks: Sequence[Rle]) -> Rle:
-    """The mask of an object of several parts."""
-    together = masks[0]
-    for mask in masks[1:]:
-        together = encode(decode(together) | decode(mask))
-    return together
-
-
 def check_size(size: tuple[int, int]) -> None:
     """Refuses a photo without pixels, or with so many that masks would need all memory.
 

@@ -2,15 +2,14 @@
 
 from dataclasses import dataclass, field
 
-from clothseg.dataset.importing.drawing import join
 from clothseg.dataset.importing.labels import LabelledPhoto
-from clothseg.instances import Rle
+from clothseg.instances import Rle, mask_union
 
 
 @dataclass
 class _Parts:
     masks: list[Rle] = field(default_factory=list)
-    order: int = 0
+    orders: list[int] = field(default_factory=list)
     is_box: bool = True
     occluded: bool = False
 
@@ -34,11 +33,11 @@ class ObjectGroups:
         """
         parts = self._objects.setdefault((label, group), _Parts())
         parts.masks.append(mask)
-        parts.order = max(parts.order, order)
+        parts.orders.append(order)
         parts.is_box &= is_box
         parts.occluded |= occluded
 
     def add_to(self, photo: LabelledPhoto) -> None:
         """Adds the objects to the photo, in their order."""
-        for (label, _), parts in sorted(self._objects.items(), key=lambda item: item[1].order):
-            photo.add(label, join(parts.masks), is_box=parts.is_box, occluded=parts.occluded)
+        for (label, _), parts in sorted(self._objects.items(), key=lambda item: max(item[1].orders)):
+            photo.add(label, mask_union(parts.masks), is_box=parts.is_box, occluded=parts.occluded)

@@ -19,13 +19,12 @@ from clothseg.dataset.importing.drawing import (
     draw_ellipse,
     draw_polygon,
     draw_rectangle,
-    join,
     place_mask,
 )
 from clothseg.dataset.importing.labels import LabelledPhoto, LabelSource, PhotoIndex, Size, name_in, read_each, sizes_of
 from clothseg.dataset.importing.trees import expect, json_tree
 from clothseg.errors import DataError, shown
-from clothseg.instances import Rle, read_mask_png
+from clothseg.instances import Rle, mask_union, read_mask_png
 
 _NO_AREA = frozenset({"point", "points", "line", "linestrip"})
 _IGNORED = "__ignore__"
@@ -99,7 +98,7 @@ def _read(file: Path, photo: LabelledPhoto, index: PhotoIndex) -> None:
         except DataError as error:
             photo.drop("broken_shape", where, "", str(error))
     for (label, _), masks in grouped.items():
-        photo.add(label, join(masks))
+        photo.add(label, mask_union(masks))
 
 
 def _draw(kind: str, shape: dict[str, Any], size: Size) -> Rle:

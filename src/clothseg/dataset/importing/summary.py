@@ -43,7 +43,7 @@ class ImportSummary:
         classes: names in the order of their category ids, from 1.
         splits: the content of `train`, `val` and, if the source has one, `test`.
         dropped: every shape, label file and photo that is left out.
-        near_duplicates: pairs of photos that the split by fraction kept on one side.
+        near_duplicates: pairs of photos that the split by fraction kept on one side; as many as connect such photos.
         turned: number of photos whose masks were turned by the EXIF orientation.
         unlabelled_rule: what the format says about photos without objects.
     """

@@ -21,7 +21,6 @@ from clothseg.dataset.importing.drawing import (
     corners,
     draw_polygon,
     draw_rectangle,
-    join,
     place_mask,
 )
 from clothseg.dataset.importing.labelme import decode_base64
@@ -29,7 +28,7 @@ from clothseg.dataset.importing.labels import LabelledPhoto, LabelSource, PhotoI
 from clothseg.dataset.importing.trees import expect, json_tree
 from clothseg.dataset.importing.yolo_layout import SPLITS
 from clothseg.errors import DataError, shown
-from clothseg.instances import Rle
+from clothseg.instances import Rle, mask_union
 from clothseg.instances.rle import BoolMask
 
 _NO_AREA = frozenset({"point", "line", "polyline", "graph", "cuboid", "cuboid_2d"})
@@ -104,7 +103,7 @@ def _read(file: Path, photo: LabelledPhoto) -> None:
         except DataError as error:
             photo.drop("broken_shape", where, "", str(error))
     for (name, _), masks in grouped.items():
-        photo.add(name, join(masks))
+        photo.add(name, mask_union(masks))
 
 
 def _draw(row: dict[str, Any], kind: str, size: Size) -> Rle:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from clothseg.counting import counted
 from clothseg.dataset.importing.drawing import draw_polygon, draw_rectangle, numbers
-from clothseg.dataset.importing.labels import LabelledPhoto, LabelSource, name_in, read_each, sizes_of
+from clothseg.dataset.importing.labels import LabelledPhoto, LabelSource, Size, name_in, read_each, sizes_of
 from clothseg.dataset.importing.yolo_layout import YoloLayout, find_layout, is_label_file
 from clothseg.errors import DataError
 from clothseg.photos import photo_exists
@@ -107,19 +107,22 @@ def _line(where: str, words: list[str], photo: LabelledPhoto, layout: YoloLayout
             raise DataError(f"coordinate {max(sides, key=abs):g} is not a fraction of the photo (0 to 1)")
         if len(sides) == _BOX:
             x, y, width, height = sides
-            box = [(x - width / 2, y - height / 2), (x + width / 2, y + height / 2)]
-            mask = draw_rectangle([(x * size[1], y * size[0]) for x, y in box], size)
-            photo.add(name, mask, is_box=True)
+            box = [x - width / 2, y - height / 2, x + width / 2, y + height / 2]
+            photo.add(name, draw_rectangle(_pixels(box, size), size), is_box=True)
             return
         if len(sides) % 2 or len(sides) < 2 * _CORNERS:
             raise DataError(
                 f"{len(sides)} numbers after the class; a polygon has an even number, 6 or more, and a box has 4"
             )
-        pairs = zip(sides[::2], sides[1::2], strict=True)
-        points = [(round(x * size[1], _DIGITS), round(y * size[0], _DIGITS)) for x, y in pairs]
-        photo.add(name, draw_polygon(points, size))
+        photo.add(name, draw_polygon(_pixels(sides, size), size))
     except DataError as error:
         photo.drop("broken_shape", where, "", str(error))
+
+
+def _pixels(sides: Sequence[float], size: Size) -> list[tuple[float, float]]:
+    """Fractions x1 y1 x2 y2 ... as points in pixels."""
+    pairs = zip(sides[::2], sides[1::2], strict=True)
+    return [(round(x * size[1], _DIGITS), round(y * size[0], _DIGITS)) for x, y in pairs]
 
 
 def _known(layout: YoloLayout) -> str:

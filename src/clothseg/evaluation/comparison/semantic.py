@@ -64,14 +64,14 @@ def semantic_counts(truth: GroundTruth, rows: Sequence[CocoResult], score_thresh
     """Compares the label maps of all photos.
 
     Args:
-        truth: the ground truth; every object has a mask.
+        truth: the ground truth; what is in the box of an object without a mask does not count, as on a crowd.
         rows: checked results with masks.
         score_threshold: detections with a lower score are not painted.
     """
     numbers = {class_id: number for number, class_id in enumerate(truth.names, start=1)}
     both, true, painted = (np.zeros((len(truth.photos), len(numbers) + 1), dtype=np.int64) for _ in range(3))
     position = 0
-    for chunk, chunk_rows in photo_chunks(truth, rows):
+    for chunk, chunk_rows in photo_chunks(truth.for_masks, rows):
         found: dict[int, list[CocoResult]] = {photo: [] for photo in chunk.photos}
         for row in chunk_rows:
             if row["score"] >= score_threshold:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from clothseg.evaluation.comparison.semantic import METRIC
 from clothseg.evaluation.comparison.values import SeveralComparison
+from clothseg.evaluation.tables import decimals, points
 from clothseg.evaluation.values import Difference, Interval
 
 _LARGE = 0.10
@@ -96,8 +97,9 @@ def _choice(found: SeveralComparison, metric: str, name: str) -> str:
             f"but {ranked.best} is better than {worse} ({name})"
         )
     second, difference = ranked.worse[0]
-    low, high = 100 * difference.interval.low, 100 * difference.interval.high
-    size = f"{100 * difference.change:.1f} [{low:.1f}, {high:.1f}] points"
+    digits = decimals(difference.interval)
+    low, high = points(difference.interval.low, digits), points(difference.interval.high, digits)
+    size = f"{points(difference.change):.1f} [{low:.{digits}f}, {high:.{digits}f}] points"
     runs = min(len(side.sources) for side in found.sides if side.title in (ranked.best, second))
     text = f"take {ranked.best}: its {name} is {size} above {second}"
     if difference.change < _LARGE and runs < _SEEDS:

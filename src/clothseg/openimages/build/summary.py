@@ -144,7 +144,7 @@ class BuildSummary:
         boxes_without_mask: every box of a selected class without a mask, on photos that exist.
         unnamed_masks: masks of the selected classes in the zips without a row, and members with an unsafe path.
         masks_without_box: number of masks without a row in the box list; their flags are -1, unknown.
-        near_duplicates: pairs of photos that the split by fraction kept on one side.
+        near_duplicates: pairs of photos that the split by fraction kept on one side; as many as connect such photos.
         changed: how many photos were turned and resized.
         polygons: how well polygons draw the masks; None without polygons.
         speed: duration.
