@@ -9,6 +9,7 @@ from clothseg.config import BackboneSettings
 from clothseg.deferred_dynamo import import_without_dynamo
 from clothseg.errors import ConfigError
 from clothseg.networks.backbones.backbone import STAGES, Backbone
+from clothseg.networks.layers.folded_norms import fold_frozen_norms
 
 
 def build_timm(settings: BackboneSettings, levels: tuple[int, ...], output_stride: int = 32) -> Backbone:
@@ -49,6 +50,7 @@ def build_timm(settings: BackboneSettings, levels: tuple[int, ...], output_strid
         plan, channels, strides = [[], *plan], [3, *channels], [1, *strides]
     if settings.norm == "frozen":
         model = import_without_dynamo("timm.utils.model").freeze_batch_norm_2d(model)
+        fold_frozen_norms(model)
     return Backbone(model, plan, channels, strides, levels, settings.frozen_stages, channels_last=True,
                     output_stride=output_stride)  # fmt: skip
 

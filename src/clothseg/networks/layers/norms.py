@@ -38,13 +38,13 @@ class FrozenNorm(FrozenBatchNorm2d):  # type: ignore[misc]
         """The same values, normalised; in `x` itself where that is faster."""
         if not torch.is_grad_enabled() and not cpu_path.uses_cpu_path(x):
             return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
-        scale, shift = self._scale_and_shift()
+        scale, shift = self.scale_and_shift()
         places = (-1,) + (1,) * (x.dim() - 2)
         if not cpu_path.uses_cpu_path(x):
             return _scale_and_shift_in_place(x, scale.view(places), shift.view(places))
         return x.mul_(scale.view(places)).add_(shift.view(places))
 
-    def _scale_and_shift(self) -> tuple[Tensor, Tensor]:
+    def scale_and_shift(self) -> tuple[Tensor, Tensor]:
         """Both `[C]`, computed again only if a statistic was replaced or changed in place."""
         sources = (self.weight, self.bias, self.running_mean, self.running_var)
         plain = not torch.compiler.is_compiling() and all(type(t) is Tensor and not t.is_inference() for t in sources)
