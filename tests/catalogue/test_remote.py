@@ -229,6 +229,16 @@ def test_processes_write_to_s3(photos: Path, tmp_path: Path, run: Run, bucket: A
     assert found == files_in(tmp_path / "local")
 
 
+def test_a_store_that_cannot_be_written_is_known_before_the_network_is_opened(
+    photos: Path, tmp_path: Path, bucket: Any
+) -> None:
+    (tmp_path / "log").mkdir()
+    source = StubSource(log=str(tmp_path / "log"))
+    with pytest.raises(ClothsegError, match=r"^s3://nowhere/out: "):
+        run_catalogue(open_catalogue([str(photos)]), Predict(), source, "s3://nowhere/out")
+    assert list((tmp_path / "log").iterdir()) == []
+
+
 def test_a_file_in_s3_is_uploaded_by_one_request(bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """So nobody sees a part of it."""
     from s3fs import S3FileSystem

@@ -161,6 +161,8 @@ class _Plan:
             if shard.number in self._finished and (receipt := self._complete(shard)):
                 self.earlier = self.earlier.with_shard(receipt, earlier=True)
                 continue
+            if not self._given:
+                self._store.require_writable(_FOLDERS)
             self._given += 1
             yield shard
         self._ended = True
@@ -206,6 +208,7 @@ def _check_folder(store: Store, options: CatalogueOptions) -> None:
 
 def _clear(store: Store, share: Share) -> None:
     """Deletes the shards of a job; other files stay."""
+    store.require_writable(_FOLDERS)
     for folder in _FOLDERS:
         for name in store.names(folder):
             if (number := shard_number(name)) is not None and share.has(number):
