@@ -140,21 +140,6 @@ def test_other_work_other_photos_and_other_files_are_not_mixed(photos: Path, tmp
         run(photos, tmp_path / "mine")
 
 
-def test_a_folder_that_cannot_be_written_is_known_before_the_network_is_opened(photos: Path, tmp_path: Path) -> None:
-    (tmp_path / "log").mkdir()
-    (tmp_path / "file").touch()
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out/photos").touch()
-    source = StubSource(log=str(tmp_path / "log"))
-    for place, named in (("file", "file"), ("file/out", "file"), ("out", "out/photos")):
-        for overwrite in (False, True):
-            with pytest.raises(ClothsegError, match=rf"{tmp_path / named} is a file, not a folder"):
-                run_catalogue(open_catalogue([str(photos)]), Predict(), source, str(tmp_path / place),
-                              CatalogueOptions(overwrite=overwrite))  # fmt: skip
-    assert list((tmp_path / "log").iterdir()) == []
-    assert list(tmp_path.glob("**/.*")) == []
-
-
 def test_overwriting_one_job_leaves_the_others(photos: Path, tmp_path: Path, run: Run) -> None:
     for job in (1, 2):
         run(photos, tmp_path / "out", share=Share(job, 2))

@@ -1,9 +1,10 @@
 """Does the shards of a catalogue that are left. The same call continues after any stop or kill."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from clothseg.catalogue.changes import changed_photos, changed_settings, named_settings
 from clothseg.catalogue.engines import Engine, Progress, in_this_process
 from clothseg.catalogue.receipts import FOLDER, Receipt, finished_shards, read_receipt, receipt_file
 from clothseg.catalogue.shard import ShardJob
@@ -111,15 +112,16 @@ def run_catalogue(
     store = Store(out)
     facts = {"of": work, "task": task, "form": options.form, "size": options.shard_size}
     key = hashlib.sha256(work_key(facts).encode("utf-8", "surrogatepass")).hexdigest()
+    settings = named_settings(work, task, options.form, options.shard_size)
     _check_folder(store, options)
     if options.overwrite:
         _clear(store, options.share)
     for folder in _FOLDERS:
         store.remove_leftovers(folder, lambda name: options.share.has(shard_number(name) or 0))
-    plan = _Plan(store, options, key, set(finished_shards(store, options.share)))
+    plan = _Plan(store, options, key, settings, set(finished_shards(store, options.share)))
     summary = CatalogueSummary()
     with StopRequest() as request:
-        job = ShardJob(store, task, options.form, options.batch, key)
+        job = ShardJob(store, task, options.form, options.batch, key, settings)
         left = plan.left(shards_of(listed, options.shard_size))
         for receipt in engine(job, source, left, lambda: request.asked, progress):
             summary = summary.with_shard(receipt, earlier=False)
@@ -145,8 +147,11 @@ def _joined(now: CatalogueSummary, earlier: CatalogueSummary, notify: Callable[[
 class _Plan:
     """Chooses the shards of this job that are left, and counts those that are complete."""
 
-    def __init__(self, store: Store, options: CatalogueOptions, key: str, finished: set[int]) -> None:
+    def __init__(
+        self, store: Store, options: CatalogueOptions, key: str, settings: Mapping[str, str], finished: set[int]
+    ) -> None:
         self._store, self._options, self._key, self._finished = store, options, key, finished
+        self._settings = settings
         self._given = 0
         self._ended = False
         self.earlier = CatalogueSummary()
@@ -181,14 +186,16 @@ class _Plan:
         receipt = read_receipt(self._store, shard.number)
         place = self._store.url(receipt_file(shard.number))
         if receipt.work != self._key:
+            changed = changed_settings(receipt.settings, self._settings)
             raise ClothsegError(
-                f"{place}: this shard is of another network, or of other settings; choose another --out, or add "
-                "--overwrite to do all shards again"
+                f"{place}: this shard is of another network, or of other settings{changed}; choose another --out, or "
+                "add --overwrite to do all shards again"
             )
         if (receipt.list_after, receipt.is_last) != (shard.list_after, shard.is_last):
+            changed = changed_photos(self._store, receipt, shard)
             raise ClothsegError(
-                f"{place}: this shard is of other photos; the list has changed. Give the same photos in the same "
-                "order, choose another --out, or add --overwrite to do all shards again"
+                f"{place}: this shard is of other photos; the list has changed{changed}. Give the same photos in "
+                "the same order, choose another --out, or add --overwrite to do all shards again"
             )
         if self._options.retry_errors and receipt.failed:
             self._store.delete(receipt_file(shard.number))
