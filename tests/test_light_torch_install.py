@@ -74,7 +74,7 @@ def test_it_is_small_and_what_is_left_out_is_not_required_by_the_rest() -> None:
     [
         ("dataset", "stats", "sample"),
         ("dataset", "build", "sample", "--out", "new"),
-        ("dataset", "download", "new", "--classes", "Dress", "--yes"),
+        ("dataset", "download", "--classes", "Dress", "--out", "new"),
         ("demo", "--out", "new"),
         ("predict", "garments", PHOTOS, "--format", "parquet", "--out", "new"),
         ("cutout", "garments", PHOTOS, "--format", "jsonl", "--out", "new"),
@@ -86,6 +86,13 @@ def test_what_needs_polars_says_so_and_writes_nothing(words: tuple[object, ...],
     assert done.returncode == 2, done.stderr
     assert "error: this needs polars, which is not installed: pip install polars" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["dataset stats", "dataset build", "dataset download", "demo", "merge"])
+def test_the_help_needs_no_polars(command: str, run: Run) -> None:
+    done = run(*command.split(), "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"Usage: python -m clothseg {command}" in done.stdout
 
 
 @pytest.mark.slow

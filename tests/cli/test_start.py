@@ -175,12 +175,14 @@ def test_wrong_input_is_refused_without_pytorch(
 
 
 @pytest.mark.parametrize(
-    "command", ["fit", "evaluate", "figures", "predict", "cutout", "compose", "compare", "serve", "demo"]
-)
-def test_help_imports_no_network(command: str, call: Callable[..., Called]) -> None:
-    code, modules, _ = call(command, "--help")
+    "command",
+    ["fit", "evaluate", "figures", "predict", "cutout", "compose", "compare", "serve", "demo", "merge", "dataset build",
+     "dataset stats", "dataset download", "dataset classes", "dataset import", "dataset export", "learning-curve"],
+)  # fmt: skip
+def test_help_imports_no_network_and_no_tables(command: str, call: Callable[..., Called]) -> None:
+    code, modules, _ = call(*command.split(), "--help")
     assert code == 0
-    assert "torch" not in modules
+    assert modules & {"torch", "polars"} == set()
 
 
 WITHOUT_TORCH = {

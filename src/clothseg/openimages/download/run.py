@@ -35,7 +35,8 @@ from clothseg.openimages.download.photos import Original, fetch_photo, plan_phot
 from clothseg.openimages.download.plan import ArchivePlan, DownloadPlan, DownloadSummary, Failure, PhotoPlan
 from clothseg.openimages.download.request import SplitRequest, read_split_request
 from clothseg.openimages.download.sources import SPLITS, Publisher
-from clothseg.openimages.tables import parse_partitions, read_photos_without
+from clothseg.openimages.partitions import parse_partitions
+from clothseg.openimages.tables import read_photos_without
 
 FAILED = "download-failed.csv"
 
