@@ -20,7 +20,8 @@ def require_writable(path: Path, *, folder: bool = False) -> None:
     try:
         nearest = next(place for place in (path, *path.parents) if place.exists())
         if nearest.is_file() and (folder or nearest != path):
-            raise ClothsegError(f"{path}: {nearest} is a file, not a folder; choose another place")
+            where = "" if nearest == path else f"{path}: "
+            raise ClothsegError(f"{where}{nearest} is a file, not a folder; choose another place")
         trial = (nearest if nearest.is_dir() else path.parent) / f"{LOCK_NAME}-{secrets.token_hex(4)}"
         trial.mkdir()
         trial.rmdir()

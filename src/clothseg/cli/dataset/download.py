@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 
 def download(
-    out: Annotated[Path, typer.Option(help="Folder for the files. An earlier download in it is resumed.")],
+    out: Annotated[Path, typer.Option(help="Folder for the files. An earlier download in it is resumed.")] = Path(
+        "open-images"
+    ),
     classes: SourceClasses = None,
     include_children: IncludeChildren = False,
     splits: Annotated[str, typer.Option(help="Some of train, validation and test, with commas.")] = "train,validation",
