@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from other_libraries import Begin, Run, in_folder, link_libraries, name_of, to_its_end
+from other_libraries import Begin, Run, link_libraries, name_of
 from tiny_network import TINY_NETWORK
 
 from clothseg import sample
@@ -19,7 +19,7 @@ from clothseg.openimages import BuildOptions, build_dataset
 from clothseg.optional import LEFT_OUT
 from installed_size import closure, read_requirements, size_of
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 LIGHT = ROOT / "requirements-light.txt"
 WITHOUT = {*LEFT_OUT, "protobuf"}
 """Packages of the normal installation that this one does not name."""
@@ -34,18 +34,6 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="links need righ
 def libraries(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for PYTHONPATH with clothseg and the libraries of the light installation."""
     return link_libraries(LIGHT, tmp_path_factory.mktemp("libraries"))
-
-
-@pytest.fixture
-def begin(libraries: Path, tmp_path: Path) -> Begin:
-    """Starts a command of clothseg with these libraries, in the folder of the test."""
-    return in_folder(libraries, tmp_path)
-
-
-@pytest.fixture
-def run(begin: Begin) -> Run:
-    """Runs such a command to its end."""
-    return to_its_end(begin)
 
 
 @pytest.fixture
