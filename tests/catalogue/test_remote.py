@@ -11,10 +11,9 @@ from stub_network import SHARD_SIZE, StubSource
 
 from clothseg.catalogue import CatalogueOptions, InProcesses, Predict, merge_catalogue, open_catalogue, run_catalogue
 from clothseg.catalogue.reading import PhotoReader, UnreachablePhoto
-from clothseg.catalogue.remote import with_retries
 from clothseg.catalogue.shards import CataloguePhoto
 from clothseg.catalogue.store import Store
-from clothseg.errors import ClothsegError, DownloadError, GoneError, PhotoError, UnreachableError
+from clothseg.errors import ClothsegError, PhotoError, UnreachableError
 from clothseg.http import RetryPolicy
 
 from .conftest import Run, files_in
@@ -109,50 +108,6 @@ def test_a_shard_of_which_nothing_can_be_fetched_is_not_written(
     assert polars.read_parquet(tmp_path / "out/errors/shard-000001.parquet")["photo_id"].to_list() == [4]
     site.rule = lambda path, count: None
     assert call().failed == 2
-
-
-def test_the_package_for_a_store_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    import fsspec
-
-    def missing(*_: object, **__: object) -> None:
-        raise ImportError("Install s3fs to access S3")
-
-    monkeypatch.setattr(fsspec.core, "url_to_fs", missing)
-    with pytest.raises(ClothsegError, match=r'needs one more package \(s3fs\): pip install "clothseg\[cloud\]"'):
-        open_catalogue(["s3://shop/photos/"])
-    monkeypatch.undo()
-    with pytest.raises(ClothsegError, match="unknown kind of address"):
-        open_catalogue(["wrong://shop/photos/"])
-
-
-def test_which_errors_of_a_store_are_tried_again(retry_policy: RetryPolicy) -> None:
-    calls: list[int] = []
-
-    def failing(error: Exception) -> Callable[[], None]:
-        def call() -> None:
-            calls.append(1)
-            raise error
-
-        return call
-
-    class ClientResponseError(Exception):  # like aiohttp's
-        status = 404
-
-    cases: list[tuple[Exception, type[ClothsegError], int]] = [
-        (FileNotFoundError("x"), GoneError, 1),
-        (PermissionError("x"), DownloadError, 1),
-        (OSError(16, "SlowDown"), UnreachableError, 4),
-        (TimeoutError(), UnreachableError, 4),
-        (ConnectionResetError(), UnreachableError, 4),
-        (ClientResponseError(), DownloadError, 1),
-        (ValueError("x"), DownloadError, 1),
-    ]
-    for error, kind, attempts in cases:
-        calls.clear()
-        with pytest.raises(kind) as caught:
-            with_retries(failing(error), "s3://shop/a", retry_policy)
-        assert type(caught.value) is kind
-        assert len(calls) == attempts
 
 
 @pytest.fixture
