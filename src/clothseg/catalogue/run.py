@@ -12,6 +12,7 @@ from clothseg.catalogue.shards import DEFAULT_SIZE, Listed, Shard, Share, shard_
 from clothseg.catalogue.store import Store
 from clothseg.catalogue.tables import DETECTIONS, ERRORS, GARMENTS, PHOTOS, TableFormat
 from clothseg.catalogue.tasks import CUTOUTS, NetworkSource, Task
+from clothseg.counting import counted
 from clothseg.errors import ClothsegError, DataError, InterruptedRun
 from clothseg.journal import work_key
 from clothseg.stop import StopRequest
@@ -127,14 +128,18 @@ def run_catalogue(
             summary = summary.with_shard(receipt, earlier=False)
         if request.asked and not plan.is_complete(summary.shards):
             raise InterruptedRun(
-                f"{summary.shards + plan.earlier.shards} shards are complete in {out}; the same command continues there"
+                f"{counted(summary.shards + plan.earlier.shards, 'shard')} complete in {out}; the same command "
+                "continues there"
             )
+    if not summary.shards + plan.earlier.shards:
+        made = counted(plan.last, "shard")
+        notify(f"nothing to do: the photos make {made}, none of which is for job {options.share}")
     return _joined(summary, plan.earlier, notify)
 
 
 def _joined(now: CatalogueSummary, earlier: CatalogueSummary, notify: Callable[[str], object]) -> CatalogueSummary:
     if earlier.shards:
-        notify(f"{earlier.shards} of {now.shards + earlier.shards} shards were complete before")
+        notify(f"complete before: {earlier.shards} of {counted(now.shards + earlier.shards, 'shard')}")
     return CatalogueSummary(
         now.shards + earlier.shards,
         earlier.shards,
@@ -154,13 +159,13 @@ class _Plan:
         self._settings = settings
         self._given = 0
         self._ended = False
+        self.last = 0
         self.earlier = CatalogueSummary()
 
     def left(self, shards: Iterable[Shard]) -> Iterator[Shard]:
         """Yields the shards to do."""
-        last = 0
         for shard in shards:
-            last = shard.number
+            self.last = shard.number
             if not self._options.share.has(shard.number):
                 continue
             if shard.number in self._finished and (receipt := self._complete(shard)):
@@ -171,10 +176,10 @@ class _Plan:
             self._given += 1
             yield shard
         self._ended = True
-        if beyond := [number for number in self._finished if number > last]:
+        if beyond := [number for number in self._finished if number > self.last]:
             raise DataError(
-                f"{self._store.root}: {shard_name(min(beyond))} is there, but the photos end with {shard_name(last)}; "
-                "the list has changed. Give the same photos, or choose another --out"
+                f"{self._store.root}: {shard_name(min(beyond))} is there, but the photos end with "
+                f"{shard_name(self.last)}; the list has changed. Give the same photos, or choose another --out"
             )
 
     def is_complete(self, done: int) -> bool:
