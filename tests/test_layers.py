@@ -25,6 +25,7 @@ LAYERS = (
         "suggestions",
         "counting",
         "optional",
+        "writable",
     },
     {
         "config",

@@ -138,6 +138,8 @@ def test_near_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "has demo" in near_path("runs/xyz")
     assert near_path("runs/demo/metrics.jsn").endswith("metrics.json?")
     assert near_path("abc/def/ghi") == "; there is no folder abc"
+    root = Path(tmp_path.anchor)
+    assert near_path(root / "wxyz-0").startswith(f"; {root} has ")
 
 
 def test_a_large_folder_of_photos_is_classified_by_a_part_of_it(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from typing import Any, TypeGuard
 import orjson
 
 from clothseg.errors import ClothsegError
+from clothseg.writable import LOCK_NAME, require_writable
 
 _WINDOWS_WAITS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 """Seconds between the attempts of `replace_file` on Windows."""
@@ -24,9 +25,6 @@ _LONGEST_SUFFIX = 16
 NO_SPACE = frozenset({errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)})
 """Numbers of system errors: the disk or a quota is full, or a file is larger than allowed."""
 _TEMPORARY = re.compile(r"\.[0-9a-f]{16}(\..+)?")
-LOCK_NAME = ".clothseg-lock"
-"""A file that keeps two commands from writing to a folder at once. After a kill it may be left. Other locks of a folder
-have longer names."""
 LONGEST_STEM = 100
 """Bytes (UTF-8) of a name before numbers and suffix are added. Encrypted file systems allow 143 bytes in all."""
 _RESERVED = frozenset(
@@ -184,15 +182,16 @@ class OutputNames:
 
 
 def require_absent(path: Path, *, overwrite: bool = False, resumable: bool = False) -> None:
-    """Raises ClothsegError if `path` exists and may not be replaced. An empty folder counts as absent.
+    """Raises ClothsegError if `path` exists and may not be replaced, or if nothing can be written there.
 
-    The message names --resume too if what is there is `resumable`.
+    An empty folder counts as absent. The message names --resume too if what is there is `resumable`.
     """
     if (
         overwrite
         or not path.exists()
         or (path.is_dir() and all(inside.name.startswith(LOCK_NAME) for inside in path.iterdir()))
     ):
+        require_writable(path)
         return
     resume = "--resume to continue it, or " if resumable else ""
     raise ClothsegError(f"{path} exists already; choose another place, or add {resume}--overwrite to replace it")

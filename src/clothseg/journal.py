@@ -18,7 +18,8 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from clothseg.errors import ClothsegError
-from clothseg.files import LOCK_NAME, remove_temporary, require_absent, resolved
+from clothseg.files import remove_temporary, require_absent, resolved
+from clothseg.writable import LOCK_NAME, require_writable
 
 Record = dict[str, Any]
 """`number` is the position among the inputs, from 1; `problem` is not empty if it could not be done."""
@@ -105,7 +106,9 @@ class Journal:
 
 def require_absent_or_unfinished(folder: Path, *, overwrite: bool = False) -> None:
     """Like `files.require_absent`, but a folder with unfinished work is allowed: `Journal.begin` checks it later."""
-    if not is_unfinished(folder):
+    if is_unfinished(folder):
+        require_writable(folder)
+    else:
         require_absent(folder, overwrite=overwrite)
 
 

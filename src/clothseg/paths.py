@@ -149,7 +149,7 @@ def _advice(path: Path, kind: PathKind, wanted: Wanted) -> str:
     if wanted is Wanted.OPEN_IMAGES and kind in _RIGHT[Wanted.DATASET]:
         return "a COCO dataset needs no build, `clothseg fit` takes it"
     if wanted is Wanted.OPEN_IMAGES and kind not in FOREIGN_LABELS | {PathKind.PHOTOS}:
-        return "`clothseg dataset download --out open-images` fetches them"
+        return "`clothseg dataset download` fetches them"
     return _way_to_dataset(path, kind)
 
 

@@ -43,7 +43,7 @@ def near_path(path: Path | str) -> str:
         candidate = parent / name
         whole = candidate / path.relative_to(missing)
         return f"; did you mean {whole if os.path.exists(whole) else candidate}?"
-    where = f"{parent}{os.sep}" if str(parent) != "." else "this folder"
+    where = f"{str(parent).removesuffix(os.sep)}{os.sep}" if str(parent) != "." else "this folder"
     if missing != path:
         return f"; there is no folder {missing}"
     if not names:

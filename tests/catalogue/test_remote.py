@@ -11,10 +11,9 @@ from stub_network import SHARD_SIZE, StubSource
 
 from clothseg.catalogue import CatalogueOptions, InProcesses, Predict, merge_catalogue, open_catalogue, run_catalogue
 from clothseg.catalogue.reading import PhotoReader, UnreachablePhoto
-from clothseg.catalogue.remote import with_retries
 from clothseg.catalogue.shards import CataloguePhoto
 from clothseg.catalogue.store import Store
-from clothseg.errors import ClothsegError, DownloadError, GoneError, PhotoError, UnreachableError
+from clothseg.errors import ClothsegError, PhotoError, UnreachableError
 from clothseg.http import RetryPolicy
 
 from .conftest import Run, files_in
@@ -111,50 +110,6 @@ def test_a_shard_of_which_nothing_can_be_fetched_is_not_written(
     assert call().failed == 2
 
 
-def test_the_package_for_a_store_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    import fsspec
-
-    def missing(*_: object, **__: object) -> None:
-        raise ImportError("Install s3fs to access S3")
-
-    monkeypatch.setattr(fsspec.core, "url_to_fs", missing)
-    with pytest.raises(ClothsegError, match=r'needs one more package \(s3fs\): pip install "clothseg\[cloud\]"'):
-        open_catalogue(["s3://shop/photos/"])
-    monkeypatch.undo()
-    with pytest.raises(ClothsegError, match="unknown kind of address"):
-        open_catalogue(["wrong://shop/photos/"])
-
-
-def test_which_errors_of_a_store_are_tried_again(retry_policy: RetryPolicy) -> None:
-    calls: list[int] = []
-
-    def failing(error: Exception) -> Callable[[], None]:
-        def call() -> None:
-            calls.append(1)
-            raise error
-
-        return call
-
-    class ClientResponseError(Exception):  # like aiohttp's
-        status = 404
-
-    cases: list[tuple[Exception, type[ClothsegError], int]] = [
-        (FileNotFoundError("x"), GoneError, 1),
-        (PermissionError("x"), DownloadError, 1),
-        (OSError(16, "SlowDown"), UnreachableError, 4),
-        (TimeoutError(), UnreachableError, 4),
-        (ConnectionResetError(), UnreachableError, 4),
-        (ClientResponseError(), DownloadError, 1),
-        (ValueError("x"), DownloadError, 1),
-    ]
-    for error, kind, attempts in cases:
-        calls.clear()
-        with pytest.raises(kind) as caught:
-            with_retries(failing(error), "s3://shop/a", retry_policy)
-        assert type(caught.value) is kind
-        assert len(calls) == attempts
-
-
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """An empty bucket `shop`, as fsspec sees it, of an S3 on this machine."""
@@ -227,6 +182,16 @@ def test_processes_write_to_s3(photos: Path, tmp_path: Path, run: Run, bucket: A
     )
     found = {name.removeprefix("shop/out/"): bucket.cat_file(name) for name in bucket.find("shop/out")}
     assert found == files_in(tmp_path / "local")
+
+
+def test_a_store_that_cannot_be_written_is_known_before_the_network_is_opened(
+    photos: Path, tmp_path: Path, bucket: Any
+) -> None:
+    (tmp_path / "log").mkdir()
+    source = StubSource(log=str(tmp_path / "log"))
+    with pytest.raises(ClothsegError, match=r"^s3://nowhere/out: "):
+        run_catalogue(open_catalogue([str(photos)]), Predict(), source, "s3://nowhere/out")
+    assert list((tmp_path / "log").iterdir()) == []
 
 
 def test_a_file_in_s3_is_uploaded_by_one_request(bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:

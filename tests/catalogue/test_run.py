@@ -160,7 +160,7 @@ def test_a_stop_leaves_complete_shards_and_the_same_call_continues(
             signal.raise_signal(signal.SIGTERM)
 
     options = CatalogueOptions(shard_size=SHARD_SIZE)
-    with pytest.raises(InterruptedRun, match=r"1 shards are complete in .*; the same command continues"):
+    with pytest.raises(InterruptedRun, match=r"1 shard complete in .*; the same command continues"):
         run_catalogue(open_catalogue([str(photos)]), Predict(), StubSource(), str(tmp_path / "out"), options,
                       progress=progress)  # fmt: skip
     assert run(photos, tmp_path / "out").earlier == 1

@@ -131,7 +131,7 @@ WRONG: dict[str, tuple[Callable[[Path], Path], str]] = {
     "absent": (lambda folder: folder / "nowhere", "nowhere: no such photo, folder or list"),
     "empty folder": (empty_folder, "empty: no photos in this folder"),
     "subfolder": (deeper, "--recursive searches subfolders"),
-    "no match": (lambda folder: folder / "*.png", "no photos in it"),
+    "no match": (lambda folder: folder / "*.png", "no photo has a name like this pattern"),
     "other file": (written("a.docx", ""), "neither a photo nor a list of photos"),
     "empty list": (written("list.txt", "\n\n"), "no photos in it"),
     "empty csv": (written("list.csv", ""), "the list is empty"),
@@ -139,7 +139,10 @@ WRONG: dict[str, tuple[Callable[[Path], Path], str]] = {
     "no header": (written("list.csv", "1,x.png\n2,y.png\n"), "the first line is a photo, not a header"),
     "two columns": (written("list.csv", "front,back\nx.png,y.png\n"), r"which column.*\(front, back\).*--photo-column"),
     "no column": (written("list.csv", "sku,name\n1,2\n"), r"which column has the photos \(sku, name\)"),
-    "latin": (written("list.txt", "M\xfcller.png"), "cannot be read.*lists are text in UTF-8"),
+    "latin": (
+        written("list.txt", "M\xfcller.png"),
+        "cannot be read.*lists are text in UTF-8; save it in this encoding",
+    ),
     "no parquet": (written("list.parquet", "photo\nx.png\n"), "list.parquet: cannot be read"),
     "numbers": (numbers, "'photo' is of type Int64, not text"),
 }
@@ -151,6 +154,32 @@ def test_wrong_inputs_are_refused_before_the_first_photo(case: str, tmp_path: Pa
     place = make(tmp_path)
     with pytest.raises(ClothsegError, match=message):
         open_catalogue([str(place)])
+
+
+def test_a_column_is_refused_where_no_list_has_columns(tree: Path) -> None:
+    (tree / "list.csv").write_text("sku,photo\n1,a.jpg\n")
+    for inputs in ([tree], [tree / "notes.txt", tree / "a.jpg"]):
+        with pytest.raises(ClothsegError, match=r"--photo-column foto: none of the inputs has columns \(.csv, .parq"):
+            names(*inputs, photo_column="foto")
+    assert names(tree / "sub", tree / "list.csv", photo_column="photo") == [f"{tree}/sub/c.png", "a.jpg"]
+
+
+def test_names_that_are_relative_to_another_folder_are_noticed(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tree)
+    (tree / "lists").mkdir()
+    for name, content in (("list.txt", "sub/c.png\n"), ("list.csv", "photo\nsub/c.png\n")):
+        (tree / "lists" / name).write_text(content)
+        with pytest.raises(ClothsegError) as caught:
+            names(f"lists/{name}")
+        assert str(caught.value) == (
+            f"{Path('lists', name)}: names in a list are relative to its folder, and there is no "
+            f"{Path('lists/sub/c.png')}, but there is sub/c.png; move the list, or write whole paths"
+        )
+    (tree / "lists/sub").mkdir()
+    (tree / "lists/sub/c.png").touch()
+    assert names("lists/list.txt") == ["sub/c.png"]
+    (tree / "lists/list.txt").write_text("nowhere.png\na.jpg\n")
+    assert names("lists/list.txt") == ["nowhere.png", "a.jpg"], "a photo that is missing everywhere is one photo"
 
 
 def test_a_wrong_column_is_refused_with_a_near_one(tmp_path: Path) -> None:
@@ -178,5 +207,5 @@ def test_each_shard_belongs_to_one_job() -> None:
         for number in range(1, 30):
             assert sum(Share(job, jobs).has(number) for job in range(1, jobs + 1)) == 1
     for text in ("0/40", "41/40", "3", "a/b", "-1/2", "1/0", "1.5/3"):
-        with pytest.raises(ClothsegError, match="JOB/JOBS"):
+        with pytest.raises(ClothsegError, match=r"JOB/JOBS|of 40 jobs the first is 1/40"):
             parse_share(text)

@@ -86,6 +86,49 @@ def test_cut_outs_in_shards_are_those_without(run: Path, photos: Path, tmp_path:
     assert run_command("merge", tmp_path / "shards", "--format", "coco", "--out", tmp_path / "coco") == 2
 
 
+def test_the_first_reasons_are_shown_and_a_job_without_shards_says_so(
+    run: Path, photos: Path, tmp_path: Path, run_command: RunCommand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (photos / "0b.jpg").touch()
+    names = [*sorted(map(str, photos.iterdir())), *(f"{photos}/missing-{number}.jpg" for number in range(5))]
+    (tmp_path / "list.txt").write_text("\n".join(names))
+    words = ("predict", run, tmp_path / "list.txt", "--device", "cpu", "--shard-size", 5, "--out", tmp_path / "out")
+    for form in ("parquet", "jsonl"):
+        out = tmp_path / form
+        assert run_command(*words, "--format", form, "--out", out) == 1
+        lines = capsys.readouterr().err.splitlines()
+        assert [line.split(":")[0] for line in lines[1:]] == ["not read", "  photo 2", "  photo 4", "  photo 6"]
+        assert lines[1] == f"not read: 7 photos; {out}/errors has the reason for each, such as"
+        assert lines[2] == f"  photo 2: {photos}/0b.jpg: the file is empty (0 bytes); fetch or copy it again"
+        assert lines[3] == f"  photo 4: {photos}/1b.jpg: not a picture in a known format"
+    jobs = (*words, "--format", "parquet", "--out", tmp_path / "jobs")
+    assert run_command(*jobs, "--shard", "2/2") == 1
+    assert "  photo 6: " in capsys.readouterr().err
+    assert run_command(*jobs, "--shard", "1/2") == 1
+    assert "  photo 2: " in capsys.readouterr().err, "of this job"
+    assert run_command(*jobs, "--shard", "3/4", "--out", tmp_path / "none") == 0
+    assert "nothing to do: the photos make 2 shards, none of which is for job 3/4" in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()
+    assert run_command(*jobs, "--shard", "1/2") == 1
+    assert "complete before: 1 of 1 shard" in capsys.readouterr().err
+
+
+def test_merge_has_a_place_without_out(
+    run: Path, photos: Path, tmp_path: Path, run_command: RunCommand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_command("predict", run, photos, "--device", "cpu", "--format", "parquet")
+    assert run_command("merge", "found") == 0
+    assert sorted(path.name for path in Path("merged").iterdir()) == [
+        "detections.parquet",
+        "errors.parquet",
+        "photos.parquet",
+    ]
+    before = files_in(tmp_path)
+    assert run_command("merge", "found") == 2
+    assert files_in(tmp_path) == before
+
+
 @pytest.mark.slow
 def test_an_exported_network_does_a_catalogue(run: Path, photos: Path, tmp_path: Path, run_command: RunCommand) -> None:
     pytest.importorskip("onnxruntime")
@@ -107,7 +150,10 @@ REFUSED = {
     "address of the results": (("PHOTOS", "--out", "s3://shop/out"), "s3://shop/out: a web address"),
     "two formats": (("PHOTOS", "--format", "parquet", "--format", "coco"), "--format parquet cannot be combined"),
     "labels": (("PHOTOS", "--format", "parquet", "--labels", "coco"), "--labels: not for catalogues"),
-    "job": (("PHOTOS", "--format", "parquet", "--shard", "3/2"), "JOB/JOBS"),
+    "job": (("PHOTOS", "--format", "parquet", "--shard", "2"), "write it as JOB/JOBS, counted from 1, such as 3/40"),
+    "no such job": (("PHOTOS", "--format", "parquet", "--shard", "3/2"), "of 2 jobs the first is 1/2 and the last 2/2"),
+    "job 0": (("PHOTOS", "--format", "parquet", "--shard", "0/2"), "of 2 jobs the first is 1/2 and the last 2/2"),
+    "no jobs": (("PHOTOS", "--format", "parquet", "--shard", "0/0"), "write it as JOB/JOBS"),
     "column": (("list.csv", "--format", "parquet", "--photo-column", "url"), "no column 'url'; it has photo"),
     "nothing": (("nowhere", "--format", "parquet"), "nowhere: no such photo, folder or list"),
     "address of Ray": (("PHOTOS", "--format", "parquet", "--ray-address", "auto"), "only with --engine ray"),

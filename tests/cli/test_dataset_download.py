@@ -69,6 +69,19 @@ def test_plan_download_and_its_build_command(url: str, tmp_path: Path, monkeypat
     assert summary["plan"]["bytes_to_fetch"] == 0
 
 
+def test_without_out_the_files_go_to_a_folder_of_their_own(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["download", "--source-url", url, "--classes", "Suit", "--limit", 1, "--splits", "train"]
+    for fetched in ("1 fetched, 0 existed", "0 fetched, 1 existed"):
+        code, out, _ = run(*words)
+        assert code == 0
+        assert f"photos: {fetched} already" in out
+    assert [path.name for path in tmp_path.iterdir()] == ["open-images"]
+    assert len(list((tmp_path / "open-images" / "train").iterdir())) == 1
+
+
 def test_failures_give_exit_code_1_and_are_listed(tmp_path: Path) -> None:
     mirror = tmp_path / "mirror"
     shutil.copytree(sample.folder(), mirror, ignore=shutil.ignore_patterns("__pycache__"))
@@ -90,8 +103,8 @@ def test_wrong_options(tmp_path: Path, url: str) -> None:
     with pytest.raises(DataError, match="'Suits'; similar: Suit"):
         run("download", "--source-url", url, "--out", tmp_path / "raw", "--classes", "Suits")
     assert list(tmp_path.iterdir()) == []
-    code, _, _ = run("download")
-    assert code == 2
+    with pytest.raises(DataError, match="partitions 'x'"):
+        run("download", "--source-url", url, "--partitions", "x")
     code, out, _ = run("download", "--help")
     assert code == 0
     assert "Example: clothseg dataset download" in " ".join(out.split())

@@ -186,6 +186,6 @@ def test_a_stopped_build_says_that_the_same_command_resumes(
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("clothseg.cli.dataset.build.build_dataset", stop)
+    monkeypatch.setattr("clothseg.openimages.build_dataset", stop)
     assert run_command("dataset", "build", "sample", "--out", tmp_path / "out") == 1
     assert capsys.readouterr().err == "stopped: interrupted (Ctrl-C); the same command resumes the build\n"

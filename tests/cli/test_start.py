@@ -94,6 +94,15 @@ REFUSED = {
     "run": (("predict", "nowhere", "PHOTO", "--out", "found"), "nowhere: no such weights file"),
     "empty run": (("predict", "empty", "PHOTO", "--out", "found"), "an empty folder, not a run"),
     "out": (("predict", "RUN", "PHOTO", "--out", "full"), "exists already"),
+    "out in a file": (("predict", "RUN", "PHOTO", "--out", "full/file/x"), "full/file is a file, not a folder"),
+    "tables in a file": (
+        ("predict", "RUN", "PHOTO", "--format", "parquet", "--out", "full/file/x"),
+        "full/file is a file, not a folder",
+    ),
+    "tables at a file": (
+        ("predict", "RUN", "PHOTO", "--format", "jsonl", "--overwrite", "--out", "full/file"),
+        "full/file is a file, not a folder",
+    ),
     "score": (("predict", "RUN", "PHOTO", "--out", "found", "--score-threshold", "2"), "score-threshold"),
     "class": (("predict", "RUN", "PHOTO", "--out", "found", "--threshold", "Dres=0.5"), "did you mean Dress?"),
     "setting": (("predict", "RUN", "PHOTO", "--out", "found", "--set", "inference.nms=1"), "inference.nms"),
@@ -103,6 +112,15 @@ REFUSED = {
     "cutout photo": (("cutout", "RUN", "nowhere", "--out", "cut"), "nowhere: no such photo or folder"),
     "cutout class": (("cutout", "RUN", "PHOTO", "--out", "cut", "--class", "Hat"), "it knows Suit, Dress"),
     "cutout out": (("cutout", "RUN", "PHOTO", "--out", "full"), "exists already"),
+    "cutout in a file": (("cutout", "RUN", "PHOTO", "--out", "full/file/a.png"), "full/file is a file, not a folder"),
+    "cutout tables": (
+        ("cutout", "RUN", "PHOTO", "--format", "parquet", "--out", "full/file"),
+        "full/file is a file, not a folder",
+    ),
+    "compose in a file": (
+        ("compose", "PHOTO", "PHOTO", "--out", "full/file/a.png", "--replace", "RUN"),
+        "full/file is a file, not a folder",
+    ),
     "compose photo": (("compose", "a.png", "PHOTO", "--out", "c.png", "--replace", "RUN"), "a.png: no such photo"),
     "compose class": (
         ("compose", "PHOTO", "PHOTO", "--out", "c.png", "--replace", "RUN", "--class", "Hat"),
@@ -120,6 +138,7 @@ REFUSED = {
     "serve port": (("serve", "RUN", "--port", "-1"), "a port is a number from 0 to 65535"),
     "fit data": (("fit", "nowhere", "--out", "new"), "nowhere: no such file or folder; expected a dataset"),
     "fit out": (("fit", "DATA", "--out", "full"), "exists already"),
+    "fit in a file": (("fit", "DATA", "--out", "full/file/x"), "full/file is a file, not a folder"),
     "fit weights": (("fit", "DATA", "--out", "new", "--weights", "imagnet"), "did you mean imagenet"),
     "fit resume": (("fit", "DATA", "--out", "new", "--resume"), "no run to continue"),
     "demo out": (("demo", "--out", "full"), "exists already"),
@@ -156,12 +175,14 @@ def test_wrong_input_is_refused_without_pytorch(
 
 
 @pytest.mark.parametrize(
-    "command", ["fit", "evaluate", "figures", "predict", "cutout", "compose", "compare", "serve", "demo"]
-)
-def test_help_imports_no_network(command: str, call: Callable[..., Called]) -> None:
-    code, modules, _ = call(command, "--help")
+    "command",
+    ["fit", "evaluate", "figures", "predict", "cutout", "compose", "compare", "serve", "demo", "merge", "dataset build",
+     "dataset stats", "dataset download", "dataset classes", "dataset import", "dataset export", "learning-curve"],
+)  # fmt: skip
+def test_help_imports_no_network_and_no_tables(command: str, call: Callable[..., Called]) -> None:
+    code, modules, _ = call(*command.split(), "--help")
     assert code == 0
-    assert "torch" not in modules
+    assert modules & {"torch", "polars"} == set()
 
 
 WITHOUT_TORCH = {

@@ -40,6 +40,38 @@ def test_impossible_boxes_are_errors(box: tuple[int, int, int, int]) -> None:
         compose(Cutout(np.full((1, 2, 4), 255, np.uint8)), np.zeros((3, 4, 3), np.uint8), box)
 
 
+def test_what_is_too_small_or_the_wrong_way_round_says_what_to_do() -> None:
+    long = Cutout(np.full((500, 4, 4), 255, np.uint8))
+    for side, across in ((3, "0.024"), (4, "0.032")):
+        with pytest.raises(DataError) as caught:
+            compose(long, np.zeros((side, side, 3), np.uint8), box_at(long, (side, side)))
+        assert str(caught.value) == (
+            f"the garment would have {across} x {side} pixels (width x height), less than one, on a photo of {side} x "
+            f"{side}; choose a larger photo, scale or box"
+        )
+    thin = compose(long, np.zeros((100, 100, 3), np.uint8), box_at(long, (100, 100)))  # 0.8 pixels
+    assert thin.any(axis=2).sum() == 100
+    with pytest.raises(DataError) as caught:
+        compose(long, np.zeros((300, 300, 3), np.uint8), (200.0, 20.0, 120.0, 90.0))
+    assert str(caught.value) == (
+        "the box for the garment has no area: left 200, top 20, right 120, bottom 90 pixels; left must be less than "
+        "right, and top less than bottom"
+    )
+
+
+@pytest.mark.parametrize("garment", [(1, 1), (4, 7), (5, 6), (7, 7)])
+@pytest.mark.parametrize("photo", [(20, 20), (21, 20), (20, 23)])
+def test_a_garment_in_its_own_size_keeps_its_pixels(garment: tuple[int, int], photo: tuple[int, int]) -> None:
+    """In the middle, its box begins and ends at half pixels where one side is even and the other odd."""
+    picture = np.random.default_rng(3).integers(0, 256, (*garment, 4), dtype=np.uint8)
+    picture[..., 3] = 255
+    cutout, background = Cutout(picture), np.zeros((*photo, 3), np.uint8)
+    pasted = compose(cutout, background, box_at(cutout, photo))
+    top, left = ((of_photo - side + 1) // 2 for of_photo, side in zip(photo, garment, strict=True))
+    background[top : top + garment[0], left : left + garment[1]] = picture[..., :3]
+    assert (pasted == background).all()
+
+
 def test_an_enlarged_garment_is_that_of_opencv_and_takes_memory_for_what_is_seen() -> None:
     """The garment would have 37 million pixels, 592 MB as floats."""
     rng = np.random.default_rng(4)

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from clothseg.errors import ClothsegError, InterruptedRun
-from clothseg.files import LOCK_NAME
 from clothseg.instances import Instances
 from clothseg.journal import folder_lock, is_unfinished
 from clothseg.prediction import OutputFormat, PredictOptions, predict_files
+from clothseg.writable import LOCK_NAME
 
 from .conftest import NAMES, Picture, find, make_video
 

@@ -1,5 +1,6 @@
 """Broken, large and slow requests, and more requests than the queue takes."""
 
+import gzip
 import socket
 import tempfile
 import threading
@@ -73,6 +74,30 @@ def test_a_body_without_a_length_is_counted_while_it_arrives(start: Start) -> No
     assert client.post("/predict", content=iter([bytes(50_000)] * 6)).status_code == 413
     whole = picture()
     assert client.post("/predict", content=iter([whole[:1000], whole[1000:]])).status_code == 200
+
+
+@pytest.mark.parametrize("address", ["/predict", "/cutout?instance=0", "/preview", "/compose", "/labels?format=coco"])
+@pytest.mark.parametrize("encoding", ["gzip", "br", "Deflate, gzip"])
+def test_a_compressed_body_is_refused_and_the_reason_is_clear(client: Client, address: str, encoding: str) -> None:
+    answer = client.post(address, content=gzip.compress(picture()), headers={"Content-Encoding": encoding})
+    assert answer.status_code == 415
+    assert answer.headers["Accept-Encoding"] == "identity"  # RFC 7694
+    assert answer.json()["error"] == (
+        f"the body is compressed (Content-Encoding: {encoding}), and this server takes it only as it is; send it "
+        "without this header and uncompressed"
+    )
+
+
+def test_a_large_compressed_body_is_answered(start: Start) -> None:
+    """A client that is still sending does not see the answer."""
+    client = start(limits=Limits(photo_bytes=1 << 23))
+    answer = client.post("/predict", content=bytes(1 << 23), headers={"Content-Encoding": "gzip"})
+    assert answer.status_code == 415
+
+
+def test_a_body_that_says_that_it_is_not_compressed_is_taken(client: Client) -> None:
+    answer = client.post("/predict", content=picture(), headers={"Content-Encoding": "identity"})
+    assert answer.status_code == 200
 
 
 def test_a_broken_form_is_answered_and_not_printed(client: Client, caplog: pytest.LogCaptureFixture) -> None:

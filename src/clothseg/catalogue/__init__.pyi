@@ -1,4 +1,5 @@
 from .engines import Engine, InProcesses, in_this_process
+from .failures import failures
 from .merge import Merged, MergedFormat, merge_catalogue
 from .names import LIST_SUFFIXES
 from .network import ExportedSource, ModelSource
@@ -28,6 +29,7 @@ __all__ = [
     "Predict",
     "Share",
     "TableFormat",
+    "failures",
     "in_this_process",
     "merge_catalogue",
     "open_catalogue",

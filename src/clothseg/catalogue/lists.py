@@ -2,6 +2,7 @@
 
 import csv
 import itertools
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -34,11 +35,23 @@ def read_list(source: str, column: str | None = None) -> Iterator[Listed]:
         column: of a table; found by itself if one column alone has the name or the values of photos.
 
     Raises:
-        DataError: it cannot be read, or the column is not known.
+        DataError: it cannot be read, the column is not known, or the first photo is not in the folder of the list, but
+            in the current one.
     """
     folder = source.rpartition("/")[0] if is_url(source) else str(Path(source).parent)
-    for name in _names(source, column):
+    for number, name in enumerate(_names(source, column)):
+        if not number and name and not is_url(name) and not is_url(folder):
+            _require_own_folder(source, name, join(folder, name))
         yield Listed(name, join(folder, name) if name else "")
+
+
+def _require_own_folder(source: str, name: str, place: str) -> None:
+    """Refuses a list whose names are relative to the current folder: all photos would be missing."""
+    if not os.path.exists(place) and os.path.exists(name):
+        raise DataError(
+            f"{source}: names in a list are relative to its folder, and there is no {place}, but there is {name}; move "
+            "the list, or write whole paths"
+        )
 
 
 def _names(source: str, column: str | None) -> Iterator[str]:
@@ -48,7 +61,10 @@ def _names(source: str, column: str | None) -> Iterator[str]:
     elif suffix in CSV:
         yield from _csv(source, column, "\t" if suffix == ".tsv" else ",")
     else:
-        with _open_text(source) as file, reading(source, DataError, "lists are text in UTF-8"):
+        with (
+            _open_text(source) as file,
+            reading(source, DataError, "lists are text in UTF-8; save it in this encoding"),
+        ):
             yield from (line.strip() for line in file if line.strip())
 
 
@@ -85,7 +101,7 @@ def choose_column(source: str, columns: Sequence[str], first: Sequence[object], 
 
 
 def _csv(source: str, wanted: str | None, delimiter: str) -> Iterator[str]:
-    with _open_text(source) as file, reading(source, DataError, "lists are CSV in UTF-8 with a header"):
+    with _open_text(source) as file, reading(source, DataError, "lists are CSV in UTF-8 with a header; save it so"):
         header = file.readline()
         if delimiter == "," and ";" in header and "," not in header:
             delimiter = ";"

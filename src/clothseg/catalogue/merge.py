@@ -10,6 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from clothseg.catalogue.changes import changed_settings
 from clothseg.catalogue.receipts import Receipt, finished_shards, read_receipt
 from clothseg.catalogue.shards import shard_name
 from clothseg.catalogue.store import Store
@@ -134,8 +135,10 @@ def _check_belonging(found: Shards) -> None:
         name = f"{shard_name(receipt.shard)} in {store.root}"
         same = ("work", "classes", "table", "format")
         if any(getattr(receipt, fact) != getattr(first, fact) for fact in same):
+            other = changed_settings(receipt.settings, first.settings, "{} is {}, there {}")
             raise DataError(
-                f"{name}: made with another network or other settings than {shard_name(first.shard)}; {_ONE_COMMAND}"
+                f"{name}: made with another network or other settings than {shard_name(first.shard)}{other}; "
+                f"{_ONE_COMMAND}"
             )
         if (receipt.list_before, receipt.first_photo) != (before, photo) or receipt.is_last != (
             receipt is found[-1][1]

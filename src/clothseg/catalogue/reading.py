@@ -83,7 +83,7 @@ class PhotoReader:
     def _fetch(self, url: str) -> bytes:
         if is_http(url):
             return self._http_client().read(url, MAX_BYTES)
-        files, path = filesystem_of(url)
+        files, path = filesystem_of(url, self._policy)
         size = with_retries(lambda: files.size(path), url, self._policy)
         if size is not None and size > MAX_BYTES:
             raise PhotoError(f"{url}: larger than {MAX_BYTES >> 20} MB")

@@ -30,6 +30,7 @@ class Receipt:
         is_last: whether the catalogue ends with this shard.
         list_before, list_after: see `Shard`.
         files: SHA-256 of each of its tables, by name relative to the folder.
+        settings: what `work` is made of, as text by name, for messages.
     """
 
     shard: int
@@ -45,6 +46,7 @@ class Receipt:
     list_before: str
     list_after: str
     files: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     def write(self, store: Store) -> None:
         """Writes it; with this the shard is complete."""

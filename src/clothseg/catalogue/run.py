@@ -1,9 +1,10 @@
 """Does the shards of a catalogue that are left. The same call continues after any stop or kill."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from clothseg.catalogue.changes import changed_photos, changed_settings, named_settings
 from clothseg.catalogue.engines import Engine, Progress, in_this_process
 from clothseg.catalogue.receipts import FOLDER, Receipt, finished_shards, read_receipt, receipt_file
 from clothseg.catalogue.shard import ShardJob
@@ -11,6 +12,7 @@ from clothseg.catalogue.shards import DEFAULT_SIZE, Listed, Shard, Share, shard_
 from clothseg.catalogue.store import Store
 from clothseg.catalogue.tables import DETECTIONS, ERRORS, GARMENTS, PHOTOS, TableFormat
 from clothseg.catalogue.tasks import CUTOUTS, NetworkSource, Task
+from clothseg.counting import counted
 from clothseg.errors import ClothsegError, DataError, InterruptedRun
 from clothseg.journal import work_key
 from clothseg.stop import StopRequest
@@ -111,28 +113,33 @@ def run_catalogue(
     store = Store(out)
     facts = {"of": work, "task": task, "form": options.form, "size": options.shard_size}
     key = hashlib.sha256(work_key(facts).encode("utf-8", "surrogatepass")).hexdigest()
+    settings = named_settings(work, task, options.form, options.shard_size)
     _check_folder(store, options)
     if options.overwrite:
         _clear(store, options.share)
     for folder in _FOLDERS:
         store.remove_leftovers(folder, lambda name: options.share.has(shard_number(name) or 0))
-    plan = _Plan(store, options, key, set(finished_shards(store, options.share)))
+    plan = _Plan(store, options, key, settings, set(finished_shards(store, options.share)))
     summary = CatalogueSummary()
     with StopRequest() as request:
-        job = ShardJob(store, task, options.form, options.batch, key)
+        job = ShardJob(store, task, options.form, options.batch, key, settings)
         left = plan.left(shards_of(listed, options.shard_size))
         for receipt in engine(job, source, left, lambda: request.asked, progress):
             summary = summary.with_shard(receipt, earlier=False)
         if request.asked and not plan.is_complete(summary.shards):
             raise InterruptedRun(
-                f"{summary.shards + plan.earlier.shards} shards are complete in {out}; the same command continues there"
+                f"{counted(summary.shards + plan.earlier.shards, 'shard')} complete in {out}; the same command "
+                "continues there"
             )
+    if not summary.shards + plan.earlier.shards:
+        made = counted(plan.last, "shard")
+        notify(f"nothing to do: the photos make {made}, none of which is for job {options.share}")
     return _joined(summary, plan.earlier, notify)
 
 
 def _joined(now: CatalogueSummary, earlier: CatalogueSummary, notify: Callable[[str], object]) -> CatalogueSummary:
     if earlier.shards:
-        notify(f"{earlier.shards} of {now.shards + earlier.shards} shards were complete before")
+        notify(f"complete before: {earlier.shards} of {counted(now.shards + earlier.shards, 'shard')}")
     return CatalogueSummary(
         now.shards + earlier.shards,
         earlier.shards,
@@ -145,29 +152,34 @@ def _joined(now: CatalogueSummary, earlier: CatalogueSummary, notify: Callable[[
 class _Plan:
     """Chooses the shards of this job that are left, and counts those that are complete."""
 
-    def __init__(self, store: Store, options: CatalogueOptions, key: str, finished: set[int]) -> None:
+    def __init__(
+        self, store: Store, options: CatalogueOptions, key: str, settings: Mapping[str, str], finished: set[int]
+    ) -> None:
         self._store, self._options, self._key, self._finished = store, options, key, finished
+        self._settings = settings
         self._given = 0
         self._ended = False
+        self.last = 0
         self.earlier = CatalogueSummary()
 
     def left(self, shards: Iterable[Shard]) -> Iterator[Shard]:
         """Yields the shards to do."""
-        last = 0
         for shard in shards:
-            last = shard.number
+            self.last = shard.number
             if not self._options.share.has(shard.number):
                 continue
             if shard.number in self._finished and (receipt := self._complete(shard)):
                 self.earlier = self.earlier.with_shard(receipt, earlier=True)
                 continue
+            if not self._given:
+                self._store.require_writable(_FOLDERS)
             self._given += 1
             yield shard
         self._ended = True
-        if beyond := [number for number in self._finished if number > last]:
+        if beyond := [number for number in self._finished if number > self.last]:
             raise DataError(
-                f"{self._store.root}: {shard_name(min(beyond))} is there, but the photos end with {shard_name(last)}; "
-                "the list has changed. Give the same photos, or choose another --out"
+                f"{self._store.root}: {shard_name(min(beyond))} is there, but the photos end with "
+                f"{shard_name(self.last)}; the list has changed. Give the same photos, or choose another --out"
             )
 
     def is_complete(self, done: int) -> bool:
@@ -179,14 +191,16 @@ class _Plan:
         receipt = read_receipt(self._store, shard.number)
         place = self._store.url(receipt_file(shard.number))
         if receipt.work != self._key:
+            changed = changed_settings(receipt.settings, self._settings)
             raise ClothsegError(
-                f"{place}: this shard is of another network, or of other settings; choose another --out, or add "
-                "--overwrite to do all shards again"
+                f"{place}: this shard is of another network, or of other settings{changed}; choose another --out, or "
+                "add --overwrite to do all shards again"
             )
         if (receipt.list_after, receipt.is_last) != (shard.list_after, shard.is_last):
+            changed = changed_photos(self._store, receipt, shard)
             raise ClothsegError(
-                f"{place}: this shard is of other photos; the list has changed. Give the same photos in the same "
-                "order, choose another --out, or add --overwrite to do all shards again"
+                f"{place}: this shard is of other photos; the list has changed{changed}. Give the same photos in "
+                "the same order, choose another --out, or add --overwrite to do all shards again"
             )
         if self._options.retry_errors and receipt.failed:
             self._store.delete(receipt_file(shard.number))
@@ -206,6 +220,7 @@ def _check_folder(store: Store, options: CatalogueOptions) -> None:
 
 def _clear(store: Store, share: Share) -> None:
     """Deletes the shards of a job; other files stay."""
+    store.require_writable(_FOLDERS)
     for folder in _FOLDERS:
         for name in store.names(folder):
             if (number := shard_number(name)) is not None and share.has(number):

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from clothseg.catalogue.reading import PhotoReader, UnreachablePhoto, in_groups, read_ahead
 from clothseg.catalogue.receipts import Receipt
@@ -23,6 +23,7 @@ class ShardJob:
         form: of the tables.
         batch: number of photos that the network gets together.
         work: identifies network and settings, for the receipt.
+        settings: the same as text by name.
     """
 
     store: Store
@@ -30,6 +31,7 @@ class ShardJob:
     form: TableFormat
     batch: int
     work: str
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 def do_shard(
@@ -113,6 +115,7 @@ def _write(job: ShardJob, shard: Shard, classes: Sequence[str], tables: Mapping[
         list_before=shard.list_before,
         list_after=shard.list_after,
         files=files,
+        settings=job.settings,
     )
     receipt.write(job.store)
     return receipt

@@ -74,8 +74,11 @@ def parse_share(text: str) -> Share:
         ClothsegError: it is something else, or the job is not one of 1 to 40.
     """
     found = re.fullmatch(r"\s*(\d{1,9})\s*/\s*(\d{1,9})\s*", text)
-    if not found or not 1 <= int(found[1]) <= int(found[2]):
+    if not found or not int(found[2]):
         raise ClothsegError(f"--shard {text!r}: write it as JOB/JOBS, counted from 1, such as 3/40")
+    if not 1 <= int(found[1]) <= int(found[2]):
+        jobs = int(found[2])
+        raise ClothsegError(f"--shard {text!r}: of {jobs} jobs the first is 1/{jobs} and the last {jobs}/{jobs}")
     return Share(int(found[1]), int(found[2]))
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clothseg.catalogue.lists import read_list
-from clothseg.catalogue.names import LIST_SUFFIXES, is_http, is_url, local_path, suffix_of
+from clothseg.catalogue.names import CSV, LIST_SUFFIXES, PARQUET, is_http, is_url, local_path, suffix_of
 from clothseg.catalogue.remote import filesystem_of, with_retries
 from clothseg.catalogue.shards import Listed
 from clothseg.dataset.photo_search import photos_among
-from clothseg.errors import DataError, PhotoError
+from clothseg.errors import ClothsegError, DataError, PhotoError
 from clothseg.photos import SUFFIXES
 from clothseg.suggestions import near_path
 
@@ -36,8 +36,11 @@ def open_catalogue(
     Raises:
         PhotoError: an input does not exist, or has no photos.
         DataError: a list cannot be read, or its column is not known.
-        ClothsegError: a package for a remote store is missing.
+        ClothsegError: a package for a remote store is missing, or `photo_column` is for none of the inputs.
     """
+    if photo_column is not None and not any(suffix_of(given) in CSV | PARQUET for given in inputs):
+        kinds = ", ".join(sorted(CSV | PARQUET))
+        raise ClothsegError(f"--photo-column {photo_column}: none of the inputs has columns ({kinds}); leave it out")
     streams = [_started(_open(local_path(given), recursive, photo_column), given) for given in inputs]
     return itertools.chain.from_iterable(streams)
 
@@ -74,6 +77,8 @@ def _open_local(path: Path, recursive: bool, photo_column: str | None) -> Iterat
     if not path.exists():
         if glob.has_magic(str(path)):
             names = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207 - a pattern with any root
+            if not any(suffix_of(name) in SUFFIXES for name in names):
+                raise PhotoError(f"{path}: no photo has a name like this pattern")
             return (Listed(name, name) for name in names if suffix_of(name) in SUFFIXES)
         raise PhotoError(f"{path}: no such photo, folder or list{near_path(path)}")
     if path.suffix.lower() in LIST_SUFFIXES:

@@ -2,7 +2,7 @@
 
 import secrets
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from clothseg.catalogue.remote import filesystem_of, with_retries
 from clothseg.errors import DataError, GoneError, reading
 from clothseg.files import atomic_file
 from clothseg.http.client import RetryPolicy
+from clothseg.writable import require_writable
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,24 @@ class Store:
     def url(self, name: str) -> str:
         """The path or URL of a file."""
         return f"{self.root.rstrip('/')}/{name}" if is_url(self.root) else str(self._path(name))
+
+    def require_writable(self, folders: Iterable[str] = ()) -> None:
+        """Checks that files can be written; nothing is left of the trial.
+
+        Args:
+            folders: in which there will be files.
+
+        Raises:
+            DownloadError: the remote store refuses, or does not answer.
+            ClothsegError: the folder on this machine cannot be written, or is a file.
+        """
+        if not is_url(self.root):
+            for folder in ("", *folders):
+                require_writable(self._path(folder), folder=True)
+            return
+        files, place = filesystem_of(self.url(f".{secrets.token_hex(8)}"))
+        with_retries(lambda: files.pipe_file(place, b""), self.root, self.policy)
+        with_retries(lambda: files.rm(place), self.root, self.policy)
 
     def write(self, name: str, content: bytes) -> None:
         """Writes a file in one step: renamed from a temporary name, or by one upload.

@@ -1,5 +1,6 @@
 """What `predict` and `cutout` do with a catalogue."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +22,10 @@ from clothseg.instances import class_number
 from clothseg.weights import check_model
 
 if TYPE_CHECKING:
-    from clothseg.catalogue import Engine, ExportedSource, ModelSource
+    from clothseg.catalogue import CatalogueOptions, CatalogueSummary, Engine, ExportedSource, ModelSource
     from clothseg.catalogue.tasks import Task
+
+_SHOWN = 3  # photos that failed
 
 
 @dataclass(frozen=True)
@@ -135,13 +138,25 @@ def do_catalogue(
             progress=lambda number: bar.advance(line, number),
             notify=lambda message: None if quiet else ERRORS.print(escape(message)),
         )
-    if not quiet:
+    _report(done, task, out, chosen, quiet=quiet)
+
+
+def _report(done: "CatalogueSummary", task: "Task", out: str, options: "CatalogueOptions", *, quiet: bool) -> None:
+    """Prints what was done, and why the first photos failed."""
+    from clothseg.catalogue import failures  # noqa: PLC0415 - only catalogues need it
+
+    if not quiet and done.shards:
         what = "detection" if task.table == "detections" else "cut-out"
         found = f"{counted(done.rows, what)} on {counted(done.photos - done.failed, 'photo')}"
         ERRORS.print(f"{found} in {counted(done.shards, 'shard')}; see {escape(out)}")
     if done.failed:
         tables = escape(f"{out.rstrip('/')}/errors")
-        ERRORS.print(f"[bold red]not read:[/] {counted(done.failed, 'photo')}; {tables} has the reason for each")
+        such_as = ", such as" if done.failed > _SHOWN else ""
+        ERRORS.print(
+            f"[bold red]not read:[/] {counted(done.failed, 'photo')}; {tables} has the reason for each{such_as}"
+        )
+        for reason in itertools.islice(failures(out, options), _SHOWN):
+            ERRORS.print(escape(f"  {reason}"))
         raise typer.Exit(1)
 
 

@@ -19,7 +19,7 @@ from clothseg.weights import check_model
 def compose(
     garment: Annotated[Path, typer.Argument(help="A cut-out; with --replace it may also be a photo to cut it from.")],
     background: Annotated[Path, typer.Argument(help="The photo to put it on.")],
-    out: Annotated[Path, typer.Option(help="The picture to write: .png, .jpg or .webp.")],
+    out: Annotated[Path, typer.Option(help="The picture to write: .png, .jpg or .webp.")] = Path("composed.jpg"),
     at: Annotated[str | None, typer.Option(help="Center of the garment, in pixels or with %.", metavar="X,Y")] = None,
     scale: Annotated[float | None, typer.Option(min=0.001, max=100, help="Factor for the size of the garment.")] = None,
     box: Annotated[str | None, typer.Option(help="Box to fill, in pixels or with %.", metavar="X1,Y1,X2,Y2")] = None,

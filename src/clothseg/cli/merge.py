@@ -17,7 +17,7 @@ def merge(
     folders: Annotated[
         list[str], typer.Argument(metavar="DIR...", help="Folders or addresses that jobs with --format parquet wrote.")
     ],
-    out: Annotated[Path, typer.Option(help="Folder for the merged files.")],
+    out: Annotated[Path, typer.Option(help="Folder for the merged files.")] = Path("merged"),
     form: Annotated[
         MergedFormat,
         typer.Option("--format", help="parquet, jsonl, or coco: predictions.json and images.json."),

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.table import Table
 
 from clothseg.cli.completion import published_weights
-from clothseg.cli.inputs import Overrides, split_names
+from clothseg.cli.inputs import Overrides, default_out, split_names
 from clothseg.cli.terminal import ERRORS, print_table
 from clothseg.errors import ClothsegError
 from clothseg.files import require_absent
@@ -77,7 +77,10 @@ def inspect(
 @app.command()
 def convert(
     file: File,
-    out: Annotated[Path, typer.Option(help="The .safetensors file to write.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The .safetensors file to write. Default: NAME.safetensors in this folder, for NAME.pkl."),
+    ] = None,
     class_names: Annotated[str | None, typer.Option(help="Names of the file's classes 1..K, with commas.")] = None,
     config: Settings = None,
     overrides: Overrides = None,
@@ -89,6 +92,7 @@ def convert(
 
     Example: [b]clothseg weights convert model_final_a3ec72.pkl --out coco-r101.safetensors[/]
     """
+    out = out or default_out("", file, ".safetensors")
     if out.suffix != ".safetensors":
         raise ClothsegError(f"--out {out}: the name must end with .safetensors, the format of the output")
     require_absent(out, overwrite=overwrite)

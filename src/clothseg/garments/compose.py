@@ -1,5 +1,6 @@
 """Pastes a cut-out on another photo. It does not drape cloth on a body."""
 
+import math
 from typing import TYPE_CHECKING
 
 import cv2
@@ -16,6 +17,8 @@ if TYPE_CHECKING:  # they need torch
 
 Box = tuple[float, float, float, float]
 """x1 y1 x2 y2 in pixels."""
+_SMALLEST = 0.5
+"""Of a side in pixels; it is drawn as one."""
 
 
 def box_at(
@@ -71,9 +74,10 @@ def compose(cutout: Cutout, background: RgbImage, box: Box, *, match_light: bool
         DataError: the box has no area, is outside the background, or is very large.
     """
     height, width = background.shape[:2]
-    left, top, right, bottom = (round(side) for side in box)
-    if right <= left or bottom <= top:
-        raise DataError(f"the box for the garment has no area: x {left} to {right}, y {top} to {bottom} pixels")
+    left, top, right, bottom = (math.floor(side + 0.5) for side in box)  # `round` goes to even numbers, to other sizes
+    if box[2] - box[0] < _SMALLEST or box[3] - box[1] < _SMALLEST:
+        raise DataError(_no_area(box, width, height))
+    right, bottom = max(right, left + 1), max(bottom, top + 1)
     y, x = slice(max(top, 0), min(bottom, height)), slice(max(left, 0), min(right, width))
     if y.start >= y.stop or x.start >= x.stop:
         raise DataError(
@@ -91,6 +95,20 @@ def compose(cutout: Cutout, background: RgbImage, box: Box, *, match_light: bool
     answer = background.copy()
     answer[y, x] = np.rint(background[y, x] * (1 - alpha) + colours * alpha).astype(np.uint8)
     return answer
+
+
+def _no_area(box: Box, width: int, height: int) -> str:
+    """Why nothing can be drawn in a box on a photo, and what to do."""
+    left, top, right, bottom = box
+    if right <= left or bottom <= top:
+        return (
+            f"the box for the garment has no area: left {left:g}, top {top:g}, right {right:g}, bottom {bottom:g} "
+            "pixels; left must be less than right, and top less than bottom"
+        )
+    return (
+        f"the garment would have {right - left:.2g} x {bottom - top:.2g} pixels (width x height), less than one, on a "
+        f"photo of {width} x {height}; choose a larger photo, scale or box"
+    )
 
 
 def _resized(picture: RgbaImage, size: tuple[int, int], part: tuple[slice, slice]) -> NDArray[np.float32]:

@@ -14,6 +14,7 @@ from .layout import (
     segmentable_file,
     split_files,
 )
+from .partitions import parse_partitions
 from .scan import BrokenRow
 from .stats import ClassStats, Stats, count_classes
 from .tables import (
@@ -21,7 +22,6 @@ from .tables import (
     ByPhoto,
     MaskRow,
     PhotoCredit,
-    parse_partitions,
     read_boxes,
     read_credits,
     read_masks,

@@ -10,8 +10,9 @@ import polars as pl
 from clothseg.openimages.build.matching import TOLERANCE
 from clothseg.openimages.classes import read_classes
 from clothseg.openimages.layout import box_list, class_file, mask_list
+from clothseg.openimages.partitions import parse_partitions
 from clothseg.openimages.scan import BrokenRow
-from clothseg.openimages.tables import BoxRow, ByPhoto, MaskRow, parse_partitions, read_boxes, read_masks
+from clothseg.openimages.tables import BoxRow, ByPhoto, MaskRow, read_boxes, read_masks
 from clothseg.pictures.bars import bar_chart
 
 _MASK_SIDES = ("BoxXMin", "BoxYMin", "BoxXMax", "BoxYMax")

@@ -25,7 +25,7 @@ from clothseg.serve.engine import Engine
 from clothseg.serve.guard import Guard
 from clothseg.serve.limits import RequestError
 from clothseg.serve.openapi import api_page, openapi
-from clothseg.serve.request_body import declared_bytes, drain, read_parts
+from clothseg.serve.request_body import declared_bytes, drain, read_parts, require_plain_body
 from clothseg.serve.static import static_files
 from clothseg.serve.worker import Worker
 
@@ -148,12 +148,13 @@ class _Handlers:
         if request.headers.get(START_HEADER, self.start) != self.start:  # numbers of instances may mean others now
             raise RequestError(409, "the server was started again; reload the page, or read GET /model again")
         try:
+            require_plain_body(request)
             with self.worker.place(declared_bytes(request, limits, files)):
                 return await self.worker.run(partial(work, await read()), request.is_disconnected)
         except ClientDisconnect:
             raise RequestError(499, "the client has left") from None
         except RequestError as error:
-            if error.status in {413, 429}:
+            if error.status in {413, 415, 429}:
                 await drain(request, limits)
             raise
         except ClothsegError:

@@ -29,11 +29,12 @@ _REFUSALS = {
     408: "The request took too long to arrive.",
     409: "The server was started again since the start that the request names.",
     413: "The photo is too large.",
+    415: "The body is compressed (`Content-Encoding`).",
     421: "The server does not answer to this host name.",
     429: "The queue is full. `Retry-After` says how many seconds to wait.",
     500: "An unexpected error on the server.",
 }
-_OF_BODIES = {400, 408, 409, 413, 429, 500}
+_OF_BODIES = {400, 408, 409, 413, 415, 429, 500}
 _NO_INSTANCE = "There is no such instance on the photo, or nothing of it is visible."
 
 

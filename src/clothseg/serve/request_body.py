@@ -47,6 +47,22 @@ class Parts:
         return content
 
 
+def require_plain_body(request: Request) -> None:
+    """Refuses a compressed body: how large it becomes is not known before it is unpacked, and photos are compressed.
+
+    Raises:
+        RequestError: the header Content-Encoding names a compression. Source: RFC 9110, 15.5.16, and RFC 7694.
+    """
+    encoding = request.headers.get("content-encoding", "identity").strip()
+    if encoding.lower() not in {"", "identity"}:
+        raise RequestError(
+            415,
+            f"the body is compressed (Content-Encoding: {encoding[:40]}), and this server takes it only as it is; send "
+            "it without this header and uncompressed",
+            {"Accept-Encoding": "identity"},
+        )
+
+
 def declared_bytes(request: Request, limits: "Limits", files: int = 1) -> int:
     """The size of the body by its header; the limit if the header is missing.
 

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from clothseg import sample
-from clothseg.errors import DataError, DownloadError, InterruptedRun
+from clothseg.errors import ClothsegError, DataError, DownloadError, InterruptedRun
 from clothseg.openimages import BuildOptions, build_dataset
 from clothseg.openimages.download import FAILED, RetryPolicy, download
 
@@ -340,8 +340,11 @@ def test_wrong_requests_leave_nothing_behind(
         fetch(site, out)
     assert not out.exists()
     out.write_bytes(b"")
-    with pytest.raises(DataError, match="is a file"):
-        fetch(site, out)
+    for place in (out, out / "below"):
+        asked = sum(site.counts.values())
+        with pytest.raises(ClothsegError, match=rf"{out} is a file, not a folder"):
+            fetch(site, place)
+        assert sum(site.counts.values()) == asked, "known before anything is fetched"
 
 
 def test_a_class_without_masks_and_a_wrong_table(

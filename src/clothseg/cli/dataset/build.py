@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -26,10 +26,11 @@ from clothseg.cli.terminal import ERRORS, fail_in_part, print_table, progress_ba
 from clothseg.cores import usable_cores
 from clothseg.counting import counted
 from clothseg.errors import InterruptedRun, shell_command
-from clothseg.openimages import BuildOptions, BuildSummary, build_dataset
-from clothseg.openimages.build.options import BoxRule
-from clothseg.openimages.build.summary import BOXES_WITHOUT_MASK, REASONS, Dropped
+from clothseg.openimages.build.options import BoxRule, BuildOptions
 from clothseg.openimages.layout import has_split
+
+if TYPE_CHECKING:
+    from clothseg.openimages import BuildSummary, Dropped
 
 DEFAULT_CLASSES = ["Suit", "Dress", "Jeans"]
 
@@ -108,6 +109,8 @@ def build(
         overwrite=overwrite,
     )
     out = out or default_out("data", source)
+    from clothseg.openimages import build_dataset  # noqa: PLC0415 - Polars, which --help does not need
+
     with progress_bar(quiet=quiet) as bar:
         try:
             summary = build_dataset(folder_called(source), out, names, options, progress=partial(walk, bar))
@@ -123,7 +126,7 @@ def build(
     fail_in_part([_failed(row) for row in summary.failed], summary.folder / "dataset.yaml")
 
 
-def _show(summary: BuildSummary) -> None:
+def _show(summary: "BuildSummary") -> None:
     console = Console(highlight=False)
     table = Table(title=escape(str(summary.folder)), title_justify="left")
     table.add_column("class", no_wrap=True)
@@ -143,8 +146,10 @@ def _show(summary: BuildSummary) -> None:
         console.print(escape(line))
 
 
-def _notes(summary: BuildSummary) -> Iterator[str]:
+def _notes(summary: "BuildSummary") -> Iterator[str]:
     """What the table does not show."""
+    from clothseg.openimages.build.summary import BOXES_WITHOUT_MASK, REASONS  # noqa: PLC0415 - Polars
+
     splits = summary.splits
     if any(of.negatives for of in splits.values()):
         negatives = ", ".join(f"{split} {of.negatives}" for split, of in splits.items())
@@ -176,6 +181,6 @@ def _notes(summary: BuildSummary) -> Iterator[str]:
         yield f"{summary.speed.masks} mask rows in {summary.speed.seconds:.1f} s."
 
 
-def _failed(row: Dropped) -> str:
+def _failed(row: "Dropped") -> str:
     what = f"{row.class_name} {row.box_id}" if row.box_id else "no mask row"
     return f"{row.split} {row.image_id} {what}: {row.reason}: {row.detail}"

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -15,13 +15,17 @@ from clothseg.cli.dataset.build import DEFAULT_CLASSES
 from clothseg.cli.inputs import IncludeChildren, Partitions, SourceClasses, names_in
 from clothseg.cli.terminal import fail_in_part, print_table, transfer_bar
 from clothseg.errors import shell_command
-from clothseg.openimages.download import FAILED, DownloadPlan, DownloadSummary, RetryPolicy
-from clothseg.openimages.download import download as fetch
-from clothseg.openimages.download.job import Advance, OpenBar
+from clothseg.http import RetryPolicy
+
+if TYPE_CHECKING:
+    from clothseg.openimages.download import DownloadPlan, DownloadSummary
+    from clothseg.openimages.download.job import Advance, OpenBar
 
 
 def download(
-    out: Annotated[Path, typer.Option(help="Folder for the files. An earlier download in it is resumed.")],
+    out: Annotated[Path, typer.Option(help="Folder for the files. An earlier download in it is resumed.")] = Path(
+        "open-images"
+    ),
     classes: SourceClasses = None,
     include_children: IncludeChildren = False,
     splits: Annotated[str, typer.Option(help="Some of train, validation and test, with commas.")] = "train,validation",
@@ -54,6 +58,9 @@ def download(
 
     Example: [b]clothseg dataset download --classes Suit,Dress,Jeans --partitions f --out ~/open-images[/]
     """
+    from clothseg.openimages.download import FAILED  # noqa: PLC0415 - Polars, which --help does not need
+    from clothseg.openimages.download import download as fetch  # noqa: PLC0415 - the same
+
     names = DEFAULT_CLASSES if classes is None else names_in(classes)
     summary = fetch(
         out,
@@ -78,11 +85,11 @@ def download(
     fail_in_part(lines, summary.plan.folder / FAILED if summary.done else None)
 
 
-def _bars(*, quiet: bool) -> OpenBar:
+def _bars(*, quiet: bool) -> "OpenBar":
     """Opens bars on stderr, for files or for bytes."""
 
     @contextmanager
-    def open_bar(text: str, total: int, *, in_bytes: bool) -> Iterator[Advance]:
+    def open_bar(text: str, total: int, *, in_bytes: bool) -> "Iterator[Advance]":
         with transfer_bar(quiet=quiet, in_bytes=in_bytes) as bar:
             task = bar.add_task(text, total=total or None)
             yield lambda step: bar.advance(task, step)
@@ -90,7 +97,7 @@ def _bars(*, quiet: bool) -> OpenBar:
     return open_bar
 
 
-def _show_plan(plan: DownloadPlan) -> None:
+def _show_plan(plan: "DownloadPlan") -> None:
     console = Console()
     table = Table(title=f"To {escape(str(plan.folder))}", title_justify="left")
     table.add_column("what", no_wrap=True)
@@ -109,7 +116,7 @@ def _show_plan(plan: DownloadPlan) -> None:
         console.print(f"Masks in {split}: " + ", ".join(f"{escape(name)} {n:,}" for name, n in counts.items()) + ".")
 
 
-def _show(summary: DownloadSummary, next_command: str) -> None:
+def _show(summary: "DownloadSummary", next_command: str) -> None:
     console = Console(soft_wrap=True, highlight=False)
     for kind, count in summary.fetched.items():
         console.print(f"{kind}: {count:,} fetched, {summary.existing[kind]:,} existed already")
@@ -118,7 +125,7 @@ def _show(summary: DownloadSummary, next_command: str) -> None:
 
 
 def _build_command(
-    summary: DownloadSummary,
+    summary: "DownloadSummary",
     names: list[str],
     include_children: bool,
     partitions: str | None,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from clothseg.cli.inputs import HardLinks, JsonSummary
+from clothseg.cli.inputs import HardLinks, JsonSummary, default_out
 from clothseg.cli.terminal import ERRORS, fail_in_part, progress_bar, walk
 from clothseg.counting import counted
 from clothseg.dataset.exporting import LOSSES, ExportFormat, ExportOptions, export_dataset
@@ -16,11 +16,14 @@ from clothseg.dataset.exporting import LOSSES, ExportFormat, ExportOptions, expo
 
 def export(
     data: Annotated[Path, typer.Argument(help="The folder of a dataset.")],
-    out: Annotated[Path, typer.Option(help="Folder for the files.")],
     form: Annotated[
         ExportFormat,
         typer.Option("--format", help="COCO; YOLO segmentation with data.yaml; or label maps in Pascal VOC's folders."),
     ],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the files. Default: exports/ and NAME-FORMAT for a dataset NAME."),
+    ] = None,
     rle: Annotated[bool, typer.Option("--rle", help="COCO with RLE instead of polygons.")] = False,
     tolerance: Annotated[
         float, typer.Option(min=0, max=100, help="Polygons with fewer points, moved by at most this many pixels.")
@@ -37,6 +40,7 @@ def export(
 
     Example: [b]clothseg dataset export data/clothes --format yolo --out yolo[/]
     """
+    out = out or default_out("exports", data, f"-{form}")
     options = ExportOptions(format=form, rle=rle, tolerance=tolerance, hard_links=hard_links, overwrite=overwrite)
     with progress_bar(quiet=quiet) as bar:
         summary = export_dataset(data, out, options, progress=partial(walk, bar))

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -15,7 +15,11 @@ from clothseg.cli.inputs import Partitions, folder_called, names_in
 from clothseg.cli.terminal import ERRORS, print_table
 from clothseg.counting import counted
 from clothseg.files import atomic_write
-from clothseg.openimages import Stats, choose_classes, class_file, count_classes, read_classes
+from clothseg.openimages.classes import choose_classes, read_classes
+from clothseg.openimages.layout import class_file
+
+if TYPE_CHECKING:
+    from clothseg.openimages import Stats
 
 _SHOWN = 40
 
@@ -44,6 +48,8 @@ def stats(
 
     Example: [b]clothseg dataset stats ~/open-images --split train --partitions f --out masks.png[/]
     """
+    from clothseg.openimages import count_classes  # noqa: PLC0415 - Polars, which --help does not need
+
     folder = folder_called(source)
     marked = choose_classes(names_in(classes) or DEFAULT_CLASSES, read_classes(class_file(folder)))
     mids = {c.mid for c in marked}
@@ -63,7 +69,7 @@ def stats(
         raise typer.Exit(1)
 
 
-def _show(counts: Stats, min_instances: int, marked: set[str], max_classes: int) -> None:
+def _show(counts: "Stats", min_instances: int, marked: set[str], max_classes: int) -> None:
     table = Table(title=f"{counts.split}, partitions {counts.partitions or '0-f'}", title_justify="left")
     table.add_column("class", no_wrap=True)
     headings = ("masks", "photos", "boxes", "no mask", "groups", "size %")

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 from clothseg.errors import DataError
-from clothseg.openimages.tables import parse_partitions
+from clothseg.openimages.partitions import parse_partitions
 
 BoxRule = Literal["crowd", "learn", "ignore", "drop"]
 # Options that change how a build runs, and not what it writes.

@@ -13,13 +13,13 @@ from clothseg.openimages.build.options import BuildOptions
 from clothseg.openimages.classes import ClassName
 from clothseg.openimages.hierarchy import Hierarchy
 from clothseg.openimages.layout import SplitFiles, split_files
+from clothseg.openimages.partitions import parse_partitions
 from clothseg.openimages.scan import IMAGE_ID, BrokenRow
 from clothseg.openimages.tables import (
     BoxRow,
     ByPhoto,
     MaskRow,
     PhotoCredit,
-    parse_partitions,
     read_boxes,
     read_credits,
     read_masks,

@@ -35,7 +35,9 @@ from clothseg.openimages.download.photos import Original, fetch_photo, plan_phot
 from clothseg.openimages.download.plan import ArchivePlan, DownloadPlan, DownloadSummary, Failure, PhotoPlan
 from clothseg.openimages.download.request import SplitRequest, read_split_request
 from clothseg.openimages.download.sources import SPLITS, Publisher
-from clothseg.openimages.tables import parse_partitions, read_photos_without
+from clothseg.openimages.partitions import parse_partitions
+from clothseg.openimages.tables import read_photos_without
+from clothseg.writable import require_writable
 
 FAILED = "download-failed.csv"
 
@@ -125,8 +127,7 @@ def _check_options(out: Path, splits: Sequence[str], limit: int | None, workers:
         raise DataError(f"limit is {limit}, but must be 1 or more")
     if not 1 <= workers <= 64:
         raise DataError(f"workers is {workers}, but must be 1 to 64")
-    if out.exists() and not out.is_dir():
-        raise DataError(f"{out}: is a file; give a folder")
+    require_writable(out, folder=True)
 
 
 def _read_request(

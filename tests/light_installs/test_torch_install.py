@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from other_libraries import Begin, Run, in_folder, link_libraries, name_of, to_its_end
+from other_libraries import Begin, Run, link_libraries, name_of
 from tiny_network import TINY_NETWORK
 
 from clothseg import sample
@@ -19,7 +19,7 @@ from clothseg.openimages import BuildOptions, build_dataset
 from clothseg.optional import LEFT_OUT
 from installed_size import closure, read_requirements, size_of
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 LIGHT = ROOT / "requirements-light.txt"
 WITHOUT = {*LEFT_OUT, "protobuf"}
 """Packages of the normal installation that this one does not name."""
@@ -34,18 +34,6 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="links need righ
 def libraries(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for PYTHONPATH with clothseg and the libraries of the light installation."""
     return link_libraries(LIGHT, tmp_path_factory.mktemp("libraries"))
-
-
-@pytest.fixture
-def begin(libraries: Path, tmp_path: Path) -> Begin:
-    """Starts a command of clothseg with these libraries, in the folder of the test."""
-    return in_folder(libraries, tmp_path)
-
-
-@pytest.fixture
-def run(begin: Begin) -> Run:
-    """Runs such a command to its end."""
-    return to_its_end(begin)
 
 
 @pytest.fixture
@@ -74,7 +62,7 @@ def test_it_is_small_and_what_is_left_out_is_not_required_by_the_rest() -> None:
     [
         ("dataset", "stats", "sample"),
         ("dataset", "build", "sample", "--out", "new"),
-        ("dataset", "download", "new", "--classes", "Dress", "--yes"),
+        ("dataset", "download", "--classes", "Dress", "--out", "new"),
         ("demo", "--out", "new"),
         ("predict", "garments", PHOTOS, "--format", "parquet", "--out", "new"),
         ("cutout", "garments", PHOTOS, "--format", "jsonl", "--out", "new"),
@@ -86,6 +74,13 @@ def test_what_needs_polars_says_so_and_writes_nothing(words: tuple[object, ...],
     assert done.returncode == 2, done.stderr
     assert "error: this needs polars, which is not installed: pip install polars" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["dataset stats", "dataset build", "dataset download", "demo", "merge"])
+def test_the_help_needs_no_polars(command: str, run: Run) -> None:
+    done = run(*command.split(), "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"Usage: python -m clothseg {command}" in done.stdout
 
 
 @pytest.mark.slow

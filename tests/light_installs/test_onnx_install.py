@@ -10,14 +10,14 @@ from pathlib import Path
 
 import httpx
 import pytest
-from other_libraries import Begin, Run, in_folder, link_libraries, name_of, to_its_end
+from other_libraries import Begin, Run, link_libraries, name_of
 
 from clothseg import sample
 from clothseg.config import Config
 from clothseg.models import MaskRCNN
 from installed_size import closure, read_requirements, size_of
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 LIGHT = ROOT / "requirements-onnx.txt"
 PYTORCH = {"torch", "torchvision", "timm", "lightning-fabric", "tensorboard"}
 LIMIT = 1_500_000_000
@@ -33,18 +33,6 @@ def libraries(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for PYTHONPATH with clothseg and the libraries of the light installation."""
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
     return link_libraries(LIGHT, tmp_path_factory.mktemp("libraries"))
-
-
-@pytest.fixture
-def begin(libraries: Path, tmp_path: Path) -> Begin:
-    """Starts a command of clothseg with these libraries, in the folder of the test."""
-    return in_folder(libraries, tmp_path)
-
-
-@pytest.fixture
-def run(begin: Begin) -> Run:
-    """Runs such a command to its end."""
-    return to_its_end(begin)
 
 
 @pytest.fixture(scope="module")
