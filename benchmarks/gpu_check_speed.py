@@ -196,7 +196,7 @@ def profile_step(setup: Setup) -> list[Row]:
 
 def profile_detect(setup: Setup) -> list[Row]:
     """The profile of detecting 100 objects, with their masks as run lengths."""
-    case = detect.Case(512, False, 1, 100, False, False)
+    case = detect.Case(512, False, 1, 100, False)
     if not setup.on_gpu:
         return profile_of(setup, "detect, 100 masks as run lengths", lambda: None)
     network, _ = detect.build_networks(case, str(setup.device))
@@ -214,9 +214,9 @@ def speeds(*, on_gpu: bool) -> dict[str, Part]:
     small, large = (512, 800) if on_gpu else (256, 320)
     batch = 4 if on_gpu else 1
     cases = [
-        (detect.Case(small, False, 1, 10, False, False), 1.5),
-        (detect.Case(small, False, 1, 100, False, False), 2.0),
-        (detect.Case(large, True, batch, 100, False, False), 2.0),
+        (detect.Case(small, False, 1, 10, False), 1.5),
+        (detect.Case(small, False, 1, 100, False), 2.0),
+        (detect.Case(large, True, batch, 100, False), 2.0),
     ]
     return {
         "counts": counts_of_a_step,
