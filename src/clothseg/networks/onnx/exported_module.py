@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import onnx
 import onnx.inliner
 import torch
+from onnxscript.optimizer import fold_constants
 from torch import Tensor, nn
 
 OPSET = 20
 """The version of the operators; onnxruntime has them from 1.17 on."""
+_LARGEST = 1 << 26  # bytes of a constant that is computed in advance; torch's exporter stops at 8192
 
 
 @dataclass(frozen=True)
@@ -77,4 +79,5 @@ def export_function(
             logger.setLevel(level)
     assert program is not None
     model = onnx.inliner.inline_local_functions(program.model_proto)
+    fold_constants(model, input_size_limit=_LARGEST, output_size_limit=_LARGEST)  # weights times the scale of a norm
     return ExportedModule(model)
