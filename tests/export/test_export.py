@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from bad_photos import bad_photos, odd_photos
@@ -137,6 +138,20 @@ def test_what_counts_as_changed() -> None:
     assert compare("", some([]).to_instances(), some([0.9])).changed == 1
 
 
+def coarse_activations(model: onnx.ModelProto) -> list[str]:
+    """The activations whose input has 8 bits over the whole range of a convolution, most of which they cut off."""
+    maker = {name: node for node in model.graph.node for name in node.output}
+    found = []
+    for node in model.graph.node:
+        chain = [node]
+        while len(chain) < 4 and chain[-1].input[0] in maker:
+            chain.append(maker[chain[-1].input[0]])
+        kinds = [one.op_type for one in chain]
+        if kinds[0] in ("Relu", "Clip") and kinds[1:] == ["DequantizeLinear", "QuantizeLinear", "Conv"]:
+            found.append(node.name)
+    return found
+
+
 def test_the_command_writes_and_checks_and_predict_runs_the_file(tmp_path: Path) -> None:
     tree = CASES["torchvision"] | {"input": {"resize": "fit", "height": 64, "width": 64}}
     model = Model(Config.from_tree(tree, [], "test")).build(["Red", "Blue"])
@@ -163,6 +178,7 @@ def test_the_command_writes_and_checks_and_predict_runs_the_file(tmp_path: Path)
     assert "on 6 photos" in done.output
     exported = ExportedModel.load(out)
     assert (exported.metadata.numbers, exported.metadata.score_threshold) == ("int8", 0.4)
+    assert coarse_activations(onnx.load(out)) == []
     with pytest.raises(ClothsegError, match="exists"):
         export_onnx(model, out)
     found = tmp_path / "found"
