@@ -33,7 +33,7 @@ def old_tree(old: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("old", REMOVED)
-def test_a_key_that_went_is_an_error_in_a_file_of_the_user_and_dropped_in_one_of_clothseg(
+def test_a_removed_key_is_an_error_in_a_file_of_the_user_and_dropped_in_one_of_clothseg(
     old: str, tmp_path: Path
 ) -> None:
     section, key = old.split(".")

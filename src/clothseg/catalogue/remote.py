@@ -13,7 +13,6 @@ from clothseg.http.client import RETRIED_STATUS, RetryPolicy
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
-logging.getLogger("gcsfs").setLevel(logging.CRITICAL)  # it prints the traceback of what is reported here
 T = TypeVar("T")
 _ERRNOS = frozenset({errno.EBUSY, errno.EIO, errno.EAGAIN, errno.ETIMEDOUT, errno.ENETUNREACH, errno.EHOSTUNREACH})
 _TEMPORARY = frozenset({"HTTPClientError", "ClientConnectionError", "ClientPayloadError", "TransportError"})
@@ -36,6 +35,7 @@ def filesystem_of(url: str, policy: RetryPolicy | None = None) -> "tuple[Abstrac
 
 
 def _opened(fsspec: Any, url: str) -> "tuple[AbstractFileSystem, str]":
+    logging.getLogger("gcsfs").setLevel(logging.CRITICAL)  # it prints the traceback of what is reported here
     try:
         return _typed(fsspec.core.url_to_fs(url, use_listings_cache=False))
     except ImportError as error:

@@ -13,7 +13,7 @@ from clothseg.config.augment import AugmentSettings, Strength
 from clothseg.config.deeplab import DeepLabSettings
 from clothseg.config.mask_rcnn import MaskRCNNSettings
 from clothseg.config.parsing import describe_errors, override, read_settings
-from clothseg.config.renamed import take_renamed
+from clothseg.config.renamed import replace_old_keys
 from clothseg.config.section import TRAINABLE, Section
 from clothseg.config.shared import BackboneSettings, InferenceSettings, InputSettings, NetworkSettings
 from clothseg.config.teacher import BoxLabelSettings, UnlabelledSettings
@@ -98,7 +98,7 @@ class Config(Section):
             ConfigError: with every problem of file and overrides, not just the first.
         """
         tree, name = read_settings(Path(path))
-        take_renamed(tree)
+        replace_old_keys(tree)
         return cls.from_tree(tree, overrides, name)
 
     @classmethod
@@ -110,7 +110,7 @@ class Config(Section):
         """
         tree = deepcopy(tree)
         problems = [problem for text in overrides if (problem := override(tree, text))]
-        problems += take_renamed(tree)
+        problems += replace_old_keys(tree)
         try:
             config = cls.model_validate(tree)
         except ValidationError as error:

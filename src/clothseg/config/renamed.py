@@ -1,4 +1,4 @@
-"""Keys of earlier versions: an old key is an error that names the new one, or says why it went."""
+"""Keys of earlier versions: an old key is an error that names the new one, or says why it was removed."""
 
 from typing import Any
 
@@ -61,8 +61,8 @@ REMOVED = {"inference.channels_last": "on a CPU, networks always run in this mem
 _STRENGTH = {"most": "max", "chance": "p"}
 
 
-def take_renamed(tree: dict[str, Any]) -> list[str]:
-    """Moves values under keys of earlier versions to the keys of today, and drops those that went.
+def replace_old_keys(tree: dict[str, Any]) -> list[str]:
+    """Moves values under keys of earlier versions to the keys of today, and drops those that were removed.
 
     Returns:
         one sentence for each, with the new key or the reason.

@@ -1,7 +1,7 @@
 """Frozen norms that the convolution before them applies: its weights are scaled, not the maps that it gives.
 
 Scaling and shifting a map reads and writes all of it, in the forward and in the backward pass, which takes a seventh of
-a step of EfficientNet on a CPU. Scaling the weights first gives the same up to rounding. It is known for the blocks of
+a step of EfficientNet on a CPU. Scaling the weights first gives the same up to rounding. This is done in the blocks of
 timm's EfficientNets and MobileNets, in which each norm follows one convolution.
 """
 
@@ -10,10 +10,11 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from clothseg.deferred_dynamo import import_without_dynamo
 from clothseg.networks.layers.norms import FrozenNorm
 
 _STEM = (("conv_stem", "bn1"),)
-_FOLLOWED = {
+_CONV_AND_NORM = {
     "EfficientNetFeatures": _STEM,
     "MobileNetV3Features": _STEM,
     "DepthwiseSeparableConv": (("conv_dw", "bn1"), ("conv_pw", "bn2")),
@@ -21,7 +22,7 @@ _FOLLOWED = {
     "EdgeResidual": (("conv_exp", "bn1"), ("conv_pwl", "bn2")),
     "ConvBnAct": (("conv", "bn1"),),
 }
-"""The convolutions of timm's blocks and the norms after them, by class of the block."""
+"""The convolutions of timm's blocks and the norms after them, by the class of the block, whose import is slow."""
 
 
 class FoldedConv(nn.Conv2d):
@@ -38,14 +39,14 @@ class FoldedConv(nn.Conv2d):
         }
         super().__init__(conv.in_channels, conv.out_channels, bias=False, device="meta", **settings)
         self.weight = conv.weight
-        self.pads_as_tensorflow = type(conv).__name__ == "Conv2dSame"
+        self._pad = import_without_dynamo("timm.layers").pad_same if type(conv).__name__ == "Conv2dSame" else None
         self._norm = (norm,)  # in a tuple, so that its tensors are not those of this module
 
     def forward(self, x: Tensor) -> Tensor:
         """`[B, C', H', W']` from `[B, C, H, W]`, normalised."""
         scale, shift = self._norm[0].scale_and_shift()
-        if self.pads_as_tensorflow:
-            x = _padded(x, self)
+        if self._pad is not None:
+            x = self._pad(x, self.kernel_size, self.stride, self.dilation)
         weight = self.weight * scale.view(-1, 1, 1, 1)
         return F.conv2d(x, weight, shift, self.stride, self.padding, self.dilation, self.groups)
 
@@ -72,21 +73,10 @@ class AppliedNorm(FrozenNorm):
 def fold_frozen_norms(model: nn.Module) -> None:
     """Lets the convolutions of the known blocks of `model` apply the frozen norms after them. No name changes."""
     for block in list(model.modules()):
-        for conv_name, norm_name in _FOLLOWED.get(type(block).__name__, ()):
+        for conv_name, norm_name in _CONV_AND_NORM.get(type(block).__name__, ()):
             conv, norm = getattr(block, conv_name, None), getattr(block, norm_name, None)
             known = type(norm).__name__ == "FrozenBatchNormAct2d" and type(conv).__name__ in ("Conv2d", "Conv2dSame")
             if known and isinstance(conv, nn.Conv2d) and conv.bias is None:
                 applied = AppliedNorm(norm)
                 setattr(block, norm_name, applied)
                 setattr(block, conv_name, FoldedConv(conv, applied))
-
-
-def _padded(x: Tensor, conv: nn.Conv2d) -> Tensor:
-    """The map with zeros around it, so that the output has ceil(side / stride) rows and columns; more at the end."""
-    sides = []
-    for side, kernel, stride, dilation in zip(
-        x.shape[:-3:-1], *((v[1], v[0]) for v in (conv.kernel_size, conv.stride, conv.dilation)), strict=True
-    ):
-        total = max((-(-side // stride) - 1) * stride + (kernel - 1) * dilation + 1 - side, 0)
-        sides += [total // 2, total - total // 2]
-    return F.pad(x, sides) if any(sides) else x

@@ -74,10 +74,11 @@ def export_function(
                 verbose=False,
                 external_data=False,
             )
+        assert program is not None
+        model = onnx.inliner.inline_local_functions(program.model_proto)
+        # weights times the scale of a norm
+        fold_constants(model, input_size_limit=_LARGEST, output_size_limit=_LARGEST)
     finally:
         for logger, level in zip(noisy, levels, strict=True):
             logger.setLevel(level)
-    assert program is not None
-    model = onnx.inliner.inline_local_functions(program.model_proto)
-    fold_constants(model, input_size_limit=_LARGEST, output_size_limit=_LARGEST)  # weights times the scale of a norm
     return ExportedModule(model)

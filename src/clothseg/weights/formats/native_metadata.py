@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 
 from clothseg.config import Config
-from clothseg.config.renamed import take_renamed
+from clothseg.config.renamed import replace_old_keys
 from clothseg.config.yaml_text import parse_yaml
 from clothseg.errors import ConfigError, WeightsError
 from clothseg.instances import Calibration
@@ -50,7 +50,7 @@ def parse_metadata(path: Path, metadata: Mapping[str, Any]) -> tuple[Config, lis
     try:
         tree = parse_yaml(metadata["config"], "config")
         if isinstance(tree, dict):
-            take_renamed(tree)
+            replace_old_keys(tree)
         config = Config.model_validate(tree)
         return config, [str(name) for name in json.loads(metadata["classes"])]
     except (KeyError, ValueError, TypeError, ValidationError, RecursionError, ConfigError) as error:
