@@ -134,14 +134,14 @@ def test_mask_rcnn_leaves_out_the_mask_loss_of_a_box() -> None:
     matches = torch.tensor([0, 1, 0, 1, -1, -2])
     known, mixed = target(True, True), target(True, False)
     assert torch.equal(known.boxes, mixed.boxes)
-    every = network.box_and_mask_losses(features, [PLACEMENT], [boxes], [matches], [known])
-    found = network.box_and_mask_losses(features, [PLACEMENT], [boxes], [matches], [mixed])
+    every = network.box_and_mask_losses(features, [PLACEMENT], boxes[None], matches[None], [known])
+    found = network.box_and_mask_losses(features, [PLACEMENT], boxes[None], matches[None], [mixed])
     for name in ("class", "bbox"):
         torch.testing.assert_close(found[name], every[name])
     first = matches == 0
-    alone = network.box_and_mask_losses(features, [PLACEMENT], [boxes[first]], [matches[first]], [known])
+    alone = network.box_and_mask_losses(features, [PLACEMENT], boxes[None, first], matches[None, first], [known])
     second = matches == 1
-    other = network.box_and_mask_losses(features, [PLACEMENT], [boxes[second]], [matches[second]], [known])
+    other = network.box_and_mask_losses(features, [PLACEMENT], boxes[None, second], matches[None, second], [known])
     torch.testing.assert_close(found["mask"], alone["mask"])
     torch.testing.assert_close(every["mask"], (alone["mask"] + other["mask"]) / 2)  # of two boxes each
     assert abs(found["mask"].item() - every["mask"].item()) > 1e-6
@@ -150,7 +150,8 @@ def test_mask_rcnn_leaves_out_the_mask_loss_of_a_box() -> None:
 def test_two_photos_of_which_one_has_only_boxes() -> None:
     network = network_of("mask_rcnn", MaskRCNNNetwork)
     features = [torch.cat([level, level.flip(3)]) for level in features_of(network)]
-    boxes, matches, places = [BOXES, BOXES], [torch.tensor([0, 1])] * 2, [PLACEMENT] * 2
+    boxes, matches = torch.stack([BOXES, BOXES]), torch.tensor([[0, 1], [0, 1]])
+    places = [PLACEMENT] * 2
     both = network.box_and_mask_losses(features, places, boxes, matches, [target(False, False), target(True, True)])
     second = [level[1:] for level in features]
     alone = network.box_and_mask_losses(second, places[:1], boxes[:1], matches[:1], [target(True, True)])

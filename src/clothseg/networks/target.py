@@ -1,9 +1,12 @@
 """`Target`: what a network learns from, on its input."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from clothseg.networks.transfer import to_device
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,18 @@ class Target:
     def all_have_masks(self) -> bool:
         """Whether no instance has only a box."""
         return len(self.masks) == len(self.boxes)
+
+
+def have_masks(matches: Tensor, targets: Sequence[Target]) -> Tensor:
+    """Which boxes or anchors are matched to an object with a mask: `[B, N]` bool.
+
+    `matches` `[B, N]` are the number of each one's object among those of its photo, or negative.
+    """
+    found = matches >= 0
+    if all(target.all_have_masks for target in targets):
+        return found
+    masks = to_device(torch.tensor([len(target.masks) for target in targets]), matches.device)
+    return found & (matches < masks[:, None])
 
 
 def touched_cells(boxes: Tensor, size: tuple[int, int], first: tuple[int, int] = (0, 0)) -> tuple[Tensor, Tensor]:

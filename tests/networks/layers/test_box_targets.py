@@ -1,10 +1,12 @@
 """Matching of boxes to ground truth, sampling and deltas against hand-computed values."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
 
+from clothseg import cpu_path
 from clothseg.networks.layers.box_targets import (
     IGNORED,
     NEGATIVE,
@@ -12,6 +14,7 @@ from clothseg.networks.layers.box_targets import (
     draw_keys,
     encode_boxes,
     match_boxes,
+    match_photos,
     sample,
 )
 
@@ -45,6 +48,34 @@ def test_an_iou_equal_to_the_threshold_is_a_match() -> None:
     assert found.tolist() == [0, 0]
     found = match_boxes(BOXES[:2], TRUTH, NO_BOXES, foreground=0.7, background=0.5, keep_best=False)
     assert found.tolist() == [0, IGNORED]
+
+
+@pytest.mark.parametrize("ious", [1, 150, 10_000], ids=["one by one", "in groups", "together"])
+@pytest.mark.parametrize("keep_best", [True, False])
+@pytest.mark.parametrize("shared", [True, False])
+def test_photos_together_match_as_each_alone(
+    *, ious: int, keep_best: bool, shared: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With different numbers of objects and crowds, none among them, and boxes without extent."""
+    monkeypatch.setattr(cpu_path, "uses_cpu_path", lambda tensor: False)
+    monkeypatch.setattr("clothseg.networks.layers.box_targets._IOUS_TOGETHER", ious)
+    generator = torch.Generator().manual_seed(1)
+
+    def draw(*shape: int) -> torch.Tensor:
+        first = torch.rand((*shape, 2), generator=generator).mul(30).round()
+        return torch.cat([first, first + torch.rand((*shape, 2), generator=generator).mul(20).round()], dim=-1)
+
+    truth, crowds = ([draw(count) for count in counts] for counts in ([2, 0, 3, 1, 0], [0, 1, 0, 2, 0]))
+    boxes = draw(24) if shared else draw(5, 24)
+    boxes[..., 3, :] = 0
+    for number, of_photo in enumerate(truth):
+        places = slice(4 + 3 * number, 4 + 3 * number + len(of_photo))
+        boxes[... if shared else number, places, :] = of_photo
+    match = partial(match_boxes, foreground=0.5, background=0.2, keep_best=keep_best)
+    found = match_photos(match, boxes, truth, crowds)
+    alone = [match(boxes if shared else boxes[i], truth[i], crowds[i]) for i in range(5)]
+    assert torch.equal(found, torch.stack(alone))
+    assert {NEGATIVE, IGNORED, 0, 1, 2} == set(found.flatten().tolist())
 
 
 def test_without_ground_truth_all_are_negative() -> None:

@@ -72,6 +72,12 @@ def test_rows_of_the_ground_truth_are_found_photo_by_photo() -> None:
     assert matched_rows(tables[1:2], matches[1:2])[0].shape == (2, 1)
 
 
+def middle_square(size: int) -> torch.Tensor:
+    square = torch.zeros(size, size)
+    square[size // 4 : -size // 4, size // 4 : -size // 4] = 1
+    return square
+
+
 @pytest.mark.parametrize("name", list(CONVENTIONS))
 def test_mask_targets_are_cropped_from_the_ground_truth(name: str) -> None:
     """A square of 16 pixels in the middle of a box of 32: the middle half is 1 with every sampling."""
@@ -80,16 +86,16 @@ def test_mask_targets_are_cropped_from_the_ground_truth(name: str) -> None:
     masks[1, 24:40, 24:40] = 1
     boxes = torch.tensor([[16.0, 16, 48, 48], [24, 24, 40, 40], [0, 0, 16, 16]])
     inside = to_network_coords(boxes, PLACEMENT.padded, conventions.input)
-    found = mask_targets(masks, inside, torch.tensor([1, 1, 1]), 8, PLACEMENT, conventions)
+    found, smaller = mask_targets(masks, inside, torch.tensor([1, 1, 1]), [8, 4], PLACEMENT, conventions)
+    assert torch.equal(smaller[0].round(), middle_square(4))
     assert found.shape == (3, 8, 8)
-    middle = torch.zeros(8, 8)
-    middle[2:6, 2:6] = 1
-    assert torch.equal(found[0].round(), middle)
+    assert torch.equal(found[0].round(), middle_square(8))
     assert torch.equal(found[1].round(), torch.ones(8, 8))
     assert torch.equal(found[2], torch.zeros(8, 8))
     if conventions.binary_mask_targets:
         assert set(found.unique(sorted=True).tolist()) == {0.0, 1.0}  # type: ignore[no-untyped-call]
-    assert mask_targets(masks, inside[:0], torch.zeros(0, dtype=torch.int64), 8, PLACEMENT, conventions).shape[0] == 0
+    (none,) = mask_targets(masks, inside[:0], torch.zeros(0, dtype=torch.int64), [8], PLACEMENT, conventions)
+    assert none.shape == (0, 8, 8)
 
 
 @pytest.mark.parametrize("name", list(CONVENTIONS))
@@ -99,7 +105,7 @@ def test_mask_targets_subtract_the_offset_of_the_photo(name: str) -> None:
     masks = torch.zeros(1, 32, 24, dtype=torch.uint8)
     masks[0, 8:24, 4:20] = 1
     boxes = to_network_coords(torch.tensor([[24.0, 18, 40, 34]]), placement.padded, conventions.input)
-    found = mask_targets(masks, boxes, torch.tensor([0]), 4, placement, conventions)
+    (found,) = mask_targets(masks, boxes, torch.tensor([0]), [4], placement, conventions)
     assert torch.equal(found.round(), torch.ones(1, 4, 4))
 
 

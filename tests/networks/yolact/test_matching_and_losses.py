@@ -1,12 +1,14 @@
 """Which anchors learn what, and the four losses of a few anchors, by hand."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
 
+from clothseg import cpu_path
 from clothseg.config import YolactAnchorSettings
-from clothseg.networks.layers.box_targets import IGNORED, NEGATIVE
+from clothseg.networks.layers.box_targets import IGNORED, NEGATIVE, match_photos
 from clothseg.networks.placement import InputPlacement
 from clothseg.networks.transfer import TensorCache
 from clothseg.networks.yolact.losses import (
@@ -32,7 +34,7 @@ def strips(*spans: tuple[float, float]) -> torch.Tensor:
 
 def test_thresholds_of_positive_neutral_and_negative_anchors() -> None:
     anchors = strips((0, 100), (0, 50), (0, 45), (0, 39), (200, 300))  # IoU 1, 0.5, 0.45, 0.39 and 0
-    matches = match_anchors(anchors, strips((0, 100)), NOTHING, SETTINGS)
+    matches = match_anchors(anchors, strips((0, 100)), NOTHING, settings=SETTINGS)
     assert matches.tolist() == [0, 0, IGNORED, NEGATIVE, NEGATIVE]
 
 
@@ -40,8 +42,8 @@ def test_every_object_gets_its_own_best_anchor_whatever_the_overlap() -> None:
     """Both objects overlap the first anchor most. The one with the higher IoU takes it, the other its next best."""
     anchors = strips((0, 10), (8, 30), (90, 100))
     truth = strips((2, 11), (1, 10))  # IoU with the first anchor 8 / 11 and 9 / 10
-    assert match_anchors(anchors, truth, NOTHING, SETTINGS).tolist() == [1, 0, NEGATIVE]
-    assert match_anchors(anchors, truth.flip(0), NOTHING, SETTINGS).tolist() == [0, 1, NEGATIVE]
+    assert match_anchors(anchors, truth, NOTHING, settings=SETTINGS).tolist() == [1, 0, NEGATIVE]
+    assert match_anchors(anchors, truth.flip(0), NOTHING, settings=SETTINGS).tolist() == [0, 1, NEGATIVE]
 
 
 def test_best_anchors_of_many_objects_are_those_of_the_plain_search() -> None:
@@ -61,23 +63,40 @@ def test_best_anchors_of_many_objects_are_those_of_the_plain_search() -> None:
         number, place = divmod(int(best.argmax()), len(anchors))
         expected[place] = number
         best[number], best[:, place] = -1, -1
-    matches = match_anchors(anchors, truth, NOTHING, SETTINGS)
+    matches = match_anchors(anchors, truth, NOTHING, settings=SETTINGS)
     assert {place: int(matches[place]) for place in expected} == expected
     assert sorted(expected.values()) == list(range(25))
+
+
+def test_photos_together_match_as_each_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With different numbers of objects and crowds, none among them."""
+    monkeypatch.setattr(cpu_path, "uses_cpu_path", lambda tensor: False)
+    generator = torch.Generator().manual_seed(2)
+
+    def draw(count: int) -> torch.Tensor:
+        first = (torch.rand((count, 2), generator=generator) * 60).round()
+        return torch.cat([first, first + (torch.rand((count, 2), generator=generator) * 30).round()], dim=1)
+
+    anchors = draw(80) + torch.tensor([0, 0, 1, 1])
+    truth, crowds = ([draw(count) for count in counts] for counts in ([6, 0, 1, 9], [0, 1, 0, 2]))
+    match = partial(match_anchors, settings=SETTINGS)
+    found = match_photos(match, anchors, truth, crowds)
+    assert torch.equal(found, torch.stack([match(anchors, *pair) for pair in zip(truth, crowds, strict=True)]))
+    assert set(range(9)) <= set(found[3].tolist())
 
 
 def test_a_crowd_makes_anchors_neutral_that_are_not_positive() -> None:
     anchors = strips((0, 10), (20, 30), (22.5, 32.5), (24, 34), (60, 70))
     crowd = strips((0, 30))  # covers 1, 1, 0.75, 0.6 and 0 of the anchors
-    matches = match_anchors(anchors, strips((0, 10)), crowd, SETTINGS)
+    matches = match_anchors(anchors, strips((0, 10)), crowd, settings=SETTINGS)
     assert matches.tolist() == [0, IGNORED, IGNORED, NEGATIVE, NEGATIVE]
 
 
 def test_a_photo_without_objects_and_an_object_without_extent() -> None:
     anchors = strips((0, 10), (20, 30))
-    assert match_anchors(anchors, NOTHING, NOTHING, SETTINGS).tolist() == [NEGATIVE] * 2
-    assert match_anchors(anchors, NOTHING, strips((0, 12)), SETTINGS).tolist() == [IGNORED, NEGATIVE]
-    assert match_anchors(anchors, strips((5, 5)), NOTHING, SETTINGS).tolist() == [NEGATIVE] * 2
+    assert match_anchors(anchors, NOTHING, NOTHING, settings=SETTINGS).tolist() == [NEGATIVE] * 2
+    assert match_anchors(anchors, NOTHING, strips((0, 12)), settings=SETTINGS).tolist() == [IGNORED, NEGATIVE]
+    assert match_anchors(anchors, strips((5, 5)), NOTHING, settings=SETTINGS).tolist() == [NEGATIVE] * 2
 
 
 def test_hard_negatives_are_three_for_each_positive_of_the_same_photo() -> None:

@@ -199,18 +199,21 @@ def test_losses_and_gradients(
         matches.append(torch.where(found, index, NEGATIVE))
         ours = match_boxes(boxes[-1], target.boxes, target.ignored, foreground=0.5, background=0.5, keep_best=False)
         assert torch.equal(ours, matches[-1])
-        cut = mask_targets(target.masks, boxes[-1][found], index[found], 28, placements[number], network.conventions)
+        (cut,) = mask_targets(
+            target.masks, boxes[-1][found], index[found], [28], placements[number], network.conventions
+        )
         packed = truth[f"image{number}_mask_targets_bitmap"]
         assert torch.equal(cut.flatten(1), torch.from_numpy(np.unpackbits(packed, axis=1)).float())
         packed = truth[f"image{number}_mask_targets_polygon"]
         polygons.append(torch.from_numpy(np.unpackbits(packed, axis=1)).float().reshape(-1, 28, 28))
     expected = dict(zip(truth["loss_names"].tolist(), truth["losses"].tolist(), strict=True))
+    sampled = torch.stack(boxes), torch.stack(matches)
     with torch.no_grad():
-        bitmaps = network.box_and_mask_losses(levels, placements, boxes, matches, targets)["mask"]
+        bitmaps = network.box_and_mask_losses(levels, placements, *sampled, targets)["mask"]
     assert bitmaps.item() == pytest.approx(expected["loss_mask_bitmap_targets"], rel=1e-5)
-    drawn = iter(polygons)
-    monkeypatch.setattr("clothseg.networks.mask_rcnn.network.mask_targets", lambda *_: next(drawn))
-    losses |= network.box_and_mask_losses(levels, placements, boxes, matches, targets)
+    drawn = iter([[polygon] for polygon in polygons])
+    monkeypatch.setattr("clothseg.networks.mask_rcnn.losses.mask_targets", lambda *_: next(drawn))
+    losses |= network.box_and_mask_losses(levels, placements, *sampled, targets)
     names = {"rpn_class": "rpn_cls", "rpn_bbox": "rpn_loc", "class": "cls", "bbox": "box_reg", "mask": "mask"}
     for ours_, theirs in names.items():
         assert losses[ours_].item() == pytest.approx(expected[f"loss_{theirs}"], rel=1e-5), ours_

@@ -9,23 +9,34 @@ from operator import mul, truediv
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 from torchvision.ops import box_area, box_iou
 from torchvision.ops.boxes import _box_inter_union
 
+from clothseg import cpu_path
 from clothseg.networks.transfer import to_device
 
 NEGATIVE, IGNORED = -1, -2
+_IOUS_TOGETHER = 4_000_000  # of one call on a GPU, which takes some 100 MB for them
 
 
 def match_boxes(
-    boxes: Tensor, truth: Tensor, ignored: Tensor, *, foreground: float, background: float, keep_best: bool
+    boxes: Tensor,
+    truth: Tensor,
+    ignored: Tensor,
+    padding: Tensor | None = None,
+    *,
+    foreground: float,
+    background: float,
+    keep_best: bool,
 ) -> Tensor:
-    """Assigns boxes to ground truth by IoU.
+    """Assigns boxes to ground truth by IoU; of one photo, or of several with a first dimension B more.
 
     Args:
         boxes: `[N, 4]`, anchors or proposals.
         truth: `[M, 4]`, ground-truth boxes.
         ignored: `[K, 4]`, boxes of crowds. A negative with half of its area or more in one of them is ignored.
+        padding: `[M]` bool, which rows of `truth` are none; None if all are.
         foreground: IoU from which a box is matched.
         background: IoU below which a box is negative; between the two it is ignored.
         keep_best: whether the boxes with the highest IoU with a ground truth (ties included) are matched in any case.
@@ -33,21 +44,73 @@ def match_boxes(
     Returns:
         `[N]` int64: the index of the ground truth, or NEGATIVE, or IGNORED.
     """
-    if len(truth) == 0:
-        matches = torch.full((len(boxes),), NEGATIVE, dtype=torch.int64, device=boxes.device)
+    if truth.shape[-2] == 0:
+        matches = boxes.new_full((*truth.shape[:-2], boxes.shape[-2]), NEGATIVE, dtype=torch.int64)
     else:
         iou = box_iou(truth, boxes)
-        best, nearest = iou.max(dim=0)
+        highest = iou.amax(dim=-1, keepdim=True) if keep_best else None
+        if padding is not None:
+            iou = iou.masked_fill(padding[..., None], -1.0)
+            highest = None if highest is None else highest.masked_fill(padding[..., None], 2.0)
+        best, nearest = iou.max(dim=-2)
         matched = best >= foreground
-        if keep_best:
-            matched |= (iou == iou.amax(dim=1, keepdim=True)).any(dim=0)
+        if highest is not None:
+            matched |= (iou == highest).any(dim=-2)
         unmatched = NEGATIVE - (best >= background).long() if background < foreground else NEGATIVE  # IGNORED is -2
         matches = torch.where(matched, nearest, unmatched)
-    if len(ignored):
+    if ignored.shape[-2]:
         inside, _ = _box_inter_union(boxes, ignored)
-        covered = (inside / box_area(boxes)[:, None].clamp(min=1e-6)).amax(dim=1) >= 0.5
+        covered = (inside / box_area(boxes)[..., None].clamp(min=1e-6)).amax(dim=-1) >= 0.5
         matches.masked_fill_(covered & (matches == NEGATIVE), IGNORED)
     return matches
+
+
+def match_photos(
+    match: Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor],
+    boxes: Tensor,
+    truth: Sequence[Tensor],
+    ignored: Sequence[Tensor],
+) -> Tensor:
+    """What `match` gives for several photos: `[B, N]` int64.
+
+    On a GPU photos are matched together, as many as `photos_together` says.
+
+    Args:
+        match: takes boxes, ground truth, crowds and padding as `match_boxes` does.
+        boxes: `[N, 4]`, the same for all photos, or `[B, N, 4]`.
+        truth: ground-truth boxes `[M, 4]` of each photo.
+        ignored: boxes of crowds `[K, 4]` of each photo.
+    """
+    shared, photos = boxes.dim() == 2, len(truth)
+    together = 1 if cpu_path.uses_cpu_path(boxes) else photos_together(boxes.shape[-2], max(map(len, truth)))
+    found = []
+    for part in (slice(first, first + together) for first in range(0, photos, together)):
+        padded, padding = pad_rows(truth[part])
+        crowds, _ = pad_rows(ignored[part])
+        if len(padded) == 1:
+            found.append(match(boxes if shared else boxes[part][0], padded[0], crowds[0], None)[None])
+        else:
+            found.append(match(boxes if shared else boxes[part], padded, crowds, padding))
+    return torch.cat(found) if len(found) > 1 else found[0]
+
+
+def photos_together(boxes: int, objects: int) -> int:
+    """How many photos with so many boxes and objects each a GPU matches together; see `_IOUS_TOGETHER`."""
+    return max(_IOUS_TOGETHER // max(boxes * objects, 1), 1)
+
+
+def pad_rows(parts: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
+    """Rows `[N, ...]` of several photos in one tensor `[B, M, ...]`, with zeros after those of a photo with fewer.
+
+    The second answer is `[B, M]` bool: which rows are such zeros. It is None if there are none.
+    """
+    if len(parts) == 1:
+        return parts[0][None], None
+    counts = [len(part) for part in parts]
+    if min(counts) == max(counts):
+        return torch.stack([*parts]), None
+    added = torch.arange(max(counts)) >= torch.tensor(counts)[:, None]
+    return pad_sequence([*parts], batch_first=True), to_device(added, parts[0].device)
 
 
 def draw_keys(counts: Sequence[int], generators: Sequence[torch.Generator], device: torch.device) -> Tensor:

@@ -22,7 +22,7 @@ from clothseg.networks.layers.crop_and_resize import crop_and_resize, crop_and_r
 from clothseg.networks.layers.fpn import LevelRows, join, level_rows
 
 _CPU_CHUNK = 64  # boxes pooled at once on a CPU: the answer stays in its cache
-_BEYOND = -100.0  # cells of a map: a box there has no sample on it
+_BEYOND = -100.0  # cells of the coarsest map: a box there has no sample on any map
 
 
 @dataclass(frozen=True)
@@ -68,18 +68,22 @@ class LocatedBoxes:
 
 
 def locate_boxes(
-    boxes: Sequence[Tensor], levels: tuple[int, ...], conventions: RoiAlignConventions, canonical_size: float
+    boxes: Sequence[Tensor] | Tensor, levels: tuple[int, ...], conventions: RoiAlignConventions, canonical_size: float
 ) -> LocatedBoxes:
     """The boxes of all photos, one photo after the other.
 
     Args:
-        boxes: for each photo `[P, 4]` in network coordinates.
+        boxes: for each photo `[P, 4]` in network coordinates; or `[B, P, 4]`.
         levels: from which boxes are pooled, as powers of two of their strides.
         conventions: choice of level.
         canonical_size: side, in network coordinates, of a box that belongs to `conventions.canonical_level`.
     """
-    every = join(boxes)
-    photo = join([torch.full_like(b[:, 0], i, dtype=torch.int64) for i, b in enumerate(boxes)])
+    if isinstance(boxes, Tensor):
+        every = boxes.flatten(0, 1)
+        photo = torch.arange(len(boxes), device=boxes.device)[:, None].expand(boxes.shape[:2]).flatten()
+    else:
+        every = join(boxes)
+        photo = join([torch.full_like(b[:, 0], i, dtype=torch.int64) for i, b in enumerate(boxes)])
     return LocatedBoxes(every, photo, box_levels(every, levels, conventions, canonical_size))
 
 
@@ -110,11 +114,7 @@ def roi_align_levels(
     if not cpu_path.uses_cpu_path(features[0]):
         if conventions.method == "crop_and_resize":
             return _crop_and_resize_located(rows or level_rows(features), levels, located, size)
-        parts = (
-            _pool_own(feature, located, level, size, conventions)
-            for feature, level in zip(features, levels, strict=True)
-        )
-        return functools.reduce(torch.Tensor.add_, parts)
+        return _pool_each_level(features, levels, located, size, conventions)
     answer = features[0].new_zeros((len(located.boxes), features[0].shape[1], size, size))
     chunk = max(len(located.boxes), 1) if torch.is_grad_enabled() else _CPU_CHUNK
     for feature, level in zip(to_pooling_layout(features), levels, strict=True):
@@ -134,27 +134,33 @@ def _crop_and_resize_located(rows: LevelRows, levels: tuple[int, ...], located: 
     return crop_and_resize_levels(rows, (level - levels[0]).long(), located.photo, located.boxes, size)
 
 
-def _pool_own(
-    feature: Tensor, located: LocatedBoxes, level: int, size: int, conventions: RoiAlignConventions
+def _pool_each_level(
+    features: list[Tensor], levels: tuple[int, ...], located: LocatedBoxes, size: int, conventions: RoiAlignConventions
 ) -> Tensor:
-    """Features `[P, C, size, size]` of the boxes of one level; zeros for the others."""
-    scale = 2.0**-level
-    placed = torch.where((located.level == level)[:, None], located.boxes, _BEYOND / scale)
-    return _pool_level(feature, located.photo, placed, size, conventions, scale).to(feature.dtype)
+    """Features `[P, C, size, size]` of the boxes, summed over the levels; of those, one gives more than zeros."""
+    count = len(located.boxes)
+    level = torch.arange(levels[0], levels[0] + len(levels), device=located.level.device)[:, None, None]
+    elsewhere = located.level[:, None] != level
+    placed = located.boxes.expand(len(levels), -1, -1).masked_fill(elsewhere, _BEYOND * 2.0 ** levels[-1])
+    photo = located.photo[:, None].to(placed).expand(len(levels), count, 1)
+    regions = torch.cat([photo, placed], dim=2).unbind(0)
+    samples, aligned = conventions.sampling_ratio, conventions.aligned
+    parts = (
+        roi_align(feature, of_level, size, 2.0**-number, samples, aligned).to(feature.dtype)
+        for feature, of_level, number in zip(features, regions, levels, strict=True)
+    )
+    answer: Tensor = functools.reduce(torch.Tensor.add_, parts)
+    return answer
 
 
 def _pool_level(
     feature: Tensor, photo: Tensor, boxes: Tensor, size: int, conventions: RoiAlignConventions, scale: float
 ) -> Tensor:
-    """Features `[P, C, size, size]` of boxes that belong to one level."""
+    """Features `[P, C, size, size]` of boxes that belong to one level, on a CPU."""
     if conventions.method == "crop_and_resize":
         return crop_and_resize(feature, photo, boxes, size)
     samples, aligned = conventions.sampling_ratio, conventions.aligned
-    if cpu_path.uses_cpu_path(feature):
-        return roi_align_cpu(feature, photo, boxes, size, scale=scale, samples=samples, aligned=aligned)
-    placed = torch.cat([photo[:, None].to(boxes), boxes], dim=1)
-    answer: Tensor = roi_align(feature, placed, size, scale, samples, aligned)
-    return answer
+    return roi_align_cpu(feature, photo, boxes, size, scale=scale, samples=samples, aligned=aligned)
 
 
 def box_levels(

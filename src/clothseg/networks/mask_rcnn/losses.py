@@ -2,24 +2,24 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import accumulate
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 from torchvision.ops import roi_align
 
 from clothseg import cpu_path
 from clothseg.config import BoxHeadSettings
 from clothseg.distributed import SINGLE_PROCESS, DistributedContext
-from clothseg.networks.layers.box_targets import IGNORED, draw_keys, match_boxes, sample
+from clothseg.networks.layers.box_targets import IGNORED, draw_keys, match_boxes, match_photos, pad_rows, sample
 from clothseg.networks.layers.crop_and_resize import crop_and_resize, crop_and_resize_levels
 from clothseg.networks.layers.fpn import LevelRows, join
 from clothseg.networks.mask_rcnn.conventions import Conventions
 from clothseg.networks.placement import InputConventions, InputPlacement, network_to_resized, to_network_coords
 from clothseg.networks.target import Target
-from clothseg.networks.transfer import constants
+from clothseg.networks.transfer import constants, to_device
 
 
 def targets_in_network_coords(
@@ -37,7 +37,7 @@ def targets_in_network_coords(
 
 @torch.no_grad()
 def sample_proposals(
-    proposals: Sequence[Tensor],
+    proposals: Sequence[Tensor] | Tensor,
     targets: Sequence[Target],
     settings: BoxHeadSettings,
     generators: Sequence[torch.Generator],
@@ -45,7 +45,7 @@ def sample_proposals(
     """Samples the boxes that the heads learn from, the true boxes among them.
 
     Args:
-        proposals: for each photo `[P, 4]` in network coordinates.
+        proposals: for each photo `[P, 4]` in network coordinates; or `[B, P, 4]`.
         targets: ground truth, boxes in network coordinates.
         settings: IoU thresholds and counts.
         generators: one for each photo, on the CPU.
@@ -54,26 +54,18 @@ def sample_proposals(
         boxes `[B, S, 4]`, those with an object first, and for each box the index of its ground truth, or NEGATIVE, or
         IGNORED if there were too few boxes to fill its place `[B, S]`. Boxes without extent are not sampled.
     """
-    every, matched = [], []
-    for proposal, target in zip(proposals, targets, strict=True):
-        candidates = torch.cat([proposal, target.boxes])
-        matches = match_boxes(
-            candidates,
-            target.boxes,
-            target.ignored,
-            foreground=settings.foreground_iou,
-            background=settings.background_iou,
-            keep_best=False,
-        )
-        empty = (candidates[:, 2:] <= candidates[:, :2]).any(dim=1)
-        every.append(candidates)
-        matched.append(matches.masked_fill_(empty, IGNORED))
-    counts = [len(candidates) for candidates in every]
-    keys = draw_keys(counts, generators, every[0].device)
-    candidates, matches = (
-        pad_sequence(parts, batch_first=True, padding_value=value) if len(parts) > 1 else parts[0][None]
-        for parts, value in ((every, 0), (matched, IGNORED))
+    truth = [target.boxes for target in targets]
+    counts = [len(proposal) + len(boxes) for proposal, boxes in zip(proposals, truth, strict=True)]
+    if isinstance(proposals, Tensor):
+        candidates = torch.cat([proposals, pad_rows(truth)[0]], dim=1)
+    else:
+        candidates, _ = pad_rows([torch.cat(of_photo) for of_photo in zip(proposals, truth, strict=True)])
+    match = partial(
+        match_boxes, foreground=settings.foreground_iou, background=settings.background_iou, keep_best=False
     )
+    matches = match_photos(match, candidates, truth, [target.ignored for target in targets])
+    matches = matches.masked_fill_((candidates[..., 2:] <= candidates[..., :2]).any(dim=-1), IGNORED)
+    keys = draw_keys(counts, generators, candidates.device)
     chosen, matches = sample(matches, settings.samples, settings.positive_fraction, keys)
     return candidates.gather(1, chosen[..., None].expand(-1, -1, 4)), matches
 
@@ -83,7 +75,7 @@ def matched_rows(tables: Sequence[Sequence[Tensor]], matches: Sequence[Tensor] |
 
     Args:
         tables: for each photo one or more tensors `[M, ...]` with a row for each of its M objects.
-        matches: for each photo `[S]`, indices of its rows, or negative numbers.
+        matches: for each photo `[S]`, indices of its rows, or negative numbers; or `[B, S]`.
 
     Returns:
         for each of a photo's tensors the rows `[sum of S, ...]`.
@@ -93,48 +85,62 @@ def matched_rows(tables: Sequence[Sequence[Tensor]], matches: Sequence[Tensor] |
     if not sum(counts):
         return [column.new_ones((sum(map(len, matches)), *column.shape[1:])) for column in columns]
     firsts = accumulate(counts[:-1], initial=0)
-    rows = join([match + first if first else match for match, first in zip(matches, firsts, strict=True)])
+    if isinstance(matches, Tensor) and len(matches) > 1:
+        rows = (matches + to_device(torch.tensor([*firsts]), matches.device)[:, None]).flatten()
+    else:
+        rows = join([match + first if first else match for match, first in zip(matches, firsts, strict=True)])
     rows = rows.clamp(0, sum(counts) - 1)
     return [column[rows] for column in columns]
 
 
 def mask_targets(
-    masks: Tensor, boxes: Tensor, matches: Tensor, size: int, placement: InputPlacement, conventions: Conventions
-) -> Tensor:
-    """What the mask head should give for boxes with an object.
+    masks: Tensor,
+    boxes: Tensor,
+    matches: Tensor,
+    sizes: Sequence[int],
+    placement: InputPlacement,
+    conventions: Conventions,
+) -> list[Tensor]:
+    """What the mask head, and perhaps the refinement, should give for boxes with an object.
 
     Args:
         masks: `[N, h, w]` uint8, the ground truth on the resized photo.
         boxes: `[P, 4]` in network coordinates.
         matches: `[P]`, the mask of each box.
-        size: side of the answer.
+        sizes: sides of the answers.
         placement: where the photo lies in the input.
-        conventions: how masks are sampled, and whether the answer is thresholded.
+        conventions: how masks are sampled, and whether the answers are thresholded.
 
     Returns:
-        `[P, size, size]` float in 0..1.
+        for each size `[P, size, size]` float in 0..1.
     """
     if not len(boxes):
-        return boxes.new_zeros((0, size, size))
+        return [boxes.new_zeros((0, size, size)) for size in sizes]
     placed = network_to_resized(boxes, placement, conventions.input)
     if conventions.roi_align.method == "crop_and_resize":
-        cut = _crop_masks(masks, placed, matches, size, placement)
+        cuts = _crop_masks(masks, placed, matches, sizes, placement)
     else:
-        regions = torch.cat([matches[:, None].to(placed), placed], dim=1)
+        maps, regions = masks[:, None].to(placed), torch.cat([matches[:, None].to(placed), placed], dim=1)
         aligned = conventions.roi_align.aligned
-        cut = roi_align(masks[:, None].to(placed), regions, size, spatial_scale=1.0, aligned=aligned)
-    return (cut[:, 0] >= 0.5).to(placed.dtype) if conventions.binary_mask_targets else cut[:, 0]
+        cuts = [roi_align(maps, regions, size, spatial_scale=1.0, aligned=aligned) for size in sizes]
+    if conventions.binary_mask_targets:
+        cuts = [(cut >= 0.5).to(placed.dtype) for cut in cuts]
+    return [cut[:, 0] for cut in cuts]
 
 
-def _crop_masks(masks: Tensor, boxes: Tensor, matches: Tensor, size: int, placement: InputPlacement) -> Tensor:
-    """`[P, 1, size, size]` float, cropped from `masks` `[N, h, w]` by boxes `[P, 4]` in resized coordinates."""
+def _crop_masks(
+    masks: Tensor, boxes: Tensor, matches: Tensor, sizes: Sequence[int], placement: InputPlacement
+) -> list[Tensor]:
+    """For each size `[P, 1, size, size]` float, cropped from `masks` `[N, h, w]` by boxes `[P, 4]` in resized
+    coordinates."""
     last = max(placement.width - 1, 1), max(placement.height - 1, 1)
     corner, scale = constants([[0, 0, 1, 1], last * 2], boxes)
     boxes = (boxes - corner) / scale
     if cpu_path.uses_cpu_path(boxes):
-        return crop_and_resize(masks[:, None].to(boxes), matches, boxes, size)
+        maps = masks[:, None].to(boxes)
+        return [crop_and_resize(maps, matches, boxes, size) for size in sizes]
     rows = LevelRows(masks.flatten(1)[..., None].to(boxes), ((masks.shape[1], masks.shape[2]),))
-    return crop_and_resize_levels(rows, matches, matches, boxes, size)
+    return [crop_and_resize_levels(rows, matches, matches, boxes, size) for size in sizes]
 
 
 def rpn_losses(
@@ -219,11 +225,12 @@ def mask_losses(
         conventions: see `mask_targets`.
         distributed: the processes whose counts are added up.
     """
-    losses = {}
-    for name, maps in maps_by_loss.items():
-        truth = [mask_targets(t.masks, b, m, maps.shape[-1], p, conventions) for t, b, m, p in objects]
-        losses[name] = mask_loss(maps, join(truth), distributed)
-    return losses
+    sizes = [maps.shape[-1] for maps in maps_by_loss.values()]
+    of_photos = [mask_targets(t.masks, b, m, sizes, p, conventions) for t, b, m, p in objects]
+    return {
+        name: mask_loss(maps, join(truth), distributed)
+        for (name, maps), truth in zip(maps_by_loss.items(), zip(*of_photos, strict=True), strict=True)
+    }
 
 
 def mask_loss(maps: Tensor, truth: Tensor, distributed: DistributedContext = SINGLE_PROCESS) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor
 from torchvision.ops import box_iou, roi_align
 
 from clothseg.config import MaskRCNNSettings
+from clothseg.networks.layers.box_targets import photos_together
 from clothseg.networks.layers.crop_and_resize import crop_and_resize, crop_and_resize_levels
 from clothseg.networks.layers.fpn import level_rows
 from clothseg.networks.layers.roi_align import RoiAlignConventions, roi_align_cpu
@@ -18,20 +19,22 @@ from clothseg.networks.mask_rcnn.heads import BoxHead, MaskHead, MaskRefinement
 from clothseg.networks.mask_rcnn.rpn import RegionProposalNetwork
 
 
-def probe_rpn(rpn: RegionProposalNetwork, features: list[Tensor], objects: int) -> Tensor:
+def probe_rpn(rpn: RegionProposalNetwork, features: list[Tensor], objects: int, *, on_cpu: bool) -> Tensor:
     """A scalar that depends on the RPN's weights and takes the memory of its losses.
 
     Args:
         rpn: the head.
         features: FPN levels `[B, C, h, w]`.
         objects: on each photo.
+        on_cpu: whether the step will run there, where photos are matched one by one.
     """
     with torch.no_grad():
         scores, _ = rpn.head(features)
     anchors = sum(score.shape[1] for score in scores)
     places = (len(features[0]), min(rpn.settings.samples, anchors))
     logits, deltas = rpn.sparse_head(features, torch.zeros(places, dtype=torch.int64, device=features[0].device))
-    box_iou(deltas.new_empty((objects, 4)), deltas.new_empty((anchors, 4)))  # the matching of one photo
+    together = 1 if on_cpu else min(photos_together(anchors, objects), len(features[0]))
+    box_iou(deltas.new_empty((together, objects, 4)), deltas.new_empty((anchors, 4)))  # the matching
     return logits.sum() + deltas.sum()
 
 

@@ -14,7 +14,7 @@ from clothseg.networks.backbones import STAGES
 from clothseg.networks.detections import BoxMaps, Detections
 from clothseg.networks.layers.anchor_coverage import AnchorLayout, measure_anchor_coverage
 from clothseg.networks.layers.box_targets import NEGATIVE, encode_boxes
-from clothseg.networks.layers.fpn import FeaturePyramid, LevelRows, join, level_rows
+from clothseg.networks.layers.fpn import FeaturePyramid, LevelRows, level_rows
 from clothseg.networks.layers.roi_align import LocatedBoxes, locate_boxes, roi_align_levels, to_pooling_layout
 from clothseg.networks.mask_rcnn.conventions import conventions_for
 from clothseg.networks.mask_rcnn.heads import FINE, BoxHead, MaskHead, MaskRefinement
@@ -36,7 +36,7 @@ from clothseg.networks.mask_rcnn.postprocess import (
 from clothseg.networks.mask_rcnn.rpn import RegionProposalNetwork
 from clothseg.networks.network import Check, Network
 from clothseg.networks.placement import InputConventions, InputPlacement, Size
-from clothseg.networks.target import Target
+from clothseg.networks.target import Target, have_masks
 
 if TYPE_CHECKING:  # they need onnx
     from clothseg.networks.onnx.detections import GraphDetections
@@ -106,19 +106,19 @@ class MaskRCNNNetwork(Network):
 
     def _proposals_to_sample(
         self, scores: list[Tensor], deltas: list[Tensor], anchors: Tensor, placements: Sequence[InputPlacement]
-    ) -> Sequence[Tensor]:
-        """The RPN's proposals `[P, 4]` for each photo; on a GPU as many for each, some of them empty."""
+    ) -> Sequence[Tensor] | Tensor:
+        """The RPN's proposals `[P, 4]` for each photo; on a GPU `[B, P, 4]`, some of them without extent."""
         if cpu_path.uses_cpu_path(scores[0]):
             return self.rpn.proposals(scores, deltas, anchors, placements, train=True)
         boxes, valid = self.rpn.padded_proposals(scores, deltas, anchors, placements, train=True)
-        return list(boxes * valid[..., None])
+        return boxes * valid[..., None]
 
     def box_and_mask_losses(
         self,
         features: list[Tensor],
         placements: Sequence[InputPlacement],
-        boxes: Sequence[Tensor] | Tensor,
-        matches: Sequence[Tensor] | Tensor,
+        boxes: Tensor,
+        matches: Tensor,
         targets: Sequence[Target],
         rows: LevelRows | None = None,
     ) -> dict[str, Tensor]:
@@ -130,19 +130,16 @@ class MaskRCNNNetwork(Network):
         Args:
             features: FPN levels.
             placements: where the photos lie in the input.
-            boxes: for each photo `[S, 4]` in network coordinates.
-            matches: for each photo `[S]`, the index of each box's ground truth, or NEGATIVE, or IGNORED for a box that
-                does not count.
+            boxes: `[B, S, 4]` in network coordinates.
+            matches: `[B, S]`, the index of each box's ground truth, or NEGATIVE, or IGNORED for a box that does not
+                count.
             targets: ground truth, boxes in network coordinates.
             rows: see `pool_located`.
         """
         settings, conventions = self.settings, self.conventions
-        located, match = self.locate(boxes, placements[0].padded), join([*matches])
-        found = match >= 0
-        masked = found
-        if not all(t.all_have_masks for t in targets):
-            masked = join([(m >= 0) & (m < len(t.masks)) for m, t in zip(matches, targets, strict=True)])
-        counts = join([of_photo.sum()[None] for of_photo in torch.split(masked, [*map(len, matches)])]).tolist()
+        located, match = self.locate(boxes, placements[0].padded), matches.flatten()
+        masked = have_masks(matches, targets)
+        counts, masked, found = masked.sum(dim=1).tolist(), masked.flatten(), match >= 0
         of_class, of_box = matched_rows([(t.classes, t.boxes) for t in targets], matches)
         label = torch.where(found, of_class, match - NEGATIVE)  # IGNORED is -2, and gives -1
         logits, deltas = self.box_head(self.pool_located(features, located, settings.box_head.pool_size, rows))
@@ -232,7 +229,7 @@ class MaskRCNNNetwork(Network):
         conventions = self.conventions
         unit = math.sqrt(padded[0] * padded[1]) if conventions.input.normalised_boxes else 1.0
         canonical = self.settings.box_head.canonical_size / unit
-        return locate_boxes([*boxes], self.pooled_levels, conventions.roi_align, canonical)
+        return locate_boxes(boxes, self.pooled_levels, conventions.roi_align, canonical)
 
     def pool(self, features: list[Tensor], boxes: Sequence[Tensor], size: int, padded: Size) -> Tensor:
         """Features `[sum of P, C, size, size]` of boxes `[P, 4]` of each photo, in network coordinates."""
@@ -285,4 +282,4 @@ class MaskRCNNNetwork(Network):
         heads = self.box_head, self.mask_head, self.refinement
         counts = objects, objects if masks is None else masks
         of_heads = probe_heads(heads, pooled, fine, counts, self.settings, self.conventions.roi_align, on_cpu=on_cpu)
-        return probe_rpn(self.rpn, features[:levels], objects) + of_heads
+        return probe_rpn(self.rpn, features[:levels], objects, on_cpu=on_cpu) + of_heads

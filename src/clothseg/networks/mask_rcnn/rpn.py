@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -13,7 +14,14 @@ from clothseg import cpu_path
 from clothseg.config import AnchorSettings, FpnSettings, RpnSettings
 from clothseg.distributed import DistributedContext
 from clothseg.networks.layers.anchors import CachedAnchors
-from clothseg.networks.layers.box_targets import decode_boxes, draw_keys, encode_boxes, match_boxes, sample
+from clothseg.networks.layers.box_targets import (
+    decode_boxes,
+    draw_keys,
+    encode_boxes,
+    match_boxes,
+    match_photos,
+    sample,
+)
 from clothseg.networks.layers.fpn import LevelRows, level_rows, neighbours_3x3, patches_3x3
 from clothseg.networks.layers.nms import padded_nms
 from clothseg.networks.mask_rcnn.conventions import Conventions
@@ -217,13 +225,11 @@ class RegionProposalNetwork(nn.Module):
         `rows` are the features as `level_rows` gives them, if they were made before.
         """
         settings, anchors = self.settings, self.anchors.in_pixels(anchors, features[0].device)
-        foreground, background = settings.foreground_iou, settings.background_iou
-        every = [
-            match_boxes(anchors, t.boxes, t.ignored, foreground=foreground, background=background, keep_best=True)
-            for t in targets
-        ]
+        match = partial(
+            match_boxes, foreground=settings.foreground_iou, background=settings.background_iou, keep_best=True
+        )
+        matches = match_photos(match, anchors, [t.boxes for t in targets], [t.ignored for t in targets])
         keys = draw_keys([len(anchors)] * len(targets), generators, anchors.device)
-        matches = torch.stack(every) if len(every) > 1 else every[0][None]
         place, matches = sample(matches, settings.samples, settings.positive_fraction, keys)
         logits, deltas = (values.flatten(0, 1) for values in self.sparse_head(features, place, rows))
         (truth,) = matched_rows([[target.boxes] for target in targets], matches)

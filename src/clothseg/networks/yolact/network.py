@@ -1,6 +1,7 @@
 """YOLACT: the parts put together. Source: Bolya et al., YOLACT: Real-time Instance Segmentation (2019)."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,12 +12,12 @@ from clothseg.config import Config, YolactSettings
 from clothseg.networks.detections import Detections, InputMaps
 from clothseg.networks.layers.anchor_coverage import AnchorLayout, measure_anchor_coverage
 from clothseg.networks.layers.anchors import CachedAnchors
-from clothseg.networks.layers.box_targets import decode_boxes, encode_boxes
+from clothseg.networks.layers.box_targets import decode_boxes, encode_boxes, match_photos
 from clothseg.networks.layers.fpn import FeaturePyramid
 from clothseg.networks.layers.mask_rescoring import rescored_order
 from clothseg.networks.network import Check, Network
 from clothseg.networks.placement import InputConventions, InputPlacement, Size
-from clothseg.networks.target import Target
+from clothseg.networks.target import Target, have_masks
 from clothseg.networks.transfer import TensorCache, to_device
 from clothseg.networks.yolact.conventions import conventions_for
 from clothseg.networks.yolact.detection import Candidates, by_photo, is_candidate, select
@@ -31,7 +32,7 @@ from clothseg.networks.yolact.losses import (
     semantic_weights,
 )
 from clothseg.networks.yolact.masks import assemble_masks, masks_on_grid
-from clothseg.networks.yolact.matching import have_masks, match_anchors
+from clothseg.networks.yolact.matching import match_anchors
 
 if TYPE_CHECKING:  # they need onnx
     from clothseg.networks.onnx.detections import GraphDetections
@@ -120,7 +121,8 @@ class YolactNetwork(Network):
     def match(self, features: Sequence[Tensor], padded: Size, targets: Sequence[Target]) -> Tensor:
         """For each photo and anchor `[B, N]` the index of its ground truth, or NEGATIVE, or IGNORED."""
         anchors, settings = self._anchors_for(features, padded), self.settings.anchors
-        return torch.stack([match_anchors(anchors, t.boxes, t.ignored, settings) for t in targets])
+        match = partial(match_anchors, settings=settings)
+        return match_photos(match, anchors, [t.boxes for t in targets], [t.ignored for t in targets])
 
     def losses_of(
         self,
@@ -281,7 +283,8 @@ class YolactNetwork(Network):
         maps = torch.zeros((known, height, width), dtype=torch.uint8, device=boxes.device)
         targets = [Target(boxes, classes, maps, boxes[:0])] * len(features[0])
         placements = [placement] * len(targets)
-        matches = self.match(features, placement.padded, targets)
+        matches = self.match(features, placement.padded, targets[:1] if on_cpu else targets)
+        matches = matches.expand(len(targets), -1)
         most = min(known * _PROBED_ANCHORS, self.settings.prototypes.max_positive, matches.shape[1])
         places = torch.zeros(most, dtype=torch.int64, device=boxes.device)
         losses = self.losses_of(features, placements, targets, matches, [(places, most)] * len(targets))
