@@ -1,5 +1,6 @@
 """Which detections of a teacher become objects, boxes, ignored regions, or nothing."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +14,15 @@ from clothseg.errors import RunError
 from clothseg.instances import BoxMasks, Instances, PixelMasks, decode, encode
 from clothseg.training.pseudo_labels import (
     Candidate,
+    Findings,
     PseudoLabels,
     class_thresholds,
     expected_objects,
     find_candidates,
+    judged,
     to_annotations,
 )
+from clothseg.training.second_opinion import Opinion, Verdict
 
 SIZE = (8, 10)
 SETTINGS = UnlabelledSettings(score_threshold=0.5, ignore_threshold=0.2, mask_score_threshold=0.8)
@@ -109,10 +113,59 @@ def test_annotations_are_objects_boxes_and_ignored_regions() -> None:
     assert labels.counts() == {"masks": 1, "boxes": 1, "ignored": 2}
 
 
+def test_a_doubted_candidate_is_ignored_and_does_not_count() -> None:
+    doubted = replace(candidate(0.95), doubted=True)
+    assert class_thresholds([[doubted, candidate(0.8)], [candidate(0.9)]], {1: 1.0}, SETTINGS) == {1: 0.8}
+    rows = to_annotations([doubted, candidate(0.6)], 7, {1: 0.5}, SETTINGS, dataset([[1]]))
+    assert [row["iscrowd"] for row in rows] == [1, 0]
+
+
+TROUSERS = 0
+"""A class that the training does not have."""
+
+
+def opinion(*seen: tuple[int, float, np.ndarray]) -> Opinion:
+    classes, scores, masks = zip(*seen, strict=True) if seen else ((), (), ())
+    return Opinion([*classes], [*scores], [encode(mask) for mask in masks])
+
+
+def test_a_second_opinion_agrees_doubts_or_contradicts() -> None:
+    here, half, elsewhere = box_mask(1, 2, 3, 4), box_mask(1, 2, 3, 2), box_mask(6, 6, 2, 2)
+    mask = encode(here)
+    cases = {
+        Verdict.AGREES: [
+            opinion((1, 0.2, here)),
+            opinion((1, 0.9, here), (TROUSERS, 0.9, here)),
+            opinion((1, 0.3, half), (TROUSERS, 0.9, elsewhere)),  # an IoU of 0.5 is enough
+        ],
+        Verdict.CONTRADICTS: [
+            opinion((TROUSERS, 0.5, here)),
+            opinion((2, 0.6, here), (1, 0.59, here)),
+            opinion((TROUSERS, 0.7, here), (1, 0.9, elsewhere)),
+        ],
+        Verdict.DOUBTS: [opinion(), opinion((1, 0.19, here)), opinion((TROUSERS, 0.49, here), (1, 0.4, here))],
+    }
+    for verdict, opinions in cases.items():
+        assert [one.verdict(1, mask, SETTINGS) for one in opinions] == [verdict] * len(opinions)
+
+
+def test_what_a_second_opinion_changes_on_a_photo() -> None:
+    here, there = box_mask(1, 2, 3, 4), box_mask(5, 6, 3, 3)
+    suit, dress = Candidate(1, 0.9, 0.9, encode(here)), Candidate(2, 0.8, 0.9, encode(there))
+    trousers = opinion((TROUSERS, 0.9, here))
+    found = judged([suit, dress], trousers, {1, 2}, SETTINGS)
+    assert found == Findings([replace(dress, doubted=True)], contradicted=1, empty=False)
+    assert judged([suit, dress], trousers, {1}, SETTINGS).candidates == [dress], "it has no say on dresses"
+    assert judged([suit], trousers, {1, 2}, SETTINGS) == Findings([], contradicted=1, empty=True)
+    seen = opinion((TROUSERS, 0.9, here), (2, 0.3, there))
+    assert not judged([suit], seen, {1, 2}, SETTINGS).empty, "it may be a dress that the teacher missed"
+
+
 def test_labels_of_other_photos_are_refused() -> None:
     state = PseudoLabels(3, [[], []]).state_dict()
     assert PseudoLabels.from_state(state, 2) == PseudoLabels(3, [[], []])
     earlier = {"sure_scores" if key == "class_thresholds" else key: value for key, value in state.items()}
+    earlier = {key: value for key, value in earlier.items() if key not in ("empty", "contradicted")}
     assert PseudoLabels.from_state(earlier, 2) == PseudoLabels(3, [[], []])
     with pytest.raises(RunError, match="2 photos"):
         PseudoLabels.from_state(state, 3)

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +14,15 @@ from PIL import Image
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset
 from clothseg.dataset.unlabelled import UnlabelledPhotos
-from clothseg.errors import ConfigError, InterruptedRun, RunError
+from clothseg.errors import ClothsegError, ConfigError, InterruptedRun, RunError
 from clothseg.models import MaskRCNN
 from clothseg.networks import build_network
+from clothseg.photos import RgbImage
 from clothseg.runs import RunFolder
 from clothseg.training import read_checkpoint, read_history
 from clothseg.training.pseudo_labels import PseudoLabels
 from clothseg.training.run_log import RunLog
+from clothseg.training.second_opinion import Opinion, SecondOpinion
 from clothseg.training.trainer import Trainer
 
 from .conftest import CLASSES, TINY, Photos, interrupt
@@ -35,6 +38,7 @@ SETTINGS = [
     "train.ema_decay=0.5",
     "unlabelled.burn_in=0.34",
     "unlabelled.relabel_every=1",
+    "unlabelled.second_opinion=none",
     *EVERYTHING_IS_CONFIDENT,
 ]
 
@@ -50,8 +54,10 @@ def free(tmp_path: Path) -> UnlabelledPhotos:
     return UnlabelledPhotos(tuple((file, 90, 60) for file in files))
 
 
-def fit(photos: Photos, out: Path, free: UnlabelledPhotos | None, *, resume: bool = False) -> None:
-    model = MaskRCNN(Config.load("demo", SETTINGS)).build(CLASSES)
+def fit(
+    photos: Photos, out: Path, free: UnlabelledPhotos | None, *, resume: bool = False, more: Sequence[str] = ()
+) -> None:
+    model = MaskRCNN(Config.load("demo", [*SETTINGS, *more])).build(CLASSES)
     model.fit(*photos, out, quiet=True, unlabelled=free, resume=resume)
 
 
@@ -77,6 +83,61 @@ def test_a_stopped_run_resumes_exactly(
     assert_same_runs(tmp_path / "whole", tmp_path / "resumed")
     whole, resumed = (read_checkpoint(RunFolder(tmp_path / n).last).pseudo_labels for n in ("whole", "resumed"))
     assert whole == resumed and whole["epoch"] == 2
+
+
+@pytest.fixture
+def other_network(tmp_path: Path) -> list[str]:
+    """Settings for a network with random weights that knows suits and bolts, and sees few of the objects."""
+    MaskRCNN(Config.load("demo", TINY)).build(["Bolt", "Suit"]).save(tmp_path / "other.safetensors")
+    thresholds = "unlabelled.ignore_threshold=0.05", "unlabelled.score_threshold=0.05"
+    return [f"unlabelled.second_opinion={tmp_path / 'other.safetensors'}", *thresholds]
+
+
+def test_a_run_with_a_second_opinion_resumes_exactly(
+    photos: Photos, free: UnlabelledPhotos, other_network: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: Counter[int] = Counter()
+    look = SecondOpinion.look
+
+    def counted(self: SecondOpinion, position: int, photo: RgbImage) -> Opinion:
+        asked[position] += 1
+        return look(self, position, photo)
+
+    fit(photos, tmp_path / "whole", free, more=other_network)
+    fit(photos, tmp_path / "without", free, more=["unlabelled.second_opinion=none", *other_network[1:]])
+    labels = [read_checkpoint(RunFolder(tmp_path / n).last).pseudo_labels for n in ("whole", "without")]
+    assert labels[0]["annotations"] != labels[1]["annotations"], "the second opinion changes nothing"
+    assert f"{tmp_path / 'other.safetensors'} takes" in (tmp_path / "whole" / "log.txt").read_text()
+    interrupt(monkeypatch, before=4)
+    with pytest.raises(InterruptedRun):
+        fit(photos, tmp_path / "resumed", free, more=other_network)
+    monkeypatch.undo()
+    monkeypatch.setattr(SecondOpinion, "look", counted)
+    fit(photos, tmp_path / "resumed", None, resume=True, more=other_network)
+    assert_same_runs(tmp_path / "whole", tmp_path / "resumed")
+    first = len(photos[0])
+    assert dict(asked) == {first + number: 1 for number in range(4)}, "asked once after the second epoch"
+
+
+@pytest.mark.parametrize(
+    ("source", "classes", "error"),
+    [
+        ("nowhere.safetensors", CLASSES, r"unlabelled\.second_opinion: .*nowhere\.safetensors"),
+        ("garments", ["Bolt", "Screw", "Nut"], r"garments knows Suit, Dress, .*but none of Bolt, Screw, Nut"),
+    ],
+)
+def test_a_second_opinion_that_cannot_be_asked_is_an_error(source: str, classes: list[str], error: str) -> None:
+    config = Config.load("demo", [f"unlabelled.second_opinion={source}"])
+    with pytest.raises(ClothsegError, match=error):
+        SecondOpinion.of(config, classes, torch.device("cpu"))
+
+
+def test_by_default_garments_is_asked_about_classes_that_it_knows() -> None:
+    device = torch.device("cpu")
+    found = SecondOpinion.of(Config.load("demo"), ["Coat", "Jeans"], device)
+    assert found is not None and found.name == "garments" and sorted(found.known) == [2]
+    assert SecondOpinion.of(Config.load("demo"), ["Bolt"], device) is None
+    assert SecondOpinion.of(Config.load("demo", ["unlabelled.second_opinion=none"]), ["Jeans"], device) is None
 
 
 def test_labels_are_written_as_a_coco_file(photos: Photos, free: UnlabelledPhotos, tmp_path: Path) -> None:
@@ -140,6 +201,21 @@ def test_the_share_of_the_photos_without_labels_is_as_set(
     assert set(drawn) == {*range(labelled), labelled, labelled + 1}, "only photos with an object teach"
     # Three labelled photos, and two others that each occur min(1, 0.4 / 0.6 * 3 / 2) = 1 times in an epoch.
     assert (drawn[labelled] + drawn[labelled + 1]) / drawn.total() == pytest.approx(0.4, abs=0.01)
+
+
+def test_photos_with_none_of_the_classes_teach_as_often_as_set(
+    photos: Photos, free: UnlabelledPhotos, tmp_path: Path
+) -> None:
+    trainer = make(photos, free, tmp_path, ["unlabelled.share=0.4", "train.empty_share=0.1"])
+    assert trainer.self_training is not None
+    labelled = len(photos[0])
+    row = {"image_id": 1, "category_id": 1, "segmentation": [], "bbox": [0.0, 0.0, 9.0, 9.0], "iscrowd": 0}
+    trainer.self_training.use(PseudoLabels(1, [[row], [row], [], []], empty=[3]))  # type: ignore[list-item]
+    drawn = Counter(place for _ in range(4000) for place, _ in trainer.sampler.next_batch())
+    assert set(drawn) == {*range(labelled), labelled, labelled + 1, labelled + 3}
+    # Three labelled photos are 60 % of the batches, so an epoch has five: 1.5 with an object, 0.5 with none.
+    assert drawn[labelled + 3] / drawn.total() == pytest.approx(0.1, abs=0.01)
+    assert (drawn[labelled] + drawn[labelled + 1]) / drawn.total() == pytest.approx(0.3, abs=0.01)
 
 
 def test_new_labels_replace_what_was_loaded_before(photos: Photos, free: UnlabelledPhotos, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from clothseg.config import Config
 from clothseg.errors import WeightsError
 from clothseg.models import MaskRCNN, Model
-from clothseg.weights.automatic import with_initial_weights
+from clothseg.weights.automatic import installed_with_more_classes, with_initial_weights
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,11 @@ def test_another_file_of_that_name_is_not_taken(tmp_path: Path, monkeypatch: pyt
     monkeypatch.chdir(tmp_path)
     Path("garments").write_bytes(b"a list of garments")
     assert with_initial_weights(Config.load("small"), ["Dress"]).weights == "imagenet-efficientnet-lite2"
+
+
+def test_an_installed_network_with_more_classes_is_found_by_one_of_them() -> None:
+    every = Model.load("garments", device="cpu").classes
+    assert installed_with_more_classes(["Coat", "dress"]) == "garments"
+    assert installed_with_more_classes(every[1:]) == "garments"
+    assert installed_with_more_classes(["Bolt", "Screw"]) is None
+    assert installed_with_more_classes(every) is None, "it knows no other class"

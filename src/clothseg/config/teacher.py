@@ -33,6 +33,10 @@ class UnlabelledSettings(TeacherSettings):
     ignore_threshold: Fraction = 0.15
     """Lowest score of a detection that is ignored: between the two thresholds it is neither object nor background."""
 
+    second_opinion: str = "auto"
+    """A trained network, as a run or a weights file, which must see the same object: what it takes for another class
+    is background. `auto`: `garments` if it knows one of the classes; `none`: no such network."""
+
     @model_validator(mode="after")
     def _scores_in_order(self) -> Self:
         if self.ignore_threshold > self.score_threshold:

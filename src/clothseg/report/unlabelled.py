@@ -34,6 +34,11 @@ class TeacherLabels:
     unread: list[str]
     gain: str
 
+    @property
+    def second_opinion(self) -> bool:
+        """Whether another network was asked about the labels, and changed something."""
+        return any(one.get("contradicted") or one.get("empty") for one in self.rounds)
+
 
 def teacher_labels(run: Path, history: Sequence[Mapping[str, str]]) -> TeacherLabels | None:
     """What a run's teacher said; None if the run has no photos without labels, or had not asked the teacher.

@@ -2,8 +2,8 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from clothseg.config import UnlabelledSettings
 from clothseg.dataset import CocoLikeDataset
 from clothseg.errors import RunError
 from clothseg.instances import CocoAnnotation, Instances, Rle, best_of_classes, mask_area, tight_box
+from clothseg.training.second_opinion import Opinion, Verdict
 from clothseg.training.teacher import write_labels
 
 SAME_OBJECT = 0.7
@@ -27,12 +28,29 @@ class Candidate:
         score: in 0..1.
         mask_score: the mean, over the pixels of the mask, of the probability that they belong to it.
         mask: of the photo's size.
+        doubted: whether a second opinion does not see this object. Then it is ignored, whatever its score.
     """
 
     class_id: int
     score: float
     mask_score: float
     mask: Rle
+    doubted: bool = False
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What is known of a photo without labels.
+
+    Attributes:
+        candidates: the detections that a second opinion does not contradict.
+        contradicted: how many others there are.
+        empty: whether a second opinion sees nothing of the classes there, and no candidate is left.
+    """
+
+    candidates: list[Candidate] = field(default_factory=list)
+    contradicted: int = 0
+    empty: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,17 +62,21 @@ class PseudoLabels:
         annotations: for each photo, COCO annotations: objects with `iscrowd` 0, of which those without a mask have an
             empty segmentation, and ignored regions with `iscrowd` 1.
         class_thresholds: by class name, the lowest score of a detection that became an object.
+        empty: positions of the photos that are known to show none of the classes.
+        contradicted: detections of the teacher that a second opinion takes for other classes.
         rounds: `summary` of each time that the teacher was asked, this one included.
     """
 
     epoch: int = 0
     annotations: list[list[CocoAnnotation]] = field(default_factory=list)
     class_thresholds: dict[str, float] = field(default_factory=dict)
+    empty: list[int] = field(default_factory=list)
+    contradicted: int = 0
     rounds: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def used(self) -> list[int]:
-        """The positions of the photos with an object; the others teach nothing."""
+        """The positions of the photos with an object."""
         return [n for n, rows in enumerate(self.annotations) if any(not row.get("iscrowd") for row in rows)]
 
     def counts(self) -> dict[str, int]:
@@ -69,7 +91,9 @@ class PseudoLabels:
         return {
             "epoch": self.epoch,
             "photos": len(self.used),
+            "empty": len(self.empty),
             **self.counts(),
+            "contradicted": self.contradicted,
             "class_thresholds": self.class_thresholds,
         }
 
@@ -109,6 +133,20 @@ def find_candidates(found: Instances, settings: UnlabelledSettings) -> list[Cand
     return [Candidate(*value) for value, stays in zip(values, staying, strict=True) if stays and mask_area(value[3])]
 
 
+def judged(
+    candidates: Sequence[Candidate], opinion: Opinion, known: Set[int], settings: UnlabelledSettings
+) -> Findings:
+    """The candidates of a photo after a second opinion, which has no say on classes that are not `known` to it."""
+    left, contradicted = [], 0
+    for one in candidates:
+        verdict = opinion.verdict(one.class_id, one.mask, settings) if one.class_id in known else Verdict.AGREES
+        if verdict is Verdict.CONTRADICTS:
+            contradicted += 1
+        else:
+            left.append(replace(one, doubted=verdict is Verdict.DOUBTS))
+    return Findings(left, contradicted, empty=not left and not opinion.sees(known, settings))
+
+
 def _mask_score(one: Instances) -> float:
     """The mean probability of the pixels of one object's mask."""
     soft = one.masks.soft()
@@ -134,7 +172,7 @@ def class_thresholds(
         settings: with the least score.
     """
     scores: dict[int, list[float]] = defaultdict(list)
-    for candidate in (one for of_photo in found for one in of_photo):
+    for candidate in (one for of_photo in found for one in of_photo if not one.doubted):
         scores[candidate.class_id].append(candidate.score)
     thresholds = {}
     for class_id, on_photo in expected.items():
@@ -160,7 +198,7 @@ def to_annotations(
     """The candidates of one photo as COCO annotations, with the class ids of `dataset`."""
     rows: list[CocoAnnotation] = []
     for number, one in enumerate(found, start=1):
-        is_object = one.score >= thresholds[one.class_id]
+        is_object = not one.doubted and one.score >= thresholds[one.class_id]
         has_mask = not is_object or one.mask_score >= settings.mask_score_threshold
         rows.append(
             {

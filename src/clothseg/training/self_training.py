@@ -13,17 +13,22 @@ from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset, Sampler
 from clothseg.dataset.unlabelled import relabel
 from clothseg.errors import ConfigError
+from clothseg.instances import Instances
+from clothseg.photos import RgbImage
 from clothseg.runs import RunFolder
 from clothseg.training.ema import EmaWeights
 from clothseg.training.examples import Examples
 from clothseg.training.pseudo_labels import (
+    Findings,
     PseudoLabels,
     class_thresholds,
     expected_objects,
     find_candidates,
+    judged,
     to_annotations,
 )
 from clothseg.training.run_log import RunLog
+from clothseg.training.second_opinion import SecondOpinion
 from clothseg.training.teacher import ask_teacher
 
 
@@ -32,6 +37,7 @@ class SelfTraining:
 
     Attributes:
         labels: what the teacher said last.
+        second_opinion: a network that is asked about the teacher's labels; None if there is none.
 
     Args:
         dataset: the labelled photos, and after them those without labels.
@@ -41,7 +47,8 @@ class SelfTraining:
         repeats: of the labelled photos; None: each occurs once in an epoch.
 
     Raises:
-        ConfigError: the training has no EMA of the weights.
+        ConfigError: the training has no EMA of the weights, or the second opinion knows none of the classes.
+        RunError, WeightsError: the network of the second opinion cannot be read.
     """
 
     def __init__(
@@ -60,6 +67,7 @@ class SelfTraining:
         self.dataset, self.config, self.sampler, self.examples = dataset, config, sampler, examples
         self.repeats = list(repeats) if repeats is not None else [1.0] * dataset.labelled
         self.labels = PseudoLabels()
+        self.second_opinion = SecondOpinion.of(config, dataset.classes, examples.network.device)
 
     def after_epoch(self, epoch: int, teacher: EmaWeights | None, run: RunFolder, log: RunLog) -> dict[str, Any]:
         """Asks the teacher after an epoch if that is due, and uses, writes and logs what it says.
@@ -87,19 +95,27 @@ class SelfTraining:
             PhotoError: too many photos cannot be read any more.
         """
         settings, first = self.config.unlabelled, self.dataset.labelled
-        answers = ask_teacher(
-            teacher, self.examples, self.dataset, range(first, len(self.dataset)),
-            lambda _, __, detections: find_candidates(detections, settings),
-        )  # fmt: skip
-        found = [candidates or [] for candidates in answers]
+        answers = ask_teacher(teacher, self.examples, self.dataset, range(first, len(self.dataset)), self._judge)
+        findings = [of_photo or Findings() for of_photo in answers]
+        found = [of_photo.candidates for of_photo in findings]
         thresholds = class_thresholds(found, expected_objects(self.dataset), settings)
         annotations = [
             to_annotations(of_photo, entry.id, thresholds, settings, self.dataset)
             for of_photo, entry in zip(found, self.dataset.images[first:], strict=True)
         ]
         scores = {self.dataset.classes[number - 1]: round(least, 4) for number, least in thresholds.items()}
-        labels = PseudoLabels(epoch, annotations, scores)
+        empty = [number for number, of_photo in enumerate(findings) if of_photo.empty]
+        contradicted = sum(of_photo.contradicted for of_photo in findings)
+        labels = PseudoLabels(epoch, annotations, scores, empty, contradicted)
         return replace(labels, rounds=[*self.labels.rounds, labels.summary()])
+
+    def _judge(self, position: int, photo: RgbImage, detections: Instances) -> Findings:
+        """What the teacher finds on a photo, after the second opinion."""
+        settings, second = self.config.unlabelled, self.second_opinion
+        candidates = find_candidates(detections, settings)
+        if second is None:
+            return Findings(candidates)
+        return judged(candidates, second.look(position, photo), second.known, settings)
 
     def use(self, labels: PseudoLabels) -> None:
         """Learns from these labels from the next batch on."""
@@ -118,18 +134,32 @@ class SelfTraining:
             self.use(PseudoLabels.from_state(state, self.dataset.unlabelled))
 
     def _teacher_repeats(self) -> list[float]:
-        """How often each photo without labels occurs in an epoch: at most once, and not if it has no object."""
-        share, used = self.config.unlabelled.share, set(self.labels.used)
-        each = min(1.0, share / (1 - share) * sum(self.repeats) / len(used)) if used else 0.0
-        return [each if number in used else 0.0 for number in range(self.dataset.unlabelled)]
+        """How often each photo without labels occurs in an epoch: at most once.
+
+        Photos that show none of the classes have `train.empty_share` of the places in the batches, but at most half of
+        those of photos without labels. Other photos without an object teach nothing.
+        """
+        share, used, empty = self.config.unlabelled.share, set(self.labels.used), set(self.labels.empty)
+        every = sum(self.repeats) / (1 - share)
+        without = min(self.config.train.empty_share, share / 2) * every if empty else 0.0
+        with_object = min(1.0, (share * every - without) / len(used)) if used else 0.0
+        with_none = min(1.0, without / len(empty)) if empty else 0.0
+        photos = range(self.dataset.unlabelled)
+        return [with_object if n in used else with_none if n in empty else 0.0 for n in photos]
 
     def describe(self) -> str:
         """What the teacher said last, for people."""
         labels, counts = self.labels, self.labels.counts()
         thresholds = ", ".join(f"{name} from {score:.2f}" for name, score in labels.class_thresholds.items())
         boxes = f", {counts['boxes']} with only a box" if counts["boxes"] else ""
+        second = ""
+        if self.second_opinion is not None:
+            second = (
+                f"; {self.second_opinion.name} takes {labels.contradicted} more for other classes, and "
+                f"{len(labels.empty)} photos show none of these classes"
+            )
         return (
             f"epoch {labels.epoch}: the teacher labelled {self.dataset.unlabelled} photos: {counts['masks']} objects "
             f"with masks{boxes} on {len(labels.used)} of them, {counts['ignored']} uncertain regions that are "
-            f"ignored; confident: {thresholds}"
+            f"ignored; confident: {thresholds}{second}"
         )

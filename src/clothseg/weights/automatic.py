@@ -34,6 +34,19 @@ def with_initial_weights(config: Config, classes: Sequence[str]) -> Config:
     return config.model_copy(update={"weights": fitting[0]})
 
 
+def installed_with_more_classes(classes: Sequence[str]) -> str | None:
+    """An installed network that knows one of `classes` by name, and another class besides; None if there is none.
+
+    Raises:
+        WeightsError: an installed network is damaged.
+    """
+    for name in INSTALLED:
+        known = read_metadata(weights_file(Path(name)))
+        if known and 1 < len(shared_classes(known[1], classes)) <= len(known[1]):  # background is always shared
+            return name
+    return None
+
+
 def _fits(name: str, config: Config, classes: Sequence[str]) -> bool:
     known = read_metadata(weights_file(Path(name)))
     if known is None:  # a file of another program has this name
