@@ -10,7 +10,7 @@ from decode_gallery import read_gallery
 from PIL import Image
 
 from clothseg.errors import ClothsegError, InterruptedRun
-from clothseg.garments import write_cutouts
+from clothseg.garments import CutoutSettings, write_cutouts
 from clothseg.instances import Instances
 
 from .conftest import NAMES, photo_with, rectangles
@@ -57,8 +57,11 @@ def test_a_stop_lists_what_is_done_and_the_same_call_continues(photos: list[Path
     rows = json.loads((out / "cutouts.json").read_text())["cutouts"]
     assert [row["file_name"] for row in rows] == sorted(path.name for path in out.glob("0*.png"))
     assert len(rows) == 4
-    with pytest.raises(ClothsegError, match="other inputs or settings"):
+    with pytest.raises(ClothsegError, match=r"other inputs or settings \(full_frame was false, is true now\)"):
         write_cutouts(finder(), NAMES, photos, out, full_frame=True)
+    changed = r"\(class was Suit, Dress, is Dress now; edges was regions, is grabcut now; input 1 was .*b.png now\)"
+    with pytest.raises(ClothsegError, match=changed):
+        write_cutouts(finder(), NAMES, photos[1:], out, classes=["Dress"], settings=CutoutSettings("grabcut"))
     assert write_cutouts(finder(2, crash), NAMES, photos, out) == want
     assert files_in(out) == files_in(tmp_path / "whole")
 

@@ -10,11 +10,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from clothseg.catalogue.changes import changed_settings
 from clothseg.catalogue.receipts import Receipt, finished_shards, read_receipt
 from clothseg.catalogue.shards import shard_name
 from clothseg.catalogue.store import Store
 from clothseg.catalogue.tables import DETECTIONS, ERRORS, GARMENTS, PHOTOS, TableFormat, decode_table, schema_of
+from clothseg.changed_work import changed_settings
 from clothseg.errors import ClothsegError, DataError
 from clothseg.files import atomic_folder
 from clothseg.suggestions import near_path

@@ -18,7 +18,7 @@ from clothseg.garments.cutout import DEFAULTS, Cutout, CutoutSettings, cut_out
 from clothseg.garments.cutout_gallery import cutout_thumbnail, write_cutout_gallery
 from clothseg.garments.cutout_reading import TEXT_KEY, parse_object
 from clothseg.instances import ArrayInstances, class_number
-from clothseg.journal import Journal, Record, folder_lock, work_key
+from clothseg.journal import Journal, Record, folder_lock
 from clothseg.photos import RgbImage, read_photo, try_read_photo
 from clothseg.progress import ProgressBar, no_progress
 from clothseg.stop import StopRequest
@@ -87,8 +87,8 @@ def write_cutouts(
     """
     photos, out = [Path(path) for path in paths], Path(out)
     wanted = {class_number(name, names, option="--class", ignore_case=True) for name in classes or names}
-    key = {"of": work, "inputs": photos, "classes": sorted(wanted), "full": full_frame, "settings": asdict(settings)}
-    journal = Journal(out, work_key(key | {"gallery": gallery}))
+    options = {"class": [names[label - 1] for label in sorted(wanted)], "full_frame": full_frame, **asdict(settings)}
+    journal = Journal.of(out, work, photos, options | {"gallery": gallery})
     require_outside_inputs(out, photos)
     if gallery:
         require_own_page(out)

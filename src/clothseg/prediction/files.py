@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from clothseg.errors import InterruptedRun, PhotoError, RunError, is_out_of_memory
 from clothseg.files import require_outside_inputs
 from clothseg.gallery import require_own_page
-from clothseg.journal import Journal, Record, folder_lock, work_key
+from clothseg.journal import Journal, Record, folder_lock
 from clothseg.photos import RgbImage, try_read_photo
 from clothseg.prediction.gallery import write_prediction_gallery
 from clothseg.prediction.options import Find, OutputFormat, PredictOptions
@@ -83,9 +83,7 @@ def predict_files(
     inputs, out = [Path(path) for path in paths], Path(out)
     if any(is_video(path) for path in inputs):
         check_library()
-    shown, forms = options.shown, sorted(options.formats)
-    journal = Journal(out, work_key({"of": work, "classes": names, "inputs": inputs, "formats": forms, "shown": shown,
-                                     "stride": options.frame_stride, "gallery": options.gallery}))  # fmt: skip
+    journal = Journal.of(out, work, inputs, _named_options(options, names))
     continues = False
     is_first = distributed is None or distributed.is_first
     barrier = distributed.barrier if distributed is not None else lambda: None
@@ -116,6 +114,23 @@ def predict_files(
             return None
         formats = options.formats if not all(is_video(path) for path in inputs) else options.formats - TABLES
         return _finish(journal, names, len(inputs), formats, options)
+
+
+def _named_options(options: PredictOptions, names: Mapping[int, str]) -> dict[str, object]:
+    """What the files in the folder depend on, besides the network and the inputs."""
+    shown = options.shown
+    return {
+        "class": list(names.values()),
+        "format": sorted(options.formats),
+        "frame_stride": options.frame_stride,
+        "gallery": options.gallery,
+        "lowest score in pictures": shown.score_threshold,
+        **{
+            f"lowest score of {names.get(label, str(label))} in pictures": score
+            for label, score in shown.thresholds.items()
+        },
+        "class_agnostic_nms_iou in pictures": shown.class_agnostic_nms_iou,
+    }
 
 
 def _finish(
