@@ -102,5 +102,24 @@ def test_after_an_error_the_same_call_continues_or_overwrites(photos: list[Path]
     assert sorted(files_in(out)) == ["0001-d-1-Dress.png", "0001-d-2-Suit.png", "cutouts.json"]
 
 
+def test_nothing_is_written_if_memory_runs_out_for_all(photos: list[Path], tmp_path: Path) -> None:
+    def too_large(photo: object) -> Instances:
+        raise MemoryError
+
+    for gallery in (True, False):
+        done = write_cutouts(too_large, NAMES, photos[:2], tmp_path / "out", gallery=gallery)
+        assert (done.photos, done.garments, len(done.failed)) == (0, 0, 2)
+        assert not (tmp_path / "out").exists()
+    once = iter([rectangles((120, 100), (BOX, 2, 0.9))])
+
+    def second_is_too_large(photo: object) -> Instances:
+        if found := next(once, None):
+            return found
+        raise MemoryError
+
+    done = write_cutouts(second_is_too_large, NAMES, [photos[0], photos[2]], tmp_path / "out")
+    assert (done.photos, done.garments, len(done.failed)) == (1, 1, 1)
+
+
 def test_a_photo_given_twice_is_done_twice(photos: list[Path], tmp_path: Path) -> None:
     assert write_cutouts(finder(), NAMES, [photos[0], photos[0]], tmp_path / "out").photos == 2

@@ -161,6 +161,17 @@ def test_the_input_that_has_changed_is_named(photos: list[Path], tmp_path: Path)
         assert refused(photos) == "", "of an earlier version, or damaged"
 
 
+def test_nothing_is_written_if_memory_runs_out_for_all(photos: list[Path], tmp_path: Path) -> None:
+    def too_large(photos: Sequence[Picture]) -> list[Instances]:
+        raise MemoryError
+
+    for options in (EVERYTHING, PredictOptions(gallery=True)):
+        done = predict_files(too_large, NAMES, photos[:2], tmp_path / "out", options)
+        assert done is not None
+        assert (done.photos, len(done.failed)) == (0, 2)
+        assert not (tmp_path / "out").exists()
+
+
 def test_two_calls_do_not_write_to_one_folder(photos: list[Path], tmp_path: Path) -> None:
     with folder_lock(tmp_path / "out"), pytest.raises(ClothsegError, match="another command is writing"):
         predict_files(find, NAMES, photos, tmp_path / "out")

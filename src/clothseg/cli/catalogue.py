@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
 from rich.markup import escape
 
 from clothseg.catalogue.names import is_url
 from clothseg.cli.exported import load_exported
 from clothseg.cli.inputs import least_scores, selection_settings
 from clothseg.cli.shard_options import EngineName, ShardOptions
-from clothseg.cli.terminal import ERRORS, progress_bar
+from clothseg.cli.terminal import ERRORS, end_failed, progress_bar
 from clothseg.counting import counted
 from clothseg.devices import check_device_name
 from clothseg.exported import is_onnx
@@ -97,7 +96,7 @@ def do_catalogue(
     batch: int = 1,
     wanted: Sequence[str] = (),
 ) -> None:
-    """Does a catalogue, prints what was done, and ends with exit code 1 if photos failed.
+    """Does a catalogue, prints what was done, and ends with exit code 1 if photos failed, 2 if all did.
 
     Args:
         network: its options.
@@ -165,7 +164,7 @@ def _report(done: "CatalogueSummary", task: "Task", out: str, options: "Catalogu
         )
         for reason in itertools.islice(failures(out, options), _SHOWN):
             ERRORS.print(escape(f"  {reason}"))
-        raise typer.Exit(1)
+        end_failed(done=done.failed < done.photos)
 
 
 def _engine(options: ShardOptions, network: NetworkOptions) -> "Engine":

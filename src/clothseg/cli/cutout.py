@@ -123,8 +123,8 @@ def cutout(
 ) -> None:
     """Cut garments out of photos: one PNG for each, with a soft, transparent edge, in the photo's resolution.
 
-    Photos that cannot be read are listed, and the others are processed; the exit code is then 1. After Ctrl-C or a
-    kill, the same command continues where it was.
+    Photos that cannot be read are listed, and the others are processed; the exit code is then 1, or 2 if none can be
+    read. After Ctrl-C or a kill, the same command continues where it was.
 
     Example: [b]clothseg cutout runs/first my-photos/ --out cut[/]
 

@@ -44,7 +44,7 @@ from clothseg.cli.shard_options import (
     refuse_in_shards,
     table_format,
 )
-from clothseg.cli.terminal import ERRORS, fail_for_unread, opening, progress_bar, walk
+from clothseg.cli.terminal import ERRORS, end_failed, fail_for_unread, opening, progress_bar, walk
 from clothseg.counting import counted
 from clothseg.dataset.prelabel_files import PHOTOS_URL, SHOWN_FROM, LabelFormat, write_prelabels
 from clothseg.devices import check_device_name, resolve_device
@@ -143,8 +143,8 @@ def predict(
 ) -> None:
     """Find garments on photos and videos: COCO results, drawn pictures, label maps or a table.
 
-    Files that cannot be read are listed, the rest is processed, and the exit code is 1. After Ctrl-C or a kill, the
-    same command continues where it was.
+    Files that cannot be read are listed, the rest is processed, and the exit code is 1, or 2 if none can
+    be read. After Ctrl-C or a kill, the same command continues where it was.
 
     Example: [b]clothseg predict runs/first my-photos/ --out found[/]
 
@@ -280,7 +280,7 @@ def _fail_for_files(messages: list[str], done: "Predicted") -> None:
     for message in messages:
         ERRORS.print(f"[bold red]not read, or only in part:[/] {escape(message)}")
     if messages:
-        raise typer.Exit(1 if done.photos or done.videos else 2)
+        end_failed(done=bool(done.photos or done.videos))
 
 
 def print_summary(done: "Predicted", options: PredictOptions, out: Path) -> None:

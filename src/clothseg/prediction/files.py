@@ -53,7 +53,7 @@ def predict_files(
     """Writes the results of photos and videos into a folder.
 
     `images.json` lists photos (their number among the inputs is their id), videos and classes; `predictions.json` are
-    COCO results. A file that cannot be read is skipped. If none can be read, nothing is written.
+    COCO results. A file that cannot be read, or for which memory runs out, is skipped. If all are, nothing is written.
 
     Ctrl-C or SIGTERM ends it after the current photo or frame, and what was found is written. The same call continues
     there; so it does after a kill, from the records beside the results.
@@ -159,6 +159,8 @@ def _finish(
             "command continues there (without --overwrite)"
         )
     journal.remove()
+    if not predicted.photos and not predicted.videos:
+        clear_outputs(journal.folder)
     return predicted
 
 
