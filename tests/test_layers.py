@@ -24,6 +24,7 @@ LAYERS = (
         "progress",
         "suggestions",
         "counting",
+        "changed_work",
         "optional",
         "writable",
     },

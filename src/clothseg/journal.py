@@ -9,7 +9,7 @@ import heapq
 import itertools
 import json
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +17,16 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from clothseg.changed_work import changed_input, changed_settings, named_settings
+from clothseg.counting import counted
 from clothseg.errors import ClothsegError
-from clothseg.files import remove_temporary, require_absent, resolved
+from clothseg.files import remove_temporary, require_absent
 from clothseg.writable import LOCK_NAME, require_writable
 
 Record = dict[str, Any]
 """`number` is the position among the inputs, from 1; `problem` is not empty if it could not be done."""
 _NAME = ".unfinished-"
+_KEY, _INPUT = "unfinished", "input"  # in the first line, the work; in each other one, the name of the input
 
 
 @dataclass(frozen=True)
@@ -33,10 +36,21 @@ class Journal:
     Attributes:
         folder: the output folder.
         key: a text that is the same for the same work: inputs and settings. Work with another key is not continued.
+        inputs: their names, in the order of their numbers.
+        settings: what the key is made of, as `named_settings` gives it, to say what has changed.
     """
 
     folder: Path
     key: str
+    inputs: Sequence[str]
+    settings: Mapping[str, str]
+
+    @classmethod
+    def of(cls, folder: Path, work: object, inputs: Sequence[Path], options: Mapping[str, object]) -> "Journal":
+        """The records of work on some inputs; the arguments are those of `named_settings`."""
+        names = [str(path) for path in inputs]
+        key = work_key({"of": work, "inputs": names, "options": options})
+        return cls(folder, key, names, named_settings(work, options))
 
     def begin(self, *, overwrite: bool = False) -> bool:
         """Checks that the work may begin or continue in the folder.
@@ -50,11 +64,12 @@ class Journal:
         if overwrite or not is_unfinished(self.folder):
             require_absent(self.folder, overwrite=overwrite)
             return False
-        if any(_header(path) != self._header for path in _files(self.folder)):
-            raise ClothsegError(
-                f"{self.folder} has unfinished results of other inputs or settings; repeat that command to finish "
-                "them, choose another place, or add --overwrite to replace them"
-            )
+        for path in _files(self.folder):
+            if (before := _header(path)).get(_KEY) != self._digest:
+                raise ClothsegError(
+                    f"{self.folder} has unfinished results of other inputs or settings{self._changed(before)}; repeat "
+                    "that command to finish them, choose another place, or add --overwrite to replace them"
+                )
         return True
 
     @contextmanager
@@ -64,13 +79,13 @@ class Journal:
         path = self.folder / f"{_NAME}{secrets.token_hex(4)}"
         begun = False
         with path.open("x", encoding="utf-8") as file:
-            file.write(self._header + "\n")
+            file.write(json.dumps({_KEY: self._digest, "settings": self.settings, "inputs": len(self.inputs)}) + "\n")
             file.flush()
 
             def add(record: Record) -> None:
                 nonlocal begun
                 begun = True
-                file.write(json.dumps(record) + "\n")
+                file.write(json.dumps(record | {_INPUT: self.inputs[record["number"] - 1]}) + "\n")
                 file.flush()
 
             try:
@@ -84,10 +99,8 @@ class Journal:
     @contextmanager
     def records(self) -> Iterator[Iterator[Record]]:
         """The records of all processes in the order of their numbers, one for each number; few are in memory."""
-        with ExitStack() as stack:
-            files = [stack.enter_context(path.open(encoding="utf-8")) for path in _files(self.folder)]
-            merged = heapq.merge(*map(_parsed, files), key=_number)
-            yield (_best(list(same)) for _, same in itertools.groupby(merged, _number))
+        with _all_records(self.folder) as records:
+            yield ({name: value for name, value in record.items() if name != _INPUT} for record in records)
 
     def done(self) -> set[int]:
         """The numbers of the inputs that were finished without a problem."""
@@ -100,8 +113,21 @@ class Journal:
             path.unlink()
 
     @property
-    def _header(self) -> str:
-        return json.dumps({"unfinished": hashlib.sha256(self.key.encode("utf-8", "surrogatepass")).hexdigest()})
+    def _digest(self) -> str:
+        return hashlib.sha256(self.key.encode("utf-8", "surrogatepass")).hexdigest()
+
+    def _changed(self, before: Mapping[str, Any]) -> str:
+        """What is different now from the work whose first line is `before`; the empty string if that is not known."""
+        settings, count = before.get("settings"), before.get("inputs")
+        if not isinstance(settings, dict) or not isinstance(count, int):
+            return ""  # of an earlier version
+        now = dict(enumerate(self.inputs, start=1))
+        with _all_records(self.folder) as records:
+            other = changed_input({record["number"]: record.get(_INPUT, "") for record in records}, now, "input")
+        if not other and count != len(now):
+            other = f"there were {counted(count, 'input')}, and there are {len(now):,} now"
+        changed = changed_settings(settings, self.settings, also=other)
+        return changed or " (an input that was not done yet is another one now)"
 
 
 def require_absent_or_unfinished(folder: Path, *, overwrite: bool = False) -> None:
@@ -120,12 +146,6 @@ def is_unfinished(folder: Path) -> bool:
 def work_key(facts: Mapping[str, object]) -> str:
     """The key of a journal from facts about the work; paths and other values are taken as text."""
     return json.dumps(facts, sort_keys=True, default=str)
-
-
-def file_facts(path: Path) -> tuple[str, int, int]:
-    """Path, bytes and time of a file, which change when its content does."""
-    stored = path.stat()
-    return str(resolved(path)), stored.st_size, stored.st_mtime_ns
 
 
 @contextmanager
@@ -171,9 +191,23 @@ def _files(folder: Path) -> list[Path]:
     return sorted(folder.glob(f"{_NAME}*")) if folder.is_dir() else []
 
 
-def _header(path: Path) -> str:
+def _header(path: Path) -> Record:
+    """The first line of a file of records; empty if it is broken."""
     with path.open(encoding="utf-8", errors="replace") as file:
-        return file.readline().rstrip("\n")
+        try:
+            header = json.loads(file.readline())
+        except ValueError:
+            return {}
+    return header if isinstance(header, dict) else {}
+
+
+@contextmanager
+def _all_records(folder: Path) -> Iterator[Iterator[Record]]:
+    """The records in a folder, as `Journal.records` gives them, with the name of each input."""
+    with ExitStack() as stack:
+        files = [stack.enter_context(path.open(encoding="utf-8")) for path in _files(folder)]
+        merged = heapq.merge(*map(_parsed, files), key=_number)
+        yield (_best(list(same)) for _, same in itertools.groupby(merged, _number))
 
 
 def _parsed(lines: Iterator[str]) -> Iterator[Record]:

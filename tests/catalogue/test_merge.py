@@ -65,8 +65,15 @@ def test_doubled_shards_are_refused_by_name(jobs: list[str], tmp_path: Path) -> 
     shutil.copytree(jobs[1], tmp_path / "copy")
     with pytest.raises(ClothsegError, match=r"shard-000002 is there twice: in .*job2 and in .*copy"):
         merge_catalogue([*jobs, str(tmp_path / "copy")], tmp_path / "merged")
-    with pytest.raises(ClothsegError, match=r"shard-000001 is there twice"):
-        merge_catalogue([*jobs, jobs[0]], tmp_path / "merged")
+
+
+def test_a_folder_given_twice_is_refused(jobs: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the name that it has on the command line, also if it has two."""
+    monkeypatch.chdir(tmp_path)
+    for again in (jobs[0], f"{jobs[0]}/", "job1", "./job2/../job1"):
+        with pytest.raises(ClothsegError, match=r"job1: this folder is given more than once; give each folder once$"):
+            merge_catalogue([*jobs, again], tmp_path / "merged")
+    assert not (tmp_path / "merged").exists()
 
 
 def test_shards_of_something_else_are_refused(jobs: list[str], photos: Path, tmp_path: Path, run: Run) -> None:

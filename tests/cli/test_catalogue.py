@@ -102,7 +102,7 @@ def test_the_first_reasons_are_shown_and_a_job_without_shards_says_so(
         assert lines[2] == f"  photo 2: {photos}/0b.jpg: the file is empty (0 bytes); fetch or copy it again"
         assert lines[3] == f"  photo 4: {photos}/1b.jpg: not a picture in a known format"
     jobs = (*words, "--format", "parquet", "--out", tmp_path / "jobs")
-    assert run_command(*jobs, "--shard", "2/2") == 1
+    assert run_command(*jobs, "--shard", "2/2") == 2, "all photos of this job failed"
     assert "  photo 6: " in capsys.readouterr().err
     assert run_command(*jobs, "--shard", "1/2") == 1
     assert "  photo 2: " in capsys.readouterr().err, "of this job"
@@ -111,6 +111,23 @@ def test_the_first_reasons_are_shown_and_a_job_without_shards_says_so(
     assert not (tmp_path / "none").exists()
     assert run_command(*jobs, "--shard", "1/2") == 1
     assert "complete before: 1 of 1 shard" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["predict", "cutout"])
+def test_a_catalogue_whose_photos_all_fail_ends_as_without_shards(
+    command: str, run: Path, photos: Path, tmp_path: Path, run_command: RunCommand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With exit code 2; the tables of errors, which other jobs need for a merge, are written."""
+    names = [photos / "1b.jpg", photos / "2b.jpg"]
+    names[1].touch()
+    words = (command, run, "--device", "cpu")
+    assert run_command(*words, *names, "--out", tmp_path / "plain") == 2
+    table = ("--format", "jsonl", "--shard-size", 1, "--out", tmp_path / "shards")
+    for again in (False, True):
+        assert run_command(*words, *names, *table) == 2, again
+    assert len(list((tmp_path / "shards/errors").iterdir())) == 2
+    assert run_command(*words, names[0], photos / "0.png", *table, "--overwrite") == 1
+    assert "not read: 1 photo" in capsys.readouterr().err
 
 
 def test_merge_has_a_place_without_out(

@@ -151,3 +151,15 @@ def test_a_dataset_stands_for_the_photos_that_it_lists(tmp_path: Path) -> None:
         found(data, split="test")
     with pytest.raises(PhotoError, match="no photos in this folder"):
         find_photos([data])
+
+
+def test_a_split_of_what_is_no_dataset_is_refused(tmp_path: Path) -> None:
+    """It would be ignored, and all photos taken."""
+    Image.new("RGB", (4, 3)).save(tmp_path / "a.jpg")
+    for place in (tmp_path, tmp_path / "a.jpg"):
+        with pytest.raises(DataError, match=r"--split val: .*: not a COCO dataset, so there are no splits"):
+            find_photos([place], datasets=True, split="val")
+    with pytest.raises(DataError, match="--split val: only of datasets, and not with --recursive"):
+        find_photos([tmp_path], datasets=True, split="val", recursive=True)
+    with pytest.raises(PhotoError, match="absent"):
+        find_photos([tmp_path / "absent"], datasets=True, split="val")

@@ -247,9 +247,13 @@ def test_selected_at_random_is_said_only_of_some(tmp_path: Path) -> None:
     data = CocoLikeDataset().load_data(write(tmp_path / "data"), "train").prepare()
     some = show_dataset(data, tmp_path / "some", count=2, per_class=1).sheets
     assert [sheet.note.split(".")[0] for sheet in some] == [
-        "2 of 3 photos, selected at random",
+        "2 of 3 photos with objects, selected at random",
         "1 instance",  # Suit has the lower id
         "1 of 2 instances, selected at random",
     ]
     every = show_dataset(data, tmp_path / "every").sheets
-    assert [sheet.note.split(".")[0] for sheet in every] == ["All 3 photos", "1 instance", "All 2 instances"]
+    assert [sheet.note.split(".")[0] for sheet in every] == [
+        "All 3 photos with objects",
+        "1 instance",
+        "All 2 instances",
+    ]

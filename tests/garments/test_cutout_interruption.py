@@ -10,7 +10,7 @@ from decode_gallery import read_gallery
 from PIL import Image
 
 from clothseg.errors import ClothsegError, InterruptedRun
-from clothseg.garments import write_cutouts
+from clothseg.garments import CutoutSettings, write_cutouts
 from clothseg.instances import Instances
 
 from .conftest import NAMES, photo_with, rectangles
@@ -57,8 +57,11 @@ def test_a_stop_lists_what_is_done_and_the_same_call_continues(photos: list[Path
     rows = json.loads((out / "cutouts.json").read_text())["cutouts"]
     assert [row["file_name"] for row in rows] == sorted(path.name for path in out.glob("0*.png"))
     assert len(rows) == 4
-    with pytest.raises(ClothsegError, match="other inputs or settings"):
+    with pytest.raises(ClothsegError, match=r"other inputs or settings \(full_frame was false, is true now\)"):
         write_cutouts(finder(), NAMES, photos, out, full_frame=True)
+    changed = r"\(class was Suit, Dress, is Dress now; edges was regions, is grabcut now; input 1 was .*b.png now\)"
+    with pytest.raises(ClothsegError, match=changed):
+        write_cutouts(finder(), NAMES, photos[1:], out, classes=["Dress"], settings=CutoutSettings("grabcut"))
     assert write_cutouts(finder(2, crash), NAMES, photos, out) == want
     assert files_in(out) == files_in(tmp_path / "whole")
 
@@ -97,6 +100,25 @@ def test_after_an_error_the_same_call_continues_or_overwrites(photos: list[Path]
     done = write_cutouts(finder(), NAMES, photos[3:], out, overwrite=True)
     assert done.photos == 1
     assert sorted(files_in(out)) == ["0001-d-1-Dress.png", "0001-d-2-Suit.png", "cutouts.json"]
+
+
+def test_nothing_is_written_if_memory_runs_out_for_all(photos: list[Path], tmp_path: Path) -> None:
+    def too_large(photo: object) -> Instances:
+        raise MemoryError
+
+    for gallery in (True, False):
+        done = write_cutouts(too_large, NAMES, photos[:2], tmp_path / "out", gallery=gallery)
+        assert (done.photos, done.garments, len(done.failed)) == (0, 0, 2)
+        assert not (tmp_path / "out").exists()
+    once = iter([rectangles((120, 100), (BOX, 2, 0.9))])
+
+    def second_is_too_large(photo: object) -> Instances:
+        if found := next(once, None):
+            return found
+        raise MemoryError
+
+    done = write_cutouts(second_is_too_large, NAMES, [photos[0], photos[2]], tmp_path / "out")
+    assert (done.photos, done.garments, len(done.failed)) == (1, 1, 1)
 
 
 def test_a_photo_given_twice_is_done_twice(photos: list[Path], tmp_path: Path) -> None:

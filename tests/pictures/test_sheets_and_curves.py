@@ -130,7 +130,7 @@ def test_epochs_are_whole_numbers_and_metrics_percent(epochs: int, monkeypatch: 
         drawn.append(figure)
         return b""
 
-    monkeypatch.setattr(curves, "_save", keep)
+    monkeypatch.setattr(curves, "save_figure", keep)
     rows = history(epochs)
     rows[-1] |= {"mask_AP": 0.3, "report_mAP": 0.6}
     compare_curves({"one": rows})

@@ -5,11 +5,12 @@ import os
 import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from clothseg.errors import ClothsegError, InterruptedRun
-from clothseg.instances import Instances
+from clothseg.instances import Instances, Selection
 from clothseg.journal import folder_lock, is_unfinished
 from clothseg.prediction import OutputFormat, PredictOptions, predict_files
 from clothseg.writable import LOCK_NAME
@@ -105,6 +106,70 @@ def test_other_work_is_not_continued(photos: list[Path], tmp_path: Path) -> None
     assert done.photos == 4
     assert not is_unfinished(out)
     assert not (out / "0006-photo4.png").exists(), "an old file"
+
+
+CHANGES: dict[str, tuple[dict[str, Any], PredictOptions, str]] = {
+    "score": ({"score_threshold": 0.5}, PredictOptions(), "(score_threshold was 0.3, is 0.5 now)"),
+    "weights": ({"weights": "cd" * 32}, PredictOptions(), "(SHA-256 of the weights was abababababab, is cdcdcdcdcdcd"),
+    "format": ({}, PredictOptions(frozenset({OutputFormat.CSV})), "(format was coco, pictures, is csv now)"),
+    "pictures": (
+        {},
+        PredictOptions(shown=Selection(0.5, {1: 0.25})),
+        "(lowest score of Suit in pictures was not set, is 0.25 now)",
+    ),
+    "both": (
+        {"version": "2"},
+        PredictOptions(frame_stride=3),
+        "(frame_stride was 1, is 3 now; version of clothseg was",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CHANGES)
+def test_the_setting_that_has_changed_is_named(case: str, photos: list[Path], tmp_path: Path) -> None:
+    """As a catalogue names it."""
+    facts, options, message = CHANGES[case]
+    before = {"version": "1", "weights": "ab" * 32, "score_threshold": 0.3}
+    out = tmp_path / "out"
+    with pytest.raises(RuntimeError):
+        predict_files(Counting(3, crash), NAMES, photos, out, work=before)
+    with pytest.raises(ClothsegError, match=r"inputs or settings \(.*--overwrite to replace them") as caught:
+        predict_files(find, NAMES, photos, out, options, work=before | facts)
+    assert message in str(caught.value)
+
+
+def test_the_input_that_has_changed_is_named(photos: list[Path], tmp_path: Path) -> None:
+    """The third of six cannot be read, and two are done before the crash."""
+    out = tmp_path / "out"
+    with pytest.raises(RuntimeError):
+        predict_files(Counting(3, crash), NAMES, photos, out)
+
+    def refused(now: Sequence[Path]) -> str:
+        with pytest.raises(ClothsegError, match="of other inputs or settings") as caught:
+            predict_files(find, NAMES, now, out)
+        return str(caught.value).partition("settings ")[2].partition("; repeat")[0]
+
+    a, b, *others = photos
+    assert refused([b, a, *others]) == f"(input 1 was {a}, is {b} now)"
+    assert refused([a]) == f"(input 2 was {b}, and there is no such input now)"
+    assert refused([*photos, a]) == "(there were 6 inputs, and there are 7 now)"
+    assert refused([*photos[:-1], a]) == "(an input that was not done yet is another one now)"
+    (records,) = out.glob(".unfinished-*")
+    _, *lines = records.read_text().splitlines()
+    for header in ('{"unfinished": "0"}', "broken", "[1]"):
+        records.write_text("\n".join([header, *lines]) + "\n")
+        assert refused(photos) == "", "of an earlier version, or damaged"
+
+
+def test_nothing_is_written_if_memory_runs_out_for_all(photos: list[Path], tmp_path: Path) -> None:
+    def too_large(photos: Sequence[Picture]) -> list[Instances]:
+        raise MemoryError
+
+    for options in (EVERYTHING, PredictOptions(gallery=True)):
+        done = predict_files(too_large, NAMES, photos[:2], tmp_path / "out", options)
+        assert done is not None
+        assert (done.photos, len(done.failed)) == (0, 2)
+        assert not (tmp_path / "out").exists()
 
 
 def test_two_calls_do_not_write_to_one_folder(photos: list[Path], tmp_path: Path) -> None:

@@ -10,11 +10,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from clothseg.catalogue.changes import changed_settings
+from clothseg.catalogue.names import is_url
 from clothseg.catalogue.receipts import Receipt, finished_shards, read_receipt
 from clothseg.catalogue.shards import shard_name
 from clothseg.catalogue.store import Store
 from clothseg.catalogue.tables import DETECTIONS, ERRORS, GARMENTS, PHOTOS, TableFormat, decode_table, schema_of
+from clothseg.changed_work import changed_settings
 from clothseg.errors import ClothsegError, DataError
 from clothseg.files import atomic_folder
 from clothseg.suggestions import near_path
@@ -63,7 +64,7 @@ def merge_catalogue(
         overwrite: whether `out` may be replaced.
 
     Raises:
-        DataError: a shard is missing, is there twice, is of other work or other photos, or has changed.
+        DataError: a shard is missing, or a folder is there twice, is of other work or other photos, or has changed.
         ClothsegError: `out` exists already; or cut-outs are to become COCO results.
     """
     found = find_shards([Store(folder) for folder in folders])
@@ -94,6 +95,10 @@ def find_shards(stores: Sequence[Store]) -> Shards:
         DataError: a shard is missing, is there twice, or does not belong to the others.
     """
     places: dict[int, Store] = {}
+    given = [_place(store) for store in stores]
+    for place, store in zip(given, stores, strict=True):
+        if given.count(place) > 1:
+            raise DataError(f"{store.root}: this folder is given more than once; give each folder once")
     for store in stores:
         numbers = finished_shards(store)
         if not numbers:
@@ -120,6 +125,11 @@ def find_shards(stores: Sequence[Store]) -> Shards:
         )
     _check_belonging(found)
     return found
+
+
+def _place(store: Store) -> str:
+    """The same text for the same folder."""
+    return store.root.rstrip("/") if is_url(store.root) else os.path.realpath(store.root)
 
 
 def _listed(numbers: Sequence[int]) -> str:

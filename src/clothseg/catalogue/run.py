@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from clothseg.catalogue.changes import changed_photos, changed_settings, named_settings
+from clothseg.catalogue.changes import changed_photos, task_settings
 from clothseg.catalogue.engines import Engine, Progress, in_this_process
 from clothseg.catalogue.receipts import FOLDER, Receipt, finished_shards, read_receipt, receipt_file
 from clothseg.catalogue.shard import ShardJob
@@ -12,6 +12,7 @@ from clothseg.catalogue.shards import DEFAULT_SIZE, Listed, Shard, Share, shard_
 from clothseg.catalogue.store import Store
 from clothseg.catalogue.tables import DETECTIONS, ERRORS, GARMENTS, PHOTOS, TableFormat
 from clothseg.catalogue.tasks import CUTOUTS, NetworkSource, Task
+from clothseg.changed_work import changed_settings
 from clothseg.counting import counted
 from clothseg.errors import ClothsegError, DataError, InterruptedRun
 from clothseg.journal import work_key
@@ -113,7 +114,7 @@ def run_catalogue(
     store = Store(out)
     facts = {"of": work, "task": task, "form": options.form, "size": options.shard_size}
     key = hashlib.sha256(work_key(facts).encode("utf-8", "surrogatepass")).hexdigest()
-    settings = named_settings(work, task, options.form, options.shard_size)
+    settings = task_settings(work, task, options.form, options.shard_size)
     _check_folder(store, options)
     if options.overwrite:
         _clear(store, options.share)

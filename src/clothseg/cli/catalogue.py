@@ -4,16 +4,15 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import typer
 from rich.markup import escape
 
 from clothseg.catalogue.names import is_url
 from clothseg.cli.exported import load_exported
 from clothseg.cli.inputs import least_scores, selection_settings
 from clothseg.cli.shard_options import EngineName, ShardOptions
-from clothseg.cli.terminal import ERRORS, progress_bar
+from clothseg.cli.terminal import ERRORS, end_failed, progress_bar
 from clothseg.counting import counted
 from clothseg.devices import check_device_name
 from clothseg.exported import is_onnx
@@ -53,27 +52,35 @@ class NetworkOptions:
         Raises:
             ClothsegError: there is no such network, class or device, or a setting is wrong.
         """
-        from clothseg.catalogue import ExportedSource, ModelSource  # noqa: PLC0415 - only catalogues need it
-
         check_device_name(self.device)
-        score, iou = self.score_threshold or 0.0, self.class_agnostic_nms_iou
-        source: ModelSource | ExportedSource
         if is_onnx(self.run):
             unfit = {"--config": bool(self.config), "--set": bool(self.overrides), "--class-names": bool(self.names)}
             unfit |= {"--compile": self.compiled}
             known: Sequence[str] | None = load_exported(
-                self.run, self.threshold, self.thresholds, iou, self.device, unfit
+                self.run, self.threshold, self.thresholds, self.class_agnostic_nms_iou, self.device, unfit
             ).classes
-            source = ExportedSource(self.run, least_scores(self.run, self.threshold, self.thresholds), iou, score)
         else:
-            settings = [*self.overrides, *selection_settings(self.run, self.threshold, self.thresholds, iou)]
-            known = check_model(self.run, self.config, settings, self.names)
-            source = ModelSource(
-                self.run, self.config, tuple(settings), self.names, self.device, score, self.compiled
-            )  # fmt: skip
+            known = check_model(self.run, self.config, self._settings(), self.names)
         for name in wanted if known else ():
             class_number(name, known or (), option="--class", ignore_case=True)
-        return source
+        return self._source()
+
+    def facts(self) -> dict[str, Any]:
+        """What the results depend on, by name; after the checks of `source`. It needs no PyTorch."""
+        return {**self._source().facts(), "score_threshold": self.score_threshold}
+
+    def _source(self) -> "ModelSource | ExportedSource":
+        from clothseg.catalogue import ExportedSource, ModelSource  # noqa: PLC0415 - it is not always needed
+
+        score, iou = self.score_threshold or 0.0, self.class_agnostic_nms_iou
+        if is_onnx(self.run):
+            return ExportedSource(self.run, least_scores(self.run, self.threshold, self.thresholds), iou, score)
+        settings = tuple(self._settings())
+        return ModelSource(self.run, self.config, settings, self.names, self.device, score, self.compiled)
+
+    def _settings(self) -> list[str]:
+        chosen = selection_settings(self.run, self.threshold, self.thresholds, self.class_agnostic_nms_iou)
+        return [*self.overrides, *chosen]
 
 
 def do_catalogue(
@@ -89,7 +96,7 @@ def do_catalogue(
     batch: int = 1,
     wanted: Sequence[str] = (),
 ) -> None:
-    """Does a catalogue, prints what was done, and ends with exit code 1 if photos failed.
+    """Does a catalogue, prints what was done, and ends with exit code 1 if photos failed, 2 if all did.
 
     Args:
         network: its options.
@@ -157,7 +164,7 @@ def _report(done: "CatalogueSummary", task: "Task", out: str, options: "Catalogu
         )
         for reason in itertools.islice(failures(out, options), _SHOWN):
             ERRORS.print(escape(f"  {reason}"))
-        raise typer.Exit(1)
+        end_failed(done=done.failed < done.photos)
 
 
 def _engine(options: ShardOptions, network: NetworkOptions) -> "Engine":

@@ -52,10 +52,9 @@ from clothseg.files import require_outside_inputs
 from clothseg.garments import CutoutSettings, Edges, load_foreground, write_cutouts, write_one_cutout
 from clothseg.garments.cutout_files import Predict
 from clothseg.instances import class_number
-from clothseg.journal import file_facts, require_absent_or_unfinished
+from clothseg.journal import require_absent_or_unfinished
 from clothseg.photos import SUFFIXES
 from clothseg.weights import check_model
-from clothseg.weights.check import weights_file
 
 
 def cutout(
@@ -124,8 +123,8 @@ def cutout(
 ) -> None:
     """Cut garments out of photos: one PNG for each, with a soft, transparent edge, in the photo's resolution.
 
-    Photos that cannot be read are listed, and the others are processed; the exit code is then 1. After Ctrl-C or a
-    kill, the same command continues where it was.
+    Photos that cannot be read are listed, and the others are processed; the exit code is then 1, or 2 if none can be
+    read. After Ctrl-C or a kill, the same command continues where it was.
 
     Example: [b]clothseg cutout runs/first my-photos/ --out cut[/]
 
@@ -136,10 +135,10 @@ def cutout(
     cut = CutoutSettings(edges, min_part, min_hole)
     sharding = ShardOptions(form, shard_size, shard, photo_column, retry_errors, engine, ray_address)
     sharding.check(inputs, place, devices=devices)
+    network = NetworkOptions(run, score_threshold, threshold, thresholds, class_agnostic_nms_iou, device, devices)
     if form is not None:
         from clothseg.catalogue import CutOut  # noqa: PLC0415 - only catalogues need it
 
-        network = NetworkOptions(run, score_threshold, threshold, thresholds, class_agnostic_nms_iou, device, devices)
         task = CutOut(tuple(classes or ()), full_frame, cut)
         say_simpler_colours(quiet=quiet)
         do_catalogue(network, task, inputs, place, sharding, recursive=recursive, overwrite=overwrite, quiet=quiet,
@@ -161,7 +160,7 @@ def cutout(
     if one_file:
         require_one_photo(paths, out)
     say_simpler_colours(quiet=quiet)
-    names, predict, work = _open(exported, run, settings, device, score_threshold, quiet=quiet)
+    names, predict = _open(exported, run, settings, device, score_threshold, quiet=quiet)
     with progress_bar(quiet=quiet) as bar:
         with waiting(bar, LOADING):
             load_foreground()
@@ -173,7 +172,7 @@ def cutout(
             return
         done = write_cutouts(
             predict, names, paths, out, classes=classes or (), full_frame=full_frame, settings=cut, overwrite=overwrite,
-            gallery=gallery, progress=partial(walk, bar), work=[file_facts(weights_file(run)), work, score_threshold],
+            gallery=gallery, progress=partial(walk, bar), work=network.facts(),
             notify=lambda message: None if quiet else ERRORS.print(escape(message)),
         )  # fmt: skip
     result = out / "index.html" if gallery and done.garments else out
@@ -186,15 +185,15 @@ def cutout(
 
 def _open(
     exported: ExportedModel | None, run: Path, settings: list[str], device: str, score_threshold: float, *, quiet: bool
-) -> tuple[Sequence[str], Predict, object]:
-    """The names of the classes, what finds them on a photo, and the settings that it depends on."""
+) -> tuple[Sequence[str], Predict]:
+    """The names of the classes, and what finds them on a photo."""
     if exported is not None:
-        return exported.classes, partial(exported.find, score_threshold=score_threshold), exported.selection()
+        return exported.classes, partial(exported.find, score_threshold=score_threshold)
     with opening(quiet=quiet):
         from clothseg.models import Model  # noqa: PLC0415 - PyTorch; wrong input is refused without it
 
         model = Model.load(run, overrides=settings, device=device)
-    return model.classes, partial(model.predict, score_threshold=score_threshold), model.config.to_yaml()
+    return model.classes, partial(model.predict, score_threshold=score_threshold)
 
 
 def require_one_photo(paths: Sequence[Path], out: Path) -> None:

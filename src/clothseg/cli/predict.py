@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -44,19 +44,18 @@ from clothseg.cli.shard_options import (
     refuse_in_shards,
     table_format,
 )
-from clothseg.cli.terminal import ERRORS, fail_for_unread, opening, progress_bar, walk
+from clothseg.cli.terminal import ERRORS, end_failed, fail_for_unread, opening, progress_bar, walk
 from clothseg.counting import counted
 from clothseg.dataset.prelabel_files import PHOTOS_URL, SHOWN_FROM, LabelFormat, write_prelabels
 from clothseg.devices import check_device_name, resolve_device
 from clothseg.exported import ExportedModel, is_onnx
 from clothseg.files import require_outside_inputs
 from clothseg.instances import Selection
-from clothseg.journal import file_facts, require_absent_or_unfinished
+from clothseg.journal import require_absent_or_unfinished
 from clothseg.photos import SUFFIXES
 from clothseg.prediction import MAPS, OutputFormat, PredictOptions, predict_files
 from clothseg.prediction.options import Find
 from clothseg.weights import check_model
-from clothseg.weights.check import weights_file
 
 if TYPE_CHECKING:
     from clothseg.distributed import DistributedContext
@@ -144,8 +143,8 @@ def predict(
 ) -> None:
     """Find garments on photos and videos: COCO results, drawn pictures, label maps or a table.
 
-    Files that cannot be read are listed, the rest is processed, and the exit code is 1. After Ctrl-C or a kill, the
-    same command continues where it was.
+    Files that cannot be read are listed, the rest is processed, and the exit code is 1, or 2 if none can
+    be read. After Ctrl-C or a kill, the same command continues where it was.
 
     Example: [b]clothseg predict runs/first my-photos/ --out found[/]
 
@@ -159,13 +158,13 @@ def predict(
                             ray_address)  # fmt: skip
     sharding.check(inputs, place)
     names = split_names(class_names) if class_names else None
+    network = NetworkOptions(run, score_threshold, threshold, thresholds, class_agnostic_nms_iou, device, devices,
+                             config, overrides or (), names, compile_)  # fmt: skip
     if sharding.form is not None:
         refuse_in_shards({"--labels": labels, "--split": split, "--rank-for-labelling": rank_for_labelling,
                           "--label-first": label_first, "--frame-stride": frame_stride > 1})  # fmt: skip
         from clothseg.catalogue import Predict  # noqa: PLC0415 - only catalogues need it
 
-        network = NetworkOptions(run, score_threshold, threshold, thresholds, class_agnostic_nms_iou, device, devices,
-                                 config, overrides or (), names, compile_)  # fmt: skip
         do_catalogue(network, Predict(), inputs, place, sharding, recursive=recursive, overwrite=overwrite, quiet=quiet,
                      batch=batch)  # fmt: skip
         return
@@ -186,7 +185,7 @@ def predict(
     if rank_for_labelling or label_first:
         check_ranking(paths, devices, label_first, labels, rank=rank_for_labelling)
     if exported is not None:
-        opened = _open_exported(exported, run, score_threshold)
+        opened = _open_exported(exported, score_threshold)
     else:
         opened = _open_network(run, config, settings, names, device, devices, score_threshold, compiled=compile_,
                                quiet=quiet)  # fmt: skip
@@ -205,7 +204,7 @@ def predict(
     with progress_bar(quiet=quiet) as bar:
         done = predict_files(
             opened.find, dict(enumerate(opened.classes, start=1)), paths, out, options,
-            distributed=opened.distributed, overwrite=overwrite, progress=partial(walk, bar), work=opened.work,
+            distributed=opened.distributed, overwrite=overwrite, progress=partial(walk, bar), work=network.facts(),
             notify=lambda message: None if quiet else ERRORS.print(escape(message)),
         )  # fmt: skip
     if done is None:
@@ -219,22 +218,20 @@ def predict(
 
 @dataclass(frozen=True)
 class _Opened:
-    """A network that is ready to find: of PyTorch (`model`), or exported; `work` says which one, for its records."""
+    """A network that is ready to find: of PyTorch (`model`), or exported."""
 
     find: Find
     classes: list[str]
     selection: Selection
-    work: list[Any]
     calibrated: bool = False
     distributed: "DistributedContext | None" = None
     model: "Model | None" = None
 
 
-def _open_exported(exported: ExportedModel, run: Path, score_threshold: float | None) -> _Opened:
+def _open_exported(exported: ExportedModel, score_threshold: float | None) -> _Opened:
     selection = exported.selection()
     find = partial(exported.find_each, score_threshold=score_threshold or 0.0)
-    return _Opened(find, exported.classes, selection, [file_facts(run), selection, score_threshold],
-                   exported.calibration is not None)  # fmt: skip
+    return _Opened(find, exported.classes, selection, exported.calibration is not None)
 
 
 def _open_network(
@@ -265,7 +262,6 @@ def _open_network(
         partial(detect_batch, model, score_threshold=score_threshold or 0.0),
         model.classes,
         model.selection(),
-        [file_facts(weights_file(run)), model.config.to_yaml(), model.classes, score_threshold],
         model.calibration is not None,
         distributed,
         model,
@@ -284,7 +280,7 @@ def _fail_for_files(messages: list[str], done: "Predicted") -> None:
     for message in messages:
         ERRORS.print(f"[bold red]not read, or only in part:[/] {escape(message)}")
     if messages:
-        raise typer.Exit(1 if done.photos or done.videos else 2)
+        end_failed(done=bool(done.photos or done.videos))
 
 
 def print_summary(done: "Predicted", options: PredictOptions, out: Path) -> None:

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import typer
 from rich.console import Console
@@ -95,7 +95,16 @@ def fail_for_unread(messages: Sequence[str], *, done: bool = True) -> None:
     for message in messages:
         ERRORS.print(f"[bold red]not read:[/] {escape(message)}")
     if messages:
-        raise typer.Exit(1 if done else 2)
+        end_failed(done=done)
+
+
+def end_failed(*, done: bool) -> NoReturn:
+    """Ends a command some of whose inputs failed: exit code 1, or 2 if all did, and nothing was done.
+
+    Raises:
+        typer.Exit: always.
+    """
+    raise typer.Exit(1 if done else 2)
 
 
 def fail_in_part(lines: Sequence[str], whole_list: object = None) -> None:

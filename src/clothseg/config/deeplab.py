@@ -127,6 +127,7 @@ class DeepLabSettings(NetworkSettings):
     """DeepLabv3+: a class for each pixel, and instances from that."""
 
     title: ClassVar[str] = "DeepLab"
+    labels_pixels: ClassVar[bool] = True
     name: Literal["deeplab"] = "deeplab"
     """Which network this is."""
     conventions: Literal["torchvision", "vainf", "detectron2"] = "torchvision"

@@ -124,6 +124,8 @@ class NetworkSettings(Section):
 
     title: ClassVar[str] = ""
     """The network's name on pages and in tables; without one, `name` is used."""
+    labels_pixels: ClassVar[bool] = False
+    """Whether the network gives a class to each pixel, and makes instances of that."""
     suits: ClassVar[dict[str, Any]] = {}
     """Values of other sections that suit the network where nobody says otherwise."""
     name: str

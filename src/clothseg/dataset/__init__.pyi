@@ -2,7 +2,7 @@ from .coco import CocoLikeDataset
 from .examples import Example, ExampleSource, load_example
 from .read_ahead import read_ahead
 from .readable import readable
-from .sampler import Batch, Sampler, repeat_factors
+from .sampler import Batch, Sampler, mask_repeats, repeat_factors
 
 __all__ = [
     "Batch",
@@ -11,6 +11,7 @@ __all__ = [
     "ExampleSource",
     "Sampler",
     "load_example",
+    "mask_repeats",
     "read_ahead",
     "readable",
     "repeat_factors",

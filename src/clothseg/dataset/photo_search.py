@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Collection, Iterable
 from pathlib import Path, PurePath
 
+from clothseg.counting import first_names
 from clothseg.dataset.reading import choose_split, find_layout, read_coco_file
 from clothseg.dataset.reading.issues import Need
 from clothseg.errors import DataError, PhotoError
@@ -40,10 +41,18 @@ def find_photos(
 
     Raises:
         PhotoError: no input gives a photo; the message has the reason for each.
-        DataError: a dataset has no such split, or its file cannot be used.
+        DataError: a dataset has no such split, its file cannot be used, or `split` is given and there is no dataset.
     """
     if datasets and not recursive:
-        inputs = [path for place in inputs for path in (_listed(place, split) or [place])]
+        listed = [_listed(place, split) for place in inputs]
+        if split and all(paths is None for paths in listed) and all(map(os.path.exists, inputs)):
+            raise DataError(
+                f"--split {split}: {first_names([str(place) for place in inputs])}: not a COCO dataset, so there are "
+                "no splits; name the dataset's folder or one of its COCO files"
+            )
+        inputs = [path for place, paths in zip(inputs, listed, strict=True) for path in (paths or [place])]
+    elif split:
+        raise DataError(f"--split {split}: only of datasets, and not with --recursive; name the dataset's folder")
     photos: list[Path] = []
     problems: list[str] = []
     for place in inputs:
@@ -63,21 +72,21 @@ def find_photos(
     return list(once.values())
 
 
-def _listed(place: Path, split: str | None) -> list[Path]:
-    """The photos that a COCO file, or the files of a dataset's folder, list; an empty list for all else."""
+def _listed(place: Path, split: str | None) -> list[Path] | None:
+    """The photos that a COCO file, or the files of a dataset's folder, list; None for all else."""
     if place.is_dir():
         if not os.access(place, os.R_OK | os.X_OK):  # the search names it
-            return []
+            return None
         if any(path.suffix.lower() in SUFFIXES for path in place.iterdir()):
-            return []
+            return None
         try:
             layout = find_layout(place)
         except DataError:
-            return []
+            return None
     elif place.is_file() and place.suffix.lower() == ".json":
         layout = find_layout(place)
     else:
-        return []
+        return None
     chosen = [choose_split(layout, split)] if split else layout.splits
     needs: tuple[Need, ...] = ("photos",)
     read = [read_coco_file(files.annotations, files.photos, needs=needs) for files in chosen]

@@ -3,6 +3,7 @@
 import math
 from collections import Counter, deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -107,16 +108,45 @@ def repeat_factors(
         mask_share: part of the photos in the batches that should have a mask, 0 to below 1.
     """
     repeats = _by_class(dataset, threshold, empty_share)
+    masks = _mask_repeats(dataset, repeats, mask_share)
+    if masks is None:
+        return repeats
+    factors = repeats or [1.0] * len(dataset)
+    return [factor * masks.factor if has_mask else factor for factor, has_mask in zip(factors, masks.has, strict=True)]
+
+
+@dataclass(frozen=True)
+class MaskRepeats:
+    """How much more often photos with a mask occur than others, which have boxes alone.
+
+    Attributes:
+        factor: how many times as often, 1 or more.
+        has: whether each photo has a mask.
+    """
+
+    factor: float
+    has: list[bool]
+
+
+def mask_repeats(
+    dataset: CocoLikeDataset, threshold: float, empty_share: float = 1.0, mask_share: float = 0.0
+) -> MaskRepeats | None:
+    """What `mask_share` changes in `repeat_factors`, whose arguments these are; None if it makes no difference."""
+    masks = _mask_repeats(dataset, _by_class(dataset, threshold, empty_share), mask_share)
+    return masks if masks is not None and masks.factor > 1 else None
+
+
+def _mask_repeats(dataset: CocoLikeDataset, repeats: list[float] | None, mask_share: float) -> MaskRepeats | None:
+    """None unless some photos have masks and others have boxes alone."""
     objects = [[a for a in entry.annotations if not a.get("iscrowd")] for entry in dataset.images]
     masked = [any(not is_box_only(a) for a in of_photo) for of_photo in objects]
     boxes_alone = any(of_photo and not has_mask for of_photo, has_mask in zip(objects, masked, strict=True))
     if not (mask_share and any(masked) and boxes_alone):
-        return repeats
+        return None
     factors = repeats or [1.0] * len(objects)
     own = sum(factor for factor, has_mask in zip(factors, masked, strict=True) if has_mask)
     wanted = mask_share * (sum(factors) - own) / ((1 - mask_share) * own)
-    more = min(max(wanted, 1.0), MOST_REPEATS)
-    return [factor * more if has_mask else factor for factor, has_mask in zip(factors, masked, strict=True)]
+    return MaskRepeats(min(max(wanted, 1.0), MOST_REPEATS), masked)
 
 
 def _by_class(dataset: CocoLikeDataset, threshold: float, empty_share: float) -> list[float] | None:

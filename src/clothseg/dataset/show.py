@@ -170,10 +170,8 @@ def _outlined(
 
 
 def _overlay_sheet(drawn: Sequence[int], everywhere: Sequence[int]) -> Sheet:
-    note = (
-        f"{_some_of(len(drawn), len(everywhere), 'photo')}. Boxes are black, dashed where an object has no mask; "
-        "contours of masks are white."
-    )
+    some = _some_of(len(drawn), len(everywhere), "photo with objects", "photos with objects")
+    note = f"{some}. Boxes are black, dashed where an object has no mask; contours of masks are white."
     return Sheet("overlays.png", "Photos with their annotations", note)
 
 
@@ -186,11 +184,11 @@ def _class_sheet(data: CocoLikeDataset, number: int, cells: int, photos: int) ->
     return Sheet(f"class-{number}-{slug}.png", name, note)
 
 
-def _some_of(shown: int, total: int, noun: str) -> str:
-    """How many of all are shown, and how they were selected."""
+def _some_of(shown: int, total: int, noun: str, nouns: str = "") -> str:
+    """How many of all are shown, and how they were selected; `nouns` is a plural that is not made with an s."""
     if shown == total:
-        return f"All {counted(total, noun)}" if total > 1 else counted(total, noun)
-    return f"{shown} of {counted(total, noun)}, selected at random"
+        return f"All {counted(total, noun, nouns)}" if total > 1 else counted(total, noun, nouns)
+    return f"{shown} of {counted(total, noun, nouns)}, selected at random"
 
 
 def _write_index(folder: Path, data: CocoLikeDataset, sheets: Sequence[Sheet], seed: int, rows: list[Row]) -> None:

@@ -18,7 +18,7 @@ from clothseg.garments.cutout import DEFAULTS, Cutout, CutoutSettings, cut_out
 from clothseg.garments.cutout_gallery import cutout_thumbnail, write_cutout_gallery
 from clothseg.garments.cutout_reading import TEXT_KEY, parse_object
 from clothseg.instances import ArrayInstances, class_number
-from clothseg.journal import Journal, Record, folder_lock, work_key
+from clothseg.journal import Journal, Record, folder_lock
 from clothseg.photos import RgbImage, read_photo, try_read_photo
 from clothseg.progress import ProgressBar, no_progress
 from clothseg.stop import StopRequest
@@ -36,9 +36,9 @@ class CutoutsWritten:
     """The result of `write_cutouts`.
 
     Attributes:
-        photos: the number of photos that were read.
+        photos: the number of photos that were processed, completely or in part.
         garments: the number of cut-outs.
-        failed: a message for each photo that could not be read.
+        failed: a message for each photo that could not be read, or not be processed completely.
     """
 
     photos: int
@@ -63,8 +63,9 @@ def write_cutouts(
 ) -> CutoutsWritten:
     """Writes a PNG for every garment on the photos, and `cutouts.json` with a list of them, to `out`.
 
-    Photos that cannot be read are skipped. If none can be read, nothing is written. Ctrl-C or SIGTERM ends it after the
-    current photo, and `cutouts.json` lists what is done. The same call continues there, also after a kill.
+    Photos that cannot be read, or for which memory runs out, are skipped. If all are, nothing is written. Ctrl-C or
+    SIGTERM ends it after the current photo, and `cutouts.json` lists what is done. The same call continues there, also
+    after a kill.
 
     Args:
         predict: returns the detections on a photo, already filtered by score.
@@ -87,8 +88,8 @@ def write_cutouts(
     """
     photos, out = [Path(path) for path in paths], Path(out)
     wanted = {class_number(name, names, option="--class", ignore_case=True) for name in classes or names}
-    key = {"of": work, "inputs": photos, "classes": sorted(wanted), "full": full_frame, "settings": asdict(settings)}
-    journal = Journal(out, work_key(key | {"gallery": gallery}))
+    options = {"class": [names[label - 1] for label in sorted(wanted)], "full_frame": full_frame, **asdict(settings)}
+    journal = Journal.of(out, work, photos, options | {"gallery": gallery})
     require_outside_inputs(out, photos)
     if gallery:
         require_own_page(out)
@@ -138,7 +139,7 @@ def _cut_photo(
     """Writes the cut-outs of a photo; returns their rows in `cutouts.json`, or why the photo could not be done."""
     photo = try_read_photo(path)
     if isinstance(photo, PhotoError):
-        return {"read": False, "problem": str(photo), "rows": []}
+        return {"problem": str(photo), "rows": []}
     rows: list[dict[str, Any]] = []
     problem = ""
     try:
@@ -153,7 +154,7 @@ def _cut_photo(
         if not is_out_of_memory(error):
             raise
         problem = f"{path}: memory ran out for this photo; make it smaller"
-    return {"read": True, "problem": problem, "rows": rows}
+    return {"problem": problem, "rows": rows}
 
 
 def _finish(journal: Journal, photos: int, names: Sequence[str]) -> CutoutsWritten:
@@ -174,7 +175,10 @@ def _finish(journal: Journal, photos: int, names: Sequence[str]) -> CutoutsWritt
         )
     journal.remove()
     failed = [record["problem"] for record in done if record["problem"]]
-    return CutoutsWritten(sum(record["read"] for record in done), len(rows), failed)
+    processed = sum(not record["problem"] or bool(record["rows"]) for record in done)
+    if not processed:
+        _clear(journal)
+    return CutoutsWritten(processed, len(rows), failed)
 
 
 def write_one_cutout(

@@ -52,7 +52,7 @@ def loss_curves(history: Sequence[HistoryRow], *, marks: Mapping[str, int] | Non
         _draw_metrics(extra[0], history)
         highest = _line(extra[1], history, "learning_rate", _TRAIN, "-", 1.6)
         _style_axes(extra[1], "learning rate", highest)
-    return _save(figure, form)
+    return save_figure(figure, form)
 
 
 def compare_curves(runs: Mapping[str, Sequence[HistoryRow]], *, form: Form = "png") -> bytes:
@@ -84,13 +84,14 @@ def compare_curves(runs: Mapping[str, Sequence[HistoryRow]], *, form: Form = "pn
     handles += [Line2D([], [], color=_INK, linestyle=style, label=text) for style, text in _STYLES]
     with plot_fonts(runs):
         figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False, fontsize=9, labelcolor=_INK)
-    return _save(figure, form)
+    return save_figure(figure, form)
 
 
 def _plots(losses: int, *, with_metrics: bool, height: float) -> tuple[Figure, list[Axes], list[Axes]]:
     """A figure with two rows of plots: one per loss, and two more on the right for metrics. `height` is in inches."""
     columns = max(2, -(-losses // 2))
-    figure = Figure(figsize=(10 / 3 * (columns + with_metrics), 2 * height), layout="constrained")
+    figure = Figure(figsize=(10 / 3 * (columns + with_metrics), 2 * height))
+    figure.set_layout_engine("constrained", w_pad=0.1, h_pad=0.1)  # inches on each side of a plot
     grid = figure.subplots(2, columns + with_metrics, squeeze=False)
     of_losses = list(grid[:, :columns].flat)
     for axes in of_losses[losses:]:
@@ -112,7 +113,7 @@ def loss_curve(history: Sequence[HistoryRow], name: str, *, mark: int | None = N
     axes = figure.subplots()
     _draw(axes, history, name)
     _mark(axes, history, mark)
-    return _save(figure, form)
+    return save_figure(figure, form)
 
 
 def _mark(axes: Axes, history: Sequence[HistoryRow], since: int | None) -> None:
@@ -163,7 +164,9 @@ def _line(
         return 0.0
     marker = "o" if len(finite) < max(len(history), 3) else marker
     xs, ys = zip(*points, strict=True)
-    axes.plot(xs, ys, color=colour, label=label, linestyle=style, linewidth=width, marker=marker, markersize=4)
+    axes.plot(
+        xs, ys, color=colour, label=label, linestyle=style, linewidth=width, marker=marker, markersize=4, clip_on=False
+    )
     return max(finite)
 
 
@@ -200,7 +203,8 @@ def _number(value: object, otherwise: float = math.nan) -> float:
     return number if math.isfinite(number) else otherwise
 
 
-def _save(figure: Figure, form: Form) -> bytes:
+def save_figure(figure: Figure, form: Form) -> bytes:
+    """The bytes of a PNG on white, or of an SVG that is transparent. The same figure gives the same bytes."""
     FigureCanvasAgg(figure)
     target = io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": "clothseg"}):

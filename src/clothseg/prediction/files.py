@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from clothseg.errors import InterruptedRun, PhotoError, RunError, is_out_of_memory
 from clothseg.files import require_outside_inputs
 from clothseg.gallery import require_own_page
-from clothseg.journal import Journal, Record, folder_lock, work_key
+from clothseg.journal import Journal, Record, folder_lock
 from clothseg.photos import RgbImage, try_read_photo
 from clothseg.prediction.gallery import write_prediction_gallery
 from clothseg.prediction.options import Find, OutputFormat, PredictOptions
@@ -53,7 +53,7 @@ def predict_files(
     """Writes the results of photos and videos into a folder.
 
     `images.json` lists photos (their number among the inputs is their id), videos and classes; `predictions.json` are
-    COCO results. A file that cannot be read is skipped. If none can be read, nothing is written.
+    COCO results. A file that cannot be read, or for which memory runs out, is skipped. If all are, nothing is written.
 
     Ctrl-C or SIGTERM ends it after the current photo or frame, and what was found is written. The same call continues
     there; so it does after a kill, from the records beside the results.
@@ -83,9 +83,7 @@ def predict_files(
     inputs, out = [Path(path) for path in paths], Path(out)
     if any(is_video(path) for path in inputs):
         check_library()
-    shown, forms = options.shown, sorted(options.formats)
-    journal = Journal(out, work_key({"of": work, "classes": names, "inputs": inputs, "formats": forms, "shown": shown,
-                                     "stride": options.frame_stride, "gallery": options.gallery}))  # fmt: skip
+    journal = Journal.of(out, work, inputs, _named_options(options, names))
     continues = False
     is_first = distributed is None or distributed.is_first
     barrier = distributed.barrier if distributed is not None else lambda: None
@@ -118,6 +116,23 @@ def predict_files(
         return _finish(journal, names, len(inputs), formats, options)
 
 
+def _named_options(options: PredictOptions, names: Mapping[int, str]) -> dict[str, object]:
+    """What the files in the folder depend on, besides the network and the inputs."""
+    shown = options.shown
+    return {
+        "class": list(names.values()),
+        "format": sorted(options.formats),
+        "frame_stride": options.frame_stride,
+        "gallery": options.gallery,
+        "lowest score in pictures": shown.score_threshold,
+        **{
+            f"lowest score of {names.get(label, str(label))} in pictures": score
+            for label, score in shown.thresholds.items()
+        },
+        "class_agnostic_nms_iou in pictures": shown.class_agnostic_nms_iou,
+    }
+
+
 def _finish(
     journal: Journal,
     names: Mapping[int, str],
@@ -144,6 +159,8 @@ def _finish(
             "command continues there (without --overwrite)"
         )
     journal.remove()
+    if not predicted.photos and not predicted.videos:
+        clear_outputs(journal.folder)
     return predicted
 
 

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import yaml
 from numpy.typing import NDArray
 
+from clothseg.changed_work import changed_settings, named_settings
 from clothseg.config import Config
 from clothseg.counting import counted
 from clothseg.dataset import CocoLikeDataset
@@ -179,15 +181,25 @@ def _check_plan(
         except (OSError, ValueError) as error:
             raise RunError(f"{path}: cannot be read ({error}); begin again with --overwrite") from error
         if changed := [name for name in plan if not isinstance(known, dict) or known.get(name) != plan[name]]:
+            which = changed_settings(_settings(known), _settings(plan))
             raise RunError(
-                f"{path.parent} was begun with different values of {' and '.join(changed)}; repeat the options of the "
-                "first call, or begin again with --overwrite"
+                f"{path.parent} was begun with different values of {' and '.join(changed)}{which}; repeat the options "
+                "of the first call, or begin again with --overwrite"
             )
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     for old in path.parent.glob("photos-*"):
         RunFolder(old).clear()
     atomic_write(path, json.dumps(plan | {"left_out": left_out}))
+
+
+def _settings(plan: object) -> dict[str, str]:
+    """The settings in a plan as text by name; empty if they cannot be read."""
+    try:
+        values = yaml.safe_load(str(plan["config"])) if isinstance(plan, dict) else None
+    except (KeyError, yaml.YAMLError):
+        return {}
+    return named_settings(None, values) if isinstance(values, dict) else {}
 
 
 def _train_part(

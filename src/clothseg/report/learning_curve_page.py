@@ -1,6 +1,7 @@
 """The page and the picture of a learning curve."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from clothseg.files import atomic_write
 from clothseg.pictures.html import render_page
 from clothseg.pictures.learning_curve import Bar, learning_curve_plot
 from clothseg.report.figures import data_uri
+
+_NARROW = (3.7, 3.0)  # inches of the picture for telephones
 
 
 def write_learning_curve_page(metric: str, curve: Mapping[str, Any], sentence: str, out: Path) -> None:
@@ -29,20 +32,22 @@ def write_learning_curve_page(metric: str, curve: Mapping[str, Any], sentence: s
     if more["law"] is not None:
         steps = np.geomspace(photos[0], more["photos"], 60)
         law = (steps.tolist(), PowerLaw(**more["law"]).at(steps).tolist())
-    picture = learning_curve_plot(
+    draw = partial(
+        learning_curve_plot,
         photos,
         [_bar(point) for point in points],
         metric=metric,
         law=law,
         more=None if more["value"] is None else (more["photos"], _bar(more)),
     )
-    atomic_write(out / "learning-curve.png", picture)
+    atomic_write(out / "learning-curve.png", draw())
     values = {
         "curve": curve,
         "classes": list(points[0]["objects"]),
         "sentence": sentence,
         "metric": metric.replace("_", " "),
-        "picture": data_uri(picture, "image/png"),
+        "picture": data_uri(draw(form="svg"), "image/svg+xml"),
+        "narrow": data_uri(draw(form="svg", inches=_NARROW), "image/svg+xml"),
     }
     page = render_page("report", "learning_curve.html.jinja", values, {"percent": percent})
     atomic_write(out / "learning-curve.html", page)

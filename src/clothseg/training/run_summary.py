@@ -9,7 +9,7 @@ from torch import Tensor
 
 from clothseg.config import Config
 from clothseg.counting import counted, first_names
-from clothseg.dataset import CocoLikeDataset, repeat_factors
+from clothseg.dataset import CocoLikeDataset, mask_repeats
 from clothseg.dataset.reading import describe_corrections
 from clothseg.devices import describe_precision
 from clothseg.distributed import local_world_size
@@ -148,14 +148,12 @@ def advise_empty_photos(train: CocoLikeDataset) -> str:
 def describe_mask_share(train: CocoLikeDataset, config: Config) -> str:
     """How much more often photos with masks come than others, which have boxes alone; empty if they do not."""
     settings = config.train
-    before = repeat_factors(train, settings.repeat_threshold, settings.empty_share) or [1.0] * len(train)
-    after = repeat_factors(train, settings.repeat_threshold, settings.empty_share, config.box_labels.mask_share)
-    more = [new / old for old, new in zip(before, after or before, strict=True) if old and new > old]
-    if not more:
+    masks = mask_repeats(train, settings.repeat_threshold, settings.empty_share, config.box_labels.mask_share)
+    if masks is None:
         return ""
     return (
-        f"{counted(len(more), 'photo')} with masks, {more[0]:.2g} times as often as the others, which have boxes alone "
-        "(box_labels.mask_share)"
+        f"{counted(sum(masks.has), 'photo')} with masks, {masks.factor:.2g} times as often as the others, which have "
+        "boxes alone (box_labels.mask_share)"
     )
 
 

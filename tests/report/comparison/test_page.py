@@ -102,6 +102,27 @@ def test_every_photo_is_shown_with_the_truth_and_all_networks(runs: list[Path], 
         assert reason in text
 
 
+def test_what_pixel_labels_mean_for_ap_is_explained_only_where_a_network_has_them(
+    runs: list[Path], data: Path, tmp_path: Path
+) -> None:
+    for chosen, explained in ((runs[:2], False), (runs[1:], True)):
+        out = tmp_path / f"{explained}.html"
+        compare_networks(chosen, out, data, resamples=20, speed=False)
+        page = Page(out.read_text(encoding="utf-8"))
+        assert ("Why AP is hard on a network that labels pixels" in page.text) == explained
+        assert ("caution" in page.ids()) == explained
+
+
+def test_no_photo_is_the_best_of_a_side_that_finds_nothing_or_the_worst_of_one_that_finds_all(data: Path) -> None:
+    from clothseg.evaluation.truth import read_truth
+
+    truth = read_truth(data / "annotations/val.json")
+    everything = ShownSide("everything", [moved(dict(a), 0) for a in truth.annotations], 0.5)  # type: ignore[misc]
+    shown, _ = photo_rows(truth, [ShownSide("nothing", [], 0.5), everything], data / "images", ends=2)
+    reasons = {reason for row in shown for reason in row.reasons}
+    assert reasons == {"they disagree most", "worst of nothing", "best of everything"}
+
+
 def test_photos_are_chosen_by_their_agreement(data: Path) -> None:
     """Photo 3 is found by the first side only, photo 5 by none; all others by both."""
     from clothseg.evaluation.truth import read_truth

@@ -3,14 +3,11 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from clothseg.dataset.exporting.bridges import bridged
 from clothseg.dataset.exporting.photos import Losses
 from clothseg.instances import Rle, decode, from_polygons, to_polygons
 from clothseg.instances.rle import BoolMask
-
-Ring = NDArray[np.float64]
-_MOST_PAIRS = 4_000_000  # of corners that are compared to find the shortest bridge
 
 
 def polygons_of(mask: Rle, tolerance: float, losses: Losses) -> list[list[float]]:
@@ -35,22 +32,9 @@ def has_holes(pixels: BoolMask) -> bool:
 
 
 def joined(polygons: Sequence[Sequence[float]]) -> list[float]:
-    """One polygon of several: each is joined to those before it by a line there and back, where they are nearest.
+    """One polygon of several, which are joined by lines there and back, as short as possible.
 
     Drawn as COCO draws them, the line has no pixels, because what is crossed twice is not inside.
     """
-    rings = [np.array(polygon, dtype=np.float64).reshape(-1, 2) for polygon in polygons]
-    whole = rings[0]
-    for ring in rings[1:]:
-        here, there = _nearest(whole, ring)
-        detour = np.r_[ring[there:], ring[: there + 1]]
-        whole = np.r_[whole[: here + 1], detour, whole[here:]]
+    whole = bridged([np.array(polygon, dtype=np.float64).reshape(-1, 2) for polygon in polygons])
     return [float(value) for value in whole.ravel()]
-
-
-def _nearest(one: Ring, other: Ring) -> tuple[int, int]:
-    step = max(int(np.ceil(np.sqrt(len(one) * len(other) / _MOST_PAIRS))), 1)
-    first, second = one[::step], other[::step]
-    distances = ((first[:, None] - second[None]) ** 2).sum(axis=2)
-    here, there = divmod(int(distances.argmin()), len(second))
-    return here * step, there * step

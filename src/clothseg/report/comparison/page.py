@@ -54,6 +54,9 @@ def page_text(
         "photo_rows": rows,
         "unread": unread,
         "curves": _curves(found, sides),
+        "labels_pixels": any(
+            one.source.config is not None and one.source.config.network.labels_pixels for of in sides for one in of
+        ),
     }
     filters = {"percent": percent, "duration": duration}
     return render_page("report", "comparison/page.html.jinja", values, filters)

@@ -96,10 +96,11 @@ def _choose(
     for photo in order[:disagreements]:
         if spreads[photo] > 0:
             reasons.setdefault(photo, []).append("they disagree most")
-    for word, sign in (("best", -1), ("worst", 1)):
+    for word, sign, never in (("best", -1, 0.0), ("worst", 1, 1.0)):
         for title, of in scores.items():
             for photo in sorted(_with_objects(truth), key=lambda photo: sign * of[photo])[:ends]:
-                reasons.setdefault(photo, []).append(f"{word} of {title}")
+                if of[photo] != never:  # where nothing is found anywhere, no photo is the best
+                    reasons.setdefault(photo, []).append(f"{word} of {title}")
     return {photo: tuple(why) for photo, why in reasons.items()}
 
 
