@@ -42,7 +42,7 @@ def test_examples_show_what_was_sure(tmp_path: Path) -> None:
     assert found is not None
     assert found.photos == 2 and [told["epoch"] for told in found.rounds] == [2, 4]
     assert found.examples[0].text == "Suit 0.87; 1 ignored"
-    assert found.unread == []
+    assert found.unread == [] and not found.second_opinion
 
 
 @pytest.mark.parametrize("ids", [(0, 1, 2), (-4, 7, 2), (30, 20, 10), (2, 1, 3), ("a", "b", "c"), (None, None, None)])
@@ -57,6 +57,15 @@ def test_a_score_stays_with_its_object_whatever_the_ids_are(ids: tuple[object, .
     RunFolder(tmp_path).pseudo_labels.write_text(json.dumps(tree))
     found = teacher_labels(tmp_path, [])
     assert found is not None and found.examples[0].text == "Suit 0.87, Dress 0.61"
+
+
+def test_a_second_opinion_is_seen_in_one_of_the_rounds(tmp_path: Path) -> None:
+    tree: Any = labels(tmp_path)
+    tree["info"]["rounds"][1] |= {"contradicted": 7, "empty": 3}
+    RunFolder(tmp_path).pseudo_labels.write_text(json.dumps(tree))
+    found = teacher_labels(tmp_path, [])
+    assert found is not None and found.second_opinion
+    assert [(told["contradicted"], told["empty"]) for told in found.rounds] == [(0, 0), (7, 3)]
 
 
 def test_photos_that_are_gone_are_named(tmp_path: Path) -> None:

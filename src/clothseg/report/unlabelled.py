@@ -37,7 +37,7 @@ class TeacherLabels:
     @property
     def second_opinion(self) -> bool:
         """Whether another network was asked about the labels, and changed something."""
-        return any(one.get("contradicted") or one.get("empty") for one in self.rounds)
+        return any(one["contradicted"] or one["empty"] for one in self.rounds)
 
 
 def teacher_labels(run: Path, history: Sequence[Mapping[str, str]]) -> TeacherLabels | None:
@@ -55,7 +55,8 @@ def teacher_labels(run: Path, history: Sequence[Mapping[str, str]]) -> TeacherLa
         return None
     with reading(path, RunError, "train the run again"):
         tree = json.loads(path.read_text(encoding="utf-8"))
-        rounds = [{**one, "class_thresholds": {**_thresholds(one)}} for one in tree["info"]["rounds"]]
+        told = tree["info"]["rounds"]
+        rounds = [{"empty": 0, "contradicted": 0, **one, "class_thresholds": {**_thresholds(one)}} for one in told]
         first = int(rounds[0]["epoch"])
         for row in tree["annotations"]:
             row["score"] = float(row.get("score", 1.0))
