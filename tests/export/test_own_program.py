@@ -19,7 +19,10 @@ for library in ("onnx", "onnxscript", "onnxruntime"):
 
 DOCS = Path(__file__).parents[2] / "docs" / "export.md"
 ORIENTATION = 0x0112
-TINY = ["input.height=96", "input.width=64", "weights=random", "inference.score_threshold=0.3"]
+TINY = [
+    *("input.height=96", "input.width=64", "backbone.name=timm/test_efficientnet", "weights=random"),
+    "inference.score_threshold=0.3",
+]
 
 
 def program() -> str:

@@ -268,7 +268,9 @@ def test_an_exported_network_finds_the_same(name: str, data: Path, tmp_path: Pat
     config = config_of(name).changed("inference", score_threshold=0.02, mask_rescoring=True)
     train, val = splits(data)
     rate = 0.002 if "centers" in ROWS[name] else 0.01
-    config = config.changed("train", epochs=12, ema_decay=0.0, learning_rate=rate, evaluate_every=None)
+    config = config.changed(
+        "train", epochs=1, steps_per_epoch=36, ema_decay=0.0, learning_rate=rate, evaluate_every=None
+    )
     model = Model(config).build(train.classes).fit(train, val, tmp_path / "run", quiet=True)
     export_onnx(model, tmp_path / "model.onnx")
     exported = ExportedModel.load(tmp_path / "model.onnx")
@@ -315,7 +317,7 @@ def test_embedded_photos_are_near_if_they_are_alike(name: str) -> None:
 
 def test_the_grid_network_learns_and_returns_label_masks(data: Path, tmp_path: Path) -> None:
     train, val = splits(data)
-    config = config_of("tiny_grid").changed("train", epochs=12, ema_decay=0.0, learning_rate=0.05, evaluate_every=None)
+    config = config_of("tiny_grid").changed("train", epochs=1, steps_per_epoch=36, learning_rate=0.05, ema_decay=0.0)
     model = Model(config).build(train.classes)
     model.fit(train, val, tmp_path / "run", quiet=True)
     found = model.predict(val.load_image(0))

@@ -12,9 +12,11 @@ from clothseg.instances import Instances, PixelMasks
 from clothseg.networks import Network, build_network
 
 SMALL = ["input.height=96", "input.width=96", "train.seed=3", "inference.score_threshold=0"]
+SQUARE = ["input.min_side=128", "input.max_side=128"]
+FEW = ["network.rpn.post_nms_top_n_train=50", "network.box_head.samples=32"]
 NETWORKS = {
     "timm": ("demo", []),
-    "ResNet": ("paper", ["backbone.name=resnet18", "network.fpn.channels=32", "network.rpn.post_nms_top_n_train=50"]),
+    "ResNet": ("paper", [*SQUARE, "backbone.name=resnet18", "network.fpn.channels=32", *FEW]),
     "group norm": ("small", ["backbone.name=resnet18", "backbone.norm=group"]),
     "MobileNet": ("small-deeplab", ["backbone.name=mobilenetv2"]),
     "YOLACT": ("paper-yolact", ["backbone.name=resnet18", "network.fpn.channels=32"]),

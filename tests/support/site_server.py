@@ -70,6 +70,7 @@ class Site:
 
 class _SiteHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # or a body waits until the headers are acknowledged, up to 40 ms each
     site: Site
 
     def log_message(self, format: str, *args: object) -> None:
