@@ -25,15 +25,13 @@ import argparse
 import json
 from pathlib import Path
 
-import torch
-
 from clothseg.dataset import CocoLikeDataset
 from clothseg.evaluation import Metrics
 from clothseg.models import Model
 from clothseg.openimages import BuildOptions, build_dataset
 from clothseg.report import evaluate_run
 from clothseg.runs import RunFolder
-from clothseg.weights import read_network, write_network
+from clothseg.weights.average import average_weights
 from listed_photos import add_listed_photos
 
 JOINED = {"Handbag": "Bag", "Luggage and bags": "Bag"}
@@ -61,13 +59,8 @@ def join_classes(file: Path) -> None:
 
 def average(work: Path) -> None:
     """Writes `WORK/run`: the mean of the weights of `WORK/again-1` and `WORK/again-2`."""
-    first, second = (read_network(RunFolder(work / name).weights) for name in ("again-1", "again-2"))
-    tensors = {
-        name: torch.stack([one, second.tensors[name]]).mean(dim=0) if one.is_floating_point() else one
-        for name, one in first.tensors.items()
-    }
     (work / "run").mkdir(exist_ok=True)
-    write_network(RunFolder(work / "run").weights, tensors, first.config, first.classes)
+    average_weights([work / "again-1", work / "again-2"], RunFolder(work / "run").weights)
 
 
 def make_file(work: Path, out: Path) -> None:

@@ -43,9 +43,9 @@ class Findings:
     """What is known of a photo without labels.
 
     Attributes:
-        candidates: the detections that a second opinion does not contradict.
-        contradicted: how many others there are.
-        empty: whether a second opinion sees nothing of the classes there, and no candidate is left.
+        candidates: the detections that a second opinion does not contradict; none on an empty photo.
+        contradicted: how many it does contradict.
+        empty: whether a second opinion sees nothing of the classes there, and has a say on all candidates.
     """
 
     candidates: list[Candidate] = field(default_factory=list)
@@ -144,7 +144,8 @@ def judged(
             contradicted += 1
         else:
             left.append(replace(one, doubted=verdict is Verdict.DOUBTS))
-    return Findings(left, contradicted, empty=not left and not opinion.sees(known, settings))
+    empty = all(one.doubted for one in left) and not opinion.sees(known, settings)
+    return Findings([] if empty else left, contradicted, empty)
 
 
 def _mask_score(one: Instances) -> float:
