@@ -7,7 +7,7 @@ import numpy as np
 from clothseg.counting import spread
 from clothseg.evaluation.greedy_match import greedy_match
 from clothseg.evaluation.truth import GroundTruth
-from clothseg.instances import CocoImage, CocoResult, Instances, mask_iou
+from clothseg.instances import CocoAnnotation, CocoImage, CocoResult, Instances, mask_iou
 from clothseg.report.reading import results_by_photo, to_instances
 
 
@@ -53,11 +53,14 @@ def ends_and_between(count: int, share: int) -> list[int]:
     return [*range(share), *between, *range(count - share, count)]
 
 
-def sample_of_classes(truth: GroundTruth, wanted: int) -> list[CocoImage]:
-    """At most `wanted` photos with objects: the same number for each class, spread over the dataset."""
+def sample_of_classes(truth: GroundTruth, wanted: int, *, crowds: bool = True) -> list[CocoImage]:
+    """At most `wanted` photos with objects: the same number for each class, spread over the dataset.
+
+    With `crowds`, photos on which a class is only in a crowd are among them.
+    """
     queues = []
     for class_id in sorted(truth.names):
-        having = [im for im in truth.images if any(a["category_id"] == class_id for a in truth.by_photo[im["id"]])]
+        having = [image for image in truth.images if _shows(class_id, truth.by_photo[image["id"]], crowds=crowds)]
         queues.append([having[position] for position in spread(len(having), wanted)])
     chosen: dict[int, CocoImage] = {}
     share = -(-wanted // max(len(queues), 1))
@@ -66,3 +69,7 @@ def sample_of_classes(truth: GroundTruth, wanted: int) -> list[CocoImage]:
         for position in spread(len(unused), share):
             chosen[unused[position]["id"]] = unused[position]
     return list(chosen.values())[:wanted]
+
+
+def _shows(class_id: int, annotations: Sequence[CocoAnnotation], *, crowds: bool) -> bool:
+    return any(row["category_id"] == class_id and (crowds or not row.get("iscrowd")) for row in annotations)

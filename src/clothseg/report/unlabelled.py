@@ -69,7 +69,8 @@ def teacher_labels(run: Path, history: Sequence[Mapping[str, str]]) -> TeacherLa
         names = ", ".join(f"{truth.names[class_id]} {score:.2f}" for class_id, score in pairs)
         return f"{names}{f'; {ignored} ignored' if ignored else ''}"
 
-    examples, unread = draw_examples(truth, sample_of_classes(truth, EXAMPLES), describe, scores=True)
+    chosen = sample_of_classes(truth, EXAMPLES, crowds=False)
+    examples, unread = draw_examples(truth, chosen, describe, scores=True)
     return TeacherLabels(len(truth.images), rounds, examples, unread, describe_gain(history, first))
 
 
