@@ -16,7 +16,7 @@ from torchvision.ops import box_iou
 
 from clothseg import CocoLikeDataset
 from clothseg.config import UnlabelledSettings
-from clothseg.instances import Instances
+from clothseg.instances import Instances, tight_box
 from clothseg.models import Model
 from clothseg.networks import to_tensor
 from clothseg.training.pseudo_labels import Candidate, find_candidates, judged
@@ -25,10 +25,11 @@ from clothseg.training.second_opinion import SecondOpinion, Verdict
 COLUMNS = ("all", *(verdict.value for verdict in Verdict))
 
 
-def is_right(one: Candidate, found: Instances, truth: Instances) -> bool:
-    """Whether an object of the candidate's class is where the detection with its score is."""
+def is_right(one: Candidate, truth: Instances) -> bool:
+    """Whether an object of the candidate's class has a box with an IoU of 0.5 or more with that of its mask."""
+    left, top, width, height = tight_box(one.mask)
+    own = torch.tensor([[left, top, left + width, top + height]], dtype=truth.boxes.dtype)
     same = truth.boxes[(truth.classes == one.class_id) & ~truth.crowd]
-    own = found.boxes[(found.classes == one.class_id) & (found.scores == one.score)][:1]
     return bool((box_iou(own, same) >= 0.5).any())
 
 
@@ -61,7 +62,7 @@ def main() -> None:
         for one in (one for one in candidates if one.score >= settings.score_threshold):
             for column in ("all", opinion.verdict(one.class_id, one.mask, settings).value):
                 made[one.class_id, column] += 1
-                right[one.class_id, column] += is_right(one, found, truth)
+                right[one.class_id, column] += is_right(one, truth)
         if judged(candidates, opinion, second.known, settings).empty:
             empty.append(bool((~truth.crowd).any()))
     print(f"| class | {' | '.join(COLUMNS)} |\n|{'---|' * (len(COLUMNS) + 1)}")

@@ -132,6 +132,15 @@ def test_a_second_opinion_that_cannot_be_asked_is_an_error(source: str, classes:
         SecondOpinion.of(config, classes, torch.device("cpu"))
 
 
+@pytest.mark.parametrize("setting", ["unlabelled.second_opinion=nowhere.safetensors", "train.ema_decay=0"])
+def test_settings_that_cannot_teach_are_known_before_the_run_is_made(
+    setting: str, photos: Photos, free: UnlabelledPhotos, tmp_path: Path
+) -> None:
+    with pytest.raises(ClothsegError):
+        fit(photos, tmp_path / "run", free, more=[setting])
+    assert not (tmp_path / "run").exists()
+
+
 def test_by_default_garments_is_asked_about_classes_that_it_knows() -> None:
     device = torch.device("cpu")
     found = SecondOpinion.of(Config.load("demo"), ["Coat", "Jeans"], device)

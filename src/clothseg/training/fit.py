@@ -22,6 +22,7 @@ from clothseg.training.edge_choice import decide_edges
 from clothseg.training.history import HistoryRow
 from clothseg.training.run_log import RunLog, step_bar
 from clothseg.training.run_summary import EtaEstimator, add_run_facts, describe_plan, summarize_run, write_curves
+from clothseg.training.self_training import check_self_training
 from clothseg.training.trainer import Trainer
 from clothseg.weights import read_network
 
@@ -60,6 +61,8 @@ def train_run(
     if fabric.global_rank:
         fit(network, train, val, config, run, resume=resume, force=force, fabric=fabric, unlabelled=unlabelled)
         return config
+    if unlabelled is not None and not resume:
+        check_self_training(config, train.classes)
     with folder_lock(run.path):
         open_run(run, config, resume=resume, overwrite=overwrite)
         try:

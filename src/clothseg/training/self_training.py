@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import torch
+
 from clothseg.config import Config
 from clothseg.dataset import CocoLikeDataset, Sampler
 from clothseg.dataset.unlabelled import relabel
@@ -59,11 +61,7 @@ class SelfTraining:
         examples: Examples,
         repeats: Sequence[float] | None,
     ) -> None:
-        if not config.train.ema_decay:
-            raise ConfigError(
-                "photos without labels need a teacher, which is the average of the weights: add --set "
-                "train.ema_decay=0.99"
-            )
+        require_teacher(config)
         self.dataset, self.config, self.sampler, self.examples = dataset, config, sampler, examples
         self.repeats = list(repeats) if repeats is not None else [1.0] * dataset.labelled
         self.labels = PseudoLabels()
@@ -162,4 +160,18 @@ class SelfTraining:
             f"epoch {labels.epoch}: the teacher labelled {self.dataset.unlabelled} photos: {counts['masks']} objects "
             f"with masks{boxes} on {len(labels.used)} of them, {counts['ignored']} uncertain regions that are "
             f"ignored; confident: {thresholds}{second}"
+        )
+
+
+def check_self_training(config: Config, classes: Sequence[str]) -> None:
+    """Raises now, before a run is made, what `SelfTraining` would raise for a training of these classes."""
+    require_teacher(config)
+    SecondOpinion.of(config, classes, torch.device("cpu"))
+
+
+def require_teacher(config: Config) -> None:
+    """Raises a ConfigError if the training has no EMA of the weights."""
+    if not config.train.ema_decay:
+        raise ConfigError(
+            "photos without labels need a teacher, which is the average of the weights: add --set train.ema_decay=0.99"
         )

@@ -124,6 +124,9 @@ def read_network(path: Path) -> SavedNetwork:
     """
     file = read_tensor_file(path)
     if not recognizes(file):
-        raise WeightsError(f"{path}: a {file.container} file that clothseg did not write (no format in its metadata)")
+        raise WeightsError(
+            f"{path}: a {file.container} file that clothseg did not write (no format in its metadata); "
+            "`clothseg weights convert` makes one of a supported file"
+        )
     config, classes = parse_metadata(file.path, file.metadata)
     return SavedNetwork(file.tensors, config, classes, parse_calibration(file.path, file.metadata, len(classes)))
