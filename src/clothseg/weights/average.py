@@ -1,4 +1,4 @@
-"""The mean of the weights of several trainings: one network, as fast as each, and mostly better than each.
+"""The mean of the weights of several trainings: one network, as fast as each, and often better.
 
 It works for trainings from the same initial weights that differ in seed, photos or augmentation.
 

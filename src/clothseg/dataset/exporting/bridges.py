@@ -7,10 +7,13 @@ one another nor such a side: from both ends of what they crossed, a shorter brid
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from scipy.cluster.hierarchy import DisjointSet
 
 Ring = NDArray[np.float64]
 Places = NDArray[np.int64]
@@ -65,35 +68,25 @@ def _places(rings: Sequence[Ring]) -> _Places:
 
 def _shortest_bridges(places: _Places) -> Places:
     """The two places of each bridge, `[rings - 1, 2]`. Where rings touch, one place has all other bridges."""
+    from scipy.cluster.hierarchy import DisjointSet  # noqa: PLC0415 - a tenth of a second
+
     _, first, same = np.unique(places.points, axis=0, return_index=True, return_inverse=True)
     first_here = first[same.reshape(-1)]
     twice = np.flatnonzero(places.ring != places.ring[first_here])
-    component = list(range(int(places.ring[-1]) + 1))
+    rings = int(places.ring[-1]) + 1
+    component = DisjointSet(range(rings))
     bridges = _joining(np.stack([first_here[twice], twice], axis=1), places.ring, component)
     points, ring = places.points[first], places.ring[first]
-    while len(bridges) < len(component) - 1:
-        roots = [_root(component, number) for number in range(len(component))]
+    while component.n_subsets > 1:
+        roots = [component[number] for number in range(rings)]
         nearest = _nearest_of_others(points, np.unique(roots, return_inverse=True)[1].reshape(-1)[ring])
         bridges += _joining(first[nearest], places.ring, component)
     return np.array(bridges, dtype=np.int64).reshape(-1, 2)
 
 
-def _joining(pairs: Places, ring: Places, component: list[int]) -> list[tuple[int, int]]:
+def _joining(pairs: Places, ring: Places, component: "DisjointSet") -> list[tuple[int, int]]:
     """Those of the bridges, one after the other, that join what is not joined yet."""
-    kept = []
-    for one, other in pairs.tolist():
-        here, there = _root(component, int(ring[one])), _root(component, int(ring[other]))
-        if here != there:
-            component[here] = there
-            kept.append((one, other))
-    return kept
-
-
-def _root(component: list[int], number: int) -> int:
-    while component[number] != number:
-        component[number] = component[component[number]]
-        number = component[number]
-    return number
+    return [(one, other) for one, other in pairs.tolist() if component.merge(int(ring[one]), int(ring[other]))]
 
 
 def _nearest_of_others(points: Ring, group: Places) -> Places:
